@@ -1,0 +1,1 @@
+"""The coordinator daemon: runs the models that fit the budget and predicts the others."""

@@ -1,0 +1,77 @@
+"""The errors infilink raises on purpose; everything else is a bug.
+
+```
+InfilinkError
+├── InvalidInput        the caller's data or configuration is wrong: says what, where, and what is allowed
+├── UnknownModel        no model of that name is known here
+├── OutOfMemory         the memory budget has no room for what was asked
+├── Overloaded          a queue is full; try again later
+├── ModelFailed         a model was loaded and then failed on an input
+├── Unavailable         the other side can't be reached (unlike Overloaded: nobody answered)
+└── DeadlineExceeded    the answer would come too late to be of use
+```
+Each class carries the gRPC status it travels as, so that a service maps any of them by `error.code`.
+"""
+
+import grpc
+
+
+class InfilinkError(Exception):
+    """Base of every error infilink raises on purpose."""
+
+    code: grpc.StatusCode = grpc.StatusCode.INTERNAL
+
+
+class InvalidInput(InfilinkError, ValueError):
+    """The caller's data or configuration is wrong; *not* a failure of ours."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+
+
+class UnknownModel(InfilinkError):
+    """No model of that name is known here."""
+
+    code = grpc.StatusCode.NOT_FOUND
+
+    def __init__(self, name: str, known: tuple[str, ...] | list[str] = ()) -> None:
+        self.name = name
+        self.known = tuple(known)
+        listed = f"; known models: {', '.join(sorted(self.known))}" if self.known else ""
+        super().__init__(f"no model is called {name!r}{listed}")
+
+
+class OutOfMemory(InfilinkError):
+    """The memory budget has no room; carries how much was asked and how much was free."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    def __init__(self, what: str, *, needed_bytes: int, free_bytes: int) -> None:
+        self.needed_bytes = needed_bytes
+        self.free_bytes = free_bytes
+        super().__init__(
+            f"{what} needs {needed_bytes / 2**20:.1f} MiB and the budget has {free_bytes / 2**20:.1f} MiB free"
+        )
+
+
+class Overloaded(InfilinkError):
+    """A queue is full: the request was refused, not lost; try again later."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+
+
+class ModelFailed(InfilinkError):
+    """A model was loaded and failed on an input, or its process ended."""
+
+    code = grpc.StatusCode.INTERNAL
+
+
+class Unavailable(InfilinkError):
+    """The other side can't be reached: nobody answered (a full queue is `Overloaded`)."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+
+
+class DeadlineExceeded(InfilinkError):
+    """The answer would come too late to be of use, so the work was dropped."""
+
+    code = grpc.StatusCode.DEADLINE_EXCEEDED

@@ -1,0 +1,1 @@
+"""Is this input worth an inference?"""

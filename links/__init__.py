@@ -1,0 +1,1 @@
+"""Predict one model's output from the outputs of others."""

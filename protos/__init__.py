@@ -1,0 +1,1 @@
+"""The wire: edge.proto and the code generated from it."""

@@ -1,0 +1,273 @@
+"""A recording: aligned inputs and what the models said of each, in one SQLite file, written and read as a stream.
+
+Filters and links learn from it and are judged on it. Row by row: the input's sequence number, when it was captured,
+the input as it would travel (a JPEG), and one output per model. Each row is whole or absent, so a recording that was
+cut off goes on where it stopped.
+"""
+
+import io
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import cv2
+import numpy as np
+
+from .errors import InvalidInput, UnknownModel
+from .models import ModelSpec, parse_spec
+from .outputs import Array
+from .process import ModelCost
+
+FORMAT = 1
+JPEG_QUALITY = 90
+_COMMIT_EVERY = 32
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS inputs (sequence INTEGER PRIMARY KEY, captured_s REAL NOT NULL, jpeg BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS outputs (
+    model INTEGER NOT NULL, sequence INTEGER NOT NULL, value BLOB NOT NULL, PRIMARY KEY (model, sequence)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class TraceInfo:
+    """What holds for the whole recording.
+
+    Attributes:
+        source: what was recorded, as the user named it.
+        fps: the source's frames per second; inputs may be fewer (`every`).
+        models: each model's spec, in the order of their names.
+        digests: each model file's digest: links and filters learnt here serve these very models.
+        costs: what each model cost on the machine that recorded.
+        every: one of how many of the source's frames was recorded.
+    """
+
+    source: str
+    fps: float
+    models: dict[str, ModelSpec]
+    digests: dict[str, str]
+    costs: dict[str, ModelCost]
+    every: int = 1
+    format: int = FORMAT
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+class TraceWriter:
+    """Writes a trace; opened on a trace that is there already, it goes on after the last whole row.
+
+    Args:
+        path: the file.
+        info: what holds for the whole; must say the same sources and models as the file it goes on with.
+
+    Raises:
+        InvalidInput: the file is there and is something else, or was recorded from another source or other models.
+    """
+
+    def __init__(self, path: Path | str, info: TraceInfo) -> None:
+        self.path = Path(path)
+        self.info = info
+        self._names = list(info.models)
+        self._database = _open(self.path, write=True)
+        self._pending = 0
+        with self._database:
+            self._database.executescript(_SCHEMA)
+            found = _read_info(self._database, self.path)
+            if found is not None:
+                _check_same(self.path, found, info)
+            else:
+                self._database.execute("INSERT INTO meta VALUES ('info', ?)", (_dump_info(info),))
+        row = self._database.execute("SELECT MAX(sequence) FROM inputs").fetchone()
+        self.last_sequence: int = -1 if row[0] is None else int(row[0])
+
+    def append(self, sequence: int, captured_s: float, jpeg: bytes, outputs: Mapping[str, Array]) -> None:
+        """Adds one input (a JPEG) and every model's output for it; a row is written whole or not at all."""
+        if sequence <= self.last_sequence:
+            raise InvalidInput(f"sequence {sequence} is already recorded (the last one is {self.last_sequence})")
+        rows = [(i, sequence, pack(outputs[name])) for i, name in enumerate(self._names)]
+        self._database.execute("INSERT INTO inputs VALUES (?, ?, ?)", (sequence, captured_s, jpeg))
+        self._database.executemany("INSERT INTO outputs VALUES (?, ?, ?)", rows)
+        self.last_sequence = sequence
+        self._pending += 1
+        if self._pending >= _COMMIT_EVERY:
+            self._database.commit()
+            self._pending = 0
+
+    def close(self) -> None:
+        """Commits what is written; closing twice is fine."""
+        try:
+            self._database.commit()
+        except sqlite3.ProgrammingError:
+            return
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        """The writer itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        """Closes; what is written stays, also after an error."""
+        self.close()
+
+
+class Trace:
+    """Reads a trace. Indices run over its inputs from 0; `part` gives a stretch of it without copying.
+
+    Raises:
+        InvalidInput: no such file, not a trace, or an empty one.
+    """
+
+    def __init__(self, path: Path | str, *, start: int = 0, stop: int | None = None) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise InvalidInput(f"{self.path}: there is no such trace (record one: `infilink record`)")
+        self._database = _open(self.path, write=False)
+        info = _read_info(self._database, self.path)
+        if info is None:
+            raise InvalidInput(f"{self.path}: is not an infilink trace")
+        self.info = info
+        rows = self._database.execute("SELECT sequence, captured_s FROM inputs ORDER BY sequence").fetchall()
+        rows = rows[start:stop]
+        if not rows:
+            raise InvalidInput(f"{self.path}: holds no input (in the part from {start} to {stop})")
+        self.sequences = np.asarray([row[0] for row in rows], np.int64)
+        self.captured_s = np.asarray([row[1] for row in rows], np.float64)
+        self._start = start
+
+    @property
+    def models(self) -> dict[str, ModelSpec]:
+        """Each model's spec, by name."""
+        return self.info.models
+
+    def __len__(self) -> int:
+        """How many inputs it holds."""
+        return len(self.sequences)
+
+    def part(self, start: int, stop: int) -> "Trace":
+        """The inputs from index `start` up to `stop`, as a trace of its own."""
+        return Trace(self.path, start=self._start + start, stop=self._start + min(stop, len(self)))
+
+    def outputs(self, model: str) -> list[Array]:
+        """Every output of a model, aligned with `sequences`.
+
+        Raises:
+            UnknownModel: the trace has no such model.
+            InvalidInput: outputs are missing for some inputs.
+        """
+        if model not in self.models:
+            raise UnknownModel(model, tuple(self.models))
+        cursor = self._database.execute(
+            "SELECT value FROM outputs WHERE model = ? AND sequence BETWEEN ? AND ? ORDER BY sequence",
+            (list(self.models).index(model), int(self.sequences[0]), int(self.sequences[-1])),
+        )
+        values = [unpack(row[0]) for row in cursor]
+        if len(values) != len(self):
+            raise InvalidInput(f"{self.path}: model {model!r} has {len(values)} outputs for {len(self)} inputs")
+        return values
+
+    def jpegs(self) -> Iterator[bytes]:
+        """Every input as it was stored, one at a time."""
+        cursor = self._database.execute(
+            "SELECT jpeg FROM inputs WHERE sequence BETWEEN ? AND ? ORDER BY sequence",
+            (int(self.sequences[0]), int(self.sequences[-1])),
+        )
+        for (jpeg,) in cursor:
+            yield jpeg
+
+    def frames(self) -> Iterator[Array]:
+        """Every input as a frame (uint8 BGR), decoded one at a time."""
+        for jpeg in self.jpegs():
+            yield decode_jpeg(jpeg)
+
+    def close(self) -> None:
+        """Closes the file; closing twice is fine."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        """The trace itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes the file."""
+        self.close()
+
+
+def encode_jpeg(frame: Array, quality: int = JPEG_QUALITY) -> bytes:
+    """A frame (uint8 BGR) as it travels."""
+    done, data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise InvalidInput(f"a frame of shape {frame.shape} and type {frame.dtype} can't be made a JPEG")
+    return data.tobytes()
+
+
+def decode_jpeg(jpeg: bytes) -> Array:
+    """The frame (uint8 BGR, height x width x 3) in a JPEG.
+
+    Raises:
+        InvalidInput: the bytes are no picture.
+    """
+    frame = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
+    if frame is None:
+        raise InvalidInput(f"{len(jpeg)} bytes are no readable picture")
+    return frame
+
+
+def pack(value: Array) -> bytes:
+    """An array as the bytes of an .npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, value, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def unpack(data: bytes) -> Array:
+    """The array in the bytes of an .npy file."""
+    value: Array = np.load(io.BytesIO(data), allow_pickle=False)
+    return value
+
+
+def _open(path: Path, *, write: bool) -> sqlite3.Connection:
+    try:
+        if not write:
+            return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        database = sqlite3.connect(path)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        return database
+    except sqlite3.Error as error:
+        raise InvalidInput(f"{path}: can't be opened as a trace: {error}") from error
+
+
+def _read_info(database: sqlite3.Connection, path: Path) -> TraceInfo | None:
+    try:
+        row = database.execute("SELECT value FROM meta WHERE key = 'info'").fetchone()
+    except sqlite3.Error as error:
+        raise InvalidInput(f"{path}: is not an infilink trace ({error})") from error
+    if row is None:
+        return None
+    data: dict[str, Any] = json.loads(row[0])
+    if data.get("format") != FORMAT:
+        raise InvalidInput(f"{path}: has format {data.get('format')}, this version reads {FORMAT}; record it again")
+    data["models"] = {name: parse_spec(spec, where=str(path)) for name, spec in data["models"].items()}
+    data["costs"] = {name: ModelCost(**cost) for name, cost in data["costs"].items()}
+    return TraceInfo(**data)
+
+
+def _dump_info(info: TraceInfo) -> str:
+    models = {name: spec.model_dump(mode="json", exclude_defaults=True) for name, spec in info.models.items()}
+    costs = {name: asdict(cost) for name, cost in info.costs.items()}
+    plain = {f: getattr(info, f) for f in ("source", "fps", "digests", "every", "format", "notes")}
+    return json.dumps({**plain, "models": models, "costs": costs})
+
+
+def _check_same(path: Path, found: TraceInfo, wanted: TraceInfo) -> None:
+    for key in ("source", "every", "digests"):
+        if getattr(found, key) != getattr(wanted, key):
+            raise InvalidInput(
+                f"{path}: was recorded with {key} {getattr(found, key)!r}, not {getattr(wanted, key)!r}; "
+                "give another --out, or delete it to start again"
+            )
