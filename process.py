@@ -23,6 +23,8 @@ from .models import ModelSpec, OnnxModel
 from .outputs import Array
 
 _START_TIMEOUT_S = 60.0
+# Not `__main__`, as is the default: a program that imports much would be copied into every worker.
+_PRELOAD = ["infilink.process"]
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,7 @@ class ModelProcess:
         """
         started = time.perf_counter()
         context = multiprocessing.get_context("forkserver")
-        # Not `__main__`: a program that imports much would be copied into every worker.
-        context.set_forkserver_preload(["infilink.process"])
+        context.set_forkserver_preload(_PRELOAD)
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(str(self.path), self.threads, theirs), daemon=True)
         with _no_main():
@@ -162,6 +163,21 @@ class ModelProcess:
         if isinstance(reply, InfilinkError):
             raise reply
         return reply
+
+
+def start_fork_server() -> None:
+    """Starts the fork server now, so that the first model to load does not pay for it."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOAD)
+    with _no_main():
+        process = context.Process(target=_nothing)
+        process.start()
+    process.join()
+    process.close()
+
+
+def _nothing() -> None:
+    """What the fork server's first process does."""
 
 
 def measure_cost(path: Path | str, frames: Sequence[Array], *, threads: int = 1) -> ModelCost:

@@ -1,0 +1,157 @@
+"""The `infilink` command: a table of contents whose chapters are loaded when they are opened."""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from . import __version__
+from .errors import InfilinkError
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One command: the function that is it, and the line that tells of it before it is loaded."""
+
+    target: str
+    help: str
+    panel: str = ""
+
+
+_START, _LEARN, _RUN, _MODELS = "Start here", "Learn from your models", "Run", "Your models"
+
+COMMANDS = {
+    "demo": Entry("infilink.examples.demo.cli:demo_command", "A frame's whole way, on a rendered street or your video.", _START),
+    "init": Entry("", "Write a commented configuration to start from.", _START),
+    "record": Entry("infilink.record_cli:record_command", "Run models over a source and keep it all: a trace.", _LEARN),
+    "train": Entry("", "Learn an input filter, or the links between models, from a trace.", _LEARN),
+    "evaluate": Entry("", "What a filter or links save and lose, beside what costs nothing.", _LEARN),
+    "plan": Entry("infilink.links.cli:plan_command", "What runs and what is predicted under a budget.", _LEARN),
+    "cloud": Entry("infilink.cloud.cli:cloud_command", "The coordinator: runs what fits, predicts the rest.", _RUN),
+    "device": Entry("infilink.device.cli:device_command", "The agent: filters, sends, receives.", _RUN),
+    "models": Entry("infilink.model_cli:models_command", "List a folder's models, measure what they cost.", _MODELS),
+    "export": Entry("infilink.model_cli:export_command", "A torch module as an ONNX file with its spec.", _MODELS),
+}
+GROUPS = {
+    "init": {
+        "cloud": Entry("infilink.cloud.cli:init_command", "The coordinator's cloud.toml."),
+        "device": Entry("infilink.device.cli:init_command", "The agent's device.toml."),
+        "model": Entry("infilink.model_cli:init_model_command", "A model's spec, guessed from its graph."),
+    },
+    "train": {
+        "filter": Entry("infilink.filters.cli:train_filter_command", "Which inputs need no inference."),
+        "links": Entry("infilink.links.cli:train_links_command", "Which outputs predict which."),
+    },
+    "evaluate": {
+        "filter": Entry("infilink.filters.cli:evaluate_filter_command", "A filter, over any trace of the same models."),
+        "links": Entry("infilink.links.cli:evaluate_links_command", "Links under a budget, over any such trace."),
+    },
+}
+
+
+def build_app(arguments: list[str]) -> typer.Typer:
+    """The command line, with only that command really loaded which `arguments` call.
+
+    The others stand there with their line of help, so that `infilink --help` is there at once and a device needs no
+    package that only the cloud or the training uses.
+    """
+    app = typer.Typer(
+        name="infilink",
+        help="Learned input filters on the device, model links in the cloud, and an accuracy contract on both.\n\n"
+        "Try [bold]infilink demo[/bold] first.",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_version_option)
+    called = [word for word in arguments if not word.startswith("-")][:2]
+    for name, entry in COMMANDS.items():
+        if name in GROUPS:
+            group = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+            for inner_name, inner in GROUPS[name].items():
+                _add(group, inner_name, inner, really=called == [name, inner_name])
+            app.add_typer(group, name=name, help=entry.help, rich_help_panel=entry.panel)
+        else:
+            _add(app, name, entry, really=called[:1] == [name])
+    return app
+
+
+def _add(app: typer.Typer, name: str, entry: Entry, *, really: bool) -> None:
+    function = _load(name, entry) if really else _described
+    text = _help_of(function) if really else entry.help
+    app.command(name, help=text, short_help=entry.help, rich_help_panel=entry.panel or None)(function)
+
+
+def _described() -> None:
+    """A command that is only told of."""
+
+
+def _load(name: str, entry: Entry) -> Callable[..., Any]:
+    module_name, _, attribute = entry.target.partition(":")
+    try:
+        function: Callable[..., Any] = getattr(importlib.import_module(module_name), attribute)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("infilink"):
+            raise
+        raise InfilinkError(
+            f"`infilink {name}` needs the package {error.name!r}: pip install 'infilink[cloud,train]'"
+        ) from error
+    return function
+
+
+def _help_of(function: Callable[..., Any]) -> str:
+    """The docstring up to its `Args:`; the options describe themselves."""
+    text = inspect.cleandoc(function.__doc__ or "")
+    for section in ("\nArgs:", "\nRaises:", "\nReturns:"):
+        text = text.split(section)[0]
+    return text.strip()
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        print(f"infilink {__version__}")
+        raise typer.Exit
+
+
+def _version_option(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Takes the options of `infilink` itself."""
+
+
+def main() -> None:
+    """Runs the command line; a user's mistake is one line on stderr and exit code 2, Ctrl-C is exit code 130."""
+    try:
+        build_app(sys.argv[1:])(prog_name="infilink")
+    except InfilinkError as error:
+        _print_error(str(error))
+        sys.exit(EXIT_USER_ERROR)
+    except KeyboardInterrupt:
+        _print_error("interrupted")
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        sys.exit(0)
+    except OSError as error:
+        _print_error(f"{error.filename or 'system'}: {error.strerror or error}")
+        sys.exit(EXIT_USER_ERROR)
+
+
+def _print_error(text: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print("[bold red]error:[/bold red] ", end="")
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(" ".join(text.split()))
+
+
+if __name__ == "__main__":
+    main()

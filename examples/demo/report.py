@@ -1,0 +1,181 @@
+"""What the demo found: one table, report.json, and a page with the plots."""
+
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import onnxruntime
+from rich.console import Console
+from rich.table import Table
+
+from ... import __version__
+from ...budget import format_bytes
+from .pipeline import Demo
+from .plots import agreement_over_time, bytes_over_time, memory_over_time, when_models_ran
+from .score import Score
+
+TITLES = {
+    "full": "full run",
+    "infilink": "infilink",
+    "hold": "run what fits, hold the last value",
+    "random": "random skipping",
+    "every": "every K-th frame",
+    "difference": "frame difference",
+}
+NOTES = {
+    "full": "every frame sent, every model resident and run, no budget: the reference",
+    "infilink": "learned filter, planned models, links, within the budget",
+    "hold": "every frame sent; models that fit run, the others take turns where they fit and their last value is held",
+    "random": "the filter replaced by chance at the same rate; same plan and links",
+    "every": "the filter replaced by every K-th frame at the same rate; same plan and links",
+    "difference": "the filter replaced by frame difference, its threshold set on this very stretch to the same rate; "
+    "same plan and links",
+}
+COLUMNS = (
+    "frames/s",
+    "gain",
+    "agreement",
+    "of linked",
+    "of skipped",
+    "skipped",
+    "sent",
+    "executions",
+    "peak memory",
+    "violations",
+)
+
+
+def row(score: Score) -> tuple[str, ...]:
+    """A run's cells, in the order of `COLUMNS`."""
+    return (
+        f"{score.throughput_fps:.1f}",
+        f"{score.throughput_gain:.1f}x",
+        f"{score.agreement:.3f}",
+        _share(score.agreement_linked),
+        _share(score.agreement_skipped),
+        f"{score.filtering_rate:.0%}",
+        format_bytes(score.sent_bytes),
+        str(score.executions),
+        format_bytes(score.peak_bytes),
+        str(score.budget_violations),
+    )
+
+
+def print_table(demo: Demo, console: Console) -> None:
+    """The table, and what was planned, for people."""
+    budget = demo.compared["infilink"].score.budget_bytes
+    table = Table(
+        title=f"the later {demo.stretch.seconds:.0f} s of {demo.source}: {len(demo.specs)} models, "
+        f"budget {format_bytes(budget)}"
+    )
+    table.add_column("run")
+    for column in COLUMNS:
+        table.add_column(column, justify="right")
+    for name, compared in demo.compared.items():
+        table.add_row(TITLES[name], *row(compared.score), style="bold" if name == "infilink" else None)
+    console.print(table)
+    console.print(f"filter: {demo.filter_text}", highlight=False)
+    for line in plan_lines(demo):
+        console.print(line, highlight=False)
+
+
+def plan_lines(demo: Demo) -> list[str]:
+    """What runs and what is predicted, in words."""
+    lines = [f"always run: {', '.join(demo.plan.resident) or 'none'}"]
+    if demo.plan.rotating:
+        lines.append(f"in turn, each about every {demo.plan.refresh_s:.0f} s: {', '.join(demo.plan.rotating)}")
+    lines += [f"{name}: {served.why}" for name, served in demo.plan.served.items() if name not in demo.plan.resident]
+    return lines
+
+
+def write_report(demo: Demo) -> dict[str, Any]:
+    """Writes report.json and report.html; returns what report.json holds."""
+    report = to_json(demo)
+    _write(demo.options.out / "report.json", json.dumps(report, indent=2) + "\n")
+    _write(demo.options.out / "report.html", _page(demo, report))
+    return report
+
+
+def to_json(demo: Demo) -> dict[str, Any]:
+    """Infilink's own figures at the top, the full run's and the free baselines' below, in the same fields."""
+    scores = {name: compared.score.to_json() for name, compared in demo.compared.items()}
+    return {
+        **scores["infilink"],
+        "source": demo.source,
+        "rendered": demo.options.source is None,
+        "models": list(demo.specs),
+        "plan": {
+            "resident": list(demo.plan.resident),
+            "rotating": list(demo.plan.rotating),
+            "refresh_s": demo.plan.refresh_s,
+            "expected_agreement": demo.plan.expected_agreement,
+            "served": {name: served.why for name, served in demo.plan.served.items()},
+        },
+        "filter": demo.filter_text,
+        "full": scores["full"],
+        "baselines": {name: scores[name] for name in scores if name not in ("full", "infilink")},
+        "agent": demo.runs["infilink"].agent,
+        "seconds_by_step": demo.seconds_by_step,
+        "versions": {
+            "infilink": __version__,
+            "python": platform.python_version(),
+            "onnxruntime": onnxruntime.__version__,
+            "torch": version("torch"),
+            "machine": f"{platform.machine()}, {platform.system()}",
+        },
+    }
+
+
+def _page(demo: Demo, report: dict[str, Any]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    plots = [
+        ("Agreement with the full run, over time", agreement_over_time(demo)),
+        ("Bytes sent", bytes_over_time(demo)),
+        ("Memory the models hold, against the budget", memory_over_time(demo)),
+        ("Which model ran when", when_models_ran(demo)),
+    ]
+    return environment.get_template("report.html.j2").render(
+        demo=demo,
+        report=report,
+        columns=COLUMNS,
+        rows=[(name, TITLES[name], NOTES[name], row(c.score)) for name, c in demo.compared.items()],
+        by_model=_by_model(demo),
+        plan_lines=plan_lines(demo),
+        plots=plots,
+        budget=format_bytes(report["budget_bytes"]),
+        headline=headline(report),
+    )
+
+
+def headline(report: dict[str, Any]) -> str:
+    """The result in one sentence."""
+    return (
+        f"{report['throughput_gain']:.1f} times the frames per second, {report['bandwidth_saved']:.0%} less sent and "
+        f"{report['compute_saved']:.0%} less computed, at {report['agreement']:.1%} agreement with running everything."
+    )
+
+
+def _by_model(demo: Demo) -> list[tuple[str, str, str, list[str]]]:
+    """Per model: its name, kind, how it was served, and its agreement in each run but the full one."""
+    lines = []
+    for index, (name, spec) in enumerate(demo.specs.items()):
+        values = [f"{np.mean(c.agreement[index]):.3f}" for run, c in demo.compared.items() if run != "full"]
+        origin = "executed" if name in demo.plan.resident else demo.plan.served[name].origin
+        lines.append((name, spec.output.kind, origin, values))
+    return lines
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
