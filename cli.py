@@ -29,7 +29,9 @@ class Entry:
 _START, _LEARN, _RUN, _MODELS = "Start here", "Learn from your models", "Run", "Your models"
 
 COMMANDS = {
-    "demo": Entry("infilink.examples.demo.cli:demo_command", "A frame's whole way, on a rendered street or your video.", _START),
+    "demo": Entry(
+        "infilink.examples.demo.cli:demo_command", "A frame's whole way: rendered street or your video.", _START
+    ),
     "init": Entry("", "Write a commented configuration to start from.", _START),
     "record": Entry("infilink.record_cli:record_command", "Run models over a source and keep it all: a trace.", _LEARN),
     "train": Entry("", "Learn an input filter, or the links between models, from a trace.", _LEARN),

@@ -80,7 +80,7 @@ def run(setting: Setting, stretch: Stretch, models: Path, links: Path, folder: P
     with _coordinator(cloud_toml, folder) as address:
         device_toml.write_text(_device_toml(setting, stretch, address, results), encoding="utf-8")
         with grpc.insecure_channel(address) as channel:
-            status = edge_pb2_grpc.EdgeStub(channel).GetStatus
+            status = edge_pb2_grpc.EdgeStub(channel).GetStatus  # type: ignore[no-untyped-call]
             memory: list[tuple[float, int]] = []
             with _sampling(status, memory):
                 agent = _agent(device_toml, folder)

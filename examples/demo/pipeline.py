@@ -11,9 +11,11 @@ from ...budget import format_bytes, parse_budget
 from ...device.sources import Source, open_source
 from ...errors import InvalidInput
 from ...filters.rules import parse_rule
+from ...filters.spec import FilterSpec
 from ...filters.train import train_filter
 from ...links.graph import LinkGraph
-from ...links.planner import Plan, make_plan
+from ...links.plan import Plan
+from ...links.planner import make_plan
 from ...links.train import train_links
 from ...models import ModelSpec, find_models
 from ...record import record
@@ -149,7 +151,7 @@ def run_demo(options: DemoOptions, progress: Progress) -> Demo:
         runs[setting.name] = run(setting, serve, models_folder, links_folder, options.out / "runs" / setting.name)
     steps.finish()
     compared = {name: compare(each, runs["full"], specs) for name, each in runs.items()}
-    return Demo(options, source, serve, specs, plan, learnt.summary(), runs, compared, steps.seconds)
+    return Demo(options, source, serve, specs, plan, _filter_text(learnt.spec), runs, compared, steps.seconds)
 
 
 def _split(options: DemoOptions, told: Progress) -> tuple[str, Stretch, Stretch]:
@@ -202,6 +204,16 @@ def _free_gates(serve: Stretch, ours: Compared, budget_bytes: int) -> list[Setti
         "difference": f"difference:{threshold:.6f}",
     }
     return [Setting(name, gate=gate, policy="links", budget=f"{budget_bytes}B") for name, gate in gates.items()]
+
+
+def _filter_text(spec: FilterSpec) -> str:
+    found = spec.certificate
+    promise = "certified" if found.certified else f"not certified (some {found.more_inputs} more inputs would do)"
+    return (
+        f"{spec.kind} for {spec.rule!r} at accuracy {spec.accuracy:g}, {promise}: on the last {found.inputs} recorded "
+        f"inputs it skips {found.rate:.0%} at an error of {found.error:.3f}, at most {found.upper_bound:.3f} with "
+        f"{found.confidence:.0%} confidence"
+    )
 
 
 def _describe(setting: Setting, budget_bytes: int) -> str:

@@ -163,10 +163,10 @@ def headline(report: dict[str, Any]) -> str:
 
 def _by_model(demo: Demo) -> list[tuple[str, str, str, list[str]]]:
     """Per model: its name, kind, how it was served, and its agreement in each run but the full one."""
-    lines = []
+    lines: list[tuple[str, str, str, list[str]]] = []
     for index, (name, spec) in enumerate(demo.specs.items()):
         values = [f"{np.mean(c.agreement[index]):.3f}" for run, c in demo.compared.items() if run != "full"]
-        origin = "executed" if name in demo.plan.resident else demo.plan.served[name].origin
+        origin: str = "executed" if name in demo.plan.resident else demo.plan.served[name].origin
         lines.append((name, spec.output.kind, origin, values))
     return lines
 

@@ -1,0 +1,47 @@
+"""`infilink cloud` and `infilink init cloud`."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from ..errors import InvalidInput
+from .config import DEFAULT_TOML, load_config
+from .daemon import serve
+
+
+def cloud_command(
+    config: Annotated[Path | None, typer.Option(help="The coordinator's TOML file (`infilink init cloud`).")] = None,
+    listen: Annotated[str | None, typer.Option(help="HOST:PORT; port 0 takes a free one.")] = None,
+    models: Annotated[Path | None, typer.Option(help="The folder with the .onnx models.")] = None,
+    links: Annotated[Path | None, typer.Option(help="What `infilink train links` wrote.")] = None,
+    policy: Annotated[str | None, typer.Option(help="full, links or hold.")] = None,
+    budget: Annotated[str | None, typer.Option(help="200MiB, 1.5GiB, 40% or none.")] = None,
+    ledger: Annotated[Path | None, typer.Option(help="The SQLite file that remembers every answer.")] = None,
+    status_file: Annotated[Path | None, typer.Option(help="Write the final status here, as JSON.")] = None,
+) -> None:
+    """Run the coordinator: what fits the budget runs, the rest is predicted from it. Ctrl-C stops it in order."""
+    flags = {
+        "listen": listen,
+        "models": models,
+        "links": links,
+        "policy": policy,
+        "budget": budget,
+        "ledger": ledger,
+    }
+    console = Console(stderr=True)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console)])
+    serve(load_config(config, flags), status_file=status_file)
+
+
+def init_command(
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("cloud.toml"),
+) -> None:
+    """Write the coordinator's configuration, every key explained."""
+    if out.exists():
+        raise InvalidInput(f"{out}: is there already; give another --out")
+    out.write_text(DEFAULT_TOML, encoding="utf-8")
+    print(f"wrote {out}; start the coordinator with: infilink cloud --config {out}")

@@ -1,0 +1,167 @@
+"""The coordinator: owns the models' processes, the plan and the sessions; what the services stand on."""
+
+import asyncio
+import json
+import logging
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import asdict
+
+from .. import __version__
+from ..errors import Overloaded, UnknownModel
+from ..links.serving import Serving
+from ..protos import edge_pb2
+from .config import CloudConfig
+from .ledger import Ledger
+from .memory import MemoryBudget
+from .planning import Planned, make_planned
+from .repository import Repository
+from .rotation import Rotation
+from .scheduler import Scheduler
+from .session import Session, SessionKey
+from .stream import DeviceStream, StreamCounts
+from .worker import Worker
+
+logger = logging.getLogger(__name__)
+
+_SAMPLE_EVERY_S = 0.25
+
+
+class Coordinator:
+    """Everything but the network; `start` it, or use it as an async context manager."""
+
+    def __init__(self, config: CloudConfig) -> None:
+        self.config = config
+        self.stopping = False
+        self.counts = StreamCounts()
+        self.sessions: OrderedDict[SessionKey, Session] = OrderedDict()
+        self.repository = Repository.open(config.models)
+        self.ledger = Ledger(config.ledger, rows=config.ledger_rows)
+        loading = threading.Lock()
+        self.workers = {
+            name: Worker(name, path, loading=loading, threads=config.threads, infer_timeout_s=config.infer_timeout_s)
+            for name, path in self.repository.paths.items()
+        }
+        self._tasks: list[asyncio.Task[None]] = []
+        self._started = time.monotonic()
+
+    async def start(self) -> None:
+        """Plans and loads the resident models.
+
+        Raises:
+            InvalidInput: the models, the links and the budget do not go together.
+        """
+        self.planned: Planned = await make_planned(self.config, self.repository)
+        plan, costs = self.planned.plan, self.planned.costs
+        self.memory = MemoryBudget(plan.budget_bytes, {name: cost.memory_bytes for name, cost in costs.items()})
+        self.rotation = Rotation(self.workers, self.memory)
+        self.scheduler = Scheduler(plan, self.workers, self.rotation)
+        for name in plan.resident:
+            self.memory.reserve(name)
+            await self.workers[name].load()
+            await self._sample()
+        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self.rotation.run())]
+        logger.info("resident: %s; rotating: %s", ", ".join(plan.resident), ", ".join(plan.rotating) or "none")
+
+    def welcome(self) -> edge_pb2.Welcome:
+        """What a device is greeted with."""
+        plan = self.planned.plan
+        return edge_pb2.Welcome(
+            version=__version__,
+            specs={name: spec.model_dump_json(exclude_defaults=True) for name, spec in self.repository.specs.items()},
+            plan=json.dumps(asdict(plan)),
+            max_in_flight=self.config.max_in_flight,
+        )
+
+    def open_session(self, hello: edge_pb2.Hello) -> Session:
+        """The session a Hello names: a new one, or the one whose connection broke.
+
+        Raises:
+            UnknownModel: it wants a model that is not here.
+            Overloaded: there are `max_devices` already.
+        """
+        for name in hello.models:
+            if name not in self.repository.paths:
+                raise UnknownModel(name, tuple(self.repository.paths))
+        key = SessionKey(hello.device, hello.session)
+        session = self.sessions.get(key)
+        if session is None:
+            self._make_room()
+            serving = Serving(self.planned.graph, self.planned.plan, models=self.repository.specs)
+            session = self.sessions[key] = Session(key, serving, tuple(hello.models))
+        self.sessions.move_to_end(key)
+        return session
+
+    def stream(self, session: Session) -> DeviceStream:
+        """What serves a session's new connection."""
+        return DeviceStream(self.config, self.repository, self.scheduler, self.ledger, session, self.counts)
+
+    def stop(self) -> None:
+        """Lets every stream finish what it has begun; the rest is left to the devices."""
+        self.stopping = True
+        for session in self.sessions.values():
+            if session.connection is not None:
+                session.connection.stop()
+
+    def _make_room(self) -> None:
+        """Forgets the sessions that ended longest ago; those that are connected stay."""
+        idle = [key for key, session in self.sessions.items() if session.connection is None]
+        if len(self.sessions) - len(idle) >= self.config.max_devices:
+            raise Overloaded(f"{self.config.max_devices} devices are connected already (`max_devices`)")
+        for key in idle[: max(0, len(self.sessions) + 1 - 2 * self.config.max_devices)]:
+            self.rotation.forget(key)
+            del self.sessions[key]
+
+    async def close(self) -> None:
+        """Ends every process; closing twice is fine."""
+        for task in self._tasks:
+            task.cancel()
+        for worker in self.workers.values():
+            await asyncio.to_thread(worker.close)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.ledger.close()
+
+    def status(self) -> edge_pb2.StatusReply:
+        """Everything that is counted."""
+        plan, memory = self.planned.plan, self.memory.stats()
+        models = []
+        for name, worker in self.workers.items():
+            models.append(edge_pb2.ModelStatus(name=name, **asdict(worker.stats())))
+        return edge_pb2.StatusReply(
+            version=__version__,
+            models=models,
+            budget_bytes=memory.limit_bytes or 0,
+            memory_bytes=memory.memory_bytes,
+            peak_bytes=memory.peak_bytes,
+            budget_violations=memory.violations,
+            memory_samples=memory.samples,
+            inputs=self.counts.results,
+            refused=self.counts.refused,
+            repeated=self.counts.repeated,
+            resident=plan.resident,
+            rotating=plan.rotating,
+            refresh_s=plan.refresh_s,
+            expected_agreement=plan.expected_agreement,
+            devices=[
+                edge_pb2.DeviceStatus(
+                    name=session.key.device,
+                    connected=session.connection is not None,
+                    inputs=session.inputs,
+                    report=session.report,
+                )
+                for session in self.sessions.values()
+            ],
+            uptime_s=time.monotonic() - self._started,
+        )
+
+    async def _watch(self) -> None:
+        """Measures what the models take, as long as the coordinator runs."""
+        while True:
+            await asyncio.sleep(_SAMPLE_EVERY_S)
+            await self._sample()
+
+    async def _sample(self) -> None:
+        workers = self.workers
+        taken = await asyncio.to_thread(lambda: {name: worker.measure() for name, worker in workers.items()})
+        self.memory.sample({name: size_bytes for name, size_bytes in taken.items() if size_bytes})

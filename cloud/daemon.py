@@ -1,0 +1,141 @@
+"""The coordinator as a process: starts, says that it is ready, serves until a signal, and stops in order."""
+
+import asyncio
+import json
+import logging
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from ..errors import InvalidInput
+from ..protos import edge_pb2, edge_pb2_grpc
+from .config import CloudConfig
+from .coordinator import Coordinator
+from .service import EdgeService
+
+logger = logging.getLogger(__name__)
+
+_STOP_S = 10.0
+_SERVICE = edge_pb2.DESCRIPTOR.services_by_name["Edge"].full_name
+
+
+def serve(config: CloudConfig, *, status_file: Path | None = None) -> None:
+    """Serves until SIGTERM or SIGINT.
+
+    Prints `ready on HOST:PORT` to stdout when devices may connect.
+
+    Args:
+        config: the settings.
+        status_file: where to write the final status, as JSON.
+
+    Raises:
+        InvalidInput: the port is taken, or the models, the links and the budget do not go together.
+    """
+    asyncio.run(_serve(config, status_file))
+
+
+async def _serve(config: CloudConfig, status_file: Path | None) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    server, healthy = _make_server(config), health.aio.HealthServicer()
+    # Before the models are loaded, which takes time: a port that is taken must be said at once.
+    port = _bind(server, config)
+    coordinator = Coordinator(config)
+    try:
+        if not await _unless(stop, coordinator.start()):
+            return
+        edge_pb2_grpc.add_EdgeServicer_to_server(EdgeService(coordinator), server)  # type: ignore[no-untyped-call]
+        health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+        _reflect(server)
+        await server.start()
+        for service in ("", _SERVICE):
+            await healthy.set(service, health_pb2.HealthCheckResponse.SERVING)
+        print(f"ready on {config.listen.rpartition(':')[0]}:{port}", flush=True)
+        await stop.wait()
+        logger.info("stopping")
+        await healthy.enter_graceful_shutdown()
+        coordinator.stop()
+        await server.stop(_STOP_S)
+        if status_file is not None:
+            _write_status(status_file, coordinator.status())
+    finally:
+        await coordinator.close()
+
+
+async def _unless(stop: asyncio.Event, work: Any) -> bool:
+    """Does `work` to its end; False if told to stop before."""
+    task, stopped = asyncio.ensure_future(work), asyncio.create_task(stop.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not task.done():
+        task.cancel()
+        return False
+    await task
+    return True
+
+
+def _make_server(config: CloudConfig) -> Any:
+    return grpc.aio.server(
+        options=[
+            # A payload that is a little too large gets a Refused of its own; far too large ends the stream.
+            ("grpc.max_receive_message_length", 2 * config.max_input_bytes + 2**20),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.so_reuseport", 0),
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        ]
+    )
+
+
+def _bind(server: Any, config: CloudConfig) -> int:
+    """The port the server listens on."""
+    _check_free(config.listen)
+    try:
+        if config.tls_cert is None or config.tls_key is None:
+            return int(server.add_insecure_port(config.listen))
+        pair = (config.tls_key.read_bytes(), config.tls_cert.read_bytes())
+        return int(server.add_secure_port(config.listen, grpc.ssl_server_credentials([pair])))
+    except OSError as error:
+        raise InvalidInput(f"{error.filename}: can't be read: {error.strerror}") from error
+    except RuntimeError as error:
+        raise InvalidInput(f"can't listen on {config.listen}: {error}") from error
+
+
+def _check_free(listen: str) -> None:
+    """Binds for a moment: the system says what is wrong in fewer words than gRPC."""
+    host, _, port = listen.rpartition(":")
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise InvalidInput(
+            f"can't listen on {listen}: {error.strerror}; stop what does, or give another `listen` (port 0: a free one)"
+        ) from error
+
+
+def _reflect(server: Any) -> None:
+    """Lets tools such as grpcurl ask what there is, when the package for it is installed."""
+    try:
+        from grpc_reflection.v1alpha import reflection
+    except ModuleNotFoundError:
+        return
+    reflection.enable_server_reflection((_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+
+
+def _write_status(path: Path, status: edge_pb2.StatusReply) -> None:
+    text = json.dumps(
+        MessageToDict(status, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    )
+    part = path.with_name(path.name + ".part")
+    part.write_text(text + "\n", encoding="utf-8")
+    part.replace(path)

@@ -1,0 +1,103 @@
+"""The ledger: every answer is on disk before it is sent, so a repeated input gets the same answer again."""
+
+import asyncio
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import InvalidInput
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS answers (
+    number INTEGER PRIMARY KEY, device TEXT NOT NULL, session TEXT NOT NULL, sequence INTEGER NOT NULL,
+    answer BLOB NOT NULL, UNIQUE (device, session, sequence)
+);
+"""
+_PRUNE_EVERY = 500
+
+
+@dataclass(frozen=True)
+class InputKey:
+    """What names an input for ever."""
+
+    device: str
+    session: str
+    sequence: int
+
+
+_Row = tuple[InputKey, bytes, "asyncio.Future[None]"]
+
+
+class Ledger:
+    """Answers by input, in a SQLite file; the newest `rows` of them are kept.
+
+    It outlives the coordinator's process. After a power cut the newest answers may be missing; those whose device
+    had not heard them are then made again.
+    """
+
+    def __init__(self, path: Path, *, rows: int = 100_000) -> None:
+        self.path = path
+        self.rows = rows
+        self._pending: list[_Row] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self._since_prune = 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = sqlite3.connect(path, check_same_thread=False)
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            self._writer.execute("PRAGMA synchronous = NORMAL")
+            with self._writer:
+                self._writer.executescript(_SCHEMA)
+            # Its own connection: a look-up must not wait for a commit.
+            self._reader = sqlite3.connect(path, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            raise InvalidInput(f"{path}: can't be opened as a ledger: {error}; give another `ledger`") from error
+
+    def find(self, key: InputKey) -> bytes | None:
+        """The answer that was given to this input before."""
+        row = self._reader.execute(
+            "SELECT answer FROM answers WHERE device = ? AND session = ? AND sequence = ?",
+            (key.device, key.session, key.sequence),
+        ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    async def record(self, key: InputKey, answer: bytes) -> None:
+        """Writes an answer; it is on disk when this returns. What is recorded meanwhile shares the next commit."""
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending.append((key, answer, written))
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush())
+        await written
+
+    def close(self) -> None:
+        """Closes the file; closing twice is fine."""
+        self._writer.close()
+        self._reader.close()
+
+    async def _flush(self) -> None:
+        while self._pending:
+            rows, self._pending = self._pending, []
+            failure: sqlite3.Error | None = None
+            try:
+                await asyncio.get_running_loop().run_in_executor(None, self._write, rows)
+            except sqlite3.Error as error:
+                failure = error
+            for _, _, written in rows:
+                if written.done():
+                    continue
+                if failure is None:
+                    written.set_result(None)
+                else:
+                    written.set_exception(failure)
+
+    def _write(self, rows: list[_Row]) -> None:
+        with self._writer:
+            self._writer.executemany(
+                "INSERT OR REPLACE INTO answers (device, session, sequence, answer) VALUES (?, ?, ?, ?)",
+                [(key.device, key.session, key.sequence, answer) for key, answer, _ in rows],
+            )
+            self._since_prune += len(rows)
+            if self._since_prune >= _PRUNE_EVERY:
+                self._since_prune = 0
+                sql = "DELETE FROM answers WHERE number <= (SELECT MAX(number) FROM answers) - ?"
+                self._writer.execute(sql, (self.rows,))

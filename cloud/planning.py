@@ -1,0 +1,91 @@
+"""From the configuration to the plan: what is resident, what rotates, what is predicted."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..budget import format_bytes, parse_budget
+from ..errors import InvalidInput
+from ..links.graph import LinkGraph
+from ..links.plan import Plan
+from ..links.planner import full_plan, hold_plan, make_plan
+from ..process import ModelCost, measure_cost
+from .config import CloudConfig
+from .repository import Repository
+
+logger = logging.getLogger(__name__)
+
+_MEASURE_SIZES = ((720, 1280), (360, 640))
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What the coordinator starts with.
+
+    Attributes:
+        plan: what runs.
+        graph: the links; None: what does not run is held.
+        costs: what each model costs; empty when nothing needs to know.
+    """
+
+    plan: Plan
+    graph: LinkGraph | None
+    costs: Mapping[str, ModelCost]
+
+
+async def make_planned(config: CloudConfig, repository: Repository) -> Planned:
+    """Reads the links, measures what is not known, and plans.
+
+    Raises:
+        InvalidInput: the links are of other models, or nothing fits the budget.
+    """
+    graph = _read_links(config.links, repository)
+    costs = dict(graph.costs) if graph is not None else {}
+    if config.budget != "none":
+        costs |= await _measure({n: p for n, p in repository.paths.items() if n not in costs}, config.threads)
+    if config.budget == "none":
+        used = graph if config.policy == "links" else None
+        return Planned(full_plan(repository.specs, costs), used, costs)
+    budget_bytes = parse_budget(config.budget, costs)
+    if config.policy == "full":
+        plan = full_plan(repository.specs, costs)
+        if plan.memory_bytes > budget_bytes:
+            raise InvalidInput(
+                f"budget {config.budget}: all {len(costs)} models take {format_bytes(plan.memory_bytes)}; give more, "
+                'or policy "links" or "hold" to run a part of them'
+            )
+        return Planned(plan, None, costs)
+    if config.policy == "links":
+        assert graph is not None, "the configuration is checked"
+        return Planned(make_plan(graph, budget_bytes), graph, costs)
+    held = None if graph is None else graph.without_links()
+    return Planned(hold_plan(costs, budget_bytes, graph=graph), held, costs)
+
+
+def _read_links(folder: Path | None, repository: Repository) -> LinkGraph | None:
+    if folder is None:
+        return None
+    graph = LinkGraph.load(folder)
+    graph.check(repository.digests)
+    extra = sorted(set(repository.paths) - set(graph.models))
+    if extra:
+        raise InvalidInput(
+            f"{folder}: was learnt without {', '.join(extra)}; move it out of the models' folder, or record and train "
+            "the links again"
+        )
+    return graph
+
+
+async def _measure(paths: Mapping[str, Path], threads: int) -> dict[str, ModelCost]:
+    """Each model's cost on noise, one after another: two at once could take more than the budget."""
+    random = np.random.default_rng(0)
+    frames = [random.integers(0, 256, (*size, 3), np.uint8) for size in _MEASURE_SIZES for _ in range(2)]
+    costs = {}
+    for name, path in paths.items():
+        costs[name] = await asyncio.to_thread(measure_cost, path, frames, threads=threads)
+        logger.info("%s: takes %s", name, format_bytes(costs[name].memory_bytes))
+    return costs

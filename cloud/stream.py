@@ -1,0 +1,184 @@
+"""One device's stream on the coordinator: every input is answered once, in order, from the ledger if it came before."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ..errors import DeadlineExceeded, InfilinkError, InvalidInput
+from ..outputs import Array
+from ..protos import edge_pb2
+from .answers import Superseded, output_message, refused_message, result_message
+from .config import CloudConfig
+from .ledger import InputKey, Ledger
+from .pictures import decode_picture
+from .repository import Repository
+from .scheduler import Scheduler
+from .session import Session
+
+# Inputs of one stream that are decoded or run at once: the models of the second work while the first's slowest ends.
+_AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class Ran:
+    """The exact outputs for one input, and how long they took."""
+
+    exact: dict[str, Array]
+    executed_s: float
+
+
+@dataclass
+class StreamCounts:
+    """What all streams together did."""
+
+    results: int = 0
+    refused: int = 0
+    repeated: int = 0
+
+
+_Pending = tuple[edge_pb2.Input, "asyncio.Task[Ran] | bytes"]
+
+
+class DeviceStream:
+    """Serves one connection of one session, from the first Input to the end.
+
+    Args:
+        config: the limits.
+        repository: the models' specs and digests.
+        scheduler: runs the models.
+        ledger: remembers the answers.
+        session: what is kept between the inputs.
+        counts: told of every answer.
+    """
+
+    def __init__(
+        self,
+        config: CloudConfig,
+        repository: Repository,
+        scheduler: Scheduler,
+        ledger: Ledger,
+        session: Session,
+        counts: StreamCounts,
+    ) -> None:
+        self.config = config
+        self.repository = repository
+        self.scheduler = scheduler
+        self.ledger = ledger
+        self.session = session
+        self.counts = counts
+        self.stopped = False
+        self.finished = asyncio.Event()
+        self._reader: asyncio.Task[None] | None = None
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        # Full: nothing more is read, and gRPC's flow control holds the device back.
+        self._pending: asyncio.Queue[_Pending | None] = asyncio.Queue(config.max_in_flight)
+        self._running: set[asyncio.Task[Ran]] = set()
+        self._newest = -1
+
+    async def run(
+        self, messages: AsyncIterator[edge_pb2.DeviceMessage], write: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        """Answers until the device ends the stream or `stop` is called.
+
+        Raises:
+            InvalidInput: the device sent what does not belong here.
+        """
+        self._reader = asyncio.create_task(self._read(messages))
+        if self.stopped:
+            self._reader.cancel()
+        try:
+            while (pending := await self._pending.get()) is not None:
+                await write(await self._answer(*pending))
+            if not self.stopped:
+                await self._reader
+        finally:
+            self._reader.cancel()
+            for task in self._running:
+                task.cancel()
+            while not self._pending.empty():
+                self._pending.get_nowait()
+            self.finished.set()
+
+    def stop(self) -> None:
+        """Reads no more; what was read is still answered."""
+        self.stopped = True
+        if self._reader is not None:
+            self._reader.cancel()
+
+    async def _read(self, messages: AsyncIterator[edge_pb2.DeviceMessage]) -> None:
+        try:
+            async for message in messages:
+                kind = message.WhichOneof("message")
+                if kind == "input":
+                    await self._pending.put((message.input, self._begin(message.input)))
+                elif kind == "report":
+                    self.session.report = message.report
+                else:
+                    raise InvalidInput(f"after Hello come Input and Report, not {kind or 'an empty message'}")
+        finally:
+            await self._pending.put(None)
+
+    def _begin(self, message: edge_pb2.Input) -> "asyncio.Task[Ran] | bytes":
+        """Starts the work on an input; an answer that was given before is there at once."""
+        self._newest = max(self._newest, message.sequence)
+        known = self.ledger.find(self._key(message))
+        if known is not None:
+            return known
+        task = asyncio.create_task(self._run(message))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[Ran]") -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # Asked for, or asyncio complains where nobody waits for it any more.
+
+    async def _run(self, message: edge_pb2.Input) -> Ran:
+        """Decodes an input and runs its models."""
+        async with self._at_once:
+            started = time.perf_counter()
+            if message.deadline_ns and time.time_ns() > message.deadline_ns:
+                raise DeadlineExceeded("its deadline was over before a model ran on it")
+            if message.policy == edge_pb2.POLICY_LATEST and message.sequence < self._newest:
+                raise Superseded(f"input {self._newest} took its place")
+            frame = await self._decode(message)
+            due = self.session.serving.due(message.captured_ns / 1e9)
+            exact = await self.scheduler.run(frame, due, self.session.key)
+            return Ran(exact, time.perf_counter() - started)
+
+    async def _decode(self, message: edge_pb2.Input) -> Array:
+        if message.encoding != edge_pb2.ENCODING_JPEG:
+            raise InvalidInput(f"encoding {message.encoding} is not known here; send a JPEG")
+        if len(message.payload) > self.config.max_input_bytes:
+            raise InvalidInput(
+                f"the payload has {len(message.payload)} bytes; at most {self.config.max_input_bytes} are taken"
+            )
+        decode = partial(decode_picture, message.payload, max_pixels=self.config.max_input_pixels)
+        return await asyncio.get_running_loop().run_in_executor(None, decode)
+
+    async def _answer(self, message: edge_pb2.Input, work: "asyncio.Task[Ran] | bytes") -> Any:
+        """The answer, in the ledger before it is returned."""
+        if isinstance(work, bytes):
+            self.counts.repeated += 1
+            return edge_pb2.CoordinatorMessage.FromString(work)
+        try:
+            ran = await work
+        except InfilinkError as error:
+            self.counts.refused += 1
+            return refused_message(message.sequence, error)
+        specs, digests = self.repository.specs, self.repository.digests
+        answers = self.session.complete(message.captured_ns / 1e9, ran.exact)
+        outputs = {
+            name: output_message(specs[name], digests[name], linked, age_s) for name, (linked, age_s) in answers.items()
+        }
+        answer = result_message(message.sequence, outputs, ran.executed_s)
+        await self.ledger.record(self._key(message), answer.SerializeToString())
+        self.counts.results += 1
+        return answer
+
+    def _key(self, message: edge_pb2.Input) -> InputKey:
+        return InputKey(self.session.key.device, self.session.key.session, message.sequence)

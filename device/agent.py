@@ -1,0 +1,167 @@
+"""The agent: takes frames from a source, sends those that are worth it, and knows every frame's results."""
+
+import threading
+import time
+import uuid
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from ..errors import InvalidInput
+from ..filters.gates import Decision, Gate, open_gate
+from ..protos import edge_pb2
+from ..trace import encode_jpeg
+from .answers import result_row
+from .capture import Capture
+from .config import DeviceConfig
+from .results_file import InputRow, ResultRow, ResultsFile
+from .sources import Frame, is_live
+from .summary import Summary, peak_rss_bytes
+from .uplink import Uplink
+
+_TIMES = 10_000
+_POLICIES = {"all": edge_pb2.POLICY_ALL, "latest": edge_pb2.POLICY_LATEST}
+
+
+class Agent:
+    """Runs one device until its source ends or `stop` is called."""
+
+    def __init__(self, config: DeviceConfig) -> None:
+        self.config = config
+        self.stopped = threading.Event()
+        self._counts = dict.fromkeys(("frames", "kept", "answered", "dropped", "refused"), 0)
+        self._captured_s: dict[int, float] = {}
+        self._decide_s: deque[float] = deque(maxlen=_TIMES)
+        self._reference: int | None = None
+        self._started = 0.0
+        self._models: tuple[str, ...] = ()
+        self._results: ResultsFile | None = None
+        self._uplink = Uplink(config, session=uuid.uuid4().hex, on_answer=self._on_answer, report=self.report)
+
+    def stop(self) -> None:
+        """Ends the capture; the answers to what was sent are still waited for."""
+        self.stopped.set()
+
+    def run(self) -> Summary:
+        """Captures, decides, sends, and waits for the last answer.
+
+        Raises:
+            InvalidInput: the source, the gate or the results file is not what it should be.
+            Unavailable: nobody answers, or the answers ended.
+        """
+        gate = open_gate(self.config.gate)
+        if self.config.results is not None:
+            self._results = ResultsFile(self.config.results, anew=not is_live(self.config.source))
+        first = self._results.next_sequence if self._results else 0
+        frames = iter(Capture(self.config, self.stopped, first=first))
+        try:
+            frame = next(frames, None)
+            if frame is None and not self.stopped.is_set():
+                raise InvalidInput(f"source {self.config.source}: gave no frame")
+            self._models = tuple(self._uplink.start().specs)
+            self._started = time.perf_counter()
+            while frame is not None:
+                self._take(frame, gate)
+                frame = next(frames, None)
+            self._uplink.finish()
+            wall_s = time.perf_counter() - self._started
+        finally:
+            self._uplink.close()
+            if self._results is not None:
+                self._results.close()
+        return self._summary(wall_s)
+
+    def report(self) -> edge_pb2.Report:
+        """The counts as they travel."""
+        return edge_pb2.Report(
+            frames=self._counts["frames"],
+            kept=self._counts["kept"],
+            dropped=self._counts["dropped"],
+            sent_bytes=self._uplink.sent_bytes,
+            received_bytes=self._uplink.received_bytes,
+            memory_bytes=peak_rss_bytes(),
+        )
+
+    def _take(self, frame: Frame, gate: Gate) -> None:
+        """One frame's way: decided, and sent or answered at once."""
+        started = time.perf_counter()
+        decision = gate.decide(frame.image, frame.captured_s)
+        decide_s = time.perf_counter() - started
+        self._decide_s.append(decide_s)
+        self._counts["frames"] += 1
+        # Without an answer to refer to there is nothing to save.
+        if decision.keep or self._reference is None:
+            self._send(frame, decision, decide_s)
+        elif self._results is not None:
+            self._results.add_input(self._row(frame, decision, decide_s, 0), self._reused(frame, decision))
+
+    def _send(self, frame: Frame, decision: Decision, decide_s: float) -> None:
+        payload = encode_jpeg(frame.image, self.config.quality)
+        deadline_ns = time.time_ns() + round(self.config.deadline_s * 1e9) if self.config.deadline_s else 0
+        message = edge_pb2.Input(
+            sequence=frame.sequence,
+            captured_ns=round(frame.captured_s * 1e9),
+            deadline_ns=deadline_ns,
+            encoding=edge_pb2.ENCODING_JPEG,
+            payload=payload,
+            policy=_POLICIES[self.config.policy],
+        )
+        self._counts["kept"] += 1
+        self._reference = frame.sequence
+        self._captured_s[frame.sequence] = frame.captured_s
+        if self._results is not None:
+            self._results.add_input(self._row(frame, decision, decide_s, message.ByteSize()))
+        for sequence in self._uplink.offer(message, self.stopped):
+            self._counts["dropped"] += 1
+            self._captured_s.pop(sequence, None)
+            if self._results is not None:
+                self._results.add_refused(sequence, "dropped")
+
+    def _row(self, frame: Frame, decision: Decision, decide_s: float, sent_bytes: int) -> InputRow:
+        return InputRow(
+            sequence=frame.sequence,
+            captured_s=frame.captured_s,
+            kept=sent_bytes > 0,
+            score=decision.score,
+            threshold=decision.threshold,
+            decide_s=decide_s,
+            decided_s=time.perf_counter() - self._started,
+            sent_bytes=sent_bytes,
+        )
+
+    def _reused(self, frame: Frame, decision: Decision) -> list[ResultRow]:
+        how = {"origin": decision.origin, "confidence": 1.0, "trusted": True, "reference": self._reference}
+        return [
+            ResultRow(model=model, sequence=frame.sequence, captured_s=frame.captured_s, **how)  # type: ignore[arg-type]
+            for model in self._models
+        ]
+
+    def _on_answer(self, answer: Any) -> None:
+        """A Result or Refused came; called from the uplink's thread."""
+        captured_s = self._captured_s.pop(answer.sequence, 0.0)
+        received_s = time.perf_counter() - self._started
+        if isinstance(answer, edge_pb2.Refused):
+            self._counts["refused"] += 1
+            if self._results is not None:
+                self._results.add_refused(answer.sequence, answer.message)
+            return
+        self._counts["answered"] += 1
+        if self._results is None:
+            return
+        rows = [result_row(answer.sequence, captured_s, output) for output in answer.outputs]
+        self._results.add_results(answer.sequence, received_s, rows)
+
+    def _summary(self, wall_s: float) -> Summary:
+        times = np.asarray(self._decide_s or [0.0]) * 1000
+        return Summary(
+            **self._counts,
+            sent_bytes=self._uplink.sent_bytes,
+            received_bytes=self._uplink.received_bytes,
+            connections=self._uplink.connections,
+            wall_s=wall_s,
+            fps=self._counts["frames"] / max(wall_s, 1e-9),
+            decide_p50_ms=float(np.percentile(times, 50)),
+            decide_p99_ms=float(np.percentile(times, 99)),
+            peak_rss_bytes=peak_rss_bytes(),
+        )

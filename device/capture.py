@@ -1,0 +1,75 @@
+"""A source as the agent needs it: at its pace, and opened again when a live one breaks."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..errors import Unavailable
+from .config import DeviceConfig
+from .sources import Frame, Source, open_source
+
+logger = logging.getLogger(__name__)
+
+_REOPEN_S = (0.5, 10.0)
+
+
+class Capture:
+    """Frames until the source ends or `stopped` is set.
+
+    Args:
+        config: the source, what part of it, and the pace.
+        stopped: ends it.
+        first: added to a live source's numbers, which start from 0 each time it is opened.
+    """
+
+    def __init__(self, config: DeviceConfig, stopped: threading.Event, *, first: int = 0) -> None:
+        self.config = config
+        self.stopped = stopped
+        self._offset = first
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Every frame.
+
+        Raises:
+            InvalidInput: the source is no video.
+            Unavailable: nothing answers there at the start; later on it is tried again and again.
+        """
+        source: Source | None = self._open()
+        wait_s = _REOPEN_S[0]
+        while source is not None:
+            try:
+                with source:
+                    for frame in self._paced(source):
+                        wait_s = _REOPEN_S[0]
+                        yield frame
+                return
+            except Unavailable as error:
+                logger.warning("%s; trying again", error)
+            source = None
+            while source is None and not self.stopped.wait(wait_s):
+                wait_s = min(wait_s * 2, _REOPEN_S[1])
+                try:
+                    source = self._open()
+                except Unavailable as error:
+                    logger.warning("%s; trying again", error)
+
+    def _open(self) -> Source:
+        config = self.config
+        return open_source(config.source, start_s=config.start_s, seconds=config.seconds, loop=config.loop)
+
+    def _paced(self, source: Source) -> Iterator[Frame]:
+        """The frames of one opening, not before their time."""
+        offset = self._offset if source.live else 0
+        waits = self.config.pace == "source" and not source.live
+        begun: float | None = None
+        for frame in source:
+            if begun is None:
+                begun = time.monotonic() - frame.captured_s
+            if waits:
+                self.stopped.wait(max(0.0, begun + frame.captured_s - time.monotonic()))
+            if self.stopped.is_set():
+                return
+            self._offset = frame.sequence + offset + 1
+            yield replace(frame, sequence=frame.sequence + offset)

@@ -1,0 +1,86 @@
+"""`infilink device` and `infilink init device`."""
+
+import logging
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+
+from ..budget import format_bytes
+from ..errors import InvalidInput
+from .agent import Agent
+from .config import DEFAULT_TOML, load_config
+from .summary import Summary
+
+
+def device_command(
+    config: Annotated[Path | None, typer.Option(help="The agent's TOML file (`infilink init device`).")] = None,
+    name: Annotated[str | None, typer.Option(help="What this device is called.")] = None,
+    source: Annotated[str | None, typer.Option(help="A video file, rtsp://..., or a camera's number.")] = None,
+    coordinator: Annotated[str | None, typer.Option(help="HOST:PORT of `infilink cloud`.")] = None,
+    gate: Annotated[str | None, typer.Option(help="all, every:K, random:RATE, difference:T, or a filter.")] = None,
+    policy: Annotated[str | None, typer.Option(help="all: answer every frame; latest: never wait.")] = None,
+    pace: Annotated[str | None, typer.Option(help="source: its frame rate; max: as fast as possible.")] = None,
+    start_s: Annotated[float | None, typer.Option("--start", help="Where in a file to begin, seconds.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="How much of the source to take.")] = None,
+    results: Annotated[Path | None, typer.Option(help="Write every frame's results to this SQLite file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
+) -> None:
+    """Run the agent: filter a source's frames, send what is worth it, and receive every model's results."""
+    flags = {
+        "name": name,
+        "source": source,
+        "coordinator": coordinator,
+        "gate": gate,
+        "policy": policy,
+        "pace": pace,
+        "start_s": start_s,
+        "seconds": seconds,
+        "results": results,
+    }
+    console = Console(stderr=True)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console)])
+    agent = Agent(load_config(config, flags))
+
+    def stop(*_: object) -> None:
+        if agent.stopped.is_set():
+            raise KeyboardInterrupt  # Asked twice: not even the answers are waited for.
+        agent.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    summary = agent.run()
+    if as_json:
+        print(summary.to_json())
+    else:
+        Console().print(_table(summary))
+
+
+def init_command(
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("device.toml"),
+) -> None:
+    """Write the agent's configuration, every key explained."""
+    if out.exists():
+        raise InvalidInput(f"{out}: is there already; give another --out")
+    out.write_text(DEFAULT_TOML, encoding="utf-8")
+    print(f"wrote {out}; start the agent with: infilink device --config {out}")
+
+
+def _table(summary: Summary) -> Table:
+    table = Table(show_header=False)
+    kept = summary.kept / max(1, summary.frames)
+    rows = {
+        "frames": f"{summary.frames} in {summary.wall_s:.1f} s ({summary.fps:.1f} per second)",
+        "kept": f"{summary.kept} ({kept:.0%}); dropped {summary.dropped}, refused {summary.refused}",
+        "answered": str(summary.answered),
+        "sent, received": f"{format_bytes(summary.sent_bytes)}, {format_bytes(summary.received_bytes)}",
+        "deciding": f"{summary.decide_p50_ms:.2f} ms median, {summary.decide_p99_ms:.2f} ms 99th percentile",
+        "memory": format_bytes(summary.peak_rss_bytes),
+    }
+    for key, value in rows.items():
+        table.add_row(key, value)
+    return table

@@ -1,0 +1,135 @@
+"""What the agent is told: one TOML file, checked whole before anything starts."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from ..errors import InvalidInput
+from ..models import validation_text
+
+DEFAULT_TOML = """\
+# The agent: `infilink device --config device.toml`. Relative paths start at this file's folder.
+
+# What this device is called on the coordinator: letters, digits, dots, dashes.
+name = "camera-1"
+
+# Where the frames come from: a video file, a stream (rtsp://...), or a camera's number ("0").
+source = "0"
+
+# Files: where to start, and how many seconds to take (all of it, if left out); start again at the end?
+# start_s = 0.0
+# seconds = 60.0
+# loop = false
+
+# "source": at the source's own frame rate. "max": as fast as possible.
+pace = "source"
+
+# Where the coordinator (`infilink cloud`) listens.
+coordinator = "127.0.0.1:7420"
+
+# Which frames are worth sending: "all", "every:K", "random:RATE", "difference:THRESHOLD", or a trained filter's .onnx.
+gate = "all"
+
+# JPEG quality, 1 to 100.
+quality = 90
+
+# "all": every kept frame is answered; capture waits when too many are unanswered.
+# "latest": capture never waits; the newest kept frame replaces the one that waits.
+policy = "latest"
+
+# How many frames may be unanswered at once.
+window = 8
+
+# Seconds after its capture when a frame's answer is of no more use (0: never). The clocks must agree.
+# deadline_s = 0.0
+
+# A SQLite file with every frame's results; a file source starts it anew, a live one goes on with it.
+# results = "results.sqlite"
+
+# What the coordinator asks for, if it has a `token`; and the certificate to trust, if it speaks TLS.
+# token = ""
+# tls_ca = "ca.pem"
+
+# How long the coordinator may take to answer at the start, and to answer the last frames at the end.
+connect_timeout_s = 10.0
+answer_timeout_s = 30.0
+"""
+
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s]+):(\d{1,5})")
+
+
+class DeviceConfig(BaseModel):
+    """The agent's settings; `DEFAULT_TOML` says what each is for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    source: str = Field(min_length=1)
+    start_s: float = Field(default=0.0, ge=0)
+    seconds: float | None = Field(default=None, gt=0)
+    loop: bool = False
+    pace: Literal["max", "source"] = "source"
+    coordinator: str
+    gate: str = "all"
+    quality: int = Field(default=90, ge=1, le=100)
+    policy: Literal["all", "latest"] = "latest"
+    window: int = Field(default=8, ge=1, le=1024)
+    deadline_s: float = Field(default=0.0, ge=0)
+    results: Path | None = None
+    token: str = ""
+    tls_ca: Path | None = None
+    connect_timeout_s: float = Field(default=10.0, gt=0)
+    answer_timeout_s: float = Field(default=30.0, gt=0)
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _camera(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("coordinator")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        found = _ADDRESS.fullmatch(value)
+        if found is None or not 0 < int(found.group(2)) < 65536:
+            raise ValueError(f'must be "HOST:PORT", such as "127.0.0.1:7420", not {value!r}')
+        return value
+
+
+def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -> DeviceConfig:
+    """The settings in a TOML file, with those of `overrides` that are not None in their place.
+
+    Raises:
+        InvalidInput: naming the file, the key and what is allowed.
+    """
+    data = {} if path is None else _read(path)
+    data.update({key: value for key, value in (overrides or {}).items() if value is not None})
+    try:
+        return DeviceConfig.model_validate(data)
+    except ValidationError as error:
+        unknown = [str(item["loc"][0]) for item in error.errors() if item["type"] == "extra_forbidden"]
+        allowed = f" (keys: {', '.join(DeviceConfig.model_fields)})" if unknown else ""
+        raise InvalidInput(f"{path or 'the options'}: {validation_text(error)}{allowed}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InvalidInput(f"{path}: there is no such file (write one: `infilink init device`)") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidInput(f"{path}: can't be read as TOML: {error}") from error
+    for key in ("source", "gate", "results", "tls_ca"):
+        value = data.get(key)
+        if isinstance(value, str) and _is_path(key, value):
+            data[key] = str(path.parent / value)
+    return data
+
+
+def _is_path(key: str, value: str) -> bool:
+    if key == "source":
+        return not value.isdigit() and "://" not in value
+    return key != "gate" or value.endswith(".onnx")

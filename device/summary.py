@@ -1,0 +1,51 @@
+"""What a run of the agent came to."""
+
+import json
+import resource
+import sys
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to.
+
+    Attributes:
+        frames: how many the source gave.
+        kept: how many of them were kept to be sent.
+        answered: how many of those got results.
+        dropped: kept, and replaced by a newer one before they were sent (policy "latest").
+        refused: kept, and refused by the coordinator.
+        sent_bytes: size of all messages sent.
+        received_bytes: size of all messages received.
+        connections: how often it connected.
+        wall_s: from the first frame to the last answer.
+        fps: frames over wall_s.
+        decide_p50_ms: the gate's time for a frame, median.
+        decide_p99_ms: the gate's time for a frame, 99th percentile.
+        peak_rss_bytes: the most memory this process ever held.
+    """
+
+    frames: int
+    kept: int
+    answered: int
+    dropped: int
+    refused: int
+    sent_bytes: int
+    received_bytes: int
+    connections: int
+    wall_s: float
+    fps: float
+    decide_p50_ms: float
+    decide_p99_ms: float
+    peak_rss_bytes: int
+
+    def to_json(self) -> str:
+        """One JSON object."""
+        return json.dumps(asdict(self))
+
+
+def peak_rss_bytes() -> int:
+    """The most memory this process ever held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,114 @@
+"""The street's models as torch modules: one kind of trunk, and a head for boxes, a label or a count."""
+
+import torch
+from torch import Tensor, nn
+
+TOP = 32
+STRIDE = 4
+POOL = 4
+
+
+def conv(inputs: int, outputs: int, *, stride: int = 1, kernel: int = 3) -> nn.Sequential:
+    """Convolution, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    )
+
+
+class Residual(nn.Module):
+    """Two convolutions beside a shortcut."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(conv(width, width), conv(width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features in, features of the same shape out."""
+        out: Tensor = x + self.body(x)
+        return out
+
+
+class Trunk(nn.Module):
+    """RGB pixels from 0 to 1 to features at a quarter (36 channels) and an eighth (48) of the input's size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quarter = nn.Sequential(conv(3, 24, stride=2), conv(24, 36, stride=2), Residual(36), Residual(36))
+        self.eighth = nn.Sequential(conv(36, 48, stride=2), Residual(48), Residual(48))
+        self.sixteenth = nn.Sequential(conv(48, 64, stride=2), Residual(64))
+        self.up_eighth = conv(64, 48, kernel=1)
+        self.up_quarter = conv(48, 36, kernel=1)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, 3, h, w) to (n, 36, h/4, w/4) and (n, 48, h/8, w/8)."""
+        quarter = self.quarter(pixels)
+        eighth = self.eighth(quarter)
+        deep = self.up_eighth(self.sixteenth(eighth))
+        eighth = eighth + nn.functional.interpolate(deep, scale_factor=2.0)
+        quarter = quarter + nn.functional.interpolate(self.up_quarter(eighth), scale_factor=2.0)
+        return quarter, eighth
+
+
+class BoxHead(nn.Module):
+    """Centre points: a heat map per class, and the distances of a centre's four sides as shares of the frame."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.shared = conv(36, 36)
+        self.heat = nn.Conv2d(36, classes, 1)
+        self.sides = nn.Conv2d(36, 4, 1)
+        # A cell is rarely a centre: starting there keeps the first steps calm.
+        nn.init.constant_(self.heat.bias, -4.0)  # type: ignore[arg-type]
+
+    def forward(self, quarter: Tensor, eighth: Tensor) -> tuple[Tensor, Tensor]:
+        """Heat logits (n, classes, h/4, w/4) and sides (n, 4, h/4, w/4)."""
+        x = self.shared(quarter)
+        return self.heat(x), self.sides(x)
+
+
+class PlaceHead(nn.Module):
+    """A label or a number from what is where: the camera is fixed, so place is kept, only coarser."""
+
+    def __init__(self, outputs: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        cells = (size[0] // 8 // POOL) * (size[1] // 8 // POOL)
+        self.reduce = conv(48, 16, kernel=1)
+        self.dense = nn.Sequential(nn.Linear(cells * 16, 48), nn.ReLU(), nn.Dropout(0.2), nn.Linear(48, outputs))
+
+    def forward(self, quarter: Tensor, eighth: Tensor) -> Tensor:
+        """Logits or numbers (n, outputs)."""
+        out: Tensor = self.dense(nn.functional.max_pool2d(self.reduce(eighth), POOL).flatten(1))
+        return out
+
+
+class Served(nn.Module):
+    """What is exported: the trunk, the head, and the last step to what `outputs.py` describes."""
+
+    def __init__(self, trunk: Trunk, head: nn.Module, kind: str) -> None:
+        super().__init__()
+        self.trunk, self.head, self.kind = trunk, head, kind
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Boxes (1, TOP, 6), probabilities (1, classes) or a count (1, 1)."""
+        found = self.head(*self.trunk(pixels))
+        if self.kind == "boxes":
+            return top_boxes(*found)
+        if self.kind == "count":
+            return torch.relu(found)
+        return torch.softmax(found, dim=1)
+
+
+def top_boxes(heat: Tensor, sides: Tensor) -> Tensor:
+    """The strongest local peaks as rows x1, y1, x2, y2 (shares of the frame), score, class; batch of one."""
+    score = torch.sigmoid(heat)
+    peaks = score * (score >= nn.functional.max_pool2d(score, 3, 1, 1))
+    _classes, height, width = peaks.shape[1:]
+    best, index = torch.topk(peaks.reshape(1, -1), TOP)
+    kind = torch.div(index, height * width, rounding_mode="floor")
+    cell = index - kind * (height * width)
+    row = torch.div(cell, width, rounding_mode="floor")
+    column = cell - row * width
+    around = sides.reshape(1, 4, -1).gather(2, cell.unsqueeze(1).expand(1, 4, TOP))
+    x, y = (column + 0.5) / width, (row + 0.5) / height
+    corners = (x - around[:, 0], y - around[:, 1], x + around[:, 2], y + around[:, 3])
+    return torch.stack([*corners, best, kind.to(best.dtype)], dim=2)

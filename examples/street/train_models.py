@@ -1,0 +1,268 @@
+"""Trains the street's seven models on rendered frames and writes them, with their accuracy, beside this file.
+
+    python -m infilink.examples.street.train_models [--out FOLDER] [--quick]
+
+One trunk is trained for all seven tasks together; each model takes a copy of it with its own head, and those with a
+smaller input are then trained on at that size, each for its own task. So the models err alike more often than strangers
+would; docs/BENCHMARKS.md has real pretrained models for comparison. Takes under 20 minutes on 2 cores.
+"""
+
+import argparse
+import copy
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import torch
+from torch import Tensor, nn
+
+from ...decoding import DecoderSpec
+from ...models import ModelSpec, OnnxModel, digest, write_spec
+from ...outputs import Array, OutputSpec
+from ...preprocessing import InputSpec
+from .dataset import Frames, box_targets, count_targets, cyclist_targets, label_targets, render_frames, true_boxes
+from .networks import BoxHead, PlaceHead, Served, Trunk
+from .truth import ACTIVITY, CONDITIONS, TRAFFIC, Truth
+
+LARGE, SMALL = (384, 224), (320, 192)
+TRAIN_SEEDS, TEST_SEEDS = range(1000, 1042), range(2000, 2006)
+PER_SEED, PER_TEST_SEED, BATCH, SEED = 60, 60, 16, 7
+TRUNK_EPOCHS, MODEL_EPOCHS = 8, 2
+SCORE = 0.4
+
+
+@dataclass(frozen=True)
+class Task:
+    """One model: what it is called, what it says, and how large its input is."""
+
+    name: str
+    kind: str
+    classes: tuple[str, ...]
+    size: tuple[int, int]
+    about: str
+    truth: str = ""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The spec that its file carries."""
+        return ModelSpec(
+            name=self.name,
+            description=f"{self.about} (rendered street)",
+            input=InputSpec(size=self.size),
+            output=OutputSpec(kind=self.kind, classes=self.classes, measure="counts"),  # type: ignore[arg-type]
+            decoder=DecoderSpec(name="boxes", score=SCORE) if self.kind == "boxes" else DecoderSpec(),
+        )
+
+    def head(self, size: tuple[int, int]) -> nn.Module:
+        """A new head for an input of that size."""
+        return BoxHead(len(self.classes)) if self.kind == "boxes" else PlaceHead(max(1, len(self.classes)), size)
+
+    def targets(self, truths: list[Truth], size: tuple[int, int]) -> tuple[Array, ...]:
+        """What its head should say of each frame."""
+        if self.kind == "boxes":
+            return box_targets(truths, self.classes, size)
+        if self.kind == "count":
+            return (count_targets(truths, self.truth),)
+        if self.name == "cyclist":
+            return (cyclist_targets(truths),)
+        return (label_targets(truths, self.truth, self.classes),)
+
+    def agreement(self, value: Array, truth: Truth) -> tuple[float, float]:
+        """How far an output is right: exactly (labels, counts), and for boxes the F1 at IoU 0.5 beside."""
+        if self.kind == "boxes":
+            wanted = true_boxes(truth, self.classes)
+            exact = OutputSpec(kind="boxes", classes=self.classes)
+            same = float(np.array_equal(exact.counts(value), exact.counts(wanted)))
+            return same, exact.agreement(value, wanted)
+        if self.kind == "count":
+            return float(abs(float(value[0]) - getattr(truth, self.truth)) < 0.5), 1.0
+        return float(int(np.argmax(value)) == int(self.targets([truth], self.size)[0][0])), 1.0
+
+
+TASKS = (
+    Task("vehicles", "boxes", ("car", "truck", "cyclist"), LARGE, "cars, trucks and cyclists, parked ones too"),
+    Task("people", "boxes", ("person",), LARGE, "people on foot"),
+    Task("traffic", "label", TRAFFIC, SMALL, "the carriageway's state", "traffic"),
+    Task("conditions", "label", CONDITIONS, SMALL, "light and weather", "conditions"),
+    Task("parked", "count", (), LARGE, "cars and trucks in the parking bays", "parked"),
+    Task("cyclist", "label", ("absent", "present"), LARGE, "whether a cyclist can be seen"),
+    Task("activity", "label", ACTIVITY, SMALL, "how many road users are on the carriageway or crossing", "activity"),
+)
+
+
+def loss_of(task: Task, said: Any, targets: tuple[Tensor, ...]) -> Tensor:
+    """A task's loss on a batch."""
+    if task.kind == "count":
+        return nn.functional.smooth_l1_loss(said.float(), targets[0])
+    if task.kind == "label":
+        return nn.functional.cross_entropy(said.float(), targets[0], label_smoothing=0.02)
+    logits, sides = said[0].float(), said[1].float()
+    heat, wanted, centres = targets[0].float() / 255, targets[1].float(), targets[2]
+    # The penalty-reduced focal loss of CenterNet.
+    score = torch.sigmoid(logits).clamp(1e-5, 1 - 1e-5)
+    peak = (heat > 0.999).float()
+    hit = -(peak * (1 - score) ** 2 * score.log()).sum()
+    miss = -((1 - peak) * (1 - heat) ** 4 * score**2 * (1 - score).log()).sum()
+    count = peak.sum().clamp(min=1)
+    off = (nn.functional.smooth_l1_loss(sides, wanted, reduction="none", beta=0.01) * centres).sum()
+    return (hit + miss) / count + 10 * off / (4 * centres.sum().clamp(min=1))
+
+
+def batches(images: Array, targets: list[tuple[Array, ...]], rng: np.random.Generator) -> Iterator[Any]:
+    """Shuffled batches, with a little gain, offset and noise; pixels float32 (n, 3, h, w) from 0 to 1."""
+    order = rng.permutation(len(images))
+    for start in range(0, len(order) - BATCH + 1, BATCH):
+        chosen = np.sort(order[start : start + BATCH])
+        pixels = torch.from_numpy(images[chosen]).permute(0, 3, 1, 2).float().div_(255)
+        gain = torch.from_numpy(rng.uniform(0.88, 1.12, (BATCH, 1, 1, 1)).astype(np.float32))
+        offset = torch.from_numpy(rng.uniform(-0.03, 0.03, (BATCH, 1, 1, 1)).astype(np.float32))
+        wanted = [tuple(torch.from_numpy(target[chosen]) for target in of_task) for of_task in targets]
+        yield pixels.mul_(gain).add_(offset).clamp_(0, 1), wanted
+
+
+def fit(
+    trunk: Trunk,
+    heads: dict[str, nn.Module],
+    tasks: tuple[Task, ...],
+    frames: Frames,
+    size: tuple[int, int],
+    *,
+    epochs: int,
+    rate: float,
+    told: Callable[[str], None],
+) -> None:
+    """Trains a trunk and its heads together."""
+    rng = np.random.default_rng(SEED)
+    modules = nn.ModuleList([trunk, *heads.values()]).train()
+    modules.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    targets = [task.targets(frames.truths, size) for task in tasks]
+    optimizer = torch.optim.AdamW(modules.parameters(), lr=rate, weight_decay=1e-3)
+    steps = epochs * (len(frames.truths) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.2)
+    for epoch in range(epochs):
+        sums = np.zeros(len(tasks))
+        for pixels, wanted in batches(frames.images[size], targets, rng):
+            # bfloat16 where the processor has it; the same code is only slower elsewhere.
+            with torch.autocast("cpu", torch.bfloat16):
+                features = trunk(pixels.contiguous(memory_format=torch.channels_last))
+                said = [heads[task.name](*features) for task in tasks]
+            losses = [loss_of(task, one, want) for task, one, want in zip(tasks, said, wanted, strict=True)]
+            optimizer.zero_grad()
+            torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(modules.parameters(), 5.0)
+            optimizer.step()
+            schedule.step()
+            sums += [float(loss.detach()) for loss in losses]
+        means = zip(tasks, sums / (len(frames.truths) // BATCH), strict=True)
+        told(f"epoch {epoch + 1}/{epochs}: " + ", ".join(f"{task.name} {mean:.3f}" for task, mean in means))
+
+
+def export(task: Task, trunk: Trunk, head: nn.Module, folder: Path) -> Path:
+    """Writes a model's file and checks that onnxruntime says what torch says."""
+    path = folder / f"{task.name}.onnx"
+    part = folder / f"{task.name}.part.onnx"
+    served = Served(trunk, head, task.kind).eval()
+    served.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    sample = torch.rand(1, 3, task.size[1], task.size[0])
+    torch.onnx.export(
+        served, (sample,), str(part), input_names=["pixels"], output_names=["output"], opset_version=17, dynamo=False
+    )
+    write_spec(part, task.spec)
+    session = ort.InferenceSession(str(part), providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        difference = float(np.abs(served(sample).numpy() - session.run(None, {"pixels": sample.numpy()})[0]).max())
+    if difference > 1e-4:
+        sys.exit(f"{task.name}: onnxruntime differs from torch by {difference}")
+    part.replace(path)
+    return path
+
+
+def main() -> None:
+    """Renders, trains, exports, and writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "models")
+    parser.add_argument("--quick", action="store_true", help="a few frames and epochs: to see that it runs")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(SEED)
+    started = time.perf_counter()
+
+    def told(text: str) -> None:
+        print(f"{time.perf_counter() - started:6.0f} s  {text}", flush=True)
+
+    seeds, per_seed = (TRAIN_SEEDS[:1], 64) if options.quick else (TRAIN_SEEDS, PER_SEED)
+    trunk_epochs, model_epochs = (1, 1) if options.quick else (TRUNK_EPOCHS, MODEL_EPOCHS)
+    frames = render_frames(
+        seeds, per_seed, (LARGE, SMALL), lambda i, n: told(f"rendered {i}/{n}") if i % 600 == 0 else None
+    )
+    trunk, heads = Trunk(), {task.name: task.head(LARGE) for task in TASKS}
+    told("training one trunk for all tasks")
+    fit(trunk, heads, TASKS, frames, LARGE, epochs=trunk_epochs, rate=3e-3, told=told)
+    for task in TASKS:
+        own, head = copy.deepcopy(trunk), heads[task.name]
+        if task.size != LARGE:
+            told(f"fine-tuning {task.name} at its own size")
+            head = task.head(task.size)
+            fit(own, {task.name: head}, (task,), frames, task.size, epochs=model_epochs, rate=1.2e-3, told=told)
+        export(task, own, head, options.out)
+    told("testing on other seeds")
+    test_seeds, per_test_seed = (TEST_SEEDS[:1], 16) if options.quick else (TEST_SEEDS, PER_TEST_SEED)
+    test = render_frames(test_seeds, per_test_seed, (LARGE, SMALL), lambda i, n: None)
+    table = accuracy_table(test, options.out)
+    print(table)
+    if not options.quick:
+        took = f"\nThe whole script took {time.perf_counter() - started:.0f} s.\n"
+        (Path(__file__).parent / "MODELS.md").write_text(HEADER + table + took, encoding="utf-8")
+
+
+HEADER = """# The street's models
+
+Trained by `train_models.py` on rendered frames; accuracy is against the renderer's own truth, on seeds that were not
+trained on. Exact: the label, the count, or every class's count is right. Time is on one core.
+
+"""
+
+
+def accuracy_table(test: Frames, folder: Path) -> str:
+    """Each model's accuracy on the test frames, its size and its time, as Markdown."""
+    rows = [
+        "| model | output | input | exact | F1 at IoU 0.5 | always the same answer | ms | MB | digest |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for task in TASKS:
+        path = folder / f"{task.name}.onnx"
+        model = OnnxModel(path)
+        scores, times = [], []
+        for image, truth in zip(test.images[task.size], test.truths, strict=True):
+            begun = time.perf_counter()
+            value = model.infer(np.ascontiguousarray(image[:, :, ::-1]))
+            times.append(time.perf_counter() - begun)
+            scores.append(task.agreement(value, truth))
+        exact, f1 = np.mean(scores, axis=0)
+        f1_text = f"{f1:.3f}" if task.kind == "boxes" else "-"
+        output = f"{task.kind}: {', '.join(task.classes)}" if task.classes else task.kind
+        same = constant(task, test.truths)
+        rows.append(
+            f"| {task.name} | {output} | {task.size[0]}x{task.size[1]} | {exact:.3f} | {f1_text} | {same:.3f} "
+            f"| {np.median(times) * 1000:.1f} | {path.stat().st_size / 1e6:.2f} | {digest(path)} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def constant(task: Task, truths: list[Truth]) -> float:
+    """How often the most common answer alone is exactly right."""
+    if task.kind == "boxes":
+        spec = OutputSpec(kind="boxes", classes=task.classes)
+        answers = [str(spec.counts(true_boxes(truth, task.classes))) for truth in truths]
+    else:
+        answers = [str(value) for value in task.targets(truths, task.size)[0]]
+    return max(answers.count(answer) for answer in set(answers)) / len(answers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""A rendered clip as a file: MPEG-4 beside its truth, one JSON line per frame."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+
+from .camera import HEIGHT, WIDTH
+from .street import Street
+from .truth import Truth
+
+
+def truth_path(path: str | Path) -> Path:
+    """Where the truth of a video lies."""
+    return Path(path).with_suffix(".truth.jsonl")
+
+
+def write_video(
+    path: str | Path,
+    seconds: float,
+    seed: int = 0,
+    fps: float = 15.0,
+    *,
+    day_s: float = 360.0,
+    start: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Render a clip to ``path`` (.mp4) and its truth to the same name with ``.truth.jsonl``.
+
+    Args:
+        path: The video's file.
+        seconds: Its length.
+        seed: Which clip.
+        fps: Frames per second.
+        day_s: Length of a day with its night, in seconds.
+        start: Time of day of the first frame, 0..1.
+        progress: Called with frames done and frames in all.
+
+    Returns:
+        The truth's path.
+
+    Raises:
+        OSError: The video can't be written.
+    """
+    total = round(seconds * fps)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (WIDTH, HEIGHT))
+    if not writer.isOpened():
+        raise OSError(f"cannot write a video to {path}")
+    try:
+        with truth_path(path).open("w", encoding="utf-8") as lines:
+            street = Street(seed, fps, day_s=day_s, start=start)
+            for done, (frame, truth) in enumerate(street.frames(total), start=1):
+                writer.write(frame)
+                lines.write(json.dumps(truth.as_dict()) + "\n")
+                if progress is not None:
+                    progress(done, total)
+    finally:
+        writer.release()
+    return truth_path(path)
+
+
+def read_truth(path: str | Path) -> list[Truth]:
+    """The truth of every frame of a video that `write_video` wrote."""
+    with truth_path(path).open(encoding="utf-8") as lines:
+        return [Truth.from_dict(json.loads(line)) for line in lines]

@@ -1,0 +1,128 @@
+"""`infilink train filter` and `infilink evaluate filter`."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ..errors import InvalidInput
+from ..trace import Trace
+from .evaluate import FilterEvaluation, evaluate_filter
+from .replay import Progress as Told
+from .rules import Unchanged, parse_rule
+from .spec import FilterSpec
+
+_CONTRACT = {"kept": "[green]kept[/]", "broken": "[red]BROKEN[/]", "none": "none promised"}
+
+
+def train_filter_command(
+    trace: Annotated[Path, typer.Argument(help="What `infilink record` wrote.")],
+    rule: Annotated[str, typer.Option("--rule", help="What is redundant, e.g. 'count(car) == 0' or 'unchanged'.")],
+    out: Annotated[Path, typer.Option("--out", help="The filter's file, .onnx.")],
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="A model the rule is on (repeat); `unchanged`: default all.")
+    ] = None,
+    accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with the models.")] = 0.9,
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same filter.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Learn an input filter from a trace, certify its threshold, and write it as one ONNX file."""
+    parsed = parse_rule(rule)
+    if not model and not isinstance(parsed, Unchanged):
+        raise InvalidInput(f"rule {parsed.text!r} judges one model's output: say which with --model NAME")
+    if out.suffix != ".onnx":
+        raise InvalidInput(f"--out {out}: a filter's file must end in .onnx")
+    from .train import train_filter
+
+    with Trace(trace) as recorded, _progress(as_json) as told:
+        done = train_filter(
+            recorded, models=model or (), rule=parsed, accuracy=accuracy, out=out, seed=seed, progress=told
+        )
+    if as_json:
+        print(json.dumps({**asdict(done), "path": str(done.path), "spec": done.spec.model_dump(mode="json")}))
+        return
+    console = Console()
+    console.print(_candidates_table(done.spec))
+    console.print(_certificate_text(done.spec))
+    console.print(
+        f"{done.path}: trained on {done.trained} inputs, calibrated on the {done.calibrated} last ones, "
+        f"{done.seconds:.0f} s"
+    )
+
+
+def evaluate_filter_command(
+    gate: Annotated[str, typer.Argument(metavar="FILTER", help="A filter's .onnx; or all, every:K, random:RATE, ...")],
+    trace: Annotated[Path, typer.Argument(help="A trace of the same models that it was not learnt from.")],
+    decisions: Annotated[Path | None, typer.Option("--decisions", help="Write every decision to this CSV.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Judge a filter on a trace: what it saves, what that costs, and what free gates cost at the same rate."""
+    with Trace(trace) as recorded, _progress(as_json) as told:
+        found = evaluate_filter(gate, recorded, decisions=decisions, progress=told)
+    if as_json:
+        print(json.dumps(asdict(found)))
+        return
+    console = Console()
+    console.print(_baselines_table(found))
+    promised = "" if found.promised is None else f" (promised {found.promised:g}"
+    promised += ")" if not promised or found.certified else ", not certified)"
+    skill = "-" if found.skill is None else f"{found.skill:.2f}"
+    console.print(f"accuracy {_CONTRACT[found.contract]}{promised if found.promised is not None else ''}; skill {skill}")
+    console.print("per model: " + ", ".join(f"{name} {value:.3f}" for name, value in found.per_model.items()))
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Told | None]:
+    if quiet:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
+        task = drawn.add_task("reading the trace", total=1.0)
+
+        def told(done: float, doing: str) -> None:
+            drawn.update(task, completed=done, description=doing)
+
+        yield told
+
+
+def _candidates_table(spec: FilterSpec) -> Table:
+    table = Table("candidate", title=f"{spec.rule} at accuracy {spec.accuracy:g}: on the calibration part")
+    for name in ("filtering rate", "accuracy", "threshold", "certified"):
+        table.add_column(name, justify="right")
+    for name, result in spec.candidates.items():
+        row: list[Any] = [f"{result.rate:.3f}", f"{1 - result.error:.3f}", f"{result.threshold:.4g}"]
+        style = "bold" if name == spec.kind else ""
+        table.add_row(name, *row, "yes" if result.certified else "no", style=style)
+    return table
+
+
+def _certificate_text(spec: FilterSpec) -> str:
+    found = spec.certificate
+    proof = (
+        f"error {found.error:.3f} on {found.inputs} inputs (worth {found.effective_inputs:.0f} independent ones), "
+        f"at most {found.upper_bound:.3f} with {found.confidence:.0%} confidence"
+    )
+    if found.certified:
+        return f"[green]certified[/]: winner {spec.kind}, filtering rate {found.rate:.3f}; {proof}"
+    more = f"record some {found.more_inputs} more inputs" if found.more_inputs else "record a longer trace"
+    return f"[yellow]not certified[/]: winner {spec.kind}, filtering rate {found.rate:.3f}; {proof}; {more} for a proof"
+
+
+def _baselines_table(found: FilterEvaluation) -> Table:
+    table = Table("gate", title=f"{found.rule} on {found.inputs} inputs of {', '.join(found.models)}")
+    for name in ("filtering rate", "accuracy"):
+        table.add_column(name, justify="right")
+    table.add_column("note")
+    skipped = "" if found.accuracy_skipped is None else f"{found.accuracy_skipped:.3f} on what it did not keep"
+    table.add_row(found.gate, f"{found.rate:.3f}", f"{found.accuracy:.3f}", skipped, style="bold")
+    for baseline in found.baselines:
+        table.add_row(baseline.name, f"{baseline.rate:.3f}", f"{baseline.accuracy:.3f}", baseline.note)
+    return table

@@ -1,0 +1,90 @@
+"""What is lost on each input that is not kept, read off the outputs in a trace."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..outputs import Array, OutputSpec
+from ..trace import Trace
+from .rules import Rule, Unchanged
+
+
+class PairAgreement:
+    """How far a model's outputs for two inputs agree, for many pairs at once."""
+
+    def __init__(self, outputs: Sequence[Array], spec: OutputSpec) -> None:
+        self.outputs = outputs
+        self.spec = spec
+        self._compact: Array | None = None
+        self._known: dict[tuple[int, int], float] = {}
+        if spec.kind == "label":
+            self._compact = np.asarray([np.argmax(output) for output in outputs])
+        elif spec.kind in ("count", "scalar"):
+            self._compact = np.asarray([output[0] for output in outputs])
+        elif spec.kind == "multilabel":
+            self._compact = np.stack(outputs) >= 0.5
+        elif spec.kind == "boxes" and spec.measure == "counts":
+            self._compact = np.stack([spec.counts(output) for output in outputs])
+
+    def of(self, first: Array, second: Array) -> Array:
+        """The agreement of the outputs at the indices `first` with those at `second`: float64, from 0 to 1."""
+        if self._compact is None:
+            return np.asarray([self._one(int(i), int(j)) for i, j in zip(first, second, strict=True)])
+        a, b = self._compact[first], self._compact[second]
+        if self.spec.kind == "label":
+            return np.asarray(a == b, np.float64)
+        if self.spec.kind == "count":
+            return np.asarray(np.abs(a - b) < 0.5, np.float64)
+        if self.spec.kind == "scalar":
+            return np.maximum(0.0, 1.0 - np.abs(a - b) / self.spec.tolerance)
+        if self.spec.kind == "multilabel":
+            return np.asarray((a == b).mean(axis=1), np.float64)
+        most = np.maximum(a, b).sum(axis=1)
+        return np.where(most > 0, np.minimum(a, b).sum(axis=1) / np.maximum(most, 1), 1.0)
+
+    def _one(self, i: int, j: int) -> float:
+        if (i, j) not in self._known:
+            self._known[i, j] = self.spec.agreement(self.outputs[i], self.outputs[j])
+        return self._known[i, j]
+
+
+class Losses:
+    """What is lost on an input that is not kept, by the rule.
+
+    For a rule on one input it is the share of the models whose output was needed. For `unchanged` it is one minus the
+    mean agreement with the outputs for the last kept input (or, with a bar, 1 if that is below the bar).
+
+    Raises:
+        InvalidInput: the rule does not fit a model's outputs.
+    """
+
+    def __init__(self, trace: Trace, models: Sequence[str], rule: Rule) -> None:
+        self.rule = rule
+        self.models = tuple(models)
+        self._pairs: list[PairAgreement] = []
+        self.needed = np.zeros((len(models), len(trace)))
+        for row, model in enumerate(models):
+            spec, outputs = trace.models[model].output, trace.outputs(model)
+            if isinstance(rule, Unchanged):
+                self._pairs.append(PairAgreement(outputs, spec))
+            else:
+                rule.check(spec)
+                self.needed[row] = [not rule.redundant(output, spec) for output in outputs]
+
+    @property
+    def pairwise(self) -> bool:
+        """Whether the loss depends on the last kept input."""
+        return isinstance(self.rule, Unchanged)
+
+    def agreements(self, kept: Array, current: Array) -> Array:
+        """Per model and pair: how far the answer for `current` is right if `kept` is the last kept input."""
+        if self.pairwise:
+            return np.stack([pairs.of(kept, current) for pairs in self._pairs])
+        return np.asarray(1.0 - self.needed[:, current])
+
+    def of(self, kept: Array, current: Array) -> Array:
+        """Per pair: the loss, from 0 to 1."""
+        mean = self.agreements(kept, current).mean(axis=0)
+        if isinstance(self.rule, Unchanged) and self.rule.at_least is not None:
+            return np.asarray(mean < self.rule.at_least - 1e-9, np.float64)
+        return np.asarray(1.0 - mean)

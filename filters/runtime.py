@@ -1,0 +1,78 @@
+"""A learned filter at work: one frame in, one decision out, in well under a millisecond."""
+
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..outputs import Array
+from .channels import Channels
+from .gates import Decision
+from .spec import load_filter
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FilterStats:
+    """What a filter did so far: inputs seen, inputs kept, and inputs kept because it failed on them."""
+
+    seen: int
+    kept: int
+    failed: int
+
+
+class FilterRuntime:
+    """A gate that was learnt (`infilink train filter`). The first frame of a stream is always kept.
+
+    It fails open: a frame on which the filter itself fails, or scores NaN, is kept.
+
+    Args:
+        path: the filter's `.onnx` file.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.name = self.path.stem
+        self.spec, self._session = load_filter(self.path)
+        self._channels = Channels(pairwise=self.spec.pairwise)
+        self._inputs = {"channels": self._channels.tensor, "scalars": self._channels.scalars}
+        self._first = True
+        self._seen = self._kept = self._failed = 0
+        self._origin: str = "reused" if self.spec.pairwise else "skipped"
+
+    def decide(self, frame: Array, captured_s: float) -> Decision:
+        """Whether to keep the next frame (uint8 BGR), captured at `captured_s` seconds."""
+        score = self._score(frame, captured_s)
+        longest_s = self.spec.longest_s
+        overdue = longest_s is not None and self._channels.age_s >= longest_s
+        # Written so that NaN keeps.
+        keep = self._first or overdue or not score <= self.spec.threshold
+        self._seen += 1
+        self._failed += math.isnan(score)
+        if keep:
+            self._channels.kept()
+            self._kept += 1
+            self._first = False
+        return Decision(keep, score, self.spec.threshold, "reused" if self.spec.pairwise else "skipped")
+
+    def reset(self) -> None:
+        """Starts a new stream."""
+        self._channels.reset()
+        self._first = True
+
+    def stats(self) -> FilterStats:
+        """What it did since it was opened."""
+        return FilterStats(self._seen, self._kept, self._failed)
+
+    def _score(self, frame: Array, captured_s: float) -> float:
+        try:
+            self._channels.see(frame, captured_s)
+            return float(self._session.run(None, self._inputs)[0][0, 0])
+        except Exception:  # whatever it is: a frame too many costs less than one that is lost
+            if not self._failed:
+                logger.exception("%s failed on a frame and keeps it; later failures are only counted", self.path)
+            return math.nan

@@ -1,0 +1,145 @@
+"""Chooses among the candidates, and their thresholds, by what the calibration part proves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InvalidInput
+from ..outputs import Array
+from .certify import CONFIDENCE, autocorrelation_time, inputs_needed, upper_bound
+from .spec import CandidateResult, Certificate, Level
+from .sweep import Sweep
+
+_TABLE_ROWS = 25
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The winner.
+
+    Attributes:
+        name: the candidate's.
+        threshold: an input is kept if its score is above.
+        certificate: what is proven of it.
+        table: what the winner's other thresholds would bring and cost.
+        candidates: the best that every candidate reached.
+    """
+
+    name: str
+    threshold: float
+    certificate: Certificate
+    table: tuple[Level, ...]
+    candidates: dict[str, CandidateResult]
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A candidate's sweep with the bounds on its errors, and the threshold it would use."""
+
+    sweep: Sweep
+    tau: float
+    uppers: Array
+    best: int
+    certified: bool
+
+    @property
+    def rate(self) -> float:
+        return float(self.sweep.rates[self.best])
+
+
+def choose(sweeps: Sequence[Sweep], *, accuracy: float) -> Choice:
+    """The candidate that filters the most with a certificate; without any, the most with a margin.
+
+    The confidence is shared among the candidates (Bonferroni), so that the winner's certificate holds although it was
+    picked on the same inputs.
+
+    Raises:
+        InvalidInput: no candidate meets the accuracy at any threshold that filters something.
+    """
+    target = 1.0 - accuracy
+    confidence = 1.0 - (1.0 - CONFIDENCE) / len(sweeps)
+    judged = [_judge(sweep, target=target, confidence=confidence) for sweep in sweeps]
+    # The first of equals wins: the order of the candidates is the order of preference.
+    winner = max(judged, key=lambda found: (found.certified, found.rate))
+    if winner.rate <= 0.0:
+        raise InvalidInput(_hopeless(judged, accuracy))
+    return Choice(
+        winner.sweep.name,
+        float(winner.sweep.thresholds[winner.best]),
+        _certificate(winner, target=target, confidence=confidence),
+        _table(winner),
+        {
+            found.sweep.name: CandidateResult(
+                rate=found.rate,
+                error=float(found.sweep.errors[found.best]),
+                threshold=float(found.sweep.thresholds[found.best]),
+                certified=found.certified,
+            )
+            for found in judged
+        },
+    )
+
+
+def _judge(sweep: Sweep, *, target: float, confidence: float) -> _Judged:
+    """Tests the thresholds in turn, from the most careful on, and stops at the first one that fails.
+
+    Testing in a fixed order needs no correction for the number of thresholds. One autocorrelation time serves them
+    all: that of the losses at the threshold whose error is nearest the target, where the question is decided.
+    """
+    errors, rates = sweep.errors, sweep.rates
+    tau = autocorrelation_time(sweep.losses[int(np.argmin(np.abs(errors - target)))])
+    uppers = np.asarray([upper_bound(losses, tau=tau, confidence=confidence).upper for losses in sweep.losses])
+    valid = _before_first(uppers > target) & (rates > 0)
+    if valid.any():
+        return _Judged(sweep, tau, uppers, int(np.argmax(np.where(valid, rates, -1.0))), certified=True)
+    deviations = sweep.losses.std(axis=1) * np.sqrt(tau / sweep.losses.shape[1])
+    likely = _before_first(errors + deviations > target)
+    return _Judged(sweep, tau, uppers, int(np.argmax(np.where(likely, rates, -1.0))), certified=False)
+
+
+def _before_first(failed: Array) -> Array:
+    return np.asarray(np.cumsum(failed) == 0)
+
+
+def _certificate(winner: _Judged, *, target: float, confidence: float) -> Certificate:
+    losses = winner.sweep.losses[winner.best]
+    bound = upper_bound(losses, tau=winner.tau, confidence=confidence)
+    needed = 0 if winner.certified else inputs_needed(losses, tau=winner.tau, target=target, confidence=confidence)
+    return Certificate(
+        certified=winner.certified,
+        confidence=CONFIDENCE,
+        inputs=len(losses),
+        effective_inputs=round(bound.effective_inputs, 1),
+        errors=round(float(losses.sum()), 4),
+        error=float(losses.mean()),
+        upper_bound=bound.upper,
+        method=bound.method,
+        rate=winner.rate,
+        more_inputs=max(0, needed - len(losses)),
+    )
+
+
+def _table(winner: _Judged) -> tuple[Level, ...]:
+    rows = np.unique(np.linspace(0, len(winner.uppers) - 1, _TABLE_ROWS).round().astype(int))
+    return tuple(
+        Level(
+            threshold=float(winner.sweep.thresholds[row]),
+            rate=float(winner.sweep.rates[row]),
+            error=float(winner.sweep.errors[row]),
+            upper_bound=float(winner.uppers[row]),
+        )
+        for row in np.unique(np.append(rows, winner.best))
+    )
+
+
+def _hopeless(judged: Sequence[_Judged], accuracy: float) -> str:
+    least = ", ".join(
+        f"{found.sweep.name} {1 - float(found.sweep.errors[found.sweep.rates > 0].min(initial=1.0)):.3f}"
+        for found in judged
+    )
+    return (
+        f"no filter keeps an accuracy of {accuracy:g} on the calibration part ({judged[0].sweep.losses.shape[1]} inputs); "
+        f"the best accuracy each candidate reaches while filtering anything: {least}; "
+        "ask for less (--accuracy), record more inputs, or give a rule that fires more often"
+    )

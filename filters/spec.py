@@ -1,0 +1,137 @@
+"""What a filter file says of itself: `FilterSpec`, JSON in the ONNX file's own metadata."""
+
+from pathlib import Path
+
+import onnxruntime as ort
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import InvalidInput
+from ..models import open_session, validation_text
+from ..outputs import Array, OutputSpec
+from .rules import Rule, Unchanged, parse_rule
+
+METADATA_KEY = "infilink.filter"
+FORMAT = 1
+
+
+class Certificate(BaseModel):
+    """What the calibration part proves of the threshold.
+
+    Attributes:
+        certified: whether the upper bound meets the accuracy that was asked for.
+        confidence: of the bound, one-sided; it holds for all candidates that competed at once.
+        inputs: how many inputs the calibration part has.
+        effective_inputs: how many independent ones they are worth, as errors come in runs.
+        errors: the sum of the losses there.
+        error: their mean.
+        upper_bound: of the mean loss.
+        method: which bound: "clopper-pearson" for losses of 0 or 1, "betting" for graded ones.
+        rate: the share of the inputs that was not kept there.
+        more_inputs: how many more recorded inputs would probably be enough for a certificate; 0 if it is one.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    certified: bool
+    confidence: float
+    inputs: int
+    effective_inputs: float
+    errors: float
+    error: float
+    upper_bound: float
+    method: str
+    rate: float
+    more_inputs: int = 0
+
+
+class Level(BaseModel):
+    """One row of the table: what a threshold costs and brings, on the calibration part."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    threshold: float
+    rate: float
+    error: float
+    upper_bound: float
+
+
+class CandidateResult(BaseModel):
+    """The best that one candidate reached on the calibration part."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rate: float
+    error: float
+    threshold: float
+    certified: bool
+
+
+class FilterSpec(BaseModel):
+    """Everything there is to know of a filter beside its weights.
+
+    Attributes:
+        kind: which candidate won: "network", or a free one ("difference", "background", "age").
+        rule: the redundancy rule as it was written.
+        models: the models it was learnt from, name to digest: it serves those alone.
+        reference: what the third channel compares with: "previous" frame or "last kept" frame.
+        threshold: an input is kept if its score is above.
+        accuracy: what was asked for: the least mean agreement with what the models would have said.
+        longest_s: `unchanged`: an input is kept at the latest after so many seconds without one.
+        answers: SKIP with a label rule: the class that answers a skipped input, per model; else the empty output.
+        table: threshold by threshold, what it brings and costs.
+        candidates: how each candidate did on the calibration part.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = FORMAT
+    kind: str
+    rule: str
+    models: dict[str, str]
+    reference: str
+    threshold: float
+    accuracy: float
+    longest_s: float | None = Field(default=None, gt=0)
+    answers: dict[str, str] = {}
+    certificate: Certificate
+    table: tuple[Level, ...] = ()
+    candidates: dict[str, CandidateResult] = {}
+    versions: dict[str, str] = {}
+    seed: int = 0
+
+    @property
+    def pairwise(self) -> bool:
+        """Whether a redundant input repeats the last kept one (and does not just say nothing)."""
+        return isinstance(self.parsed_rule, Unchanged)
+
+    @property
+    def parsed_rule(self) -> Rule:
+        """The rule as a typed object."""
+        return parse_rule(self.rule)
+
+    def answer(self, model: str, output: OutputSpec) -> Array:
+        """SKIP: what `model` is taken to have said of a skipped input."""
+        value = output.empty()
+        if model in self.answers:
+            value[:] = 0
+            value[output.classes.index(self.answers[model])] = 1
+        return value
+
+
+def load_filter(path: Path) -> tuple[FilterSpec, ort.InferenceSession]:
+    """A filter's spec and its session.
+
+    Raises:
+        InvalidInput: no such file, no filter, or one that a newer version wrote.
+    """
+    session = open_session(path)
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise InvalidInput(f"{path}: is an ONNX model but no filter (make one: `infilink train filter`)")
+    try:
+        spec = FilterSpec.model_validate_json(text)
+    except ValidationError as error:
+        raise InvalidInput(f"{path}: its filter spec is not readable: {validation_text(error)}") from error
+    if spec.format != FORMAT:
+        raise InvalidInput(f"{path}: has filter format {spec.format}, this version reads {FORMAT}; train it again")
+    return spec, session

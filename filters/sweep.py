@@ -1,0 +1,88 @@
+"""Runs a gate over a stretch of a replay in closed loop, for many thresholds at once."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ..outputs import Array
+from .losses import Losses
+from .replay import Replay, sample_pairs
+
+_LEVELS = 60
+_SAMPLED = 400
+
+
+class Candidate(Protocol):
+    """Something that scores inputs: the learned network, or one of the free baselines."""
+
+    name: str
+
+    def scores(self, kept: Array, current: int) -> Array:
+        """How needed input `current` is, for each of the inputs `kept` as the last kept one."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What each threshold brought over a stretch.
+
+    Attributes:
+        name: the candidate's.
+        thresholds: in rising order.
+        kept: bool (thresholds, inputs).
+        losses: float64 (thresholds, inputs), 0 where an input was kept.
+    """
+
+    name: str
+    thresholds: Array
+    kept: Array
+    losses: Array
+
+    @property
+    def rates(self) -> Array:
+        """The filtering rate per threshold: the share of the inputs that was not kept."""
+        return np.asarray(1.0 - self.kept.mean(axis=1))
+
+    @property
+    def errors(self) -> Array:
+        """The mean loss per threshold."""
+        return np.asarray(self.losses.mean(axis=1))
+
+
+def sweep(
+    candidate: Candidate,
+    thresholds: Array,
+    *,
+    replay: Replay,
+    losses: Losses,
+    start: int,
+    stop: int,
+    longest_s: float | None = None,
+) -> Sweep:
+    """Runs every threshold over the inputs from `start` up to `stop`; the first one is kept."""
+    last = np.full(len(thresholds), start)
+    reference = np.empty((len(thresholds), stop - start), np.int64)
+    reference[:, 0] = start
+    for j in range(start + 1, stop):
+        # Many thresholds share their last kept input: each is scored once.
+        distinct, place = np.unique(last, return_inverse=True)
+        keep = ~(candidate.scores(distinct, j)[place] <= thresholds)
+        if longest_s is not None:
+            keep |= replay.captured_s[j] - replay.captured_s[last] >= longest_s
+        last[keep] = j
+        reference[:, j - start] = last
+    current = np.broadcast_to(np.arange(start, stop), reference.shape)
+    kept = reference == current
+    lost = np.zeros(reference.shape)
+    lost[~kept] = losses.of(reference[~kept], current[~kept])
+    return Sweep(candidate.name, thresholds, kept, lost)
+
+
+def levels(candidate: Candidate, replay: Replay, *, start: int, stop: int, seed: int = 0) -> Array:
+    """Thresholds worth trying on a stretch: quantiles of the candidate's scores there, and one below them all."""
+    random = np.random.default_rng(seed)
+    draws = [sample_pairs(replay, start, stop, random) for _ in range(-(-_SAMPLED // (stop - start)))]
+    kept = np.concatenate([pairs.kept for pairs in draws])
+    current = np.concatenate([pairs.current for pairs in draws])
+    scores = [float(candidate.scores(kept[i : i + 1], int(current[i]))[0]) for i in range(min(len(kept), 2 * _SAMPLED))]
+    return np.append(-1.0, np.unique(np.quantile(scores, np.linspace(0.0, 1.0, _LEVELS))))

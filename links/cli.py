@@ -1,0 +1,160 @@
+"""`infilink train links`, `infilink evaluate links` and `infilink plan`."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ..budget import format_bytes, parse_budget
+from ..progress import show_progress
+from ..trace import Trace
+from .evaluate import LinksEvaluation, evaluate_links
+from .graph import LinkGraph
+from .plan import Plan
+from .planner import hold_plan, make_plan, what_if
+from .table import bucket
+
+_SHOWN_AGE_S = 10.0
+
+TraceArgument = Annotated[Path, typer.Argument(help="The trace, as `infilink record` wrote it.")]
+LinksArgument = Annotated[Path, typer.Argument(help="The folder of links, as `infilink train links` wrote it.")]
+BudgetOption = Annotated[str, typer.Option(help="Memory for models: 200MiB, 1.5GiB, or 40% of what all take.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def train_links_command(
+    trace: TraceArgument,
+    out: Annotated[Path, typer.Option(help="The folder of links to write.")],
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn to predict each model's output from the others' and from its own last one.
+
+    The first part of the trace is learnt from, the next is chosen on, the last is what the figures shown are from.
+    """
+    from .train import train_links
+
+    with Trace(trace) as recording, show_progress("training links", quiet=as_json) as progress:
+        done = train_links(recording, out=out, seed=seed, progress=progress)
+    if as_json:
+        targets = {name: asdict(target) for name, target in done.targets.items()}
+        print(
+            json.dumps({"links": str(done.folder), "inputs": done.inputs, "seconds": done.seconds, "targets": targets})
+        )
+        return
+    table = Table(title=f"{done.folder}: links from {done.inputs} inputs in {done.seconds:.0f} s; agreement")
+    table.add_column("model")
+    for column in ("constant", f"held {_SHOWN_AGE_S:g} s", f"linked, {_SHOWN_AGE_S:g} s", "linked, never run"):
+        table.add_column(column, justify="right")
+    table.add_column("note")
+    age = bucket(_SHOWN_AGE_S)
+    for name, target in done.targets.items():
+        figures = (target.constant, target.held[age], target.linked[age], target.linked[-1])
+        table.add_row(name, *(f"{figure:.2f}" for figure in figures), target.why)
+    Console().print(table)
+
+
+def evaluate_links_command(
+    links: LinksArgument,
+    trace: TraceArgument,
+    budget: BudgetOption,
+    decisions: Annotated[Path | None, typer.Option(help="Write every answer to this CSV file.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Replay a trace under a budget and compare links with what costs nothing, on the same inputs.
+
+    Inputs that the links were learnt from are left out.
+    """
+    budget_bytes = parse_budget(budget, LinkGraph.load(links).costs)
+    with Trace(trace) as recording, show_progress("replaying", quiet=as_json) as progress:
+        done = evaluate_links(links, recording, budget_bytes=budget_bytes, decisions=decisions, progress=progress)
+    if as_json:
+        print(json.dumps(asdict(done)))
+        return
+    console = Console()
+    console.print(_evaluation_table(done))
+    console.print(_models_table(done))
+
+
+def plan_command(
+    links: LinksArgument,
+    budget: BudgetOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what runs under a budget, what is predicted from what, and what another budget would give."""
+    graph = LinkGraph.load(links)
+    budget_bytes = parse_budget(budget, graph.costs)
+    plan = make_plan(graph, budget_bytes)
+    held = hold_plan(graph.costs, budget_bytes, graph=graph)
+    others = what_if(graph)
+    if as_json:
+        data = {**asdict(plan), "without_links": held.expected_agreement, "what_if": [asdict(item) for item in others]}
+        print(json.dumps(data))
+        return
+    console = Console()
+    console.print(_plan_table(plan, graph))
+    console.print(
+        f"expected agreement {plan.expected_agreement:.3f} over all models; "
+        f"{held.expected_agreement:.3f} without links (running {', '.join(held.resident)})"
+    )
+    table = Table(title="other budgets")
+    table.add_column("memory", justify="right")
+    table.add_column("agreement", justify="right")
+    table.add_column("resident")
+    table.add_column("in turn")
+    for item in others:
+        resident, rotating = ", ".join(item.resident), ", ".join(item.rotating)
+        table.add_row(format_bytes(item.budget_bytes), f"{item.expected_agreement:.3f}", resident, rotating)
+    console.print(table)
+
+
+def _plan_table(plan: Plan, graph: LinkGraph) -> Table:
+    budget_bytes = plan.budget_bytes or plan.memory_bytes
+    table = Table(title=f"{format_bytes(plan.memory_bytes)} of {format_bytes(budget_bytes)}")
+    table.add_column("model")
+    table.add_column("memory", justify="right")
+    table.add_column("runs")
+    table.add_column("agreement", justify="right")
+    table.add_column("why")
+    for name, served in plan.served.items():
+        turn = f"every {plan.refresh_s:g} s" if name in plan.rotating else "never"
+        runs = "always" if name in plan.resident else turn
+        why = served.why + (f"; {plan.refused[name]}" if name in plan.refused else "")
+        memory = format_bytes(graph.costs[name].memory_bytes)
+        table.add_row(name, memory, runs, f"{served.expected_agreement:.2f}", why)
+    return table
+
+
+def _evaluation_table(done: LinksEvaluation) -> Table:
+    table = Table(title=f"{done.inputs} inputs from sequence {done.first_sequence}")
+    table.add_column("agreement with the exact models")
+    table.add_column("", justify="right")
+    rows: list[tuple[str, Any]] = [
+        ("links: all answers", done.agreement),
+        ("links: answers that were not executed", done.predicted_agreement),
+        ("holding and constants on those same answers", done.free_agreement),
+        ("skill of links over that", done.skill),
+        ("executions saved", done.executions_saved),
+        ("answers not executed that are trusted", done.trusted_share),
+        ("agreement of the trusted", done.trusted_agreement),
+        *((f"all answers: {name}", value) for name, value in done.baselines.items()),
+    ]
+    for name, value in rows:
+        table.add_row(name, "-" if value is None else f"{value:.3f}")
+    return table
+
+
+def _models_table(done: LinksEvaluation) -> Table:
+    table = Table(title="by model")
+    table.add_column("model")
+    for column in ("agreement", "not executed", "answers"):
+        table.add_column(column, justify="right" if column != "answers" else "left")
+    for name, tally in done.models.items():
+        predicted = "-" if tally.predicted_agreement is None else f"{tally.predicted_agreement:.3f}"
+        origins = ", ".join(f"{count} {origin}" for origin, count in sorted(tally.origins.items()))
+        table.add_row(name, f"{tally.agreement:.3f}", predicted, origins)
+    return table

@@ -1,0 +1,162 @@
+"""Replays a recording under a budget as it would be served, and compares it with what is free on the same inputs."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import InvalidInput
+from ..outputs import Array
+from ..trace import Trace
+from .decisions import decision_rows, decision_writer
+from .graph import Linked, LinkGraph
+from .plan import Plan
+from .planner import hold_plan, make_plan
+from .serving import Serving
+from .tally import ModelTally, Tally
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class LinksEvaluation:
+    """What a plan with links reached on a recording, closed loop.
+
+    Attributes:
+        inputs: how many inputs were replayed.
+        first_sequence: the first of them; later than the recording's first where links were learnt from the rest.
+        plan: what ran, chosen from what training measured.
+        agreement: mean agreement with the exact models over all models and inputs, exact outputs included.
+        predicted_agreement: the same over the outputs that were not executed alone; None if all were.
+        free_agreement: what holding and constants alone reach on those same outputs, under the same plan.
+        skill: (predicted - free) / (1 - free); None where that says nothing.
+        executions_saved: share of all executions that did not happen.
+        trusted_share: share of the predicted outputs that are called trusted.
+        trusted_agreement: agreement of those; None if there are none.
+        models: the same by model.
+        baselines: overall agreement of what is free, on the same inputs and budget.
+    """
+
+    inputs: int
+    first_sequence: int
+    plan: Plan
+    agreement: float
+    predicted_agreement: float | None
+    free_agreement: float | None
+    skill: float | None
+    executions_saved: float
+    trusted_share: float
+    trusted_agreement: float | None
+    models: Mapping[str, ModelTally]
+    baselines: Mapping[str, float]
+
+
+def evaluate_links(
+    folder: Path | str,
+    trace: Trace,
+    *,
+    budget_bytes: int,
+    decisions: Path | None = None,
+    progress: Progress | None = None,
+) -> LinksEvaluation:
+    """Replays a recording under the best plan for a budget.
+
+    Inputs that the links were learnt from or chosen on are left out: of their own recording only the last part is
+    replayed.
+
+    Args:
+        folder: the links.
+        trace: the recording.
+        budget_bytes: the memory models may use.
+        decisions: a CSV file to write every answer to.
+        progress: told the share done and what is being done.
+
+    Raises:
+        InvalidInput: the recording's models are not those the links were learnt from, or the budget is too small.
+    """
+    graph = LinkGraph.load(folder)
+    graph.check(trace.info.digests)
+    trace = unseen(graph, trace)
+    plan = make_plan(graph, budget_bytes)
+    outputs = {name: trace.outputs(name) for name in graph.models}
+    tallies = {}
+    runs = _runs(graph, plan, budget_bytes)
+    for index, (name, serving) in enumerate(runs.items()):
+        if progress is not None:
+            progress(index / len(runs), f"replaying: {name}")
+        tallies[name] = _tally(graph, serving, trace, outputs, decisions if name == "links" else None)
+    if progress is not None:
+        progress(1.0, "done")
+    return _evaluation(trace, plan, tallies)
+
+
+def _runs(graph: LinkGraph, plan: Plan, budget_bytes: int) -> dict[str, Serving]:
+    """The plan with links, and what is free."""
+    free = graph.without_links()
+    return {
+        "links": Serving(graph, plan),
+        "same plan, held": Serving(free, plan),
+        "hold + round-robin": Serving(free, hold_plan(graph.costs, budget_bytes, graph=graph)),
+        "run what fits": Serving(free, make_plan(free, budget_bytes, refresh_choices_s=())),
+        "constant": Serving(free, Plan(budget_bytes, 0, ())),
+    }
+
+
+def _tally(
+    graph: LinkGraph, serving: Serving, trace: Trace, outputs: Mapping[str, Sequence[Array]], decisions: Path | None
+) -> Tally:
+    tally = Tally(graph.models)
+    with decision_writer(decisions) as write:
+        for row, answers in enumerate(replay(serving, trace.captured_s, outputs)):
+            exact = {name: values[row] for name, values in outputs.items()}
+            agreements = tally.add(answers, exact)
+            if write is not None:
+                moment = (int(trace.sequences[row]), float(trace.captured_s[row]))
+                write(decision_rows(graph.models, moment, answers, exact, agreements))
+    return tally
+
+
+def unseen(graph: LinkGraph, trace: Trace) -> Trace:
+    """The part of a recording that the links were not learnt from.
+
+    Raises:
+        InvalidInput: they were learnt from all of it.
+    """
+    notes = graph.notes
+    if trace.info.source != notes.get("source"):
+        return trace
+    seen = [int(s) for s in trace.sequences if notes["first_sequence"] <= s < notes["report_sequence"]]
+    if not seen:
+        return trace
+    start = int((trace.sequences <= seen[-1]).sum())
+    if start >= len(trace):
+        raise InvalidInput(f"{trace.path}: the links were learnt from all of these inputs; give later ones")
+    return trace.part(start, len(trace))
+
+
+def replay(
+    serving: Serving, captured_s: Sequence[float] | Array, outputs: Mapping[str, Sequence[Array]]
+) -> Iterator[dict[str, Linked]]:
+    """The answers to one input after another, the exact outputs coming from a recording."""
+    for row, moment in enumerate(captured_s):
+        running = (*serving.plan.resident, *serving.due(float(moment)))
+        yield serving.complete(float(moment), {name: outputs[name][row] for name in running})
+
+
+def _evaluation(trace: Trace, plan: Plan, tallies: Mapping[str, Tally]) -> LinksEvaluation:
+    links = tallies["links"]
+    predicted, free = links.predicted_agreement, tallies["same plan, held"].predicted_agreement
+    skill = None if predicted is None or free is None or free >= 1.0 else (predicted - free) / (1.0 - free)
+    return LinksEvaluation(
+        inputs=len(trace),
+        first_sequence=int(trace.sequences[0]),
+        plan=plan,
+        agreement=links.agreement,
+        predicted_agreement=predicted,
+        free_agreement=free,
+        skill=skill,
+        executions_saved=links.saved,
+        trusted_share=links.trusted_share,
+        trusted_agreement=links.trusted_agreement,
+        models=links.models(),
+        baselines={name: tally.agreement for name, tally in tallies.items() if name != "links"},
+    )

@@ -1,0 +1,182 @@
+"""All links of one recording: predict any model's output from whichever others ran, by what was measured to be best."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from ..errors import InvalidInput, UnknownModel
+from ..models import ModelSpec
+from ..outputs import Array
+from ..process import ModelCost
+from .encoding import Encoding
+from .index import INDEX, Index
+from .link import Link
+from .linked import Exact, Linked
+from .placing import translate_boxes
+from .table import Choice, Table, bucket
+
+__all__ = ["Exact", "LinkGraph", "Linked"]
+
+
+class LinkGraph:
+    """The models and the links between them.
+
+    Args:
+        models: each model's spec.
+        costs: what each costs, as the recording measured.
+        digests: each model file's digest, as the recording had it.
+        tables: what was measured, by target.
+        constants: the best constant output, by target.
+        links: the links, by target; a target may have none.
+        encodings: how outputs become vectors, by model.
+        notes: where and on what the links were learnt.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, ModelSpec],
+        costs: Mapping[str, ModelCost],
+        digests: Mapping[str, str],
+        tables: Mapping[str, Table],
+        constants: Mapping[str, Array],
+        links: Mapping[str, Link],
+        encodings: Mapping[str, Encoding],
+        notes: Mapping[str, Any],
+    ) -> None:
+        self.models = dict(models)
+        self.costs = dict(costs)
+        self.digests = dict(digests)
+        self.tables = dict(tables)
+        self.constants = dict(constants)
+        self.links = dict(links)
+        self.encodings = dict(encodings)
+        self.notes = dict(notes)
+        self._choices: dict[tuple[str, frozenset[str], int], Choice] = {}
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "LinkGraph":
+        """Reads what `train_links` wrote.
+
+        Raises:
+            InvalidInput: no such folder, or something in it is missing or damaged.
+        """
+        folder = Path(folder)
+        index = Index.read(folder)
+        links = {name: Link(folder / f"{name}.onnx") for name in index.links}
+        for link in links.values():
+            if dict(link.spec.digests) != dict(index.digests):
+                raise InvalidInput(f"{link.path}: was trained with other models than {folder / INDEX} says")
+        return cls(
+            index.models,
+            index.costs,
+            index.digests,
+            index.tables,
+            index.constants,
+            links,
+            index.encodings,
+            index.notes,
+        )
+
+    def check(self, digests: Mapping[str, str]) -> None:
+        """Makes sure that these model files are the ones the links were learnt from.
+
+        Raises:
+            InvalidInput: a model is missing, or its file is another one.
+        """
+        for name, learnt in self.digests.items():
+            if name not in digests:
+                raise InvalidInput(f"model {name!r} is missing; the links were learnt with it (digest {learnt})")
+            if digests[name] != learnt:
+                raise InvalidInput(
+                    f"model {name!r} has digest {digests[name]}, but the links were learnt with {learnt}: "
+                    "record again with the new model and train the links again"
+                )
+
+    def without_links(self) -> Self:
+        """The same models, answered for by holding and constants only: what links are compared with."""
+        tables = {name: table.without_links() for name, table in self.tables.items()}
+        return type(self)(self.models, self.costs, self.digests, tables, self.constants, {}, self.encodings, self.notes)
+
+    def exact(self, name: str, value: Array) -> Exact:
+        """A model's exact output, checked and with its vector.
+
+        Raises:
+            UnknownModel: no model has that name.
+            InvalidInput: the value does not fit the model's kind, or holds NaN.
+        """
+        if name not in self.models:
+            raise UnknownModel(name, tuple(self.models))
+        try:
+            value = self.models[name].output.check(value)
+        except InvalidInput as error:
+            raise InvalidInput(f"{name}: {error}") from error
+        return Exact(value, self.encodings[name].encode(value))
+
+    def choose(self, target: str, available: frozenset[str], age_s: float | None) -> Choice:
+        """How the target is answered for when `available` ran and its own last output is `age_s` old."""
+        key = (target, available, bucket(age_s))
+        choice = self._choices.get(key)
+        if choice is None:
+            choice = self._choices[key] = self.tables[target].choose(available - {target}, key[2])
+        return choice
+
+    def predict(
+        self,
+        target: str,
+        sources: Mapping[str, Array],
+        *,
+        last: Array | None = None,
+        age_s: float | None = None,
+        then: Mapping[str, Array] | None = None,
+    ) -> Linked:
+        """What the target would say.
+
+        Args:
+            target: the model that did not run.
+            sources: the exact outputs of the models that ran on this input.
+            last: the target's own last exact output; None if it never ran.
+            age_s: how old `last` is, in seconds of capture time.
+            then: the exact outputs of other models on the input of `last`.
+
+        Raises:
+            UnknownModel: a name is not a model's.
+            InvalidInput: a value does not fit its model's kind, or holds NaN; `last` without a valid `age_s`.
+        """
+        if last is not None and (age_s is None or not 0.0 <= age_s < float("inf")):
+            raise InvalidInput(f"{target}: its last output needs an age of at least 0 s, not {age_s}")
+        if target not in self.models:
+            raise UnknownModel(target, tuple(self.models))
+        return self.answer(
+            target,
+            {name: self.exact(name, value) for name, value in sources.items() if name != target},
+            None if last is None else self.exact(target, last),
+            age_s or 0.0,
+            {name: self.exact(name, value) for name, value in (then or {}).items()},
+        )
+
+    def answer(
+        self, target: str, now: Mapping[str, Exact], last: Exact | None, age_s: float, then: Mapping[str, Exact]
+    ) -> Linked:
+        """`predict` from outputs that are checked and have their vectors: what is called for every input."""
+        choice = self.choose(target, frozenset(now), None if last is None else age_s)
+        measured = choice.measured
+        if choice.origin == "constant":
+            return Linked(self.constants[target], measured.validation, "constant", (), measured.threshold is not None)
+        if choice.origin == "held":
+            assert last is not None
+            return Linked(last.value, measured.validation, "held", (), measured.threshold is not None)
+        vector, confidence = self.links[target].predict(
+            {name: now[name].vector for name in choice.sources},
+            {name: then[name].vector for name in choice.sources if name in then},
+            None if last is None else last.vector,
+            age_s,
+        )
+        output = self.models[target].output
+        hints = [translate_boxes(self.models[name].output, output, now[name].value) for name in choice.sources]
+        value = self.encodings[target].decode(
+            vector,
+            last=None if last is None else last.value,
+            hints=[hint for hint in hints if hint is not None],
+        )
+        trusted = measured.threshold is not None and confidence >= measured.threshold
+        return Linked(value, confidence, "linked", choice.sources, trusted)

@@ -1,0 +1,104 @@
+"""`links.json`: what a folder of links says of its models, and what was measured."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from ..errors import InvalidInput
+from ..models import ModelSpec, parse_spec
+from ..outputs import Array
+from ..process import ModelCost
+from .encoding import Encoding
+from .table import Table
+
+INDEX = "links.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Index:
+    """The content of `links.json`.
+
+    Attributes:
+        models: each model's spec.
+        costs: what each costs, as the recording measured.
+        digests: each model file's digest, as the recording had it.
+        encodings: how outputs become vectors, by model.
+        tables: what was measured, by target.
+        constants: the best constant output, by target.
+        links: the targets that have a link.
+        notes: where and on what the links were learnt.
+    """
+
+    models: Mapping[str, ModelSpec]
+    costs: Mapping[str, ModelCost]
+    digests: Mapping[str, str]
+    encodings: Mapping[str, Encoding]
+    tables: Mapping[str, Table]
+    constants: Mapping[str, Array]
+    links: tuple[str, ...]
+    notes: Mapping[str, Any]
+
+    def write(self, folder: Path) -> None:
+        """Writes the index into the folder."""
+        specs = {name: spec.model_dump(mode="json", exclude_defaults=True) for name, spec in self.models.items()}
+        data = {
+            "format": FORMAT,
+            "models": specs,
+            "costs": {name: asdict(cost) for name, cost in self.costs.items()},
+            "digests": dict(self.digests),
+            "encodings": {name: encoding.as_dict() for name, encoding in self.encodings.items()},
+            "tables": {name: table.as_dict() for name, table in self.tables.items()},
+            "constants": {
+                name: value.astype(float).round(6).ravel().tolist() for name, value in self.constants.items()
+            },
+            "shapes": {name: list(value.shape) for name, value in self.constants.items()},
+            "links": list(self.links),
+            "notes": dict(self.notes),
+        }
+        beside = folder / f"{INDEX}.part"
+        beside.write_text(json.dumps(data), encoding="utf-8")
+        beside.replace(folder / INDEX)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Reads what `write` wrote.
+
+        Raises:
+            InvalidInput: the folder holds no links, or its index is damaged.
+        """
+        path = folder / INDEX
+        if not path.is_file():
+            raise InvalidInput(
+                f"{folder}: holds no {INDEX}: not a folder of links (train some: `infilink train links`)"
+            )
+        try:
+            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if data.get("format") != FORMAT:
+                raise InvalidInput(
+                    f"{path}: has format {data.get('format')}, this version reads {FORMAT}; train the links again"
+                )
+            return cls._parse(data, str(path))
+        except InvalidInput:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InvalidInput(f"{path}: is damaged ({error!r}); train the links again") from error
+
+    @classmethod
+    def _parse(cls, data: Mapping[str, Any], where: str) -> Self:
+        models = {name: parse_spec(spec, where=where) for name, spec in data["models"].items()}
+        flat = {name: np.asarray(value, np.float32) for name, value in data["constants"].items()}
+        return cls(
+            models,
+            {name: ModelCost(**cost) for name, cost in data["costs"].items()},
+            data["digests"],
+            {name: Encoding.from_dict(encoding) for name, encoding in data["encodings"].items()},
+            {name: Table.from_dict(table) for name, table in data["tables"].items()},
+            {name: models[name].output.check(value.reshape(data["shapes"][name])) for name, value in flat.items()},
+            tuple(data["links"]),
+            data["notes"],
+        )

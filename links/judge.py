@@ -1,0 +1,122 @@
+"""Agreement of many predicted outputs with the exact ones at once."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..outputs import Array, OutputSpec
+from .encoding import Encoding
+from .placing import translate_boxes
+from .samples import Samples
+
+SLOW_LIMIT = 48
+"""Kinds that must be compared one by one are measured on at most so many inputs a cell."""
+
+
+def agreement_many(output: OutputSpec, a: Array, b: Array) -> Array:
+    """`OutputSpec.agreement` row by row, of a kind of fixed shape or of boxes' class counts: float (n,)."""
+    if output.kind == "label":
+        return np.asarray(a.argmax(axis=1) == b.argmax(axis=1), float)
+    if output.kind == "multilabel":
+        return np.asarray(((a >= 0.5) == (b >= 0.5)).mean(axis=1))
+    if output.kind == "count":
+        return np.asarray(np.abs(a - b)[:, 0] < 0.5, float)
+    if output.kind == "scalar":
+        return np.asarray(np.maximum(0.0, 1.0 - np.abs(a - b)[:, 0] / output.tolerance))
+    if output.kind == "vector":
+        norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+        cosine = np.maximum(0.0, (a * b).sum(axis=1) / np.maximum(norms, 1e-12))
+        return np.asarray(np.where(norms > 0, cosine, (a == b).all(axis=1)))
+    most = np.maximum(a, b).sum(axis=1)
+    return np.asarray(np.where(most > 0, np.minimum(a, b).sum(axis=1) / np.maximum(most, 1.0), 1.0))
+
+
+class Judge:
+    """Compares a target's held, constant and predicted outputs with its exact ones.
+
+    Args:
+        samples: the recording.
+        target: the model that is judged.
+    """
+
+    def __init__(self, samples: Samples, target: str) -> None:
+        self.samples = samples
+        self.target = target
+        self.output = samples.models[target].output
+        self.encoding: Encoding = samples.encodings[target]
+        self.values = samples.values[target]
+        self._counts = self.output.kind == "boxes" and self.output.measure == "counts"
+        self.slow = self.output.kind == "mask" or (self.output.kind == "boxes" and not self._counts)
+        self._exact = None if self.slow else np.stack([self._comparable(value) for value in self.values])
+
+    def thin(self, inputs: Array) -> Array:
+        """The inputs, or where each comparison is slow a part of them, evenly spread."""
+        if not self.slow or len(inputs) <= SLOW_LIMIT:
+            return inputs
+        return inputs[np.linspace(0, len(inputs) - 1, SLOW_LIMIT).astype(np.int64)]
+
+    def held(self, inputs: Array, earlier: Array) -> Array:
+        """Agreement of the outputs of `earlier` with those of `inputs`; 0 where there is none earlier."""
+        if self._exact is not None:
+            agreement = agreement_many(self.output, self._exact[np.maximum(earlier, 0)], self._exact[inputs])
+        else:
+            agreement = self._one_by_one([self.values[i] for i in np.maximum(earlier, 0)], inputs)
+        return np.where(earlier < 0, 0.0, agreement)
+
+    def constant(self, value: Array, inputs: Array) -> Array:
+        """Agreement of one value with the outputs of `inputs`."""
+        if self._exact is not None:
+            return agreement_many(
+                self.output, np.repeat(self._comparable(value)[None], len(inputs), axis=0), self._exact[inputs]
+            )
+        return self._one_by_one([value] * len(inputs), inputs)
+
+    def linked(self, vectors: Array, inputs: Array, earlier: Array, sources: Sequence[Sequence[str]]) -> Array:
+        """Agreement of what predicted vectors stand for with the outputs of `inputs`.
+
+        Args:
+            vectors: the predictions (n, length).
+            inputs: of which input each is.
+            earlier: which input's exact output was the last one; -1: none.
+            sources: from which sources each was predicted.
+        """
+        if self._exact is not None:
+            many = self.encoding.counts if self._counts else self.encoding.decode_many
+            return agreement_many(self.output, many(vectors), self._exact[inputs])
+        values = [
+            self.encoding.decode(
+                vector, last=self.values[before] if before >= 0 else None, hints=self._hints(of, int(index))
+            )
+            for vector, index, before, of in zip(vectors, inputs, earlier, sources, strict=True)
+        ]
+        return self._one_by_one(values, inputs)
+
+    def _hints(self, sources: Sequence[str], index: int) -> list[Array]:
+        if self.output.kind != "boxes":
+            return []
+        models, values = self.samples.models, self.samples.values
+        hints = [translate_boxes(models[name].output, self.output, values[name][index]) for name in sources]
+        return [hint for hint in hints if hint is not None]
+
+    def _comparable(self, value: Array) -> Array:
+        return self.output.counts(value) if self._counts else value
+
+    def _one_by_one(self, values: Sequence[Array], inputs: Array) -> Array:
+        pairs = zip(values, inputs, strict=True)
+        return np.asarray([self.output.agreement(value, self.values[index]) for value, index in pairs], float)
+
+
+def best_constant(judge: Judge) -> Array:
+    """The training output that agrees best with the others; for numbers also their mean and median are tried."""
+    train = judge.samples.blocks.train
+    spread = train[np.linspace(0, len(train) - 1, min(len(train), 24)).astype(np.int64)]
+    candidates = [judge.values[i] for i in spread] + [judge.output.empty()]
+    if judge.output.kind in ("count", "scalar", "vector", "label", "multilabel"):
+        stacked = np.stack([judge.values[i] for i in train])
+        candidates += [stacked.mean(axis=0, dtype=np.float32), np.median(stacked, axis=0).astype(np.float32)]
+    others = train[:: max(1, len(train) // 100)]
+    if judge.slow:
+        others = others[::3]
+    fits = [float(judge.constant(value, others).mean()) for value in candidates]
+    best: Array = candidates[int(np.argmax(fits))]
+    return best

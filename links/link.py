@@ -1,0 +1,126 @@
+"""One target's link: an ONNX file with its `LinkSpec` inside, and the session that runs it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from ..errors import InvalidInput
+from ..outputs import Array
+from .encoding import Encoding
+from .features import FeatureLayout
+
+METADATA_KEY = "infilink.link"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class LinkSpec:
+    """Everything there is to know of a link beside its weights.
+
+    Attributes:
+        target: the model whose output it predicts.
+        encodings: how each model's outputs become vectors: every source's, in the order the link reads them, and
+            the target's.
+        digests: the digest of each of those models' files: the link is for these very models.
+        version: the version of infilink that trained it.
+    """
+
+    target: str
+    encodings: Mapping[str, Encoding]
+    digests: Mapping[str, str]
+    version: str
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The models the link can predict from, any of them at a time."""
+        return tuple(name for name in self.encodings if name != self.target)
+
+    @property
+    def layout(self) -> FeatureLayout:
+        """What the network reads."""
+        lengths = {name: self.encodings[name].length for name in self.sources}
+        return FeatureLayout(lengths, self.encodings[self.target].length)
+
+    def dump(self) -> str:
+        """The spec as JSON."""
+        encodings = {name: encoding.as_dict() for name, encoding in self.encodings.items()}
+        plain = {"format": FORMAT, "target": self.target, "version": self.version, "digests": dict(self.digests)}
+        return json.dumps({**plain, "encodings": encodings})
+
+    @classmethod
+    def parse(cls, text: str, *, where: str) -> "LinkSpec":
+        """Reads what `dump` wrote.
+
+        Raises:
+            InvalidInput: it was written by another format, or is damaged.
+        """
+        try:
+            data: dict[str, Any] = json.loads(text)
+            if data["format"] != FORMAT:
+                raise InvalidInput(
+                    f"{where}: has format {data['format']}, this version reads {FORMAT}; train the links again"
+                )
+            encodings = {name: Encoding.from_dict(encoding) for name, encoding in data["encodings"].items()}
+            return cls(data["target"], encodings, data["digests"], data["version"])
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise InvalidInput(f"{where}: its link spec is damaged ({error!r}); train the links again") from error
+
+
+class Link:
+    """A link ready to predict, one input at a time.
+
+    Args:
+        path: the `.onnx` file.
+
+    Raises:
+        InvalidInput: it is not there, or is not a link.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._session = _open(self.path)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        if METADATA_KEY not in metadata:
+            raise InvalidInput(f"{self.path}: is an ONNX model, but no link (train some: `infilink train links`)")
+        self.spec = LinkSpec.parse(metadata[METADATA_KEY], where=str(self.path))
+        self.layout = self.spec.layout
+        self._features = np.zeros((1, self.layout.size), np.float32)
+        self._feed = {"features": self._features}
+
+    def predict(
+        self, now: Mapping[str, Array], then: Mapping[str, Array], last: Array | None, age_s: float
+    ) -> tuple[Array, float]:
+        """The target's predicted vector and the probability that it agrees with the exact one.
+
+        Args:
+            now: what the sources that ran say, as vectors.
+            then: what they said when the target last ran, as vectors.
+            last: the target's own last exact output as a vector; None if it never ran.
+            age_s: how old that is.
+        """
+        self.layout.pack(self._features[0], now, then, last, age_s)
+        vector, agree = self._session.run(None, self._feed)
+        return vector[0], float(agree[0, 0])
+
+    def predict_many(self, features: Array) -> tuple[Array, Array]:
+        """Predicted vectors (n, length) and probabilities (n,) of feature vectors (n, `layout.size`)."""
+        vectors, agree = self._session.run(None, {"features": features})
+        return vectors, agree[:, 0]
+
+
+def _open(path: Path) -> ort.InferenceSession:
+    if not path.is_file():
+        raise InvalidInput(f"{path}: there is no such link")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises many types of its own
+        raise InvalidInput(f"{path}: not an ONNX model that onnxruntime can load") from error

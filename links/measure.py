@@ -1,0 +1,165 @@
+"""Measures what every way to answer for a target reaches: the table that plans and predictions choose by."""
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from ..outputs import Array
+from .draws import Situations
+from .fit import one_thread, predict
+from .judge import Judge
+from .network import LinkNetwork
+from .samples import OLDEST_S, Samples
+from .table import BUCKETS, NEVER, Measured, Table, bucket_bounds_s
+from .trust import certified, certify_threshold, independent_share
+
+_ALL_UP_TO = 6
+_MOST_INPUTS = 160
+
+
+def subsets(sources: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The sets of sources a link is measured with: all of them, or with many sources none, one, two, and all."""
+    sizes = range(len(sources) + 1) if len(sources) <= _ALL_UP_TO else (0, 1, 2, len(sources))
+    return [chosen for size in sizes for chosen in combinations(sources, size)]
+
+
+class Cases:
+    """The inputs of one block that have, or have not, a last output of each age.
+
+    Args:
+        samples: the recording.
+        judge: compares the target's outputs.
+        block: the inputs.
+        seed: of the draws of ages; the same for every way to answer, so that they meet the same cases.
+    """
+
+    def __init__(self, samples: Samples, judge: Judge, block: Array, *, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        if len(block) > _MOST_INPUTS:
+            block = block[np.linspace(0, len(block) - 1, _MOST_INPUTS).astype(np.int64)]
+        inputs, earlier, ages = [], [], []
+        for index in range(BUCKETS):
+            low, high = bucket_bounds_s(index) if index != NEVER else (0.0, 1.0)
+            before = samples.earlier(block, samples.draw_ages(rng, len(block), low_s=low, high_s=min(high, OLDEST_S)))
+            chosen = judge.thin(np.flatnonzero(samples.in_bucket(block, before, index)))
+            if index == NEVER:
+                chosen, before = judge.thin(np.arange(len(block))), np.full(len(block), -1)
+            inputs.append(block[chosen])
+            earlier.append(before[chosen])
+            ages.append(np.full(len(chosen), index))
+        self.inputs = np.concatenate(inputs)
+        self.earlier = np.concatenate(earlier)
+        self.ages = np.concatenate(ages)
+
+    def of(self, index: int) -> Array:
+        """Which rows have a last output of that age: bool (n,)."""
+        return np.asarray(self.ages == index)
+
+
+def measure_free(judge: Judge, constant: Array, validation: Cases, report: Cases) -> Table:
+    """The table of the constant and of holding."""
+    rows = [[cases.of(index) for index in range(BUCKETS)] for cases in (validation, report)]
+    constants, held = [], []
+    for cases, of in zip((validation, report), rows, strict=True):
+        constants.append(judge.constant(constant, cases.inputs[of[NEVER]]))
+        held.append([judge.held(cases.inputs[row], cases.earlier[row]) for row in of[:NEVER]])
+    share = independent_share([constants[0], *(agreements for agreements in held[0] if len(agreements))])
+    base = _free_cell(constants[0], constants[1], share)
+    cells = [
+        _free_cell(pair[0], pair[1], share) if len(pair[0]) else None for pair in zip(held[0], held[1], strict=True)
+    ]
+    return Table(base, _filled(cells, base))
+
+
+@dataclass(frozen=True)
+class _Replayed:
+    """What a link from some sources reached in each case of a block."""
+
+    agreements: Array
+    confidences: Array
+
+
+def measure_links(
+    network: LinkNetwork,
+    situations: Situations,
+    judge: Judge,
+    free: Table,
+    constant: Array,
+    validation: Cases,
+    report: Cases,
+) -> Table:
+    """The table with every link that is, at some age, clearly better than what is free."""
+    with one_thread():
+        replayed = {
+            sources: [_replay(network, situations, judge, sources, cases) for cases in (validation, report)]
+            for sources in subsets(situations.sources)
+        }
+    never = validation.of(NEVER)
+    share = independent_share([first.agreements[never] for first, _ in replayed.values()])
+    base = _free_agreements(judge, free, constant, validation)
+    linked = {}
+    for sources, (first, second) in replayed.items():
+        row = _link_cells(first, second, base, validation, report, share)
+        table = Table(free.constant, free.held, {sources: row})
+        if any(table.choose(frozenset(sources), index).origin == "linked" for index in range(BUCKETS)):
+            linked[sources] = row
+    return Table(free.constant, free.held, linked)
+
+
+def _free_agreements(judge: Judge, free: Table, constant: Array, cases: Cases) -> Array:
+    """What holding or the constant, whichever is the better at that age, reaches in each case."""
+    held = np.asarray([free.free(index).origin == "held" for index in range(BUCKETS)])[cases.ages]
+    agreements = judge.constant(constant, cases.inputs)
+    agreements[held] = judge.held(cases.inputs[held], cases.earlier[held])
+    return agreements
+
+
+def _replay(
+    network: LinkNetwork, situations: Situations, judge: Judge, sources: tuple[str, ...], cases: Cases
+) -> _Replayed:
+    draws = situations.fixed(cases.inputs, cases.earlier, sources)
+    vectors, confidences = predict(network, situations.features(draws))
+    return _Replayed(judge.linked(vectors, cases.inputs, cases.earlier, [sources] * len(vectors)), confidences)
+
+
+def _link_cells(
+    first: _Replayed, second: _Replayed, base: Array, validation: Cases, report: Cases, share: float
+) -> tuple[Measured, ...]:
+    cells: list[Measured | None] = []
+    for index in range(BUCKETS):
+        chosen, other = validation.of(index), report.of(index)
+        agreements = first.agreements[chosen]
+        if not len(agreements):
+            cells.append(None)
+            continue
+        threshold = certify_threshold(first.confidences[chosen], agreements, share=share)
+        reported = second.agreements[other] if other.any() else agreements
+        # Of many links measured on few inputs the best is mostly the luckiest: each counts with its gain over what is
+        # free less one standard error of that gain.
+        doubt = float((agreements - base[chosen]).std()) / np.sqrt(len(agreements))
+        cells.append(Measured(_expected(agreements) - float(doubt), float(reported.mean()), threshold))
+    never = cells[NEVER]
+    assert never is not None, "a block is never empty"
+    return (*_filled(cells[:NEVER], never), never)
+
+
+def _free_cell(validation: Array, report: Array, share: float) -> Measured:
+    reported = report if len(report) else validation
+    threshold = 0.0 if certified(validation, share=share) else None
+    return Measured(_expected(validation), float(reported.mean()), threshold)
+
+
+def _expected(agreements: Array) -> float:
+    """The posterior mean: outputs that all agreed promise a little less than running the model does."""
+    return float((agreements.sum() + 0.5) / (len(agreements) + 1))
+
+
+def _filled(cells: list[Measured | None], never: Measured) -> tuple[Measured, ...]:
+    """Ages below one step get the youngest cell; ages never seen count as if there were no last output."""
+    known = next((cell for cell in cells if cell is not None), never)
+    filled: list[Measured] = []
+    for index, cell in enumerate(cells):
+        seen_before = any(other is not None for other in cells[:index])
+        filled.append(cell if cell is not None else (never if seen_before else known))
+    return tuple(filled)

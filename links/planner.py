@@ -1,0 +1,165 @@
+"""Chooses what runs under a memory budget, exactly, and says why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..errors import InvalidInput
+from ..models import ModelSpec
+from ..process import ModelCost
+from .explain import refusal, serve
+from .graph import LinkGraph
+from .plan import Plan, Served
+from .search import MOST_MODELS, Problem, solve
+from .table import Measured, Table
+
+REFRESH_CHOICES_S = (2.0, 5.0, 10.0, 20.0, 60.0)
+MAX_LOAD_SHARE = 0.05
+_MIB = 2**20
+_ASSUMED_HELD = (0.95, 0.92, 0.88, 0.82, 0.74, 0.64, 0.54, 0.45)
+_ASSUMED_CONSTANT = 0.3
+
+
+def make_plan(
+    graph: LinkGraph,
+    budget_bytes: int,
+    *,
+    weights: Mapping[str, float] | None = None,
+    max_load_share: float = MAX_LOAD_SHARE,
+    refresh_choices_s: Sequence[float] = REFRESH_CHOICES_S,
+) -> Plan:
+    """The plan with the highest mean agreement that never holds more than `budget_bytes`.
+
+    Args:
+        graph: the models, their costs, and what was measured.
+        budget_bytes: the memory that models may use.
+        weights: how much each model's answers matter; 1 if it is not named.
+        max_load_share: the share of real time that may go into loading and running rotating models.
+        refresh_choices_s: the times between two exact outputs of a rotating model to choose from.
+
+    Raises:
+        InvalidInput: the budget is too small for the smallest model, or an option makes no sense.
+    """
+    return _plan(
+        graph.costs,
+        graph.tables,
+        budget_bytes,
+        weights=weights or {},
+        max_load_share=max_load_share,
+        refresh_choices_s=refresh_choices_s,
+    )
+
+
+def full_plan(models: Mapping[str, ModelSpec], costs: Mapping[str, ModelCost]) -> Plan:
+    """Everything is resident and nothing is predicted; there is no budget."""
+    served = {name: Served("executed", (), 1.0, "runs on every input") for name in models}
+    memory = sum(costs[name].memory_bytes for name in models if name in costs)
+    return Plan(None, memory, tuple(models), served=served)
+
+
+def hold_plan(
+    costs: Mapping[str, ModelCost],
+    budget_bytes: int,
+    *,
+    graph: LinkGraph | None = None,
+    max_load_share: float = MAX_LOAD_SHARE,
+    refresh_choices_s: Sequence[float] = REFRESH_CHOICES_S,
+) -> Plan:
+    """The free alternative to links: run what fits, rotate the others beside it, hold their last outputs.
+
+    With a graph it is chosen by what holding was measured to reach there; without one every model is taken to change
+    alike, so that it comes down to running as many as fit while the others still fit in turn.
+
+    Raises:
+        InvalidInput: the budget is too small for the smallest model.
+    """
+    assumed = Table(
+        Measured(_ASSUMED_CONSTANT, _ASSUMED_CONSTANT), tuple(Measured(value, value) for value in _ASSUMED_HELD)
+    )
+    tables = graph.without_links().tables if graph is not None else dict.fromkeys(costs, assumed)
+    return _plan(
+        costs, tables, budget_bytes, weights={}, max_load_share=max_load_share, refresh_choices_s=refresh_choices_s
+    )
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """What another budget would give."""
+
+    budget_bytes: int
+    resident: tuple[str, ...]
+    rotating: tuple[str, ...]
+    expected_agreement: float
+
+
+def what_if(graph: LinkGraph, shares: Sequence[float] = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)) -> list[WhatIf]:
+    """What budgets of these shares of all models' memory would give; too small ones are left out."""
+    total = sum(cost.memory_bytes for cost in graph.costs.values())
+    smallest = min(cost.memory_bytes for cost in graph.costs.values())
+    plans = [make_plan(graph, int(share * total)) for share in shares if int(share * total) >= smallest]
+    return [WhatIf(plan.budget_bytes or 0, plan.resident, plan.rotating, plan.expected_agreement) for plan in plans]
+
+
+def _plan(
+    costs: Mapping[str, ModelCost],
+    tables: Mapping[str, Table],
+    budget_bytes: int,
+    *,
+    weights: Mapping[str, float],
+    max_load_share: float,
+    refresh_choices_s: Sequence[float],
+) -> Plan:
+    _check(costs, budget_bytes, weights, max_load_share, refresh_choices_s)
+    problem = Problem.of(
+        costs,
+        tables,
+        budget_bytes,
+        weights=weights,
+        max_load_share=max_load_share,
+        refresh_choices_s=refresh_choices_s,
+    )
+    found = solve(problem)
+    served = {name: serve(name, tables[name], found) for name in sorted(costs)}
+    resident_bytes = sum(costs[name].memory_bytes for name in found.resident)
+    expected = sum(
+        weight * served[name].expected_agreement for name, weight in zip(problem.names, problem.weights, strict=True)
+    )
+    return Plan(
+        budget_bytes,
+        resident_bytes + max((costs[name].memory_bytes for name in found.rotating), default=0),
+        found.resident,
+        found.rotating,
+        found.refresh_s,
+        served,
+        expected,
+        {name: refusal(name, costs, found, budget_bytes) for name in served if name not in found.resident},
+    )
+
+
+def _check(
+    costs: Mapping[str, ModelCost],
+    budget_bytes: int,
+    weights: Mapping[str, float],
+    max_load_share: float,
+    refresh_choices_s: Sequence[float],
+) -> None:
+    if not costs:
+        raise InvalidInput("there is no model to plan for")
+    if len(costs) > MOST_MODELS:
+        raise InvalidInput(f"plans are exact for up to {MOST_MODELS} models; there are {len(costs)}")
+    smallest = min(costs, key=lambda name: (costs[name].memory_bytes, name))
+    if budget_bytes < costs[smallest].memory_bytes:
+        raise InvalidInput(
+            f"a budget of {budget_bytes / _MIB:.1f} MiB holds no model: the smallest, {smallest}, needs "
+            f"{costs[smallest].memory_bytes / _MIB:.1f} MiB"
+        )
+    unknown = sorted(set(weights) - set(costs))
+    if unknown:
+        raise InvalidInput(f"a weight is given for {unknown[0]!r}; the models are {', '.join(sorted(costs))}")
+    if any(not 0 <= weight < float("inf") for weight in weights.values()) or (
+        all(weights.get(name, 1.0) == 0 for name in costs)
+    ):
+        raise InvalidInput("weights must be finite, at least 0, and not all 0")
+    if not 0 <= max_load_share <= 1:
+        raise InvalidInput(f"max_load_share must be from 0 to 1, not {max_load_share}")
+    if any(not 0 < refresh_s < float("inf") for refresh_s in refresh_choices_s):
+        raise InvalidInput(f"refresh times must be above 0 s, not {tuple(refresh_choices_s)}")

@@ -1,0 +1,123 @@
+"""How well each way to answer for a model was measured to do, by what is at hand and how old the last output is."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Origin = Literal["linked", "held", "constant"]
+
+AGE_EDGES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+"""Ages are told apart by these; the bucket after the last one is "old"."""
+NEVER = len(AGE_EDGES_S) + 1
+"""The bucket of "it never ran"."""
+BUCKETS = NEVER + 1
+MARGIN = 0.01
+"""A link must be measured to be this much better than what is free."""
+
+
+def bucket(age_s: float | None) -> int:
+    """Which of the `BUCKETS` an age falls into; None: it never ran."""
+    if age_s is None:
+        return NEVER
+    for index, edge in enumerate(AGE_EDGES_S):
+        if age_s < edge:
+            return index
+    return NEVER - 1
+
+
+def bucket_bounds_s(index: int) -> tuple[float, float]:
+    """From which age to which a bucket goes; the old one has no end."""
+    edges = (0.0, *AGE_EDGES_S, math.inf)
+    return edges[index], edges[index + 1]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Agreement with the exact model, measured.
+
+    Attributes:
+        validation: on the block that choices are made on; for a link less one standard error of its gain over what
+            is free, because the best of many is mostly lucky.
+        report: on the last block, which nothing was chosen on.
+        threshold: the confidence above which a link's output is trusted; None: never, for want of evidence.
+    """
+
+    validation: float
+    report: float
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How to answer for a model: by which means, from which sources, and how well that was measured to do."""
+
+    origin: Origin
+    sources: tuple[str, ...]
+    measured: Measured
+
+    @property
+    def merit(self) -> float:
+        """What choices are compared by: a link must beat what is free by `MARGIN`."""
+        return self.measured.validation - (MARGIN if self.origin == "linked" else 0.0)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Everything measured for one target.
+
+    Attributes:
+        constant: the best constant, at any age.
+        held: by age bucket, "old" included; the last exact output as it is.
+        linked: by sources, then by age bucket, `NEVER` included.
+    """
+
+    constant: Measured
+    held: tuple[Measured, ...]
+    linked: Mapping[tuple[str, ...], tuple[Measured, ...]] = field(default_factory=dict)
+
+    def free(self, age: int) -> Choice:
+        """The better of holding and the constant."""
+        constant = Choice("constant", (), self.constant)
+        if age == NEVER:
+            return constant
+        held = Choice("held", (), self.held[age])
+        return held if held.merit >= constant.merit else constant
+
+    def best_link(self, available: frozenset[str], age: int) -> Choice | None:
+        """The best link from sources that are all available; of equals the one with fewer sources."""
+        links = [
+            Choice("linked", sources, row[age]) for sources, row in self.linked.items() if available.issuperset(sources)
+        ]
+        return max(links, key=lambda choice: (choice.merit, -len(choice.sources)), default=None)
+
+    def choose(self, available: frozenset[str], age: int) -> Choice:
+        """The best way to answer; with more sources available it is never worse (on the validation block)."""
+        free, link = self.free(age), self.best_link(available, age)
+        return free if link is None or link.merit <= free.merit else link
+
+    def without_links(self) -> "Table":
+        """The same with holding and the constant only."""
+        return Table(self.constant, self.held)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "constant": _plain(self.constant),
+            "held": [_plain(cell) for cell in self.held],
+            "linked": {"+".join(sources): [_plain(cell) for cell in row] for sources, row in self.linked.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Table":
+        """Reads what `as_dict` wrote."""
+        linked = {
+            tuple(key.split("+")) if key else (): tuple(Measured(*cell) for cell in row)
+            for key, row in data["linked"].items()
+        }
+        return cls(Measured(*data["constant"]), tuple(Measured(*cell) for cell in data["held"]), linked)
+
+
+def _plain(cell: Measured) -> list[float | None]:
+    threshold = None if cell.threshold is None else round(cell.threshold, 6)
+    return [round(cell.validation, 6), round(cell.report, 6), threshold]

@@ -1,0 +1,151 @@
+"""Learns the links of a recording: one network per model, measured, and written as a folder."""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..errors import InvalidInput
+from ..outputs import Array
+from ..trace import Trace
+from .index import INDEX, Index
+from .judge import Judge, best_constant
+from .link import LinkSpec
+from .samples import Samples
+from .table import NEVER, Table
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class LearntTarget:
+    """What was learnt for one model, measured on the report block.
+
+    Attributes:
+        constant: agreement of the best constant.
+        held: agreement of its own last output, by age bucket.
+        linked: agreement when all other models run, by age bucket and without a last output; the links that serve
+            there are chosen on the validation block.
+        why: why there is no link, or an empty text.
+    """
+
+    constant: float
+    held: tuple[float, ...]
+    linked: tuple[float, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class LinksTraining:
+    """What `train_links` did.
+
+    Attributes:
+        folder: where the links are.
+        inputs: how many inputs it learnt from, chose on and reported on.
+        seconds: how long it took.
+        targets: what was learnt for each model.
+    """
+
+    folder: Path
+    inputs: int
+    seconds: float
+    targets: Mapping[str, LearntTarget]
+
+
+def train_links(trace: Trace, *, out: Path, seed: int = 0, progress: Progress | None = None) -> LinksTraining:
+    """Learns a link for every model of a recording and writes them to the folder `out`.
+
+    Raises:
+        InvalidInput: the recording is too short or has too few models, or `out` is something else than links.
+    """
+    started = time.perf_counter()
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / INDEX).is_file())):
+        raise InvalidInput(f"{out}: is there already and holds no links; give another --out")
+    say = progress or (lambda share, doing: None)
+    say(0.0, "reading the recording")
+    samples = Samples.read(trace)
+    beside = out.with_name(out.name + ".part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        tables, constants, refused = {}, {}, {}
+        for index, target in enumerate(samples.models):
+            say((index + 0.1) / (len(samples.models) + 0.2), f"learning {target}")
+            tables[target], constants[target], refused[target] = _learn(
+                samples, target, dict(trace.info.digests), beside, seed=seed
+            )
+        _index(trace, samples, tables, constants, seed=seed).write(beside)
+        _replace(out, beside)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    say(1.0, "done")
+    targets = {name: _learnt(samples, name, table, refused[name]) for name, table in tables.items()}
+    return LinksTraining(out, len(samples), time.perf_counter() - started, targets)
+
+
+def _learn(
+    samples: Samples, target: str, digests: Mapping[str, str], folder: Path, *, seed: int
+) -> tuple[Table, Array, str]:
+    """One target: its table, its best constant, and why it has no link; the link is written to `folder`."""
+    from .draws import Situations
+    from .export import export_link
+    from .fit import fit_link
+    from .measure import Cases, measure_free, measure_links
+
+    judge = Judge(samples, target)
+    constant = best_constant(judge)
+    validation = Cases(samples, judge, samples.blocks.validation, seed=seed + 3)
+    report = Cases(samples, judge, samples.blocks.report, seed=seed + 4)
+    free = measure_free(judge, constant, validation, report)
+    if samples.encodings[target].length == 0:
+        return free, constant, "its output never changes in the recording"
+    situations = Situations(samples, target)
+    network = fit_link(situations, judge, seed=seed)
+    table = measure_links(network, situations, judge, free, constant, validation, report)
+    if not table.linked:
+        return table, constant, "no link is better than holding its last output or a constant"
+    spec = LinkSpec(
+        target,
+        {name: samples.encodings[name] for name in (*situations.sources, target)},
+        digests,
+        __version__,
+    )
+    export_link(network, spec, folder / f"{target}.onnx")
+    return table, constant, ""
+
+
+def _learnt(samples: Samples, target: str, table: Table, why: str) -> LearntTarget:
+    others = frozenset(samples.sources(target))
+    linked = tuple(table.choose(others, age).measured.report for age in range(NEVER + 1))
+    return LearntTarget(table.constant.report, tuple(cell.report for cell in table.held), linked, why)
+
+
+def _index(
+    trace: Trace, samples: Samples, tables: Mapping[str, Table], constants: Mapping[str, Array], *, seed: int
+) -> Index:
+    notes: dict[str, Any] = {
+        "source": trace.info.source,
+        "inputs": len(trace),
+        "first_sequence": int(trace.sequences[0]),
+        "report_sequence": int(trace.sequences[samples.blocks.report[0]]),
+        "step_s": samples.step_s,
+        "seed": seed,
+        "version": __version__,
+    }
+    links = tuple(name for name, table in tables.items() if table.linked)
+    info = trace.info
+    return Index(info.models, info.costs, info.digests, samples.encodings, tables, constants, links, notes)
+
+
+def _replace(out: Path, new: Path) -> None:
+    """Puts the new folder in the old one's place; whoever reads finds one of them whole."""
+    old = out.with_name(out.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if out.exists():
+        out.rename(old)
+    new.rename(out)
+    shutil.rmtree(old, ignore_errors=True)

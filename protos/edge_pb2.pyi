@@ -1,0 +1,247 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Encoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ENCODING_UNSPECIFIED: _ClassVar[Encoding]
+    ENCODING_JPEG: _ClassVar[Encoding]
+
+class Policy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    POLICY_UNSPECIFIED: _ClassVar[Policy]
+    POLICY_ALL: _ClassVar[Policy]
+    POLICY_LATEST: _ClassVar[Policy]
+
+class Origin(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ORIGIN_UNSPECIFIED: _ClassVar[Origin]
+    ORIGIN_EXECUTED: _ClassVar[Origin]
+    ORIGIN_LINKED: _ClassVar[Origin]
+    ORIGIN_HELD: _ClassVar[Origin]
+    ORIGIN_CONSTANT: _ClassVar[Origin]
+
+class RefusedCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REFUSED_CODE_UNSPECIFIED: _ClassVar[RefusedCode]
+    REFUSED_CODE_INVALID: _ClassVar[RefusedCode]
+    REFUSED_CODE_DEADLINE: _ClassVar[RefusedCode]
+    REFUSED_CODE_SUPERSEDED: _ClassVar[RefusedCode]
+    REFUSED_CODE_FAILED: _ClassVar[RefusedCode]
+ENCODING_UNSPECIFIED: Encoding
+ENCODING_JPEG: Encoding
+POLICY_UNSPECIFIED: Policy
+POLICY_ALL: Policy
+POLICY_LATEST: Policy
+ORIGIN_UNSPECIFIED: Origin
+ORIGIN_EXECUTED: Origin
+ORIGIN_LINKED: Origin
+ORIGIN_HELD: Origin
+ORIGIN_CONSTANT: Origin
+REFUSED_CODE_UNSPECIFIED: RefusedCode
+REFUSED_CODE_INVALID: RefusedCode
+REFUSED_CODE_DEADLINE: RefusedCode
+REFUSED_CODE_SUPERSEDED: RefusedCode
+REFUSED_CODE_FAILED: RefusedCode
+
+class DeviceMessage(_message.Message):
+    __slots__ = ("hello", "input", "report")
+    HELLO_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    REPORT_FIELD_NUMBER: _ClassVar[int]
+    hello: Hello
+    input: Input
+    report: Report
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., input: _Optional[_Union[Input, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ...) -> None: ...
+
+class CoordinatorMessage(_message.Message):
+    __slots__ = ("welcome", "result", "refused")
+    WELCOME_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    welcome: Welcome
+    result: Result
+    refused: Refused
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ...) -> None: ...
+
+class Hello(_message.Message):
+    __slots__ = ("device", "version", "session", "models")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    version: str
+    session: str
+    models: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, device: _Optional[str] = ..., version: _Optional[str] = ..., session: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Welcome(_message.Message):
+    __slots__ = ("version", "specs", "plan", "max_in_flight")
+    class SpecsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SPECS_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    MAX_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    specs: _containers.ScalarMap[str, str]
+    plan: str
+    max_in_flight: int
+    def __init__(self, version: _Optional[str] = ..., specs: _Optional[_Mapping[str, str]] = ..., plan: _Optional[str] = ..., max_in_flight: _Optional[int] = ...) -> None: ...
+
+class Input(_message.Message):
+    __slots__ = ("sequence", "captured_ns", "deadline_ns", "encoding", "payload", "policy")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_NS_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_NS_FIELD_NUMBER: _ClassVar[int]
+    ENCODING_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    captured_ns: int
+    deadline_ns: int
+    encoding: Encoding
+    payload: bytes
+    policy: Policy
+    def __init__(self, sequence: _Optional[int] = ..., captured_ns: _Optional[int] = ..., deadline_ns: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ..., policy: _Optional[_Union[Policy, str]] = ...) -> None: ...
+
+class Output(_message.Message):
+    __slots__ = ("model", "digest", "kind", "shape", "dtype", "value", "origin", "confidence", "trusted", "sources", "age_s")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    DTYPE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    TRUSTED_FIELD_NUMBER: _ClassVar[int]
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
+    AGE_S_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    digest: str
+    kind: str
+    shape: _containers.RepeatedScalarFieldContainer[int]
+    dtype: str
+    value: bytes
+    origin: Origin
+    confidence: float
+    trusted: bool
+    sources: _containers.RepeatedScalarFieldContainer[str]
+    age_s: float
+    def __init__(self, model: _Optional[str] = ..., digest: _Optional[str] = ..., kind: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., dtype: _Optional[str] = ..., value: _Optional[bytes] = ..., origin: _Optional[_Union[Origin, str]] = ..., confidence: _Optional[float] = ..., trusted: bool = ..., sources: _Optional[_Iterable[str]] = ..., age_s: _Optional[float] = ...) -> None: ...
+
+class Result(_message.Message):
+    __slots__ = ("sequence", "outputs", "executed_s")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    EXECUTED_S_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    outputs: _containers.RepeatedCompositeFieldContainer[Output]
+    executed_s: float
+    def __init__(self, sequence: _Optional[int] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., executed_s: _Optional[float] = ...) -> None: ...
+
+class Refused(_message.Message):
+    __slots__ = ("sequence", "code", "message")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    code: RefusedCode
+    message: str
+    def __init__(self, sequence: _Optional[int] = ..., code: _Optional[_Union[RefusedCode, str]] = ..., message: _Optional[str] = ...) -> None: ...
+
+class Report(_message.Message):
+    __slots__ = ("frames", "kept", "dropped", "sent_bytes", "received_bytes", "memory_bytes")
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    SENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    frames: int
+    kept: int
+    dropped: int
+    sent_bytes: int
+    received_bytes: int
+    memory_bytes: int
+    def __init__(self, frames: _Optional[int] = ..., kept: _Optional[int] = ..., dropped: _Optional[int] = ..., sent_bytes: _Optional[int] = ..., received_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
+
+class StatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ModelStatus(_message.Message):
+    __slots__ = ("name", "state", "memory_bytes", "executions", "infer_s", "loads")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    EXECUTIONS_FIELD_NUMBER: _ClassVar[int]
+    INFER_S_FIELD_NUMBER: _ClassVar[int]
+    LOADS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    state: str
+    memory_bytes: int
+    executions: int
+    infer_s: float
+    loads: int
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., executions: _Optional[int] = ..., infer_s: _Optional[float] = ..., loads: _Optional[int] = ...) -> None: ...
+
+class DeviceStatus(_message.Message):
+    __slots__ = ("name", "connected", "inputs", "report")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CONNECTED_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    REPORT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    connected: bool
+    inputs: int
+    report: Report
+    def __init__(self, name: _Optional[str] = ..., connected: bool = ..., inputs: _Optional[int] = ..., report: _Optional[_Union[Report, _Mapping]] = ...) -> None: ...
+
+class StatusReply(_message.Message):
+    __slots__ = ("version", "models", "budget_bytes", "memory_bytes", "peak_bytes", "budget_violations", "memory_samples", "inputs", "refused", "repeated", "resident", "rotating", "refresh_s", "expected_agreement", "devices", "uptime_s")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PEAK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_VIOLATIONS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    REPEATED_FIELD_NUMBER: _ClassVar[int]
+    RESIDENT_FIELD_NUMBER: _ClassVar[int]
+    ROTATING_FIELD_NUMBER: _ClassVar[int]
+    REFRESH_S_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_AGREEMENT_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    UPTIME_S_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    models: _containers.RepeatedCompositeFieldContainer[ModelStatus]
+    budget_bytes: int
+    memory_bytes: int
+    peak_bytes: int
+    budget_violations: int
+    memory_samples: int
+    inputs: int
+    refused: int
+    repeated: int
+    resident: _containers.RepeatedScalarFieldContainer[str]
+    rotating: _containers.RepeatedScalarFieldContainer[str]
+    refresh_s: float
+    expected_agreement: float
+    devices: _containers.RepeatedCompositeFieldContainer[DeviceStatus]
+    uptime_s: float
+    def __init__(self, version: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelStatus, _Mapping]]] = ..., budget_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., peak_bytes: _Optional[int] = ..., budget_violations: _Optional[int] = ..., memory_samples: _Optional[int] = ..., inputs: _Optional[int] = ..., refused: _Optional[int] = ..., repeated: _Optional[int] = ..., resident: _Optional[_Iterable[str]] = ..., rotating: _Optional[_Iterable[str]] = ..., refresh_s: _Optional[float] = ..., expected_agreement: _Optional[float] = ..., devices: _Optional[_Iterable[_Union[DeviceStatus, _Mapping]]] = ..., uptime_s: _Optional[float] = ...) -> None: ...

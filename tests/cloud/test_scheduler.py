@@ -1,0 +1,60 @@
+"""What runs on one input, and what happens when some of it fails."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from infilink.cloud.memory import MemoryBudget
+from infilink.cloud.rotation import Rotation
+from infilink.cloud.scheduler import Scheduler
+from infilink.errors import ModelFailed
+from infilink.links.plan import Plan
+
+FRAME = np.zeros((4, 4, 3), np.uint8)
+
+
+class FakeWorker:
+    def __init__(self, value):
+        self.value = value
+
+    async def load(self):
+        pass
+
+    async def unload(self):
+        pass
+
+    async def infer(self, frame):
+        if isinstance(self.value, Exception):
+            raise self.value
+        return np.asarray([self.value], np.float32)
+
+
+def scheduler(values, *, rotating=()):
+    workers = {name: FakeWorker(value) for name, value in values.items()}
+    plan = Plan(None, 0, tuple(name for name in values if name not in rotating), tuple(rotating), 1.0)
+    return Scheduler(plan, workers, Rotation(workers, MemoryBudget(None, {})))
+
+
+def test_a_model_that_fails_does_not_take_the_others_with_it():
+    exact = asyncio.run(scheduler({"a": 1, "b": ModelFailed("b is broken")}).run(FRAME, (), "x"))
+    assert list(exact) == ["a"]
+
+
+def test_if_all_fail_the_input_fails_and_says_why():
+    with pytest.raises(ModelFailed, match="b is broken; c too"):
+        asyncio.run(scheduler({"b": ModelFailed("b is broken"), "c": ModelFailed("c too")}).run(FRAME, (), "x"))
+
+
+def test_a_rotating_model_runs_on_a_later_input():
+    async def story():
+        one = scheduler({"a": 1, "r": 2}, rotating=("r",))
+        task = asyncio.create_task(one.rotation.run())
+        assert list(await one.run(FRAME, ("r",), "x")) == ["a"]
+        async with asyncio.timeout(10):
+            while "r" not in await one.run(FRAME, (), "x"):
+                await asyncio.sleep(0)
+        assert list(await one.run(FRAME, (), "x")) == ["a"]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(story())

@@ -1,0 +1,66 @@
+"""The agent's TOML: every mistake names the file and the key."""
+
+import tomllib
+
+import pytest
+from infilink.device.config import DEFAULT_TOML, DeviceConfig, load_config
+from infilink.errors import InvalidInput
+
+GOOD = 'name = "a"\nsource = "0"\ncoordinator = "127.0.0.1:7420"\n'
+
+
+def test_the_default_file_is_valid_and_names_every_key(tmp_path):
+    path = tmp_path / "device.toml"
+    path.write_text(DEFAULT_TOML)
+    assert load_config(path).policy == "latest"
+    uncommented = DEFAULT_TOML.replace("\n# ", "\n")
+    names = {line.split(" = ")[0] for line in uncommented.splitlines() if " = " in line}
+    assert set(DeviceConfig.model_fields) <= names
+    assert set(tomllib.loads(DEFAULT_TOML)) <= set(DeviceConfig.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("gate_ = 1", "gate_"),
+        ('pace = "fast"', "pace.*'max' or 'source'"),
+        ("quality = 0", "quality.*1"),
+        ('coordinator = "nowhere"', "coordinator.*HOST:PORT"),
+        ('coordinator = "a:99999"', "coordinator.*HOST:PORT"),
+        ("window = 0", "window"),
+        ("name = [", "can't be read as TOML"),
+    ],
+)
+def test_a_mistake_names_the_file_and_the_key(tmp_path, line, message):
+    path = tmp_path / "d.toml"
+    key = line.split(" ")[0]
+    path.write_text("".join(good for good in GOOD.splitlines(keepends=True) if not good.startswith(key)) + line + "\n")
+    with pytest.raises(InvalidInput, match=f"(?s)d.toml.*{message}"):
+        load_config(path)
+
+
+def test_an_unknown_key_is_answered_with_the_known_ones(tmp_path):
+    path = tmp_path / "d.toml"
+    path.write_text(GOOD + "qualty = 3\n")
+    with pytest.raises(InvalidInput, match=r"qualty.*keys:.*quality"):
+        load_config(path)
+
+
+def test_no_file_says_how_to_write_one(tmp_path):
+    with pytest.raises(InvalidInput, match="infilink init device"):
+        load_config(tmp_path / "none.toml")
+
+
+def test_flags_go_before_the_file_and_paths_start_at_it(tmp_path):
+    path = tmp_path / "d.toml"
+    path.write_text(GOOD.replace('"0"', '"clips/a.mp4"') + 'results = "r.sqlite"\ngate = "filter.onnx"\n')
+    config = load_config(path, {"name": "b", "pace": None})
+    assert (config.name, config.pace) == ("b", "source")
+    assert config.source == str(tmp_path / "clips/a.mp4") and config.gate == str(tmp_path / "filter.onnx")
+    assert config.results == tmp_path / "r.sqlite"
+
+
+def test_a_camera_may_be_a_number(tmp_path):
+    path = tmp_path / "d.toml"
+    path.write_text(GOOD.replace('"0"', "0"))
+    assert load_config(path).source == "0"

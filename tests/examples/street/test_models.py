@@ -1,0 +1,43 @@
+"""The street's models: seven, small, and as good on frames they have not seen as their table says."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from infilink.examples.street import dataset, train_models
+from infilink.models import OnnxModel, find_models
+
+FOLDER = Path(train_models.__file__).parent / "models"
+# Below the table's figures by what sixty frames may be off.
+LEAST = {
+    "vehicles": 0.7,
+    "people": 0.8,
+    "traffic": 0.8,
+    "conditions": 0.85,
+    "parked": 0.8,
+    "cyclist": 0.9,
+    "activity": 0.75,
+}
+
+
+@pytest.fixture(scope="module")
+def test_frames() -> dataset.Frames:
+    return dataset.render_frames((3000,), 60, (train_models.LARGE, train_models.SMALL), lambda done, total: None)
+
+
+def test_there_are_seven_and_each_is_small() -> None:
+    models = find_models(FOLDER)
+    assert set(models) == {task.name for task in train_models.TASKS}
+    for path in models.values():
+        assert path.stat().st_size < 1.5e6
+
+
+@pytest.mark.parametrize("task", train_models.TASKS, ids=lambda task: task.name)
+def test_each_is_as_good_as_its_table_says(task: train_models.Task, test_frames: dataset.Frames) -> None:
+    model = OnnxModel(FOLDER / f"{task.name}.onnx")
+    assert model.spec == task.spec
+    right = [
+        task.agreement(model.infer(np.ascontiguousarray(image[:, :, ::-1])), truth)[0]
+        for image, truth in zip(test_frames.images[task.size], test_frames.truths, strict=True)
+    ]
+    assert np.mean(right) >= LEAST[task.name]

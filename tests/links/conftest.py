@@ -1,0 +1,111 @@
+"""A made-up crossing: four models whose outputs hang together, recorded with tiny pictures."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from infilink.links.graph import LinkGraph
+from infilink.links.train import LinksTraining, train_links
+from infilink.models import ModelSpec, parse_spec
+from infilink.outputs import Array
+from infilink.process import ModelCost
+from infilink.trace import Trace, TraceInfo, TraceWriter, encode_jpeg
+
+OUTPUTS = {
+    "people": {"kind": "boxes", "classes": ["person"]},
+    "scene": {"kind": "label", "classes": ["empty", "busy"]},
+    "standing": {"kind": "count"},
+    "vehicles": {"kind": "boxes", "classes": ["car", "truck"], "measure": "counts"},
+}
+MEMORY_MIB = {"people": 60, "scene": 20, "standing": 30, "vehicles": 90}
+
+
+def make_specs(outputs: dict[str, dict[str, object]]) -> dict[str, ModelSpec]:
+    return {
+        name: parse_spec({"name": name, "input": {"size": [32, 32]}, "output": output}, where=name)
+        for name, output in sorted(outputs.items())
+    }
+
+
+def boxes(count: int, index: int, rng: np.random.Generator) -> Array:
+    left = rng.uniform(0, 0.8, (count, 2)).astype(np.float32)
+    rest = np.full((count, 2), (0.9, index), np.float32)
+    return np.concatenate([left, left + 0.15, rest], axis=1)
+
+
+def crossing(count: int, seed: int) -> list[dict[str, Array]]:
+    """Cars come and go; "scene" and "standing" follow from them; people walk on their own."""
+    rng = np.random.default_rng(seed)
+    cars, people = 0, boxes(1, 0, rng)
+    rows = []
+    for _ in range(count):
+        cars = int(np.clip(cars + rng.choice([-2, -1, 0, 0, 0, 0, 1, 2]), 0, 4))
+        if rng.random() < 0.1:
+            people = boxes(int(rng.integers(0, 3)), 0, rng)
+        busy = 0.95 if cars >= 2 else 0.05
+        rows.append(
+            {
+                "people": people,
+                "scene": np.asarray([1 - busy, busy], np.float32),
+                "standing": np.asarray([cars // 2], np.float32),
+                "vehicles": boxes(cars, 0, rng),
+            }
+        )
+    return rows
+
+
+def write_trace(
+    path: Path,
+    rows: list[dict[str, Array]],
+    specs: dict[str, ModelSpec],
+    *,
+    source: str = "made-up",
+    step_s: float = 0.5,
+) -> Path:
+    jpeg = encode_jpeg(np.zeros((8, 8, 3), np.uint8))
+    costs = {
+        name: ModelCost(MEMORY_MIB.get(name, 40) * 2**20, 0.01 * (index + 1), 0.05) for index, name in enumerate(specs)
+    }
+    digests = {name: f"{index:016x}" for index, name in enumerate(specs)}
+    with TraceWriter(path, TraceInfo(source, 2.0, specs, digests, costs)) as writer:
+        for sequence, row in enumerate(rows):
+            writer.append(sequence, sequence * step_s, jpeg, row)
+    return path
+
+
+@pytest.fixture(scope="session")
+def specs() -> dict[str, ModelSpec]:
+    return make_specs(OUTPUTS)
+
+
+@pytest.fixture(scope="session")
+def new_trace() -> Callable[..., Path]:
+    """Writes a trace of rows of outputs: `new_trace(path, rows, outputs)`."""
+
+    def write(path: Path, rows: list[dict[str, Array]], outputs: dict[str, dict[str, object]]) -> Path:
+        return write_trace(path, rows, make_specs(outputs))
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def trace_path(tmp_path_factory: pytest.TempPathFactory, specs: dict[str, ModelSpec]) -> Path:
+    return write_trace(tmp_path_factory.mktemp("trace") / "crossing.trace", crossing(320, 1), specs)
+
+
+@pytest.fixture(scope="session")
+def later_trace_path(tmp_path_factory: pytest.TempPathFactory, specs: dict[str, ModelSpec]) -> Path:
+    path = tmp_path_factory.mktemp("trace") / "later.trace"
+    return write_trace(path, crossing(150, 2), specs, source="another day")
+
+
+@pytest.fixture(scope="session")
+def training(tmp_path_factory: pytest.TempPathFactory, trace_path: Path) -> LinksTraining:
+    with Trace(trace_path) as trace:
+        return train_links(trace, out=tmp_path_factory.mktemp("links") / "links", seed=0)
+
+
+@pytest.fixture(scope="session")
+def graph(training: LinksTraining) -> LinkGraph:
+    return LinkGraph.load(training.folder)

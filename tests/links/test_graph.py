@@ -1,0 +1,160 @@
+import json
+import shutil
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from infilink.errors import InvalidInput, UnknownModel
+from infilink.links.graph import LinkGraph
+from infilink.links.link import Link
+from infilink.links.table import NEVER
+from infilink.links.train import LinksTraining
+from infilink.outputs import Array
+from infilink.trace import Trace
+
+
+@pytest.fixture(scope="session")
+def recorded(trace_path: Path) -> list[dict[str, Array]]:
+    """Every model's outputs, input by input."""
+    with Trace(trace_path) as trace:
+        columns = {name: trace.outputs(name) for name in trace.models}
+        return [{name: values[row] for name, values in columns.items()} for row in range(len(trace))]
+
+
+def test_any_subset_of_the_models_serves_all_others(graph: LinkGraph, recorded: list[dict[str, Array]]) -> None:
+    now = recorded[310]
+    for size in range(len(now) + 1):
+        for chosen in combinations(now, size):
+            sources = {name: now[name] for name in chosen}
+            for target in set(now) - set(chosen):
+                for last, age_s in ((None, None), (now[target], 3.0)):
+                    answer = graph.predict(target, sources, last=last, age_s=age_s)
+                    graph.models[target].output.check(answer.value)
+                    assert set(answer.sources) <= set(chosen)
+                    assert 0.0 <= answer.confidence <= 1.0
+
+
+def test_what_follows_from_another_model_is_linked_and_right(
+    graph: LinkGraph, recorded: list[dict[str, Array]]
+) -> None:
+    right = 0
+    for now in recorded[270:]:
+        answer = graph.predict("scene", {"vehicles": now["vehicles"]})
+        assert answer.origin == "linked"
+        assert answer.sources == ("vehicles",)
+        right += int(np.argmax(answer.value) == np.argmax(now["scene"]))
+    assert right >= 45
+
+
+def test_what_follows_from_nothing_is_held_or_constant_and_says_so(
+    graph: LinkGraph, recorded: list[dict[str, Array]]
+) -> None:
+    now = recorded[310]
+    others = {name: value for name, value in now.items() if name != "people"}
+    held = graph.predict("people", others, last=now["people"], age_s=0.5)
+    assert held.origin == "held"
+    assert np.array_equal(held.value, now["people"])
+    assert held.sources == ()
+    assert graph.predict("people", {}).origin == "constant"
+
+
+def test_predictions_do_not_depend_on_one_another(training: LinksTraining, graph: LinkGraph) -> None:
+    link = Link(training.folder / "scene.onnx")
+    features = np.random.default_rng(0).normal(size=(16, link.layout.size)).astype(np.float32)
+    together, confidence = link.predict_many(features)
+    features[3] += 5.0
+    changed, _ = link.predict_many(features)
+    rest = np.arange(16) != 3
+    assert np.array_equal(together[rest], changed[rest])
+    alone = link.predict_many(features[:1])
+    assert np.allclose(alone[0], together[:1], atol=1e-5)
+    assert np.allclose(alone[1], confidence[:1], atol=1e-5)
+
+
+def test_packing_one_is_packing_many(training: LinksTraining) -> None:
+    layout = Link(training.folder / "scene.onnx").layout
+    rng = np.random.default_rng(0)
+    now, then = (rng.normal(size=(1, layout.total)).astype(np.float32) for _ in range(2))
+    last = rng.normal(size=(1, layout.target_length)).astype(np.float32)
+    names = list(layout.lengths)
+    for mask in ([1, 0, 1], [0, 0, 0], [1, 1, 1]):
+        for age_s in (np.nan, 3.0):
+            there = [name for name, on in zip(names, mask, strict=True) if on]
+            buffer = np.zeros(layout.size, np.float32)
+            layout.pack(
+                buffer,
+                {name: now[0, layout.slices[name]] for name in there},
+                {name: then[0, layout.slices[name]] for name in there},
+                None if np.isnan(age_s) else last[0],
+                0.0 if np.isnan(age_s) else age_s,
+            )
+            masks = np.asarray([mask])
+            assert np.allclose(buffer, layout.pack_many(now, then, last, masks, masks, np.asarray([age_s]))[0])
+
+
+def test_another_model_file_is_refused_by_name(graph: LinkGraph) -> None:
+    graph.check(graph.digests)
+    with pytest.raises(InvalidInput, match="'scene' has digest"):
+        graph.check({**graph.digests, "scene": "ffffffffffffffff"})
+    with pytest.raises(InvalidInput, match="'scene' is missing"):
+        graph.check({name: value for name, value in graph.digests.items() if name != "scene"})
+
+
+def test_bad_values_and_names_are_refused(graph: LinkGraph) -> None:
+    with pytest.raises(InvalidInput, match=r"standing: .*NaN"):
+        graph.predict("scene", {"standing": np.asarray([np.nan], np.float32)})
+    with pytest.raises(InvalidInput, match="shape"):
+        graph.predict("scene", {"standing": np.zeros(3, np.float32)})
+    with pytest.raises(UnknownModel):
+        graph.predict("nobody", {})
+    with pytest.raises(UnknownModel):
+        graph.predict("scene", {"nobody": np.zeros(1, np.float32)})
+    with pytest.raises(InvalidInput, match="age"):
+        graph.predict("scene", {}, last=np.asarray([0.5, 0.5], np.float32))
+    with pytest.raises(InvalidInput, match="age"):
+        graph.predict("scene", {}, last=np.asarray([0.5, 0.5], np.float32), age_s=-1.0)
+
+
+def test_a_folder_that_is_no_links_is_refused(tmp_path: Path, training: LinksTraining) -> None:
+    with pytest.raises(InvalidInput, match="not a folder of links"):
+        LinkGraph.load(tmp_path)
+    for name, content in (("json", "{"), ("format", json.dumps({"format": 99})), ("keys", json.dumps({"format": 1}))):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "links.json").write_text(content)
+        with pytest.raises(InvalidInput, match=r"train"):
+            LinkGraph.load(folder)
+    copied = shutil.copytree(training.folder, tmp_path / "copy")
+    (copied / "scene.onnx").unlink()
+    with pytest.raises(InvalidInput, match="no such link"):
+        LinkGraph.load(copied)
+    (copied / "scene.onnx").write_bytes(b"nothing")
+    with pytest.raises(InvalidInput, match="not an ONNX model"):
+        LinkGraph.load(copied)
+
+
+def test_without_links_everything_is_held_or_constant(graph: LinkGraph) -> None:
+    held = graph.without_links()
+    for target in graph.models:
+        for age in range(NEVER + 1):
+            assert held.tables[target].choose(frozenset(graph.models), age).origin != "linked"
+
+
+def test_serving_needs_no_torch(training: LinksTraining) -> None:
+    program = (
+        "import sys\n"
+        "from infilink.links.graph import LinkGraph\n"
+        "from infilink.links.planner import make_plan\n"
+        "from infilink.links.serving import Serving\n"
+        "graph = LinkGraph.load(sys.argv[1])\n"
+        "plan = make_plan(graph, 80 * 2**20)\n"
+        "Serving(graph, plan).complete(0.0, {name: graph.constants[name] for name in plan.resident})\n"
+        "print([name for name in ('torch', 'onnx', 'sklearn', 'scipy') if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(training.folder)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"

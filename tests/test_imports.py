@@ -1,0 +1,56 @@
+"""Who may import whom: the arrows of the architecture, read from the imports themselves."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import infilink
+import pytest
+
+ROOT = Path(infilink.__file__).parent
+PARTS = ("cloud", "device", "examples", "filters", "links", "protos")
+ALLOWED = {
+    "filters": set(),
+    "links": set(),
+    "protos": set(),
+    "device": {"filters", "protos"},
+    "cloud": {"filters", "links", "protos"},
+}
+
+
+def imported_parts(path: Path) -> set[str]:
+    """The parts of infilink that a module imports, relatively or not."""
+    package = ("infilink", *path.relative_to(ROOT).parent.parts)
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join((*base, *filter(None, [node.module])))
+            names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
+    parts = (name.split(".") for name in names)
+    return {part[1] for part in parts if part[0] == "infilink" and len(part) > 1 and part[1] in PARTS}
+
+
+@pytest.mark.parametrize("part", sorted(ALLOWED))
+def test_a_part_imports_only_what_it_may(part):
+    for path in sorted((ROOT / part).rglob("*.py")):
+        wrong = imported_parts(path) - ALLOWED[part] - {part}
+        assert not wrong, f"{path.relative_to(ROOT)} imports {', '.join(sorted(wrong))}"
+
+
+def test_the_reader_of_imports_sees_a_forbidden_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    (tmp_path / "device").mkdir()
+    module = tmp_path / "device" / "x.py"
+    module.write_text("from ..cloud.ledger import Ledger\nimport infilink.links.graph\nfrom .. import filters\n")
+    assert imported_parts(module) == {"cloud", "links", "filters"}
+
+
+def test_the_agent_loads_nothing_heavy():
+    heavy = ("torch", "sklearn", "scipy", "onnx", "infilink.cloud", "infilink.links")
+    code = f"import sys, infilink.device.agent, infilink.device.cli; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
