@@ -75,7 +75,7 @@ def _mask(value: Array, decoder: DecoderSpec, placement: Placement) -> Array:
     plane = plane[top:bottom, left:right]
     step = decoder.stride
     rows, columns = plane.shape[0] // step * step, plane.shape[1] // step * step
-    return plane[:rows, :columns].reshape(rows // step, step, columns // step, step).max(axis=(1, 3))
+    return np.asarray(plane[:rows, :columns].reshape(rows // step, step, columns // step, step).max(axis=(1, 3)))
 
 
 VALUE_DECODERS: dict[str, Callable[[Array], Array]] = {

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import onnxruntime as ort
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .decoding import DECODERS, DecoderSpec, decode
 from .errors import InvalidInput, ModelFailed, UnknownModel
@@ -54,6 +54,13 @@ class ModelSpec(BaseModel):
     input: InputSpec
     output: Annotated[OutputSpec, BeforeValidator(_named_classes)]
     decoder: DecoderSpec = DecoderSpec()
+
+    @model_validator(mode="after")
+    def _keeps_what_there_is(self) -> "ModelSpec":
+        for name in self.decoder.keep:
+            if name not in self.output.classes:
+                raise ValueError(f"`decoder.keep` names {name!r}, but the classes are {', '.join(self.output.classes)}")
+        return self
 
 
 class OnnxModel:
@@ -139,7 +146,11 @@ def read_spec(path: Path) -> ModelSpec:
             f"{path}: has no spec: write {beside.name} beside it (docs/MODELS.md, or start from "
             f"`infilink init model {path.name}`)"
         )
-    return parse_spec(json.loads(metadata[METADATA_KEY]), where=f"{path} (metadata)")
+    try:
+        found = json.loads(metadata[METADATA_KEY])
+    except json.JSONDecodeError as error:
+        raise InvalidInput(f"{path}: its metadata {METADATA_KEY!r} is not valid JSON: {error}") from error
+    return parse_spec(found, where=f"{path} (metadata)")
 
 
 def parse_spec(data: Mapping[str, Any], *, where: str) -> ModelSpec:

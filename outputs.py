@@ -95,7 +95,7 @@ class OutputSpec(BaseModel):
             return max(0.0, 1.0 - abs(float(a[0]) - float(b[0])) / self.tolerance)
         if self.kind == "vector":
             norms = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
-            return max(0.0, float(a @ b) / norms) if norms else float(np.array_equal(a, b))
+            return min(1.0, max(0.0, float(a @ b) / norms)) if norms else float(np.array_equal(a, b))
         if self.kind == "boxes":
             return self._counts_agreement(a, b) if self.measure == "counts" else boxes_f1(a, b)
         if self.kind == "tokens":

@@ -76,6 +76,7 @@ class TraceWriter:
         self._database = _open(self.path, write=True)
         self._pending = 0
         with self._database:
+            _check_ours(self._database, self.path)
             self._database.executescript(_SCHEMA)
             found = _read_info(self._database, self.path)
             if found is not None:
@@ -240,6 +241,12 @@ def _open(path: Path, *, write: bool) -> sqlite3.Connection:
         return database
     except sqlite3.Error as error:
         raise InvalidInput(f"{path}: can't be opened as a trace: {error}") from error
+
+
+def _check_ours(database: sqlite3.Connection, path: Path) -> None:
+    tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and not {"meta", "inputs", "outputs"} <= tables:
+        raise InvalidInput(f"{path}: is another program's database, not an infilink trace; give another --out")
 
 
 def _read_info(database: sqlite3.Connection, path: Path) -> TraceInfo | None:

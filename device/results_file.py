@@ -16,7 +16,7 @@ _QUEUE = 4096
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS inputs (
-    sequence INTEGER PRIMARY KEY, captured_s REAL NOT NULL, kept INTEGER NOT NULL, score REAL NOT NULL,
+    sequence INTEGER PRIMARY KEY, captured_s REAL NOT NULL, kept INTEGER NOT NULL, score REAL,
     threshold REAL NOT NULL, decide_s REAL NOT NULL, decided_s REAL NOT NULL, sent_bytes INTEGER NOT NULL,
     received_s REAL, refused TEXT
 );

@@ -8,9 +8,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from .channels import CHANNELS, SCALARS, SIDE
+from .channels import CHANNELS, MOTION, SCALARS
 from .network import CONVOLUTIONS, TemporalNetwork
+from .pace import CLIP, Pace
+from .pictures import SIDE
 from .spec import METADATA_KEY, FilterSpec
+
 _OPSET = 17
 _IR_VERSION = 9
 
@@ -43,6 +46,34 @@ def write_network(path: Path, network: TemporalNetwork, spec: FilterSpec) -> Non
         helper.make_node("Relu", ["hidden"], ["active"]),
         helper.make_node("Gemm", ["active", "last_weight", "last_bias"], ["logit"], transB=1),
         helper.make_node("Sigmoid", ["logit"], ["score"]),
+    ]
+    _write(path, nodes, weights, spec)
+
+
+def write_pace(path: Path, pace: Pace, spec: FilterSpec) -> None:
+    """A file whose score is what was carried plus the changes to be expected since the last frame."""
+    weights = {
+        "motion": np.asarray([SCALARS.index(name) for name in MOTION], np.int64),
+        "step": np.asarray([SCALARS.index("step")], np.int64),
+        "carried": np.asarray([SCALARS.index("carried")], np.int64),
+        "mean": pace.mean,
+        "scale": pace.scale,
+        "low": np.float32(-CLIP),
+        "high": np.float32(CLIP),
+        "weights": pace.weights[:, None],
+        "bias": np.asarray([pace.bias], np.float32),
+    }
+    nodes = [
+        helper.make_node("Gather", ["scalars", "motion"], ["moves"], axis=1),
+        helper.make_node("Sub", ["moves", "mean"], ["centred"]),
+        helper.make_node("Mul", ["centred", "scale"], ["scaled"]),
+        helper.make_node("Clip", ["scaled", "low", "high"], ["normal"]),
+        helper.make_node("Gemm", ["normal", "weights", "bias"], ["log_rate"]),
+        helper.make_node("Exp", ["log_rate"], ["rate"]),
+        helper.make_node("Gather", ["scalars", "step"], ["step_s"], axis=1),
+        helper.make_node("Mul", ["rate", "step_s"], ["changes"]),
+        helper.make_node("Gather", ["scalars", "carried"], ["before"], axis=1),
+        helper.make_node("Add", ["before", "changes"], ["score"]),
     ]
     _write(path, nodes, weights, spec)
 

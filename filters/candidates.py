@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..outputs import Array
-from .channels import SCALARS
+from .channels import MOTION, SCALARS
 from .losses import Losses
 from .replay import Replay
 
 if TYPE_CHECKING:
     from .network import TemporalNetwork
+    from .pace import Pace
 
 
 class ScalarCandidate:
@@ -42,6 +43,21 @@ class NetworkCandidate:
         now = np.full(len(wanted), current)
         found = self.network.scores(self.replay.images(wanted, now), self.replay.scalars(wanted, now))
         return np.broadcast_to(found, kept.shape)
+
+
+class PaceCandidate:
+    """The changes to be expected since the last kept input, at the learned pace."""
+
+    name = "pace"
+
+    def __init__(self, pace: "Pace", replay: Replay) -> None:
+        self.pace = pace
+        motion = np.stack([replay.column(name) for name in MOTION], axis=1)
+        self._changes = np.cumsum(pace.rates(motion) * replay.column("step"))
+
+    def scores(self, kept: Array, current: int) -> Array:
+        """The changes, per last kept input."""
+        return np.asarray(self._changes[current] - self._changes[kept])
 
 
 class EveryCandidate:

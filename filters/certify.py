@@ -50,7 +50,6 @@ def betting(losses: Array, *, confidence: float = CONFIDENCE) -> float:
     loss; if m is true (or too small) the average over several bets exceeds 1 / (1 - confidence) with at most the
     probability 1 - confidence (Waudby-Smith and Ramdas, 2023). It adapts to losses that vary little.
     """
-
     return _bisect(lambda mean: _log_capital(losses, mean) < -math.log1p(-confidence))
 
 

@@ -1,123 +1,61 @@
-"""What a filter sees of a frame: a small grey picture, how it differs from the background and from a reference.
+"""What a filter is fed: a small grey picture, how it differs from the background and from a reference, and numbers.
 
 Numpy and OpenCV only, into buffers that are made once. Training sees frames through this very class.
 """
 
 import math
+from collections import deque
 
 import cv2
 import numpy as np
 
 from ..outputs import Array
+from .pictures import SIDE, Background, Shrinker
 
-SIDE = 112
 CHANNELS = 3
-SCALARS = ("age", "difference", "top difference", "background", "top background")
-BACKGROUND_S = 20.0
+_TOPS = ("1", "4", "16", "64", "median")
+_KINDS = len(_TOPS)
+MOTION = tuple(f"{when} {top}" for when in ("motion", "motion lately") for top in _TOPS)
+SCALARS = ("age", "step", "carried", "difference", "top difference", "background", "top background", *MOTION)
+LATELY_S = 0.3
 _BLOCKS = 28
-_TOP = 8
-
-
-class Shrinker:
-    """Makes the grey picture of `SIDE` x `SIDE` of a frame of any size.
-
-    Exact halvings come first (they are many times cheaper than one INTER_AREA by an odd factor); the rest is bilinear.
-    """
-
-    def __init__(self) -> None:
-        self._shape: tuple[int, ...] = ()
-        self._steps: list[Array] = []
-        self._grey = np.empty((SIDE, SIDE), np.uint8)
-        self._small = np.empty((SIDE, SIDE), np.uint8)
-
-    def shrink(self, frame: Array) -> Array:
-        """The picture (uint8) of a frame (uint8 BGR); the array is used again by the next call."""
-        if frame.shape != self._shape:
-            self._prepare(frame.shape)
-        image = frame
-        for step in self._steps:
-            image = cv2.resize(image, step.shape[1::-1], dst=step, interpolation=cv2.INTER_AREA)
-        grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY, dst=self._grey)
-        return np.asarray(cv2.resize(grey, (SIDE, SIDE), dst=self._small, interpolation=cv2.INTER_LINEAR))
-
-    def _prepare(self, shape: tuple[int, ...]) -> None:
-        self._shape = shape
-        self._steps = []
-        height, width = shape[:2]
-        while height >= 2 * SIDE or width >= 2 * SIDE:
-            height = height // 2 if height >= 2 * SIDE else height
-            width = width // 2 if width >= 2 * SIDE else width
-            self._steps.append(np.empty((height, width, 3), np.uint8))
-        self._grey = np.empty((height, width), np.uint8)
-
-
-class Background:
-    """A slow running mean of the picture; how slow counts in seconds of capture time, not in frames."""
-
-    def __init__(self) -> None:
-        self._mean = np.zeros((SIDE, SIDE), np.float32)
-        self._rounded = np.zeros((SIDE, SIDE), np.uint8)
-        self._first_s: float | None = None
-        self._last_s = 0.0
-
-    def reset(self) -> None:
-        """Forgets what it saw."""
-        self._first_s = None
-
-    def difference(self, picture: Array, captured_s: float, out: Array) -> None:
-        """Takes the picture in, then writes how far it is from the background to `out` (uint8)."""
-        if self._first_s is None:
-            self._first_s = captured_s
-            np.copyto(self._mean, picture)
-        else:
-            step_s = max(0.0, captured_s - self._last_s)
-            # A young background is the plain mean of what was seen so far.
-            slow_s = max(min(BACKGROUND_S, captured_s - self._first_s), step_s, 1e-6)
-            cv2.accumulateWeighted(picture, self._mean, 1.0 - math.exp(-step_s / slow_s))
-        self._last_s = captured_s
-        cv2.convertScaleAbs(self._mean, dst=self._rounded)
-        cv2.absdiff(picture, self._rounded, dst=out)
-
-
-class Summary:
-    """Two numbers on a difference: its mean, and the mean of its most different small blocks."""
-
-    def __init__(self) -> None:
-        self._blocks = np.empty((_BLOCKS, _BLOCKS), np.float32)
-
-    def of(self, channel: Array) -> tuple[float, float]:
-        """Mean and top of a channel (float32, `SIDE` x `SIDE`)."""
-        cv2.resize(channel, (_BLOCKS, _BLOCKS), dst=self._blocks, interpolation=cv2.INTER_AREA)
-        flat = self._blocks.reshape(-1)
-        top = np.partition(flat, flat.size - _TOP)[-_TOP:]
-        return float(flat.sum()) / flat.size, float(top.sum()) / _TOP
+_REMEMBERED = 8
+_AGE, _STEP, _CARRIED = range(3)
+_DIFFERENCE, _BACKGROUND, _MOTION = slice(3, 5), slice(5, 7), slice(7, 7 + len(MOTION))
 
 
 class Channels:
     """Follows a stream and keeps the filter's two inputs up to date.
 
+    The previous frame is the newest one that is at least `step_s` older, so that motion means the same at any rate.
+
     Args:
         pairwise: the reference is the last kept frame (the rule `unchanged`); else it is the previous frame.
+        step_s: the least time, in seconds of capture, to the previous frame.
 
     Attributes:
         tensor: float32 (1, 3, SIDE, SIDE), from 0 to 1: grey, difference to background, difference to reference.
-        scalars: float32 (1, 5), in the order of `SCALARS`; the age is log(1 + seconds since the last kept frame).
+        scalars: float32 (1, 17), in the order of `SCALARS`: log(1 + seconds since the last kept frame), seconds since
+            the last frame, what the score was carried to since the last kept frame, mean and top of both differences,
+            and the motion since the previous frame in the most changed blocks and the middle one, now and lately.
         picture: uint8 (SIDE, SIDE), the frame as it is seen.
         moved: uint8 (SIDE, SIDE), its difference to the background.
     """
 
-    def __init__(self, *, pairwise: bool) -> None:
+    def __init__(self, *, pairwise: bool, step_s: float = 0.0) -> None:
         self.pairwise = pairwise
+        self.step_s = step_s
         self.tensor = np.zeros((1, CHANNELS, SIDE, SIDE), np.float32)
         self.scalars = np.zeros((1, len(SCALARS)), np.float32)
         self.picture = np.zeros((SIDE, SIDE), np.uint8)
         self.moved = np.zeros((SIDE, SIDE), np.uint8)
-        self._reference = np.zeros((SIDE, SIDE), np.uint8)
+        self._kept_picture = np.zeros((SIDE, SIDE), np.uint8)
         self._changed = np.zeros((SIDE, SIDE), np.uint8)
         self._shrinker = Shrinker()
         self._background = Background()
         self._summary = Summary()
-        self._started = False
+        self._past: deque[Past] = deque()
+        self._spare = [Past() for _ in range(_REMEMBERED + 1)]
         self._now_s = 0.0
         self._kept_s = 0.0
 
@@ -129,31 +67,100 @@ class Channels:
     def reset(self) -> None:
         """Starts a new stream."""
         self._background.reset()
-        self._started = False
+        self._spare += self._past
+        self._past.clear()
 
     def see(self, frame: Array, captured_s: float) -> None:
         """Takes the next frame of the stream in (uint8 BGR)."""
-        if self._started and not self.pairwise:
-            np.copyto(self._reference, self.picture)
         np.copyto(self.picture, self._shrinker.shrink(frame))
-        if not self._started:
-            np.copyto(self._reference, self.picture)
-            self._kept_s = captured_s
-            self._started = True
+        started = bool(self._past)
+        step_s = max(0.0, captured_s - self._now_s) if started else 0.0
         self._now_s = captured_s
+        if not started:
+            self.kept()
         self._background.difference(self.picture, captured_s, self.moved)
-        cv2.absdiff(self.picture, self._reference, dst=self._changed)
+        now = self._remember(captured_s)
+        before = self._before(captured_s)
+        cv2.absdiff(self.picture, self._kept_picture if self.pairwise else before.picture, dst=self._changed)
         for channel, image in zip(self.tensor[0], (self.picture, self.moved, self._changed), strict=True):
             to_unit(image, out=channel)
-        self.scalars[0, 0] = math.log1p(self.age_s)
-        self.scalars[0, 1:3] = self._summary.of(self.tensor[0, 2])
-        self.scalars[0, 3:5] = self._summary.of(self.tensor[0, 1])
+        cv2.resize(self.tensor[0, 0], (_BLOCKS, _BLOCKS), dst=now.blocks, interpolation=cv2.INTER_AREA)
+        values = self.scalars[0]
+        values[_AGE], values[_STEP] = math.log1p(self.age_s), step_s
+        values[_DIFFERENCE] = self._summary.of(self.tensor[0, 2])
+        values[_BACKGROUND] = self._summary.of(self.tensor[0, 1])
+        self._move(now, before, step_s, started=started)
+
+    def carry(self, score: float) -> None:
+        """Says what the frame last seen scored: a score may build on it until the next kept frame."""
+        self.scalars[0, _CARRIED] = score if math.isfinite(score) else 0.0
 
     def kept(self) -> None:
         """Says that the frame last seen is kept."""
         self._kept_s = self._now_s
-        if self.pairwise:
-            np.copyto(self._reference, self.picture)
+        self.scalars[0, _CARRIED] = 0.0
+        np.copyto(self._kept_picture, self.picture)
+
+    def _remember(self, captured_s: float) -> "Past":
+        if not self._spare:
+            self._spare.append(self._past.popleft())
+        now = self._spare.pop()
+        now.captured_s = captured_s
+        np.copyto(now.picture, self.picture)
+        self._past.append(now)
+        return now
+
+    def _before(self, captured_s: float) -> "Past":
+        """The previous frame; what is older than it is forgotten."""
+        while len(self._past) > 2 and self._past[1].captured_s <= captured_s - max(self.step_s, 1e-9):
+            self._spare.append(self._past.popleft())
+        return self._past[0]
+
+    def _move(self, now: "Past", before: "Past", step_s: float, *, started: bool) -> None:
+        np.subtract(now.blocks, before.blocks, out=before.change)
+        np.abs(before.change, out=before.change)
+        values = self.scalars[0, _MOTION]
+        values[:_KINDS] = _motion(before.change.reshape(-1))
+        part = 1.0 - math.exp(-step_s / LATELY_S) if started else 1.0
+        values[_KINDS:] += part * (values[:_KINDS] - values[_KINDS:])
+
+
+class Past:
+    """A frame that was seen: when, its picture, its blocks, and room for how another one differs from them."""
+
+    def __init__(self) -> None:
+        self.captured_s = 0.0
+        self.picture = np.zeros((SIDE, SIDE), np.uint8)
+        self.blocks = np.zeros((_BLOCKS, _BLOCKS), np.float32)
+        self.change = np.zeros((_BLOCKS, _BLOCKS), np.float32)
+
+
+class Summary:
+    """Two numbers on a difference: its mean, and the mean of its eight most different blocks."""
+
+    def __init__(self) -> None:
+        self._blocks = np.empty((_BLOCKS, _BLOCKS), np.float32)
+
+    def of(self, channel: Array) -> tuple[float, float]:
+        """Mean and top of a channel (float32, `SIDE` x `SIDE`)."""
+        cv2.resize(channel, (_BLOCKS, _BLOCKS), dst=self._blocks, interpolation=cv2.INTER_AREA)
+        flat = self._blocks.reshape(-1)
+        return float(flat.sum()) / flat.size, float(np.partition(flat, flat.size - 8)[-8:].sum()) / 8
+
+
+def _motion(blocks: Array) -> tuple[float, ...]:
+    """How much the 1, 4, 16 and 64 most changed blocks changed, and the middle one: logarithms of grey levels."""
+    size = blocks.size
+    ranked = np.partition(blocks, (size // 2, size - 64, size - 16, size - 4, size - 1))
+    means = [float(ranked[-top:].sum()) / top for top in (1, 4, 16, 64)]
+    return tuple(math.log(255 * value + 0.3) for value in (*means, float(ranked[size // 2])))
+
+
+def previous(captured_s: Array, step_s: float) -> Array:
+    """For each input of a stream the index of the one that is its previous one; the first is its own."""
+    latest = np.searchsorted(captured_s, captured_s - max(step_s, 1e-9), side="right") - 1
+    index = np.arange(len(captured_s))
+    return np.clip(latest, np.maximum(index - _REMEMBERED, 0), index)
 
 
 def to_unit(image: Array, *, out: Array) -> None:

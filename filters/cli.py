@@ -1,25 +1,25 @@
 """`infilink train filter` and `infilink evaluate filter`."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ..errors import InvalidInput
+from ..progress import show_progress
 from ..trace import Trace
 from .evaluate import FilterEvaluation, evaluate_filter
-from .replay import Progress as Told
 from .rules import Unchanged, parse_rule
 from .spec import FilterSpec
 
-_CONTRACT = {"kept": "[green]kept[/]", "broken": "[red]BROKEN[/]", "none": "none promised"}
+if TYPE_CHECKING:
+    from .train import FilterTraining
+
+_CONTRACT = {"kept": "[green]kept[/]", "broken": "[red]BROKEN[/]", "none": "there is none"}
 
 
 def train_filter_command(
@@ -41,20 +41,14 @@ def train_filter_command(
         raise InvalidInput(f"--out {out}: a filter's file must end in .onnx")
     from .train import train_filter
 
-    with Trace(trace) as recorded, _progress(as_json) as told:
+    with Trace(trace) as recorded, show_progress("training the filter", quiet=as_json) as told:
         done = train_filter(
             recorded, models=model or (), rule=parsed, accuracy=accuracy, out=out, seed=seed, progress=told
         )
     if as_json:
         print(json.dumps({**asdict(done), "path": str(done.path), "spec": done.spec.model_dump(mode="json")}))
         return
-    console = Console()
-    console.print(_candidates_table(done.spec))
-    console.print(_certificate_text(done.spec))
-    console.print(
-        f"{done.path}: trained on {done.trained} inputs, calibrated on the {done.calibrated} last ones, "
-        f"{done.seconds:.0f} s"
-    )
+    print_training(done, Console())
 
 
 def evaluate_filter_command(
@@ -64,33 +58,27 @@ def evaluate_filter_command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
     """Judge a filter on a trace: what it saves, what that costs, and what free gates cost at the same rate."""
-    with Trace(trace) as recorded, _progress(as_json) as told:
+    with Trace(trace) as recorded, show_progress("judging", quiet=as_json) as told:
         found = evaluate_filter(gate, recorded, decisions=decisions, progress=told)
     if as_json:
         print(json.dumps(asdict(found)))
         return
     console = Console()
     console.print(_baselines_table(found))
-    promised = "" if found.promised is None else f" (promised {found.promised:g}"
-    promised += ")" if not promised or found.certified else ", not certified)"
+    promised = "" if found.promised is None else f" ({found.promised:g}, {'' if found.certified else 'not '}certified)"
     skill = "-" if found.skill is None else f"{found.skill:.2f}"
-    console.print(f"accuracy {_CONTRACT[found.contract]}{promised if found.promised is not None else ''}; skill {skill}")
+    console.print(f"accuracy contract: {_CONTRACT[found.contract]}{promised}; skill {skill}")
     console.print("per model: " + ", ".join(f"{name} {value:.3f}" for name, value in found.per_model.items()))
 
 
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Told | None]:
-    if quiet:
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
-        task = drawn.add_task("reading the trace", total=1.0)
-
-        def told(done: float, doing: str) -> None:
-            drawn.update(task, completed=done, description=doing)
-
-        yield told
+def print_training(done: "FilterTraining", console: Console) -> None:
+    """Shows what came of a training: the candidates, the certificate, the file."""
+    console.print(_candidates_table(done.spec))
+    console.print(_certificate_text(done.spec))
+    console.print(
+        f"{done.path}: trained on {done.trained} inputs, calibrated on the {done.calibrated} last ones, "
+        f"{done.seconds:.0f} s"
+    )
 
 
 def _candidates_table(spec: FilterSpec) -> Table:

@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 
 from ..errors import InvalidInput
-from ..outputs import Array
 from ..trace import Trace
 from .baselines import Baseline, measure_baselines
 from .decisions import write_decisions

@@ -8,12 +8,14 @@ import torch
 from torch.nn import functional as F
 
 from ..outputs import Array
+from .channels import SCALARS
 from .losses import Losses
 from .network import TemporalNetwork, to_channels
 from .replay import Progress, Replay, sample_pairs
 
 BATCH = 32
 _SEEN = 10_000
+_MOST_EPOCHS = 30
 _VALIDATION = 0.15
 _SHIFT = 6
 
@@ -36,7 +38,7 @@ def fit_network(
     middle = stop - round((stop - start) * _VALIDATION)
     checked = [_examples(replay, losses, middle, stop, random) for _ in range(3 if replay.pairwise else 1)]
     network = _new_network(replay, _examples(replay, losses, start, middle, random))
-    epochs = int(np.clip(_SEEN / (middle - start), 8, 60))
+    epochs = int(np.clip(_SEEN / (middle - start), 8, _MOST_EPOCHS))
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=4e-3, total_steps=epochs * -(-(middle - start) // BATCH), pct_start=0.25
@@ -68,8 +70,9 @@ def _examples(replay: Replay, losses: Losses, start: int, stop: int, random: np.
 
 def _new_network(replay: Replay, examples: Examples) -> TemporalNetwork:
     scale = 1.0 / np.maximum(examples.scalars.std(axis=0), 1e-4)
-    # The age since the last kept input means nothing to a rule on single inputs.
-    scale[0] *= replay.pairwise
+    # The time since the last kept input means nothing to a rule on single inputs; nothing is carried.
+    unused = ("step", "carried") if replay.pairwise else ("step", "carried", "age")
+    scale[[SCALARS.index(name) for name in unused]] = 0.0
     return TemporalNetwork(examples.scalars.mean(axis=0), scale)
 
 
@@ -85,7 +88,7 @@ def _step(
     logits = network(channels * gain, torch.from_numpy(examples.scalars[rows]))
     loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(examples.targets[rows]))
     optimizer.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InvalidInput
 from ..outputs import Array
-from .channels import Shrinker
+from .pictures import Shrinker
 
 FORMS = "all, every:K, random:RATE[:SEED], difference:THRESHOLD, or the path of a filter's .onnx file"
 
@@ -73,13 +73,15 @@ class RandomGate:
         self.share = share
         self.seed = seed
         self.name = f"random:{share:g}"
-        self.reset()
+        self._random = random.Random(seed)
+        self._first = True
 
     def decide(self, frame: Array, captured_s: float) -> Decision:
         """Draws a lot."""
-        score = 1.0 if self._first else self._random.random()
+        score = self._random.random()
+        keep = self._first or score < self.share
         self._first = False
-        return Decision(score > 1.0 - self.share, score, 1.0 - self.share, "reused")
+        return Decision(keep, 1.0 - score, 1.0 - self.share, "reused")
 
     def reset(self) -> None:
         """Starts a new stream, with the same lots."""
@@ -100,7 +102,9 @@ class DifferenceGate:
         """Compares with the last kept frame, from 0 (the same) to 1."""
         picture = self._shrinker.shrink(frame)
         first = self._reference is None
-        score = 1.0 if first else cv2.norm(picture, self._reference, cv2.NORM_L1) / (255.0 * picture.size)
+        score = 1.0
+        if self._reference is not None:
+            score = cv2.norm(picture, self._reference, cv2.NORM_L1) / (255.0 * picture.size)
         keep = first or score > self.threshold
         if keep:
             self._reference = np.array(picture)

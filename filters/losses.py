@@ -36,7 +36,7 @@ class PairAgreement:
         if self.spec.kind == "count":
             return np.asarray(np.abs(a - b) < 0.5, np.float64)
         if self.spec.kind == "scalar":
-            return np.maximum(0.0, 1.0 - np.abs(a - b) / self.spec.tolerance)
+            return np.asarray(np.maximum(0.0, 1.0 - np.abs(a - b) / self.spec.tolerance), np.float64)
         if self.spec.kind == "multilabel":
             return np.asarray((a == b).mean(axis=1), np.float64)
         most = np.maximum(a, b).sum(axis=1)
@@ -64,7 +64,8 @@ class Losses:
         self._pairs: list[PairAgreement] = []
         self.needed = np.zeros((len(models), len(trace)))
         for row, model in enumerate(models):
-            spec, outputs = trace.models[model].output, trace.outputs(model)
+            outputs = trace.outputs(model)
+            spec = trace.models[model].output
             if isinstance(rule, Unchanged):
                 self._pairs.append(PairAgreement(outputs, spec))
             else:

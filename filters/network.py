@@ -30,7 +30,7 @@ class TemporalNetwork(nn.Module):
             conv = nn.Conv2d(width, wide, size, stride=stride, padding=size // 2, bias=False)
             blocks += [conv, nn.BatchNorm2d(wide), nn.ReLU(inplace=True)]
             width = wide
-        self.features = nn.Sequential(*blocks).to(memory_format=torch.channels_last)
+        self.features = nn.Sequential(*blocks)
         self.hidden = nn.Linear(2 * width + len(SCALARS), HIDDEN)
         self.last = nn.Linear(HIDDEN, 1)
         self.register_buffer("mean", torch.from_numpy(np.asarray(mean, np.float32)))
@@ -61,7 +61,8 @@ class TemporalNetwork(nn.Module):
     def folded(self) -> list[tuple[Array, Array]]:
         """Each convolution's weights and bias with its batch norm worked in."""
         found = []
-        for conv, norm in zip(self.features[0::3], self.features[1::3], strict=True):
+        blocks = list(self.features)
+        for conv, norm in zip(blocks[0::3], blocks[1::3], strict=True):
             assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
             assert norm.running_var is not None and norm.running_mean is not None
             gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
@@ -73,7 +74,7 @@ class TemporalNetwork(nn.Module):
 
 def to_channels(images: Array) -> Tensor:
     """What the network is fed: (n, 3, side, side) from 0 to 1, in memory channels last, which is faster on a CPU."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() * np.float32(1 / 255)
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float().mul_(1 / 255)
 
 
 @contextmanager

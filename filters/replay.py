@@ -1,4 +1,4 @@
-"""A trace as a filter would see it, kept in memory small: what training, calibration and evaluation run over."""
+"""A trace as a filter would see it, kept small in memory: what training, calibration and evaluation run over."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ import numpy as np
 
 from ..outputs import Array
 from ..trace import Trace
-from .channels import CHANNELS, SCALARS, SIDE, Channels, Summary, to_unit
+from .channels import CHANNELS, SCALARS, Channels, Summary, previous, to_unit
+from .pictures import SIDE
 
 Progress = Callable[[float, str], None]
 LONGEST_S = 10.0
@@ -28,22 +29,24 @@ class Replay:
     Attributes:
         captured_s: when each input was captured.
         pairwise: whether the reference is the last kept input (else the previous one).
+        step_s: the least time to the previous input: a little less than the trace's own step.
     """
 
     def __init__(self, trace: Trace, *, pairwise: bool, progress: Progress | None = None) -> None:
         self.captured_s = trace.captured_s
         self.pairwise = pairwise
+        self.step_s = 0.75 * float(np.median(np.diff(self.captured_s))) if len(trace) > 1 else 0.0
         self.pictures = np.empty((len(trace), SIDE, SIDE), np.uint8)
         self.moved = np.empty_like(self.pictures)
-        self._background = np.empty((len(trace), 2), np.float32)
+        self._alone = np.empty((len(trace), len(SCALARS)), np.float32)
+        self._previous = previous(self.captured_s, self.step_s)
         self._summary = Summary()
         self._changed = np.empty((SIDE, SIDE), np.uint8)
         self._unit = np.empty((SIDE, SIDE), np.float32)
-        channels = Channels(pairwise=pairwise)
+        channels = Channels(pairwise=pairwise, step_s=self.step_s)
         for i, (frame, captured_s) in enumerate(zip(trace.frames(), self.captured_s, strict=True)):
             channels.see(frame, float(captured_s))
-            self.pictures[i], self.moved[i] = channels.picture, channels.moved
-            self._background[i] = channels.scalars[0, 3:5]
+            self.pictures[i], self.moved[i], self._alone[i] = channels.picture, channels.moved, channels.scalars[0]
             if progress is not None and i % 50 == 0:
                 progress(i / len(trace), "reading the trace")
 
@@ -60,21 +63,22 @@ class Replay:
         return found
 
     def scalars(self, kept: Array, current: Array) -> Array:
-        """Their scalars: float32 (n, 5)."""
-        found = np.empty((len(current), len(SCALARS)), np.float32)
+        """Their scalars, with nothing carried: float32 (n, 17)."""
+        found = self._alone[current]
         found[:, 0] = np.log1p(np.maximum(self.captured_s[current] - self.captured_s[kept], 0.0))
-        found[:, 3:5] = self._background[current]
-        for row, j, reference in zip(found, current, self._references(kept, current), strict=True):
-            cv2.absdiff(self.pictures[j], self.pictures[reference], dst=self._changed)
-            row[1:3] = self._summarise(self._changed)
+        if self.pairwise:
+            for row, i, j in zip(found, kept, current, strict=True):
+                cv2.absdiff(self.pictures[j], self.pictures[i], dst=self._changed)
+                to_unit(self._changed, out=self._unit)
+                row[3:5] = self._summary.of(self._unit)
         return found
 
-    def _references(self, kept: Array, current: Array) -> Array:
-        return kept if self.pairwise else np.maximum(current - 1, 0)
+    def column(self, name: str) -> Array:
+        """A scalar that does not depend on the last kept input, for every input."""
+        return self._alone[:, SCALARS.index(name)]
 
-    def _summarise(self, image: Array) -> tuple[float, float]:
-        to_unit(image, out=self._unit)
-        return self._summary.of(self._unit)
+    def _references(self, kept: Array, current: Array) -> Array:
+        return kept if self.pairwise else self._previous[current]
 
 
 def sample_pairs(replay: Replay, start: int, stop: int, random: np.random.Generator) -> Pairs:

@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 
 from ..errors import InvalidInput
-from .predicates import OPERATORS, Both, Confidence, Count, Either, Empty, LabelIn, LabelNotIn, Predicate, Value
+from .compounds import Both, Either
+from .predicates import OPERATORS, Confidence, Count, Empty, LabelIn, LabelNotIn, Predicate, Value
 
 FORMS = (
     "count(car, truck) == 0",
@@ -77,9 +78,8 @@ class _Parser:
         self._skip()
         if self._at == len(self._text):
             return Unchanged()
-        if self._operator() != ">=":
-            self._at -= 1
-            raise self._error("`>=` should come")
+        self._need(">=")
+        self._skip()
         start = self._at
         bar = self._number()
         if not 0.0 < bar <= 1.0:
@@ -153,6 +153,7 @@ class _Parser:
         return float(self._match(_NUMBER, "a number should come"))
 
     def _integer(self) -> int:
+        self._skip()
         start = self._at
         number = self._number()
         if not number.is_integer():

@@ -38,11 +38,11 @@ class FilterRuntime:
         self.path = Path(path)
         self.name = self.path.stem
         self.spec, self._session = load_filter(self.path)
-        self._channels = Channels(pairwise=self.spec.pairwise)
+        self._channels = Channels(pairwise=self.spec.pairwise, step_s=self.spec.step_s)
         self._inputs = {"channels": self._channels.tensor, "scalars": self._channels.scalars}
         self._first = True
         self._seen = self._kept = self._failed = 0
-        self._origin: str = "reused" if self.spec.pairwise else "skipped"
+        self._pairwise = self.spec.pairwise
 
     def decide(self, frame: Array, captured_s: float) -> Decision:
         """Whether to keep the next frame (uint8 BGR), captured at `captured_s` seconds."""
@@ -53,11 +53,12 @@ class FilterRuntime:
         keep = self._first or overdue or not score <= self.spec.threshold
         self._seen += 1
         self._failed += math.isnan(score)
+        self._channels.carry(score)
         if keep:
             self._channels.kept()
             self._kept += 1
             self._first = False
-        return Decision(keep, score, self.spec.threshold, "reused" if self.spec.pairwise else "skipped")
+        return Decision(keep, score, self.spec.threshold, "reused" if self._pairwise else "skipped")
 
     def reset(self) -> None:
         """Starts a new stream."""

@@ -12,6 +12,8 @@ from .spec import CandidateResult, Certificate, Level
 from .sweep import Sweep
 
 _TABLE_ROWS = 25
+# Rates on a calibration part of some hundred inputs are not known better.
+_EQUAL = 0.02
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,12 @@ def choose(sweeps: Sequence[Sweep], *, accuracy: float) -> Choice:
     target = 1.0 - accuracy
     confidence = 1.0 - (1.0 - CONFIDENCE) / len(sweeps)
     judged = [_judge(sweep, target=target, confidence=confidence) for sweep in sweeps]
+    eligible = [found for found in judged if found.certified] or judged
     # The first of equals wins: the order of the candidates is the order of preference.
-    winner = max(judged, key=lambda found: (found.certified, found.rate))
-    if winner.rate <= 0.0:
+    best = max(found.rate for found in eligible)
+    if best <= 0.0:
         raise InvalidInput(_hopeless(judged, accuracy))
+    winner = next(found for found in eligible if found.rate > 0 and found.rate >= best - _EQUAL)
     return Choice(
         winner.sweep.name,
         float(winner.sweep.thresholds[winner.best]),
@@ -139,7 +143,7 @@ def _hopeless(judged: Sequence[_Judged], accuracy: float) -> str:
         for found in judged
     )
     return (
-        f"no filter keeps an accuracy of {accuracy:g} on the calibration part ({judged[0].sweep.losses.shape[1]} inputs); "
+        f"no filter keeps an accuracy of {accuracy:g} on the {judged[0].sweep.losses.shape[1]} calibration inputs; "
         f"the best accuracy each candidate reaches while filtering anything: {least}; "
         "ask for less (--accuracy), record more inputs, or give a rule that fires more often"
     )

@@ -70,12 +70,13 @@ class FilterSpec(BaseModel):
     """Everything there is to know of a filter beside its weights.
 
     Attributes:
-        kind: which candidate won: "network", or a free one ("difference", "background", "age").
+        kind: which candidate won: "network", "pace", or a free one ("difference", "background", "age").
         rule: the redundancy rule as it was written.
         models: the models it was learnt from, name to digest: it serves those alone.
         reference: what the third channel compares with: "previous" frame or "last kept" frame.
         threshold: an input is kept if its score is above.
         accuracy: what was asked for: the least mean agreement with what the models would have said.
+        step_s: the least time to the previous frame, in seconds of capture.
         longest_s: `unchanged`: an input is kept at the latest after so many seconds without one.
         answers: SKIP with a label rule: the class that answers a skipped input, per model; else the empty output.
         table: threshold by threshold, what it brings and costs.
@@ -91,6 +92,7 @@ class FilterSpec(BaseModel):
     reference: str
     threshold: float
     accuracy: float
+    step_s: float = Field(ge=0)
     longest_s: float | None = Field(default=None, gt=0)
     answers: dict[str, str] = {}
     certificate: Certificate

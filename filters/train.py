@@ -9,25 +9,22 @@ import numpy as np
 
 from .. import __version__
 from ..errors import InvalidInput
-from ..outputs import Array
 from ..trace import Trace
-from .artifact import write_network, write_scalar
-from .candidates import NetworkCandidate, ScalarCandidate
+from .artifact import write_network, write_pace, write_scalar
+from .candidates import NetworkCandidate, PaceCandidate, ScalarCandidate
 from .fit import fit_network
 from .losses import Losses
-from .network import TemporalNetwork, one_thread, to_channels
+from .network import one_thread, to_channels
+from .pace import fit_pace
 from .predicates import LabelIn, LabelNotIn
 from .replay import LONGEST_S, Progress, Replay
 from .rules import Rule
 from .selection import Choice, choose
 from .spec import FilterSpec, load_filter
+from .split import Split, check_worth, split_of
 from .sweep import Candidate, Sweep, levels, sweep
 
-LEAST_INPUTS = 60
 MOST_INPUTS = 8000
-TRAIN_SHARE = 0.65
-GAP_S = 2.0
-_GAP_SHARE = 0.05
 _PARITY = 1e-4
 _FREE_SKIP = ("background", "difference", "age")
 _FREE_PAIRWISE = ("difference", "age")
@@ -54,15 +51,6 @@ class FilterTraining:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Split:
-    """Where a trace is cut: inputs up to `trained` to learn from, those from `calibrated` on to certify with."""
-
-    trained: int
-    calibrated: int
-    stop: int
-
-
 def train_filter(
     trace: Trace,
     *,
@@ -86,16 +74,15 @@ def train_filter(
     models = tuple(dict.fromkeys(models)) or tuple(trace.models)
     losses = Losses(trace, models, rule)
     split = split_of(trace)
-    _check_worth(losses, split, accuracy)
+    check_worth(losses, split, accuracy)
     replay = Replay(trace, pairwise=losses.pairwise, progress=_share(progress, 0.0, 0.1))
     with one_thread():
-        network = fit_network(
-            replay, losses, start=0, stop=split.trained, seed=seed, progress=_share(progress, 0.1, 0.8)
-        )
-        sweeps = _compete(network, replay, losses, split, seed=seed, progress=_share(progress, 0.8, 1.0))
-    choice = choose(sweeps, accuracy=accuracy)
-    spec = _make_spec(trace, losses, choice, accuracy=accuracy, seed=seed)
-    _write(out, network, spec, replay, split)
+        candidates = _learn(replay, losses, split, seed=seed, progress=_share(progress, 0.1, 0.8))
+        sweeps = _compete(candidates, replay, losses, split, seed=seed, progress=_share(progress, 0.8, 1.0))
+        choice = choose(sweeps, accuracy=accuracy)
+        spec = _make_spec(trace, losses, replay, choice, accuracy=accuracy, seed=seed)
+        winner = next(candidate for candidate in candidates if candidate.name == choice.name)
+        _write(out, winner, spec, replay, split)
     return FilterTraining(
         path=out,
         spec=spec,
@@ -106,55 +93,19 @@ def train_filter(
     )
 
 
-def split_of(trace: Trace) -> Split:
-    """The cut in time, with a gap so that what is certified on does not touch what was learnt from.
-
-    Raises:
-        InvalidInput: the trace is too short, or its times do not rise.
-    """
-    if len(trace) < LEAST_INPUTS:
-        raise InvalidInput(
-            f"{trace.path}: {len(trace)} inputs are too few to learn a filter from: record at least {LEAST_INPUTS}, "
-            "better 600"
-        )
-    if not (np.diff(trace.captured_s) > 0).all():
-        raise InvalidInput(f"{trace.path}: the times of capture do not rise from input to input")
-    trained = round(TRAIN_SHARE * len(trace))
-    end_s = trace.captured_s[trained] + GAP_S
-    gap = min(int(np.searchsorted(trace.captured_s, end_s)) - trained, round(_GAP_SHARE * len(trace)))
-    return Split(trained, trained + gap, len(trace))
-
-
-def _check_worth(losses: Losses, split: Split, accuracy: float) -> None:
-    """Refuses a rule that leaves nothing to learn."""
-    name = f"rule {losses.rule.text!r} on {', '.join(losses.models)}"
-    if losses.pairwise:
-        current = np.arange(1, split.stop)
-        if float(losses.of(np.zeros_like(current), current).max()) <= 0.0:
-            raise InvalidInput(f"{name} is trivial: no output ever changes in this trace; record more, or other scenes")
-        return
-    needed = losses.needed.mean(axis=0)
-    redundant = 1.0 - float(needed.mean())
-    if redundant <= 0.0:
-        raise InvalidInput(f"{name} never fires: none of {len(needed)} inputs is redundant; give another rule")
-    if redundant >= 1.0:
-        raise InvalidInput(f"{name} is trivial: all {len(needed)} inputs are redundant, so nothing needs the models")
-    for part, values in (("training", needed[: split.trained]), ("calibration", needed[split.calibrated :])):
-        if values.max() <= 0.0 or values.min() >= 1.0:
-            kind = "redundant" if values.max() <= 0.0 else "needed"
-            raise InvalidInput(
-                f"{name}: all {len(values)} inputs of the {part} part are {kind}; record a longer trace, "
-                "so that both kinds occur early and late"
-            )
-    if redundant >= accuracy:
-        raise InvalidInput(
-            f"{name} is trivial at accuracy {accuracy:g}: to skip everything is right for {redundant:.3f} of the "
-            f"inputs; ask for more than that, for instance --accuracy {(1 + redundant) / 2:.3f}"
-        )
+def _learn(replay: Replay, losses: Losses, split: Split, *, seed: int, progress: Progress | None) -> list[Candidate]:
+    """Every candidate, the learned ones trained: those that are preferred among equals come first."""
+    learned: list[Candidate] = []
+    if replay.pairwise:
+        learned.append(PaceCandidate(fit_pace(replay, losses, start=0, stop=split.trained), replay))
+    network = fit_network(replay, losses, start=0, stop=split.trained, seed=seed, progress=progress)
+    learned.append(NetworkCandidate(network, replay))
+    free = _FREE_PAIRWISE if replay.pairwise else _FREE_SKIP
+    return [*learned, *(ScalarCandidate(name, replay) for name in free)]
 
 
 def _compete(
-    network: TemporalNetwork,
+    candidates: Sequence[Candidate],
     replay: Replay,
     losses: Losses,
     split: Split,
@@ -163,9 +114,6 @@ def _compete(
     progress: Progress | None,
 ) -> list[Sweep]:
     """Runs every candidate over the calibration part in closed loop, at thresholds that suit its scores there."""
-    free = _FREE_PAIRWISE if replay.pairwise else _FREE_SKIP
-    candidates: list[Candidate] = [NetworkCandidate(network, replay)]
-    candidates += [ScalarCandidate(name, replay) for name in free]
     found = []
     for i, candidate in enumerate(candidates):
         if progress is not None:
@@ -184,7 +132,9 @@ def _compete(
     return found
 
 
-def _make_spec(trace: Trace, losses: Losses, choice: Choice, *, accuracy: float, seed: int) -> FilterSpec:
+def _make_spec(
+    trace: Trace, losses: Losses, replay: Replay, choice: Choice, *, accuracy: float, seed: int
+) -> FilterSpec:
     import onnx
     import torch
 
@@ -195,6 +145,7 @@ def _make_spec(trace: Trace, losses: Losses, choice: Choice, *, accuracy: float,
         reference="last kept" if losses.pairwise else "previous",
         threshold=choice.threshold,
         accuracy=accuracy,
+        step_s=replay.step_s,
         longest_s=LONGEST_S if losses.pairwise else None,
         answers=_answers(trace, losses),
         certificate=choice.certificate,
@@ -217,21 +168,24 @@ def _answers(trace: Trace, losses: Losses) -> dict[str, str]:
     return found
 
 
-def _write(out: Path, network: TemporalNetwork, spec: FilterSpec, replay: Replay, split: Split) -> None:
+def _write(out: Path, winner: Candidate, spec: FilterSpec, replay: Replay, split: Split) -> None:
     """Writes the winner, and makes sure that the file computes what was calibrated."""
-    if spec.kind != NetworkCandidate.name:
-        write_scalar(out, spec.kind, spec)
-        return
-    write_network(out, network, spec)
-    current = np.arange(split.calibrated, split.stop)[:16]
-    kept = np.maximum(current - 3, 0)
-    images, scalars = replay.images(kept, current), replay.scalars(kept, current)
-    channels = np.ascontiguousarray(to_channels(images).numpy())
-    written: Array = load_filter(out)[1].run(None, {"channels": channels, "scalars": scalars})[0][:, 0]
-    worst = float(np.abs(written - network.scores(images, scalars)).max())
-    if not worst <= _PARITY:
-        out.unlink()
-        raise AssertionError(f"the exported filter differs from the trained one by {worst:.2g}")
+    if isinstance(winner, NetworkCandidate):
+        write_network(out, winner.network, spec)
+    elif isinstance(winner, PaceCandidate):
+        write_pace(out, winner.pace, spec)
+    else:
+        write_scalar(out, winner.name, spec)
+    _, session = load_filter(out)
+    for current in range(split.calibrated, min(split.calibrated + 16, split.stop)):
+        kept = np.asarray([current - 1])
+        now = np.asarray([current])
+        channels = np.ascontiguousarray(to_channels(replay.images(kept, now)).numpy())
+        written = session.run(None, {"channels": channels, "scalars": replay.scalars(kept, now)})[0][0, 0]
+        difference = abs(float(written) - float(winner.scores(kept, current)[0]))
+        if not difference <= _PARITY:
+            out.unlink()
+            raise AssertionError(f"the written filter differs from the trained one by {difference:.2g}")
 
 
 def _share(progress: Progress | None, start: float, stop: float) -> Progress | None:

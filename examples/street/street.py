@@ -177,4 +177,4 @@ def _box(actor: Actor, share: float) -> Box | None:
     mover = actor.walker if isinstance(actor, Figure) else actor.vehicle
     kind = "person" if isinstance(actor, Figure) else actor.vehicle.kind
     on_road = actor.walker.on_road if isinstance(actor, Figure) else not actor.vehicle.parked
-    return Box(float(x1), float(y1), float(x2), float(y2), kind, mover.state, mover.track, share, on_road)
+    return Box(float(x1), float(y1), float(x2), float(y2), kind, mover.state, mover.track, share, bool(on_road))

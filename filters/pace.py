@@ -1,0 +1,80 @@
+"""The learned pace: how fast answers go stale, from how much moves (torch, training only).
+
+For the rule `unchanged`. Each input adds `exp(weights · motion + bias) * step_s` to the changes to be expected since
+the last kept input; when they pass the threshold, the input is kept. With weights of 0 it keeps every so many seconds.
+It has a handful of parameters, so that a short recording is enough; and as it sums over time, an odd frame weighs
+little.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from ..outputs import Array
+from .channels import MOTION
+from .losses import Losses
+from .replay import Replay
+
+CLIP = 4.0
+_WINDOW = 24
+_STRIDE = 4
+_RIDGE = 0.01
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The parameters, about motion features less `mean` times `scale`, clipped to ±4."""
+
+    mean: Array
+    scale: Array
+    weights: Array
+    bias: float
+
+    def rates(self, motion: Array) -> Array:
+        """Expected changes per second for rows of motion features (n, 10)."""
+        normal = np.clip((motion - self.mean) * self.scale, -CLIP, CLIP)
+        return np.asarray(np.exp(normal @ self.weights + self.bias), np.float64)
+
+
+def fit_pace(replay: Replay, losses: Losses, *, start: int, stop: int) -> Pace:
+    """The pace that best explains, on a stretch, which answers still held after how long.
+
+    The chance that the answer for input i no longer holds at j is 1 - exp(-expected changes between them).
+    """
+    motion = np.stack([replay.column(name) for name in MOTION], axis=1)[start:stop]
+    mean, scale = motion.mean(axis=0), 1.0 / np.maximum(motion.std(axis=0), 1e-3)
+    normal = torch.from_numpy(np.clip((motion - mean) * scale, -CLIP, CLIP).astype(np.float64))
+    steps = torch.from_numpy(np.diff(replay.captured_s[start:stop], prepend=replay.captured_s[start]))
+    first, second = _pairs(stop - start)
+    targets = torch.from_numpy(losses.of(start + first, start + second).astype(np.float64))
+    adjacent = np.arange(start, stop - 1)
+    per_step = float(losses.of(adjacent, adjacent + 1).mean()) + 1e-4
+    bias = torch.tensor(np.log(per_step / float(steps[1:].mean())), dtype=torch.float64, requires_grad=True)
+    weights = torch.zeros(len(MOTION), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights, bias], max_iter=100, line_search_fn="strong_wolfe")
+
+    def objective() -> torch.Tensor:
+        optimizer.zero_grad()
+        changes = torch.cumsum(torch.exp((normal @ weights + bias).clamp(-12, 6)) * steps, dim=0)
+        stale = (1.0 - torch.exp(changes[first] - changes[second])).clamp(1e-6, 1.0 - 1e-6)
+        loss = F.binary_cross_entropy(stale, targets) + _RIDGE * (weights * weights).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimizer.step(objective)  # type: ignore[no-untyped-call]
+    return Pace(
+        mean.astype(np.float32),
+        scale.astype(np.float32),
+        weights.detach().numpy().astype(np.float32),
+        float(bias.detach()),
+    )
+
+
+def _pairs(inputs: int) -> tuple[Array, Array]:
+    """All pairs within windows that overlap: indices of the earlier and of the later input."""
+    window = min(_WINDOW, inputs)
+    first, second = np.triu_indices(window, 1)
+    starts = np.arange(0, inputs - window + 1, _STRIDE)[:, None]
+    return (starts + first).reshape(-1), (starts + second).reshape(-1)

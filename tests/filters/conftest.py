@@ -1,0 +1,105 @@
+"""A small trace whose answers are known: a square that comes, moves, rests and goes."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from infilink.models import ModelSpec
+from infilink.outputs import OutputSpec
+from infilink.preprocessing import InputSpec
+from infilink.process import ModelCost
+from infilink.trace import Trace, TraceInfo, TraceWriter, encode_jpeg
+
+FPS = 10.0
+
+
+def spec_of(name: str, output: OutputSpec) -> ModelSpec:
+    return ModelSpec(name=name, input=InputSpec(size=(64, 64)), output=output)
+
+
+SPECS = {
+    "scene": spec_of("scene", OutputSpec(kind="label", classes=("nothing", "left", "right"))),
+    "squares": spec_of("squares", OutputSpec(kind="count")),
+}
+
+
+def draw(inputs: int, seed: int) -> tuple[list[np.ndarray], list[int]]:
+    """Frames with noise, and where the square is: 0 nowhere, 1 left, 2 right."""
+    random = np.random.default_rng(seed)
+    backdrop = np.random.default_rng(99).integers(40, 120, (120, 160, 3)).astype(np.float32)
+    backdrop = cv2.GaussianBlur(backdrop, (0, 0), 6)
+    frames, places = [], []
+    place, left, x = 0, 0, 0.0
+    for _ in range(inputs):
+        if left == 0:
+            place, left = int((place + random.integers(1, 3)) % 3), int(random.integers(6, 18))
+            x = {0: 0.0, 1: 20.0, 2: 100.0}[place]
+        left -= 1
+        image = backdrop + random.normal(0, 2, backdrop.shape)
+        if place:
+            x += random.uniform(0, 2)
+            image[50:80, int(x) : int(x) + 30] = 220
+        frames.append(image.clip(0, 255).astype(np.uint8))
+        places.append(place)
+    return frames, places
+
+
+def write_trace(path: Path, *, inputs: int = 260, seed: int = 0, digest: str = "d0") -> Path:
+    frames, places = draw(inputs, seed)
+    cost = ModelCost(memory_bytes=50 << 20, infer_s=0.02, load_s=0.2)
+    info = TraceInfo("drawn", FPS, SPECS, dict.fromkeys(SPECS, digest), dict.fromkeys(SPECS, cost))
+    with TraceWriter(path, info) as writer:
+        for i, (frame, place) in enumerate(zip(frames, places, strict=True)):
+            outputs = {"scene": np.eye(3, dtype=np.float32)[place], "squares": np.asarray([place > 0], np.float32)}
+            writer.append(i, i / FPS, encode_jpeg(frame), outputs)
+    return path
+
+
+@pytest.fixture(scope="session")
+def trace_path(tmp_path_factory) -> Path:
+    return write_trace(tmp_path_factory.mktemp("traces") / "drawn.trace")
+
+
+@pytest.fixture
+def trace(trace_path):
+    with Trace(trace_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def make_trace(tmp_path):
+    """Writes another such trace: of other frames, shorter, or of other versions of the models."""
+    return lambda name="other.trace", **options: write_trace(tmp_path / name, **options)
+
+
+@pytest.fixture(scope="session")
+def skip_filter(trace_path, tmp_path_factory):
+    """A SKIP filter for `value < 1`, trained once."""
+    return _train(trace_path, tmp_path_factory.mktemp("skip") / "skip.onnx", "value < 1", ("squares",))
+
+
+@pytest.fixture(scope="session")
+def reuse_progress():
+    """What the training of `reuse_filter` told of its progress."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def reuse_filter(trace_path, tmp_path_factory, reuse_progress):
+    """A filter for `unchanged` on both models, trained once."""
+
+    def told(done, doing):
+        reuse_progress.append((done, doing))
+
+    return _train(trace_path, tmp_path_factory.mktemp("reuse") / "reuse.onnx", "unchanged", (), told)
+
+
+def _train(trace_path, out, rule, models, progress=None):
+    from infilink.filters.rules import parse_rule
+    from infilink.filters.train import train_filter
+
+    with Trace(trace_path) as opened:
+        return train_filter(
+            opened, models=models, rule=parse_rule(rule), accuracy=0.8, out=out, seed=3, progress=progress
+        )

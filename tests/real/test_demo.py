@@ -1,0 +1,39 @@
+"""The demo on real clips with five real pretrained models: it runs, keeps its budget, and says what it found.
+
+How well it does there stands in docs/BENCHMARKS.md, from whole clips; these are short stretches, to keep CI quick.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from infilink.examples.demo.score import Score
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from real.data import DEMO_MODELS, link_models
+
+# About 170 frames of each: enough to learn from and to serve, at any frame rate.
+SECONDS = {"lobby_person": 30.0, "shop_produce": 7.0, "highway_dense": 3.0, "campus_pedestrians": 17.0}
+
+
+@pytest.mark.parametrize("clip", SECONDS)
+def test_the_demo_on_a_real_clip(clip: str, data: Path, tmp_path: Path) -> None:
+    models = link_models(data, tmp_path / "models", DEMO_MODELS)
+    source = next((data / "video").glob(f"{clip}.*"))
+    command = [sys.executable, "-m", "infilink.cli", "demo", "--source", str(source), "--models", str(models)]
+    command += ["--seconds", str(SECONDS[clip]), "--budget", "60%", "--out", str(tmp_path / "out"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report == json.loads((tmp_path / "out" / "report.json").read_text())
+    assert len(report["models"]) == len(DEMO_MODELS)
+    assert not report["rendered"]
+    for run in (report, *report["baselines"].values()):
+        assert set(Score.__dataclass_fields__) <= set(run)
+        assert run["budget_violations"] == 0
+        assert run["peak_bytes"] <= run["budget_bytes"]
+    assert report["compute_saved"] > 0
+    # Holding the last result of a near frame is right more often than not, whatever the clip.
+    assert report["agreement"] > 0.5
