@@ -1,10 +1,12 @@
-"""Models that are not resident take turns in the memory that is left: loaded, run once per stream, unloaded."""
+"""Models that are not resident take turns in the memory that is left: loaded, run, unloaded, one at a time."""
 
 import asyncio
 import logging
-from collections.abc import Hashable, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping
+from contextlib import asynccontextmanager
 
-from ..errors import InfilinkError, OutOfMemory
+from ..errors import InfilinkError
+from ..outputs import Array
 from .memory import MemoryBudget
 from .worker import Worker
 
@@ -14,10 +16,11 @@ _IDLE_S = 5.0
 
 
 class Rotation:
-    """Loads what is asked for in the background, one model at a time; no input waits for a load.
+    """Gives models their turn, in one of two ways.
 
-    A stream asks for a model with `request`. Once it is loaded, the stream's next input gets it from `take`, and
-    after `done` from every stream that asked it is unloaded.
+    A stream that may wait calls `infer`: the model is loaded, runs on that very input, and is unloaded. A stream that
+    must not (live, policy "latest") asks with `request`: the model is loaded in the background, the stream's next
+    input gets it from `take`, and after `done` from every stream that asked it is unloaded.
 
     Args:
         workers: every model's worker.
@@ -34,8 +37,19 @@ class Rotation:
         self._loaded: str | None = None
         self._waiting: set[Hashable] = set()
         self._running = 0
-        self._refused: set[str] = set()
         self._used = asyncio.Event()
+        self._turns = asyncio.Lock()
+
+    async def infer(self, name: str, frame: Array) -> Array:
+        """The output of a rotating model for this frame, after a load; waits for its turn.
+
+        Raises:
+            OutOfMemory: there is no room for it beside what is loaded.
+            ModelFailed: it failed on this frame.
+        """
+        async with self._turns, self._room(name) as worker:
+            await worker.load()
+            return await worker.infer(frame)
 
     def request(self, name: str, stream: Hashable) -> None:
         """Asks for `name` to be loaded and run on one of the stream's next inputs."""
@@ -79,24 +93,26 @@ class Rotation:
                     logger.warning("can't rotate: %s", error)
 
     async def _turn(self, name: str, streams: set[Hashable]) -> None:
-        try:
-            self.memory.reserve(name)
-        except OutOfMemory as error:
-            if name not in self._refused:
-                logger.warning("%s: it is not rotated", error)
-            self._refused.add(name)
-            return
-        worker = self.workers[name]
-        try:
+        async with self._turns, self._room(name) as worker:
             await worker.load()
             self._loaded, self._waiting = name, streams
-            while self._waiting or self._running:
-                self._used.clear()
-                async with asyncio.timeout(self.idle_s):
-                    await self._used.wait()
-        except TimeoutError:
-            logger.info("%s: no input came for it", name)
+            try:
+                while self._waiting or self._running:
+                    self._used.clear()
+                    async with asyncio.timeout(self.idle_s):
+                        await self._used.wait()
+            except TimeoutError:
+                logger.info("%s: no input came for it", name)
+            finally:
+                self._loaded, self._waiting = None, set()
+
+    @asynccontextmanager
+    async def _room(self, name: str) -> AsyncIterator[Worker]:
+        """Room for a model while the body runs; its process ends with it."""
+        self.memory.reserve(name)
+        worker = self.workers[name]
+        try:
+            yield worker
         finally:
-            self._loaded, self._waiting = None, set()
             await worker.unload()
             self.memory.release(name)

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Hashable, Mapping
+from collections.abc import Coroutine, Hashable, Mapping
+from typing import Any
 
 from ..errors import InfilinkError, ModelFailed
 from ..links.plan import Plan
@@ -27,33 +28,39 @@ class Scheduler:
         self.workers = workers
         self.rotation = rotation
 
-    async def run(self, frame: Array, due: tuple[str, ...], stream: Hashable) -> dict[str, Array]:
+    async def run(self, frame: Array, due: tuple[str, ...], stream: Hashable, *, wait: bool) -> dict[str, Array]:
         """The exact outputs of the models that ran on this frame; one that failed is not among them.
 
         Args:
             frame: uint8 BGR.
-            due: the rotating models that the stream is to see again; they run on a later input, once loaded.
+            due: the rotating models that the stream is to see again.
             stream: whose input it is.
+            wait: whether they run on this very input, which waits for their loads, or on a later one once loaded.
 
         Raises:
             ModelFailed: none of them could run.
         """
+        runs = {name: self.workers[name].infer(frame) for name in self.plan.resident}
+        if wait:
+            runs |= {name: self.rotation.infer(name, frame) for name in due}
+            return await _exact(runs)
         for name in due:
             self.rotation.request(name, stream)
         turn = self.rotation.take(stream)
-        names = self.plan.resident if turn is None else (*self.plan.resident, turn)
+        if turn is None:
+            return await _exact(runs)
         try:
-            outputs = await asyncio.gather(*(self.workers[name].infer(frame) for name in names), return_exceptions=True)
+            return await _exact(runs | {turn: self.workers[turn].infer(frame)})
         finally:
-            if turn is not None:
-                self.rotation.done()
-        return _exact(dict(zip(names, outputs, strict=True)))
+            self.rotation.done()
 
 
-def _exact(outputs: dict[str, Array | BaseException]) -> dict[str, Array]:
+async def _exact(runs: dict[str, Coroutine[Any, Any, Array]]) -> dict[str, Array]:
+    """The outputs of all that ran; a failure is logged, and raised only if nothing else ran."""
     exact: dict[str, Array] = {}
     failures = []
-    for name, output in outputs.items():
+    outputs = await asyncio.gather(*runs.values(), return_exceptions=True)
+    for name, output in zip(runs, outputs, strict=True):
         if isinstance(output, InfilinkError):
             logger.warning("%s", output)
             failures.append(str(output))

@@ -1,5 +1,6 @@
 """The candidates that compete for a filter: the learned network and the free baselines."""
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 class ScalarCandidate:
     """One scalar as the score: "difference", "background", or "age" (which keeps every so many seconds)."""
 
+    most = math.inf
+
     def __init__(self, name: str, replay: Replay) -> None:
         self.name = name
         self.replay = replay
@@ -32,6 +35,7 @@ class NetworkCandidate:
     """The learned network's expected loss as the score."""
 
     name = "network"
+    most = 0.5  # of an input that is skipped, the loss to expect
 
     def __init__(self, network: "TemporalNetwork", replay: Replay) -> None:
         self.network = network
@@ -49,6 +53,7 @@ class PaceCandidate:
     """The changes to be expected since the last kept input, at the learned pace."""
 
     name = "pace"
+    most = math.inf
 
     def __init__(self, pace: "Pace", replay: Replay) -> None:
         self.pace = pace
@@ -64,6 +69,7 @@ class EveryCandidate:
     """Counts inputs since the last kept one; with whole thresholds it keeps every K-th."""
 
     name = "every K-th"
+    most = math.inf
 
     def scores(self, kept: Array, current: int) -> Array:
         """How many inputs ago it was."""
@@ -74,6 +80,7 @@ class RandomCandidate:
     """A lot per input, the same for every threshold."""
 
     name = "random"
+    most = math.inf
 
     def __init__(self, inputs: int, *, seed: int = 0) -> None:
         self._lots = np.random.default_rng(seed).random(inputs)
@@ -87,6 +94,7 @@ class OracleCandidate:
     """The true loss as the score: what a filter that knew the outputs could do."""
 
     name = "oracle"
+    most = math.inf
 
     def __init__(self, losses: Losses, inputs: int) -> None:
         self._losses = losses

@@ -46,24 +46,24 @@ class Gate(Protocol):
 
 
 class EveryGate:
-    """Keeps every `step`-th input; with 1, all."""
+    """Keeps every `step`-th input; with 1, all; 2.5 keeps two of five."""
 
-    def __init__(self, step: int) -> None:
+    def __init__(self, step: float) -> None:
         self.step = step
-        self.name = "all" if step == 1 else f"every:{step}"
-        self._since = step
+        self.name = "all" if step == 1 else f"every:{step:g}"
+        self.reset()
 
     def decide(self, frame: Array, captured_s: float) -> Decision:
-        """Keeps it if the last `step - 1` were not kept."""
-        self._since += 1
+        """Keeps it if `step` inputs have passed since the last kept one, on average."""
+        self._since += 1.0
         keep = self._since >= self.step
-        decision = Decision(keep, float(self._since), self.step - 0.5, "reused")
-        self._since = 0 if keep else self._since
+        decision = Decision(keep, self._since, self.step, "reused")
+        self._since -= self.step if keep else 0.0
         return decision
 
     def reset(self) -> None:
         """Starts a new stream."""
-        self._since = self.step
+        self._since = self.step - 1.0
 
 
 class RandomGate:
@@ -128,7 +128,7 @@ def open_gate(text: str | Path) -> Gate:
         return EveryGate(1)
     try:
         if name == "every":
-            return EveryGate(_at_least(1, int(rest)))
+            return EveryGate(_at_least(1.0, float(rest)))
         if name == "random":
             share, _, seed = rest.partition(":")
             return RandomGate(_share(float(share)), seed=int(seed or 0))
@@ -141,9 +141,9 @@ def open_gate(text: str | Path) -> Gate:
     return FilterRuntime(Path(text))
 
 
-def _at_least(least: int, value: int) -> int:
-    if value < least:
-        raise ValueError(f"{value} must be at least {least}")
+def _at_least(least: float, value: float) -> float:
+    if not value >= least:
+        raise ValueError(f"{value:g} must be at least {least:g}")
     return value
 
 

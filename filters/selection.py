@@ -12,8 +12,11 @@ from .spec import CandidateResult, Certificate, Level
 from .sweep import Sweep
 
 _TABLE_ROWS = 25
+# Without a certificate the error must be below the target by so many standard deviations (90 %, if it were normal).
+_MARGIN = 1.28
+_SMOOTHED = 25
 # Rates on a calibration part of some hundred inputs are not known better.
-_EQUAL = 0.02
+_EQUAL = 0.05
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ def choose(sweeps: Sequence[Sweep], *, accuracy: float) -> Choice:
     """
     target = 1.0 - accuracy
     confidence = 1.0 - (1.0 - CONFIDENCE) / len(sweeps)
-    judged = [_judge(sweep, target=target, confidence=confidence) for sweep in sweeps]
+    taus = _autocorrelation_times(sweeps, target)
+    judged = [_judge(sweep, tau, target=target, confidence=confidence) for sweep, tau in zip(sweeps, taus, strict=True)]
     eligible = [found for found in judged if found.certified] or judged
     # The first of equals wins: the order of the candidates is the order of preference.
     best = max(found.rate for found in eligible)
@@ -85,21 +89,41 @@ def choose(sweeps: Sequence[Sweep], *, accuracy: float) -> Choice:
     )
 
 
-def _judge(sweep: Sweep, *, target: float, confidence: float) -> _Judged:
+def _autocorrelation_times(sweeps: Sequence[Sweep], target: float) -> list[float]:
+    """One per candidate: that of its losses at the threshold whose error is nearest the target.
+
+    There the question is decided, so it serves all its thresholds. A candidate whose error stays far below the target
+    has too few errors to tell from: it gets the longest time of all candidates.
+    """
+    found, clear = [], []
+    for sweep in sweeps:
+        errors = sweep.errors
+        nearest = int(np.argmin(np.abs(errors - target)))
+        found.append(autocorrelation_time(sweep.losses[nearest]))
+        clear.append(errors[nearest] >= target / 2)
+    return [tau if own else max(found) for tau, own in zip(found, clear, strict=True)]
+
+
+def _judge(sweep: Sweep, tau: float, *, target: float, confidence: float) -> _Judged:
     """Tests the thresholds in turn, from the most careful on, and stops at the first one that fails.
 
-    Testing in a fixed order needs no correction for the number of thresholds. One autocorrelation time serves them
-    all: that of the losses at the threshold whose error is nearest the target, where the question is decided.
+    Testing in a fixed order needs no correction for the number of thresholds.
+    Without a certificate: the threshold up to which the errors met the target with a margin.
     """
     errors, rates = sweep.errors, sweep.rates
-    tau = autocorrelation_time(sweep.losses[int(np.argmin(np.abs(errors - target)))])
     uppers = np.asarray([upper_bound(losses, tau=tau, confidence=confidence).upper for losses in sweep.losses])
     valid = _before_first(uppers > target) & (rates > 0)
     if valid.any():
         return _Judged(sweep, tau, uppers, int(np.argmax(np.where(valid, rates, -1.0))), certified=True)
     deviations = sweep.losses.std(axis=1) * np.sqrt(tau / sweep.losses.shape[1])
-    likely = _before_first(errors + deviations > target)
+    likely = _before_first(_smooth(errors + _MARGIN * deviations) > target)
     return _Judged(sweep, tau, uppers, int(np.argmax(np.where(likely, rates, -1.0))), certified=False)
+
+
+def _smooth(values: Array) -> Array:
+    """The mean of each value and its near neighbours: in closed loop, near thresholds differ by luck as well."""
+    near = len(values) // _SMOOTHED
+    return np.convolve(np.pad(values, near, mode="edge"), np.ones(2 * near + 1) / (2 * near + 1), mode="valid")
 
 
 def _before_first(failed: Array) -> Array:

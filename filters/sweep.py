@@ -17,6 +17,8 @@ class Candidate(Protocol):
     """Something that scores inputs: the learned network, or one of the free baselines."""
 
     name: str
+    most: float
+    """The greatest threshold that makes sense for its scores."""
 
     def scores(self, kept: Array, current: int) -> Array:
         """How needed input `current` is, for each of the inputs `kept` as the last kept one."""
@@ -85,4 +87,5 @@ def levels(candidate: Candidate, replay: Replay, *, start: int, stop: int, seed:
     kept = np.concatenate([pairs.kept for pairs in draws])
     current = np.concatenate([pairs.current for pairs in draws])
     scores = [float(candidate.scores(kept[i : i + 1], int(current[i]))[0]) for i in range(min(len(kept), 2 * _SAMPLED))]
-    return np.append(-1.0, np.unique(np.quantile(scores, np.linspace(0.0, 1.0, _LEVELS))))
+    sensible = np.minimum(np.quantile(scores, np.linspace(0.0, 1.0, _LEVELS)), candidate.most)
+    return np.append(-1.0, np.unique(sensible))

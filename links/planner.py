@@ -12,8 +12,10 @@ from .plan import Plan, Served
 from .search import MOST_MODELS, Problem, solve
 from .table import Measured, Table
 
-REFRESH_CHOICES_S = (2.0, 5.0, 10.0, 20.0, 60.0)
-MAX_LOAD_SHARE = 0.05
+REFRESH_CHOICES_S = (2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
+MAX_LOAD_SHARE = 0.2
+# A model that never runs can't be seen to differ from what is said in its place.
+AUDIT_GAIN = 0.02
 _MIB = 2**20
 _ASSUMED_HELD = (0.95, 0.92, 0.88, 0.82, 0.74, 0.64, 0.54, 0.45)
 _ASSUMED_CONSTANT = 0.3
@@ -25,6 +27,7 @@ def make_plan(
     *,
     weights: Mapping[str, float] | None = None,
     max_load_share: float = MAX_LOAD_SHARE,
+    audit_gain: float = AUDIT_GAIN,
     refresh_choices_s: Sequence[float] = REFRESH_CHOICES_S,
 ) -> Plan:
     """The plan with the highest mean agreement that never holds more than `budget_bytes`.
@@ -34,6 +37,7 @@ def make_plan(
         budget_bytes: the memory that models may use.
         weights: how much each model's answers matter; 1 if it is not named.
         max_load_share: the share of real time that may go into loading and running rotating models.
+        audit_gain: what a turn is worth at least; above 0, every model runs now and then if it can.
         refresh_choices_s: the times between two exact outputs of a rotating model to choose from.
 
     Raises:
@@ -45,6 +49,7 @@ def make_plan(
         budget_bytes,
         weights=weights or {},
         max_load_share=max_load_share,
+        audit_gain=audit_gain,
         refresh_choices_s=refresh_choices_s,
     )
 
@@ -62,6 +67,7 @@ def hold_plan(
     *,
     graph: LinkGraph | None = None,
     max_load_share: float = MAX_LOAD_SHARE,
+    audit_gain: float = AUDIT_GAIN,
     refresh_choices_s: Sequence[float] = REFRESH_CHOICES_S,
 ) -> Plan:
     """The free alternative to links: run what fits, rotate the others beside it, hold their last outputs.
@@ -77,7 +83,13 @@ def hold_plan(
     )
     tables = graph.without_links().tables if graph is not None else dict.fromkeys(costs, assumed)
     return _plan(
-        costs, tables, budget_bytes, weights={}, max_load_share=max_load_share, refresh_choices_s=refresh_choices_s
+        costs,
+        tables,
+        budget_bytes,
+        weights={},
+        max_load_share=max_load_share,
+        audit_gain=audit_gain,
+        refresh_choices_s=refresh_choices_s,
     )
 
 
@@ -106,6 +118,7 @@ def _plan(
     *,
     weights: Mapping[str, float],
     max_load_share: float,
+    audit_gain: float,
     refresh_choices_s: Sequence[float],
 ) -> Plan:
     _check(costs, budget_bytes, weights, max_load_share, refresh_choices_s)
@@ -115,6 +128,7 @@ def _plan(
         budget_bytes,
         weights=weights,
         max_load_share=max_load_share,
+        audit_gain=audit_gain,
         refresh_choices_s=refresh_choices_s,
     )
     found = solve(problem)

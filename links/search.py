@@ -36,6 +36,7 @@ class Problem:
         tables: what was measured for each.
         budget_bytes: the memory there is.
         max_load_share: the share of real time that rotation may take.
+        audit_gain: what a turn is worth at least, in agreement of the model that has it.
         refresh_choices_s: the refresh times to choose from.
     """
 
@@ -47,6 +48,7 @@ class Problem:
     tables: tuple[Table, ...]
     budget_bytes: int
     max_load_share: float
+    audit_gain: float
     refresh_choices_s: tuple[float, ...]
 
     @classmethod
@@ -58,6 +60,7 @@ class Problem:
         *,
         weights: Mapping[str, float],
         max_load_share: float,
+        audit_gain: float,
         refresh_choices_s: Sequence[float],
     ) -> "Problem":
         """The problem in arrays, the models in the order of their names."""
@@ -72,6 +75,7 @@ class Problem:
             tuple(tables[name] for name in names),
             budget_bytes,
             max_load_share,
+            audit_gain,
             tuple(refresh_choices_s),
         )
 
@@ -132,7 +136,7 @@ def _values(problem: Problem, memory: Array) -> tuple[Array, Array]:
         promised = promises(table, problem.names, own)
         value += weight * np.where(resident, 1.0, promised[NEVER])
         beside = ~resident & (memory + problem.memory[own] <= problem.budget_bytes)
-        gained = np.maximum(ages @ promised - promised[NEVER], 0.0)
+        gained = np.maximum(ages @ promised - promised[NEVER], problem.audit_gain)
         gains[1:, own] = np.where(beside, weight * gained, 0.0)
     return value, gains
 

@@ -28,13 +28,14 @@ from .videofile import VideoFileWriter
 
 Progress = Callable[[float, str], None]
 
-# How much of the source is learnt from; the later rest is served, and nothing learnt has seen it.
-LEARN_SHARE = 0.7
-# More inputs than these teach little and cost minutes: of a longer source every n-th frame is recorded.
-LEARN_INPUTS = 420
+# How much of the source is served, at its end; nothing learnt has seen it.
+SERVE_SHARE = 0.3
+SERVE_FRAMES = 390
+# More inputs than these cost minutes: of a longer source every n-th frame is recorded.
+LEARN_INPUTS = 460
 # A live source is recorded first, so that every run sees the same frames.
 LIVE_SECONDS = 60.0
-STREET_SECONDS = 120.0
+STREET_SECONDS = 200.0
 LEAST_FRAMES = 120
 
 
@@ -57,7 +58,7 @@ class DemoOptions:
     models: Path | None = None
     budget: str = "40%"
     seconds: float | None = None
-    accuracy: float = 0.95
+    accuracy: float = 0.99
     seed: int = 0
 
 
@@ -166,7 +167,7 @@ def _split(options: DemoOptions, told: Progress) -> tuple[str, Stretch, Stretch]
             f"source {source}: {frames} frames are too few to learn from and to serve; give at least {LEAST_FRAMES} "
             f"({LEAST_FRAMES / fps:.0f} s of this source)"
         )
-    cut = int(frames * LEARN_SHARE)
+    cut = frames - min(int(frames * SERVE_SHARE), SERVE_FRAMES)
     return source, Stretch(source, 0.0, cut / fps), Stretch(source, cut / fps, (frames - cut) / fps)
 
 

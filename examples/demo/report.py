@@ -26,6 +26,14 @@ TITLES = {
     "every": "every K-th frame",
     "difference": "frame difference",
 }
+SHORT = {
+    "full": "full\nrun",
+    "infilink": "infilink",
+    "hold": "fit and\nhold",
+    "random": "random\nskips",
+    "every": "every\nK-th",
+    "difference": "frame\ndiff.",
+}
 NOTES = {
     "full": "every frame sent, every model resident and run, no budget: the reference",
     "infilink": "learned filter, planned models, links, within the budget",
@@ -42,10 +50,10 @@ COLUMNS = (
     "of linked",
     "of skipped",
     "skipped",
-    "sent",
+    "MiB sent",
     "executions",
-    "peak memory",
-    "violations",
+    "peak MiB",
+    "over budget",
 )
 
 
@@ -58,9 +66,9 @@ def row(score: Score) -> tuple[str, ...]:
         _share(score.agreement_linked),
         _share(score.agreement_skipped),
         f"{score.filtering_rate:.0%}",
-        format_bytes(score.sent_bytes),
+        f"{score.sent_bytes / 2**20:.1f}",
         str(score.executions),
-        format_bytes(score.peak_bytes),
+        f"{score.peak_bytes / 2**20:.0f}",
         str(score.budget_violations),
     )
 
@@ -72,11 +80,12 @@ def print_table(demo: Demo, console: Console) -> None:
         title=f"the later {demo.stretch.seconds:.0f} s of {demo.source}: {len(demo.specs)} models, "
         f"budget {format_bytes(budget)}"
     )
-    table.add_column("run")
-    for column in COLUMNS:
-        table.add_column(column, justify="right")
-    for name, compared in demo.compared.items():
-        table.add_row(TITLES[name], *row(compared.score), style="bold" if name == "infilink" else None)
+    table.add_column("")
+    for name in demo.compared:
+        table.add_column(SHORT[name], justify="right", style="bold" if name == "infilink" else None)
+    # A row per figure, not per run, so that it fits a terminal of 80 columns.
+    for cells in zip(COLUMNS, *(row(compared.score) for compared in demo.compared.values()), strict=True):
+        table.add_row(*cells)
     console.print(table)
     console.print(f"filter: {demo.filter_text}", highlight=False)
     for line in plan_lines(demo):

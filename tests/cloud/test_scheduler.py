@@ -36,25 +36,46 @@ def scheduler(values, *, rotating=()):
 
 
 def test_a_model_that_fails_does_not_take_the_others_with_it():
-    exact = asyncio.run(scheduler({"a": 1, "b": ModelFailed("b is broken")}).run(FRAME, (), "x"))
+    exact = asyncio.run(scheduler({"a": 1, "b": ModelFailed("b is broken")}).run(FRAME, (), "x", wait=False))
     assert list(exact) == ["a"]
 
 
 def test_if_all_fail_the_input_fails_and_says_why():
     with pytest.raises(ModelFailed, match="b is broken; c too"):
-        asyncio.run(scheduler({"b": ModelFailed("b is broken"), "c": ModelFailed("c too")}).run(FRAME, (), "x"))
+        asyncio.run(
+            scheduler({"b": ModelFailed("b is broken"), "c": ModelFailed("c too")}).run(FRAME, (), "x", wait=False)
+        )
 
 
 def test_a_rotating_model_runs_on_a_later_input():
     async def story():
         one = scheduler({"a": 1, "r": 2}, rotating=("r",))
         task = asyncio.create_task(one.rotation.run())
-        assert list(await one.run(FRAME, ("r",), "x")) == ["a"]
+        assert list(await one.run(FRAME, ("r",), "x", wait=False)) == ["a"]
         async with asyncio.timeout(10):
-            while "r" not in await one.run(FRAME, (), "x"):
+            while "r" not in await one.run(FRAME, (), "x", wait=False):
                 await asyncio.sleep(0)
-        assert list(await one.run(FRAME, (), "x")) == ["a"]
+        assert list(await one.run(FRAME, (), "x", wait=False)) == ["a"]
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(story())
+
+
+def test_an_input_that_may_wait_gets_the_rotating_model_at_once():
+    async def story():
+        one = scheduler({"a": 1, "r": 2, "s": 3}, rotating=("r", "s"))
+        assert list(await one.run(FRAME, ("r", "s"), "x", wait=True)) == ["a", "r", "s"]
+        assert list(await one.run(FRAME, (), "x", wait=True)) == ["a"]
+        assert one.rotation.memory.reserved_bytes == 0
+
+    asyncio.run(story())
+
+
+def test_without_room_for_the_rotating_model_the_others_still_answer():
+    async def story():
+        one = scheduler({"a": 1, "r": 2}, rotating=("r",))
+        one.rotation.memory = MemoryBudget(10, {"r": 20})
+        assert list(await one.run(FRAME, ("r",), "x", wait=True)) == ["a"]
 
     asyncio.run(story())
