@@ -66,8 +66,9 @@ def yolov5(raw: Raw, decoder: "DecoderSpec", classes: int, size: Size) -> Candid
 def yolov8(raw: Raw, decoder: "DecoderSpec", classes: int, size: Size) -> Candidates:
     """YOLOv8, v9 and v11 columns, decoded in the graph: centre and size, class scores; rows will do as well."""
     table = np.asarray(decoder.pick(raw), np.float32)
-    table = table.reshape(table.shape[-2:])
-    rows = table.T if table.shape[0] == 4 + classes else table
+    height, width = table.shape[-2:]
+    table = table.reshape(height, width)
+    rows = table.T if height == 4 + classes else table
     _expect_width(rows, 4 + classes, f"4 + {classes} classes")
     chosen, best, found = _best(_scores(rows[:, 4:], decoder), decoder)
     return Candidates(_corners(rows[chosen, :2], rows[chosen, 2:4]), best, found)

@@ -69,8 +69,9 @@ def _mask(value: Array, decoder: DecoderSpec, placement: Placement) -> Array:
     plane = value.reshape(height, width)
     across, down = width / placement.input_width, height / placement.input_height
     top, left = round(placement.offset_y * down), round(placement.offset_x * across)
-    bottom, right = round((placement.offset_y + placement.height) * down), round(
-        (placement.offset_x + placement.width) * across
+    bottom, right = (
+        round((placement.offset_y + placement.height) * down),
+        round((placement.offset_x + placement.width) * across),
     )
     plane = plane[top:bottom, left:right]
     step = decoder.stride

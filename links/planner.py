@@ -15,7 +15,7 @@ from .table import Measured, Table
 REFRESH_CHOICES_S = (2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
 MAX_LOAD_SHARE = 0.2
 # A model that never runs can't be seen to differ from what is said in its place.
-AUDIT_GAIN = 0.02
+AUDIT_GAIN = 0.2
 _MIB = 2**20
 _ASSUMED_HELD = (0.95, 0.92, 0.88, 0.82, 0.74, 0.64, 0.54, 0.45)
 _ASSUMED_CONSTANT = 0.3
@@ -37,7 +37,7 @@ def make_plan(
         budget_bytes: the memory that models may use.
         weights: how much each model's answers matter; 1 if it is not named.
         max_load_share: the share of real time that may go into loading and running rotating models.
-        audit_gain: what a turn is worth at least; above 0, every model runs now and then if it can.
+        audit_gain: what it is worth that a model runs at all; above 0, each has its turn now and then if it can.
         refresh_choices_s: the times between two exact outputs of a rotating model to choose from.
 
     Raises:

@@ -36,7 +36,7 @@ class Problem:
         tables: what was measured for each.
         budget_bytes: the memory there is.
         max_load_share: the share of real time that rotation may take.
-        audit_gain: what a turn is worth at least, in agreement of the model that has it.
+        audit_gain: what it is worth that a model runs at all, in its agreement.
         refresh_choices_s: the refresh times to choose from.
     """
 
@@ -134,9 +134,9 @@ def _values(problem: Problem, memory: Array) -> tuple[Array, Array]:
     for own, (table, weight) in enumerate(zip(problem.tables, problem.weights, strict=True)):
         resident = (sets >> own & 1).astype(bool)
         promised = promises(table, problem.names, own)
-        value += weight * np.where(resident, 1.0, promised[NEVER])
+        value += weight * np.where(resident, 1.0 + problem.audit_gain, promised[NEVER])
         beside = ~resident & (memory + problem.memory[own] <= problem.budget_bytes)
-        gained = np.maximum(ages @ promised - promised[NEVER], problem.audit_gain)
+        gained = np.maximum(ages @ promised - promised[NEVER], 0.0) + problem.audit_gain
         gains[1:, own] = np.where(beside, weight * gained, 0.0)
     return value, gains
 

@@ -166,7 +166,7 @@ def headline(report: dict[str, Any]) -> str:
     """The result in one sentence."""
     return (
         f"{report['throughput_gain']:.1f} times the frames per second, {report['bandwidth_saved']:.0%} less sent and "
-        f"{report['compute_saved']:.0%} less computed, at {report['agreement']:.1%} agreement with running everything."
+        f"{report['compute_saved']:.1%} less computed, at {report['agreement']:.1%} agreement with running everything."
     )
 
 

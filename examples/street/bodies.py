@@ -116,7 +116,7 @@ class Body:
     def world(self, outline: Points, across: Points | float) -> Points:
         """Points of the vehicle's own frame in the world."""
         lateral = np.broadcast_to(np.asarray(across, np.float64), len(outline))
-        flat = self.place + outline[:, :1] * self.ahead + lateral[:, None] * self.left
+        flat: Points = self.place + outline[:, :1] * self.ahead + lateral[:, None] * self.left
         flat[:, 2] = outline[:, 1]
         return flat
 
