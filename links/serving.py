@@ -1,5 +1,6 @@
 """Which models run on which input under a plan, and the answers for all of them: the state between two inputs."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -28,23 +29,28 @@ class Serving:
             if name not in self.models:
                 raise UnknownModel(name, tuple(self.models))
         self._asked_s: dict[str, float] = {}
+        self._turns = float(len(plan.rotating))
+        self._counted_s = math.inf
         self._last: dict[str, Exact] = {}
         self._last_s: dict[str, float] = {}
         self._then: dict[str, dict[str, Exact]] = {}
 
     def due(self, captured_s: float) -> tuple[str, ...]:
-        """The rotating models to run on the input captured then, beside the residents; mostly none.
+        """The rotating models to run on the input captured then, beside the residents; all of them on the first.
 
-        At the start each is due once, one an input; then each again `refresh_s` after it was last due, whether it
-        could be run or not.
+        On average each has a turn every `refresh_s`, but turns that nothing was sent for are saved up, for one round
+        at most: after a lull, the first input has all of them run on it, the longest waiting first.
         """
-        first = next((name for name in self.plan.rotating if name not in self._asked_s), None)
-        again = [
-            name
-            for name in self.plan.rotating
-            if name in self._asked_s and captured_s - self._asked_s[name] >= self.plan.refresh_s
-        ]
-        due = (*again, first) if first is not None else tuple(again)
+        rotating = self.plan.rotating
+        if not rotating:
+            return ()
+        passed_s = max(0.0, captured_s - self._counted_s)
+        self._turns = min(float(len(rotating)), self._turns + passed_s * len(rotating) / self.plan.refresh_s)
+        self._counted_s = captured_s
+        waiting = sorted(rotating, key=lambda name: self._asked_s.get(name, -math.inf))
+        # What was just added up in floating point may be a hair less than a whole turn.
+        due = tuple(waiting[: int(self._turns + 1e-6)])
+        self._turns -= len(due)
         for name in due:
             self._asked_s[name] = captured_s
         return due

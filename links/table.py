@@ -14,6 +14,8 @@ NEVER = len(AGE_EDGES_S) + 1
 BUCKETS = NEVER + 1
 MARGIN = 0.01
 """A link must be measured to be this much better than what is free."""
+CONSTANT_MARGIN = 0.1
+"""A constant must be this much better than holding: on a stretch where nothing changed it looks perfect."""
 
 
 def bucket(age_s: float | None) -> int:
@@ -77,12 +79,12 @@ class Table:
     linked: Mapping[tuple[str, ...], tuple[Measured, ...]] = field(default_factory=dict)
 
     def free(self, age: int) -> Choice:
-        """The better of holding and the constant."""
+        """The last output held, unless the constant was measured to be clearly better."""
         constant = Choice("constant", (), self.constant)
         if age == NEVER:
             return constant
         held = Choice("held", (), self.held[age])
-        return held if held.merit >= constant.merit else constant
+        return held if held.merit >= constant.merit - CONSTANT_MARGIN else constant
 
     def best_link(self, available: frozenset[str], age: int) -> Choice | None:
         """The best link from sources that are all available; of equals the one with fewer sources."""

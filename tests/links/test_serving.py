@@ -11,15 +11,22 @@ SCENE = np.asarray([0.1, 0.9], np.float32)
 STANDING = np.asarray([2.0], np.float32)
 
 
-def test_rotating_models_run_one_an_input_at_the_start_and_then_by_the_clock(specs: dict[str, ModelSpec]) -> None:
+def test_rotating_models_all_run_at_first_and_then_take_turns(specs: dict[str, ModelSpec]) -> None:
     plan = Plan(100, 50, ("scene",), ("people", "standing"), 10.0)
     serving = Serving(None, plan, models=specs)
-    assert serving.due(0.0) == ("people",)
-    assert serving.due(1.0) == ("standing",)
-    assert [serving.due(float(second)) for second in range(2, 10)] == [()] * 8
-    assert serving.due(10.0) == ("people",)
-    assert serving.due(11.0) == ("standing",)
+    assert serving.due(0.0) == ("people", "standing")
+    assert [serving.due(float(second)) for second in range(1, 5)] == [()] * 4
+    assert serving.due(5.0) == ("people",)
+    assert serving.due(10.0) == ("standing",)
     assert serving.due(40.0) == ("people", "standing")
+    assert serving.due(41.0) == ()
+
+
+def test_turns_are_no_more_than_the_plan_pays_for(specs: dict[str, ModelSpec]) -> None:
+    plan = Plan(100, 50, ("scene",), ("people", "standing"), 4.0)
+    serving = Serving(None, plan, models=specs)
+    turns = sum(len(serving.due(step / 30)) for step in range(30 * 60))
+    assert turns <= 2 + 60 * 2 / 4.0
 
 
 def test_without_links_the_last_exact_output_is_held(specs: dict[str, ModelSpec]) -> None:
