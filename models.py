@@ -76,8 +76,9 @@ class OnnxModel:
 
     def __init__(self, path: Path | str, *, threads: int = 1) -> None:
         self.path = Path(path)
-        self.spec = read_spec(self.path)
+        beside = _spec_beside(self.path)
         self._session = open_session(self.path, threads=threads)
+        self.spec = beside or _spec_inside(self._session, self.path)
         self._input = _find_input(self._session, self.spec, self.path)
         self._outputs = [output.name for output in self._session.get_outputs()]
 
@@ -133,21 +134,29 @@ def read_spec(path: Path) -> ModelSpec:
     Raises:
         InvalidInput: there is none, or it is wrong; the message names the key and what is allowed.
     """
+    return _spec_beside(path) or _spec_inside(open_session(path), path)
+
+
+def _spec_beside(path: Path) -> ModelSpec | None:
     beside = path.with_suffix(".toml")
-    if beside.is_file():
-        try:
-            found: Any = tomllib.loads(beside.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InvalidInput(f"{beside}: not valid TOML: {error}") from error
-        return parse_spec({"name": path.stem, **found}, where=str(beside))
-    metadata = open_session(path).get_modelmeta().custom_metadata_map
+    if not beside.is_file():
+        return None
+    try:
+        found: Any = tomllib.loads(beside.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{beside}: not valid TOML: {error}") from error
+    return parse_spec({"name": path.stem, **found}, where=str(beside))
+
+
+def _spec_inside(session: ort.InferenceSession, path: Path) -> ModelSpec:
+    metadata = session.get_modelmeta().custom_metadata_map
     if METADATA_KEY not in metadata:
         raise InvalidInput(
-            f"{path}: has no spec: write {beside.name} beside it (docs/MODELS.md, or start from "
+            f"{path}: has no spec: write {path.with_suffix('.toml').name} beside it (docs/MODELS.md, or start from "
             f"`infilink init model {path.name}`)"
         )
     try:
-        found = json.loads(metadata[METADATA_KEY])
+        found: Any = json.loads(metadata[METADATA_KEY])
     except json.JSONDecodeError as error:
         raise InvalidInput(f"{path}: its metadata {METADATA_KEY!r} is not valid JSON: {error}") from error
     return parse_spec(found, where=f"{path} (metadata)")
