@@ -20,7 +20,9 @@ def demo_command(
     budget: Annotated[str, typer.Option(help="What the models may hold: 200MiB, or a share of all: 40%.")] = "40%",
     seconds: Annotated[float | None, typer.Option(help="How much of the source to use.", min=1)] = None,
     out: Annotated[Path, typer.Option(help="The folder for everything the demo writes.")] = Path("out/demo"),
-    accuracy: Annotated[float, typer.Option(help="What the filter must keep of it.", min=0.5, max=0.999)] = 0.99,
+    accuracy: Annotated[
+        float | None, typer.Option(help="What the filter must keep; default: the most it can.", min=0.5, max=0.999)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the rendered street and the training.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:

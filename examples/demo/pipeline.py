@@ -12,7 +12,7 @@ from ...device.sources import Source, open_source
 from ...errors import InvalidInput
 from ...filters.rules import parse_rule
 from ...filters.spec import FilterSpec
-from ...filters.train import train_filter
+from ...filters.train import FilterTraining, train_filter
 from ...links.graph import LinkGraph
 from ...links.plan import Plan
 from ...links.planner import make_plan
@@ -37,6 +37,7 @@ LEARN_INPUTS = 460
 LIVE_SECONDS = 60.0
 STREET_SECONDS = 200.0
 LEAST_FRAMES = 120
+ACCURACIES = (0.99, 0.95, 0.9, 0.8, 0.7)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class DemoOptions:
         models: a folder of models; None: the street's seven.
         budget: what the models may hold, as `budget.py` reads it.
         seconds: how much of the source to use; None: the street's default, or the whole file.
-        accuracy: what agreement the filter is certified for.
+        accuracy: what agreement the filter must keep; None: the highest of `ACCURACIES` that one does keep.
         seed: of the rendered street and of the training.
     """
 
@@ -58,7 +59,7 @@ class DemoOptions:
     models: Path | None = None
     budget: str = "40%"
     seconds: float | None = None
-    accuracy: float = 0.99
+    accuracy: float | None = None
     seed: int = 0
 
 
@@ -108,6 +109,7 @@ def run_demo(options: DemoOptions, progress: Progress) -> Demo:
     Raises:
         InfilinkError: the source, the models or the budget won't do; the message says what to do.
     """
+    parse_budget(options.budget, {})  # what is no budget at all is told before minutes of work
     steps = Steps(progress)
     models_folder = options.models or Path(__file__).parent.parent / "street" / "models"
     models = find_models(models_folder)
@@ -125,10 +127,7 @@ def run_demo(options: DemoOptions, progress: Progress) -> Demo:
         budget_bytes = parse_budget(options.budget, trace.info.costs)
         told = steps.start("filter", "learning the filter")
         filter_path = options.out / "filter.onnx"
-        rule = parse_rule("unchanged")
-        learnt = train_filter(
-            trace, models=[], rule=rule, accuracy=options.accuracy, out=filter_path, seed=options.seed, progress=told
-        )
+        learnt = _learn_filter(trace, options, filter_path, told)
         told = steps.start("links", "learning the links")
         links_folder = options.out / "links"
         shutil.rmtree(links_folder, ignore_errors=True)
@@ -153,6 +152,20 @@ def run_demo(options: DemoOptions, progress: Progress) -> Demo:
     steps.finish()
     compared = {name: compare(each, runs["full"], specs) for name, each in runs.items()}
     return Demo(options, source, serve, specs, plan, _filter_text(learnt.spec), runs, compared, steps.seconds)
+
+
+def _learn_filter(trace: Trace, options: DemoOptions, path: Path, told: Progress) -> FilterTraining:
+    """The filter for the asked accuracy, or else for the highest that some filter keeps on this source."""
+    accuracies = ACCURACIES if options.accuracy is None else (options.accuracy,)
+    for accuracy in accuracies:
+        try:
+            return train_filter(
+                trace, rule=parse_rule("unchanged"), accuracy=accuracy, out=path, seed=options.seed, progress=told
+            )
+        except InvalidInput:
+            if accuracy == accuracies[-1]:
+                raise
+    raise AssertionError("there is at least one accuracy")
 
 
 def _split(options: DemoOptions, told: Progress) -> tuple[str, Stretch, Stretch]:

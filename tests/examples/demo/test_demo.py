@@ -80,7 +80,7 @@ def test_the_agent_is_light(report: dict[str, Any]) -> None:
 def test_the_page_stands_alone(out: Path) -> None:
     page = (out / "report.html").read_text()
     assert page.count("<svg") == 4
-    assert not re.findall(r"""(?:src|href)=["'](?!#)""", page)
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:)""", page)
     assert "rendered" in page
 
 
