@@ -61,7 +61,7 @@ def agreement_over_time(demo: Demo) -> str:
             if name == "full":
                 continue
             values = compared.agreement.mean(axis=0)
-            window = max(1, round(2 * len(values) / demo.stretch.seconds))
+            window = min(len(values), max(1, round(2 * len(values) / demo.stretch.seconds)))
             kernel = np.ones(window)
             smooth = np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
             width = 2.0 if name == "infilink" else 1.0
