@@ -6,15 +6,17 @@ file's own `metadata_props` under the key `infilink`. The one beside wins. docs/
 
 import hashlib
 import json
-import tomllib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import cv2
 import numpy as np
 import onnxruntime as ort
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from .config_file import checked, read_toml
 from .decoding import DECODERS, DecoderSpec, decode
 from .errors import InvalidInput, ModelFailed, UnknownModel
 from .outputs import Array, OutputSpec
@@ -69,15 +71,18 @@ class OnnxModel:
     Args:
         path: the `.onnx` file; its spec is inside or beside it.
         threads: how many threads one inference may use.
+        optimized: where onnxruntime's own optimized form of the file is kept: it is written by the first to load the
+            model and read by the next, which takes a third of the time. It is good on this machine only, and for this
+            very file.
 
     Raises:
         InvalidInput: no ONNX file, no spec, or a spec that does not fit the model.
     """
 
-    def __init__(self, path: Path | str, *, threads: int = 1) -> None:
+    def __init__(self, path: Path | str, *, threads: int = 1, optimized: Path | None = None) -> None:
         self.path = Path(path)
         beside = _spec_beside(self.path)
-        self._session = open_session(self.path, threads=threads)
+        self._session = open_session(self.path, threads=threads, optimized=optimized)
         self.spec = beside or _spec_inside(self._session, self.path)
         self._input = _find_input(self._session, self.spec, self.path)
         self._outputs = [output.name for output in self._session.get_outputs()]
@@ -86,9 +91,13 @@ class OnnxModel:
         """The model's output for one frame (uint8 BGR, height x width x 3), as `outputs.py` describes it per kind.
 
         Raises:
+            InvalidInput: this is no frame.
             ModelFailed: the model or its decoder raised, or its output does not fit its spec.
         """
-        tensor, placement = preprocess(frame, self.spec.input)
+        try:
+            tensor, placement = preprocess(frame, self.spec.input)
+        except cv2.error as error:
+            raise ModelFailed(f"{self.spec.name}: a frame of {frame.shape}: {_first_line(error)}") from error
         return self._decode(self._run(tensor), placement)
 
     def _run(self, tensor: Array) -> dict[str, Array]:
@@ -102,16 +111,18 @@ class OnnxModel:
     def _decode(self, raw: dict[str, Array], placement: Placement) -> Array:
         try:
             return self.spec.output.check(decode(raw, self.spec.decoder, self.spec.output, placement))
-        except (ValueError, IndexError, KeyError) as error:
-            shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in raw.items())
+        except Exception as error:  # what a model returns may be of any shape and type, a list of maps too
+            shapes = ", ".join(f"{name} {list(np.shape(value))}" for name, value in raw.items())
             raise ModelFailed(
                 f"{self.spec.name}: decoder {self.spec.decoder.name!r} can't read its outputs ({shapes}): {error}; "
                 f"correct `[decoder]` or `[output]` in the model's spec (decoders: {', '.join(DECODERS)})"
             ) from error
 
 
-def open_session(path: Path, *, threads: int = 1) -> ort.InferenceSession:
+def open_session(path: Path, *, threads: int = 1, optimized: Path | None = None) -> ort.InferenceSession:
     """An onnxruntime session on the CPU. Its arena is on: what it holds is there after the first inference and stays.
+
+    `optimized` is written if it is not there, and read instead of `path` if it is.
 
     Raises:
         InvalidInput: the file is not there or is no ONNX model.
@@ -122,8 +133,18 @@ def open_session(path: Path, *, threads: int = 1) -> ort.InferenceSession:
     options.log_severity_level = 3
     if not path.is_file():
         raise InvalidInput(f"{path}: there is no such file")
+    part = None
+    if optimized is not None and optimized.is_file():
+        path = optimized
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    elif optimized is not None:
+        part = optimized.with_name(f"{optimized.name}.{os.getpid()}.part")
+        options.optimized_model_filepath = str(part)
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        if part is not None and optimized is not None:
+            part.replace(optimized)
+        return session
     except Exception as error:
         raise InvalidInput(f"{path}: not an ONNX model that onnxruntime can load ({_first_line(error)})") from error
 
@@ -141,11 +162,7 @@ def _spec_beside(path: Path) -> ModelSpec | None:
     beside = path.with_suffix(".toml")
     if not beside.is_file():
         return None
-    try:
-        found: Any = tomllib.loads(beside.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{beside}: not valid TOML: {error}") from error
-    return parse_spec({"name": path.stem, **found}, where=str(beside))
+    return parse_spec({"name": path.stem, **read_toml(beside)}, where=str(beside))
 
 
 def _spec_inside(session: ort.InferenceSession, path: Path) -> ModelSpec:
@@ -168,10 +185,7 @@ def parse_spec(data: Mapping[str, Any], *, where: str) -> ModelSpec:
     Raises:
         InvalidInput: naming `where`, the key, and what is wrong with it.
     """
-    try:
-        return ModelSpec.model_validate(data)
-    except ValidationError as error:
-        raise InvalidInput(f"{where}: {validation_text(error)}") from error
+    return checked(ModelSpec, data, where=where)
 
 
 def write_spec(path: Path, spec: ModelSpec) -> None:
@@ -225,18 +239,14 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def validation_text(error: ValidationError) -> str:
-    """What pydantic complains of, in one line, each naming its key and what is allowed."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc']) or 'the whole'}: {item['msg'].removeprefix('Value error, ')}"
-        for item in error.errors()
-    )
-
-
 def _find_input(session: ort.InferenceSession, spec: ModelSpec, path: Path) -> Any:
     inputs = {node.name: node for node in session.get_inputs()}
-    if not spec.input.name and len(inputs) != 1:
-        raise InvalidInput(f"{path}: has {len(inputs)} inputs ({', '.join(inputs)}): set `input.name` in its spec")
+    # Those with a default are not among them: onnxruntime lists them as initializers.
+    if len(inputs) != 1:
+        raise InvalidInput(
+            f"{path}: needs {len(inputs)} inputs ({', '.join(inputs)}), and only a frame can be fed: models with "
+            "several are not supported yet; export it with one, or give the others default initializers"
+        )
     name = spec.input.name or next(iter(inputs))
     if name not in inputs:
         raise InvalidInput(f"{path}: has no input {name!r}: `input.name` must be one of {', '.join(inputs)}")

@@ -4,20 +4,22 @@ A value is always one numpy array:
 
 | kind       | array                         | agreement of `a` with `b`, in [0, 1]                               |
 |------------|-------------------------------|--------------------------------------------------------------------|
-| label      | float32 (classes,), sums to 1 | 1 if the arg-max is the same, else 0                               |
-| multilabel | float32 (classes,), in [0, 1] | share of the classes that are on the same side of 0.5              |
+| label      | float32 (classes,): scores    | 1 if the arg-max is the same, else 0                               |
+| multilabel | float32 (classes,): scores    | share of the classes that are on the same side of 0.5              |
 | count      | float32 (1,)                  | 1 if |a - b| < 0.5, else 0 (the MLink paper's rule)                |
 | scalar     | float32 (1,)                  | max(0, 1 - |a - b| / tolerance)                                    |
 | vector     | float32 (length,)             | max(0, cosine of a and b)                                          |
 | boxes      | float32 (n, 6)                | `measure` "f1": F1 of one-to-one matches within a class at         |
 |            |                               | IoU >= 0.5; "counts": sum of min / sum of max of the class counts; |
 |            |                               | both 1 if neither has a box                                        |
-| tokens     | int64 (n,)                    | 1 - edit distance / length of the longer one                       |
+| tokens     | int64 (n,), below `length`    | 1 - edit distance / length of the longer one                       |
 | mask       | float32 (height, width)       | intersection over union of what is >= 0.5; 1 if both are empty     |
 
-A box is `x1, y1, x2, y2` as shares of the frame's width and height, then score, then class index.
+A box is `x1, y1, x2, y2` as shares of the frame's width and height, then score, then class index. `check` looks at
+shapes, at class indices and token ids, and for NaN; not whether scores are probabilities: a model may give others.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -56,14 +58,20 @@ class OutputSpec(BaseModel):
         """Returns `value` in this kind's dtype.
 
         Raises:
-            InvalidInput: its shape does not fit the kind, or it holds NaN or infinity.
+            InvalidInput: its shape does not fit the kind, it holds NaN or infinity, or a class or token there is not.
         """
-        value = np.asarray(value, dtype=np.int64 if self.kind == "tokens" else np.float32)
+        value = np.asarray(value)
         expected = self.shape
         if len(expected) != value.ndim or any(n not in (-1, m) for n, m in zip(expected, value.shape, strict=True)):
             raise InvalidInput(f"a {self.kind} output must have shape {expected} (-1: any), not {value.shape}")
-        if self.kind != "tokens" and not np.isfinite(value).all():
+        if self.kind == "tokens":
+            _check_indices(value, self.length, "a tokens output's ids")
+            return value.astype(np.int64, copy=False)
+        value = value.astype(np.float32, copy=False)
+        if not np.isfinite(value).all():
             raise InvalidInput(f"a {self.kind} output holds NaN or infinity")
+        if self.kind == "boxes":
+            _check_indices(value[:, 5], len(self.classes), "a boxes output's class indices")
         return value
 
     @property
@@ -85,31 +93,56 @@ class OutputSpec(BaseModel):
 
     def agreement(self, a: Array, b: Array) -> float:
         """How far `a` agrees with `b`: 1 the same for its users, 0 not at all; the table above defines it per kind."""
-        if self.kind == "label":
-            return float(np.argmax(a) == np.argmax(b))
-        if self.kind == "multilabel":
-            return float(np.mean((a >= 0.5) == (b >= 0.5)))
-        if self.kind == "count":
-            return float(abs(float(a[0]) - float(b[0])) < 0.5)
-        if self.kind == "scalar":
-            return max(0.0, 1.0 - abs(float(a[0]) - float(b[0])) / self.tolerance)
-        if self.kind == "vector":
-            norms = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
-            return min(1.0, max(0.0, float(a @ b) / norms)) if norms else float(np.array_equal(a, b))
-        if self.kind == "boxes":
-            return self._counts_agreement(a, b) if self.measure == "counts" else boxes_f1(a, b)
         if self.kind == "tokens":
             return 1.0 - edit_distance(a, b) / max(len(a), len(b), 1)
-        return mask_iou(a, b)
+        if self.kind == "mask":
+            return mask_iou(a, b)
+        if self.kind == "boxes" and self.measure == "f1":
+            return boxes_f1(a, b)
+        return float(self.agreements(self._compact([a]), self._compact([b]))[0])
+
+    def compact(self, values: Sequence[Array] | Array) -> Array | None:
+        """What `agreement` looks at in each output, as one array (n, ...) for `agreements`.
+
+        None for the kinds that are compared one by one: masks, tokens, and boxes by where they are.
+        """
+        one_by_one = self.kind in ("mask", "tokens") or (self.kind == "boxes" and self.measure == "f1")
+        return None if one_by_one else self._compact(values)
+
+    def agreements(self, a: Array, b: Array) -> Array:
+        """`agreement` row by row of what `compact` made of outputs: float64 (n,); one row goes with each of many."""
+        if self.kind == "label":
+            return np.asarray(a == b, np.float64)
+        if self.kind == "multilabel":
+            return np.asarray((a == b).mean(axis=1))
+        if self.kind == "count":
+            return np.asarray(np.abs(a - b) < 0.5, np.float64)
+        if self.kind == "scalar":
+            return np.asarray(np.maximum(0.0, 1.0 - np.abs(a - b) / self.tolerance))
+        if self.kind == "vector":
+            neither = ~(a.any(axis=1) | b.any(axis=1))
+            return np.where(neither, 1.0, np.clip((a * b).sum(axis=1), 0.0, 1.0))
+        most = np.maximum(a, b).sum(axis=1, dtype=np.float64)
+        return np.where(most > 0, np.minimum(a, b).sum(axis=1) / np.maximum(most, 1.0), 1.0)
+
+    def _compact(self, values: Sequence[Array] | Array) -> Array:
+        if self.kind == "boxes":
+            return np.stack([self.counts(value) for value in values])
+        stacked = np.asarray(values)
+        if self.kind == "label":
+            return np.asarray(stacked.argmax(axis=1))
+        if self.kind == "multilabel":
+            return np.asarray(stacked >= 0.5)
+        # In double precision: a float32's square leaves the range of float32 above 1e19 and below 1e-23.
+        stacked = stacked.astype(np.float64)
+        if self.kind == "vector":
+            norms = np.linalg.norm(stacked, axis=1, keepdims=True)
+            return np.asarray(stacked / np.where(norms > 0, norms, 1.0))
+        return stacked[:, 0]
 
     def counts(self, value: Array) -> Array:
         """How many boxes of each class: float32 (classes,)."""
         return np.bincount(value[:, 5].astype(np.int64), minlength=len(self.classes)).astype(np.float32)
-
-    def _counts_agreement(self, a: Array, b: Array) -> float:
-        in_a, in_b = self.counts(a), self.counts(b)
-        most = float(np.maximum(in_a, in_b).sum())
-        return float(np.minimum(in_a, in_b).sum()) / most if most else 1.0
 
     def summary(self, value: Array) -> str:
         """The value in a few words, for tables and pictures: "2 car, 1 truck", "night 0.93"."""
@@ -126,6 +159,12 @@ class OutputSpec(BaseModel):
             counted = zip(self.classes, self.counts(value), strict=True)
             return ", ".join(f"{int(n)} {name}" for name, n in counted if n) or "none"
         return f"{self.kind} {'x'.join(map(str, value.shape))}"
+
+
+def _check_indices(values: Array, count: int, what: str) -> None:
+    wrong = values[~((values >= 0) & (values < count) & (values == np.floor(values)))]
+    if wrong.size:
+        raise InvalidInput(f"{what} must be whole numbers from 0 to {count - 1}, not {wrong[0]}")
 
 
 def box_iou(a: Array, b: Array) -> Array:

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from .errors import InvalidInput
 from .outputs import Array
 
 
@@ -29,7 +30,8 @@ class InputSpec(BaseModel):
         channels = 1 if self.color == "GRAY" else 3
         for key, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, channels):
-                raise ValueError(f"`{key}` must have 1 or {channels} numbers, not {len(values)}")
+                allowed = "1 number" if channels == 1 else f"1 or {channels} numbers"
+                raise ValueError(f"`{key}` must have {allowed}, not {len(values)}")
         if 0.0 in self.std:
             raise ValueError("`std` must not be 0")
         if min(self.size) < 1 or max(self.size) > 8192:
@@ -61,8 +63,25 @@ class Placement:
         return np.clip(moved, 0.0, 1.0).astype(np.float32)
 
 
+def check_frame(frame: Array) -> None:
+    """Makes sure that this is a frame.
+
+    Raises:
+        InvalidInput: it is not uint8, not height x width x 3, or has no pixel.
+    """
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+        raise InvalidInput(
+            f"a frame must be uint8 of shape (height, width, 3), at least 1 pixel; not {frame.dtype} of {frame.shape}"
+        )
+
+
 def preprocess(frame: Array, spec: InputSpec) -> tuple[Array, Placement]:
-    """The input tensor (float32, `spec.tensor_shape`) of a frame (uint8 BGR, height x width x 3)."""
+    """The input tensor (float32, `spec.tensor_shape`) of a frame (uint8 BGR, height x width x 3).
+
+    Raises:
+        InvalidInput: it is no such frame.
+    """
+    check_frame(frame)
     width, height = spec.size
     if spec.resize == "stretch":
         image = cv2.resize(frame, spec.size, interpolation=_interpolation(frame, width, height))

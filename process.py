@@ -24,6 +24,7 @@ import psutil
 from .errors import InfilinkError, InvalidInput, ModelFailed
 from .models import ModelSpec, OnnxModel
 from .outputs import Array
+from .preprocessing import check_frame
 from .shared_frame import FrameReader, SharedFrame
 
 _START_TIMEOUT_S = 60.0
@@ -32,7 +33,7 @@ _START_TIMEOUT_S = 60.0
 _MALLOC = ((-3, 2**20), (-1, 2**18), (-8, 1))
 _STARTING = threading.Lock()
 # Not `__main__`, as is the default: a program that imports much would be copied into every worker.
-_PRELOAD = ["infilink.process"]
+_PRELOAD = ["infilink.preload"]
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,13 @@ class ModelProcess:
     Args:
         path: the `.onnx` file.
         threads: how many threads one inference may use.
+        optimized: where onnxruntime's own optimized form of the file is kept between loads; None: it is not.
     """
 
-    def __init__(self, path: Path | str, *, threads: int = 1) -> None:
+    def __init__(self, path: Path | str, *, threads: int = 1, optimized: Path | None = None) -> None:
         self.path = Path(path)
         self.threads = threads
+        self.optimized = optimized
         self.load_s = 0.0
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
@@ -87,8 +90,8 @@ class ModelProcess:
         assert self._process is not None and self._process.pid is not None, "load() comes first"
         return self._process.pid
 
-    def load(self) -> "ModelProcess":
-        """Starts the process, loads the model and runs it once on a grey frame.
+    def load(self, *, warm_up: bool = True) -> "ModelProcess":
+        """Starts the process and loads the model; to warm it up it runs once on a grey frame.
 
         Raises:
             InvalidInput: what `OnnxModel` raises.
@@ -98,7 +101,9 @@ class ModelProcess:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(_PRELOAD)
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(str(self.path), self.threads, theirs), daemon=True)
+        self._process = context.Process(
+            target=_serve, args=(self.path, self.threads, self.optimized, theirs), daemon=True
+        )
         with _STARTING, _no_main():
             self._process.start()
         theirs.close()
@@ -109,7 +114,8 @@ class ModelProcess:
             if not isinstance(reply, ModelSpec):
                 raise ModelFailed(f"{self.path}: its process answered {reply!r}")
             self._spec = reply
-            self.infer(np.full((360, 640, 3), 114, np.uint8))
+            if warm_up:
+                self.infer(np.full((360, 640, 3), 114, np.uint8))
         except BaseException:
             self.close()
             raise
@@ -120,9 +126,12 @@ class ModelProcess:
         """The model's output for one frame (uint8 BGR); blocks until it is there.
 
         Raises:
-            ModelFailed: the model failed on this frame, or its process ended.
+            InvalidInput: this is no frame.
+            ModelFailed: the model failed on this frame, its process ended, or this is closed.
         """
-        assert self._pipe is not None, "load() comes first"
+        if self._pipe is None:
+            raise ModelFailed(f"{self.path.stem}: is closed, or was never loaded")
+        check_frame(frame)
         try:
             if self._frame is None or self._frame.size < frame.size:
                 self._close_frame()
@@ -236,7 +245,7 @@ def _no_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _serve(path: str, threads: int, pipe: Connection) -> None:
+def _serve(path: Path, threads: int, optimized: Path | None, pipe: Connection) -> None:
     """The process's whole life: load, then one frame after another until the pipe closes."""
     # Ctrl-C and a service manager's SIGTERM reach the whole group, but are for the program that owns this process: it
     # ends it when it has finished what it began. If that program dies, the pipe ends, and so does this.
@@ -245,7 +254,7 @@ def _serve(path: str, threads: int, pipe: Connection) -> None:
     _steady_malloc()
     cv2.setNumThreads(threads)
     try:
-        model = OnnxModel(path, threads=threads)
+        model = OnnxModel(path, threads=threads, optimized=optimized)
     except InfilinkError as error:
         pipe.send(_plain(error))
         return
@@ -253,16 +262,22 @@ def _serve(path: str, threads: int, pipe: Connection) -> None:
     frames = FrameReader()
     while True:
         try:
-            path, size, shape = pipe.recv()
-            frame = frames.read(path, size, shape)
+            request = pipe.recv()
         except (EOFError, OSError):
             return
-        started = time.perf_counter()
+        reply: Inferred | InfilinkError
         try:
-            value = model.infer(frame)
-            pipe.send(Inferred(value, time.perf_counter() - started))
+            frame = frames.read(*request)
+            started = time.perf_counter()
+            reply = Inferred(model.infer(frame), time.perf_counter() - started)
         except InfilinkError as error:
-            pipe.send(_plain(error))
+            reply = _plain(error)
+        except Exception as error:  # whatever one frame brings about, the next one may be fine
+            reply = ModelFailed(f"{model.spec.name}: {type(error).__name__}: {error}")
+        try:
+            pipe.send(reply)
+        except OSError:
+            return
 
 
 def _steady_malloc() -> None:

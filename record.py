@@ -60,7 +60,8 @@ def record(
         progress: told the share done and what is being done.
 
     Raises:
-        InvalidInput: the source can't be read, a model is wrong, or `out` was recorded from something else.
+        InvalidInput: the source can't be read, a model is wrong, or `out` was recorded from something else,
+            from another place in it, or with another `every`.
     """
     if every < 1:
         raise InvalidInput(f"every is {every}: it must be at least 1")
@@ -71,7 +72,8 @@ def record(
         if not first:
             raise InvalidInput(f"source {source}: gave no frame")
         out.parent.mkdir(parents=True, exist_ok=True)
-        info = _info(source, opened, models, _known_costs(out, models) or _measure(models, first, told), every)
+        costs = _known_costs(out, models) or _measure(models, first, told)
+        info = _info(source, opened, models, costs, every=every, start_s=start_s)
         with TraceWriter(out, info) as writer:
             total = max(1, opened.frame_count // every) if opened.frame_count else None
             added = _run(writer, models, _after(writer.last_sequence, first, frames, opened), total, told)
@@ -79,7 +81,9 @@ def record(
         return Recording(path=out, inputs=len(trace), added=added)
 
 
-def _info(source: str, opened: Source, models: dict[str, Path], costs: dict[str, ModelCost], every: int) -> TraceInfo:
+def _info(
+    source: str, opened: Source, models: dict[str, Path], costs: dict[str, ModelCost], *, every: int, start_s: float
+) -> TraceInfo:
     return TraceInfo(
         source=source,
         fps=opened.fps,
@@ -87,6 +91,7 @@ def _info(source: str, opened: Source, models: dict[str, Path], costs: dict[str,
         digests={name: digest(path) for name, path in models.items()},
         costs=costs,
         every=every,
+        start_s=float(start_s),
     )
 
 

@@ -2,13 +2,15 @@
 
 Filters and links learn from it and are judged on it. Row by row: the input's sequence number, when it was captured,
 the input as it would travel (a JPEG), and one output per model. Each row is whole or absent, so a recording that was
-cut off goes on where it stopped.
+cut off goes on where it stopped. While it is written SQLite keeps a `-wal` and a `-shm` beside it; once it is closed it
+is one plain file, which can be copied and read from where nothing can be written.
 """
 
 import io
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -46,6 +48,7 @@ class TraceInfo:
         digests: each model file's digest: links and filters learnt here serve these very models.
         costs: what each model cost on the machine that recorded.
         every: one of how many of the source's frames was recorded.
+        start_s: where in the source the recording began.
     """
 
     source: str
@@ -54,6 +57,7 @@ class TraceInfo:
     digests: dict[str, str]
     costs: dict[str, ModelCost]
     every: int = 1
+    start_s: float = 0.0
     format: int = FORMAT
     notes: dict[str, str] = field(default_factory=dict)
 
@@ -73,18 +77,31 @@ class TraceWriter:
         self.path = Path(path)
         self.info = info
         self._names = list(info.models)
-        self._database = _open(self.path, write=True)
         self._pending = 0
-        with self._database:
-            _check_ours(self._database, self.path)
-            self._database.executescript(_SCHEMA)
-            found = _read_info(self._database, self.path)
-            if found is not None:
-                _check_same(self.path, found, info)
-            else:
-                self._database.execute("INSERT INTO meta VALUES ('info', ?)", (_dump_info(info),))
+        self._database = _open(self.path, write=True)
+        try:
+            self.last_sequence = self._begin()
+        except sqlite3.Error as error:
+            self._database.close()
+            raise InvalidInput(f"{self.path}: can't be opened as a trace: {error}") from error
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _begin(self) -> int:
+        """Makes sure that the file is this trace, or makes it; what its last sequence number is, -1 if it has none."""
+        # Looked at first: another program's file stays as it was, also its journal's mode.
+        found = _read_info(self._database, self.path) if _has_tables(self._database, self.path) else None
+        if found is not None:
+            _check_same(self.path, found, self.info)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._database.executescript(_SCHEMA)
+        if found is None:
+            with self._database:
+                self._database.execute("INSERT INTO meta VALUES ('info', ?)", (_dump_info(self.info),))
         row = self._database.execute("SELECT MAX(sequence) FROM inputs").fetchone()
-        self.last_sequence: int = -1 if row[0] is None else int(row[0])
+        return -1 if row[0] is None else int(row[0])
 
     def append(self, sequence: int, captured_s: float, jpeg: bytes, outputs: Mapping[str, Array]) -> None:
         """Adds one input (a JPEG) and every model's output for it; a row is written whole or not at all."""
@@ -100,12 +117,17 @@ class TraceWriter:
             self._pending = 0
 
     def close(self) -> None:
-        """Commits what is written; closing twice is fine."""
+        """Commits what is written and makes it one plain file; closing twice is fine."""
         try:
             self._database.commit()
+            # Where somebody reads it just now, it stays as it is: that is a whole trace too, with two files beside it.
+            with suppress(sqlite3.OperationalError):
+                self._database.execute("PRAGMA busy_timeout = 0")
+                self._database.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.ProgrammingError:
             return
-        self._database.close()
+        finally:
+            self._database.close()
 
     def __enter__(self) -> Self:
         """The writer itself."""
@@ -127,18 +149,28 @@ class Trace:
         self.path = Path(path)
         if not self.path.is_file():
             raise InvalidInput(f"{self.path}: there is no such trace (record one: `infilink record`)")
+        self._start = start
         self._database = _open(self.path, write=False)
+        try:
+            self.info, rows = self._read(start, stop)
+        except sqlite3.Error as error:
+            self._database.close()
+            raise InvalidInput(f"{self.path}: is damaged ({error}); record it again") from error
+        except BaseException:
+            self._database.close()
+            raise
+        self.sequences = np.asarray([row[0] for row in rows], np.int64)
+        self.captured_s = np.asarray([row[1] for row in rows], np.float64)
+
+    def _read(self, start: int, stop: int | None) -> tuple[TraceInfo, list[tuple[int, float]]]:
         info = _read_info(self._database, self.path)
         if info is None:
             raise InvalidInput(f"{self.path}: is not an infilink trace")
-        self.info = info
         rows = self._database.execute("SELECT sequence, captured_s FROM inputs ORDER BY sequence").fetchall()
         rows = rows[start:stop]
         if not rows:
             raise InvalidInput(f"{self.path}: holds no input (in the part from {start} to {stop})")
-        self.sequences = np.asarray([row[0] for row in rows], np.int64)
-        self.captured_s = np.asarray([row[1] for row in rows], np.float64)
-        self._start = start
+        return info, rows
 
     @property
     def models(self) -> dict[str, ModelSpec]:
@@ -233,20 +265,30 @@ def unpack(data: bytes) -> Array:
 
 def _open(path: Path, *, write: bool) -> sqlite3.Connection:
     try:
-        if not write:
-            return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
-        database = sqlite3.connect(path)
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        return database
-    except sqlite3.Error as error:
+        if write:
+            return sqlite3.connect(path)
+        alone = "&immutable=1" if _lacks_its_log(path) else ""
+        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{alone}", uri=True, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
         raise InvalidInput(f"{path}: can't be opened as a trace: {error}") from error
 
 
-def _check_ours(database: sqlite3.Connection, path: Path) -> None:
+def _lacks_its_log(path: Path) -> bool:
+    """Whether the file says that it has a log and there is none: a copy of it, or an earlier version's recording.
+
+    SQLite would make the log, just to read the file, and would fail where nothing can be written.
+    """
+    with path.open("rb") as file:
+        logged = file.read(19)[18:] == b"\2"
+    return logged and not path.with_name(f"{path.name}-wal").exists()
+
+
+def _has_tables(database: sqlite3.Connection, path: Path) -> bool:
+    """Whether a trace's tables are there; none at all are in a new file."""
     tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and not {"meta", "inputs", "outputs"} <= tables:
         raise InvalidInput(f"{path}: is another program's database, not an infilink trace; give another --out")
+    return bool(tables)
 
 
 def _read_info(database: sqlite3.Connection, path: Path) -> TraceInfo | None:
@@ -267,12 +309,12 @@ def _read_info(database: sqlite3.Connection, path: Path) -> TraceInfo | None:
 def _dump_info(info: TraceInfo) -> str:
     models = {name: spec.model_dump(mode="json", exclude_defaults=True) for name, spec in info.models.items()}
     costs = {name: asdict(cost) for name, cost in info.costs.items()}
-    plain = {f: getattr(info, f) for f in ("source", "fps", "digests", "every", "format", "notes")}
+    plain = {f: getattr(info, f) for f in ("source", "fps", "digests", "every", "start_s", "format", "notes")}
     return json.dumps({**plain, "models": models, "costs": costs})
 
 
 def _check_same(path: Path, found: TraceInfo, wanted: TraceInfo) -> None:
-    for key in ("source", "every", "digests"):
+    for key in ("source", "every", "start_s", "digests"):
         if getattr(found, key) != getattr(wanted, key):
             raise InvalidInput(
                 f"{path}: was recorded with {key} {getattr(found, key)!r}, not {getattr(wanted, key)!r}; "

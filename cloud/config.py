@@ -1,16 +1,14 @@
 """What the coordinator is told: one TOML file, checked whole before anything starts."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ..budget import parse_budget
-from ..errors import InvalidInput
-from ..models import validation_text
+from ..config_file import load_settings
 
 DEFAULT_TOML = """\
 # The coordinator: `infilink cloud --config cloud.toml`. Relative paths start at this file's folder.
@@ -57,6 +55,7 @@ infer_timeout_s = 30.0
 # tls_key = "key.pem"
 """
 
+_PATHS = ("models", "links", "ledger", "tls_cert", "tls_key")
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s]+):(\d{1,5})")
 
 
@@ -112,24 +111,4 @@ def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -
     Raises:
         InvalidInput: naming the file, the key and what is allowed.
     """
-    data = {} if path is None else _read(path)
-    data.update({key: value for key, value in (overrides or {}).items() if value is not None})
-    try:
-        return CloudConfig.model_validate(data)
-    except ValidationError as error:
-        unknown = any(item["type"] == "extra_forbidden" for item in error.errors())
-        allowed = f" (keys: {', '.join(CloudConfig.model_fields)})" if unknown else ""
-        raise InvalidInput(f"{path or 'the options'}: {validation_text(error)}{allowed}") from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InvalidInput(f"{path}: there is no such file (write one: `infilink init cloud`)") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInput(f"{path}: can't be read as TOML: {error}") from error
-    for key in ("models", "links", "ledger", "tls_cert", "tls_key"):
-        if isinstance(data.get(key), str):
-            data[key] = str(path.parent / data[key])
-    return data
+    return load_settings(CloudConfig, path, overrides, init="cloud", is_path=lambda key, _: key in _PATHS)

@@ -3,10 +3,11 @@
 import asyncio
 import json
 import logging
-import threading
+import tempfile
 import time
 from collections import OrderedDict
 from dataclasses import asdict
+from pathlib import Path
 
 from .. import __version__
 from ..errors import Overloaded, UnknownModel
@@ -17,6 +18,7 @@ from .ledger import Ledger
 from .memory import MemoryBudget
 from .planning import Planned, make_planned
 from .repository import Repository
+from .room import Room
 from .rotation import Rotation
 from .scheduler import Scheduler
 from .session import Session, SessionKey
@@ -38,9 +40,15 @@ class Coordinator:
         self.sessions: OrderedDict[SessionKey, Session] = OrderedDict()
         self.repository = Repository.open(config.models)
         self.ledger = Ledger(config.ledger, rows=config.ledger_rows)
-        loading = threading.Lock()
+        self._optimized = tempfile.TemporaryDirectory(prefix="infilink-")
         self.workers = {
-            name: Worker(name, path, loading=loading, threads=config.threads, infer_timeout_s=config.infer_timeout_s)
+            name: Worker(
+                name,
+                path,
+                threads=config.threads,
+                infer_timeout_s=config.infer_timeout_s,
+                optimized=Path(self._optimized.name) / f"{name}.onnx",
+            )
             for name, path in self.repository.paths.items()
         }
         self._tasks: list[asyncio.Task[None]] = []
@@ -55,7 +63,7 @@ class Coordinator:
         self.planned: Planned = await make_planned(self.config, self.repository)
         plan, costs = self.planned.plan, self.planned.costs
         self.memory = MemoryBudget(plan.budget_bytes, {name: cost.memory_bytes for name, cost in costs.items()})
-        self.rotation = Rotation(self.workers, self.memory)
+        self.rotation = Rotation(Room(self.workers, self.memory))
         self.scheduler = Scheduler(plan, self.workers, self.rotation)
         for name in plan.resident:
             self.memory.reserve(name)
@@ -119,6 +127,7 @@ class Coordinator:
             task.cancel()
         for worker in self.workers.values():
             await asyncio.to_thread(worker.close)
+        self._optimized.cleanup()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.ledger.close()
 
@@ -140,7 +149,6 @@ class Coordinator:
             refused=self.counts.refused,
             repeated=self.counts.repeated,
             resident=plan.resident,
-            rotating=plan.rotating,
             refresh_s=plan.refresh_s,
             expected_agreement=plan.expected_agreement,
             devices=[

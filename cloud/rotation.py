@@ -1,14 +1,12 @@
-"""Models that are not resident take turns in the memory that is left: loaded, run, unloaded, one at a time."""
+"""Models that are not resident take turns in the room that is left."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Hashable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Hashable
 
 from ..errors import InfilinkError
 from ..outputs import Array
-from .memory import MemoryBudget
-from .worker import Worker
+from .room import Room
 
 logger = logging.getLogger(__name__)
 
@@ -18,19 +16,17 @@ _IDLE_S = 5.0
 class Rotation:
     """Gives models their turn, in one of two ways.
 
-    A stream that may wait calls `infer`: the model is loaded, runs on that very input, and is unloaded. A stream that
-    must not (live, policy "latest") asks with `request`: the model is loaded in the background, the stream's next
-    input gets it from `take`, and after `done` from every stream that asked it is unloaded.
+    A stream that may wait calls `infer`: the model is loaded, if it is not, and runs on that very input. A stream that
+    must not (live, policy "latest") asks with `request`: the model is loaded in the background, and the stream's next
+    input gets it from `take`.
 
     Args:
-        workers: every model's worker.
-        memory: asked before a load.
-        idle_s: a loaded model that no input came for in this time is unloaded.
+        room: holds the models that have their turn.
+        idle_s: a model that no input came for in this time has had its turn.
     """
 
-    def __init__(self, workers: Mapping[str, Worker], memory: MemoryBudget, *, idle_s: float = _IDLE_S) -> None:
-        self.workers = workers
-        self.memory = memory
+    def __init__(self, room: Room, *, idle_s: float = _IDLE_S) -> None:
+        self.room = room
         self.idle_s = idle_s
         self._wanted: dict[str, set[Hashable]] = {}
         self._asked = asyncio.Event()
@@ -38,17 +34,15 @@ class Rotation:
         self._waiting: set[Hashable] = set()
         self._running = 0
         self._used = asyncio.Event()
-        self._turns = asyncio.Lock()
 
     async def infer(self, name: str, frame: Array) -> Array:
-        """The output of a rotating model for this frame, after a load; waits for its turn.
+        """The output of a rotating model for this frame; waits for its turn.
 
         Raises:
-            OutOfMemory: there is no room for it beside what is loaded.
+            OutOfMemory: there is no room for it beside the residents.
             ModelFailed: it failed on this frame.
         """
-        async with self._turns, self._room(name) as worker:
-            await worker.load()
+        async with self.room.holding(name) as worker:
             return await worker.infer(frame)
 
     def request(self, name: str, stream: Hashable) -> None:
@@ -93,8 +87,7 @@ class Rotation:
                     logger.warning("can't rotate: %s", error)
 
     async def _turn(self, name: str, streams: set[Hashable]) -> None:
-        async with self._turns, self._room(name) as worker:
-            await worker.load()
+        async with self.room.holding(name):
             self._loaded, self._waiting = name, streams
             try:
                 while self._waiting or self._running:
@@ -105,14 +98,3 @@ class Rotation:
                 logger.info("%s: no input came for it", name)
             finally:
                 self._loaded, self._waiting = None, set()
-
-    @asynccontextmanager
-    async def _room(self, name: str) -> AsyncIterator[Worker]:
-        """Room for a model while the body runs; its process ends with it."""
-        self.memory.reserve(name)
-        worker = self.workers[name]
-        try:
-            yield worker
-        finally:
-            await worker.unload()
-            self.memory.release(name)

@@ -42,7 +42,9 @@ class Scheduler:
         """
         runs = {name: self.workers[name].infer(frame) for name in self.plan.resident}
         if wait:
-            runs |= {name: self.rotation.infer(name, frame) for name in due}
+            # First those that are loaded: else the others would push them out.
+            order = sorted(due, key=lambda name: not self.rotation.room.holds(name))
+            runs |= {name: self.rotation.infer(name, frame) for name in order}
             return await _exact(runs)
         for name in due:
             self.rotation.request(name, stream)

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -42,19 +41,25 @@ class Worker:
     Args:
         name: the model's name.
         path: its file.
-        loading: held while a process starts, so that only one does.
         threads: how many threads one inference may use.
         infer_timeout_s: an inference that takes longer is ended with its process.
+        optimized: where onnxruntime's optimized form of the file is kept between loads.
     """
 
     def __init__(
-        self, name: str, path: Path, *, loading: threading.Lock, threads: int = 1, infer_timeout_s: float = 30.0
+        self,
+        name: str,
+        path: Path,
+        *,
+        threads: int = 1,
+        infer_timeout_s: float = 30.0,
+        optimized: Path | None = None,
     ) -> None:
         self.name = name
         self.path = path
-        self.loading = loading
         self.threads = threads
         self.infer_timeout_s = infer_timeout_s
+        self.optimized = optimized
         self._process: ModelProcess | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._state: State = "unloaded"
@@ -65,14 +70,14 @@ class Worker:
         self._busy_since: float | None = None
         self._retry_at = 0.0
 
-    async def load(self) -> None:
-        """Starts the process and loads the model.
+    async def load(self, *, warm_up: bool = True) -> None:
+        """Starts the process and loads the model; warmed up, its first output is as fast as the others.
 
         Raises:
             InvalidInput: the model can't be loaded.
             ModelFailed: its process ended, or was not ready in time.
         """
-        await self._call(self._load)
+        await self._call(lambda: self._load(warm_up=warm_up))
 
     async def infer(self, frame: Array) -> Array:
         """The model's output for a frame; a process that died is started again, once.
@@ -112,12 +117,11 @@ class Worker:
     async def _call(self, function: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
-    def _load(self) -> None:
+    def _load(self, *, warm_up: bool = True) -> None:
         self._state = "loading"
-        process = ModelProcess(self.path, threads=self.threads)
+        process = ModelProcess(self.path, threads=self.threads, optimized=self.optimized)
         try:
-            with self.loading:
-                process.load()
+            process.load(warm_up=warm_up)
         except InfilinkError:
             self._state = "failed"
             raise
@@ -143,7 +147,7 @@ class Worker:
             raise ModelFailed(f"{self.name}: its process does not stay alive")
         self._unload()
         self._retry_at = time.monotonic() + _RETRY_S
-        self._load()
+        self._load(warm_up=False)
         assert self._process is not None
         try:
             return self._ask(self._process, frame)

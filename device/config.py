@@ -1,15 +1,13 @@
 """What the agent is told: one TOML file, checked whole before anything starts."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from ..errors import InvalidInput
-from ..models import validation_text
+from ..config_file import load_settings
 
 DEFAULT_TOML = """\
 # The agent: `infilink device --config device.toml`. Relative paths start at this file's folder.
@@ -105,31 +103,10 @@ def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -
     Raises:
         InvalidInput: naming the file, the key and what is allowed.
     """
-    data = {} if path is None else _read(path)
-    data.update({key: value for key, value in (overrides or {}).items() if value is not None})
-    try:
-        return DeviceConfig.model_validate(data)
-    except ValidationError as error:
-        unknown = [str(item["loc"][0]) for item in error.errors() if item["type"] == "extra_forbidden"]
-        allowed = f" (keys: {', '.join(DeviceConfig.model_fields)})" if unknown else ""
-        raise InvalidInput(f"{path or 'the options'}: {validation_text(error)}{allowed}") from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InvalidInput(f"{path}: there is no such file (write one: `infilink init device`)") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInput(f"{path}: can't be read as TOML: {error}") from error
-    for key in ("source", "gate", "results", "tls_ca"):
-        value = data.get(key)
-        if isinstance(value, str) and _is_path(key, value):
-            data[key] = str(path.parent / value)
-    return data
+    return load_settings(DeviceConfig, path, overrides, init="device", is_path=_is_path)
 
 
 def _is_path(key: str, value: str) -> bool:
     if key == "source":
         return not value.isdigit() and "://" not in value
-    return key != "gate" or value.endswith(".onnx")
+    return key in ("results", "tls_ca") or (key == "gate" and value.endswith(".onnx"))

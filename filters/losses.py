@@ -15,32 +15,14 @@ class PairAgreement:
     def __init__(self, outputs: Sequence[Array], spec: OutputSpec) -> None:
         self.outputs = outputs
         self.spec = spec
-        self._compact: Array | None = None
+        self._compact = spec.compact(outputs)
         self._known: dict[tuple[int, int], float] = {}
-        if spec.kind == "label":
-            self._compact = np.asarray([np.argmax(output) for output in outputs])
-        elif spec.kind in ("count", "scalar"):
-            self._compact = np.asarray([output[0] for output in outputs])
-        elif spec.kind == "multilabel":
-            self._compact = np.stack(outputs) >= 0.5
-        elif spec.kind == "boxes" and spec.measure == "counts":
-            self._compact = np.stack([spec.counts(output) for output in outputs])
 
     def of(self, first: Array, second: Array) -> Array:
         """The agreement of the outputs at the indices `first` with those at `second`: float64, from 0 to 1."""
         if self._compact is None:
             return np.asarray([self._one(int(i), int(j)) for i, j in zip(first, second, strict=True)])
-        a, b = self._compact[first], self._compact[second]
-        if self.spec.kind == "label":
-            return np.asarray(a == b, np.float64)
-        if self.spec.kind == "count":
-            return np.asarray(np.abs(a - b) < 0.5, np.float64)
-        if self.spec.kind == "scalar":
-            return np.asarray(np.maximum(0.0, 1.0 - np.abs(a - b) / self.spec.tolerance), np.float64)
-        if self.spec.kind == "multilabel":
-            return np.asarray((a == b).mean(axis=1), np.float64)
-        most = np.maximum(a, b).sum(axis=1)
-        return np.where(most > 0, np.minimum(a, b).sum(axis=1) / np.maximum(most, 1), 1.0)
+        return self.spec.agreements(self._compact[first], self._compact[second])
 
     def _one(self, i: int, j: int) -> float:
         if (i, j) not in self._known:

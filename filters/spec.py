@@ -5,8 +5,9 @@ from pathlib import Path
 import onnxruntime as ort
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ..config_file import validation_text
 from ..errors import InvalidInput
-from ..models import open_session, validation_text
+from ..models import open_session
 from ..outputs import Array, OutputSpec
 from .rules import Rule, Unchanged, parse_rule
 
@@ -133,7 +134,7 @@ def load_filter(path: Path) -> tuple[FilterSpec, ort.InferenceSession]:
     try:
         spec = FilterSpec.model_validate_json(text)
     except ValidationError as error:
-        raise InvalidInput(f"{path}: its filter spec is not readable: {validation_text(error)}") from error
+        raise InvalidInput(f"{path}: its filter spec is not readable: {validation_text(error, FilterSpec)}") from error
     if spec.format != FORMAT:
         raise InvalidInput(f"{path}: has filter format {spec.format}, this version reads {FORMAT}; train it again")
     return spec, session

@@ -121,7 +121,7 @@ def _plan_table(plan: Plan, graph: LinkGraph) -> Table:
     table.add_column("agreement", justify="right")
     table.add_column("why")
     for name, served in plan.served.items():
-        turn = f"every {plan.refresh_s:g} s" if name in plan.rotating else "never"
+        turn = f"every {plan.refresh_s[name]:g} s" if name in plan.refresh_s else "never"
         runs = "always" if name in plan.resident else turn
         why = served.why + (f"; {plan.refused[name]}" if name in plan.refused else "")
         memory = format_bytes(graph.costs[name].memory_bytes)

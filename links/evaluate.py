@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InvalidInput
 from ..outputs import Array
 from ..trace import Trace
 from .decisions import decision_rows, decision_writer
 from .graph import Linked, LinkGraph
 from .plan import Plan
 from .planner import hold_plan, make_plan
+from .seen import unseen
 from .serving import Serving
 from .tally import ModelTally, Tally
 
@@ -24,6 +24,7 @@ class LinksEvaluation:
     Attributes:
         inputs: how many inputs were replayed.
         first_sequence: the first of them; later than the recording's first where links were learnt from the rest.
+        left_out: how many were not replayed, because the links were learnt from them.
         plan: what ran, chosen from what training measured.
         agreement: mean agreement with the exact models over all models and inputs, exact outputs included.
         predicted_agreement: the same over the outputs that were not executed alone; None if all were.
@@ -38,6 +39,7 @@ class LinksEvaluation:
 
     inputs: int
     first_sequence: int
+    left_out: int
     plan: Plan
     agreement: float
     predicted_agreement: float | None
@@ -60,8 +62,8 @@ def evaluate_links(
 ) -> LinksEvaluation:
     """Replays a recording under the best plan for a budget.
 
-    Inputs that the links were learnt from or chosen on are left out: of their own recording only the last part is
-    replayed.
+    Inputs that the links were learnt from or chosen on are left out, whatever the recording is called: of their own
+    only the last part is replayed, which is logged as a warning.
 
     Args:
         folder: the links.
@@ -75,18 +77,20 @@ def evaluate_links(
     """
     graph = LinkGraph.load(folder)
     graph.check(trace.info.digests)
-    trace = unseen(graph, trace)
     plan = make_plan(graph, budget_bytes)
-    outputs = {name: trace.outputs(name) for name in graph.models}
+    rest = unseen(graph, trace)
+    outputs = {name: rest.outputs(name) for name in graph.models}
+    if rest is not trace:
+        rest.close()
     tallies = {}
     runs = _runs(graph, plan, budget_bytes)
     for index, (name, serving) in enumerate(runs.items()):
         if progress is not None:
             progress(index / len(runs), f"replaying: {name}")
-        tallies[name] = _tally(graph, serving, trace, outputs, decisions if name == "links" else None)
+        tallies[name] = _tally(graph, serving, rest, outputs, decisions if name == "links" else None)
     if progress is not None:
         progress(1.0, "done")
-    return _evaluation(trace, plan, tallies)
+    return _evaluation(rest, plan, tallies, left_out=len(trace) - len(rest))
 
 
 def _runs(graph: LinkGraph, plan: Plan, budget_bytes: int) -> dict[str, Serving]:
@@ -115,24 +119,6 @@ def _tally(
     return tally
 
 
-def unseen(graph: LinkGraph, trace: Trace) -> Trace:
-    """The part of a recording that the links were not learnt from.
-
-    Raises:
-        InvalidInput: they were learnt from all of it.
-    """
-    notes = graph.notes
-    if trace.info.source != notes.get("source"):
-        return trace
-    seen = [int(s) for s in trace.sequences if notes["first_sequence"] <= s < notes["report_sequence"]]
-    if not seen:
-        return trace
-    start = int((trace.sequences <= seen[-1]).sum())
-    if start >= len(trace):
-        raise InvalidInput(f"{trace.path}: the links were learnt from all of these inputs; give later ones")
-    return trace.part(start, len(trace))
-
-
 def replay(
     serving: Serving, captured_s: Sequence[float] | Array, outputs: Mapping[str, Sequence[Array]]
 ) -> Iterator[dict[str, Linked]]:
@@ -142,13 +128,14 @@ def replay(
         yield serving.complete(float(moment), {name: outputs[name][row] for name in running})
 
 
-def _evaluation(trace: Trace, plan: Plan, tallies: Mapping[str, Tally]) -> LinksEvaluation:
+def _evaluation(trace: Trace, plan: Plan, tallies: Mapping[str, Tally], *, left_out: int) -> LinksEvaluation:
     links = tallies["links"]
     predicted, free = links.predicted_agreement, tallies["same plan, held"].predicted_agreement
     skill = None if predicted is None or free is None or free >= 1.0 else (predicted - free) / (1.0 - free)
     return LinksEvaluation(
         inputs=len(trace),
         first_sequence=int(trace.sequences[0]),
+        left_out=left_out,
         plan=plan,
         agreement=links.agreement,
         predicted_agreement=predicted,

@@ -17,7 +17,7 @@ def serve(name: str, table: Table, found: Found) -> Served:
     if name in found.resident:
         return Served("executed", (), 1.0, "resident: runs on every input")
     available = frozenset(found.resident)
-    cells = np.eye(BUCKETS)[NEVER] if name not in found.rotating else age_weights(found.refresh_s)
+    cells = np.eye(BUCKETS)[NEVER] if name not in found.refresh_s else age_weights(found.refresh_s[name])
     choices = {int(age): table.choose(available, int(age)) for age in np.flatnonzero(cells)}
     shares: dict[tuple[str, tuple[str, ...]], float] = {}
     for age, choice in choices.items():
@@ -29,14 +29,14 @@ def serve(name: str, table: Table, found: Found) -> Served:
 
 
 def _why(name: str, table: Table, found: Found, usual: Choice, expected: float) -> str:
-    age = bucket(found.refresh_s / 2) if name in found.rotating else NEVER
+    age = bucket(found.refresh_s[name] / 2) if name in found.refresh_s else NEVER
     means = {
         "linked": f"linked from {'+'.join(usual.sources) or 'its own last output'}",
         "held": "its last output is held",
         "constant": "a constant",
     }[usual.origin]
     held = f"held: {table.held[age].report:.2f}, " if age != NEVER else ""
-    refreshed = f", itself run every {found.refresh_s:g} s" if name in found.rotating else ", never run"
+    refreshed = f", itself run every {found.refresh_s[name]:g} s" if name in found.refresh_s else ", never run"
     text = f"{means}{refreshed}: {expected:.2f} ({held}constant: {table.constant.report:.2f})"
     if usual.origin == "linked":
         return text
@@ -54,7 +54,7 @@ def refusal(name: str, costs: Mapping[str, ModelCost], found: Found, budget_byte
     left = budget_bytes - sum(costs[other].memory_bytes for other in found.resident)
     if memory > budget_bytes:
         return f"needs {memory / _MIB:.0f} MiB, the budget is {budget_bytes / _MIB:.0f} MiB"
-    if name in found.rotating:
+    if name in found.refresh_s:
         return f"runs in turn, in the {left / _MIB:.0f} MiB that are left beside the resident models"
     if memory > left:
         return f"needs {memory / _MIB:.0f} MiB, {left / _MIB:.0f} MiB are left beside models that are worth more"

@@ -4,31 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..outputs import Array, OutputSpec
+from ..outputs import Array
 from .encoding import Encoding
 from .placing import translate_boxes
 from .samples import Samples
 
 SLOW_LIMIT = 48
 """Kinds that must be compared one by one are measured on at most so many inputs a cell."""
-
-
-def agreement_many(output: OutputSpec, a: Array, b: Array) -> Array:
-    """`OutputSpec.agreement` row by row, of a kind of fixed shape or of boxes' class counts: float (n,)."""
-    if output.kind == "label":
-        return np.asarray(a.argmax(axis=1) == b.argmax(axis=1), float)
-    if output.kind == "multilabel":
-        return np.asarray(((a >= 0.5) == (b >= 0.5)).mean(axis=1))
-    if output.kind == "count":
-        return np.asarray(np.abs(a - b)[:, 0] < 0.5, float)
-    if output.kind == "scalar":
-        return np.asarray(np.maximum(0.0, 1.0 - np.abs(a - b)[:, 0] / output.tolerance))
-    if output.kind == "vector":
-        norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-        cosine = np.maximum(0.0, (a * b).sum(axis=1) / np.maximum(norms, 1e-12))
-        return np.asarray(np.where(norms > 0, cosine, (a == b).all(axis=1)))
-    most = np.maximum(a, b).sum(axis=1)
-    return np.asarray(np.where(most > 0, np.minimum(a, b).sum(axis=1) / np.maximum(most, 1.0), 1.0))
 
 
 class Judge:
@@ -45,9 +27,8 @@ class Judge:
         self.output = samples.models[target].output
         self.encoding: Encoding = samples.encodings[target]
         self.values = samples.values[target]
-        self._counts = self.output.kind == "boxes" and self.output.measure == "counts"
-        self.slow = self.output.kind == "mask" or (self.output.kind == "boxes" and not self._counts)
-        self._exact = None if self.slow else np.stack([self._comparable(value) for value in self.values])
+        self._exact = self.output.compact(self.values)
+        self.slow = self._exact is None
 
     def thin(self, inputs: Array) -> Array:
         """The inputs, or where each comparison is slow a part of them, evenly spread."""
@@ -58,17 +39,16 @@ class Judge:
     def held(self, inputs: Array, earlier: Array) -> Array:
         """Agreement of the outputs of `earlier` with those of `inputs`; 0 where there is none earlier."""
         if self._exact is not None:
-            agreement = agreement_many(self.output, self._exact[np.maximum(earlier, 0)], self._exact[inputs])
+            agreement = self.output.agreements(self._exact[np.maximum(earlier, 0)], self._exact[inputs])
         else:
             agreement = self._one_by_one([self.values[i] for i in np.maximum(earlier, 0)], inputs)
         return np.where(earlier < 0, 0.0, agreement)
 
     def constant(self, value: Array, inputs: Array) -> Array:
         """Agreement of one value with the outputs of `inputs`."""
-        if self._exact is not None:
-            return agreement_many(
-                self.output, np.repeat(self._comparable(value)[None], len(inputs), axis=0), self._exact[inputs]
-            )
+        compact = self.output.compact([value])
+        if self._exact is not None and compact is not None:
+            return self.output.agreements(compact, self._exact[inputs])
         return self._one_by_one([value] * len(inputs), inputs)
 
     def linked(self, vectors: Array, inputs: Array, earlier: Array, sources: Sequence[Sequence[str]]) -> Array:
@@ -81,8 +61,13 @@ class Judge:
             sources: from which sources each was predicted.
         """
         if self._exact is not None:
-            many = self.encoding.counts if self._counts else self.encoding.decode_many
-            return agreement_many(self.output, many(vectors), self._exact[inputs])
+            # Counts are what is compared of boxes: there is no need to place them.
+            counts = self.output.kind == "boxes"
+            compact = (
+                self.encoding.counts(vectors) if counts else self.output.compact(self.encoding.decode_many(vectors))
+            )
+            assert compact is not None
+            return self.output.agreements(compact, self._exact[inputs])
         values = [
             self.encoding.decode(
                 vector, last=self.values[before] if before >= 0 else None, hints=self._hints(of, int(index))
@@ -97,9 +82,6 @@ class Judge:
         models, values = self.samples.models, self.samples.values
         hints = [translate_boxes(models[name].output, self.output, values[name][index]) for name in sources]
         return [hint for hint in hints if hint is not None]
-
-    def _comparable(self, value: Array) -> Array:
-        return self.output.counts(value) if self._counts else value
 
     def _one_by_one(self, values: Sequence[Array], inputs: Array) -> Array:
         pairs = zip(values, inputs, strict=True)

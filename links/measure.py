@@ -11,11 +11,14 @@ from .fit import one_thread, predict
 from .judge import Judge
 from .network import LinkNetwork
 from .samples import OLDEST_S, Samples
-from .table import BUCKETS, NEVER, Measured, Table, bucket_bounds_s
+from .table import ASSUMED_HELD, BUCKETS, NEVER, Measured, Table, bucket_bounds_s
 from .trust import certified, certify_threshold, independent_share
 
 _ALL_UP_TO = 6
 _MOST_INPUTS = 160
+# A short block in which nothing happened makes holding look perfect at any age: until so many independent inputs were
+# seen, outputs are taken to go stale as they usually do.
+_ASSUMED_INPUTS = 10.0
 
 
 def subsets(sources: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -67,7 +70,8 @@ def measure_free(judge: Judge, constant: Array, validation: Cases, report: Cases
     share = independent_share([constants[0], *(agreements for agreements in held[0] if len(agreements))])
     base = _free_cell(constants[0], constants[1], share)
     cells = [
-        _free_cell(pair[0], pair[1], share) if len(pair[0]) else None for pair in zip(held[0], held[1], strict=True)
+        _free_cell(pair[0], pair[1], share, assumed) if len(pair[0]) else None
+        for pair, assumed in zip(zip(held[0], held[1], strict=True), ASSUMED_HELD, strict=True)
     ]
     return Table(base, _filled(cells, base))
 
@@ -100,7 +104,7 @@ def measure_links(
     base = _free_agreements(judge, free, constant, validation)
     linked = {}
     for sources, (first, second) in replayed.items():
-        row = _link_cells(first, second, base, validation, report, share)
+        row = _link_cells(first, second, base, free, validation, report, share)
         table = Table(free.constant, free.held, {sources: row})
         if any(table.choose(frozenset(sources), index).origin == "linked" for index in range(BUCKETS)):
             linked[sources] = row
@@ -124,7 +128,13 @@ def _replay(
 
 
 def _link_cells(
-    first: _Replayed, second: _Replayed, base: Array, validation: Cases, report: Cases, share: float
+    first: _Replayed,
+    second: _Replayed,
+    base: Array,
+    free: Table,
+    validation: Cases,
+    report: Cases,
+    share: float,
 ) -> tuple[Measured, ...]:
     cells: list[Measured | None] = []
     for index in range(BUCKETS):
@@ -137,22 +147,24 @@ def _link_cells(
         reported = second.agreements[other] if other.any() else agreements
         # Of many links measured on few inputs the best is mostly the luckiest: each counts with its gain over what is
         # free less one standard error of that gain.
-        doubt = float((agreements - base[chosen]).std()) / np.sqrt(len(agreements))
-        cells.append(Measured(_expected(agreements) - float(doubt), float(reported.mean()), threshold))
+        gains = agreements - base[chosen]
+        level = free.free(index).measured.validation
+        expected = level + float(gains.mean() - gains.std() / np.sqrt(len(gains)))
+        cells.append(Measured(min(expected, 1.0 - 0.5 / (len(gains) + 1)), float(reported.mean()), threshold))
     never = cells[NEVER]
     assert never is not None, "a block is never empty"
     return (*_filled(cells[:NEVER], never), never)
 
 
-def _free_cell(validation: Array, report: Array, share: float) -> Measured:
+def _free_cell(validation: Array, report: Array, share: float, assumed: float | None = None) -> Measured:
     reported = report if len(report) else validation
     threshold = 0.0 if certified(validation, share=share) else None
-    return Measured(_expected(validation), float(reported.mean()), threshold)
-
-
-def _expected(agreements: Array) -> float:
-    """The posterior mean: outputs that all agreed promise a little less than running the model does."""
-    return float((agreements.sum() + 0.5) / (len(agreements) + 1))
+    # Outputs that all agreed promise a little less than running the model does.
+    expected = float((validation.sum() + 0.5) / (len(validation) + 1))
+    if assumed is not None:
+        seen = len(validation) * share
+        expected = (seen * expected + _ASSUMED_INPUTS * assumed) / (seen + _ASSUMED_INPUTS)
+    return Measured(expected, float(reported.mean()), threshold)
 
 
 def _filled(cells: list[Measured | None], never: Measured) -> tuple[Measured, ...]:

@@ -30,18 +30,23 @@ class Plan:
         budget_bytes: the memory that may be used; None: no limit.
         memory_bytes: the most the plan ever holds.
         resident: always loaded, run on every input that is kept.
-        rotating: not resident: loaded in turn into the room that is left, run on one input, unloaded.
-        refresh_s: capture time between two exact outputs of one rotating model; 0: no rotation.
+        refresh_s: for each rotating model the capture time between two of its exact outputs.
         served: how each model is answered for.
         expected_agreement: the mean over models (weighted, if weights were given).
         refused: why a model does not run, by model.
+        gap: by how much a better plan could exceed this one's value, where there were too many to try them all.
     """
 
     budget_bytes: int | None
     memory_bytes: int
     resident: tuple[str, ...]
-    rotating: tuple[str, ...] = ()
-    refresh_s: float = 0.0
+    refresh_s: Mapping[str, float] = field(default_factory=dict)
     served: Mapping[str, Served] = field(default_factory=dict)
     expected_agreement: float = 1.0
     refused: Mapping[str, str] = field(default_factory=dict)
+    gap: float = 0.0
+
+    @property
+    def rotating(self) -> tuple[str, ...]:
+        """Not resident: loaded in turn into the room that is left, and run on single inputs."""
+        return tuple(self.refresh_s)

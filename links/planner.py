@@ -10,14 +10,13 @@ from .explain import refusal, serve
 from .graph import LinkGraph
 from .plan import Plan, Served
 from .search import MOST_MODELS, Problem, solve
-from .table import Measured, Table
+from .table import ASSUMED_HELD, Measured, Table
 
-REFRESH_CHOICES_S = (2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
-MAX_LOAD_SHARE = 0.2
+REFRESH_CHOICES_S = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
+MAX_LOAD_SHARE = 0.3
 # A model that never runs can't be seen to differ from what is said in its place.
 AUDIT_GAIN = 0.2
 _MIB = 2**20
-_ASSUMED_HELD = (0.95, 0.92, 0.88, 0.82, 0.74, 0.64, 0.54, 0.45)
 _ASSUMED_CONSTANT = 0.3
 
 
@@ -38,7 +37,7 @@ def make_plan(
         weights: how much each model's answers matter; 1 if it is not named.
         max_load_share: the share of real time that may go into loading and running rotating models.
         audit_gain: what it is worth that a model runs at all; above 0, each has its turn now and then if it can.
-        refresh_choices_s: the times between two exact outputs of a rotating model to choose from.
+        refresh_choices_s: the times between two exact outputs of a rotating model to choose from, for each its own.
 
     Raises:
         InvalidInput: the budget is too small for the smallest model, or an option makes no sense.
@@ -79,7 +78,7 @@ def hold_plan(
         InvalidInput: the budget is too small for the smallest model.
     """
     assumed = Table(
-        Measured(_ASSUMED_CONSTANT, _ASSUMED_CONSTANT), tuple(Measured(value, value) for value in _ASSUMED_HELD)
+        Measured(_ASSUMED_CONSTANT, _ASSUMED_CONSTANT), tuple(Measured(value, value) for value in ASSUMED_HELD)
     )
     tables = graph.without_links().tables if graph is not None else dict.fromkeys(costs, assumed)
     return _plan(
@@ -139,13 +138,13 @@ def _plan(
     )
     return Plan(
         budget_bytes,
-        resident_bytes + max((costs[name].memory_bytes for name in found.rotating), default=0),
+        resident_bytes + max((costs[name].memory_bytes for name in found.refresh_s), default=0),
         found.resident,
-        found.rotating,
         found.refresh_s,
         served,
         expected,
         {name: refusal(name, costs, found, budget_bytes) for name in served if name not in found.resident},
+        found.gap,
     )
 
 

@@ -1,4 +1,4 @@
-"""The exact choice of what runs: every resident set that fits, every refresh time, every set worth rotating."""
+"""The exact choice of what runs: every resident set that fits, and for every other model how often it has its turn."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,16 +11,25 @@ from .table import BUCKETS, MARGIN, NEVER, Table, bucket_bounds_s
 
 MOST_MODELS = 18
 _EPS = 1e-9
+_PRICES = 12
+_MOST_SETS = 3000
 
 
 @dataclass(frozen=True)
 class Found:
-    """The best choice: which models stay, which rotate, how often, and its weighted mean agreement (validation)."""
+    """The best choice.
+
+    Attributes:
+        resident: the models that stay.
+        refresh_s: for each rotating model the time between two of its turns.
+        value: the weighted mean agreement (validation), `audit_gain` included.
+        gap: how much better a choice that was not tried could be; 0: none is.
+    """
 
     resident: tuple[str, ...]
-    rotating: tuple[str, ...]
-    refresh_s: float
+    refresh_s: Mapping[str, float]
     value: float
+    gap: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class Problem:
     Attributes:
         names: the models.
         memory: each one's bytes.
-        load_s: seconds of each run of a rotating model: its load and one inference.
+        turn_s: seconds of each turn of a rotating model: its load and one inference.
         infer_s: seconds of each inference.
         weights: each one's share of the objective; they sum to 1.
         tables: what was measured for each.
@@ -42,7 +51,7 @@ class Problem:
 
     names: tuple[str, ...]
     memory: tuple[int, ...]
-    load_s: tuple[float, ...]
+    turn_s: tuple[float, ...]
     infer_s: tuple[float, ...]
     weights: tuple[float, ...]
     tables: tuple[Table, ...]
@@ -69,7 +78,7 @@ class Problem:
         return cls(
             names,
             tuple(costs[name].memory_bytes for name in names),
-            tuple(costs[name].load_s + costs[name].infer_s for name in names),
+            tuple(costs[name].load_s for name in names),
             tuple(costs[name].infer_s for name in names),
             tuple(weights.get(name, 1.0) / total for name in names),
             tuple(tables[name] for name in names),
@@ -87,31 +96,100 @@ def age_weights(refresh_s: float) -> Array:
 
 
 def solve(problem: Problem) -> Found:
-    """The best choice; of equals the one with less computing, then fewer loads, then the first by names.
+    """The best choice; of equals the one with less computing, then fewer turns.
 
-    Each resident set's value is bounded from above by letting everything that fits beside it rotate at no cost; sets
-    are tried from the highest bound down, until no bound exceeds what was found: so the answer is exact.
+    A set's value is bounded from above by pricing time instead of limiting it (the Lagrangian bound); sets are tried
+    from the highest bound down, until no bound exceeds what was found: so the answer is exact. Only where thousands
+    of sets promise nearly the same does it stop before, and says by how much the best could be better.
     """
     memory = _sums(np.asarray(problem.memory, np.float64))
     compute = _sums(np.asarray(problem.infer_s))
     never, gains = _values(problem, memory)
-    bounds = np.where(memory <= problem.budget_bytes, never + gains.sum(axis=1), -1.0)
-    found = Found((), (), 0.0, -1.0)
-    best: tuple[float, float, float, tuple[str, ...]] = (np.inf, np.inf, np.inf, ())
-    for flat in np.argsort(-bounds, axis=None, kind="stable"):
-        row, mask = divmod(int(flat), len(memory))
-        if bounds[row, mask] < max(0.0, found.value - _EPS):
+    turns = _Turns.of(problem)
+    bounds = np.where(memory <= problem.budget_bytes, never + turns.bounds(gains), -1.0)
+    order = np.lexsort((compute, -np.round(bounds, 9)))
+    best, chosen, value = 0, (0,) * len(problem.names), -1.0
+    gap = 0.0
+    for tried, mask in enumerate(order):
+        if bounds[mask] <= value + _EPS:
             break
-        refresh_s = (0.0, *problem.refresh_choices_s)[row]
-        rotating = _rotate(problem, gains[row, :, mask], refresh_s)
-        value = float(never[mask] + gains[row, list(rotating), mask].sum())
-        resident = tuple(name for index, name in enumerate(problem.names) if mask >> index & 1)
-        loads = len(rotating) / refresh_s if rotating else 0.0
-        key = (-round(value, 9), float(compute[mask]), loads, resident)
-        if key < best:
-            names = tuple(problem.names[index] for index in rotating)
-            found, best = Found(resident, names, refresh_s if names else 0.0, value), key
-    return found
+        if tried == _MOST_SETS:
+            gap = float(bounds[mask]) - value
+            break
+        gain, options = turns.best(gains[:, :, mask], at_least=value - float(never[mask]))
+        if never[mask] + gain > value + _EPS:
+            best, chosen, value = int(mask), options, float(never[mask] + gain)
+    resident = tuple(name for index, name in enumerate(problem.names) if best >> index & 1)
+    refresh_s = {
+        name: problem.refresh_choices_s[option - 1]
+        for name, option in zip(problem.names, chosen, strict=True)
+        if option
+    }
+    return Found(resident, refresh_s, value, gap)
+
+
+@dataclass(frozen=True)
+class _Turns:
+    """Which turns there is time for: each model has none, or one refresh time, and its share of the time.
+
+    Attributes:
+        shares: of real time that a model takes at a refresh time, (refresh choices, models).
+        room: the share that all may take together.
+        prices: gains per share of time that are tried in bounds.
+    """
+
+    shares: Array
+    room: float
+    prices: tuple[float, ...]
+
+    @classmethod
+    def of(cls, problem: Problem) -> "_Turns":
+        choices = np.asarray(problem.refresh_choices_s, np.float64).reshape(-1, 1)
+        shares = np.maximum(np.asarray(problem.turn_s), 1e-6) / choices
+        largest = max(problem.weights) * (1 + problem.audit_gain) / shares.min(initial=1.0)
+        return cls(shares, problem.max_load_share, (0.0, *np.geomspace(largest / 1e4, largest, _PRICES)))
+
+    def bounds(self, gains: Array) -> Array:
+        """At most what turns can add to each set: (sets,) from (refresh choices, models, sets)."""
+        least = np.full(gains.shape[2], np.inf)
+        for price in self.prices:
+            bound = np.full(gains.shape[2], price * self.room)
+            for model in range(gains.shape[1]):
+                bound += np.maximum((gains[:, model] - price * self.shares[:, model, None]).max(axis=0, initial=0.0), 0)
+            np.minimum(least, bound, out=least)
+        return least
+
+    def best(self, gains: Array, *, at_least: float) -> tuple[float, tuple[int, ...]]:
+        """The most that turns add to one set, and each model's option: 0, or 1 + a refresh choice.
+
+        A multiple-choice knapsack, exact: the fronts of Nemhauser and Ullmann, less what can't exceed `at_least`.
+
+        Args:
+            gains: (refresh choices, models).
+            at_least: what is of no use; -1 is returned if nothing exceeds it.
+        """
+        options, models = gains.shape[0] + 1, gains.shape[1]
+        # What the models from each on could add, at each price.
+        priced = [np.maximum((gains - price * self.shares).max(axis=0, initial=0.0), 0.0) for price in self.prices]
+        later = [np.append(np.cumsum(each[::-1])[::-1], 0.0) for each in priced]
+        shares, added, codes = np.zeros(1), np.zeros(1), np.zeros(1, np.int64)
+        for model in range(models):
+            useful = np.flatnonzero(gains[:, model] > 0)
+            shares = np.concatenate([shares, *(shares + self.shares[choice, model] for choice in useful)])
+            added = np.concatenate([added, *(added + gains[choice, model] for choice in useful)])
+            step = options**model
+            codes = np.concatenate([codes, *(codes + (int(choice) + 1) * step for choice in useful)])
+            kept = shares <= self.room + _EPS
+            for price, rest in zip(self.prices, later, strict=True):
+                kept &= added + price * (self.room - shares) + rest[model + 1] > at_least
+            order = np.flatnonzero(kept)[np.lexsort((-added[kept], shares[kept]))]
+            front = np.maximum.accumulate(added[order]) if len(order) else added[order]
+            order = order[np.append(True, added[order][1:] > front[:-1])] if len(order) else order
+            shares, added, codes = shares[order], added[order], codes[order]
+            if not len(order):
+                return -1.0, (0,) * models
+        code = int(codes[-1])
+        return float(added[-1]), tuple(code // options**model % options for model in range(models))
 
 
 def _sums(values: Array) -> Array:
@@ -123,13 +201,13 @@ def _sums(values: Array) -> Array:
 
 
 def _values(problem: Problem, memory: Array) -> tuple[Array, Array]:
-    """For each resident set its value without rotation, and what rotating each other model would add.
+    """For each resident set its value without turns, and what turns of each other model would add.
 
-    The second is (1 + refresh choices, models, sets); it is 0 where the model is resident or does not fit beside it.
+    The second is (refresh choices, models, sets); it is 0 where the model is resident or does not fit beside it.
     """
     sets = np.arange(len(memory))
     value = np.zeros(len(memory))
-    gains = np.zeros((1 + len(problem.refresh_choices_s), len(problem.names), len(memory)), np.float32)
+    gains = np.zeros((len(problem.refresh_choices_s), len(problem.names), len(memory)), np.float32)
     ages = np.asarray([age_weights(refresh_s) for refresh_s in problem.refresh_choices_s]).reshape(-1, BUCKETS)
     for own, (table, weight) in enumerate(zip(problem.tables, problem.weights, strict=True)):
         resident = (sets >> own & 1).astype(bool)
@@ -137,26 +215,8 @@ def _values(problem: Problem, memory: Array) -> tuple[Array, Array]:
         value += weight * np.where(resident, 1.0 + problem.audit_gain, promised[NEVER])
         beside = ~resident & (memory + problem.memory[own] <= problem.budget_bytes)
         gained = np.maximum(ages @ promised - promised[NEVER], 0.0) + problem.audit_gain
-        gains[1:, own] = np.where(beside, weight * gained, 0.0)
+        gains[:, own] = np.where(beside, weight * gained, 0.0)
     return value, gains
-
-
-def _rotate(problem: Problem, gains: Array, refresh_s: float) -> tuple[int, ...]:
-    """The models to rotate: all that gain, or where that takes too long the best set of them that does not."""
-    able = [int(index) for index in np.flatnonzero(gains > 0)]
-    room_s = problem.max_load_share * refresh_s
-    if sum(problem.load_s[index] for index in able) <= room_s:
-        return tuple(able)
-    # Sets that no other beats in both gain and time: the exact knapsack by Nemhauser and Ullmann.
-    front: list[tuple[float, float, tuple[int, ...]]] = [(0.0, 0.0, ())]
-    for index in able:
-        longer = [(time + problem.load_s[index], gain + float(gains[index]), (*of, index)) for time, gain, of in front]
-        merged = sorted((item for item in front + longer if item[0] <= room_s), key=lambda item: (item[0], -item[1]))
-        front = []
-        for item in merged:
-            if not front or item[1] > front[-1][1]:
-                front.append(item)
-    return front[-1][2]
 
 
 def promises(table: Table, names: Sequence[str], own: int) -> Array:

@@ -11,6 +11,8 @@ from ..outputs import Array
 from .graph import Exact, Linked, LinkGraph
 from .plan import Plan
 
+_MOST_TURNS = 2.0
+
 
 class Serving:
     """Serves one stream under one plan; call `due`, run what it names and the residents, then `complete`.
@@ -28,8 +30,7 @@ class Serving:
         for name in (*plan.resident, *plan.rotating):
             if name not in self.models:
                 raise UnknownModel(name, tuple(self.models))
-        self._asked_s: dict[str, float] = {}
-        self._turns = float(len(plan.rotating))
+        self._turns: dict[str, float] = {}
         self._counted_s = math.inf
         self._last: dict[str, Exact] = {}
         self._last_s: dict[str, float] = {}
@@ -38,22 +39,20 @@ class Serving:
     def due(self, captured_s: float) -> tuple[str, ...]:
         """The rotating models to run on the input captured then, beside the residents; all of them on the first.
 
-        On average each has a turn every `refresh_s`, but turns that nothing was sent for are saved up, for one round
-        at most: after a lull, the first input has all of them run on it, the longest waiting first.
+        On average each has a turn every `refresh_s`. One turn that nothing was sent for is saved up, so that inputs
+        that come less often than the turns make up for it.
         """
-        rotating = self.plan.rotating
-        if not rotating:
-            return ()
         passed_s = max(0.0, captured_s - self._counted_s)
-        self._turns = min(float(len(rotating)), self._turns + passed_s * len(rotating) / self.plan.refresh_s)
         self._counted_s = captured_s
-        waiting = sorted(rotating, key=lambda name: self._asked_s.get(name, -math.inf))
-        # What was just added up in floating point may be a hair less than a whole turn.
-        due = tuple(waiting[: int(self._turns + 1e-6)])
-        self._turns -= len(due)
-        for name in due:
-            self._asked_s[name] = captured_s
-        return due
+        due = []
+        for name, refresh_s in self.plan.refresh_s.items():
+            turns = min(_MOST_TURNS, self._turns.get(name, 1.0) + passed_s / refresh_s)
+            # What was just added up in floating point may be a hair less than a whole turn.
+            if turns >= 1.0 - 1e-6:
+                due.append(name)
+                turns -= 1.0
+            self._turns[name] = turns
+        return tuple(due)
 
     def complete(self, captured_s: float, exact: Mapping[str, Array]) -> dict[str, Linked]:
         """Every model's answer for one input, from the outputs of those that ran on it.

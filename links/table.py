@@ -14,6 +14,8 @@ NEVER = len(AGE_EDGES_S) + 1
 BUCKETS = NEVER + 1
 MARGIN = 0.01
 """A link must be measured to be this much better than what is free."""
+ASSUMED_HELD = (0.95, 0.92, 0.88, 0.82, 0.74, 0.64, 0.54, 0.45)
+"""What holding is taken to reach at each age where nothing was measured: outputs go stale."""
 CONSTANT_MARGIN = 0.1
 """A constant must be this much better than holding: on a stretch where nothing changed it looks perfect."""
 

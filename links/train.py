@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .. import __version__
 from ..errors import InvalidInput
 from ..outputs import Array
@@ -15,6 +17,7 @@ from .index import INDEX, Index
 from .judge import Judge, best_constant
 from .link import LinkSpec
 from .samples import Samples
+from .seen import marks
 from .table import NEVER, Table
 
 Progress = Callable[[float, str], None]
@@ -100,7 +103,9 @@ def _learn(
     constant = best_constant(judge)
     validation = Cases(samples, judge, samples.blocks.validation, seed=seed + 3)
     report = Cases(samples, judge, samples.blocks.report, seed=seed + 4)
-    free = measure_free(judge, constant, validation, report)
+    # Holding and the constant learn next to nothing: they are measured on all that comes before the report block.
+    before = Cases(samples, judge, np.arange(samples.blocks.report[0]), seed=seed + 5)
+    free = measure_free(judge, constant, before, report)
     if samples.encodings[target].length == 0:
         return free, constant, "its output never changes in the recording"
     situations = Situations(samples, target)
@@ -131,6 +136,7 @@ def _index(
         "source": trace.info.source,
         "inputs": len(trace),
         "first_sequence": int(trace.sequences[0]),
+        "marks": marks(trace, before=int(trace.sequences[samples.blocks.report[0]])),
         "report_sequence": int(trace.sequences[samples.blocks.report[0]]),
         "step_s": samples.step_s,
         "seed": seed,

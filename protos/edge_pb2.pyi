@@ -211,7 +211,14 @@ class DeviceStatus(_message.Message):
     def __init__(self, name: _Optional[str] = ..., connected: bool = ..., inputs: _Optional[int] = ..., report: _Optional[_Union[Report, _Mapping]] = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("version", "models", "budget_bytes", "memory_bytes", "peak_bytes", "budget_violations", "memory_samples", "inputs", "refused", "repeated", "resident", "rotating", "refresh_s", "expected_agreement", "devices", "uptime_s")
+    __slots__ = ("version", "models", "budget_bytes", "memory_bytes", "peak_bytes", "budget_violations", "memory_samples", "inputs", "refused", "repeated", "resident", "refresh_s", "expected_agreement", "devices", "uptime_s")
+    class RefreshSEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     BUDGET_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -223,7 +230,6 @@ class StatusReply(_message.Message):
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     REPEATED_FIELD_NUMBER: _ClassVar[int]
     RESIDENT_FIELD_NUMBER: _ClassVar[int]
-    ROTATING_FIELD_NUMBER: _ClassVar[int]
     REFRESH_S_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_AGREEMENT_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
@@ -239,9 +245,8 @@ class StatusReply(_message.Message):
     refused: int
     repeated: int
     resident: _containers.RepeatedScalarFieldContainer[str]
-    rotating: _containers.RepeatedScalarFieldContainer[str]
-    refresh_s: float
+    refresh_s: _containers.ScalarMap[str, float]
     expected_agreement: float
     devices: _containers.RepeatedCompositeFieldContainer[DeviceStatus]
     uptime_s: float
-    def __init__(self, version: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelStatus, _Mapping]]] = ..., budget_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., peak_bytes: _Optional[int] = ..., budget_violations: _Optional[int] = ..., memory_samples: _Optional[int] = ..., inputs: _Optional[int] = ..., refused: _Optional[int] = ..., repeated: _Optional[int] = ..., resident: _Optional[_Iterable[str]] = ..., rotating: _Optional[_Iterable[str]] = ..., refresh_s: _Optional[float] = ..., expected_agreement: _Optional[float] = ..., devices: _Optional[_Iterable[_Union[DeviceStatus, _Mapping]]] = ..., uptime_s: _Optional[float] = ...) -> None: ...
+    def __init__(self, version: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelStatus, _Mapping]]] = ..., budget_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., peak_bytes: _Optional[int] = ..., budget_violations: _Optional[int] = ..., memory_samples: _Optional[int] = ..., inputs: _Optional[int] = ..., refused: _Optional[int] = ..., repeated: _Optional[int] = ..., resident: _Optional[_Iterable[str]] = ..., refresh_s: _Optional[_Mapping[str, float]] = ..., expected_agreement: _Optional[float] = ..., devices: _Optional[_Iterable[_Union[DeviceStatus, _Mapping]]] = ..., uptime_s: _Optional[float] = ...) -> None: ...

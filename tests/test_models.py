@@ -6,6 +6,7 @@ import onnx
 import pytest
 from infilink.errors import InvalidInput, ModelFailed, UnknownModel
 from infilink.models import OnnxModel, digest, find_models, parse_spec, read_spec, select_models, write_spec
+from onnx import TensorProto, helper
 
 DARK, BRIGHT = np.full((24, 32, 3), 20, np.uint8), np.full((24, 32, 3), 200, np.uint8)
 INPUT = "[input]\nsize = [16, 16]\nstd = [1.0]\n"
@@ -44,8 +45,11 @@ def test_a_model_without_a_spec_says_how_to_write_one(tmp_path: Path, make_model
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("colour = 1\n", "bright.toml: .*; colour: Extra inputs are not permitted"),
-        (INPUT + "colour = 1\n[output]\nkind = 'scalar'\n", "input.colour: Extra inputs"),
+        ("colour = 1\n", r"bright.toml: .*; colour: there is no such key \(keys: name, version, .*, decoder\)"),
+        (
+            INPUT + "colour = 1\n[output]\nkind = 'scalar'\n",
+            "input.colour: there is no such key; did you mean 'color'. .keys: name, size, .*std",
+        ),
         (INPUT + "color = 'HSV'\n[output]\nkind = 'scalar'\n", "input.color: .*'RGB', 'BGR' or 'GRAY'"),
         (INPUT, "output: Field required"),
         ("[output]\nkind = 'scalar'\n", "input: Field required"),
@@ -57,7 +61,7 @@ def test_a_model_without_a_spec_says_how_to_write_one(tmp_path: Path, make_model
             "decoder.name: no decoder .*'yolo'; there are raw",
         ),
         ("name = 'two words'\n" + INPUT + "[output]\nkind = 'scalar'\n", "name: .*pattern"),
-        ("size = \n", "bright.toml: not valid TOML: .*line 1"),
+        ("size = \n", "bright.toml: can't be read as TOML: .*line 1"),
     ],
 )
 def test_a_wrong_spec_is_refused_naming_the_file_the_key_and_what_is_allowed(
@@ -83,6 +87,51 @@ def test_an_input_that_does_not_fit_the_model_is_refused_when_it_is_loaded(
     path = with_spec(make_model(tmp_path, "bright", spec=False), text + "[output]\nkind = 'scalar'\n")
     with pytest.raises(InvalidInput, match=named):
         OnnxModel(path)
+
+
+def add_input(path: Path, *, default: bool) -> Path:
+    """The model with a second input, which it adds to its output."""
+    model = onnx.load(str(path))
+    model.graph.node[-1].output[0] = "before"
+    model.graph.node.append(helper.make_node("Add", ["before", "more"], ["out"]))
+    model.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1]))
+    if default:
+        model.graph.initializer.append(helper.make_tensor("more", TensorProto.FLOAT, [1], [5.0]))
+    onnx.save(model, str(path))
+    return path
+
+
+@pytest.mark.parametrize("name", ["", "name = 'image'\n"])
+def test_a_model_that_needs_several_inputs_is_refused_named_or_not(tmp_path: Path, make_model, name: str) -> None:
+    path = add_input(make_model(tmp_path, "bright", spec=False), default=False)
+    with_spec(path, INPUT + name + "[output]\nkind = 'scalar'\n")
+    with pytest.raises(InvalidInput, match=r"needs 2 inputs \(image, more\).*not supported yet"):
+        OnnxModel(path)
+
+
+def test_an_input_with_a_default_need_not_be_fed(tmp_path: Path, make_model) -> None:
+    path = add_input(make_model(tmp_path, "bright", spec=False), default=True)
+    with_spec(path, INPUT + "[output]\nkind = 'scalar'\n")
+    assert OnnxModel(path).infer(DARK) == pytest.approx([25])
+
+
+def test_what_is_no_frame_is_the_callers_mistake(tiny_models: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"a frame must be uint8 .* not float32 of \(24, 32, 3\)"):
+        OnnxModel(tiny_models / "bright.onnx").infer(DARK.astype(np.float32))
+
+
+def test_an_output_that_is_no_tensor_is_the_models_failure(tmp_path: Path, make_model) -> None:
+    path = make_model(tmp_path, "light", spec=False)
+    model = onnx.load(str(path))
+    del model.graph.output[:]
+    model.graph.node.append(helper.make_node("SequenceConstruct", ["out"], ["list"]))
+    model.graph.node.append(helper.make_node("SequenceEmpty", [], ["nothing"]))
+    for output in ("list", "nothing"):
+        model.graph.output.append(helper.make_tensor_sequence_value_info(output, TensorProto.FLOAT, None))
+    onnx.save(model, str(path))
+    model = OnnxModel(with_spec(path, INPUT + "[output]\nkind = 'label'\nclasses = 2\n"))
+    with pytest.raises(ModelFailed, match="light: decoder 'raw' can't read its outputs"):
+        model.infer(DARK)
 
 
 def test_an_unknown_class_in_keep_is_refused_naming_those_there_are() -> None:
@@ -200,3 +249,13 @@ def test_a_digest_changes_with_the_file(tmp_path: Path, make_model) -> None:
     assert len(before) == 16 and before == digest(path)
     path.write_bytes(path.read_bytes() + b"\0")
     assert digest(path) != before
+
+
+def test_an_optimized_form_is_written_once_and_says_the_same(tiny_models: Path, tmp_path: Path) -> None:
+    path, optimized = tiny_models / "corner.onnx", tmp_path / "kept.onnx"
+    plain = OnnxModel(path).infer(BRIGHT)
+    for _ in range(2):
+        model = OnnxModel(path, optimized=optimized)
+        assert np.array_equal(model.infer(BRIGHT), plain)
+        assert model.spec == OnnxModel(path).spec
+        assert [file.name for file in tmp_path.iterdir()] == ["kept.onnx"]

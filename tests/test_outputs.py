@@ -200,6 +200,19 @@ def test_what_is_no_number_is_refused(wrong: float) -> None:
         SPECS["count"].check(array(wrong))
 
 
+@pytest.mark.parametrize("wrong", [-1.0, 0.5, 3.0])
+def test_a_class_that_there_is_not_is_refused(wrong: float) -> None:
+    value = np.asarray([[0, 0, 1, 1, 0.9, 2], [0, 0, 1, 1, 0.9, wrong]], np.float32)
+    with pytest.raises(InvalidInput, match=f"class indices must be whole numbers from 0 to 2, not {wrong}"):
+        SPECS["boxes"].check(value)
+
+
+@pytest.mark.parametrize("wrong", [-1, 9, 0.5, np.nan])
+def test_a_token_that_there_is_not_is_refused(wrong: float) -> None:
+    with pytest.raises(InvalidInput, match=f"tokens output's ids must be whole numbers from 0 to 8, not {wrong}"):
+        SPECS["tokens"].check(np.asarray([8, wrong]))
+
+
 def test_a_checked_value_has_its_kinds_type() -> None:
     assert SPECS["tokens"].check(np.asarray([1, 2], np.int32)).dtype == np.int64
     others = [spec for spec in SPECS.values() if spec.kind != "tokens"]
@@ -236,6 +249,33 @@ def test_summaries_are_for_people() -> None:
 
 def test_every_kind_is_tested_here() -> None:
     assert {spec.kind for spec in SPECS.values()} == set(KINDS)
+
+
+def test_masks_tokens_and_where_boxes_are_is_compared_one_by_one() -> None:
+    assert {name for name, spec in SPECS.items() if spec.compact([spec.empty()]) is None} == {"mask", "tokens", "boxes"}
+
+
+@pytest.mark.parametrize("name", [name for name in SPECS if name not in ("mask", "tokens", "boxes")])
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32), count=st.integers(1, 12))
+def test_agreements_of_many_are_the_agreement_of_each(name: str, seed: int, count: int) -> None:
+    spec, rng = SPECS[name], np.random.default_rng(seed)
+    values = [spec.check(random_value(spec, rng)) for _ in range(count)] + [spec.empty()]
+    first, second = rng.integers(0, len(values), (2, 30))
+    each = [spec.agreement(values[i], values[j]) for i, j in zip(first, second, strict=True)]
+    compact = spec.compact(values)
+    assert compact is not None
+    assert spec.agreements(compact[first], compact[second]).tolist() == each
+    with_one = [spec.agreement(values[0], value) for value in values]
+    assert spec.agreements(compact[:1], compact).tolist() == with_one
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e20, 1e30])
+def test_vectors_of_any_size_agree_by_their_cosine(scale: float) -> None:
+    spec = SPECS["vector"]
+    a, b = array(1, 2, 0, 0, 0) * np.float32(scale), array(3, 1, 0, 0, 0) * np.float32(scale)
+    assert spec.agreement(a, a) == pytest.approx(1.0)
+    assert spec.agreement(a, b) == pytest.approx(0.5**0.5)
 
 
 @settings(deadline=None)

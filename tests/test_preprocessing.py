@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from infilink.errors import InvalidInput
+from infilink.outputs import Array
 from infilink.preprocessing import InputSpec, preprocess
 from pydantic import ValidationError
 
@@ -59,6 +61,20 @@ def test_the_frame_is_left_as_it_was() -> None:
     assert (frame == FRAME).all()
 
 
+@pytest.mark.parametrize(
+    ("frame", "named"),
+    [
+        (np.zeros((0, 8, 3), np.uint8), r"not uint8 of \(0, 8, 3\)"),
+        (np.zeros((8, 8, 3), np.float32), r"not float32 of \(8, 8, 3\)"),
+        (np.zeros((8, 8), np.uint8), r"not uint8 of \(8, 8\)"),
+        (np.zeros((8, 8, 4), np.uint8), r"not uint8 of \(8, 8, 4\)"),
+    ],
+)
+def test_what_is_no_frame_is_refused(frame: Array, named: str) -> None:
+    with pytest.raises(InvalidInput, match=named):
+        preprocess(frame, InputSpec(size=(8, 8)))
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     frame=st.tuples(st.integers(1, 90), st.integers(1, 90)),
@@ -88,7 +104,7 @@ def test_boxes_are_cut_at_the_frames_borders() -> None:
     ("options", "named"),
     [
         ({"mean": (1.0, 2.0)}, "`mean` must have 1 or 3 numbers, not 2"),
-        ({"color": "GRAY", "std": (1.0, 1.0, 1.0)}, "`std` must have 1 or 1 numbers, not 3"),
+        ({"color": "GRAY", "std": (1.0, 1.0, 1.0)}, "`std` must have 1 number, not 3"),
         ({"std": (0.0,)}, "`std` must not be 0"),
         ({"size": (0, 8)}, "`size` .* from 1 to 8192"),
         ({"size": (8, 9000)}, "`size` .* from 1 to 8192"),

@@ -1,5 +1,6 @@
 """A model's process: it says what the model says, and its life and death are noticed."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -12,7 +13,8 @@ import psutil
 import pytest
 from infilink.errors import InvalidInput, ModelFailed
 from infilink.models import OnnxModel
-from infilink.process import ModelProcess, measure_cost, start_fork_server
+from infilink.outputs import Array
+from infilink.process import ModelProcess, _serve, measure_cost, start_fork_server
 
 RNG = np.random.default_rng(0)
 FRAMES = [RNG.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((24, 32), (48, 64), (10, 10), (48, 64))]
@@ -58,6 +60,42 @@ def test_it_runs_elsewhere_holds_memory_and_gives_it_back(process: ModelProcess)
     assert not psutil.pid_exists(pid)
     assert process.memory_bytes() == 0
     process.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [np.zeros((0, 8, 3), np.uint8), np.zeros((8, 8, 3), np.float64), np.zeros((8, 8), np.uint8)],
+    ids=["no pixel", "floats", "grey"],
+)
+def test_what_is_no_frame_is_refused_and_the_next_frame_is_answered(process: ModelProcess, wrong: Array) -> None:
+    pid = process.pid
+    with pytest.raises(InvalidInput, match="a frame must be uint8 of shape"):
+        process.infer(wrong)
+    assert process.infer(np.full((8, 8, 3), 50, np.uint8)).value == pytest.approx([50])
+    assert process.pid == pid
+
+
+def test_whatever_a_frame_brings_about_is_answered_and_not_the_end(tiny_models: Path) -> None:
+    context = multiprocessing.get_context("forkserver")
+    ours, theirs = context.Pipe()
+    worker = context.Process(target=_serve, args=(tiny_models / "bright.onnx", 1, None, theirs), daemon=True)
+    worker.start()
+    theirs.close()
+    assert ours.recv().name == "bright"
+    for request, told in ((("/nowhere", 4, (4,)), "FileNotFoundError"), (("short",), "TypeError")):
+        ours.send(request)
+        reply = ours.recv()
+        assert isinstance(reply, ModelFailed)
+        assert str(reply).startswith(f"bright: {told}: ")
+    ours.close()
+    worker.join(timeout=30)
+    assert worker.exitcode == 0
+
+
+def test_a_closed_process_says_so(process: ModelProcess) -> None:
+    process.close()
+    with pytest.raises(ModelFailed, match="bright: is closed"):
+        process.infer(FRAMES[0])
 
 
 def test_a_process_that_was_killed_is_an_error_and_not_a_wait_for_ever(process: ModelProcess) -> None:

@@ -95,6 +95,16 @@ def test_a_recording_may_begin_within_the_source(
         assert list(trace.jpegs()) == list(whole.jpegs())[10:15]
 
 
+def test_a_recording_goes_on_from_its_own_start_only(tmp_path: Path, video: str, models: dict[str, Path]) -> None:
+    out, one = tmp_path / "later.trace", {"bright": models["bright"]}
+    record(video, one, out, start_s=1, seconds=0.3)
+    before = content(out)
+    with pytest.raises(InvalidInput, match=r"recorded with start_s 1.0, not 0.0"):
+        record(video, one, out, seconds=3)
+    assert content(out) == before
+    assert record(video, one, out, start_s=1.0, seconds=0.5).added == 2
+
+
 def test_other_models_do_not_go_into_the_same_trace(tmp_path: Path, video: str, models: dict[str, Path]) -> None:
     out = tmp_path / "a.trace"
     record(video, {"bright": models["bright"]}, out, seconds=0.3)

@@ -1,8 +1,10 @@
+import shutil
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from infilink.errors import InvalidInput, UnknownModel
 from infilink.models import ModelSpec, parse_spec
@@ -98,6 +100,80 @@ def test_what_was_written_before_a_crash_stays_and_is_whole(tmp_path: Path) -> N
         assert len(trace) == 40
 
 
+def test_a_finished_trace_is_one_plain_file_and_stays_so_when_it_is_read(path: Path) -> None:
+    before = path.read_bytes()
+    with Trace(path) as trace, trace.part(1, 3) as part:
+        assert (len(list(trace.jpegs())), len(part.outputs("light"))) == (6, 2)
+        assert [file.name for file in path.parent.iterdir()] == ["a.trace"]
+    assert [file.name for file in path.parent.iterdir()] == ["a.trace"]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+def test_it_is_read_from_where_nothing_can_be_written(path: Path, mode: str) -> None:
+    """With "WAL" it is as earlier versions left it."""
+    database = sqlite3.connect(path)
+    database.execute(f"PRAGMA journal_mode = {mode}")
+    database.close()
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
+    try:
+        with Trace(path) as trace:
+            assert len(list(trace.frames())) == 6
+            assert [file.name for file in path.parent.iterdir()] == ["a.trace"], "root may write there, and must not"
+    finally:
+        path.parent.chmod(0o755)
+
+
+def test_a_recording_whose_process_was_killed_reads_and_goes_on(tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole.trace", tmp_path / "killed.trace"
+    writer = TraceWriter(whole, INFO)
+    for sequence in range(40):
+        writer.append(sequence, sequence / 25, encode_jpeg(frame(1)), outputs(sequence))
+    # What a killed process leaves: the file and its log as they are now.
+    for end in ("", "-wal"):
+        shutil.copy(f"{whole}{end}", f"{killed}{end}")
+    writer.close()
+    with Trace(killed) as trace:
+        assert len(trace) == 32
+    with TraceWriter(killed, INFO) as again:
+        assert again.last_sequence == 31
+        for sequence in range(32, 40):
+            again.append(sequence, sequence / 25, encode_jpeg(frame(1)), outputs(sequence))
+    with Trace(killed) as trace, Trace(whole) as at_once:
+        assert list(trace.jpegs()) == list(at_once.jpegs())
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["killed.trace", "whole.trace"]
+
+
+def test_a_trace_that_is_read_while_it_is_closed_stays_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.trace"
+    writer = TraceWriter(path, INFO)
+    writer.append(0, 0.0, encode_jpeg(frame(1)), outputs(0))
+    writer._database.commit()
+    with Trace(path) as trace:
+        writer.close()
+        assert len(trace.outputs("cars")) == 1
+    with Trace(path) as trace:
+        assert len(trace.outputs("cars")) == 1
+
+
+def test_what_can_not_be_opened_is_closed_again(path: Path, tmp_path: Path) -> None:
+    empty = write(tmp_path / "empty.trace", range(0))
+    text = tmp_path / "text.trace"
+    text.write_text("no database" * 100)
+    errors = []
+    for make in (
+        lambda: Trace(empty),
+        lambda: Trace(text),
+        lambda: TraceWriter(text, INFO),
+        lambda: TraceWriter(path, replace(INFO, every=7)),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            make()
+        errors.append(caught)
+    assert not [file.path for file in psutil.Process().open_files() if file.path.startswith(str(tmp_path))]
+
+
 def test_an_error_in_the_middle_of_a_row_leaves_no_half_of_it(path: Path) -> None:
     with pytest.raises(KeyError), TraceWriter(path, INFO) as writer:
         writer.append(12, 1.0, encode_jpeg(frame(1)), {"light": np.zeros(1, np.float32)})
@@ -119,6 +195,7 @@ def test_sequences_only_rise(path: Path, sequence: int) -> None:
     [
         ({"source": "lobby.mp4"}, "source 'street.mp4', not 'lobby.mp4'"),
         ({"every": 1}, "every 2, not 1"),
+        ({"start_s": 3.5}, "start_s 0.0, not 3.5"),
         ({"digests": {"cars": "aa", "light": "cc"}}, "digests .*'bb'.*not .*'cc'"),
     ],
 )
@@ -129,6 +206,18 @@ def test_another_source_or_other_models_do_not_go_into_the_same_trace(
         TraceWriter(path, replace(INFO, **other))
     with Trace(path) as trace:
         assert trace.info == INFO
+
+
+def test_a_trace_that_does_not_say_where_it_began_began_at_the_beginning(path: Path) -> None:
+    database = sqlite3.connect(path)
+    with database:
+        database.execute("UPDATE meta SET value = json_remove(value, '$.start_s')")
+    database.close()
+    with Trace(path) as trace:
+        assert trace.info == INFO
+    with pytest.raises(InvalidInput, match=r"start_s 0.0, not 2.0"):
+        TraceWriter(path, replace(INFO, start_s=2.0))
+    TraceWriter(path, INFO).close()
 
 
 def test_an_unknown_model_names_those_there_are(path: Path) -> None:
@@ -162,8 +251,10 @@ def test_another_programs_database_is_not_written_into(tmp_path: Path) -> None:
     database = sqlite3.connect(path)
     database.execute("CREATE TABLE mine (x INTEGER)")
     database.close()
+    before = path.read_bytes()
     with pytest.raises(InvalidInput, match="not an infilink trace"):
         TraceWriter(path, INFO).close()
+    assert path.read_bytes() == before
 
 
 def test_an_empty_trace_and_one_of_another_format_are_refused(tmp_path: Path) -> None:

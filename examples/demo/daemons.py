@@ -28,7 +28,7 @@ class Setting:
     Attributes:
         name: what the run is called in the report.
         gate: the agent's gate, as `device.toml` has it.
-        policy: the coordinator's policy: links, hold or full.
+        policy: the coordinator's policy: links, hold or full; only links knows what was learnt.
         budget: the coordinator's budget, as `cloud.toml` has it; "none" without.
     """
 
@@ -92,11 +92,12 @@ def _cloud_toml(setting: Setting, models: Path, links: Path, folder: Path) -> st
     values = {
         "listen": "127.0.0.1:0",
         "models": str(models.absolute()),
-        "links": str(links.absolute()),
         "budget": setting.budget,
         "policy": setting.policy,
         "ledger": str((folder / "ledger.sqlite").absolute()),
     }
+    if setting.policy == "links":
+        values["links"] = str(links.absolute())
     (folder / "ledger.sqlite").unlink(missing_ok=True)
     return _toml(values)
 

@@ -36,6 +36,8 @@ LEARN_INPUTS = 460
 # A live source is recorded first, so that every run sees the same frames.
 LIVE_SECONDS = 60.0
 STREET_SECONDS = 200.0
+# Of the street: what is learnt from is a day and more, what is served is of the next one.
+STREET_DAY_S = 90.0
 LEAST_FRAMES = 120
 ACCURACIES = (0.99, 0.95, 0.9, 0.8, 0.7)
 
@@ -188,7 +190,13 @@ def _as_file(options: DemoOptions, told: Progress) -> str:
     if options.source is None:
         path = options.out / "street.mp4"
         seconds = options.seconds or STREET_SECONDS
-        write_video(path, seconds, seed=options.seed, progress=lambda done, total: told(done / total, "rendering"))
+        write_video(
+            path,
+            seconds,
+            options.seed,
+            day_s=STREET_DAY_S,
+            progress=lambda done, total: told(done / total, "rendering"),
+        )
         return str(path)
     if Path(options.source).is_file():
         return options.source
@@ -209,7 +217,7 @@ def _save_live(opened: Source, options: DemoOptions, told: Progress) -> str:
 
 
 def _free_gates(serve: Stretch, ours: Compared, budget_bytes: int) -> list[Setting]:
-    """What could take the filter's place at no cost, each at the filter's own rate, with the same plan and links."""
+    """What costs nothing to learn: each at the filter's own rate, then what fits the budget, the last value held."""
     kept_share = float(ours.kept.mean())
     threshold = difference_threshold(serve, kept_share)
     gates = {
@@ -217,7 +225,7 @@ def _free_gates(serve: Stretch, ours: Compared, budget_bytes: int) -> list[Setti
         "every": f"every:{max(1.0, 1 / kept_share):.3f}",
         "difference": f"difference:{threshold:.6f}",
     }
-    return [Setting(name, gate=gate, policy="links", budget=f"{budget_bytes}B") for name, gate in gates.items()]
+    return [Setting(name, gate=gate, policy="hold", budget=f"{budget_bytes}B") for name, gate in gates.items()]
 
 
 def _filter_text(spec: FilterSpec) -> str:

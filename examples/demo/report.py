@@ -95,8 +95,9 @@ def print_table(demo: Demo, console: Console) -> None:
 def plan_lines(demo: Demo) -> list[str]:
     """What runs and what is predicted, in words."""
     lines = [f"always run: {', '.join(demo.plan.resident) or 'none'}"]
-    if demo.plan.rotating:
-        lines.append(f"in turn, each about every {demo.plan.refresh_s:.0f} s: {', '.join(demo.plan.rotating)}")
+    if demo.plan.refresh_s:
+        turns = (f"{name} every {refresh_s:g} s" for name, refresh_s in demo.plan.refresh_s.items())
+        lines.append(f"in turn: {', '.join(turns)}")
     lines += [f"{name}: {served.why}" for name, served in demo.plan.served.items() if name not in demo.plan.resident]
     return lines
 
@@ -119,8 +120,7 @@ def to_json(demo: Demo) -> dict[str, Any]:
         "models": list(demo.specs),
         "plan": {
             "resident": list(demo.plan.resident),
-            "rotating": list(demo.plan.rotating),
-            "refresh_s": demo.plan.refresh_s,
+            "refresh_s": dict(demo.plan.refresh_s),
             "expected_agreement": demo.plan.expected_agreement,
             "served": {name: served.why for name, served in demo.plan.served.items()},
         },

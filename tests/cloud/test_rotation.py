@@ -1,8 +1,9 @@
-"""Rotation: one model after another through the room that is left, and no input waits for a load."""
+"""Rotation: one model after another has its turn, and no input waits for a load."""
 
 import asyncio
 
 from infilink.cloud.memory import MemoryBudget
+from infilink.cloud.room import Room
 from infilink.cloud.rotation import Rotation
 from infilink.errors import ModelFailed
 
@@ -13,7 +14,7 @@ class FakeWorker:
     def __init__(self, events, name, *, fails=False):
         self.events, self.name, self.fails = events, name, fails
 
-    async def load(self):
+    async def load(self, *, warm_up):
         self.events.append(f"load {self.name}")
         if self.fails:
             raise ModelFailed(f"{self.name} is broken")
@@ -32,7 +33,7 @@ def rotating(story, *, limit=100, needs=None, broken=(), idle_s=10.0):
     async def run():
         events, memory = [], MemoryBudget(limit, needs or {"a": 60, "b": 60})
         workers = {name: FakeWorker(events, name, fails=name in broken) for name in memory_names(memory)}
-        rotation = Rotation(workers, memory, idle_s=idle_s)
+        rotation = Rotation(Room(workers, memory), idle_s=idle_s)
         task = asyncio.create_task(rotation.run())
         try:
             await story(rotation, events, memory)
@@ -62,8 +63,10 @@ def test_models_take_turns_and_each_stream_runs_it_once():
         await until(lambda: events == ["load a", "unload a", "load b"])
         assert rotation.take("y") is None and rotation.take("x") == "b"
         rotation.done()
-        await until(lambda: events[-1] == "unload b")
-        await until(lambda: memory.reserved_bytes == 0)
+        assert rotation.take("x") is None
+        rotation.request("b", "y")
+        await until(lambda: rotation.take("y") == "b")
+        assert events == ["load a", "unload a", "load b"]
 
     rotating(story)
 
@@ -90,16 +93,18 @@ def test_a_model_that_does_not_load_holds_nobody_up():
 def test_a_stream_that_ends_is_not_waited_for():
     async def story(rotation, events, memory):
         rotation.request("a", "x")
+        rotation.request("b", "y")
         await until(lambda: events == ["load a"])
         rotation.forget("x")
-        await until(lambda: events == ["load a", "unload a"])
+        await until(lambda: events == ["load a", "unload a", "load b"])
 
     rotating(story)
 
 
-def test_a_model_nobody_comes_for_is_unloaded():
+def test_a_model_nobody_comes_for_makes_way():
     async def story(rotation, events, memory):
         rotation.request("a", "x")
-        await until(lambda: events == ["load a", "unload a"])
+        rotation.request("b", "y")
+        await until(lambda: "load b" in events)
 
     rotating(story, idle_s=0.01)

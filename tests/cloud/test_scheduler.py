@@ -5,6 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 from infilink.cloud.memory import MemoryBudget
+from infilink.cloud.room import Room
 from infilink.cloud.rotation import Rotation
 from infilink.cloud.scheduler import Scheduler
 from infilink.errors import ModelFailed
@@ -17,7 +18,7 @@ class FakeWorker:
     def __init__(self, value):
         self.value = value
 
-    async def load(self):
+    async def load(self, *, warm_up):
         pass
 
     async def unload(self):
@@ -31,8 +32,8 @@ class FakeWorker:
 
 def scheduler(values, *, rotating=()):
     workers = {name: FakeWorker(value) for name, value in values.items()}
-    plan = Plan(None, 0, tuple(name for name in values if name not in rotating), tuple(rotating), 1.0)
-    return Scheduler(plan, workers, Rotation(workers, MemoryBudget(None, {})))
+    plan = Plan(None, 0, tuple(name for name in values if name not in rotating), dict.fromkeys(rotating, 1.0))
+    return Scheduler(plan, workers, Rotation(Room(workers, MemoryBudget(None, {}))))
 
 
 def test_a_model_that_fails_does_not_take_the_others_with_it():
@@ -67,7 +68,7 @@ def test_an_input_that_may_wait_gets_the_rotating_model_at_once():
         one = scheduler({"a": 1, "r": 2, "s": 3}, rotating=("r", "s"))
         assert list(await one.run(FRAME, ("r", "s"), "x", wait=True)) == ["a", "r", "s"]
         assert list(await one.run(FRAME, (), "x", wait=True)) == ["a"]
-        assert one.rotation.memory.reserved_bytes == 0
+        assert one.rotation.room.holds("r") and one.rotation.room.holds("s")
 
     asyncio.run(story())
 
@@ -75,7 +76,7 @@ def test_an_input_that_may_wait_gets_the_rotating_model_at_once():
 def test_without_room_for_the_rotating_model_the_others_still_answer():
     async def story():
         one = scheduler({"a": 1, "r": 2}, rotating=("r",))
-        one.rotation.memory = MemoryBudget(10, {"r": 20})
+        one.rotation.room.memory = MemoryBudget(10, {"r": 20})
         assert list(await one.run(FRAME, ("r",), "x", wait=True)) == ["a"]
 
     asyncio.run(story())

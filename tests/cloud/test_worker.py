@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import threading
 import time
 
 import numpy as np
@@ -16,7 +15,7 @@ FRAME = np.full((48, 64, 3), 80, np.uint8)
 
 
 def worker(path, **options):
-    return Worker("bright", path, loading=threading.Lock(), **options)
+    return Worker("bright", path, **options)
 
 
 def pid_of(one):

@@ -42,7 +42,9 @@ def test_a_mistake_names_the_file_and_the_key(tmp_path, line, message):
 def test_an_unknown_key_is_answered_with_the_known_ones(tmp_path):
     path = tmp_path / "d.toml"
     path.write_text(GOOD + "qualty = 3\n")
-    with pytest.raises(InvalidInput, match=r"qualty.*keys:.*quality"):
+    with pytest.raises(
+        InvalidInput, match=r"qualty: there is no such key; did you mean 'quality'\? \(keys: name, source.*\)"
+    ):
         load_config(path)
 
 

@@ -37,8 +37,8 @@ def answers_until(address, enough):
 def test_rotating_models_are_run_in_turn_and_held_between(start_daemon):
     daemon = start_daemon(policy="hold", budget="70%")
     status = daemon.status()
-    assert status.resident and status.rotating
-    assert sorted([*status.resident, *status.rotating]) == ["bright", "double", "third"]
+    assert status.resident and status.refresh_s
+    assert sorted([*status.resident, *status.refresh_s]) == ["bright", "double", "third"]
     ran = set()
 
     def all_ran(results):
@@ -65,7 +65,7 @@ def test_rotating_models_are_run_in_turn_and_held_between(start_daemon):
     assert 0 < status.peak_bytes <= status.budget_bytes
     executions = {model.name: model.executions for model in status.models}
     assert all(executions[name] == len(results) for name in status.resident)
-    assert all(1 <= executions[name] < len(results) for name in status.rotating)
+    assert all(1 <= executions[name] < len(results) for name in status.refresh_s)
 
 
 def test_full_needs_room_for_all(tmp_path, models):

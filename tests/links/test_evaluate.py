@@ -22,7 +22,7 @@ def test_links_beat_what_is_free_on_inputs_they_never_saw(
     with Trace(later_trace_path) as trace:
         done = evaluate_links(training.folder, trace, budget_bytes=120 * MIB, decisions=decisions)
         answers = len(trace) * len(trace.models)
-    assert done.inputs == 150
+    assert (done.inputs, done.left_out) == (150, 0)
     assert done.agreement >= done.baselines["hold + round-robin"]
     assert done.agreement > done.baselines["constant"]
     assert done.skill is not None
@@ -43,6 +43,7 @@ def test_of_their_own_recording_only_the_unseen_end_counts(training: LinksTraini
         done = evaluate_links(training.folder, trace, budget_bytes=100 * MIB)
         assert done.first_sequence > 250
         assert done.inputs == len(trace) - done.first_sequence
+        assert done.left_out == done.first_sequence
         with pytest.raises(InvalidInput, match="learnt from all"):
             evaluate_links(training.folder, trace.part(0, 100), budget_bytes=100 * MIB)
 

@@ -12,25 +12,28 @@ STANDING = np.asarray([2.0], np.float32)
 
 
 def test_rotating_models_all_run_at_first_and_then_take_turns(specs: dict[str, ModelSpec]) -> None:
-    plan = Plan(100, 50, ("scene",), ("people", "standing"), 10.0)
+    plan = Plan(100, 50, ("scene",), {"people": 10.0, "standing": 20.0})
     serving = Serving(None, plan, models=specs)
     assert serving.due(0.0) == ("people", "standing")
-    assert [serving.due(float(second)) for second in range(1, 5)] == [()] * 4
-    assert serving.due(5.0) == ("people",)
-    assert serving.due(10.0) == ("standing",)
-    assert serving.due(40.0) == ("people", "standing")
-    assert serving.due(41.0) == ()
+    assert [serving.due(float(second)) for second in range(1, 10)] == [()] * 9
+    assert serving.due(10.0) == ("people",)
+    assert serving.due(20.0) == ("people", "standing")
+    assert serving.due(100.0) == ("people", "standing")
+    assert serving.due(101.0) == ("people", "standing"), "one turn each was saved up"
+    assert serving.due(102.0) == ()
 
 
 def test_turns_are_no_more_than_the_plan_pays_for(specs: dict[str, ModelSpec]) -> None:
-    plan = Plan(100, 50, ("scene",), ("people", "standing"), 4.0)
-    serving = Serving(None, plan, models=specs)
-    turns = sum(len(serving.due(step / 30)) for step in range(30 * 60))
-    assert turns <= 2 + 60 * 2 / 4.0
+    plan = Plan(100, 50, ("scene",), {"people": 4.0, "standing": 8.0})
+    for step_s in (1 / 30, 0.7, 3.0, 5.0):
+        serving = Serving(None, plan, models=specs)
+        due = [name for step in range(int(60 / step_s)) for name in serving.due(step * step_s)]
+        assert due.count("people") == pytest.approx(min(60 / 4, 60 / step_s), abs=2)
+        assert due.count("standing") == pytest.approx(60 / 8, abs=2)
 
 
 def test_without_links_the_last_exact_output_is_held(specs: dict[str, ModelSpec]) -> None:
-    serving = Serving(None, Plan(100, 50, ("scene",), ("standing",), 10.0), models=specs)
+    serving = Serving(None, Plan(100, 50, ("scene",), {"standing": 10.0}), models=specs)
     first = serving.complete(0.0, {"scene": SCENE, "standing": STANDING})
     assert first["standing"].origin == "executed"
     assert first["standing"].confidence == 1.0

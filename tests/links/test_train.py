@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from infilink.errors import InvalidInput
 from infilink.links.graph import LinkGraph
-from infilink.links.judge import agreement_many
 from infilink.links.measure import subsets
 from infilink.links.plan import Plan
 from infilink.links.samples import Blocks
@@ -13,7 +12,6 @@ from infilink.links.serving import Serving
 from infilink.links.table import NEVER
 from infilink.links.train import LinksTraining, train_links
 from infilink.links.trust import ALPHA, LEAST, RISK, at_most, certified, certify_threshold, independent_share
-from infilink.outputs import OutputSpec
 from infilink.trace import Trace
 
 
@@ -86,26 +84,6 @@ def test_subsets_are_all_of_few_and_some_of_many() -> None:
     many = subsets(tuple("abcdefghij"))
     assert len(many) == 1 + 10 + 45 + 1
     assert tuple("abcdefghij") in many
-
-
-@pytest.mark.parametrize(
-    "spec",
-    [
-        OutputSpec(kind="label", classes=("a", "b", "c")),
-        OutputSpec(kind="multilabel", classes=("a", "b", "c")),
-        OutputSpec(kind="count"),
-        OutputSpec(kind="scalar", tolerance=2.0),
-        OutputSpec(kind="vector", length=3),
-    ],
-    ids=lambda spec: spec.kind,
-)
-def test_agreement_of_many_is_agreement_of_each(spec: OutputSpec) -> None:
-    rng = np.random.default_rng(0)
-    width = 1 if spec.kind in ("count", "scalar") else 3
-    a, b = (rng.uniform(-1 if spec.kind == "vector" else 0, 1, (40, width)).astype(np.float32) for _ in range(2))
-    a[0] = b[1] = 0.0
-    each = [spec.agreement(x, y) for x, y in zip(a, b, strict=True)]
-    assert np.allclose(agreement_many(spec, a, b), each, atol=1e-6)
 
 
 def test_nothing_is_certified_on_few_or_wrong_outputs() -> None:

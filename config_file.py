@@ -1,0 +1,100 @@
+"""Settings in a TOML file, read and checked against their pydantic model: every mistake names the file and the key."""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from .errors import InvalidInput
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+def load_settings(
+    model: type[Settings],
+    path: Path | None,
+    overrides: Mapping[str, Any] | None,
+    *,
+    init: str,
+    is_path: Callable[[str, str], bool],
+) -> Settings:
+    """The settings in a TOML file, with those of `overrides` that are not None in their place.
+
+    Args:
+        model: what they are checked against.
+        path: the file; without one there are only the overrides.
+        overrides: settings by key; their paths start at the current folder, those in the file at its own.
+        init: what `infilink init` writes such a file with.
+        is_path: whether a key's text is a path.
+
+    Raises:
+        InvalidInput: naming the file, the key and what is allowed.
+    """
+    data: dict[str, Any] = {}
+    if path is not None:
+        data = read_toml(path, advice=f"write one: `infilink init {init}`")
+        paths = {key: value for key, value in data.items() if isinstance(value, str) and is_path(key, value)}
+        data.update({key: str(path.parent / value) for key, value in paths.items()})
+    data.update({key: value for key, value in (overrides or {}).items() if value is not None})
+    return checked(model, data, where=str(path or "the options"))
+
+
+def read_toml(path: Path, *, advice: str = "") -> dict[str, Any]:
+    """What a TOML file says.
+
+    Raises:
+        InvalidInput: it is not there (with the advice), or can't be read as TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InvalidInput(f"{path}: there is no such file" + (f" ({advice})" if advice else "")) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidInput(f"{path}: can't be read as TOML: {error}") from error
+
+
+def checked(model: type[Settings], data: Mapping[str, Any], *, where: str) -> Settings:
+    """Parsed TOML or JSON as the model's object.
+
+    Raises:
+        InvalidInput: naming `where`, the key, and what is wrong with it.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise InvalidInput(f"{where}: {validation_text(error, model)}") from error
+
+
+def validation_text(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """What pydantic complains of, in one line, each naming its key and what is allowed.
+
+    Args:
+        error: what `model_validate` raised.
+        model: whose: with it an unknown key is answered with the known ones.
+    """
+    told = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"]) or "the whole"
+        text = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            text = "there is no such key" + _suggestion(str(item["loc"][-1]), _keys(model, item["loc"][:-1]))
+        told.append(f"{key}: {text}")
+    return "; ".join(told)
+
+
+def _keys(model: Any, place: tuple[int | str, ...]) -> list[str]:
+    """The keys that are allowed at a place in a model's data; none where that is not known."""
+    for part in place:
+        fields = getattr(model, "model_fields", {})
+        model = fields[part].annotation if part in fields else None
+    return list(getattr(model, "model_fields", {}))
+
+
+def _suggestion(key: str, known: list[str]) -> str:
+    if not known:
+        return ""
+    near = get_close_matches(key, known, n=1)
+    return (f"; did you mean {near[0]!r}?" if near else "") + f" (keys: {', '.join(known)})"

@@ -1,0 +1,27 @@
+"""What the fork server does once, before it makes any process: imports all that a model's process needs.
+
+It also reads the inference library's code in. Its pages then belong to every process alike: else the first model to
+run would be counted with some 10 MB of code that is there anyway, and the next one, beside it, would not.
+"""
+
+import ctypes
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from . import process
+
+__all__ = ["process"]
+
+
+def _read_in(library: str) -> None:
+    with suppress(OSError):
+        for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+            addresses, permissions = line.split(maxsplit=2)[:2]
+            if library in line and permissions.startswith("r") and "w" not in permissions:
+                start, stop = (int(address, 16) for address in addresses.split("-"))
+                ctypes.string_at(start, stop - start)
+
+
+if sys.platform == "linux":
+    _read_in("/onnxruntime/")
