@@ -1,5 +1,6 @@
 """Chooses what runs under a memory budget, exactly, and says why."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,8 @@ from .search import MOST_MODELS, Problem, solve
 from .table import ASSUMED_HELD, Measured, Table
 
 REFRESH_CHOICES_S = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
-MAX_LOAD_SHARE = 0.3
+MAX_LOAD_SHARE = 0.2
+MAX_AT_ONCE = os.cpu_count() or 1
 # A model that never runs can't be seen to differ from what is said in its place.
 AUDIT_GAIN = 0.2
 _MIB = 2**20
@@ -26,6 +28,7 @@ def make_plan(
     *,
     weights: Mapping[str, float] | None = None,
     max_load_share: float = MAX_LOAD_SHARE,
+    max_at_once: int = MAX_AT_ONCE,
     audit_gain: float = AUDIT_GAIN,
     refresh_choices_s: Sequence[float] = REFRESH_CHOICES_S,
 ) -> Plan:
@@ -35,7 +38,8 @@ def make_plan(
         graph: the models, their costs, and what was measured.
         budget_bytes: the memory that models may use.
         weights: how much each model's answers matter; 1 if it is not named.
-        max_load_share: the share of real time that may go into loading and running rotating models.
+        max_load_share: the share of real time that may go into loading and running rotating models one after another.
+        max_at_once: how many of them may be loaded and run at once where there is room: at most one per processor.
         audit_gain: what it is worth that a model runs at all; above 0, each has its turn now and then if it can.
         refresh_choices_s: the times between two exact outputs of a rotating model to choose from, for each its own.
 
@@ -48,6 +52,7 @@ def make_plan(
         budget_bytes,
         weights=weights or {},
         max_load_share=max_load_share,
+        max_at_once=max_at_once,
         audit_gain=audit_gain,
         refresh_choices_s=refresh_choices_s,
     )
@@ -66,6 +71,7 @@ def hold_plan(
     *,
     graph: LinkGraph | None = None,
     max_load_share: float = MAX_LOAD_SHARE,
+    max_at_once: int = MAX_AT_ONCE,
     audit_gain: float = AUDIT_GAIN,
     refresh_choices_s: Sequence[float] = REFRESH_CHOICES_S,
 ) -> Plan:
@@ -87,6 +93,7 @@ def hold_plan(
         budget_bytes,
         weights={},
         max_load_share=max_load_share,
+        max_at_once=max_at_once,
         audit_gain=audit_gain,
         refresh_choices_s=refresh_choices_s,
     )
@@ -117,16 +124,18 @@ def _plan(
     *,
     weights: Mapping[str, float],
     max_load_share: float,
+    max_at_once: int,
     audit_gain: float,
     refresh_choices_s: Sequence[float],
 ) -> Plan:
-    _check(costs, budget_bytes, weights, max_load_share, refresh_choices_s)
+    _check(costs, budget_bytes, weights, max_load_share, max_at_once, refresh_choices_s)
     problem = Problem.of(
         costs,
         tables,
         budget_bytes,
         weights=weights,
         max_load_share=max_load_share,
+        max_at_once=max_at_once,
         audit_gain=audit_gain,
         refresh_choices_s=refresh_choices_s,
     )
@@ -153,6 +162,7 @@ def _check(
     budget_bytes: int,
     weights: Mapping[str, float],
     max_load_share: float,
+    max_at_once: int,
     refresh_choices_s: Sequence[float],
 ) -> None:
     if not costs:
@@ -174,5 +184,7 @@ def _check(
         raise InvalidInput("weights must be finite, at least 0, and not all 0")
     if not 0 <= max_load_share <= 1:
         raise InvalidInput(f"max_load_share must be from 0 to 1, not {max_load_share}")
+    if max_at_once < 1:
+        raise InvalidInput(f"max_at_once must be at least 1, not {max_at_once}")
     if any(not 0 < refresh_s < float("inf") for refresh_s in refresh_choices_s):
         raise InvalidInput(f"refresh times must be above 0 s, not {tuple(refresh_choices_s)}")

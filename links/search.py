@@ -44,7 +44,8 @@ class Problem:
         weights: each one's share of the objective; they sum to 1.
         tables: what was measured for each.
         budget_bytes: the memory there is.
-        max_load_share: the share of real time that rotation may take.
+        max_load_share: the share of real time that the turns of models loaded one after another may take.
+        max_at_once: how many models may have their turn at the same time, where there is room for them.
         audit_gain: what it is worth that a model runs at all, in its agreement.
         refresh_choices_s: the refresh times to choose from.
     """
@@ -57,6 +58,7 @@ class Problem:
     tables: tuple[Table, ...]
     budget_bytes: int
     max_load_share: float
+    max_at_once: int
     audit_gain: float
     refresh_choices_s: tuple[float, ...]
 
@@ -69,6 +71,7 @@ class Problem:
         *,
         weights: Mapping[str, float],
         max_load_share: float,
+        max_at_once: int,
         audit_gain: float,
         refresh_choices_s: Sequence[float],
     ) -> "Problem":
@@ -84,6 +87,7 @@ class Problem:
             tuple(tables[name] for name in names),
             budget_bytes,
             max_load_share,
+            max_at_once,
             audit_gain,
             tuple(refresh_choices_s),
         )
@@ -106,7 +110,8 @@ def solve(problem: Problem) -> Found:
     compute = _sums(np.asarray(problem.infer_s))
     never, gains = _values(problem, memory)
     turns = _Turns.of(problem)
-    bounds = np.where(memory <= problem.budget_bytes, never + turns.bounds(gains), -1.0)
+    room = problem.max_load_share * _at_once(problem, memory)
+    bounds = np.where(memory <= problem.budget_bytes, never + turns.bounds(gains, room), -1.0)
     order = np.lexsort((compute, -np.round(bounds, 9)))
     best, chosen, value = 0, (0,) * len(problem.names), -1.0
     gap = 0.0
@@ -116,7 +121,7 @@ def solve(problem: Problem) -> Found:
         if tried == _MOST_SETS:
             gap = float(bounds[mask]) - value
             break
-        gain, options = turns.best(gains[:, :, mask], at_least=value - float(never[mask]))
+        gain, options = turns.best(gains[:, :, mask], float(room[mask]), at_least=value - float(never[mask]))
         if never[mask] + gain > value + _EPS:
             best, chosen, value = int(mask), options, float(never[mask] + gain)
     resident = tuple(name for index, name in enumerate(problem.names) if best >> index & 1)
@@ -134,12 +139,10 @@ class _Turns:
 
     Attributes:
         shares: of real time that a model takes at a refresh time, (refresh choices, models).
-        room: the share that all may take together.
         prices: gains per share of time that are tried in bounds.
     """
 
     shares: Array
-    room: float
     prices: tuple[float, ...]
 
     @classmethod
@@ -147,25 +150,26 @@ class _Turns:
         choices = np.asarray(problem.refresh_choices_s, np.float64).reshape(-1, 1)
         shares = np.maximum(np.asarray(problem.turn_s), 1e-6) / choices
         largest = max(problem.weights) * (1 + problem.audit_gain) / shares.min(initial=1.0)
-        return cls(shares, problem.max_load_share, (0.0, *np.geomspace(largest / 1e4, largest, _PRICES)))
+        return cls(shares, (0.0, *np.geomspace(largest / 1e4, largest, _PRICES)))
 
-    def bounds(self, gains: Array) -> Array:
-        """At most what turns can add to each set: (sets,) from (refresh choices, models, sets)."""
+    def bounds(self, gains: Array, room: Array) -> Array:
+        """At most what turns can add to each set: (sets,) from (refresh choices, models, sets) and (sets,)."""
         least = np.full(gains.shape[2], np.inf)
         for price in self.prices:
-            bound = np.full(gains.shape[2], price * self.room)
+            bound = price * room
             for model in range(gains.shape[1]):
                 bound += np.maximum((gains[:, model] - price * self.shares[:, model, None]).max(axis=0, initial=0.0), 0)
             np.minimum(least, bound, out=least)
         return least
 
-    def best(self, gains: Array, *, at_least: float) -> tuple[float, tuple[int, ...]]:
+    def best(self, gains: Array, room: float, *, at_least: float) -> tuple[float, tuple[int, ...]]:
         """The most that turns add to one set, and each model's option: 0, or 1 + a refresh choice.
 
         A multiple-choice knapsack, exact: the fronts of Nemhauser and Ullmann, less what can't exceed `at_least`.
 
         Args:
             gains: (refresh choices, models).
+            room: the share of time that all may take together.
             at_least: what is of no use; -1 is returned if nothing exceeds it.
         """
         options, models = gains.shape[0] + 1, gains.shape[1]
@@ -179,9 +183,9 @@ class _Turns:
             added = np.concatenate([added, *(added + gains[choice, model] for choice in useful)])
             step = options**model
             codes = np.concatenate([codes, *(codes + (int(choice) + 1) * step for choice in useful)])
-            kept = shares <= self.room + _EPS
+            kept = shares <= room + _EPS
             for price, rest in zip(self.prices, later, strict=True):
-                kept &= added + price * (self.room - shares) + rest[model + 1] > at_least
+                kept &= added + price * (room - shares) + rest[model + 1] > at_least
             order = np.flatnonzero(kept)[np.lexsort((-added[kept], shares[kept]))]
             front = np.maximum.accumulate(added[order]) if len(order) else added[order]
             order = order[np.append(True, added[order][1:] > front[:-1])] if len(order) else order
@@ -198,6 +202,17 @@ def _sums(values: Array) -> Array:
     for value in values:
         sums = np.concatenate([sums, sums + value])
     return sums
+
+
+def _at_once(problem: Problem, memory: Array) -> Array:
+    """How many models can have their turn at once beside each resident set, as large as they may be: (sets,)."""
+    sets = np.arange(len(memory))
+    free = problem.budget_bytes - memory
+    largest = np.zeros(len(memory))
+    for own, size in enumerate(problem.memory):
+        beside = (sets >> own & 1 == 0) & (size <= free)
+        largest[beside] = np.maximum(largest[beside], size)
+    return np.clip(np.floor(free / np.maximum(largest, 1)), 1, problem.max_at_once)
 
 
 def _values(problem: Problem, memory: Array) -> tuple[Array, Array]:
