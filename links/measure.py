@@ -1,6 +1,6 @@
 """Measures what every way to answer for a target reaches: the table that plans and predictions choose by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -16,8 +16,8 @@ from .trust import certified, certify_threshold, independent_share
 
 _ALL_UP_TO = 6
 _MOST_INPUTS = 160
-# A short block in which nothing happened makes holding look perfect at any age: until so many independent inputs were
-# seen, outputs are taken to go stale as they usually do.
+# A short block in which nothing happened makes holding look perfect at any age, and one that was all of a kind does so
+# for links: until so many were seen, outputs are taken to go stale as they usually do, and links to gain nothing.
 _ASSUMED_INPUTS = 10.0
 
 
@@ -51,6 +51,7 @@ class Cases:
             inputs.append(block[chosen])
             earlier.append(before[chosen])
             ages.append(np.full(len(chosen), index))
+        self.span_s = float(samples.captured_s[block[-1]] - samples.captured_s[block[0]])
         self.inputs = np.concatenate(inputs)
         self.earlier = np.concatenate(earlier)
         self.ages = np.concatenate(ages)
@@ -58,6 +59,15 @@ class Cases:
     def of(self, index: int) -> Array:
         """Which rows have a last output of that age: bool (n,)."""
         return np.asarray(self.ages == index)
+
+    def trust(self, index: int) -> float:
+        """How far what was measured at an age is believed, from 0 to 1; the rest is what is assumed.
+
+        What becomes of an output over some time is seen once in that time, however many inputs there were.
+        """
+        low, _ = bucket_bounds_s(min(index, NEVER - 1))
+        seen = min(float(self.of(index).sum()), self.span_s / max(low, 1e-3))
+        return seen / (seen + _ASSUMED_INPUTS)
 
 
 def measure_free(judge: Judge, constant: Array, validation: Cases, report: Cases) -> Table:
@@ -69,10 +79,12 @@ def measure_free(judge: Judge, constant: Array, validation: Cases, report: Cases
         held.append([judge.held(cases.inputs[row], cases.earlier[row]) for row in of[:NEVER]])
     share = independent_share([constants[0], *(agreements for agreements in held[0] if len(agreements))])
     base = _free_cell(constants[0], constants[1], share)
-    cells = [
-        _free_cell(pair[0], pair[1], share, assumed) if len(pair[0]) else None
-        for pair, assumed in zip(zip(held[0], held[1], strict=True), ASSUMED_HELD, strict=True)
-    ]
+    cells: list[Measured | None] = []
+    for index, (first, second) in enumerate(zip(held[0], held[1], strict=True)):
+        cell = _free_cell(first, second, share) if len(first) else None
+        trust = validation.trust(index)
+        assumed = (1.0 - trust) * ASSUMED_HELD[index]
+        cells.append(cell and replace(cell, validation=trust * cell.validation + assumed))
     return Table(base, _filled(cells, base))
 
 
@@ -148,23 +160,26 @@ def _link_cells(
         # Of many links measured on few inputs the best is mostly the luckiest: each counts with its gain over what is
         # free less one standard error of that gain.
         gains = agreements - base[chosen]
+        # What is free is known from more inputs than these. Where it did worse here than there a link gains more than
+        # it would elsewhere: it is taken to reach no more than it reached here.
         level = free.free(index).measured.validation
-        expected = level + float(gains.mean() - gains.std() / np.sqrt(len(gains)))
-        cells.append(Measured(min(expected, 1.0 - 0.5 / (len(gains) + 1)), float(reported.mean()), threshold))
+        expected = min(level + validation.trust(index) * float(gains.mean()), max(level, _expected(agreements)))
+        doubt = float(gains.std()) / float(np.sqrt(max(1.0, len(gains) * independent_share([gains]))))
+        cells.append(Measured(expected - doubt, float(reported.mean()), threshold))
     never = cells[NEVER]
     assert never is not None, "a block is never empty"
     return (*_filled(cells[:NEVER], never), never)
 
 
-def _free_cell(validation: Array, report: Array, share: float, assumed: float | None = None) -> Measured:
+def _free_cell(validation: Array, report: Array, share: float) -> Measured:
     reported = report if len(report) else validation
     threshold = 0.0 if certified(validation, share=share) else None
-    # Outputs that all agreed promise a little less than running the model does.
-    expected = float((validation.sum() + 0.5) / (len(validation) + 1))
-    if assumed is not None:
-        seen = len(validation) * share
-        expected = (seen * expected + _ASSUMED_INPUTS * assumed) / (seen + _ASSUMED_INPUTS)
-    return Measured(expected, float(reported.mean()), threshold)
+    return Measured(_expected(validation), float(reported.mean()), threshold)
+
+
+def _expected(agreements: Array) -> float:
+    """The posterior mean: outputs that all agreed promise a little less than running the model does."""
+    return float((agreements.sum() + 0.5) / (len(agreements) + 1))
 
 
 def _filled(cells: list[Measured | None], never: Measured) -> tuple[Measured, ...]:

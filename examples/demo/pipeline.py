@@ -35,9 +35,9 @@ SERVE_FRAMES = 390
 LEARN_INPUTS = 460
 # A live source is recorded first, so that every run sees the same frames.
 LIVE_SECONDS = 60.0
-STREET_SECONDS = 200.0
+STREET_SECONDS = 150.0
 # Of the street: what is learnt from is a day and more, what is served is of the next one.
-STREET_DAY_S = 90.0
+STREET_DAY_S = 75.0
 LEAST_FRAMES = 120
 ACCURACIES = (0.99, 0.95, 0.9, 0.8, 0.7)
 
