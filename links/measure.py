@@ -17,8 +17,12 @@ from .trust import certified, certify_threshold, independent_share
 _ALL_UP_TO = 6
 _MOST_INPUTS = 160
 # A short block in which nothing happened makes holding look perfect at any age, and one that was all of a kind does so
-# for links: until so many were seen, outputs are taken to go stale as they usually do, and links to gain nothing.
-_ASSUMED_INPUTS = 10.0
+# for links: until so many times, and situations, were seen, outputs are taken to go stale as they usually do, and links
+# to gain nothing.
+_ASSUMED_TIMES = 10.0
+_ASSUMED_SITUATIONS = 3.0
+# An output that agrees less than this with the one before is another situation.
+_SAME = 0.95
 
 
 def subsets(sources: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -52,6 +56,7 @@ class Cases:
             earlier.append(before[chosen])
             ages.append(np.full(len(chosen), index))
         self.span_s = float(samples.captured_s[block[-1]] - samples.captured_s[block[0]])
+        self.situations = 1 + int((judge.held(block[1:], block[:-1]) < _SAME).sum())
         self.inputs = np.concatenate(inputs)
         self.earlier = np.concatenate(earlier)
         self.ages = np.concatenate(ages)
@@ -60,14 +65,18 @@ class Cases:
         """Which rows have a last output of that age: bool (n,)."""
         return np.asarray(self.ages == index)
 
-    def trust(self, index: int) -> float:
-        """How far what was measured at an age is believed, from 0 to 1; the rest is what is assumed.
+    def trust_held(self, index: int) -> float:
+        """How far what was measured of holding at an age is believed, from 0 to 1; the rest is what is assumed.
 
         What becomes of an output over some time is seen once in that time, however many inputs there were.
         """
-        low, _ = bucket_bounds_s(min(index, NEVER - 1))
+        low, _ = bucket_bounds_s(index)
         seen = min(float(self.of(index).sum()), self.span_s / max(low, 1e-3))
-        return seen / (seen + _ASSUMED_INPUTS)
+        return seen / (seen + _ASSUMED_TIMES)
+
+    def trust_linked(self) -> float:
+        """How far a link's gain is believed: a situation that lasts is seen once."""
+        return self.situations / (self.situations + _ASSUMED_SITUATIONS)
 
 
 def measure_free(judge: Judge, constant: Array, validation: Cases, report: Cases) -> Table:
@@ -82,7 +91,7 @@ def measure_free(judge: Judge, constant: Array, validation: Cases, report: Cases
     cells: list[Measured | None] = []
     for index, (first, second) in enumerate(zip(held[0], held[1], strict=True)):
         cell = _free_cell(first, second, share) if len(first) else None
-        trust = validation.trust(index)
+        trust = validation.trust_held(index)
         assumed = (1.0 - trust) * ASSUMED_HELD[index]
         cells.append(cell and replace(cell, validation=trust * cell.validation + assumed))
     return Table(base, _filled(cells, base))
@@ -163,8 +172,8 @@ def _link_cells(
         # What is free is known from more inputs than these. Where it did worse here than there a link gains more than
         # it would elsewhere: it is taken to reach no more than it reached here.
         level = free.free(index).measured.validation
-        expected = min(level + validation.trust(index) * float(gains.mean()), max(level, _expected(agreements)))
-        doubt = float(gains.std()) / float(np.sqrt(max(1.0, len(gains) * independent_share([gains]))))
+        expected = min(level + validation.trust_linked() * float(gains.mean()), max(level, _expected(agreements)))
+        doubt = float(gains.std() / np.sqrt(len(gains)))
         cells.append(Measured(expected - doubt, float(reported.mean()), threshold))
     never = cells[NEVER]
     assert never is not None, "a block is never empty"

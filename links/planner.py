@@ -14,7 +14,7 @@ from .search import MOST_MODELS, Problem, solve
 from .table import ASSUMED_HELD, Measured, Table
 
 REFRESH_CHOICES_S = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
-MAX_LOAD_SHARE = 0.2
+MAX_LOAD_SHARE = 1 / 6
 MAX_AT_ONCE = os.cpu_count() or 1
 # A model that never runs can't be seen to differ from what is said in its place.
 AUDIT_GAIN = 0.2
