@@ -62,8 +62,7 @@ async def make_planned(config: CloudConfig, repository: Repository) -> Planned:
     if config.policy == "links":
         assert graph is not None, "the configuration is checked"
         return Planned(make_plan(graph, budget_bytes), graph, costs)
-    held = None if graph is None else graph.without_links()
-    return Planned(hold_plan(costs, budget_bytes, graph=graph), held, costs)
+    return Planned(hold_plan(costs, budget_bytes), None, costs)
 
 
 def _read_links(folder: Path | None, repository: Repository) -> LinkGraph | None:

@@ -89,7 +89,7 @@ def plan_command(
     graph = LinkGraph.load(links)
     budget_bytes = parse_budget(budget, graph.costs)
     plan = make_plan(graph, budget_bytes)
-    held = hold_plan(graph.costs, budget_bytes, graph=graph)
+    held = hold_plan(graph.costs, budget_bytes)
     others = what_if(graph)
     if as_json:
         data = {**asdict(plan), "without_links": held.expected_agreement, "what_if": [asdict(item) for item in others]}

@@ -99,7 +99,7 @@ def _runs(graph: LinkGraph, plan: Plan, budget_bytes: int) -> dict[str, Serving]
     return {
         "links": Serving(graph, plan),
         "same plan, held": Serving(free, plan),
-        "hold + round-robin": Serving(free, hold_plan(graph.costs, budget_bytes, graph=graph)),
+        "hold + round-robin": Serving(free, hold_plan(graph.costs, budget_bytes)),
         "run what fits": Serving(free, make_plan(free, budget_bytes, refresh_choices_s=())),
         "constant": Serving(free, Plan(budget_bytes, 0, ())),
     }

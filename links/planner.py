@@ -69,7 +69,6 @@ def hold_plan(
     costs: Mapping[str, ModelCost],
     budget_bytes: int,
     *,
-    graph: LinkGraph | None = None,
     max_load_share: float = MAX_LOAD_SHARE,
     max_at_once: int = MAX_AT_ONCE,
     audit_gain: float = AUDIT_GAIN,
@@ -77,8 +76,8 @@ def hold_plan(
 ) -> Plan:
     """The free alternative to links: run what fits, rotate the others beside it, hold their last outputs.
 
-    With a graph it is chosen by what holding was measured to reach there; without one every model is taken to change
-    alike, so that it comes down to running as many as fit while the others still fit in turn.
+    Nothing of it is learnt: every model is taken to change alike, so that it comes down to running as many as fit while
+    the others still fit in turn.
 
     Raises:
         InvalidInput: the budget is too small for the smallest model.
@@ -86,10 +85,9 @@ def hold_plan(
     assumed = Table(
         Measured(_ASSUMED_CONSTANT, _ASSUMED_CONSTANT), tuple(Measured(value, value) for value in ASSUMED_HELD)
     )
-    tables = graph.without_links().tables if graph is not None else dict.fromkeys(costs, assumed)
     return _plan(
         costs,
-        tables,
+        dict.fromkeys(costs, assumed),
         budget_bytes,
         weights={},
         max_load_share=max_load_share,

@@ -94,10 +94,10 @@ def _cloud_toml(setting: Setting, models: Path, links: Path, folder: Path) -> st
         "models": str(models.absolute()),
         "budget": setting.budget,
         "policy": setting.policy,
+        # To "hold" they say what the models cost, which it would else measure first.
+        "links": str(links.absolute()),
         "ledger": str((folder / "ledger.sqlite").absolute()),
     }
-    if setting.policy == "links":
-        values["links"] = str(links.absolute())
     (folder / "ledger.sqlite").unlink(missing_ok=True)
     return _toml(values)
 

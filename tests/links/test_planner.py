@@ -106,7 +106,6 @@ def test_the_budget_and_the_load_share_are_never_exceeded(seed: int) -> None:
         for plan in (
             make_plan(graph, budget, max_at_once=2),
             hold_plan(graph.costs, budget, max_at_once=2),
-            hold_plan(graph.costs, budget, graph=graph, max_at_once=2),
         ):
             check_honest(graph, plan, budget)
 
@@ -123,7 +122,7 @@ def check_honest(graph: LinkGraph, plan: Plan, budget: int) -> None:
     assert set(plan.refused) == set(graph.costs) - set(plan.resident)
 
 
-def test_links_never_make_a_plan_worse_than_holding() -> None:
+def test_a_plan_is_never_worse_with_more_memory() -> None:
     graph = random_graph(np.random.default_rng(7), 6)
     total = sum(cost.memory_bytes for cost in graph.costs.values())
     agreements = [
@@ -131,10 +130,6 @@ def test_links_never_make_a_plan_worse_than_holding() -> None:
     ]
     assert agreements == sorted(agreements)
     assert agreements[-1] == pytest.approx(1.0)
-    held = [
-        hold_plan(graph.costs, int(total * share), graph=graph, audit_gain=0.0) for share in (0.3, 0.5, 0.7, 0.9, 1.0)
-    ]
-    assert all(plan.expected_agreement <= linked for plan, linked in zip(held, agreements, strict=True))
 
 
 def test_of_equal_plans_the_one_that_computes_less_is_taken() -> None:

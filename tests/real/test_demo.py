@@ -1,6 +1,6 @@
-"""The demo on real clips with five real pretrained models: it runs, keeps its budget, and says what it found.
+"""The demo on a real clip with five real pretrained models: it runs, keeps its budget, and says what it found.
 
-How well it does there stands in docs/BENCHMARKS.md, from whole clips; these are short stretches, to keep CI quick.
+How well it does there stands in docs/BENCHMARKS.md, from whole clips; this is a short stretch, to keep CI quick.
 """
 
 import json
@@ -14,8 +14,8 @@ from infilink.examples.demo.score import Score
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from real.data import DEMO_MODELS, link_models
 
-# About 170 frames of each: enough to learn from and to serve, at any frame rate.
-SECONDS = {"lobby_person": 30.0, "shop_produce": 7.0, "highway_dense": 3.0, "campus_pedestrians": 17.0}
+# About 130 frames: enough to learn from and to serve. `make bench` runs whole clips, and more of them.
+SECONDS = {"shop_produce": 5.5}
 
 
 @pytest.mark.parametrize("clip", SECONDS)
@@ -35,5 +35,5 @@ def test_the_demo_on_a_real_clip(clip: str, data: Path, tmp_path: Path) -> None:
         assert run["budget_violations"] == 0
         assert run["peak_bytes"] <= run["budget_bytes"]
     assert report["compute_saved"] > 0
-    # Two to nine seconds are served: too few to judge how well, enough to see that the sum is of its parts.
+    # Less than two seconds are served: too few to judge how well, enough to see that the sum is of its parts.
     assert report["agreement"] == pytest.approx(sum(report["by_model"].values()) / len(DEMO_MODELS), abs=1e-4)
