@@ -27,6 +27,7 @@ class Scheduler:
         self.plan = plan
         self.workers = workers
         self.rotation = rotation
+        self._failing: set[str] = set()
 
     async def run(self, frame: Array, due: tuple[str, ...], stream: Hashable, *, wait: bool) -> dict[str, Array]:
         """The exact outputs of the models that ran on this frame; one that failed is not among them.
@@ -45,31 +46,33 @@ class Scheduler:
             # First those that are loaded: else the others would push them out.
             order = sorted(due, key=lambda name: not self.rotation.room.holds(name))
             runs |= {name: self.rotation.infer(name, frame) for name in order}
-            return await _exact(runs)
+            return await self._exact(runs)
         for name in due:
             self.rotation.request(name, stream)
         turn = self.rotation.take(stream)
         if turn is None:
-            return await _exact(runs)
+            return await self._exact(runs)
         try:
-            return await _exact(runs | {turn: self.workers[turn].infer(frame)})
+            return await self._exact(runs | {turn: self.workers[turn].infer(frame)})
         finally:
             self.rotation.done()
 
-
-async def _exact(runs: dict[str, Coroutine[Any, Any, Array]]) -> dict[str, Array]:
-    """The outputs of all that ran; a failure is logged, and raised only if nothing else ran."""
-    exact: dict[str, Array] = {}
-    failures = []
-    outputs = await asyncio.gather(*runs.values(), return_exceptions=True)
-    for name, output in zip(runs, outputs, strict=True):
-        if isinstance(output, InfilinkError):
-            logger.warning("%s", output)
-            failures.append(str(output))
-        elif isinstance(output, BaseException):
-            raise output
-        else:
-            exact[name] = output
-    if failures and not exact:
-        raise ModelFailed("; ".join(failures))
-    return exact
+    async def _exact(self, runs: dict[str, Coroutine[Any, Any, Array]]) -> dict[str, Array]:
+        """The outputs of all that ran; a failure is logged once until it works again, raised only if nothing ran."""
+        exact: dict[str, Array] = {}
+        failures = []
+        outputs = await asyncio.gather(*runs.values(), return_exceptions=True)
+        for name, output in zip(runs, outputs, strict=True):
+            if isinstance(output, InfilinkError):
+                if name not in self._failing:
+                    logger.warning("%s (told once, until it works again)", output)
+                self._failing.add(name)
+                failures.append(str(output))
+            elif isinstance(output, BaseException):
+                raise output
+            else:
+                self._failing.discard(name)
+                exact[name] = output
+        if failures and not exact:
+            raise ModelFailed("; ".join(failures))
+        return exact

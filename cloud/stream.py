@@ -146,9 +146,9 @@ class DeviceStream:
             if message.policy == edge_pb2.POLICY_LATEST and message.sequence < self._newest:
                 raise Superseded(f"input {self._newest} took its place")
             frame = await self._decode(message)
-            due = self.session.serving.due(message.captured_ns / 1e9)
+            due = self.session.serving.due(message.captured_ns / 1e9, audit=message.audit)
             # Whoever wants every input answered and sets no deadline gets the plan to the letter.
-            wait = message.policy != edge_pb2.POLICY_LATEST and not message.deadline_ns
+            wait = message.audit or (message.policy != edge_pb2.POLICY_LATEST and not message.deadline_ns)
             exact = await self.scheduler.run(frame, due, self.session.key, wait=wait)
             return Ran(exact, time.perf_counter() - started)
 

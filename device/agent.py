@@ -1,5 +1,6 @@
 """The agent: takes frames from a source, sends those that are worth it, and knows every frame's results."""
 
+import logging
 import threading
 import time
 import uuid
@@ -9,16 +10,22 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidInput
-from ..filters.gates import Decision, Gate, open_gate
+from ..filters.audit import AuditReport
+from ..filters.gates import Decision, Gate, Unsent, open_gate
+from ..models import ModelSpec
+from ..outputs import OutputSpec
 from ..protos import edge_pb2
 from ..trace import encode_jpeg
 from .answers import result_row
+from .auditor import Auditor
 from .capture import Capture
 from .config import DeviceConfig
 from .results_file import InputRow, ResultRow, ResultsFile
 from .sources import Frame, is_live
 from .summary import Summary, peak_rss_bytes
 from .uplink import Uplink
+
+logger = logging.getLogger(__name__)
 
 _TIMES = 10_000
 _POLICIES = {"all": edge_pb2.POLICY_ALL, "latest": edge_pb2.POLICY_LATEST}
@@ -34,8 +41,9 @@ class Agent:
         self._captured_s: dict[int, float] = {}
         self._decide_s: deque[float] = deque(maxlen=_TIMES)
         self._reference: int | None = None
+        self._auditor: Auditor | None = None
         self._started = 0.0
-        self._models: tuple[str, ...] = ()
+        self._unsent: dict[str, Unsent] = {}
         self._results: ResultsFile | None = None
         self._uplink = Uplink(config, session=uuid.uuid4().hex, on_answer=self._on_answer, report=self.report)
 
@@ -59,7 +67,9 @@ class Agent:
             frame = next(frames, None)
             if frame is None and not self.stopped.is_set():
                 raise InvalidInput(f"source {self.config.source}: gave no frame")
-            self._models = tuple(self._uplink.start().specs)
+            specs = {name: ModelSpec.model_validate_json(text) for name, text in self._uplink.start().specs.items()}
+            self._unsent = {name: gate.unsent(name, spec.output) for name, spec in specs.items()}
+            self._auditor = self._make_auditor(gate, {name: spec.output for name, spec in specs.items()})
             self._started = time.perf_counter()
             while frame is not None:
                 self._take(frame, gate)
@@ -90,13 +100,16 @@ class Agent:
         decide_s = time.perf_counter() - started
         self._decide_s.append(decide_s)
         self._counts["frames"] += 1
+        audited = self._auditor is not None and self._auditor.take(
+            frame.sequence, keep=decision.keep, reference=self._reference
+        )
         # Without an answer to refer to there is nothing to save.
-        if decision.keep or self._reference is None:
-            self._send(frame, decision, decide_s)
+        if decision.keep or audited or self._reference is None:
+            self._send(frame, decision, decide_s, audited=audited)
         elif self._results is not None:
-            self._results.add_input(self._row(frame, decision, decide_s, 0), self._reused(frame, decision))
+            self._results.add_input(self._row(frame, decision, decide_s, 0), self._answers(frame))
 
-    def _send(self, frame: Frame, decision: Decision, decide_s: float) -> None:
+    def _send(self, frame: Frame, decision: Decision, decide_s: float, *, audited: bool) -> None:
         payload = encode_jpeg(frame.image, self.config.quality)
         deadline_ns = time.time_ns() + round(self.config.deadline_s * 1e9) if self.config.deadline_s else 0
         message = edge_pb2.Input(
@@ -106,9 +119,11 @@ class Agent:
             encoding=edge_pb2.ENCODING_JPEG,
             payload=payload,
             policy=_POLICIES[self.config.policy],
+            audit=audited,
         )
         self._counts["kept"] += 1
-        self._reference = frame.sequence
+        if not audited:
+            self._reference = frame.sequence
         self._captured_s[frame.sequence] = frame.captured_s
         if self._results is not None:
             self._results.add_input(self._row(frame, decision, decide_s, message.ByteSize()))
@@ -130,11 +145,20 @@ class Agent:
             sent_bytes=sent_bytes,
         )
 
-    def _reused(self, frame: Frame, decision: Decision) -> list[ResultRow]:
-        how = {"origin": decision.origin, "confidence": 1.0, "trusted": True, "reference": self._reference}
+    def _answers(self, frame: Frame) -> list[ResultRow]:
+        """Every model's answer for a frame that is not sent."""
         return [
-            ResultRow(model=model, sequence=frame.sequence, captured_s=frame.captured_s, **how)  # type: ignore[arg-type]
-            for model in self._models
+            ResultRow(
+                model=model,
+                sequence=frame.sequence,
+                captured_s=frame.captured_s,
+                origin=unsent.origin,
+                confidence=unsent.confidence,
+                trusted=unsent.trusted,
+                reference=self._reference if unsent.value is None else None,
+                value=unsent.value,
+            )
+            for model, unsent in self._unsent.items()
         ]
 
     def _on_answer(self, answer: Any) -> None:
@@ -147,12 +171,33 @@ class Agent:
                 self._results.add_refused(answer.sequence, answer.message)
             return
         self._counts["answered"] += 1
-        if self._results is None:
-            return
         rows = [result_row(answer.sequence, captured_s, output) for output in answer.outputs]
-        self._results.add_results(answer.sequence, received_s, rows)
+        if self._results is not None:
+            self._results.add_results(answer.sequence, received_s, rows)
+        if self._auditor is not None:
+            values = {row.model: row.value for row in rows if row.value is not None}
+            if self._auditor.answered(answer, values):
+                self._tell_alarm(self._auditor.report())
+
+    def _make_auditor(self, gate: Gate, outputs: dict[str, OutputSpec]) -> Auditor | None:
+        """The live audit of a gate that promises something."""
+        if gate.accuracy is None or not self.config.audit:
+            return None
+        learnt = {name: unsent for name, unsent in self._unsent.items() if unsent.confidence}
+        return Auditor(self.config.audit, 1.0 - gate.accuracy, learnt, outputs)
+
+    def _tell_alarm(self, report: AuditReport) -> None:
+        if report.broken:
+            logger.warning(
+                "%s loses more than the %.3f it promised: everything is sent until it does not (train it again)",
+                self.config.gate,
+                report.target,
+            )
+        else:
+            logger.warning("%s keeps its promise again", self.config.gate)
 
     def _summary(self, wall_s: float) -> Summary:
+        audit = self._auditor.report() if self._auditor is not None else None
         times = np.asarray(self._decide_s or [0.0]) * 1000
         return Summary(
             **self._counts,
@@ -164,4 +209,8 @@ class Agent:
             decide_p50_ms=float(np.percentile(times, 50)),
             decide_p99_ms=float(np.percentile(times, 99)),
             peak_rss_bytes=peak_rss_bytes(),
+            audited=audit.audited if audit is not None else 0,
+            audit_error=audit.error if audit is not None else None,
+            audit_upper_bound=audit.upper_bound if audit is not None and audit.audited else None,
+            alarms=audit.alarms if audit is not None else 0,
         )

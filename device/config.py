@@ -32,6 +32,10 @@ coordinator = "127.0.0.1:7420"
 # Which frames are worth sending: "all", "every:K", "random:RATE", "difference:THRESHOLD", or a trained filter's .onnx.
 gate = "all"
 
+# The live audit of a trained filter: this share of the frames that it would not send is sent all the same, to see what
+# it loses. If that is shown to be more than it promised, everything is sent until it keeps its promise again.
+audit = 0.01
+
 # JPEG quality, 1 to 100.
 quality = 90
 
@@ -73,6 +77,7 @@ class DeviceConfig(BaseModel):
     pace: Literal["max", "source"] = "source"
     coordinator: str
     gate: str = "all"
+    audit: float = Field(default=0.01, ge=0, le=1)
     quality: int = Field(default=90, ge=1, le=100)
     policy: Literal["all", "latest"] = "latest"
     window: int = Field(default=8, ge=1, le=1024)

@@ -49,6 +49,8 @@ class ResultRow:
     """What one model was said to say of one input.
 
     Attributes:
+        confidence: how sure the answer is; with a reference, how sure it is that the reference's answer still holds.
+        trusted: whether that is certified; with a reference, the reference's own has to be as well.
         reference: the kept input whose value this is; None where it is its own.
         value: None where `reference` has it.
     """

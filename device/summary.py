@@ -25,6 +25,10 @@ class Summary:
         decide_p50_ms: the gate's time for a frame, median.
         decide_p99_ms: the gate's time for a frame, 99th percentile.
         peak_rss_bytes: the most memory this process ever held.
+        audited: how many inputs the filter would not have kept and were sent to see what it loses.
+        audit_error: the mean loss over all inputs by that; None without an audit.
+        audit_upper_bound: what that loss is at most, with 95 % confidence; None without an audit.
+        alarms: how often the filter was shown to lose more than it promised.
     """
 
     frames: int
@@ -40,6 +44,10 @@ class Summary:
     decide_p50_ms: float
     decide_p99_ms: float
     peak_rss_bytes: int
+    audited: int = 0
+    audit_error: float | None = None
+    audit_upper_bound: float | None = None
+    alarms: int = 0
 
     def to_json(self) -> str:
         """One JSON object."""

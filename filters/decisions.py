@@ -66,7 +66,7 @@ def write_decisions(
                         f"{decision.score:.6g}",
                         f"{decision.threshold:.6g}",
                         "keep" if decision.keep else "drop",
-                        "executed" if decision.keep else decision.origin,
+                        "executed" if decision.keep else "reused" if losses.pairwise else "skipped",
                         output.summary(served),
                         output.summary(true),
                         f"{agreements[row, i]:.4f}",

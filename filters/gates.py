@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from ..errors import InvalidInput
-from ..outputs import Array
+from ..outputs import Array, OutputSpec
 from .pictures import Shrinker
 
 FORMS = "all, every:K, random:RATE[:SEED], difference:THRESHOLD, or the path of a filter's .onnx file"
@@ -23,20 +23,41 @@ class Decision:
         keep: whether a model should look at it.
         score: how needed it is.
         threshold: it is kept if its score is above.
-        origin: how the answer comes to be if it is not kept: "skipped" (it says nothing) or "reused" (the answer is
-            that for the last kept input).
     """
 
     keep: bool
     score: float
     threshold: float
-    origin: Literal["skipped", "reused"]
+
+
+@dataclass(frozen=True)
+class Unsent:
+    """How a model is answered for on the inputs that are not kept.
+
+    Attributes:
+        origin: "skipped" (such inputs say nothing) or "reused" (the answer is that for the last kept input).
+        value: what it is taken to have said; None: what it said of the last kept input.
+        confidence: the agreement with what it would have said that was measured when the gate was calibrated; 0 where
+            nothing was.
+        trusted: whether that is certified.
+    """
+
+    origin: Literal["skipped", "reused"] = "reused"
+    value: Array | None = None
+    confidence: float = 0.0
+    trusted: bool = False
 
 
 class Gate(Protocol):
-    """Decides for the inputs of one stream, in their order."""
+    """Decides for the inputs of one stream, in their order.
+
+    Attributes:
+        name: what it is called in tables.
+        accuracy: the mean agreement that it promises to keep; None: it promises nothing.
+    """
 
     name: str
+    accuracy: float | None
 
     def decide(self, frame: Array, captured_s: float) -> Decision:
         """Whether to keep the next frame (uint8 BGR), captured at `captured_s` seconds."""
@@ -44,8 +65,21 @@ class Gate(Protocol):
     def reset(self) -> None:
         """Starts a new stream: its first frame is kept."""
 
+    def unsent(self, model: str, output: OutputSpec) -> Unsent:
+        """How a model with such outputs is answered for on what is not kept."""
 
-class EveryGate:
+
+class FreeGate:
+    """What gates have in common of which nothing was learnt: nobody knows what they lose."""
+
+    accuracy: float | None = None
+
+    def unsent(self, model: str, output: OutputSpec) -> Unsent:
+        """The answer for the last kept input, on trust."""
+        return Unsent()
+
+
+class EveryGate(FreeGate):
     """Keeps every `step`-th input; with 1, all; 2.5 keeps two of five."""
 
     def __init__(self, step: float) -> None:
@@ -57,7 +91,7 @@ class EveryGate:
         """Keeps it if `step` inputs have passed since the last kept one, on average."""
         self._since += 1.0
         keep = self._since >= self.step
-        decision = Decision(keep, self._since, self.step, "reused")
+        decision = Decision(keep, self._since, self.step)
         self._since -= self.step if keep else 0.0
         return decision
 
@@ -66,7 +100,7 @@ class EveryGate:
         self._since = self.step - 1.0
 
 
-class RandomGate:
+class RandomGate(FreeGate):
     """Keeps a share of the inputs, by lot."""
 
     def __init__(self, share: float, *, seed: int = 0) -> None:
@@ -81,7 +115,7 @@ class RandomGate:
         score = self._random.random()
         keep = self._first or score < self.share
         self._first = False
-        return Decision(keep, 1.0 - score, 1.0 - self.share, "reused")
+        return Decision(keep, 1.0 - score, 1.0 - self.share)
 
     def reset(self) -> None:
         """Starts a new stream, with the same lots."""
@@ -89,7 +123,7 @@ class RandomGate:
         self._first = True
 
 
-class DifferenceGate:
+class DifferenceGate(FreeGate):
     """Keeps a frame that differs from the last kept one by more than `threshold`, the mean over the grey picture."""
 
     def __init__(self, threshold: float) -> None:
@@ -108,7 +142,7 @@ class DifferenceGate:
         keep = first or score > self.threshold
         if keep:
             self._reference = np.array(picture)
-        return Decision(keep, score, self.threshold, "reused")
+        return Decision(keep, score, self.threshold)
 
     def reset(self) -> None:
         """Starts a new stream."""

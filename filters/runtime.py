@@ -5,9 +5,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..outputs import Array
+from ..outputs import Array, OutputSpec
 from .channels import Channels
-from .gates import Decision
+from .gates import Decision, Unsent
 from .spec import load_filter
 
 logger = logging.getLogger(__name__)
@@ -38,11 +38,11 @@ class FilterRuntime:
         self.path = Path(path)
         self.name = self.path.stem
         self.spec, self._session = load_filter(self.path)
+        self.accuracy: float | None = self.spec.accuracy
         self._channels = Channels(pairwise=self.spec.pairwise, step_s=self.spec.step_s)
         self._inputs = {"channels": self._channels.tensor, "scalars": self._channels.scalars}
         self._first = True
         self._seen = self._kept = self._failed = 0
-        self._pairwise = self.spec.pairwise
 
     def decide(self, frame: Array, captured_s: float) -> Decision:
         """Whether to keep the next frame (uint8 BGR), captured at `captured_s` seconds."""
@@ -58,12 +58,20 @@ class FilterRuntime:
             self._channels.kept()
             self._kept += 1
             self._first = False
-        return Decision(keep, score, self.spec.threshold, "reused" if self._pairwise else "skipped")
+        return Decision(keep, score, self.spec.threshold)
 
     def reset(self) -> None:
         """Starts a new stream."""
         self._channels.reset()
         self._first = True
+
+    def unsent(self, model: str, output: OutputSpec) -> Unsent:
+        """As the filter's certificate says; a model that it was not learnt from is reused on trust."""
+        if model not in self.spec.models:
+            return Unsent()
+        found = self.spec.certificate
+        value = None if self.spec.pairwise else self.spec.answer(model, output)
+        return Unsent("reused" if value is None else "skipped", value, 1.0 - found.error, found.certified)
 
     def stats(self) -> FilterStats:
         """What it did since it was opened."""

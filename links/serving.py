@@ -36,12 +36,14 @@ class Serving:
         self._last_s: dict[str, float] = {}
         self._then: dict[str, dict[str, Exact]] = {}
 
-    def due(self, captured_s: float) -> tuple[str, ...]:
+    def due(self, captured_s: float, *, audit: bool = False) -> tuple[str, ...]:
         """The rotating models to run on the input captured then, beside the residents; all of them on the first.
 
         On average each has a turn every `refresh_s`. One turn that nothing was sent for is saved up, so that inputs
-        that come less often than the turns make up for it.
+        that come less often than the turns make up for it. An audit has all of them run and takes no turn.
         """
+        if audit:
+            return self.plan.rotating
         passed_s = max(0.0, captured_s - self._counted_s)
         self._counted_s = captured_s
         due = []

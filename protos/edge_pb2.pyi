@@ -101,20 +101,22 @@ class Welcome(_message.Message):
     def __init__(self, version: _Optional[str] = ..., specs: _Optional[_Mapping[str, str]] = ..., plan: _Optional[str] = ..., max_in_flight: _Optional[int] = ...) -> None: ...
 
 class Input(_message.Message):
-    __slots__ = ("sequence", "captured_ns", "deadline_ns", "encoding", "payload", "policy")
+    __slots__ = ("sequence", "captured_ns", "deadline_ns", "encoding", "payload", "policy", "audit")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_NS_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_NS_FIELD_NUMBER: _ClassVar[int]
     ENCODING_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     captured_ns: int
     deadline_ns: int
     encoding: Encoding
     payload: bytes
     policy: Policy
-    def __init__(self, sequence: _Optional[int] = ..., captured_ns: _Optional[int] = ..., deadline_ns: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ..., policy: _Optional[_Union[Policy, str]] = ...) -> None: ...
+    audit: bool
+    def __init__(self, sequence: _Optional[int] = ..., captured_ns: _Optional[int] = ..., deadline_ns: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ..., policy: _Optional[_Union[Policy, str]] = ..., audit: bool = ...) -> None: ...
 
 class Output(_message.Message):
     __slots__ = ("model", "digest", "kind", "shape", "dtype", "value", "origin", "confidence", "trusted", "sources", "age_s")

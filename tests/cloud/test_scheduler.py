@@ -41,6 +41,20 @@ def test_a_model_that_fails_does_not_take_the_others_with_it():
     assert list(exact) == ["a"]
 
 
+def test_a_model_that_keeps_failing_is_told_of_once(caplog):
+    async def story():
+        one = scheduler({"a": 1, "b": ModelFailed("b is broken")})
+        for _ in range(3):
+            await one.run(FRAME, (), "x", wait=False)
+        one.workers["b"].value = 2
+        await one.run(FRAME, (), "x", wait=False)
+        one.workers["b"].value = ModelFailed("b is broken again")
+        await one.run(FRAME, (), "x", wait=False)
+
+    asyncio.run(story())
+    assert [record.args[0].args[0] for record in caplog.records] == ["b is broken", "b is broken again"]
+
+
 def test_if_all_fail_the_input_fails_and_says_why():
     with pytest.raises(ModelFailed, match="b is broken; c too"):
         asyncio.run(

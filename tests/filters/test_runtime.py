@@ -5,9 +5,10 @@ import numpy as np
 import onnx
 import pytest
 from infilink.errors import InvalidInput
-from infilink.filters.gates import open_gate
+from infilink.filters.gates import Unsent, open_gate
 from infilink.filters.runtime import FilterRuntime
 from infilink.filters.spec import METADATA_KEY
+from infilink.outputs import OutputSpec
 from onnx import numpy_helper
 
 FRAME = np.full((90, 160, 3), 90, np.uint8)
@@ -33,14 +34,28 @@ def test_the_first_frame_is_kept_also_after_a_reset(skip_filter, trace):
     assert first[0].keep and again[0].keep
     assert [d.keep for d in first] == [d.keep for d in again]
     assert gate.stats().seen == 60 and gate.stats().failed == 0
-    assert {d.origin for d in first} == {"skipped"}
 
 
 def test_what_repeats_the_last_kept_input_is_reused(reuse_filter, trace):
     gate = open_gate(reuse_filter.path)
     decisions = [gate.decide(frame, i / 10) for i, frame in enumerate(trace.part(0, 60).frames())]
-    assert {d.origin for d in decisions} == {"reused"}
     assert 0 < sum(d.keep for d in decisions) < 60
+
+
+def test_what_is_not_kept_is_answered_as_the_certificate_says(reuse_filter, skip_filter):
+    for trained, origin in ((reuse_filter, "reused"), (skip_filter, "skipped")):
+        gate = FilterRuntime(trained.path)
+        model = next(iter(trained.spec.models))
+        output = OutputSpec(kind="boxes", classes=("car", "person"))
+        unsent = gate.unsent(model, output)
+        assert unsent.origin == origin
+        assert unsent.confidence == 1.0 - trained.spec.certificate.error
+        assert unsent.trusted == trained.spec.certificate.certified
+        assert (unsent.value is None) == (origin == "reused")
+        if unsent.value is not None:
+            assert unsent.value.shape == (0, 6)
+        assert gate.unsent("stranger", output) == Unsent()
+    assert open_gate("every:3").unsent("anybody", output) == Unsent("reused", None, 0.0, False)
 
 
 def test_a_still_picture_is_kept_again_after_the_longest_time(reuse_filter):

@@ -1,0 +1,61 @@
+"""The auditor: what it sends all the same, what it compares, and that it forgets."""
+
+import numpy as np
+from infilink.device.auditor import Auditor
+from infilink.filters.gates import Unsent
+from infilink.outputs import OutputSpec
+from infilink.protos import edge_pb2
+
+COUNT = OutputSpec(kind="count")
+
+
+def auditor(share: float, *, unsent: Unsent | None = None) -> Auditor:
+    return Auditor(share, 0.1, {"m": unsent or Unsent("reused", None, 0.9, True)}, {"m": COUNT})
+
+
+def answer(sequence: int, value: float, *, origin: int = edge_pb2.ORIGIN_EXECUTED):
+    output = edge_pb2.Output(model="m", origin=origin)  # type: ignore[arg-type]
+    return edge_pb2.Result(sequence=sequence, outputs=[output]), {"m": np.asarray([value], np.float32)}
+
+
+def test_all_none_or_a_share_of_the_unsent_inputs_are_audited():
+    for share, least, most in ((0.0, 0, 0), (0.2, 120, 280), (1.0, 1000, 1000)):
+        one = auditor(share)
+        taken = sum(one.take(i, keep=i % 2 == 0, reference=0) for i in range(2000))
+        assert least <= taken <= most
+
+
+def test_an_audited_answer_is_compared_with_that_of_the_last_kept_input():
+    one = auditor(1.0)
+    assert not one.take(0, keep=True, reference=None)
+    one.answered(*answer(0, 3.0))
+    for sequence, value in ((1, 3.0), (2, 4.0)):
+        assert one.take(sequence, keep=False, reference=0)
+        one.answered(*answer(sequence, value))
+    report = one.report()
+    assert report.audited == 2
+    assert report.error == (0.0 + 1.0) / 2 * 2 / 3
+
+
+def test_a_skipped_input_is_compared_with_what_it_was_taken_to_say():
+    one = auditor(1.0, unsent=Unsent("skipped", np.asarray([0.0], np.float32), 0.9, True))
+    one.take(0, keep=False, reference=5)
+    one.answered(*answer(0, 0.0))
+    assert one.report().audited == 1 and one.report().error == 0.0
+
+
+def test_only_what_the_model_itself_said_counts():
+    one = auditor(1.0)
+    one.answered(*answer(0, 3.0))
+    one.take(1, keep=False, reference=0)
+    one.answered(*answer(1, 4.0, origin=edge_pb2.ORIGIN_HELD))
+    one.take(2, keep=False, reference=77)
+    one.answered(*answer(2, 4.0))
+    assert one.report().audited == 0
+
+
+def test_it_does_not_grow_when_nothing_is_answered():
+    one = auditor(1.0)
+    for sequence in range(5000):
+        one.take(sequence, keep=False, reference=0)
+    assert len(one._references) <= 64

@@ -1,0 +1,57 @@
+"""The live audit over the real wire: a filter that loses what it promised to keep is found out, and opened."""
+
+from pathlib import Path
+
+import pytest
+from infilink.device.results import Results
+from infilink.filters.artifact import write_scalar
+from infilink.filters.spec import Certificate, FilterSpec
+
+from .conftest import finish
+
+
+@pytest.fixture
+def blind(tmp_path: Path) -> Path:
+    """A filter that says it loses nothing, and sends a frame every 10 s whatever there is to see."""
+    certificate = Certificate(
+        certified=True,
+        confidence=0.95,
+        inputs=1000,
+        effective_inputs=1000.0,
+        errors=0.0,
+        error=0.0,
+        upper_bound=0.003,
+        method="clopper-pearson",
+        rate=0.99,
+    )
+    spec = FilterSpec(
+        kind="age",
+        rule="unchanged",
+        models={"bright": "0" * 16},
+        reference="last kept",
+        threshold=1e9,
+        accuracy=0.95,
+        step_s=0.01,
+        longest_s=10.0,
+        certificate=certificate,
+    )
+    write_scalar(tmp_path / "blind.onnx", "age", spec)
+    return tmp_path / "blind.onnx"
+
+
+def test_a_filter_that_breaks_its_promise_is_opened(daemon, start_agent, blind, tmp_path):
+    agent = start_agent(daemon.address, gate=str(blind), audit=0.5)
+    out, err = agent.communicate(timeout=60)
+    assert agent.returncode == 0, err
+    assert '"alarms": 1' in out
+    assert "loses more than the 0.050 it promised" in err
+    with Results(tmp_path / "results0.sqlite") as results:
+        assert sum(results.kept[:40]) < 40
+        assert all(results.kept[60:])
+        assert results.origins("bright")[60:] == ["executed"] * 60
+
+
+def test_without_an_audit_nobody_would_know(daemon, start_agent, blind):
+    summary = finish(start_agent(daemon.address, gate=str(blind), audit=0.0))
+    assert summary["audited"] == summary["alarms"] == 0 and summary["audit_error"] is None
+    assert summary["kept"] == 1
