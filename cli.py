@@ -34,6 +34,7 @@ COMMANDS = {
     ),
     "init": Entry("", "Write a commented configuration to start from.", _START),
     "record": Entry("infilink.record_cli:record_command", "Run models over a source and keep it all: a trace.", _LEARN),
+    "assess": Entry("infilink.filters.cli:assess_command", "Whether a filter is worth training, and why.", _LEARN),
     "train": Entry("", "Learn an input filter, or the links between models, from a trace.", _LEARN),
     "evaluate": Entry("", "What a filter or links save and lose, beside what costs nothing.", _LEARN),
     "plan": Entry("infilink.links.cli:plan_command", "What runs and what is predicted under a budget.", _LEARN),

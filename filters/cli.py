@@ -71,6 +71,40 @@ def evaluate_filter_command(
     console.print("per model: " + ", ".join(f"{name} {value:.3f}" for name, value in found.per_model.items()))
 
 
+def assess_command(
+    trace: Annotated[Path, typer.Argument(help="What `infilink record` wrote.")],
+    rule: Annotated[str, typer.Option("--rule", help="What is redundant, e.g. 'count(car) == 0' or 'unchanged'.")],
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="A model the rule is on (repeat); `unchanged`: default all.")
+    ] = None,
+    accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with the models.")] = 0.9,
+    out: Annotated[Path | None, typer.Option("--out", help="Write a page with the learning curve: .html.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the probes' training.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+) -> None:
+    """Say whether a filter is worth training: theory, costs, and a probe on growing parts of the trace."""
+    parsed = parse_rule(rule)
+    if not model and not isinstance(parsed, Unchanged):
+        raise InvalidInput(f"rule {parsed.text!r} judges one model's output: say which with --model NAME")
+    from .assess import assess
+    from .assess_page import lines_of, write_page
+
+    with Trace(trace) as recorded, show_progress("assessing", quiet=as_json) as told:
+        found = assess(recorded, models=model or (), rule=parsed, accuracy=accuracy, seed=seed, progress=told)
+    if out is not None:
+        write_page(found, out)
+    if as_json:
+        print(json.dumps(asdict(found)))
+        return
+    console = Console()
+    table = Table("", "", title=f"{found.rule} on {', '.join(found.models)}", show_header=False)
+    table.columns[1].justify = "right"
+    for line in lines_of(found):
+        table.add_row(*line)
+    console.print(table)
+    console.print(f"[bold]{found.verdict}[/]: {found.why}", highlight=False)
+
+
 def print_training(done: "FilterTraining", console: Console) -> None:
     """Shows what came of a training: the candidates, the certificate, the file."""
     console.print(_candidates_table(done.spec))
