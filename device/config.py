@@ -29,7 +29,8 @@ pace = "source"
 # Where the coordinator (`infilink cloud`) listens.
 coordinator = "127.0.0.1:7420"
 
-# Which frames are worth sending: "all", "every:K", "random:RATE", "difference:THRESHOLD", or a trained filter's .onnx.
+# Which frames are worth sending: "all", "every:K", "random:RATE", "difference:THRESHOLD", or a trained filter's .onnx;
+# "filter.onnx@0.95": with another accuracy than it was trained for.
 gate = "all"
 
 # The live audit of a trained filter: this share of the frames that it would not send is sent all the same, to see what
@@ -114,4 +115,4 @@ def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -
 def _is_path(key: str, value: str) -> bool:
     if key == "source":
         return not value.isdigit() and "://" not in value
-    return key in ("results", "tls_ca") or (key == "gate" and value.endswith(".onnx"))
+    return key in ("results", "tls_ca") or (key == "gate" and ".onnx" in value)

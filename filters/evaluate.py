@@ -83,7 +83,6 @@ def evaluate_filter(
     room = found.oracle_rate - found.random_rate
     if decisions is not None:
         write_decisions(decisions, trace, losses, taken, reference, agreements, _spec_of(gate))
-    spec = _spec_of(gate)
     return FilterEvaluation(
         gate=gate.name,
         rule=losses.rule.text,
@@ -94,9 +93,9 @@ def evaluate_filter(
         accuracy_skipped=None if kept.all() else float(1.0 - lost[~kept].mean()),
         per_model=dict(zip(losses.models, agreements.mean(axis=1).tolist(), strict=True)),
         skill=(rate - found.random_rate) / room if room > 0.01 and not kept.all() else None,
-        contract="none" if spec is None else "kept" if accuracy >= spec.accuracy else "broken",
-        promised=None if spec is None else spec.accuracy,
-        certified=spec is not None and spec.certificate.certified,
+        contract="none" if gate.accuracy is None else "kept" if accuracy >= gate.accuracy else "broken",
+        promised=gate.accuracy,
+        certified=isinstance(gate, FilterRuntime) and gate.certified,
         baselines=found.at_rate,
     )
 

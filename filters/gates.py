@@ -12,7 +12,10 @@ from ..errors import InvalidInput
 from ..outputs import Array, OutputSpec
 from .pictures import Shrinker
 
-FORMS = "all, every:K, random:RATE[:SEED], difference:THRESHOLD, or the path of a filter's .onnx file"
+FORMS = (
+    "all, every:K, random:RATE[:SEED], difference:THRESHOLD, or the path of a filter's .onnx file; PATH@ACCURACY: with "
+    "another accuracy than it was trained for"
+)
 
 
 @dataclass(frozen=True)
@@ -170,14 +173,27 @@ def open_gate(text: str | Path) -> Gate:
             return DifferenceGate(_share(float(rest)))
     except ValueError as error:
         raise InvalidInput(f"gate {str(text)!r}: {error}; the forms are: {FORMS}") from error
-    if not Path(text).is_file():
+    path, _, wanted = str(text).rpartition("@")
+    if not path or Path(text).is_file():
+        path, wanted = str(text), ""
+    if not Path(path).is_file():
         raise InvalidInput(f"gate {str(text)!r}: there is no such gate or file; the forms are: {FORMS}")
-    return FilterRuntime(Path(text))
+    try:
+        return FilterRuntime(Path(path), accuracy=_accuracy(wanted) if wanted else None)
+    except ValueError as error:
+        raise InvalidInput(f"gate {str(text)!r}: {error}; the forms are: {FORMS}") from error
 
 
 def _at_least(least: float, value: float) -> float:
     if not value >= least:
         raise ValueError(f"{value:g} must be at least {least:g}")
+    return value
+
+
+def _accuracy(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < 1.0:
+        raise ValueError(f"an accuracy must be above 0 and below 1, not {value:g}")
     return value
 
 

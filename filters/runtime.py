@@ -29,16 +29,22 @@ class FilterRuntime:
 
     Args:
         path: the filter's `.onnx` file.
+        accuracy: what it is to keep; None: what it was trained for.
 
     Raises:
-        InvalidInput: it is none.
+        InvalidInput: it is none, or is not proven to keep that accuracy at any threshold.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, accuracy: float | None = None) -> None:
         self.path = Path(path)
         self.name = self.path.stem
         self.spec, self._session = load_filter(self.path)
+        found = self.spec.certificate
         self.accuracy: float | None = self.spec.accuracy
+        self.threshold, self._error, self.certified = self.spec.threshold, found.error, found.certified
+        if accuracy is not None:
+            level = self.spec.level(accuracy)
+            self.accuracy, self.threshold, self._error, self.certified = accuracy, level.threshold, level.error, True
         self._channels = Channels(pairwise=self.spec.pairwise, step_s=self.spec.step_s)
         self._inputs = {"channels": self._channels.tensor, "scalars": self._channels.scalars}
         self._first = True
@@ -50,7 +56,7 @@ class FilterRuntime:
         longest_s = self.spec.longest_s
         overdue = longest_s is not None and self._channels.age_s >= longest_s
         # Written so that NaN keeps.
-        keep = self._first or overdue or not score <= self.spec.threshold
+        keep = self._first or overdue or not score <= self.threshold
         self._seen += 1
         self._failed += math.isnan(score)
         self._channels.carry(score)
@@ -58,7 +64,7 @@ class FilterRuntime:
             self._channels.kept()
             self._kept += 1
             self._first = False
-        return Decision(keep, score, self.spec.threshold)
+        return Decision(keep, score, self.threshold)
 
     def reset(self) -> None:
         """Starts a new stream."""
@@ -69,9 +75,8 @@ class FilterRuntime:
         """As the filter's certificate says; a model that it was not learnt from is reused on trust."""
         if model not in self.spec.models:
             return Unsent()
-        found = self.spec.certificate
         value = None if self.spec.pairwise else self.spec.answer(model, output)
-        return Unsent("reused" if value is None else "skipped", value, 1.0 - found.error, found.certified)
+        return Unsent("reused" if value is None else "skipped", value, 1.0 - self._error, self.certified)
 
     def stats(self) -> FilterStats:
         """What it did since it was opened."""

@@ -1,5 +1,6 @@
 """What a filter file says of itself: `FilterSpec`, JSON in the ONNX file's own metadata."""
 
+from itertools import takewhile
 from pathlib import Path
 
 import onnxruntime as ort
@@ -111,6 +112,23 @@ class FilterSpec(BaseModel):
     def parsed_rule(self) -> Rule:
         """The rule as a typed object."""
         return parse_rule(self.rule)
+
+    def level(self, accuracy: float) -> Level:
+        """The threshold that brings the most of those proven to keep an accuracy, which may be another than trained for.
+
+        The table's thresholds are tested from the most careful on, up to the first one that fails.
+
+        Raises:
+            InvalidInput: none is proven to; the message says which accuracies are.
+        """
+        proven = list(takewhile(lambda level: level.upper_bound <= 1.0 - accuracy, self.table))
+        if not any(level.rate > 0 for level in proven):
+            best = max((1.0 - level.upper_bound for level in self.table if level.rate > 0), default=0.0)
+            raise InvalidInput(
+                f"no threshold of this filter is proven to keep an accuracy of {accuracy:g}; the most that one is "
+                f"proven to keep is {best:.3f}: ask for that, or train on more inputs"
+            )
+        return max(proven, key=lambda level: level.rate)
 
     def answer(self, model: str, output: OutputSpec) -> Array:
         """SKIP: what `model` is taken to have said of a skipped input."""

@@ -58,6 +58,24 @@ def test_what_is_not_kept_is_answered_as_the_certificate_says(reuse_filter, skip
     assert open_gate("every:3").unsent("anybody", output) == Unsent("reused", None, 0.0, False)
 
 
+def test_another_accuracy_needs_no_training_if_the_table_proves_it(reuse_filter, tmp_path):
+    spec = reuse_filter.spec
+    rows = [level for level in spec.table if level.rate > 0]
+    proven = next((level for level in rows if level.upper_bound < 0.9), None)
+    assert proven is not None
+    accuracy = 1.0 - proven.upper_bound - 1e-6
+    gate = open_gate(f"{reuse_filter.path}@{accuracy:.6f}")
+    assert gate.accuracy == pytest.approx(accuracy) and gate.certified
+    assert gate.threshold in [level.threshold for level in spec.table]
+    frames = [np.random.default_rng(i).integers(0, 255, (90, 160, 3), np.uint8) for i in range(20)]
+    assert all(gate.decide(frame, i / 10).threshold == gate.threshold for i, frame in enumerate(frames))
+    with pytest.raises(InvalidInput, match="the most that one is proven to keep is"):
+        open_gate(f"{reuse_filter.path}@0.9999")
+    for wrong in ("1.5", "often", "nan"):
+        with pytest.raises(InvalidInput, match="PATH@ACCURACY"):
+            open_gate(f"{reuse_filter.path}@{wrong}")
+
+
 def test_a_still_picture_is_kept_again_after_the_longest_time(reuse_filter):
     gate = FilterRuntime(reuse_filter.path)
     times = [i * 0.5 for i in range(60)]
