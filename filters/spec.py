@@ -114,7 +114,7 @@ class FilterSpec(BaseModel):
         return parse_rule(self.rule)
 
     def level(self, accuracy: float) -> Level:
-        """The threshold that brings the most of those proven to keep an accuracy, which may be another than trained for.
+        """The threshold that brings the most of those proven to keep an accuracy, trained for it or not.
 
         The table's thresholds are tested from the most careful on, up to the first one that fails.
 
