@@ -11,8 +11,10 @@ from pathlib import Path
 from .device.sources import Frame, Source, open_source
 from .errors import InvalidInput
 from .models import digest, read_spec
+from .payload import decode_jpeg, encode_jpeg
 from .process import Inferred, ModelCost, ModelProcess, measure_cost, start_fork_server
-from .trace import Trace, TraceInfo, TraceWriter, decode_jpeg, encode_jpeg
+from .trace import Trace, TraceWriter
+from .trace_info import TraceInfo
 
 Progress = Callable[[float, str], None]
 

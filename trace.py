@@ -6,26 +6,21 @@ cut off goes on where it stopped. While it is written SQLite keeps a `-wal` and 
 is one plain file, which can be copied and read from where nothing can be written.
 """
 
-import io
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import cv2
 import numpy as np
 
 from .errors import InvalidInput, UnknownModel
-from .models import ModelSpec, parse_spec
+from .models import ModelSpec
 from .outputs import Array
-from .process import ModelCost
+from .payload import decode_jpeg, pack, unpack
+from .trace_info import TraceInfo, check_same, dump_info, read_info
 
-FORMAT = 1
-JPEG_QUALITY = 90
 _COMMIT_EVERY = 32
 
 _SCHEMA = """
@@ -35,31 +30,6 @@ CREATE TABLE IF NOT EXISTS outputs (
     model INTEGER NOT NULL, sequence INTEGER NOT NULL, value BLOB NOT NULL, PRIMARY KEY (model, sequence)
 ) WITHOUT ROWID;
 """
-
-
-@dataclass(frozen=True)
-class TraceInfo:
-    """What holds for the whole recording.
-
-    Attributes:
-        source: what was recorded, as the user named it.
-        fps: the source's frames per second; inputs may be fewer (`every`).
-        models: each model's spec, in the order of their names.
-        digests: each model file's digest: links and filters learnt here serve these very models.
-        costs: what each model cost on the machine that recorded.
-        every: one of how many of the source's frames was recorded.
-        start_s: where in the source the recording began.
-    """
-
-    source: str
-    fps: float
-    models: dict[str, ModelSpec]
-    digests: dict[str, str]
-    costs: dict[str, ModelCost]
-    every: int = 1
-    start_s: float = 0.0
-    format: int = FORMAT
-    notes: dict[str, str] = field(default_factory=dict)
 
 
 class TraceWriter:
@@ -91,15 +61,15 @@ class TraceWriter:
     def _begin(self) -> int:
         """Makes sure that the file is this trace, or makes it; what its last sequence number is, -1 if it has none."""
         # Looked at first: another program's file stays as it was, also its journal's mode.
-        found = _read_info(self._database, self.path) if _has_tables(self._database, self.path) else None
+        found = read_info(self._database, self.path) if _has_tables(self._database, self.path) else None
         if found is not None:
-            _check_same(self.path, found, self.info)
+            check_same(self.path, found, self.info)
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.executescript(_SCHEMA)
         if found is None:
             with self._database:
-                self._database.execute("INSERT INTO meta VALUES ('info', ?)", (_dump_info(self.info),))
+                self._database.execute("INSERT INTO meta VALUES ('info', ?)", (dump_info(self.info),))
         row = self._database.execute("SELECT MAX(sequence) FROM inputs").fetchone()
         return -1 if row[0] is None else int(row[0])
 
@@ -163,7 +133,7 @@ class Trace:
         self.captured_s = np.asarray([row[1] for row in rows], np.float64)
 
     def _read(self, start: int, stop: int | None) -> tuple[TraceInfo, list[tuple[int, float]]]:
-        info = _read_info(self._database, self.path)
+        info = read_info(self._database, self.path)
         if info is None:
             raise InvalidInput(f"{self.path}: is not an infilink trace")
         rows = self._database.execute("SELECT sequence, captured_s FROM inputs ORDER BY sequence").fetchall()
@@ -230,39 +200,6 @@ class Trace:
         self.close()
 
 
-def encode_jpeg(frame: Array, quality: int = JPEG_QUALITY) -> bytes:
-    """A frame (uint8 BGR) as it travels."""
-    done, data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not done:
-        raise InvalidInput(f"a frame of shape {frame.shape} and type {frame.dtype} can't be made a JPEG")
-    return data.tobytes()
-
-
-def decode_jpeg(jpeg: bytes) -> Array:
-    """The frame (uint8 BGR, height x width x 3) in a JPEG.
-
-    Raises:
-        InvalidInput: the bytes are no picture.
-    """
-    frame = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
-    if frame is None:
-        raise InvalidInput(f"{len(jpeg)} bytes are no readable picture")
-    return frame
-
-
-def pack(value: Array) -> bytes:
-    """An array as the bytes of an .npy file."""
-    buffer = io.BytesIO()
-    np.save(buffer, value, allow_pickle=False)
-    return buffer.getvalue()
-
-
-def unpack(data: bytes) -> Array:
-    """The array in the bytes of an .npy file."""
-    value: Array = np.load(io.BytesIO(data), allow_pickle=False)
-    return value
-
-
 def _open(path: Path, *, write: bool) -> sqlite3.Connection:
     try:
         if write:
@@ -289,34 +226,3 @@ def _has_tables(database: sqlite3.Connection, path: Path) -> bool:
     if tables and not {"meta", "inputs", "outputs"} <= tables:
         raise InvalidInput(f"{path}: is another program's database, not an infilink trace; give another --out")
     return bool(tables)
-
-
-def _read_info(database: sqlite3.Connection, path: Path) -> TraceInfo | None:
-    try:
-        row = database.execute("SELECT value FROM meta WHERE key = 'info'").fetchone()
-    except sqlite3.Error as error:
-        raise InvalidInput(f"{path}: is not an infilink trace ({error})") from error
-    if row is None:
-        return None
-    data: dict[str, Any] = json.loads(row[0])
-    if data.get("format") != FORMAT:
-        raise InvalidInput(f"{path}: has format {data.get('format')}, this version reads {FORMAT}; record it again")
-    data["models"] = {name: parse_spec(spec, where=str(path)) for name, spec in data["models"].items()}
-    data["costs"] = {name: ModelCost(**cost) for name, cost in data["costs"].items()}
-    return TraceInfo(**data)
-
-
-def _dump_info(info: TraceInfo) -> str:
-    models = {name: spec.model_dump(mode="json", exclude_defaults=True) for name, spec in info.models.items()}
-    costs = {name: asdict(cost) for name, cost in info.costs.items()}
-    plain = {f: getattr(info, f) for f in ("source", "fps", "digests", "every", "start_s", "format", "notes")}
-    return json.dumps({**plain, "models": models, "costs": costs})
-
-
-def _check_same(path: Path, found: TraceInfo, wanted: TraceInfo) -> None:
-    for key in ("source", "every", "start_s", "digests"):
-        if getattr(found, key) != getattr(wanted, key):
-            raise InvalidInput(
-                f"{path}: was recorded with {key} {getattr(found, key)!r}, not {getattr(wanted, key)!r}; "
-                "give another --out, or delete it to start again"
-            )

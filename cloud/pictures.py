@@ -4,7 +4,7 @@ import struct
 
 from ..errors import InvalidInput
 from ..outputs import Array
-from ..trace import decode_jpeg
+from ..payload import decode_jpeg
 
 # Start-of-frame markers; C4, C8 and CC are other things.
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}

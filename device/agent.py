@@ -14,8 +14,8 @@ from ..filters.audit import AuditReport
 from ..filters.gates import Decision, Gate, Unsent, open_gate
 from ..models import ModelSpec
 from ..outputs import OutputSpec
+from ..payload import encode_jpeg
 from ..protos import edge_pb2
-from ..trace import encode_jpeg
 from .answers import result_row
 from .auditor import Auditor
 from .capture import Capture

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from ..errors import InvalidInput
 from ..outputs import Array
-from ..trace import unpack
+from ..payload import unpack
 
 
 class Results:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from ..errors import InvalidInput
 from ..outputs import Array
-from ..trace import pack
+from ..payload import pack
 
 _QUEUE = 4096
 

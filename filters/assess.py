@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from ..errors import InvalidInput
-from ..outputs import Array
 from ..trace import Trace
-from .candidates import EveryCandidate, NetworkCandidate, OracleCandidate, PaceCandidate, RandomCandidate
+from .bounds import Bounds, rate_at
+from .candidates import NetworkCandidate, PaceCandidate
 from .certify import CONFIDENCE, autocorrelation_time, clopper_pearson
 from .channels import Channels
 from .fit import fit_network
@@ -21,7 +21,7 @@ from .predicates import Count, LabelIn, LabelNotIn
 from .replay import LONGEST_S, Progress, Replay
 from .rules import Rule
 from .split import LEAST_INPUTS, Split, split_of
-from .sweep import Candidate, Sweep, levels, sweep
+from .sweep import Candidate, levels, sweep
 
 Verdict = Literal["FILTERABLE", "TRIVIAL", "NOT WORTH IT", "MORE DATA"]
 
@@ -116,7 +116,7 @@ def assess(
     models = tuple(dict.fromkeys(models)) or tuple(trace.models)
     losses = Losses(trace, models, rule)
     replay = Replay(trace, pairwise=losses.pairwise, progress=lambda done, what: told(0.2 * done, what))
-    bounds = _Bounds.of(losses, replay, 0, len(trace), accuracy)
+    bounds = Bounds.of(losses, replay, 0, len(trace), accuracy)
     redundant, interval = _redundancy(losses, len(trace))
     filter_s = _filter_s(trace, losses.pairwise)
     models_s = sum(trace.info.costs[name].infer_s for name in models if name in trace.info.costs)
@@ -149,38 +149,6 @@ def assess(
     probes, on_later = _probe(replay, losses, split, accuracy, seed=seed, told=told)
     verdict, why = _after_probing(found, probes, on_later)
     return replace(found, verdict=verdict, why=why, probes=probes)
-
-
-@dataclass(frozen=True)
-class _Bounds:
-    """What free filters, and one that knows the outputs, reach on a stretch."""
-
-    constant: float
-    optimal: float
-    random: float
-    every: float
-
-    @classmethod
-    def of(cls, losses: Losses, replay: Replay, start: int, stop: int, accuracy: float) -> "_Bounds":
-        current = np.arange(start + 1, stop)
-        constant = 1.0 - float(losses.of(np.full(len(current), start), current).sum()) / max(1, stop - start)
-        if not losses.pairwise:
-            needed = float(losses.needed[:, start:stop].mean())
-            random = min(1.0, (1.0 - accuracy) / max(needed, 1e-12))
-            return cls(1.0 - needed, min(1.0, 2.0 - needed - accuracy), random, 0.0)
-        count = stop - start
-        ladder = np.append(np.arange(1, 64), np.geomspace(64, max(65, count), 16).round()) - 0.5
-        rates = []
-        oracle = OracleCandidate(losses, stop)
-        candidates: tuple[tuple[Candidate, Array], ...] = (
-            (oracle, levels(oracle, replay, start=start, stop=stop)),
-            (RandomCandidate(stop), np.linspace(0.0, 1.0, 81)),
-            (EveryCandidate(), ladder),
-        )
-        for candidate, thresholds in candidates:
-            run = sweep(candidate, thresholds, replay=replay, losses=losses, start=start, stop=stop)
-            rates.append(_rate_at(run, accuracy))
-        return cls(constant, *rates)
 
 
 def _redundancy(losses: Losses, inputs: int) -> tuple[float, tuple[float, float]]:
@@ -219,9 +187,9 @@ def _filter_s(trace: Trace, pairwise: bool) -> float:
 
 def _probe(
     replay: Replay, losses: Losses, split: Split, accuracy: float, *, seed: int, told: Progress
-) -> tuple[tuple[Probe, ...], _Bounds]:
+) -> tuple[tuple[Probe, ...], Bounds]:
     """Trains on the newest part of the inputs to learn from, a growing one, and tries it on the later ones."""
-    later = _Bounds.of(losses, replay, split.calibrated, split.stop, accuracy)
+    later = Bounds.of(losses, replay, split.calibrated, split.stop, accuracy)
     probes = []
     for index, fraction in enumerate(FRACTIONS):
         told(0.2 + 0.8 * index / len(FRACTIONS), f"training on {fraction:.0%} of the inputs")
@@ -248,11 +216,7 @@ def _rate_of(candidate: Candidate, replay: Replay, losses: Losses, split: Split,
         stop=split.stop,
         longest_s=LONGEST_S if losses.pairwise else None,
     )
-    return _rate_at(run, accuracy)
-
-
-def _rate_at(run: Sweep, accuracy: float) -> float:
-    return float(run.rates[run.errors <= 1.0 - accuracy + 1e-12].max(initial=0.0))
+    return rate_at(run, accuracy)
 
 
 def _before_probing(found: Assessment) -> tuple[Verdict, str] | None:
@@ -277,7 +241,7 @@ def _before_probing(found: Assessment) -> tuple[Verdict, str] | None:
     return None
 
 
-def _after_probing(found: Assessment, probes: Sequence[Probe], later: _Bounds) -> tuple[Verdict, str]:
+def _after_probing(found: Assessment, probes: Sequence[Probe], later: Bounds) -> tuple[Verdict, str]:
     last, before = probes[-1], probes[-2]
     curve = ", ".join(f"{probe.rate:.2f} of {probe.inputs}" for probe in probes)
     reached = f"filters trained on more and more inputs drop: {curve} (random {later.random:.2f}, optimal "

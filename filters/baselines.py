@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .bounds import rate_at
 from .candidates import EveryCandidate, OracleCandidate, RandomCandidate, ScalarCandidate
 from .losses import Losses
 from .replay import Progress, Replay
@@ -63,8 +64,8 @@ def measure_baselines(
     at_rate = [Baseline(s.name, rate, _accuracy_at(s, rate), note) for s, note in zip(sweeps, notes, strict=True)]
     at_rate.append(_constant(replay, losses))
     if losses.pairwise:
-        random_rate = _rate_at(sweeps[0], accuracy)
-        oracle_rate = _rate_at(_run(OracleCandidate(losses, inputs), replay, losses), accuracy)
+        random_rate = rate_at(sweeps[0], accuracy)
+        oracle_rate = rate_at(_run(OracleCandidate(losses, inputs), replay, losses), accuracy)
     else:
         needed = float(losses.of(np.arange(inputs), np.arange(inputs)).mean())
         random_rate = min(1.0, (1.0 - accuracy) / max(needed, 1e-12))
@@ -87,11 +88,6 @@ def _accuracy_at(found: Sweep, rate: float) -> float:
     """The accuracy at a rate: between two thresholds, that of switching between them."""
     order = np.argsort(found.rates, kind="stable")
     return float(1.0 - np.interp(rate, found.rates[order], found.errors[order]))
-
-
-def _rate_at(found: Sweep, accuracy: float) -> float:
-    """The greatest rate that keeps an accuracy."""
-    return float(found.rates[found.errors <= 1.0 - accuracy + 1e-12].max(initial=0.0))
 
 
 def _constant(replay: Replay, losses: Losses) -> Baseline:

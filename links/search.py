@@ -8,10 +8,10 @@ import numpy as np
 from ..outputs import Array
 from ..process import ModelCost
 from .table import BUCKETS, MARGIN, NEVER, Table, bucket_bounds_s
+from .turns import Turns
 
 MOST_MODELS = 18
 _EPS = 1e-9
-_PRICES = 12
 _MOST_SETS = 3000
 
 
@@ -109,7 +109,8 @@ def solve(problem: Problem) -> Found:
     memory = _sums(np.asarray(problem.memory, np.float64))
     compute = _sums(np.asarray(problem.infer_s))
     never, gains = _values(problem, memory)
-    turns = _Turns.of(problem)
+    shares = np.maximum(np.asarray(problem.turn_s), 1e-6) / np.reshape(problem.refresh_choices_s, (-1, 1))
+    turns = Turns.of(shares, most=max(problem.weights) * (1 + problem.audit_gain))
     room = problem.max_load_share * _at_once(problem, memory)
     bounds = np.where(memory <= problem.budget_bytes, never + turns.bounds(gains, room), -1.0)
     order = np.lexsort((compute, -np.round(bounds, 9)))
@@ -131,69 +132,6 @@ def solve(problem: Problem) -> Found:
         if option
     }
     return Found(resident, refresh_s, value, gap)
-
-
-@dataclass(frozen=True)
-class _Turns:
-    """Which turns there is time for: each model has none, or one refresh time, and its share of the time.
-
-    Attributes:
-        shares: of real time that a model takes at a refresh time, (refresh choices, models).
-        prices: gains per share of time that are tried in bounds.
-    """
-
-    shares: Array
-    prices: tuple[float, ...]
-
-    @classmethod
-    def of(cls, problem: Problem) -> "_Turns":
-        choices = np.asarray(problem.refresh_choices_s, np.float64).reshape(-1, 1)
-        shares = np.maximum(np.asarray(problem.turn_s), 1e-6) / choices
-        largest = max(problem.weights) * (1 + problem.audit_gain) / shares.min(initial=1.0)
-        return cls(shares, (0.0, *np.geomspace(largest / 1e4, largest, _PRICES)))
-
-    def bounds(self, gains: Array, room: Array) -> Array:
-        """At most what turns can add to each set: (sets,) from (refresh choices, models, sets) and (sets,)."""
-        least = np.full(gains.shape[2], np.inf)
-        for price in self.prices:
-            bound = price * room
-            for model in range(gains.shape[1]):
-                bound += np.maximum((gains[:, model] - price * self.shares[:, model, None]).max(axis=0, initial=0.0), 0)
-            np.minimum(least, bound, out=least)
-        return least
-
-    def best(self, gains: Array, room: float, *, at_least: float) -> tuple[float, tuple[int, ...]]:
-        """The most that turns add to one set, and each model's option: 0, or 1 + a refresh choice.
-
-        A multiple-choice knapsack, exact: the fronts of Nemhauser and Ullmann, less what can't exceed `at_least`.
-
-        Args:
-            gains: (refresh choices, models).
-            room: the share of time that all may take together.
-            at_least: what is of no use; -1 is returned if nothing exceeds it.
-        """
-        options, models = gains.shape[0] + 1, gains.shape[1]
-        # What the models from each on could add, at each price.
-        priced = [np.maximum((gains - price * self.shares).max(axis=0, initial=0.0), 0.0) for price in self.prices]
-        later = [np.append(np.cumsum(each[::-1])[::-1], 0.0) for each in priced]
-        shares, added, codes = np.zeros(1), np.zeros(1), np.zeros(1, np.int64)
-        for model in range(models):
-            useful = np.flatnonzero(gains[:, model] > 0)
-            shares = np.concatenate([shares, *(shares + self.shares[choice, model] for choice in useful)])
-            added = np.concatenate([added, *(added + gains[choice, model] for choice in useful)])
-            step = options**model
-            codes = np.concatenate([codes, *(codes + (int(choice) + 1) * step for choice in useful)])
-            kept = shares <= room + _EPS
-            for price, rest in zip(self.prices, later, strict=True):
-                kept &= added + price * (room - shares) + rest[model + 1] > at_least
-            order = np.flatnonzero(kept)[np.lexsort((-added[kept], shares[kept]))]
-            front = np.maximum.accumulate(added[order]) if len(order) else added[order]
-            order = order[np.append(True, added[order][1:] > front[:-1])] if len(order) else order
-            shares, added, codes = shares[order], added[order], codes[order]
-            if not len(order):
-                return -1.0, (0,) * models
-        code = int(codes[-1])
-        return float(added[-1]), tuple(code // options**model % options for model in range(models))
 
 
 def _sums(values: Array) -> Array:

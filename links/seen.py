@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidInput
-from ..trace import Trace, pack
+from ..payload import pack
+from ..trace import Trace
 from .graph import LinkGraph
 
 logger = logging.getLogger(__name__)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from infilink.errors import InvalidInput
 from infilink.models import OnnxModel, digest, find_models
+from infilink.payload import pack
 from infilink.record import record
-from infilink.trace import Trace, pack
+from infilink.trace import Trace
 
 FPS = 10
 

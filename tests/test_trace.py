@@ -9,8 +9,10 @@ import pytest
 from infilink.errors import InvalidInput, UnknownModel
 from infilink.models import ModelSpec, parse_spec
 from infilink.outputs import Array
+from infilink.payload import decode_jpeg, encode_jpeg, pack, unpack
 from infilink.process import ModelCost
-from infilink.trace import Trace, TraceInfo, TraceWriter, decode_jpeg, encode_jpeg, pack, unpack
+from infilink.trace import Trace, TraceWriter
+from infilink.trace_info import TraceInfo
 
 
 def spec(name: str, **output: object) -> ModelSpec:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from ...outputs import Array
-from ...trace import decode_jpeg, encode_jpeg
+from ...payload import decode_jpeg, encode_jpeg
 from .backdrop import Backdrop
 from .camera import Camera
 from .networks import STRIDE

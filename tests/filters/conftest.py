@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from infilink.models import ModelSpec
 from infilink.outputs import OutputSpec
+from infilink.payload import encode_jpeg
 from infilink.preprocessing import InputSpec
 from infilink.process import ModelCost
-from infilink.trace import Trace, TraceInfo, TraceWriter, encode_jpeg
+from infilink.trace import Trace, TraceWriter
+from infilink.trace_info import TraceInfo
 
 FPS = 10.0
 

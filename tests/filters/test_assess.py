@@ -9,8 +9,10 @@ from infilink.errors import InvalidInput
 from infilink.filters.assess import assess
 from infilink.filters.cli import assess_command
 from infilink.filters.rules import parse_rule
+from infilink.payload import encode_jpeg
 from infilink.process import ModelCost
-from infilink.trace import Trace, TraceInfo, TraceWriter, encode_jpeg
+from infilink.trace import Trace, TraceWriter
+from infilink.trace_info import TraceInfo
 
 from .conftest import FPS, SPECS, draw
 

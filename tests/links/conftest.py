@@ -9,8 +9,10 @@ from infilink.links.graph import LinkGraph
 from infilink.links.train import LinksTraining, train_links
 from infilink.models import ModelSpec, parse_spec
 from infilink.outputs import Array
+from infilink.payload import encode_jpeg
 from infilink.process import ModelCost
-from infilink.trace import Trace, TraceInfo, TraceWriter, encode_jpeg
+from infilink.trace import Trace, TraceWriter
+from infilink.trace_info import TraceInfo
 
 OUTPUTS = {
     "people": {"kind": "boxes", "classes": ["person"]},
