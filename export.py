@@ -125,7 +125,7 @@ def _checked(returned: Any, *, where: str) -> tuple["torch.nn.Module", ModelSpec
     spec = spec if isinstance(spec, ModelSpec) else parse_spec(spec, where=f"{where}: its spec")
     if not isinstance(samples, Sequence) or not samples:
         raise InvalidInput(f"{where}: must return a list of at least one sample input third")
-    shape = spec.input.tensor_shape
+    shape = spec.picture.tensor_shape
     tensors: list[torch.Tensor] = []
     for i, sample in enumerate(samples):
         tensor = _guarded(partial(torch.as_tensor, sample), f"{where}: sample {i}").detach().cpu()
@@ -150,7 +150,7 @@ def _export_graph(
     names = [spec.decoder.output or "output"] if count == 1 else [f"output{i}" for i in range(count)]
 
     def trace() -> None:
-        sample, given = (samples[0].clone(),), [spec.input.name or "input"]
+        sample, given = (samples[0].clone(),), [spec.picture.name or "input"]
         torch.onnx.export(
             module, sample, str(path), input_names=given, output_names=names, opset_version=OPSET, dynamo=False
         )

@@ -53,9 +53,23 @@ class ModelSpec(BaseModel):
     )
     version: str = "1"
     description: str = ""
-    input: InputSpec
+    input: InputSpec | None = Field(
+        default=None,
+        description="how a frame becomes its input; a model that is run elsewhere has none",
+    )
     output: Annotated[OutputSpec, BeforeValidator(_named_classes)]
     decoder: DecoderSpec = DecoderSpec()
+
+    @property
+    def picture(self) -> InputSpec:
+        """How a frame becomes its input.
+
+        Raises:
+            InvalidInput: the spec does not say.
+        """
+        if self.input is None:
+            raise InvalidInput(f"model {self.name!r}: its spec has no `input`: say how it is fed (`input.size`)")
+        return self.input
 
     @model_validator(mode="after")
     def _keeps_what_there_is(self) -> "ModelSpec":
@@ -95,7 +109,7 @@ class OnnxModel:
             ModelFailed: the model or its decoder raised, or its output does not fit its spec.
         """
         try:
-            tensor, placement = preprocess(frame, self.spec.input)
+            tensor, placement = preprocess(frame, self.spec.picture)
         except cv2.error as error:
             raise ModelFailed(f"{self.spec.name}: a frame of {frame.shape}: {_first_line(error)}") from error
         return self._decode(self._run(tensor), placement)
@@ -247,15 +261,15 @@ def _find_input(session: ort.InferenceSession, spec: ModelSpec, path: Path) -> A
             f"{path}: needs {len(inputs)} inputs ({', '.join(inputs)}), and only a frame can be fed: models with "
             "several are not supported yet; export it with one, or give the others default initializers"
         )
-    name = spec.input.name or next(iter(inputs))
+    name = spec.picture.name or next(iter(inputs))
     if name not in inputs:
         raise InvalidInput(f"{path}: has no input {name!r}: `input.name` must be one of {', '.join(inputs)}")
-    expected, actual = spec.input.tensor_shape, inputs[name].shape
+    expected, actual = spec.picture.tensor_shape, inputs[name].shape
     fits = len(actual) == 4 and all(not isinstance(a, int) or a == e for a, e in zip(actual, expected, strict=True))
     if not fits:
         raise InvalidInput(
             f"{path}: its input {name!r} is {actual}, but its spec makes {list(expected)} "
-            f"(`input.size` is width, height; `input.layout` is {spec.input.layout})"
+            f"(`input.size` is width, height; `input.layout` is {spec.picture.layout})"
         )
     return inputs[name]
 

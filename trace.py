@@ -173,7 +173,7 @@ class Trace:
             raise InvalidInput(f"{self.path}: model {model!r} has {len(values)} outputs for {len(self)} inputs")
         return values
 
-    def jpegs(self) -> Iterator[bytes]:
+    def payloads(self) -> Iterator[bytes]:
         """Every input as it was stored, one at a time."""
         cursor = self._database.execute(
             "SELECT jpeg FROM inputs WHERE sequence BETWEEN ? AND ? ORDER BY sequence",
@@ -183,9 +183,20 @@ class Trace:
             yield jpeg
 
     def frames(self) -> Iterator[Array]:
-        """Every input as a frame (uint8 BGR), decoded one at a time."""
-        for jpeg in self.jpegs():
-            yield decode_jpeg(jpeg)
+        """Every input as a frame (uint8 BGR), decoded one at a time.
+
+        Raises:
+            InvalidInput: its inputs are no pictures.
+        """
+        if self.info.input != "image":
+            raise InvalidInput(f"{self.path}: its inputs are {self.info.input}s, not pictures")
+        return self.inputs()
+
+    def inputs(self) -> Iterator[Array]:
+        """Every input as an array, read one at a time: a frame, or what was recorded."""
+        decode = decode_jpeg if self.info.input == "image" else unpack
+        for payload in self.payloads():
+            yield decode(payload)
 
     def close(self) -> None:
         """Closes the file; closing twice is fine."""

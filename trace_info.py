@@ -4,7 +4,7 @@ import json
 import sqlite3
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .errors import InvalidInput
 from .models import ModelSpec, parse_spec
@@ -23,6 +23,7 @@ class TraceInfo:
         models: each model's spec, in the order of their names.
         digests: each model file's digest: links and filters learnt here serve these very models.
         costs: what each model cost on the machine that recorded.
+        input: what an input is: "image" (a JPEG), or "array" (a text, a sound, a signal, as numpy writes it).
         every: one of how many of the source's frames was recorded.
         start_s: where in the source the recording began.
     """
@@ -33,6 +34,7 @@ class TraceInfo:
     digests: dict[str, str]
     costs: dict[str, ModelCost]
     every: int = 1
+    input: Literal["image", "array"] = "image"
     start_s: float = 0.0
     format: int = FORMAT
     notes: dict[str, str] = field(default_factory=dict)
@@ -62,13 +64,13 @@ def dump_info(info: TraceInfo) -> str:
     """As it is stored: JSON."""
     models = {name: spec.model_dump(mode="json", exclude_defaults=True) for name, spec in info.models.items()}
     costs = {name: asdict(cost) for name, cost in info.costs.items()}
-    plain = {f: getattr(info, f) for f in ("source", "fps", "digests", "every", "start_s", "format", "notes")}
+    plain = {f: getattr(info, f) for f in ("source", "fps", "digests", "every", "input", "start_s", "format", "notes")}
     return json.dumps({**plain, "models": models, "costs": costs})
 
 
 def check_same(path: Path, found: TraceInfo, wanted: TraceInfo) -> None:
     """Raises InvalidInput if a recording can't go on as `wanted`: it was begun as something else."""
-    for key in ("source", "every", "start_s", "digests"):
+    for key in ("source", "every", "input", "start_s", "digests"):
         if getattr(found, key) != getattr(wanted, key):
             raise InvalidInput(
                 f"{path}: was recorded with {key} {getattr(found, key)!r}, not {getattr(wanted, key)!r}; "

@@ -1,6 +1,7 @@
 """Writes a filter as one ONNX file (needs the `onnx` package, in `infilink[train]`)."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from .channels import CHANNELS, MOTION, SCALARS
+from .encoders import EncoderNetwork
 from .network import CONVOLUTIONS, TemporalNetwork
 from .pace import CLIP, Pace
 from .pictures import SIDE
@@ -84,6 +86,32 @@ def write_scalar(path: Path, name: str, spec: FilterSpec) -> None:
     _write(path, [helper.make_node("Gather", ["scalars", "index"], ["score"], axis=1)], weights, spec)
 
 
+def write_encoder(path: Path, network: EncoderNetwork, spec: FilterSpec) -> None:
+    """A file whose score is the encoder's and its head's."""
+    import torch
+
+    assert spec.modality is not None, "an encoder is of some modality"
+    dtype = torch.int64 if spec.modality.kind == "text" else torch.float32
+    sample = torch.zeros((1, *spec.modality.shape), dtype=dtype)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    exported = path.with_name(f"{path.name}.{os.getpid()}.exported")
+    with warnings.catch_warnings():
+        # The tracing exporter on purpose: the caller compares the file with the network.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        torch.onnx.export(
+            network.eval(),
+            (sample,),
+            str(exported),
+            input_names=["input"],
+            output_names=["score"],
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+    model = onnx.load(str(exported))
+    exported.unlink()
+    _save(path, model, spec)
+
+
 def _write(path: Path, nodes: list[Any], weights: dict[str, Any], spec: FilterSpec) -> None:
     tensors = [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in weights.items()]
     graph = helper.make_graph(
@@ -97,6 +125,10 @@ def _write(path: Path, nodes: list[Any], weights: dict[str, Any], spec: FilterSp
         tensors,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
+    _save(path, model, spec)
+
+
+def _save(path: Path, model: onnx.ModelProto, spec: FilterSpec) -> None:
     model.metadata_props.add(key=METADATA_KEY, value=spec.model_dump_json())
     onnx.checker.check_model(model)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from .bounds import rate_at
 from .candidates import EveryCandidate, OracleCandidate, RandomCandidate, ScalarCandidate
 from .losses import Losses
 from .replay import Progress, Replay
+from .singles import Singles
 from .sweep import Candidate, Sweep, levels, sweep
 
 
@@ -44,16 +45,17 @@ class Baselines:
 
 
 def measure_baselines(
-    replay: Replay, losses: Losses, *, rate: float, accuracy: float, progress: Progress | None = None
+    replay: Replay | Singles, losses: Losses, *, rate: float, accuracy: float, progress: Progress | None = None
 ) -> Baselines:
     """Runs the free gates over a whole trace, in closed loop."""
     inputs = len(replay)
     free: list[Candidate] = [
         RandomCandidate(inputs),
         EveryCandidate(),
-        ScalarCandidate("difference", replay),
     ]
-    free += [] if replay.pairwise else [ScalarCandidate("background", replay)]
+    if isinstance(replay, Replay):
+        free.append(ScalarCandidate("difference", replay))
+        free += [] if replay.pairwise else [ScalarCandidate("background", replay)]
     sweeps = []
     for i, candidate in enumerate(free):
         if progress is not None:
@@ -73,13 +75,14 @@ def measure_baselines(
     return Baselines(tuple(at_rate), random_rate, oracle_rate)
 
 
-def _run(candidate: Candidate, replay: Replay, losses: Losses) -> Sweep:
+def _run(candidate: Candidate, replay: Replay | Singles, losses: Losses) -> Sweep:
     inputs = len(replay)
     if isinstance(candidate, EveryCandidate):
         thresholds = np.append(np.arange(1, 64), np.geomspace(64, max(65, inputs), 16).round()) - 0.5
     elif isinstance(candidate, RandomCandidate):
         thresholds = np.linspace(0.0, 1.0, 81)
     else:
+        assert isinstance(replay, Replay), "the other candidates look at pictures"
         thresholds = levels(candidate, replay, start=0, stop=inputs)
     return sweep(candidate, thresholds, replay=replay, losses=losses, start=0, stop=inputs)
 
@@ -90,7 +93,7 @@ def _accuracy_at(found: Sweep, rate: float) -> float:
     return float(1.0 - np.interp(rate, found.rates[order], found.errors[order]))
 
 
-def _constant(replay: Replay, losses: Losses) -> Baseline:
+def _constant(replay: Replay | Singles, losses: Losses) -> Baseline:
     current = np.arange(1, len(replay))
     error = float(losses.of(np.zeros_like(current), current).sum()) / len(replay)
     note = "holds the first answer for ever" if losses.pairwise else "skips all but the first"

@@ -30,6 +30,9 @@ def train_filter_command(
         list[str] | None, typer.Option("--model", help="A model the rule is on (repeat); `unchanged`: default all.")
     ] = None,
     accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with the models.")] = 0.9,
+    modality: Annotated[
+        str, typer.Option("--modality", help="Of inputs that are no pictures: text, signal, audio or map.")
+    ] = "",
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same filter.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
@@ -43,7 +46,14 @@ def train_filter_command(
 
     with Trace(trace) as recorded, show_progress("training the filter", quiet=as_json) as told:
         done = train_filter(
-            recorded, models=model or (), rule=parsed, accuracy=accuracy, out=out, seed=seed, progress=told
+            recorded,
+            models=model or (),
+            rule=parsed,
+            accuracy=accuracy,
+            out=out,
+            modality=modality,
+            seed=seed,
+            progress=told,
         )
     if as_json:
         print(json.dumps({**asdict(done), "path": str(done.path), "spec": done.spec.model_dump(mode="json")}))

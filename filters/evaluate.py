@@ -15,6 +15,7 @@ from .losses import Losses
 from .replay import Progress, Replay
 from .rules import Unchanged
 from .runtime import FilterRuntime
+from .singles import Singles
 from .spec import FilterSpec
 
 
@@ -77,7 +78,9 @@ def evaluate_filter(
     agreements = np.where(kept, 1.0, losses.agreements(reference, current))
     lost = np.where(kept, 0.0, losses.of(reference, current))
     rate, accuracy = float(1.0 - kept.mean()), float(1.0 - lost.mean())
-    replay = Replay(trace, pairwise=losses.pairwise)
+    spec = _spec_of(gate)
+    modality = None if spec is None else spec.modality
+    replay = Replay(trace, pairwise=losses.pairwise) if modality is None else Singles(trace, modality)
     later = None if progress is None else lambda done, doing: progress(0.6 + 0.4 * done, doing)
     found = measure_baselines(replay, losses, rate=rate, accuracy=accuracy, progress=later)
     room = found.oracle_rate - found.random_rate
@@ -125,7 +128,7 @@ def _spec_of(gate: Gate) -> FilterSpec | None:
 
 def _decide_all(gate: Gate, trace: Trace, progress: Progress | None) -> list[Decision]:
     found = []
-    for i, (frame, captured_s) in enumerate(zip(trace.frames(), trace.captured_s, strict=True)):
+    for i, (frame, captured_s) in enumerate(zip(trace.inputs(), trace.captured_s, strict=True)):
         found.append(gate.decide(frame, float(captured_s)))
         if progress is not None and i % 50 == 0:
             progress(0.5 * i / len(trace), "deciding")

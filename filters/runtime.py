@@ -47,23 +47,31 @@ class FilterRuntime:
             self.accuracy, self.threshold, self._error, self.certified = accuracy, level.threshold, level.error, True
         self._channels = Channels(pairwise=self.spec.pairwise, step_s=self.spec.step_s)
         self._inputs = {"channels": self._channels.tensor, "scalars": self._channels.scalars}
+        self._modality = self.spec.modality
         self._first = True
         self._seen = self._kept = self._failed = 0
 
     def decide(self, frame: Array, captured_s: float) -> Decision:
-        """Whether to keep the next frame (uint8 BGR), captured at `captured_s` seconds."""
+        """Whether to keep the next input, captured at `captured_s` seconds.
+
+        Args:
+            frame: uint8 BGR; or what the filter's modality takes.
+            captured_s: on the source's clock.
+        """
         score = self._score(frame, captured_s)
         longest_s = self.spec.longest_s
         overdue = longest_s is not None and self._channels.age_s >= longest_s
         # Written so that NaN keeps.
-        keep = self._first or overdue or not score <= self.threshold
+        first = self._first and self._modality is None
+        keep = first or overdue or not score <= self.threshold
         self._seen += 1
         self._failed += math.isnan(score)
-        self._channels.carry(score)
-        if keep:
-            self._channels.kept()
-            self._kept += 1
-            self._first = False
+        self._kept += keep
+        if self._modality is None:
+            self._channels.carry(score)
+            if keep:
+                self._channels.kept()
+                self._first = False
         return Decision(keep, score, self.threshold)
 
     def reset(self) -> None:
@@ -84,6 +92,9 @@ class FilterRuntime:
 
     def _score(self, frame: Array, captured_s: float) -> float:
         try:
+            if self._modality is not None:
+                prepared = self._modality.prepare(frame)[None]
+                return float(self._session.run(None, {"input": prepared})[0][0, 0])
             self._channels.see(frame, captured_s)
             return float(self._session.run(None, self._inputs)[0][0, 0])
         except Exception:  # whatever it is: a frame too many costs less than one that is lost

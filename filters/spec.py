@@ -10,6 +10,7 @@ from ..config_file import validation_text
 from ..errors import InvalidInput
 from ..models import open_session
 from ..outputs import Array, OutputSpec
+from .modalities import Modality
 from .rules import Rule, Unchanged, parse_rule
 
 METADATA_KEY = "infilink.filter"
@@ -81,6 +82,7 @@ class FilterSpec(BaseModel):
         step_s: the least time to the previous frame, in seconds of capture.
         longest_s: `unchanged`: an input is kept at the latest after so many seconds without one.
         answers: SKIP with a label rule: the class that answers a skipped input, per model; else the empty output.
+        modality: how an input becomes what the network is fed; None: it is a frame of a stream.
         table: threshold by threshold, what it brings and costs.
         candidates: how each candidate did on the calibration part.
     """
@@ -97,6 +99,7 @@ class FilterSpec(BaseModel):
     step_s: float = Field(ge=0)
     longest_s: float | None = Field(default=None, gt=0)
     answers: dict[str, str] = {}
+    modality: Modality | None = None
     certificate: Certificate
     table: tuple[Level, ...] = ()
     candidates: dict[str, CandidateResult] = {}

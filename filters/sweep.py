@@ -8,6 +8,7 @@ import numpy as np
 from ..outputs import Array
 from .losses import Losses
 from .replay import Replay, sample_pairs
+from .singles import Singles
 
 _LEVELS = 60
 _SAMPLED = 400
@@ -55,7 +56,7 @@ def sweep(
     candidate: Candidate,
     thresholds: Array,
     *,
-    replay: Replay,
+    replay: Replay | Singles,
     losses: Losses,
     start: int,
     stop: int,

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,19 @@ import numpy as np
 from .. import __version__
 from ..errors import InvalidInput
 from ..trace import Trace
-from .artifact import write_network, write_pace, write_scalar
+from .artifact import write_encoder, write_network, write_pace, write_scalar
 from .candidates import NetworkCandidate, PaceCandidate, ScalarCandidate
 from .fit import fit_network
+from .fit_encoder import fit_encoder, scores_of
 from .losses import Losses
+from .modalities import Modality, fit_modality
 from .network import one_thread, to_channels
 from .pace import fit_pace
 from .predicates import LabelIn, LabelNotIn
 from .replay import LONGEST_S, Progress, Replay
 from .rules import Rule
 from .selection import Choice, choose
+from .singles import ScoredCandidate, Singles
 from .spec import FilterSpec, load_filter
 from .split import Split, check_worth, split_of
 from .sweep import Candidate, Sweep, levels, sweep
@@ -58,10 +62,13 @@ def train_filter(
     rule: Rule,
     accuracy: float,
     out: Path,
+    modality: str = "",
     seed: int = 0,
     progress: Progress | None = None,
 ) -> FilterTraining:
     """Learns a filter for some of a trace's models (all, if none is named) and writes it to `out`.
+
+    Inputs that are no pictures need a `modality`: text, signal, audio or map.
 
     Raises:
         InvalidInput: the trace is too short, the rule never or always fires, or no threshold keeps the accuracy.
@@ -75,6 +82,12 @@ def train_filter(
     losses = Losses(trace, models, rule)
     split = split_of(trace)
     check_worth(losses, split, accuracy)
+    if trace.info.input == "array":
+        return _train_on_singles(
+            trace, losses, split, modality=modality, accuracy=accuracy, out=out, seed=seed, progress=progress
+        )
+    if modality:
+        raise InvalidInput(f"{trace.path}: its inputs are pictures; leave out the modality {modality!r}")
     replay = Replay(trace, pairwise=losses.pairwise, progress=_share(progress, 0.0, 0.1))
     with one_thread():
         candidates = _learn(replay, losses, split, seed=seed, progress=_share(progress, 0.1, 0.8))
@@ -89,6 +102,55 @@ def train_filter(
         trained=split.trained,
         calibrated=split.stop - split.calibrated,
         redundant=None if losses.pairwise else float(1.0 - losses.needed.mean()),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _train_on_singles(
+    trace: Trace,
+    losses: Losses,
+    split: Split,
+    *,
+    modality: str,
+    accuracy: float,
+    out: Path,
+    seed: int,
+    progress: Progress | None,
+) -> FilterTraining:
+    """The same for inputs that stand alone: an encoder of their modality."""
+    started = time.perf_counter()
+    if losses.pairwise:
+        raise InvalidInput("the rule `unchanged` compares with an earlier picture; give a rule on one input's output")
+    values = list(islice(trace.inputs(), split.trained))
+    made = fit_modality(modality, values)
+    singles = Singles(trace, made)
+    needed = losses.needed.mean(axis=0)
+    with one_thread():
+        network = fit_encoder(
+            singles, needed, made, start=0, stop=split.trained, seed=seed, progress=_share(progress, 0.1, 0.9)
+        )
+        scores = np.ones(len(trace))
+        scores[split.calibrated :] = scores_of(network, singles, np.arange(split.calibrated, split.stop))
+        candidate = ScoredCandidate("network", scores, most=0.5)
+        sensible = np.minimum(np.quantile(scores[split.calibrated :], np.linspace(0, 1, 120)), candidate.most)
+        thresholds = np.append(-1.0, np.unique(sensible))
+        found = sweep(candidate, thresholds, replay=singles, losses=losses, start=split.calibrated, stop=split.stop)
+        choice = choose([found], accuracy=accuracy)
+        spec = _make_spec(trace, losses, singles, choice, accuracy=accuracy, seed=seed, modality=made)
+        write_encoder(out, network, spec)
+    _, session = load_filter(out)
+    for current in range(split.calibrated, min(split.calibrated + 16, split.stop)):
+        written = session.run(None, {"input": singles.rows([current])})[0][0, 0]
+        difference = abs(float(written) - float(candidate.all[current]))
+        if not difference <= _PARITY:
+            out.unlink()
+            raise AssertionError(f"the written filter differs from the trained one by {difference:.2g}")
+    return FilterTraining(
+        path=out,
+        spec=spec,
+        trained=split.trained,
+        calibrated=split.stop - split.calibrated,
+        redundant=float(1.0 - losses.needed.mean()),
         seconds=time.perf_counter() - started,
     )
 
@@ -133,7 +195,14 @@ def _compete(
 
 
 def _make_spec(
-    trace: Trace, losses: Losses, replay: Replay, choice: Choice, *, accuracy: float, seed: int
+    trace: Trace,
+    losses: Losses,
+    replay: Replay | Singles,
+    choice: Choice,
+    *,
+    accuracy: float,
+    seed: int,
+    modality: Modality | None = None,
 ) -> FilterSpec:
     import onnx
     import torch
@@ -148,6 +217,7 @@ def _make_spec(
         step_s=replay.step_s,
         longest_s=LONGEST_S if losses.pairwise else None,
         answers=_answers(trace, losses),
+        modality=modality,
         certificate=choice.certificate,
         table=choice.table,
         candidates=choice.candidates,

@@ -70,7 +70,7 @@ def _is_the_one(notes: Mapping[str, Any], trace: Trace, models: Iterable[str]) -
 def _hashes(trace: Trace, models: Iterable[str], sequences: set[int]) -> dict[str, str]:
     outputs = [trace.outputs(name) for name in sorted(models)]
     found = {}
-    for row, (sequence, jpeg) in enumerate(zip(trace.sequences, trace.jpegs(), strict=True)):
+    for row, (sequence, jpeg) in enumerate(zip(trace.sequences, trace.payloads(), strict=True)):
         if int(sequence) in sequences:
             content = b"".join([jpeg, *(pack(values[row]) for values in outputs)])
             found[str(sequence)] = hashlib.blake2b(content, digest_size=8).hexdigest()

@@ -60,7 +60,7 @@ def test_what_was_written_reads_back_aligned(path: Path) -> None:
         assert [float(value[0]) for value in trace.outputs("light")] == [0, 2, 4, 6, 8, 10]
         assert [len(value) for value in trace.outputs("cars")] == [0, 2, 1, 0, 2, 1]
         assert [round(float(image.mean()), -1) for image in trace.frames()] == [0, 20, 40, 60, 80, 100]
-        assert [jpeg[:2] for jpeg in trace.jpegs()] == [b"\xff\xd8"] * 6
+        assert [jpeg[:2] for jpeg in trace.payloads()] == [b"\xff\xd8"] * 6
 
 
 def test_a_part_is_a_trace_of_its_own_and_has_parts_too(path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_recording_goes_on_where_it_was_cut_off(path: Path, tmp_path: Path) ->
     write(path, range(12, 20, 2))
     whole = write(tmp_path / "whole.trace", range(0, 20, 2))
     with Trace(path) as resumed, Trace(whole) as at_once:
-        assert list(resumed.jpegs()) == list(at_once.jpegs())
+        assert list(resumed.payloads()) == list(at_once.jpegs())
         assert resumed.sequences.tolist() == at_once.sequences.tolist()
         for name in INFO.models:
             assert all(map(np.array_equal, resumed.outputs(name), at_once.outputs(name)))
@@ -105,7 +105,7 @@ def test_what_was_written_before_a_crash_stays_and_is_whole(tmp_path: Path) -> N
 def test_a_finished_trace_is_one_plain_file_and_stays_so_when_it_is_read(path: Path) -> None:
     before = path.read_bytes()
     with Trace(path) as trace, trace.part(1, 3) as part:
-        assert (len(list(trace.jpegs())), len(part.outputs("light"))) == (6, 2)
+        assert (len(list(trace.payloads())), len(part.outputs("light"))) == (6, 2)
         assert [file.name for file in path.parent.iterdir()] == ["a.trace"]
     assert [file.name for file in path.parent.iterdir()] == ["a.trace"]
     assert path.read_bytes() == before
@@ -143,7 +143,7 @@ def test_a_recording_whose_process_was_killed_reads_and_goes_on(tmp_path: Path) 
         for sequence in range(32, 40):
             again.append(sequence, sequence / 25, encode_jpeg(frame(1)), outputs(sequence))
     with Trace(killed) as trace, Trace(whole) as at_once:
-        assert list(trace.jpegs()) == list(at_once.jpegs())
+        assert list(trace.payloads()) == list(at_once.jpegs())
     assert sorted(file.name for file in tmp_path.iterdir()) == ["killed.trace", "whole.trace"]
 
 
