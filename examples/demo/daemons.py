@@ -106,7 +106,8 @@ def _device_toml(setting: Setting, stretch: Stretch, address: str, results: Path
     return _toml(
         {
             "name": f"demo-{setting.name}",
-            "source": stretch.source,
+            # Relative paths in a configuration start at its own folder.
+            "source": str(Path(stretch.source).absolute()) if Path(stretch.source).is_file() else stretch.source,
             "start_s": stretch.start_s,
             "seconds": stretch.seconds,
             "pace": "max",

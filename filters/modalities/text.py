@@ -59,7 +59,7 @@ class Text(BaseModel):
 
     def augment(self, batch: Array, random: np.random.Generator) -> Array:
         """Drops a tenth of the words."""
-        return np.where(random.random(batch.shape) < 0.1, 0, batch)
+        return np.where(random.random(batch.shape) < 0.1, np.int64(0), batch)
 
     def encoder(self) -> "tuple[nn.Module, int]":
         """Embeddings, their mean and most: features (n, 48)."""

@@ -27,8 +27,9 @@ FIELDS = {
 
 
 def infilink_demo(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "infilink.cli", "demo", "--out", str(out), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    # A relative folder, as `make demo` has it.
+    command = [sys.executable, "-m", "infilink.cli", "demo", "--out", out.name, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=out.parent)
 
 
 @pytest.fixture(scope="module")
