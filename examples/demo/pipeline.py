@@ -32,12 +32,12 @@ Progress = Callable[[float, str], None]
 SERVE_SHARE = 0.3
 SERVE_FRAMES = 390
 # More inputs than these cost minutes: of a longer source every n-th frame is recorded.
-LEARN_INPUTS = 460
+LEARN_INPUTS = 420
 # A live source is recorded first, so that every run sees the same frames.
 LIVE_SECONDS = 60.0
-STREET_SECONDS = 150.0
+STREET_SECONDS = 135.0
 # Of the street: what is learnt from is a day and more, what is served is of the next one.
-STREET_DAY_S = 75.0
+STREET_DAY_S = 68.0
 LEAST_FRAMES = 120
 ACCURACIES = (0.99, 0.95, 0.9, 0.8, 0.7)
 
