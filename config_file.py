@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -90,6 +90,8 @@ def _keys(model: Any, place: tuple[int | str, ...]) -> list[str]:
     for part in place:
         fields = getattr(model, "model_fields", {})
         model = fields[part].annotation if part in fields else None
+        # Of "a table or none" the table's.
+        model = next((each for each in get_args(model) if hasattr(each, "model_fields")), model)
     return list(getattr(model, "model_fields", {}))
 
 

@@ -29,6 +29,10 @@ policy = "full"
 # The memory all models together may take: "200MiB", "1.5GiB", "40%" of what they all take, or "none".
 budget = "none"
 
+# The seconds between two inputs of a device, behind its filter. Where it is given, what runs is chosen for how stale
+# outputs get until the next input, too.
+# input_every_s = 0.5
+
 # Threads of one inference.
 threads = 1
 
@@ -69,6 +73,7 @@ class CloudConfig(BaseModel):
     links: Path | None = None
     policy: Literal["full", "links", "hold"] = "full"
     budget: str = "none"
+    input_every_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     threads: int = Field(default=1, ge=1, le=256)
     ledger: Path = Path("ledger.sqlite")
     ledger_rows: int = Field(default=100_000, ge=1000)

@@ -61,8 +61,8 @@ async def make_planned(config: CloudConfig, repository: Repository) -> Planned:
         return Planned(plan, None, costs)
     if config.policy == "links":
         assert graph is not None, "the configuration is checked"
-        return Planned(make_plan(graph, budget_bytes), graph, costs)
-    return Planned(hold_plan(costs, budget_bytes), None, costs)
+        return Planned(make_plan(graph, budget_bytes, input_every_s=config.input_every_s), graph, costs)
+    return Planned(hold_plan(costs, budget_bytes, input_every_s=config.input_every_s), None, costs)
 
 
 def _read_links(folder: Path | None, repository: Repository) -> LinkGraph | None:

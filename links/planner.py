@@ -30,6 +30,7 @@ def make_plan(
     max_load_share: float = MAX_LOAD_SHARE,
     max_at_once: int = MAX_AT_ONCE,
     audit_gain: float = AUDIT_GAIN,
+    input_every_s: float = 0.0,
     refresh_choices_s: Sequence[float] = REFRESH_CHOICES_S,
 ) -> Plan:
     """The plan with the highest mean agreement that never holds more than `budget_bytes`.
@@ -41,6 +42,8 @@ def make_plan(
         max_load_share: the share of real time that may go into loading and running rotating models one after another.
         max_at_once: how many of them may be loaded and run at once where there is room: at most one per processor.
         audit_gain: what it is worth that a model runs at all; above 0, each has its turn now and then if it can.
+        input_every_s: the time between two inputs of a stream, behind its filter; where it is known, models are chosen
+            for how stale their outputs get until the next input as well.
         refresh_choices_s: the times between two exact outputs of a rotating model to choose from, for each its own.
 
     Raises:
@@ -54,6 +57,7 @@ def make_plan(
         max_load_share=max_load_share,
         max_at_once=max_at_once,
         audit_gain=audit_gain,
+        input_every_s=input_every_s,
         refresh_choices_s=refresh_choices_s,
     )
 
@@ -72,6 +76,7 @@ def hold_plan(
     max_load_share: float = MAX_LOAD_SHARE,
     max_at_once: int = MAX_AT_ONCE,
     audit_gain: float = AUDIT_GAIN,
+    input_every_s: float = 0.0,
     refresh_choices_s: Sequence[float] = REFRESH_CHOICES_S,
 ) -> Plan:
     """The free alternative to links: run what fits, rotate the others beside it, hold their last outputs.
@@ -93,6 +98,7 @@ def hold_plan(
         max_load_share=max_load_share,
         max_at_once=max_at_once,
         audit_gain=audit_gain,
+        input_every_s=input_every_s,
         refresh_choices_s=refresh_choices_s,
     )
 
@@ -124,9 +130,10 @@ def _plan(
     max_load_share: float,
     max_at_once: int,
     audit_gain: float,
+    input_every_s: float,
     refresh_choices_s: Sequence[float],
 ) -> Plan:
-    _check(costs, budget_bytes, weights, max_load_share, max_at_once, refresh_choices_s)
+    _check(costs, budget_bytes, weights, max_load_share, max_at_once, input_every_s, refresh_choices_s)
     problem = Problem.of(
         costs,
         tables,
@@ -135,6 +142,7 @@ def _plan(
         max_load_share=max_load_share,
         max_at_once=max_at_once,
         audit_gain=audit_gain,
+        input_every_s=input_every_s,
         refresh_choices_s=refresh_choices_s,
     )
     found = solve(problem)
@@ -161,6 +169,7 @@ def _check(
     weights: Mapping[str, float],
     max_load_share: float,
     max_at_once: int,
+    input_every_s: float,
     refresh_choices_s: Sequence[float],
 ) -> None:
     if not costs:
@@ -182,6 +191,8 @@ def _check(
         raise InvalidInput("weights must be finite, at least 0, and not all 0")
     if not 0 <= max_load_share <= 1:
         raise InvalidInput(f"max_load_share must be from 0 to 1, not {max_load_share}")
+    if not 0 <= input_every_s < float("inf"):
+        raise InvalidInput(f"input_every_s must be at least 0 s, not {input_every_s}")
     if max_at_once < 1:
         raise InvalidInput(f"max_at_once must be at least 1, not {max_at_once}")
     if any(not 0 < refresh_s < float("inf") for refresh_s in refresh_choices_s):

@@ -47,6 +47,8 @@ class Problem:
         max_load_share: the share of real time that the turns of models loaded one after another may take.
         max_at_once: how many models may have their turn at the same time, where there is room for them.
         audit_gain: what it is worth that a model runs at all, in its agreement.
+        input_every_s: the time between two inputs of a stream: nothing is answered for in between, so outputs go stale
+            that long however often a model could run; 0: only what is said of inputs themselves counts.
         refresh_choices_s: the refresh times to choose from.
     """
 
@@ -60,6 +62,7 @@ class Problem:
     max_load_share: float
     max_at_once: int
     audit_gain: float
+    input_every_s: float
     refresh_choices_s: tuple[float, ...]
 
     @classmethod
@@ -73,6 +76,7 @@ class Problem:
         max_load_share: float,
         max_at_once: int,
         audit_gain: float,
+        input_every_s: float,
         refresh_choices_s: Sequence[float],
     ) -> "Problem":
         """The problem in arrays, the models in the order of their names."""
@@ -89,8 +93,14 @@ class Problem:
             max_load_share,
             max_at_once,
             audit_gain,
+            input_every_s,
             tuple(refresh_choices_s),
         )
+
+    @property
+    def turns_s(self) -> Array:
+        """How often a model's turns really come at each refresh time: never more often than inputs do."""
+        return np.maximum(np.asarray(self.refresh_choices_s, np.float64), self.input_every_s)
 
 
 def age_weights(refresh_s: float) -> Array:
@@ -109,7 +119,7 @@ def solve(problem: Problem) -> Found:
     memory = _sums(np.asarray(problem.memory, np.float64))
     compute = _sums(np.asarray(problem.infer_s))
     never, gains = _values(problem, memory)
-    shares = np.maximum(np.asarray(problem.turn_s), 1e-6) / np.reshape(problem.refresh_choices_s, (-1, 1))
+    shares = np.maximum(np.asarray(problem.turn_s), 1e-6) / problem.turns_s.reshape(-1, 1)
     turns = Turns.of(shares, most=max(problem.weights) * (1 + problem.audit_gain))
     room = problem.max_load_share * _at_once(problem, memory)
     bounds = np.where(memory <= problem.budget_bytes, never + turns.bounds(gains, room), -1.0)
@@ -161,15 +171,24 @@ def _values(problem: Problem, memory: Array) -> tuple[Array, Array]:
     sets = np.arange(len(memory))
     value = np.zeros(len(memory))
     gains = np.zeros((len(problem.refresh_choices_s), len(problem.names), len(memory)), np.float32)
-    ages = np.asarray([age_weights(refresh_s) for refresh_s in problem.refresh_choices_s]).reshape(-1, BUCKETS)
+    ages = np.asarray([age_weights(refresh_s) for refresh_s in problem.turns_s]).reshape(-1, BUCKETS)
     for own, (table, weight) in enumerate(zip(problem.tables, problem.weights, strict=True)):
         resident = (sets >> own & 1).astype(bool)
         promised = promises(table, problem.names, own)
-        value += weight * np.where(resident, 1.0 + problem.audit_gain, promised[NEVER])
+        fresh = _between_inputs(table, problem.input_every_s) + problem.audit_gain
+        value += weight * np.where(resident, fresh, promised[NEVER])
         beside = ~resident & (memory + problem.memory[own] <= problem.budget_bytes)
         gained = np.maximum(ages @ promised - promised[NEVER], 0.0) + problem.audit_gain
         gains[:, own] = np.where(beside, weight * gained, 0.0)
     return value, gains
+
+
+def _between_inputs(table: Table, input_every_s: float) -> float:
+    """What a model that runs on every input reaches on average until the next one."""
+    if not input_every_s:
+        return 1.0
+    held = np.asarray([table.free(age).measured.validation for age in range(BUCKETS)])
+    return float(age_weights(input_every_s) @ held)
 
 
 def promises(table: Table, names: Sequence[str], own: int) -> Array:

@@ -52,7 +52,7 @@ def test_a_model_without_a_spec_says_how_to_write_one(tmp_path: Path, make_model
         ),
         (INPUT + "color = 'HSV'\n[output]\nkind = 'scalar'\n", "input.color: .*'RGB', 'BGR' or 'GRAY'"),
         (INPUT, "output: Field required"),
-        ("[output]\nkind = 'scalar'\n", "input: Field required"),
+        ("[output]\nkind = 'scalar'\n", "its spec has no `input`: say how it is fed"),
         ("[input]\n[output]\nkind = 'scalar'\n", "input.size: Field required"),
         (INPUT + "[output]\nkind = 'depth'\n", "output.kind: .*'label', 'multilabel'.* or 'mask'"),
         (INPUT + "[output]\nkind = 'label'\n", "output: kind 'label' needs `classes`"),

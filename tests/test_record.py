@@ -79,7 +79,7 @@ def test_one_of_every_so_many_frames(tmp_path: Path, two_seconds: Path, video: s
     with Trace(out) as trace, Trace(two_seconds) as whole:
         assert trace.sequences.tolist() == list(range(0, 20, 3))
         assert trace.info.every == 3
-        assert list(trace.payloads()) == list(whole.jpegs())[::3]
+        assert list(trace.payloads()) == list(whole.payloads())[::3]
     with pytest.raises(InvalidInput, match="every 3, not 1"):
         record(video, {"bright": models["bright"]}, out, seconds=2)
     with pytest.raises(InvalidInput, match="every is 0: it must be at least 1"):
@@ -93,7 +93,7 @@ def test_a_recording_may_begin_within_the_source(
     record(video, {"bright": models["bright"]}, out, start_s=1, seconds=0.5)
     with Trace(out) as trace, Trace(two_seconds) as whole:
         assert trace.sequences.tolist() == list(range(10, 15))
-        assert list(trace.payloads()) == list(whole.jpegs())[10:15]
+        assert list(trace.payloads()) == list(whole.payloads())[10:15]
 
 
 def test_a_recording_goes_on_from_its_own_start_only(tmp_path: Path, video: str, models: dict[str, Path]) -> None:

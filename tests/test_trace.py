@@ -82,7 +82,7 @@ def test_a_recording_goes_on_where_it_was_cut_off(path: Path, tmp_path: Path) ->
     write(path, range(12, 20, 2))
     whole = write(tmp_path / "whole.trace", range(0, 20, 2))
     with Trace(path) as resumed, Trace(whole) as at_once:
-        assert list(resumed.payloads()) == list(at_once.jpegs())
+        assert list(resumed.payloads()) == list(at_once.payloads())
         assert resumed.sequences.tolist() == at_once.sequences.tolist()
         for name in INFO.models:
             assert all(map(np.array_equal, resumed.outputs(name), at_once.outputs(name)))
@@ -143,7 +143,7 @@ def test_a_recording_whose_process_was_killed_reads_and_goes_on(tmp_path: Path) 
         for sequence in range(32, 40):
             again.append(sequence, sequence / 25, encode_jpeg(frame(1)), outputs(sequence))
     with Trace(killed) as trace, Trace(whole) as at_once:
-        assert list(trace.payloads()) == list(at_once.jpegs())
+        assert list(trace.payloads()) == list(at_once.payloads())
     assert sorted(file.name for file in tmp_path.iterdir()) == ["killed.trace", "whole.trace"]
 
 

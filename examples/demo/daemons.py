@@ -30,12 +30,14 @@ class Setting:
         gate: the agent's gate, as `device.toml` has it.
         policy: the coordinator's policy: links, hold or full; only links knows what was learnt.
         budget: the coordinator's budget, as `cloud.toml` has it; "none" without.
+        input_every_s: how often the gate is expected to keep an input.
     """
 
     name: str
     gate: str
     policy: str
     budget: str
+    input_every_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def _cloud_toml(setting: Setting, models: Path, links: Path, folder: Path) -> st
         "models": str(models.absolute()),
         "budget": setting.budget,
         "policy": setting.policy,
+        "input_every_s": setting.input_every_s,
         # To "hold" they say what the models cost, which it would else measure first.
         "links": str(links.absolute()),
         "ledger": str((folder / "ledger.sqlite").absolute()),

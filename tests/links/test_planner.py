@@ -122,6 +122,20 @@ def check_honest(graph: LinkGraph, plan: Plan, budget: int) -> None:
     assert set(plan.refused) == set(graph.costs) - set(plan.resident)
 
 
+def test_behind_a_filter_a_resident_is_worth_no_more_than_a_turn_on_every_input() -> None:
+    held = tuple(Measured(value, value) for value in (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2))
+    stale = Table(Measured(0.1, 0.1), held)
+    costs = {name: ModelCost(10, 0.01, 0.05) for name in ("a", "b", "c")}
+    graph = LinkGraph({}, costs, {}, dict.fromkeys(costs, stale), {}, {}, {}, {})
+    plan = make_plan(graph, 20, max_at_once=2)
+    assert len(plan.resident) == 1 and len(plan.refresh_s) == 2
+    # Inputs so seldom that all have time on each of them: two that run at once leave no room for a resident.
+    seldom = make_plan(graph, 20, max_at_once=2, max_load_share=0.04, input_every_s=2.0)
+    assert seldom.resident == () and len(seldom.refresh_s) == 3
+    with pytest.raises(InvalidInput, match="input_every_s"):
+        make_plan(graph, 20, input_every_s=-1.0)
+
+
 def test_a_plan_is_never_worse_with_more_memory() -> None:
     graph = random_graph(np.random.default_rng(7), 6)
     total = sum(cost.memory_bytes for cost in graph.costs.values())
