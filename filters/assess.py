@@ -101,10 +101,13 @@ def assess(
     models: Sequence[str] = (),
     rule: Rule,
     accuracy: float = 0.9,
+    fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Assessment:
     """Judges a workload, from its theory to a probe; it stops at the first thing that settles the matter.
+
+    Probes are trained on growing `fractions` of the inputs, at least two.
 
     Raises:
         InvalidInput: the accuracy makes no sense, or the rule does not fit the models.
@@ -146,7 +149,7 @@ def assess(
         verdict, why = settled
         return replace(found, verdict=verdict, why=why)
     split = split_of(trace)
-    probes, on_later = _probe(replay, losses, split, accuracy, seed=seed, told=told)
+    probes, on_later = _probe(replay, losses, split, accuracy, fractions, seed=seed, told=told)
     verdict, why = _after_probing(found, probes, on_later)
     return replace(found, verdict=verdict, why=why, probes=probes)
 
@@ -186,13 +189,20 @@ def _filter_s(trace: Trace, pairwise: bool) -> float:
 
 
 def _probe(
-    replay: Replay, losses: Losses, split: Split, accuracy: float, *, seed: int, told: Progress
+    replay: Replay,
+    losses: Losses,
+    split: Split,
+    accuracy: float,
+    fractions: Sequence[float],
+    *,
+    seed: int,
+    told: Progress,
 ) -> tuple[tuple[Probe, ...], Bounds]:
     """Trains on the newest part of the inputs to learn from, a growing one, and tries it on the later ones."""
     later = Bounds.of(losses, replay, split.calibrated, split.stop, accuracy)
     probes = []
-    for index, fraction in enumerate(FRACTIONS):
-        told(0.2 + 0.8 * index / len(FRACTIONS), f"training on {fraction:.0%} of the inputs")
+    for index, fraction in enumerate(fractions):
+        told(0.2 + 0.8 * index / len(fractions), f"training on {fraction:.0%} of the inputs")
         start = split.trained - round(fraction * split.trained)
         with one_thread():
             candidates: list[Candidate] = [

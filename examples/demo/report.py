@@ -38,10 +38,10 @@ NOTES = {
     "full": "every frame sent, every model resident and run, no budget: the reference",
     "infilink": "learned filter, planned models, links, within the budget",
     "hold": "every frame sent; models that fit run, the others take turns where they fit and their last value is held",
-    "random": "the filter replaced by chance at the same rate; same plan and links",
-    "every": "the filter replaced by every K-th frame at the same rate; same plan and links",
+    "random": "the filter replaced by chance at the same rate; then run what fits, hold the last value",
+    "every": "the filter replaced by every K-th frame at the same rate; then run what fits, hold the last value",
     "difference": "the filter replaced by frame difference, its threshold set on this very stretch to the same rate; "
-    "same plan and links",
+    "then run what fits, hold the last value",
 }
 COLUMNS = (
     "frames/s",

@@ -31,7 +31,7 @@ def trace_of(path: Path, counts: list[int], frames: list[np.ndarray], *, infer_s
 def test_what_can_be_seen_and_comes_and_goes_is_filterable(tmp_path: Path) -> None:
     frames, places = draw(240, seed=5)
     with trace_of(tmp_path / "t", [int(place > 0) for place in places], frames) as trace:
-        found = assess(trace, rule=NONE)
+        found = assess(trace, rule=NONE, fractions=(0.5, 1.0))
     assert found.verdict == "FILTERABLE", found.why
     assert [probe.inputs for probe in found.probes] == sorted(probe.inputs for probe in found.probes)
     assert found.probes[-1].skill > 0.5
@@ -53,7 +53,7 @@ def test_what_no_frame_shows_is_not_worth_it_or_needs_more(tmp_path: Path) -> No
     frames, _ = draw(200, seed=2)
     counts = np.random.default_rng(0).integers(0, 2, 200).tolist()
     with trace_of(tmp_path / "t", counts, frames) as trace:
-        found = assess(trace, rule=NONE)
+        found = assess(trace, rule=NONE, fractions=(0.5, 1.0))
     assert found.verdict == "NOT WORTH IT", found.why
     assert "can't be seen" in found.why and found.probes[-1].skill < 0.2
 
