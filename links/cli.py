@@ -15,7 +15,7 @@ from ..trace import Trace
 from .evaluate import LinksEvaluation, evaluate_links
 from .graph import LinkGraph
 from .plan import Plan
-from .planner import hold_plan, make_plan, what_if
+from .planner import make_plan, what_if
 from .table import bucket
 
 _SHOWN_AGE_S = 10.0
@@ -83,13 +83,16 @@ def evaluate_links_command(
 def plan_command(
     links: LinksArgument,
     budget: BudgetOption,
+    input_every_s: Annotated[
+        float, typer.Option("--input-every", help="Seconds between two inputs, behind the filter (0: as recorded).")
+    ] = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Show what runs under a budget, what is predicted from what, and what another budget would give."""
     graph = LinkGraph.load(links)
     budget_bytes = parse_budget(budget, graph.costs)
-    plan = make_plan(graph, budget_bytes)
-    held = hold_plan(graph.costs, budget_bytes)
+    plan = make_plan(graph, budget_bytes, input_every_s=input_every_s)
+    held = make_plan(graph.without_links(), budget_bytes, input_every_s=input_every_s)
     others = what_if(graph)
     if as_json:
         data = {**asdict(plan), "without_links": held.expected_agreement, "what_if": [asdict(item) for item in others]}
@@ -99,8 +102,10 @@ def plan_command(
     console.print(_plan_table(plan, graph))
     console.print(
         f"expected agreement {plan.expected_agreement:.3f} over all models; "
-        f"{held.expected_agreement:.3f} without links (running {', '.join(held.resident)})"
+        f"{held.expected_agreement:.3f} without links (running {', '.join(held.resident) or 'all in turn'})"
     )
+    if plan.gap:
+        console.print(f"there were too many sets of models to try all: the best plan may be better by {plan.gap:.4f}")
     table = Table(title="other budgets")
     table.add_column("memory", justify="right")
     table.add_column("agreement", justify="right")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
 _PAIR = 0x9E3779B1
-_BUCKETS = 2048
+_BUCKETS = 1900
 _LONGEST = 256
 
 

@@ -1,4 +1,4 @@
-"""The demo on a real clip with five real pretrained models: it runs, keeps its budget, and says what it found.
+"""The demo on a real clip with real pretrained models: it runs, keeps its budget, and says what it found.
 
 How well it does there stands in docs/BENCHMARKS.md, from whole clips; this is a short stretch, to keep CI quick.
 """
@@ -16,11 +16,12 @@ from real.data import DEMO_MODELS, link_models
 
 # About 130 frames: enough to learn from and to serve. `make bench` runs whole clips, and more of them.
 SECONDS = {"shop_produce": 5.5}
+MODELS = DEMO_MODELS[::2]
 
 
 @pytest.mark.parametrize("clip", SECONDS)
 def test_the_demo_on_a_real_clip(clip: str, data: Path, tmp_path: Path) -> None:
-    models = link_models(data, tmp_path / "models", DEMO_MODELS)
+    models = link_models(data, tmp_path / "models", MODELS)
     source = next((data / "video").glob(f"{clip}.*"))
     command = [sys.executable, "-m", "infilink.cli", "demo", "--source", str(source), "--models", str(models)]
     command += ["--seconds", str(SECONDS[clip]), "--budget", "60%", "--out", str(tmp_path / "out"), "--json"]
@@ -28,7 +29,7 @@ def test_the_demo_on_a_real_clip(clip: str, data: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report == json.loads((tmp_path / "out" / "report.json").read_text())
-    assert len(report["models"]) == len(DEMO_MODELS)
+    assert len(report["models"]) == len(MODELS)
     assert not report["rendered"]
     for run in (report, *report["baselines"].values()):
         assert set(Score.__dataclass_fields__) <= set(run)
@@ -36,4 +37,4 @@ def test_the_demo_on_a_real_clip(clip: str, data: Path, tmp_path: Path) -> None:
         assert run["peak_bytes"] <= run["budget_bytes"]
     assert report["compute_saved"] > 0
     # Less than two seconds are served: too few to judge how well, enough to see that the sum is of its parts.
-    assert report["agreement"] == pytest.approx(sum(report["by_model"].values()) / len(DEMO_MODELS), abs=1e-4)
+    assert report["agreement"] == pytest.approx(sum(report["by_model"].values()) / len(MODELS), abs=1e-4)

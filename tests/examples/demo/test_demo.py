@@ -35,7 +35,7 @@ def infilink_demo(out: Path, *arguments: str) -> subprocess.CompletedProcess[str
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
-    done = infilink_demo(folder, "--seconds", "12", "--seed", "3")
+    done = infilink_demo(folder, "--seconds", "8.5", "--seed", "3")
     assert done.returncode == 0, done.stderr
     assert "infilink" in done.stdout
     return folder
