@@ -23,7 +23,9 @@ class Room:
         # In the order in which they were last used.
         self._users: dict[str, int] = {}
         self._queue = asyncio.Lock()
-        self._changed = asyncio.Condition()
+        # Only the head of the queue waits for it.
+        self._changed = asyncio.Event()
+        self._leaving: dict[str, asyncio.Task[None]] = {}
 
     def holds(self, name: str) -> bool:
         """Whether a model is loaded, or is being loaded."""
@@ -44,9 +46,8 @@ class Room:
                 await self.workers[name].load(warm_up=False)
             yield self.workers[name]
         finally:
-            async with self._changed:
-                self._users[name] = self._users.pop(name) - 1
-                self._changed.notify_all()
+            self._users[name] = self._users.pop(name) - 1
+            self._changed.set()
 
     async def _claim(self, name: str) -> bool:
         """Counts one more user of a model; true if there is room for it now but it has to be loaded."""
@@ -64,19 +65,24 @@ class Room:
 
     async def _make_room(self, name: str) -> None:
         while True:
-            try:
-                return self.memory.reserve(name)
-            except OutOfMemory:
-                if not self._users:
-                    raise
-            async with self._changed:
-                idle = next((other for other, users in self._users.items() if not users), None)
-                if idle is None:
-                    await self._changed.wait()
-            if idle is not None:
-                await self._drop(idle)
+            if name not in self._leaving:
+                try:
+                    return self.memory.reserve(name)
+                except OutOfMemory:
+                    if not self._users and not self._leaving:
+                        raise
+            idle = next((other for other, users in self._users.items() if not users), None)
+            if idle is not None and not self._leaving:
+                del self._users[idle]
+                # A task of its own: its room is given back also if whoever waits here goes away.
+                self._leaving[idle] = asyncio.create_task(self._unload(idle))
+            self._changed.clear()
+            await self._changed.wait()
 
-    async def _drop(self, name: str) -> None:
-        del self._users[name]
-        await self.workers[name].unload()
-        self.memory.release(name)
+    async def _unload(self, name: str) -> None:
+        try:
+            await self.workers[name].unload()
+        finally:
+            self.memory.release(name)
+            del self._leaving[name]
+            self._changed.set()

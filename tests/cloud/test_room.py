@@ -84,6 +84,23 @@ def test_a_model_that_does_not_load_leaves_its_place_to_others():
     asyncio.run(story())
 
 
+def test_whoever_goes_away_while_room_is_made_leaves_no_room_lost():
+    async def story():
+        room, loaded, _ = make_room({"a": 8, "b": 8, "c": 8}, 8)
+        for steps in range(8):
+            await use(room, "a")
+            going = asyncio.create_task(use(room, "b", steps=3))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            going.cancel()
+            await asyncio.gather(going, return_exceptions=True)
+            async with asyncio.timeout(10):
+                await use(room, "c")
+            assert loaded == {"c"} and room.memory.reserved_bytes == 8
+
+    asyncio.run(story())
+
+
 @given(
     needs=st.lists(st.integers(1, 8), min_size=1, max_size=6),
     uses=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), max_size=30),
