@@ -18,10 +18,10 @@ from .losses import Losses
 from .network import one_thread
 from .pace import fit_pace
 from .predicates import Count, LabelIn, LabelNotIn
-from .replay import LONGEST_S, Progress, Replay
+from .replay import Progress, Replay
 from .rules import Rule
 from .split import LEAST_INPUTS, Split, split_of
-from .sweep import Candidate, levels, sweep
+from .sweep import Candidate, calibrate
 
 Verdict = Literal["FILTERABLE", "TRIVIAL", "NOT WORTH IT", "MORE DATA"]
 
@@ -210,23 +210,11 @@ def _probe(
             ]
             if losses.pairwise:
                 candidates.append(PaceCandidate(fit_pace(replay, losses, start=start, stop=split.trained), replay))
-            rate = max(_rate_of(each, replay, losses, split, accuracy, seed) for each in candidates)
+            runs = [calibrate(each, replay, losses, split, seed=seed) for each in candidates]
+            rate = max(rate_at(run, accuracy) for run in runs)
         skill = (rate - later.random) / max(later.optimal - later.random, 1e-9)
         probes.append(Probe(split.trained - start, rate, skill))
     return tuple(probes), later
-
-
-def _rate_of(candidate: Candidate, replay: Replay, losses: Losses, split: Split, accuracy: float, seed: int) -> float:
-    run = sweep(
-        candidate,
-        levels(candidate, replay, start=split.calibrated, stop=split.stop, seed=seed),
-        replay=replay,
-        losses=losses,
-        start=split.calibrated,
-        stop=split.stop,
-        longest_s=LONGEST_S if losses.pairwise else None,
-    )
-    return rate_at(run, accuracy)
 
 
 def _before_probing(found: Assessment) -> tuple[Verdict, str] | None:

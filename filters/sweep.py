@@ -7,8 +7,9 @@ import numpy as np
 
 from ..outputs import Array
 from .losses import Losses
-from .replay import Replay, sample_pairs
+from .replay import LONGEST_S, Replay, sample_pairs
 from .singles import Singles
+from .split import Split
 
 _LEVELS = 60
 _SAMPLED = 400
@@ -79,6 +80,19 @@ def sweep(
     lost = np.zeros(reference.shape)
     lost[~kept] = losses.of(reference[~kept], current[~kept])
     return Sweep(candidate.name, thresholds, kept, lost)
+
+
+def calibrate(candidate: Candidate, replay: Replay, losses: Losses, split: Split, *, seed: int) -> Sweep:
+    """The candidate over the calibration part, at thresholds that suit its scores there."""
+    return sweep(
+        candidate,
+        levels(candidate, replay, start=split.calibrated, stop=split.stop, seed=seed),
+        replay=replay,
+        losses=losses,
+        start=split.calibrated,
+        stop=split.stop,
+        longest_s=LONGEST_S if replay.pairwise else None,
+    )
 
 
 def levels(candidate: Candidate, replay: Replay, *, start: int, stop: int, seed: int = 0) -> Array:

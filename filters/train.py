@@ -26,7 +26,7 @@ from .selection import Choice, choose
 from .singles import ScoredCandidate, Singles
 from .spec import FilterSpec, load_filter
 from .split import Split, check_worth, split_of
-from .sweep import Candidate, Sweep, levels, sweep
+from .sweep import Candidate, Sweep, calibrate, sweep
 
 MOST_INPUTS = 8000
 _PARITY = 1e-4
@@ -180,17 +180,7 @@ def _compete(
     for i, candidate in enumerate(candidates):
         if progress is not None:
             progress(i / len(candidates), f"calibrating: {candidate.name}")
-        found.append(
-            sweep(
-                candidate,
-                levels(candidate, replay, start=split.calibrated, stop=split.stop, seed=seed),
-                replay=replay,
-                losses=losses,
-                start=split.calibrated,
-                stop=split.stop,
-                longest_s=LONGEST_S if replay.pairwise else None,
-            )
-        )
+        found.append(calibrate(candidate, replay, losses, split, seed=seed))
     return found
 
 
