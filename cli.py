@@ -41,6 +41,7 @@ COMMANDS = {
     "cloud": Entry("infilink.cloud.cli:cloud_command", "The coordinator: runs what fits, predicts the rest.", _RUN),
     "device": Entry("infilink.device.cli:device_command", "The agent: filters, sends, receives.", _RUN),
     "models": Entry("infilink.model_cli:models_command", "List a folder's models, measure what they cost.", _MODELS),
+    "split": Entry("infilink.split_cli:split_command", "Cut a model in two: device and cloud.", _MODELS),
     "export": Entry("infilink.model_cli:export_command", "A torch module as an ONNX file with its spec.", _MODELS),
 }
 GROUPS = {
@@ -51,10 +52,13 @@ GROUPS = {
     },
     "train": {
         "filter": Entry("infilink.filters.cli:train_filter_command", "Which inputs need no inference."),
+        "tasks": Entry("infilink.filters.cli:train_tasks_command", "One filter for several models, a rule for each."),
+        "reuse": Entry("infilink.filters.reuse.cli:train_reuse_command", "Which inputs repeat a known result."),
         "links": Entry("infilink.links.cli:train_links_command", "Which outputs predict which."),
     },
     "evaluate": {
         "filter": Entry("infilink.filters.cli:evaluate_filter_command", "A filter, over any trace of the same models."),
+        "reuse": Entry("infilink.filters.reuse.cli:evaluate_reuse_command", "A reuse file, its cache empty at first."),
         "links": Entry("infilink.links.cli:evaluate_links_command", "Links under a budget, over any such trace."),
     },
 }

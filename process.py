@@ -10,12 +10,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar, Protocol
 
 import cv2
 import numpy as np
@@ -59,6 +60,15 @@ class Inferred:
     infer_s: float
 
 
+class Served(Protocol):
+    """What runs in the process: an `OnnxModel`, or what stands for one."""
+
+    spec: ModelSpec
+
+    def infer(self, frame: Array) -> Array:
+        """The output for what came over."""
+
+
 class ModelProcess:
     """An `OnnxModel` in a process of its own. Close it, or use it as a context manager.
 
@@ -67,6 +77,9 @@ class ModelProcess:
         threads: how many threads one inference may use.
         optimized: where onnxruntime's own optimized form of the file is kept between loads; None: it is not.
     """
+
+    opener: ClassVar[Callable[..., Served]] = OnnxModel
+    """Makes what is served, in the process: called with the path, `threads` and `optimized`."""
 
     def __init__(self, path: Path | str, *, threads: int = 1, optimized: Path | None = None) -> None:
         self.path = Path(path)
@@ -102,7 +115,7 @@ class ModelProcess:
         context.set_forkserver_preload(_PRELOAD)
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(self.path, self.threads, self.optimized, theirs), daemon=True
+            target=_serve, args=(type(self).opener, self.path, self.threads, self.optimized, theirs), daemon=True
         )
         with _STARTING, _no_main():
             self._process.start()
@@ -115,12 +128,20 @@ class ModelProcess:
                 raise ModelFailed(f"{self.path}: its process answered {reply!r}")
             self._spec = reply
             if warm_up:
-                self.infer(np.full((360, 640, 3), 114, np.uint8))
+                self.infer(self.blank())
         except BaseException:
             self.close()
             raise
         self.load_s = time.perf_counter() - started
         return self
+
+    def blank(self) -> Array:
+        """What it is warmed up with: a grey frame."""
+        return np.full((360, 640, 3), 114, np.uint8)
+
+    def check(self, frame: Array) -> None:
+        """Raises InvalidInput if this is no frame (uint8 BGR)."""
+        check_frame(frame)
 
     def infer(self, frame: Array) -> Inferred:
         """The model's output for one frame (uint8 BGR); blocks until it is there.
@@ -131,7 +152,7 @@ class ModelProcess:
         """
         if self._pipe is None:
             raise ModelFailed(f"{self.path.stem}: is closed, or was never loaded")
-        check_frame(frame)
+        self.check(frame)
         try:
             if self._frame is None or self._frame.size < frame.size:
                 self._close_frame()
@@ -245,7 +266,7 @@ def _no_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _serve(path: Path, threads: int, optimized: Path | None, pipe: Connection) -> None:
+def _serve(opener: Callable[..., Served], path: Path, threads: int, optimized: Path | None, pipe: Connection) -> None:
     """The process's whole life: load, then one frame after another until the pipe closes."""
     # Ctrl-C and a service manager's SIGTERM reach the whole group, but are for the program that owns this process: it
     # ends it when it has finished what it began. If that program dies, the pipe ends, and so does this.
@@ -254,7 +275,7 @@ def _serve(path: Path, threads: int, optimized: Path | None, pipe: Connection) -
     _steady_malloc()
     cv2.setNumThreads(threads)
     try:
-        model = OnnxModel(path, threads=threads, optimized=optimized)
+        model = opener(path, threads=threads, optimized=optimized)
     except InfilinkError as error:
         pipe.send(_plain(error))
         return

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import Overloaded, UnknownModel
+from ..filters.partition.process import TailProcess
 from ..links.serving import Serving
+from ..process import ModelProcess
 from ..protos import edge_pb2
 from .config import CloudConfig
 from .ledger import Ledger
@@ -48,6 +50,7 @@ class Coordinator:
                 threads=config.threads,
                 infer_timeout_s=config.infer_timeout_s,
                 optimized=Path(self._optimized.name) / f"{name}.onnx",
+                kind=TailProcess if self.repository.tail else ModelProcess,
             )
             for name, path in self.repository.paths.items()
         }

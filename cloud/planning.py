@@ -41,8 +41,13 @@ async def make_planned(config: CloudConfig, repository: Repository) -> Planned:
     """Reads the links, measures what is not known, and plans.
 
     Raises:
-        InvalidInput: the links are of other models, or nothing fits the budget.
+        InvalidInput: the links are of other models, nothing fits the budget, or a second part is to have one.
     """
+    if repository.tail is not None and (config.policy != "full" or config.budget != "none"):
+        raise InvalidInput(
+            f"{config.models}: holds the second part of {repository.tail.model}, which is served whole: leave out "
+            f"`policy` and `budget`, not {config.policy!r} and {config.budget!r}"
+        )
     graph = _read_links(config.links, repository)
     costs = dict(graph.costs) if graph is not None else {}
     if config.budget != "none":

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from ..errors import DeadlineExceeded, InfilinkError, InvalidInput
+from ..filters.partition.spec import check_map
 from ..outputs import Array
 from ..protos import edge_pb2
 from .answers import Superseded, output_message, refused_message, result_message
@@ -153,12 +156,18 @@ class DeviceStream:
             return Ran(exact, time.perf_counter() - started)
 
     async def _decode(self, message: edge_pb2.Input) -> Array:
-        if message.encoding != edge_pb2.ENCODING_JPEG:
-            raise InvalidInput(f"encoding {message.encoding} is not known here; send a JPEG")
+        tail = self.repository.tail
+        wanted = edge_pb2.ENCODING_JPEG if tail is None else edge_pb2.ENCODING_MAP
+        if message.encoding != wanted:
+            known = "a JPEG" if tail is None else f"the maps of {tail.model} at {tail.tensor!r}"
+            raise InvalidInput(f"encoding {message.encoding} is not known here; send {known}")
         if len(message.payload) > self.config.max_input_bytes:
             raise InvalidInput(
                 f"the payload has {len(message.payload)} bytes; at most {self.config.max_input_bytes} are taken"
             )
+        if tail is not None:
+            check_map(message.payload, tail)
+            return np.frombuffer(message.payload, np.uint8)
         decode = partial(decode_picture, message.payload, max_pixels=self.config.max_input_pixels)
         return await asyncio.get_running_loop().run_in_executor(None, decode)
 

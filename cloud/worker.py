@@ -44,6 +44,7 @@ class Worker:
         threads: how many threads one inference may use.
         infer_timeout_s: an inference that takes longer is ended with its process.
         optimized: where onnxruntime's optimized form of the file is kept between loads.
+        kind: the process it runs in: for frames, or for the maps of a model's first part.
     """
 
     def __init__(
@@ -54,12 +55,14 @@ class Worker:
         threads: int = 1,
         infer_timeout_s: float = 30.0,
         optimized: Path | None = None,
+        kind: type[ModelProcess] = ModelProcess,
     ) -> None:
         self.name = name
         self.path = path
         self.threads = threads
         self.infer_timeout_s = infer_timeout_s
         self.optimized = optimized
+        self.kind = kind
         self._process: ModelProcess | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._state: State = "unloaded"
@@ -119,7 +122,7 @@ class Worker:
 
     def _load(self, *, warm_up: bool = True) -> None:
         self._state = "loading"
-        process = ModelProcess(self.path, threads=self.threads, optimized=self.optimized)
+        process = self.kind(self.path, threads=self.threads, optimized=self.optimized)
         try:
             process.load(warm_up=warm_up)
         except InfilinkError:

@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, ModelFailed
 from ..filters.audit import AuditReport
 from ..filters.gates import Decision, Gate, Unsent, open_gate
 from ..models import ModelSpec
 from ..outputs import OutputSpec
-from ..payload import encode_jpeg
 from ..protos import edge_pb2
 from .answers import result_row
 from .auditor import Auditor
 from .capture import Capture
 from .config import DeviceConfig
 from .results_file import InputRow, ResultRow, ResultsFile
+from .sender import Sender, open_sender
 from .sources import Frame, is_live
 from .summary import Summary, peak_rss_bytes
 from .uplink import Uplink
@@ -45,6 +45,8 @@ class Agent:
         self._started = 0.0
         self._unsent: dict[str, Unsent] = {}
         self._results: ResultsFile | None = None
+        self._sender: Sender
+        self._failed = 0
         self._uplink = Uplink(config, session=uuid.uuid4().hex, on_answer=self._on_answer, report=self.report)
 
     def stop(self) -> None:
@@ -55,10 +57,11 @@ class Agent:
         """Captures, decides, sends, and waits for the last answer.
 
         Raises:
-            InvalidInput: the source, the gate or the results file is not what it should be.
+            InvalidInput: the source, the gate, the head or the results file is not what it should be.
             Unavailable: nobody answers, or the answers ended.
         """
         gate = open_gate(self.config.gate)
+        self._sender = open_sender(self.config.head, gate, quality=self.config.quality)
         if self.config.results is not None:
             self._results = ResultsFile(self.config.results, anew=not is_live(self.config.source))
         first = self._results.next_sequence if self._results else 0
@@ -68,13 +71,19 @@ class Agent:
             if frame is None and not self.stopped.is_set():
                 raise InvalidInput(f"source {self.config.source}: gave no frame")
             specs = {name: ModelSpec.model_validate_json(text) for name, text in self._uplink.start().specs.items()}
+            self._sender.check(specs)
             self._unsent = {name: gate.unsent(name, spec.output) for name, spec in specs.items()}
             self._auditor = self._make_auditor(gate, {name: spec.output for name, spec in specs.items()})
             self._started = time.perf_counter()
             while frame is not None:
-                self._take(frame, gate)
+                self._counts["frames"] += 1
+                try:
+                    self._take(frame, gate)
+                except ModelFailed as error:
+                    self._fail(frame, error)
                 frame = next(frames, None)
             self._uplink.finish()
+            self._sender.tell()
             wall_s = time.perf_counter() - self._started
         finally:
             self._uplink.close()
@@ -95,11 +104,11 @@ class Agent:
 
     def _take(self, frame: Frame, gate: Gate) -> None:
         """One frame's way: decided, and sent or answered at once."""
+        seen = self._sender.seen(frame.image)
         started = time.perf_counter()
-        decision = gate.decide(frame.image, frame.captured_s)
+        decision = gate.decide(seen, frame.captured_s)
         decide_s = time.perf_counter() - started
         self._decide_s.append(decide_s)
-        self._counts["frames"] += 1
         audited = self._auditor is not None and self._auditor.take(
             frame.sequence, keep=decision.keep, reference=self._reference
         )
@@ -110,13 +119,13 @@ class Agent:
             self._results.add_input(self._row(frame, decision, decide_s, 0), self._answers(frame))
 
     def _send(self, frame: Frame, decision: Decision, decide_s: float, *, audited: bool) -> None:
-        payload = encode_jpeg(frame.image, self.config.quality)
+        payload = self._sender.payload(frame.image)
         deadline_ns = time.time_ns() + round(self.config.deadline_s * 1e9) if self.config.deadline_s else 0
         message = edge_pb2.Input(
             sequence=frame.sequence,
             captured_ns=round(frame.captured_s * 1e9),
             deadline_ns=deadline_ns,
-            encoding=edge_pb2.ENCODING_JPEG,
+            encoding=self._sender.encoding,
             payload=payload,
             policy=_POLICIES[self.config.policy],
             audit=audited,
@@ -132,6 +141,17 @@ class Agent:
             self._captured_s.pop(sequence, None)
             if self._results is not None:
                 self._results.add_refused(sequence, "dropped")
+
+    def _fail(self, frame: Frame, error: ModelFailed) -> None:
+        """A frame that the head on this device failed on: there is nothing to send, and nobody to answer it."""
+        if not self._failed:
+            logger.warning("%s (told once; such frames count as refused)", error)
+        # Counted apart: the other refusals are counted by the uplink's thread.
+        self._failed += 1
+        self._counts["kept"] += 1
+        if self._results is not None:
+            self._results.add_input(self._row(frame, Decision(True, 0.0, 0.0), 0.0, 0))
+            self._results.add_refused(frame.sequence, str(error))
 
     def _row(self, frame: Frame, decision: Decision, decide_s: float, sent_bytes: int) -> InputRow:
         return InputRow(
@@ -200,7 +220,7 @@ class Agent:
         audit = self._auditor.report() if self._auditor is not None else None
         times = np.asarray(self._decide_s or [0.0]) * 1000
         return Summary(
-            **self._counts,
+            **(self._counts | {"refused": self._counts["refused"] + self._failed}),
             sent_bytes=self._uplink.sent_bytes,
             received_bytes=self._uplink.received_bytes,
             connections=self._uplink.connections,

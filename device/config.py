@@ -44,6 +44,10 @@ quality = 90
 # "latest": capture never waits; the newest kept frame replaces the one that waits.
 policy = "latest"
 
+# The first part of a model (`infilink split`): it runs here, and what it makes of a frame travels instead of the frame;
+# the coordinator serves the second part. The gate may then be a filter that was learnt at the cut.
+# head = "model.head.onnx"
+
 # How many frames may be unanswered at once.
 window = 8
 
@@ -81,6 +85,7 @@ class DeviceConfig(BaseModel):
     audit: float = Field(default=0.01, ge=0, le=1)
     quality: int = Field(default=90, ge=1, le=100)
     policy: Literal["all", "latest"] = "latest"
+    head: Path | None = None
     window: int = Field(default=8, ge=1, le=1024)
     deadline_s: float = Field(default=0.0, ge=0)
     results: Path | None = None
@@ -115,4 +120,4 @@ def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -
 def _is_path(key: str, value: str) -> bool:
     if key == "source":
         return not value.isdigit() and "://" not in value
-    return key in ("results", "tls_ca") or (key == "gate" and ".onnx" in value)
+    return key in ("results", "tls_ca", "head") or (key == "gate" and ".onnx" in value)

@@ -10,27 +10,34 @@ import numpy as np
 from ..errors import InvalidInput
 from ..trace import Trace
 from .bounds import Bounds, rate_at
-from .candidates import NetworkCandidate, PaceCandidate
+from .candidates import AloneCandidate, NetworkCandidate, PaceCandidate
 from .certify import CONFIDENCE, autocorrelation_time, clopper_pearson
 from .channels import Channels
+from .contestants import session_of
 from .fit import fit_network
+from .fit_encoder import fit_encoder
+from .graphs import encoder_graph, network_graph
 from .losses import Losses
+from .modalities import Learnable, fit_modality
 from .network import one_thread
 from .pace import fit_pace
-from .predicates import Count, LabelIn, LabelNotIn
 from .replay import Progress, Replay
 from .rules import Rule
+from .singles import Singles
 from .split import LEAST_INPUTS, Split, split_of
 from .sweep import Candidate, calibrate
 
 Verdict = Literal["FILTERABLE", "TRIVIAL", "NOT WORTH IT", "MORE DATA"]
 
 FRACTIONS = (0.25, 0.5, 1.0)
+_THEORY = {
+    True: "{case}: filterable",
+    False: "{case}: not filterable, its filter is no simpler than the model",
+    None: "{case} by theory",
+}
 _LEAST_SKILL = 0.2
 _RISING = 0.1
 _TIMED = 64
-# The share of the optimal rate that the paper's filters reached, by the kind of rule (its figure 11).
-_CONFIDENCE_PRIOR, _SUBSET_PRIOR, _REGRESSION_PRIOR = 0.41, 0.78, 0.71
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,7 @@ class Assessment:
         inputs: how many the trace has.
         redundant: share of the inputs that are; for `unchanged`: that repeat the answer for the one before.
         redundant_interval: where that share lies, with 95 % confidence, errors coming in runs.
+        theory: which case of the theory the rule is, and what that says.
         prior: the share of the optimal rate that the paper's filters reached with such a rule; None: it says nothing.
         constant_accuracy: what it would be right for to drop everything but the first input.
         optimal_rate: of a filter that knows the outputs.
@@ -82,6 +90,7 @@ class Assessment:
     inputs: int
     redundant: float
     redundant_interval: tuple[float, float]
+    theory: str
     prior: float | None
     constant_accuracy: float
     optimal_rate: float
@@ -101,13 +110,14 @@ def assess(
     models: Sequence[str] = (),
     rule: Rule,
     accuracy: float = 0.9,
+    modality: str = "",
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Assessment:
     """Judges a workload, from its theory to a probe; it stops at the first thing that settles the matter.
 
-    Probes are trained on growing `fractions` of the inputs, at least two.
+    Probes are trained on growing `fractions` of the inputs, at least two. Arrays need a `modality`.
 
     Raises:
         InvalidInput: the accuracy makes no sense, or the rule does not fit the models.
@@ -118,12 +128,23 @@ def assess(
     told = progress or (lambda _share, _what: None)
     models = tuple(dict.fromkeys(models)) or tuple(trace.models)
     losses = Losses(trace, models, rule)
-    replay = Replay(trace, pairwise=losses.pairwise, progress=lambda done, what: told(0.2 * done, what))
+    made = None
+    if trace.info.input == "array":
+        if losses.pairwise:
+            raise InvalidInput(
+                "the rule `unchanged` compares with an earlier picture; give a rule on one input's output"
+            )
+        made = fit_modality(modality, list(trace.inputs()))
+    replay = (
+        Replay(trace, pairwise=losses.pairwise, progress=lambda done, what: told(0.2 * done, what))
+        if made is None
+        else Singles(trace, made)
+    )
     bounds = Bounds.of(losses, replay, 0, len(trace), accuracy)
     redundant, interval = _redundancy(losses, len(trace))
-    filter_s = _filter_s(trace, losses.pairwise)
+    filter_s = _filter_s(trace, losses.pairwise, made)
     models_s = sum(trace.info.costs[name].infer_s for name in models if name in trace.info.costs)
-    prior = _prior(rule)
+    prior = rule.theory.prior
     found = Assessment(
         "MORE DATA",
         "",
@@ -133,6 +154,7 @@ def assess(
         len(trace),
         redundant,
         interval,
+        _THEORY[rule.theory.filterable].format(case=rule.theory.case),
         prior,
         bounds.constant,
         bounds.optimal,
@@ -149,7 +171,7 @@ def assess(
         verdict, why = settled
         return replace(found, verdict=verdict, why=why)
     split = split_of(trace)
-    probes, on_later = _probe(replay, losses, split, accuracy, fractions, seed=seed, told=told)
+    probes, on_later = _probe(replay, losses, split, accuracy, fractions, made=made, seed=seed, told=told)
     verdict, why = _after_probing(found, probes, on_later)
     return replace(found, verdict=verdict, why=why, probes=probes)
 
@@ -169,32 +191,28 @@ def _redundancy(losses: Losses, inputs: int) -> tuple[float, tuple[float, float]
     return 1.0 - needed, (1.0 - most, 1.0 - least)
 
 
-def _prior(rule: Rule) -> float | None:
-    if isinstance(rule, LabelIn | LabelNotIn):
-        return _SUBSET_PRIOR
-    if isinstance(rule, Count):
-        return _REGRESSION_PRIOR
-    return _CONFIDENCE_PRIOR if "confidence" in rule.text else None
-
-
-def _filter_s(trace: Trace, pairwise: bool) -> float:
-    """The time that a filter's channels take per frame, which is most of a decision; median over some frames."""
+def _filter_s(trace: Trace, pairwise: bool, made: Learnable | None) -> float:
+    """The time that preparing an input takes, which is most of a decision; median over some inputs."""
     channels = Channels(pairwise=pairwise, step_s=0.0)
     times = []
-    for frame, captured_s in zip(trace.part(0, min(_TIMED, len(trace))).frames(), trace.captured_s, strict=False):
+    for value, captured_s in zip(trace.part(0, min(_TIMED, len(trace))).inputs(), trace.captured_s, strict=False):
         started = time.perf_counter()
-        channels.see(frame, float(captured_s))
+        if made is None:
+            channels.see(value, float(captured_s))
+        else:
+            made.prepare(value)
         times.append(time.perf_counter() - started)
     return float(np.median(times))
 
 
 def _probe(
-    replay: Replay,
+    replay: Replay | Singles,
     losses: Losses,
     split: Split,
     accuracy: float,
     fractions: Sequence[float],
     *,
+    made: Learnable | None,
     seed: int,
     told: Progress,
 ) -> tuple[tuple[Probe, ...], Bounds]:
@@ -205,16 +223,29 @@ def _probe(
         told(0.2 + 0.8 * index / len(fractions), f"training on {fraction:.0%} of the inputs")
         start = split.trained - round(fraction * split.trained)
         with one_thread():
-            candidates: list[Candidate] = [
-                NetworkCandidate(fit_network(replay, losses, start=start, stop=split.trained, seed=seed), replay)
-            ]
-            if losses.pairwise:
-                candidates.append(PaceCandidate(fit_pace(replay, losses, start=start, stop=split.trained), replay))
+            candidates = _candidates(replay, losses, split, made, start=start, seed=seed)
             runs = [calibrate(each, replay, losses, split, seed=seed) for each in candidates]
             rate = max(rate_at(run, accuracy) for run in runs)
         skill = (rate - later.random) / max(later.optimal - later.random, 1e-9)
         probes.append(Probe(split.trained - start, rate, skill))
     return tuple(probes), later
+
+
+def _candidates(
+    replay: Replay | Singles, losses: Losses, split: Split, made: Learnable | None, *, start: int, seed: int
+) -> list[Candidate]:
+    """What learns, trained on the inputs from `start` on."""
+    if isinstance(replay, Singles):
+        assert made is not None, "arrays are of some modality"
+        needed = losses.needed.mean(axis=0)
+        encoder, _ = fit_encoder(replay, needed, made, start=start, stop=split.trained, seed=seed)
+        session = session_of(encoder_graph(encoder, made))
+        return [AloneCandidate("network", session, replay, start=split.calibrated)]
+    network, _ = fit_network(replay, losses, start=start, stop=split.trained, seed=seed)
+    found: list[Candidate] = [NetworkCandidate(session_of(network_graph(network)), replay)]
+    if losses.pairwise:
+        found.append(PaceCandidate(fit_pace(replay, losses, start=start, stop=split.trained), replay))
+    return found
 
 
 def _before_probing(found: Assessment) -> tuple[Verdict, str] | None:

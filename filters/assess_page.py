@@ -1,22 +1,17 @@
 """The page of an assessment: the verdict, its numbers, the learning curve."""
 
-import io
 from html import escape
 from pathlib import Path
 
 from .assess import Assessment
-
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "td{padding:.2rem 1.5rem .2rem 0;vertical-align:top}td+td{text-align:right;font-variant-numeric:tabular-nums}"
-    "svg{max-width:100%;height:auto}.verdict{font-size:1.4rem;font-weight:600}"
-)
+from .page import new_figure, svg, table_html, write_html
 
 
 def lines_of(found: Assessment) -> list[tuple[str, str]]:
     """The numbers behind a verdict, each with what it is."""
     low, high = found.redundant_interval
     lines = [
+        ("theory", found.theory),
         ("inputs", str(found.inputs)),
         ("redundant, with 95 % interval", f"{found.redundant:.3f} ({low:.3f} to {high:.3f})"),
         ("right if everything is dropped", f"{found.constant_accuracy:.3f}"),
@@ -39,26 +34,20 @@ def lines_of(found: Assessment) -> list[tuple[str, str]]:
 
 def write_page(found: Assessment, path: Path) -> None:
     """Writes a self-contained page (needs matplotlib, in `infilink[train]`)."""
-    rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in lines_of(found))
-    title = escape(f"{found.rule} on {', '.join(found.models)}")
-    page = (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{_STYLE}</style>"
-        f"<h1>Is it filterable?</h1><p>{title}, accuracy {found.accuracy:g}</p>"
-        f"<p class=verdict>{escape(found.verdict)}</p><p>{escape(found.why)}</p><table>{rows}</table>{_plot(found)}"
+    title = f"{found.rule} on {', '.join(found.models)}"
+    write_html(
+        path,
+        title,
+        f"<h1>Is it filterable?</h1><p>{escape(title)}, accuracy {found.accuracy:g}</p>"
+        f"<p class=verdict>{escape(found.verdict)}</p><p>{escape(found.why)}</p>"
+        f"{table_html(lines_of(found))}{_plot(found)}",
     )
-    part = path.with_name(path.name + ".part")
-    part.write_text(page + "\n", encoding="utf-8")
-    part.replace(path)
 
 
 def _plot(found: Assessment) -> str:
     """Filtering rate over the inputs trained on, between random and optimal."""
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 3.2), layout="constrained")
+    figure = new_figure()
+    axes = figure.subplots()
     if found.probes:
         sizes = [probe.inputs for probe in found.probes]
         axes.plot(sizes, [probe.rate for probe in found.probes], "o-", label="probe, on the later inputs")
@@ -74,7 +63,4 @@ def _plot(found: Assessment) -> str:
     axes.set(xlabel="inputs trained on", ylabel=f"filtering rate at {found.accuracy:g}", ylim=(0, 1.05))
     if found.probes:
         axes.legend(loc="lower right", fontsize=8)
-    text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None})
-    pyplot.close(figure)
-    return text.getvalue()[text.getvalue().index("<svg") :]
+    return svg(figure)

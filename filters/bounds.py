@@ -8,6 +8,7 @@ from ..outputs import Array
 from .candidates import EveryCandidate, OracleCandidate, RandomCandidate
 from .losses import Losses
 from .replay import Replay
+from .singles import Singles
 from .sweep import Candidate, Sweep, levels, sweep
 
 
@@ -28,7 +29,7 @@ class Bounds:
     every: float
 
     @classmethod
-    def of(cls, losses: Losses, replay: Replay, start: int, stop: int, accuracy: float) -> "Bounds":
+    def of(cls, losses: Losses, replay: Replay | Singles, start: int, stop: int, accuracy: float) -> "Bounds":
         """Measured on the inputs from `start` up to `stop`, in closed loop, at an accuracy."""
         current = np.arange(start + 1, stop)
         constant = 1.0 - float(losses.of(np.full(len(current), start), current).sum()) / max(1, stop - start)

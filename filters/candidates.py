@@ -4,15 +4,19 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnxruntime as ort
 
 from ..outputs import Array
 from .channels import MOTION, SCALARS
 from .losses import Losses
+from .low_level import LOW_LEVEL
 from .replay import Replay
+from .singles import Singles
 
 if TYPE_CHECKING:
-    from .network import TemporalNetwork
     from .pace import Pace
+
+_BATCH = 64
 
 
 class ScalarCandidate:
@@ -31,22 +35,71 @@ class ScalarCandidate:
         return np.asarray(scalars[:, self._column], np.float64)
 
 
+class LowLevelCandidate:
+    """One of Reducto's low-level differences to the reference as the score."""
+
+    most = math.inf
+
+    def __init__(self, name: str, replay: Replay) -> None:
+        self.name = name
+        self.replay = replay
+        self._column = LOW_LEVEL.index(name)
+
+    def scores(self, kept: Array, current: int) -> Array:
+        """The difference, per last kept input."""
+        found = self.replay.low_level(kept, np.full(len(kept), current))[:, self._column]
+        # As the file computes it: these are fractions that a threshold often equals.
+        return np.asarray(found.astype(np.float32), np.float64)
+
+
 class NetworkCandidate:
-    """The learned network's expected loss as the score."""
+    """The learned network's expected loss as the score, computed by the very graph that its file will have."""
 
     name = "network"
     most = 0.5  # of an input that is skipped, the loss to expect
 
-    def __init__(self, network: "TemporalNetwork", replay: Replay) -> None:
-        self.network = network
+    def __init__(self, session: ort.InferenceSession, replay: Replay) -> None:
         self.replay = replay
+        self._session = session
 
     def scores(self, kept: Array, current: int) -> Array:
         """The expected loss, per last kept input."""
         wanted = kept if self.replay.pairwise else kept[:1]
         now = np.full(len(wanted), current)
-        found = self.network.scores(self.replay.images(wanted, now), self.replay.scalars(wanted, now))
-        return np.broadcast_to(found, kept.shape)
+        images = np.ascontiguousarray(self.replay.images(wanted, now).transpose(0, 3, 1, 2))
+        channels = np.multiply(images, np.float32(1 / 255), dtype=np.float32)
+        feed = {"channels": channels, "scalars": self.replay.scalars(wanted, now)}
+        return np.broadcast_to(self._session.run(None, feed)[0][:, 0].astype(np.float64), kept.shape)
+
+
+class AloneCandidate:
+    """A candidate whose scores do not depend on what was kept: computed once, for every input from `start` on.
+
+    Attributes:
+        all: how needed each input is.
+        most: the greatest threshold that makes sense for the scores.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        session: ort.InferenceSession,
+        singles: Singles,
+        *,
+        start: int,
+        most: float = 0.9,
+        task: int = 0,
+    ) -> None:
+        self.name = name
+        self.most = most
+        self.all = np.ones(len(singles))
+        for first in range(start, len(singles), _BATCH):
+            index = np.arange(first, min(first + _BATCH, len(singles)))
+            self.all[index] = session.run(None, {"input": singles.rows(index)})[0][:, task]
+
+    def scores(self, kept: Array, current: int) -> Array:
+        """The input's score, whatever was kept."""
+        return np.full(len(kept), self.all[current])
 
 
 class PaceCandidate:
@@ -63,6 +116,24 @@ class PaceCandidate:
     def scores(self, kept: Array, current: int) -> Array:
         """The changes, per last kept input."""
         return np.asarray(self._changes[current] - self._changes[kept])
+
+
+class BlendCandidate:
+    """How likely the last kept answer is stale, by the learned blend of age and differences."""
+
+    name = "blend"
+    most = 1.0
+
+    def __init__(self, session: ort.InferenceSession, replay: Replay) -> None:
+        self.replay = replay
+        self._session = session
+
+    def scores(self, kept: Array, current: int) -> Array:
+        """The probability, per last kept input."""
+        now = np.full(len(kept), current)
+        low_level = self.replay.low_level(kept, now).astype(np.float32)
+        feed = {"scalars": self.replay.scalars(kept, now), "low_level": low_level}
+        return np.asarray(self._session.run(None, feed)[0][:, 0], np.float64)
 
 
 class EveryCandidate:
@@ -83,11 +154,11 @@ class RandomCandidate:
     most = math.inf
 
     def __init__(self, inputs: int, *, seed: int = 0) -> None:
-        self._lots = np.random.default_rng(seed).random(inputs)
+        self.all = np.random.default_rng(seed).random(inputs)
 
     def scores(self, kept: Array, current: int) -> Array:
         """The input's lot."""
-        return np.full(len(kept), self._lots[current])
+        return np.full(len(kept), self.all[current])
 
 
 class OracleCandidate:

@@ -40,6 +40,7 @@ class Channels:
             and the motion since the previous frame in the most changed blocks and the middle one, now and lately.
         picture: uint8 (SIDE, SIDE), the frame as it is seen.
         moved: uint8 (SIDE, SIDE), its difference to the background.
+        reference: uint8 (SIDE, SIDE), what it is compared with.
     """
 
     def __init__(self, *, pairwise: bool, step_s: float = 0.0) -> None:
@@ -50,6 +51,7 @@ class Channels:
         self.picture = np.zeros((SIDE, SIDE), np.uint8)
         self.moved = np.zeros((SIDE, SIDE), np.uint8)
         self._kept_picture = np.zeros((SIDE, SIDE), np.uint8)
+        self.reference = self._kept_picture
         self._changed = np.zeros((SIDE, SIDE), np.uint8)
         self._shrinker = Shrinker()
         self._background = Background()
@@ -81,7 +83,8 @@ class Channels:
         self._background.difference(self.picture, captured_s, self.moved)
         now = self._remember(captured_s)
         before = self._before(captured_s)
-        cv2.absdiff(self.picture, self._kept_picture if self.pairwise else before.picture, dst=self._changed)
+        self.reference = self._kept_picture if self.pairwise else before.picture
+        cv2.absdiff(self.picture, self.reference, dst=self._changed)
         for channel, image in zip(self.tensor[0], (self.picture, self.moved, self._changed), strict=True):
             to_unit(image, out=channel)
         cv2.resize(self.tensor[0, 0], (_BLOCKS, _BLOCKS), dst=now.blocks, interpolation=cv2.INTER_AREA)

@@ -31,8 +31,21 @@ def train_filter_command(
     ] = None,
     accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with the models.")] = 0.9,
     modality: Annotated[
-        str, typer.Option("--modality", help="Of inputs that are no pictures: text, signal, audio or map.")
+        str, typer.Option("--modality", help="Of inputs that are no pictures: text, audio, signal, map, image, video.")
     ] = "",
+    candidate: Annotated[
+        list[str] | None,
+        typer.Option("--candidate", help="Who competes (repeat), or all; default: those that train in a minute."),
+    ] = None,
+    recall: Annotated[
+        list[str] | None, typer.Option("--recall", help="CLASS=SHARE: a class that must not be missed (repeat).")
+    ] = None,
+    slices: Annotated[str, typer.Option("--slices", help="hour or light: keep --slice-accuracy in each.")] = "",
+    slice_accuracy: Annotated[
+        float | None, typer.Option("--slice-accuracy", help="The least agreement in every slice; default --accuracy.")
+    ] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Weights as int8: a quarter of the size.")] = False,
+    report: Annotated[Path | None, typer.Option("--report", help="Write a page with curves: .html.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same filter.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
@@ -42,8 +55,12 @@ def train_filter_command(
         raise InvalidInput(f"rule {parsed.text!r} judges one model's output: say which with --model NAME")
     if out.suffix != ".onnx":
         raise InvalidInput(f"--out {out}: a filter's file must end in .onnx")
+    from .floors import Floor, Slices, parse_recall
     from .train import train_filter
 
+    floors: list[Floor] = [parse_recall(text) for text in recall or ()]
+    if slices:
+        floors.append(Slices(slices, accuracy if slice_accuracy is None else slice_accuracy))
     with Trace(trace) as recorded, show_progress("training the filter", quiet=as_json) as told:
         done = train_filter(
             recorded,
@@ -52,13 +69,69 @@ def train_filter_command(
             accuracy=accuracy,
             out=out,
             modality=modality,
+            candidates=candidate or (),
+            floors=floors,
+            int8=int8,
             seed=seed,
             progress=told,
         )
+    if report is not None:
+        from .train_page import write_training_page
+
+        write_training_page(done, report)
     if as_json:
         print(json.dumps({**asdict(done), "path": str(done.path), "spec": done.spec.model_dump(mode="json")}))
         return
     print_training(done, Console())
+
+
+def train_tasks_command(
+    trace: Annotated[Path, typer.Argument(help="What `infilink record` wrote.")],
+    task: Annotated[list[str], typer.Option("--task", help="MODEL: RULE (repeat), e.g. 'yolox: count(car) == 0'.")],
+    out: Annotated[Path, typer.Option("--out", help="The filter's file, .onnx.")],
+    accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with each model.")] = 0.9,
+    modality: Annotated[str, typer.Option("--modality", help="Of pictures: image (default) or video.")] = "",
+    int8: Annotated[bool, typer.Option("--int8", help="Weights as int8: a quarter of the size.")] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same filter.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+) -> None:
+    """Learn one filter for several models: one encoder, a decision for each; an input is kept if any needs it."""
+    if out.suffix != ".onnx":
+        raise InvalidInput(f"--out {out}: a filter's file must end in .onnx")
+    from .train_tasks import parse_tasks, train_tasks
+
+    rules = parse_tasks(task)
+    with Trace(trace) as recorded, show_progress("training the filter", quiet=as_json) as told:
+        done = train_tasks(
+            recorded,
+            rules=rules,
+            accuracy=accuracy,
+            out=out,
+            modality=modality,
+            int8=int8,
+            seed=seed,
+            progress=told,
+        )
+    if as_json:
+        print(json.dumps({"path": str(done.path), "spec": done.spec.model_dump(mode="json")}))
+        return
+    table = Table("model", "redundant if", title=f"one filter, {len(done.spec.tasks)} tasks: on the calibration part")
+    for name in ("filtering rate", "accuracy", "threshold", "certified"):
+        table.add_column(name, justify="right")
+    for model, each in zip(done.spec.models, done.spec.tasks, strict=True):
+        found = each.certificate
+        row = (
+            f"{found.rate:.3f}",
+            f"{1 - found.error:.3f}",
+            f"{each.threshold:.4g}",
+            "yes" if found.certified else "no",
+        )
+        table.add_row(model, each.rule, *row)
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{done.path}: judge one task with `infilink evaluate filter {done.path}#{done.spec.models[0]} TRACE`"
+    )
 
 
 def evaluate_filter_command(
@@ -88,6 +161,7 @@ def assess_command(
         list[str] | None, typer.Option("--model", help="A model the rule is on (repeat); `unchanged`: default all.")
     ] = None,
     accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with the models.")] = 0.9,
+    modality: Annotated[str, typer.Option("--modality", help="Of inputs that are no pictures.")] = "",
     out: Annotated[Path | None, typer.Option("--out", help="Write a page with the learning curve: .html.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the probes' training.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
@@ -100,7 +174,15 @@ def assess_command(
     from .assess_page import lines_of, write_page
 
     with Trace(trace) as recorded, show_progress("assessing", quiet=as_json) as told:
-        found = assess(recorded, models=model or (), rule=parsed, accuracy=accuracy, seed=seed, progress=told)
+        found = assess(
+            recorded,
+            models=model or (),
+            rule=parsed,
+            accuracy=accuracy,
+            modality=modality,
+            seed=seed,
+            progress=told,
+        )
     if out is not None:
         write_page(found, out)
     if as_json:
@@ -119,6 +201,11 @@ def print_training(done: "FilterTraining", console: Console) -> None:
     """Shows what came of a training: the candidates, the certificate, the file."""
     console.print(_candidates_table(done.spec))
     console.print(_certificate_text(done.spec))
+    for floor in done.spec.floors:
+        console.print(
+            f"{floor.name}: {floor.accuracy:.3f} kept on {floor.inputs} inputs (asked {floor.least:g}; at least "
+            f"{floor.lower_bound:.3f} with {done.spec.certificate.confidence:.0%} confidence)"
+        )
     console.print(
         f"{done.path}: trained on {done.trained} inputs, calibrated on the {done.calibrated} last ones, "
         f"{done.seconds:.0f} s"

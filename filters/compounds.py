@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ..outputs import Array, OutputSpec
 from .predicates import Predicate
+from .theory import Theory, joined
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,11 @@ class Both:
     def text(self) -> str:
         """The rule as it is written."""
         return " and ".join(_operand(rule) for rule in self.rules)
+
+    @property
+    def theory(self) -> Theory:
+        """The least promising of its rules' cases."""
+        return joined(tuple(rule.theory for rule in self.rules))
 
     def check(self, spec: OutputSpec) -> None:
         """Fits what every one of its rules fits."""
@@ -37,6 +43,11 @@ class Either:
     def text(self) -> str:
         """The rule as it is written."""
         return " or ".join(_operand(rule) for rule in self.rules)
+
+    @property
+    def theory(self) -> Theory:
+        """The least promising of its rules' cases."""
+        return joined(tuple(rule.theory for rule in self.rules))
 
     def check(self, spec: OutputSpec) -> None:
         """Fits what every one of its rules fits."""

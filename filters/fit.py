@@ -1,19 +1,19 @@
-"""Trains the learned candidate (torch): on single inputs for a SKIP rule, on pairs of inputs for `unchanged`."""
+"""Trains the network (torch): on single inputs for a SKIP rule, on pairs of inputs for `unchanged`."""
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from ..outputs import Array
 from .channels import SCALARS
+from .fit_loop import Checkpoint, Epoch, Recipe, train
 from .losses import Losses
 from .network import TemporalNetwork, to_channels
 from .replay import Progress, Replay, sample_pairs
 
-BATCH = 32
 _SEEN = 10_000
 _MOST_EPOCHS = 30
 _VALIDATION = 0.15
@@ -30,33 +30,65 @@ class Examples:
 
 
 def fit_network(
-    replay: Replay, losses: Losses, *, start: int, stop: int, seed: int, progress: Progress | None = None
-) -> TemporalNetwork:
-    """The network trained on a stretch; its last part is not learnt from but tells when the network was best."""
+    replay: Replay,
+    losses: Losses,
+    *,
+    start: int,
+    stop: int,
+    seed: int,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+) -> tuple[TemporalNetwork, list[Epoch]]:
+    """The network trained on a stretch, and its curve; the last part is not learnt from but tells when it was best."""
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
     middle = stop - round((stop - start) * _VALIDATION)
     checked = [_examples(replay, losses, middle, stop, random) for _ in range(3 if replay.pairwise else 1)]
     network = _new_network(replay, _examples(replay, losses, start, middle, random))
     epochs = int(np.clip(_SEEN / (middle - start), 8, _MOST_EPOCHS))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=4e-3, total_steps=epochs * -(-(middle - start) // BATCH), pct_start=0.25
+    curve = train(
+        network,
+        _Frames(network, replay, losses, start, middle, checked),
+        Recipe(epochs, patience=epochs),
+        examples=middle - start,
+        random=random,
+        checkpoint=checkpoint,
+        progress=progress,
     )
-    best, best_loss = copy.deepcopy(network.state_dict()), float("inf")
-    for epoch in range(epochs):
-        network.train()
-        examples = _examples(replay, losses, start, middle, random)
-        for rows in np.array_split(random.permutation(len(examples.targets)), -(-len(examples.targets) // BATCH)):
-            _step(network, optimizer, examples, rows, random)
-            schedule.step()
-        loss = float(np.mean([_validate(network, part) for part in checked]))
-        if loss < best_loss:
-            best, best_loss = copy.deepcopy(network.state_dict()), loss
-        if progress is not None:
-            progress((epoch + 1) / epochs, f"training, validation loss {loss:.3f}")
-    network.load_state_dict(best)
-    return network.eval()
+    return network, curve
+
+
+class _Frames:
+    """Frames of a stretch, a new pair for each at every epoch."""
+
+    def __init__(
+        self,
+        network: TemporalNetwork,
+        replay: Replay,
+        losses: Losses,
+        start: int,
+        stop: int,
+        checked: list[Examples],
+    ) -> None:
+        self._network = network
+        self._replay = replay
+        self._losses = losses
+        self._start, self._stop = start, stop
+        self._checked = checked
+        self._examples = checked[0]
+
+    def begin(self, random: np.random.Generator) -> int:
+        self._examples = _examples(self._replay, self._losses, self._start, self._stop, random)
+        return len(self._examples.targets)
+
+    def loss(self, rows: Array, random: np.random.Generator) -> Tensor:
+        channels = to_channels(augment(self._examples.images[rows], random))
+        gain = torch.from_numpy(random.uniform(0.8, 1.2, (len(rows), 1, 1, 1)).astype(np.float32))
+        logits = self._network(channels * gain, torch.from_numpy(self._examples.scalars[rows]))
+        return F.binary_cross_entropy_with_logits(logits, torch.from_numpy(self._examples.targets[rows]))
+
+    def validate(self) -> float:
+        return float(np.mean([_validate(self._network, part) for part in self._checked]))
 
 
 def _examples(replay: Replay, losses: Losses, start: int, stop: int, random: np.random.Generator) -> Examples:
@@ -74,22 +106,6 @@ def _new_network(replay: Replay, examples: Examples) -> TemporalNetwork:
     unused = ("step", "carried") if replay.pairwise else ("step", "carried", "age")
     scale[[SCALARS.index(name) for name in unused]] = 0.0
     return TemporalNetwork(examples.scalars.mean(axis=0), scale)
-
-
-def _step(
-    network: TemporalNetwork,
-    optimizer: torch.optim.Optimizer,
-    examples: Examples,
-    rows: Array,
-    random: np.random.Generator,
-) -> None:
-    channels = to_channels(augment(examples.images[rows], random))
-    gain = torch.from_numpy(random.uniform(0.8, 1.2, (len(rows), 1, 1, 1)).astype(np.float32))
-    logits = network(channels * gain, torch.from_numpy(examples.scalars[rows]))
-    loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(examples.targets[rows]))
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
 
 
 def _validate(network: TemporalNetwork, examples: Examples) -> float:

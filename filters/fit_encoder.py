@@ -1,82 +1,116 @@
 """Trains an encoder and its head on inputs that stand alone (torch)."""
 
-import copy
-
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from ..outputs import Array
 from .encoders import EncoderNetwork
-from .modalities import Modality
+from .fit_loop import Checkpoint, Epoch, Recipe, train
+from .modalities import Learnable
 from .replay import Progress
 from .singles import Singles
 
-BATCH = 32
 _SEEN = 20_000
 _EPOCHS = (8, 60)
-_VALIDATION = 0.15
 _PATIENCE = 8
+_PAPER = Recipe(epochs=20, patience=20, one_cycle=False)
+_VALIDATION = 0.15
+# The rarer kind of input makes up at least so much of what is learnt from.
+_LEAST_SHARE = 0.25
 
 
 def fit_encoder(
     singles: Singles,
     needed: Array,
-    modality: Modality,
+    modality: Learnable,
     *,
     start: int,
     stop: int,
     seed: int,
+    checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
-) -> EncoderNetwork:
-    """The network trained on a stretch; its last part is not learnt from but tells when the network was best.
+) -> tuple[EncoderNetwork, list[Epoch]]:
+    """The network trained on a stretch, and its curve; the last part is not learnt from but tells when it was best.
+
+    The paper's networks are trained as the paper says: RMSprop, 20 epochs, nothing augmented or balanced.
 
     Args:
         singles: the inputs.
-        needed: float (inputs,), how needed each one is, from 0 to 1.
+        needed: float (inputs,) or (inputs, tasks), how needed each one is, from 0 to 1.
         modality: how they are augmented, and their encoder.
         start: the first input of the stretch.
         stop: the one after its last.
         seed: of everything that is drawn.
+        checkpoint: where the training is kept.
         progress: is told the share done.
     """
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
     middle = stop - max(1, round((stop - start) * _VALIDATION))
-    network = EncoderNetwork(*modality.encoder())
+    needed = needed.reshape(len(needed), -1)
+    network = EncoderNetwork(*modality.encoder(), plain=modality.net != "ours", tasks=needed.shape[1])
     learnt, checked = np.arange(start, middle), np.arange(middle, stop)
-    epochs = int(np.clip(_SEEN / len(learnt), *_EPOCHS))
-    steps = epochs * -(-len(learnt) // BATCH)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=steps, pct_start=0.25)
-    best, best_loss, since = copy.deepcopy(network.state_dict()), float("inf"), 0
-    for epoch in range(epochs):
-        network.train()
-        for rows in np.array_split(random.permutation(learnt), -(-len(learnt) // BATCH)):
-            inputs = torch.from_numpy(np.ascontiguousarray(modality.augment(singles.rows(rows), random)))
-            targets = torch.from_numpy(needed[rows].astype(np.float32))
-            loss = F.binary_cross_entropy_with_logits(network.logits(inputs), targets)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-        found = np.clip(scores_of(network, singles, checked), 1e-6, 1 - 1e-6)
-        wanted = needed[checked]
-        checked_loss = float(-np.mean(wanted * np.log(found) + (1 - wanted) * np.log1p(-found)))
-        since += 1
-        if checked_loss < best_loss:
-            best, best_loss, since = copy.deepcopy(network.state_dict()), checked_loss, 0
-        if progress is not None:
-            progress((epoch + 1) / epochs, f"training, validation loss {checked_loss:.3f}")
-        if since >= _PATIENCE:
-            break
-    network.load_state_dict(best)
-    return network.eval()
+    ours = Recipe(int(np.clip(_SEEN / len(learnt), *_EPOCHS)), _PATIENCE)
+    curve = train(
+        network,
+        _Alone(network, singles, needed, modality, learnt, checked),
+        _PAPER if modality.net == "paper" else ours,
+        examples=len(learnt),
+        random=random,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+    return network, curve
+
+
+class _Alone:
+    """Inputs by themselves; those of the rarer kind are drawn more often if they are very few."""
+
+    def __init__(
+        self,
+        network: EncoderNetwork,
+        singles: Singles,
+        needed: Array,
+        modality: Learnable,
+        learnt: Array,
+        checked: Array,
+    ) -> None:
+        self._network = network
+        self._singles = singles
+        self._needed = needed
+        self._modality = modality
+        self._learnt = self._drawn = learnt
+        self._checked = checked
+        wanted = needed[learnt].max(axis=1)
+        share = float(np.clip(wanted.mean(), 1e-6, 1 - 1e-6))
+        aim = float(np.clip(share, _LEAST_SHARE, 1 - _LEAST_SHARE))
+        weights = wanted * aim / share + (1 - wanted) * (1 - aim) / (1 - share)
+        self._weights = None if modality.net == "paper" or aim == share else weights / weights.sum()
+
+    def begin(self, random: np.random.Generator) -> int:
+        if self._weights is not None:
+            self._drawn = random.choice(self._learnt, len(self._learnt), p=self._weights)
+        return len(self._drawn)
+
+    def loss(self, rows: Array, random: np.random.Generator) -> Tensor:
+        index = self._drawn[rows]
+        inputs = self._singles.rows(index)
+        if self._modality.net != "paper":
+            inputs = self._modality.augment(inputs, random)
+        logits = self._network.logits(torch.from_numpy(np.ascontiguousarray(inputs)))
+        return F.binary_cross_entropy_with_logits(logits, torch.from_numpy(self._needed[index].astype(np.float32)))
+
+    def validate(self) -> float:
+        found = np.clip(scores_of(self._network, self._singles, self._checked), 1e-6, 1 - 1e-6)
+        wanted = self._needed[self._checked]
+        return float(-np.mean(wanted * np.log(found) + (1 - wanted) * np.log1p(-found)))
 
 
 @torch.no_grad()
-def scores_of(network: EncoderNetwork, singles: Singles, index: Array, *, batch: int = 256) -> Array:
-    """How needed inputs are, by the network: float64 (n,)."""
+def scores_of(network: EncoderNetwork, singles: Singles, index: Array, *, batch: int = 64) -> Array:
+    """How needed inputs are, by the network: float64 (n, tasks)."""
     network.eval()
     parts = [network(torch.from_numpy(singles.rows(index[i : i + batch]))) for i in range(0, len(index), batch)]
-    return np.asarray(torch.cat(parts)[:, 0].numpy(), np.float64)
+    return np.asarray(torch.cat(parts).numpy(), np.float64)

@@ -14,7 +14,7 @@ from .pictures import Shrinker
 
 FORMS = (
     "all, every:K, random:RATE[:SEED], difference:THRESHOLD, or the path of a filter's .onnx file; PATH@ACCURACY: with "
-    "another accuracy than it was trained for"
+    "another accuracy than it was trained for; PATH#MODEL: one task of a filter for several models"
 )
 
 
@@ -159,6 +159,7 @@ def open_gate(text: str | Path) -> Gate:
         InvalidInput: no such gate, or a file that is no filter; the message lists the forms.
     """
     from .runtime import FilterRuntime
+    from .tasks import TasksRuntime, decides_for_several
 
     name, _, rest = str(text).partition(":")
     if str(text) == "all":
@@ -176,10 +177,17 @@ def open_gate(text: str | Path) -> Gate:
     path, _, wanted = str(text).rpartition("@")
     if not path or Path(text).is_file():
         path, wanted = str(text), ""
+    file, _, task = path.rpartition("#")
+    if file and not Path(path).is_file():
+        path = file
+    else:
+        task = ""
     if not Path(path).is_file():
         raise InvalidInput(f"gate {str(text)!r}: there is no such gate or file; the forms are: {FORMS}")
     try:
-        return FilterRuntime(Path(path), accuracy=_accuracy(wanted) if wanted else None)
+        if not task and decides_for_several(Path(path)):
+            return TasksRuntime(Path(path))
+        return FilterRuntime(Path(path), accuracy=_accuracy(wanted) if wanted else None, task=task)
     except ValueError as error:
         raise InvalidInput(f"gate {str(text)!r}: {error}; the forms are: {FORMS}") from error
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..outputs import Array, OutputSpec
+from ..outputs import Array, OutputSpec, boxes_f1
 from ..trace import Trace
 from .rules import Rule, Unchanged
 
@@ -12,10 +12,11 @@ from .rules import Rule, Unchanged
 class PairAgreement:
     """How far a model's outputs for two inputs agree, for many pairs at once."""
 
-    def __init__(self, outputs: Sequence[Array], spec: OutputSpec) -> None:
+    def __init__(self, outputs: Sequence[Array], spec: OutputSpec, *, min_iou: float | None = None) -> None:
         self.outputs = outputs
         self.spec = spec
-        self._compact = spec.compact(outputs)
+        self.min_iou = min_iou if spec.kind == "boxes" else None
+        self._compact = spec.compact(outputs) if self.min_iou is None else None
         self._known: dict[tuple[int, int], float] = {}
 
     def of(self, first: Array, second: Array) -> Array:
@@ -26,7 +27,11 @@ class PairAgreement:
 
     def _one(self, i: int, j: int) -> float:
         if (i, j) not in self._known:
-            self._known[i, j] = self.spec.agreement(self.outputs[i], self.outputs[j])
+            a, b = self.outputs[i], self.outputs[j]
+            if self.min_iou is None:
+                self._known[i, j] = self.spec.agreement(a, b)
+            else:
+                self._known[i, j] = float(len(a) == len(b) and boxes_f1(a, b, self.min_iou) >= 1.0)
         return self._known[i, j]
 
 
@@ -49,7 +54,7 @@ class Losses:
             outputs = trace.outputs(model)
             spec = trace.models[model].output
             if isinstance(rule, Unchanged):
-                self._pairs.append(PairAgreement(outputs, spec))
+                self._pairs.append(PairAgreement(outputs, spec, min_iou=rule.min_iou))
             else:
                 rule.check(spec)
                 self.needed[row] = [not rule.redundant(output, spec) for output in outputs]

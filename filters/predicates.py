@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InvalidInput
 from ..outputs import Array, OutputSpec
+from .theory import CONFIDENCE, REGRESSION, SUBSET, Theory
 
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -26,6 +27,10 @@ class Predicate(Protocol):
     @property
     def text(self) -> str:
         """The rule as it is written; `parse_rule` makes an equal rule of it."""
+
+    @property
+    def theory(self) -> Theory:
+        """What theory says of it."""
 
     def check(self, spec: OutputSpec) -> None:
         """Raises InvalidInput if outputs of this spec can't be judged by the rule."""
@@ -46,6 +51,11 @@ class Count:
     def text(self) -> str:
         """The rule as it is written."""
         return f"count({', '.join(self.classes)}) {self.op} {self.number}"
+
+    @property
+    def theory(self) -> Theory:
+        """Its case."""
+        return REGRESSION
 
     def check(self, spec: OutputSpec) -> None:
         """Fits boxes and multilabel, and count without class names."""
@@ -76,6 +86,11 @@ class LabelIn:
         """The rule as it is written."""
         return f"label in ({', '.join(self.classes)})"
 
+    @property
+    def theory(self) -> Theory:
+        """Its case."""
+        return SUBSET
+
     def check(self, spec: OutputSpec) -> None:
         """Fits label."""
         _check_kind("label in", spec, ("label",))
@@ -96,6 +111,11 @@ class LabelNotIn:
     def text(self) -> str:
         """The rule as it is written."""
         return f"label not in ({', '.join(self.classes)})"
+
+    @property
+    def theory(self) -> Theory:
+        """Its case."""
+        return SUBSET
 
     def check(self, spec: OutputSpec) -> None:
         """Fits label."""
@@ -118,6 +138,11 @@ class Confidence:
         """The rule as it is written."""
         return f"confidence {self.op} {_number(self.number)}"
 
+    @property
+    def theory(self) -> Theory:
+        """Its case."""
+        return CONFIDENCE
+
     def check(self, spec: OutputSpec) -> None:
         """Fits label and multilabel."""
         _check_kind("confidence", spec, ("label", "multilabel"))
@@ -139,6 +164,11 @@ class Value:
         """The rule as it is written."""
         return f"value {self.op} {_number(self.number)}"
 
+    @property
+    def theory(self) -> Theory:
+        """Its case."""
+        return REGRESSION
+
     def check(self, spec: OutputSpec) -> None:
         """Fits count and scalar."""
         _check_kind("value", spec, ("count", "scalar"))
@@ -156,6 +186,11 @@ class Empty:
     def text(self) -> str:
         """The rule as it is written."""
         return "empty"
+
+    @property
+    def theory(self) -> Theory:
+        """Its case."""
+        return REGRESSION
 
     def check(self, spec: OutputSpec) -> None:
         """Fits every kind that can hold nothing."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -9,7 +10,11 @@ import numpy as np
 from ..outputs import Array
 from ..trace import Trace
 from .channels import CHANNELS, SCALARS, Channels, Summary, previous, to_unit
+from .low_level import LOW_LEVEL, LowLevel
 from .pictures import SIDE
+
+if TYPE_CHECKING:
+    from .singles import Singles
 
 Progress = Callable[[float, str], None]
 LONGEST_S = 10.0
@@ -43,6 +48,9 @@ class Replay:
         self._summary = Summary()
         self._changed = np.empty((SIDE, SIDE), np.uint8)
         self._unit = np.empty((SIDE, SIDE), np.float32)
+        self._low_level = LowLevel()
+        self._described: dict[int, tuple[Array, Array, Array]] = {}
+        self._compared: dict[tuple[int, int], tuple[float, float, float, float]] = {}
         channels = Channels(pairwise=pairwise, step_s=self.step_s)
         for i, (frame, captured_s) in enumerate(zip(trace.frames(), self.captured_s, strict=True)):
             channels.see(frame, float(captured_s))
@@ -73,6 +81,20 @@ class Replay:
                 row[3:5] = self._summary.of(self._unit)
         return found
 
+    def low_level(self, kept: Array, current: Array) -> Array:
+        """Reducto's differences between inputs and their references: float64 (n, 4)."""
+        found = np.empty((len(current), len(LOW_LEVEL)))
+        for row, j, reference in zip(found, current.tolist(), self._references(kept, current).tolist(), strict=True):
+            if (j, reference) not in self._compared:
+                self._compared[j, reference] = self._low_level.compare(self._features(j), self._features(reference))
+            row[:] = self._compared[j, reference]
+        return found
+
+    def _features(self, index: int) -> tuple[Array, Array, Array]:
+        if index not in self._described:
+            self._described[index] = self._low_level.features(self.pictures[index])
+        return self._described[index]
+
     def column(self, name: str) -> Array:
         """A scalar that does not depend on the last kept input, for every input."""
         return self._alone[:, SCALARS.index(name)]
@@ -81,7 +103,7 @@ class Replay:
         return kept if self.pairwise else self._previous[current]
 
 
-def sample_pairs(replay: Replay, start: int, stop: int, random: np.random.Generator) -> Pairs:
+def sample_pairs(replay: "Replay | Singles", start: int, stop: int, random: np.random.Generator) -> Pairs:
     """One pair for each input of a stretch, its age drawn log-uniform from one step to `LONGEST_S`."""
     current = np.arange(start, stop)
     if not replay.pairwise:

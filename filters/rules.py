@@ -4,8 +4,10 @@ import re
 from dataclasses import dataclass
 
 from ..errors import InvalidInput
+from .called import Called
 from .compounds import Both, Either
 from .predicates import OPERATORS, Confidence, Count, Empty, LabelIn, LabelNotIn, Predicate, Value
+from .theory import UNKNOWN, Theory
 
 FORMS = (
     "count(car, truck) == 0",
@@ -20,8 +22,11 @@ FORMS = (
     "(RULE)",
     "unchanged",
     "unchanged >= 0.9",
+    "unchanged within iou 0.7",
+    "call(FILE.py:function)",
 )
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_FUNCTION = re.compile(r"[^():]+\.py:[A-Za-z_]\w*")
 _WORD = re.compile(r"[A-Za-z]+")
 _OPERATOR = re.compile("|".join(OPERATORS))
 
@@ -33,14 +38,24 @@ class Unchanged:
     Attributes:
         at_least: agreement, as a mean over the models, from which on an input counts as redundant; without it, the
             loss is graded: what is lost is one minus the agreement.
+        min_iou: of models that return boxes: their outputs agree if the boxes of each class match one to one with at
+            least this overlap, and else not at all.
     """
 
     at_least: float | None = None
+    min_iou: float | None = None
 
     @property
     def text(self) -> str:
         """The rule as it is written; `parse_rule` makes an equal rule of it."""
+        if self.min_iou is not None:
+            return f"unchanged within iou {self.min_iou!r}"
         return "unchanged" if self.at_least is None else f"unchanged >= {self.at_least!r}"
+
+    @property
+    def theory(self) -> Theory:
+        """None: it covers rules on one output alone."""
+        return UNKNOWN
 
 
 Rule = Predicate | Unchanged
@@ -78,14 +93,21 @@ class _Parser:
         self._skip()
         if self._at == len(self._text):
             return Unchanged()
+        if self._take("within"):
+            if not self._take("iou"):
+                raise self._error("`iou` should come")
+            return Unchanged(min_iou=self._share())
         self._need(">=")
+        return Unchanged(self._share())
+
+    def _share(self) -> float:
         self._skip()
         start = self._at
         bar = self._number()
         if not 0.0 < bar <= 1.0:
             self._at = start
-            raise self._error("an agreement above 0 and at most 1 should come")
-        return Unchanged(bar)
+            raise self._error("a number above 0 and at most 1 should come")
+        return bar
 
     def _either(self, depth: int) -> Predicate:
         rules = [self._both(depth)]
@@ -119,6 +141,8 @@ class _Parser:
             return Count(self._names(), self._operator(), self._integer())
         if word == "label":
             return self._label()
+        if word == "call":
+            return self._called()
         self._at = start
         raise self._error("a rule should come")
 
@@ -132,6 +156,13 @@ class _Parser:
             self._at = start
             raise self._error("at least one class in brackets should come")
         return LabelNotIn(names) if negated else LabelIn(names)
+
+    def _called(self) -> Predicate:
+        self._need("(")
+        found = self._match(_FUNCTION, "FILE.py:function should come")
+        self._need(")")
+        path, _, function = found.rpartition(":")
+        return Called(path.strip(), function)
 
     def _names(self) -> tuple[str, ...]:
         self._need("(")

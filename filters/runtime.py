@@ -5,10 +5,14 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ..outputs import Array, OutputSpec
 from .channels import Channels
 from .gates import Decision, Unsent
-from .spec import load_filter
+from .low_level import LOW_LEVEL, LowLevel
+from .modalities.video import Video, Window
+from .spec import load_filter, load_tasks
 
 logger = logging.getLogger(__name__)
 
@@ -30,15 +34,17 @@ class FilterRuntime:
     Args:
         path: the filter's `.onnx` file.
         accuracy: what it is to keep; None: what it was trained for.
+        task: of a file that decides for several models: which one.
 
     Raises:
         InvalidInput: it is none, or is not proven to keep that accuracy at any threshold.
     """
 
-    def __init__(self, path: Path | str, *, accuracy: float | None = None) -> None:
+    def __init__(self, path: Path | str, *, accuracy: float | None = None, task: str = "") -> None:
         self.path = Path(path)
-        self.name = self.path.stem
-        self.spec, self._session = load_filter(self.path)
+        self.name = f"{self.path.stem}#{task}" if task else self.path.stem
+        self.spec, self._session = load_filter(self.path, task=task)
+        self._column = 0 if not task else load_tasks(self.path)[0].models.index(task)
         found = self.spec.certificate
         self.accuracy: float | None = self.spec.accuracy
         self.threshold, self._error, self.certified = self.spec.threshold, found.error, found.certified
@@ -46,8 +52,16 @@ class FilterRuntime:
             level = self.spec.level(accuracy)
             self.accuracy, self.threshold, self._error, self.certified = accuracy, level.threshold, level.error, True
         self._channels = Channels(pairwise=self.spec.pairwise, step_s=self.spec.step_s)
-        self._inputs = {"channels": self._channels.tensor, "scalars": self._channels.scalars}
         self._modality = self.spec.modality
+        self._window = Window(self._modality) if isinstance(self._modality, Video) else None
+        self._low_level = LowLevel()
+        self._differences = np.zeros((1, len(LOW_LEVEL)), np.float32)
+        seen = {
+            "channels": self._channels.tensor,
+            "scalars": self._channels.scalars,
+            "low_level": self._differences,
+        }
+        self._inputs = {each.name: seen[each.name] for each in self._session.get_inputs() if each.name in seen}
         self._first = True
         self._seen = self._kept = self._failed = 0
 
@@ -78,6 +92,8 @@ class FilterRuntime:
         """Starts a new stream."""
         self._channels.reset()
         self._first = True
+        if self._window is not None:
+            self._window.reset()
 
     def unsent(self, model: str, output: OutputSpec) -> Unsent:
         """As the filter's certificate says; a model that it was not learnt from is reused on trust."""
@@ -93,9 +109,12 @@ class FilterRuntime:
     def _score(self, frame: Array, captured_s: float) -> float:
         try:
             if self._modality is not None:
-                prepared = self._modality.prepare(frame)[None]
-                return float(self._session.run(None, {"input": prepared})[0][0, 0])
+                stream = self._window is not None and frame.ndim == 3
+                prepared = self._window.see(frame) if self._window and stream else self._modality.prepare(frame)
+                return float(self._session.run(None, {"input": prepared[None]})[0][0, self._column])
             self._channels.see(frame, captured_s)
+            if "low_level" in self._inputs:
+                self._differences[0] = self._low_level.of(self._channels.picture, self._channels.reference)
             return float(self._session.run(None, self._inputs)[0][0, 0])
         except Exception:  # whatever it is: a frame too many costs less than one that is lost
             if not self._failed:

@@ -7,8 +7,9 @@ import numpy as np
 
 from ..errors import InvalidInput
 from ..outputs import Array
-from .certify import CONFIDENCE, autocorrelation_time, inputs_needed, upper_bound
-from .spec import CandidateResult, Certificate, Level
+from .certify import CONFIDENCE, Bound, autocorrelation_time, inputs_needed, upper_bound
+from .floors import Mask
+from .spec import CandidateResult, Certificate, FloorResult, Level
 from .sweep import Sweep
 
 _TABLE_ROWS = 25
@@ -28,7 +29,8 @@ class Choice:
         threshold: an input is kept if its score is above.
         certificate: what is proven of it.
         table: what the winner's other thresholds would bring and cost.
-        candidates: the best that every candidate reached.
+        candidates: the best that every candidate reached, those that can't win among them.
+        floors: what it keeps besides.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Choice:
     certificate: Certificate
     table: tuple[Level, ...]
     candidates: dict[str, CandidateResult]
+    floors: tuple[FloorResult, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,19 @@ class _Judged:
         return float(self.sweep.rates[self.best])
 
 
-def choose(sweeps: Sequence[Sweep], *, accuracy: float) -> Choice:
+def choose(
+    sweeps: Sequence[Sweep], *, accuracy: float, floors: Sequence[Mask] = (), references: Sequence[Sweep] = ()
+) -> Choice:
     """The candidate that filters the most with a certificate; without any, the most with a margin.
 
     The confidence is shared among the candidates (Bonferroni), so that the winner's certificate holds although it was
-    picked on the same inputs.
+    picked on the same inputs. Floors are tested at the same confidence: all of them must hold, so that none is picked.
+
+    Args:
+        sweeps: the candidates', in the order of preference.
+        accuracy: the least mean agreement.
+        floors: the least accuracy on parts of the inputs, each over the inputs of the sweeps.
+        references: of free gates that stand in the table but are no filter.
 
     Raises:
         InvalidInput: no candidate meets the accuracy at any threshold that filters something.
@@ -65,7 +76,11 @@ def choose(sweeps: Sequence[Sweep], *, accuracy: float) -> Choice:
     target = 1.0 - accuracy
     confidence = 1.0 - (1.0 - CONFIDENCE) / len(sweeps)
     taus = _autocorrelation_times(sweeps, target)
-    judged = [_judge(sweep, tau, target=target, confidence=confidence) for sweep, tau in zip(sweeps, taus, strict=True)]
+    judged = [
+        _judge(sweep, tau, target=target, confidence=confidence, floors=floors)
+        for sweep, tau in zip(sweeps, taus, strict=True)
+    ]
+    shown = [_judge(sweep, max(taus), target=target, confidence=confidence, floors=floors) for sweep in references]
     eligible = [found for found in judged if found.certified] or judged
     # The first of equals wins: the order of the candidates is the order of preference.
     best = max(found.rate for found in eligible)
@@ -84,8 +99,9 @@ def choose(sweeps: Sequence[Sweep], *, accuracy: float) -> Choice:
                 threshold=float(found.sweep.thresholds[found.best]),
                 certified=found.certified,
             )
-            for found in judged
+            for found in [*judged, *shown]
         },
+        tuple(_floor(winner, floor, confidence=confidence) for floor in floors),
     )
 
 
@@ -104,7 +120,7 @@ def _autocorrelation_times(sweeps: Sequence[Sweep], target: float) -> list[float
     return [tau if own else max(found) for tau, own in zip(found, clear, strict=True)]
 
 
-def _judge(sweep: Sweep, tau: float, *, target: float, confidence: float) -> _Judged:
+def _judge(sweep: Sweep, tau: float, *, target: float, confidence: float, floors: Sequence[Mask]) -> _Judged:
     """Tests the thresholds in turn, from the most careful on, and stops at the first one that fails.
 
     Testing in a fixed order needs no correction for the number of thresholds.
@@ -112,12 +128,37 @@ def _judge(sweep: Sweep, tau: float, *, target: float, confidence: float) -> _Ju
     """
     errors, rates = sweep.errors, sweep.rates
     uppers = np.asarray([upper_bound(losses, tau=tau, confidence=confidence).upper for losses in sweep.losses])
-    valid = _before_first(uppers > target) & (rates > 0)
+    broken = np.zeros(len(uppers), bool)
+    for floor in floors:
+        least = [_bound_on(losses, floor, tau, confidence).upper for losses in sweep.losses]
+        broken |= np.asarray(least) > 1.0 - floor.least
+    valid = _before_first((uppers > target) | broken) & (rates > 0)
     if valid.any():
         return _Judged(sweep, tau, uppers, int(np.argmax(np.where(valid, rates, -1.0))), certified=True)
     deviations = sweep.losses.std(axis=1) * np.sqrt(tau / sweep.losses.shape[1])
-    likely = _before_first(_smooth(errors + _MARGIN * deviations) > target)
+    missed = np.zeros(len(uppers), bool)
+    for floor in floors:
+        missed |= sweep.losses[:, floor.where].mean(axis=1) > 1.0 - floor.least
+    likely = _before_first((_smooth(errors + _MARGIN * deviations) > target) | missed)
     return _Judged(sweep, tau, uppers, int(np.argmax(np.where(likely, rates, -1.0))), certified=False)
+
+
+def _bound_on(losses: Array, floor: Mask, tau: float, confidence: float) -> Bound:
+    """On the mean loss in a part of the inputs; runs of errors are taken to be as long there as everywhere."""
+    share = float(floor.where.mean())
+    return upper_bound(losses[floor.where], tau=max(1.0, tau * share), confidence=confidence)
+
+
+def _floor(winner: _Judged, floor: Mask, *, confidence: float) -> FloorResult:
+    losses = winner.sweep.losses[winner.best]
+    lost = losses[floor.where]
+    return FloorResult(
+        name=floor.name,
+        least=floor.least,
+        inputs=len(lost),
+        accuracy=1.0 - float(lost.mean()),
+        lower_bound=1.0 - _bound_on(losses, floor, winner.tau, confidence).upper,
+    )
 
 
 def _smooth(values: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Inputs that stand alone (a text, a sound, a window of a signal, a feature map), as training and judging see them."""
+"""Inputs that stand alone (a text, a sound, a picture, a feature map), as training and judging see them."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from ..errors import InvalidInput
 from ..outputs import Array
 from ..trace import Trace
 from .modalities import Modality
+from .modalities.video import Video
 
 
 class Singles:
@@ -17,7 +18,7 @@ class Singles:
         captured_s: when each input was captured.
         pairwise: never: no input refers to another.
         step_s: 0: time means nothing here.
-        inputs: what a network is fed, one row per input.
+        inputs: what a network is fed, one row per input; of a stream that is seen in windows, one row per frame.
     """
 
     pairwise = False
@@ -25,10 +26,13 @@ class Singles:
 
     def __init__(self, trace: Trace, modality: Modality) -> None:
         self.captured_s = trace.captured_s
+        # The frames of a stream are kept once and put together to windows as they are asked for.
+        self._frames = modality.frames if isinstance(modality, Video) and trace.info.input == "image" else 0
+        prepare = modality.prepare_frame if isinstance(modality, Video) and self._frames else modality.prepare
         self.inputs: Array | None = None
         for index, value in enumerate(trace.inputs()):
             try:
-                prepared = modality.prepare(value)
+                prepared = prepare(value)
             except InvalidInput as error:
                 raise InvalidInput(f"{trace.path}: input {int(trace.sequences[index])}: {error}") from error
             if self.inputs is None:
@@ -42,23 +46,7 @@ class Singles:
     def rows(self, index: Sequence[int] | Array) -> Array:
         """The prepared inputs of those indices."""
         assert self.inputs is not None, "a trace holds at least one input"
-        return np.asarray(self.inputs[np.asarray(index)])
-
-
-class ScoredCandidate:
-    """A candidate whose scores do not depend on what was kept: computed once, for every input.
-
-    Args:
-        name: the candidate's.
-        scores: how needed each input is.
-        most: the greatest threshold that makes sense for them.
-    """
-
-    def __init__(self, name: str, scores: Array, *, most: float) -> None:
-        self.name = name
-        self.most = most
-        self.all = np.asarray(scores, np.float64)
-
-    def scores(self, kept: Array, current: int) -> Array:
-        """The input's score, whatever was kept."""
-        return np.full(len(kept), self.all[current])
+        newest = np.asarray(index)
+        if not self._frames:
+            return np.asarray(self.inputs[newest])
+        return np.asarray(self.inputs[np.maximum(newest[:, None] + np.arange(1 - self._frames, 1), 0)])

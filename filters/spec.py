@@ -14,6 +14,7 @@ from .modalities import Modality
 from .rules import Rule, Unchanged, parse_rule
 
 METADATA_KEY = "infilink.filter"
+TASKS_KEY = "infilink.filter.tasks"
 FORMAT = 1
 
 
@@ -69,11 +70,31 @@ class CandidateResult(BaseModel):
     certified: bool
 
 
+class FloorResult(BaseModel):
+    """What is kept of a class or in a slice, on the calibration part.
+
+    Attributes:
+        name: of which.
+        least: what was asked for.
+        inputs: how many inputs there are of it.
+        accuracy: what was kept there.
+        lower_bound: of that, with the certificate's confidence.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    least: float
+    inputs: int
+    accuracy: float
+    lower_bound: float
+
+
 class FilterSpec(BaseModel):
     """Everything there is to know of a filter beside its weights.
 
     Attributes:
-        kind: which candidate won: "network", "pace", or a free one ("difference", "background", "age").
+        kind: which candidate won (`contestants.py` has their names).
         rule: the redundancy rule as it was written.
         models: the models it was learnt from, name to digest: it serves those alone.
         reference: what the third channel compares with: "previous" frame or "last kept" frame.
@@ -85,6 +106,7 @@ class FilterSpec(BaseModel):
         modality: how an input becomes what the network is fed; None: it is a frame of a stream.
         table: threshold by threshold, what it brings and costs.
         candidates: how each candidate did on the calibration part.
+        floors: what is kept besides: of a class, or in a slice.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -103,6 +125,7 @@ class FilterSpec(BaseModel):
     certificate: Certificate
     table: tuple[Level, ...] = ()
     candidates: dict[str, CandidateResult] = {}
+    floors: tuple[FloorResult, ...] = ()
     versions: dict[str, str] = {}
     seed: int = 0
 
@@ -142,20 +165,56 @@ class FilterSpec(BaseModel):
         return value
 
 
-def load_filter(path: Path) -> tuple[FilterSpec, ort.InferenceSession]:
-    """A filter's spec and its session.
+class TasksSpec(BaseModel):
+    """What a file says of itself that decides for several models at once: one encoder, a head for each.
+
+    Attributes:
+        tasks: one filter per model, in the order of the scores.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = FORMAT
+    tasks: tuple[FilterSpec, ...] = Field(min_length=1)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The model of each task."""
+        return tuple(next(iter(task.models)) for task in self.tasks)
+
+
+def load_filter(path: Path, *, task: str = "") -> tuple[FilterSpec, ort.InferenceSession]:
+    """A filter's spec and its session; of a file with several tasks, that of the model `task`.
+
+    Raises:
+        InvalidInput: no such file, no filter, one that a newer version wrote, or no such task.
+    """
+    found, session = load_tasks(path)
+    if not task and len(found.tasks) == 1:
+        return found.tasks[0], session
+    if task not in found.models:
+        raise InvalidInput(f"{path}: say which task: {', '.join(f'{path.name}#{model}' for model in found.models)}")
+    return found.tasks[found.models.index(task)], session
+
+
+def load_tasks(path: Path) -> tuple[TasksSpec, ort.InferenceSession]:
+    """Everything a filter's file decides, and its session; a plain filter is one task.
 
     Raises:
         InvalidInput: no such file, no filter, or one that a newer version wrote.
     """
     session = open_session(path)
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if text is None:
+    known = session.get_modelmeta().custom_metadata_map
+    if METADATA_KEY not in known and TASKS_KEY not in known:
         raise InvalidInput(f"{path}: is an ONNX model but no filter (make one: `infilink train filter`)")
     try:
-        spec = FilterSpec.model_validate_json(text)
+        if TASKS_KEY in known:
+            found = TasksSpec.model_validate_json(known[TASKS_KEY])
+        else:
+            spec = FilterSpec.model_validate_json(known[METADATA_KEY])
+            found = TasksSpec(format=spec.format, tasks=(spec,))
     except ValidationError as error:
         raise InvalidInput(f"{path}: its filter spec is not readable: {validation_text(error, FilterSpec)}") from error
-    if spec.format != FORMAT:
-        raise InvalidInput(f"{path}: has filter format {spec.format}, this version reads {FORMAT}; train it again")
-    return spec, session
+    if found.format != FORMAT:
+        raise InvalidInput(f"{path}: has filter format {found.format}, this version reads {FORMAT}; train it again")
+    return found, session

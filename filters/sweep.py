@@ -64,6 +64,9 @@ def sweep(
     longest_s: float | None = None,
 ) -> Sweep:
     """Runs every threshold over the inputs from `start` up to `stop`; the first one is kept."""
+    alone = getattr(candidate, "all", None)
+    if alone is not None and longest_s is None:
+        return _sweep_alone(candidate.name, np.asarray(alone[start:stop]), thresholds, losses, start)
     last = np.full(len(thresholds), start)
     reference = np.empty((len(thresholds), stop - start), np.int64)
     reference[:, 0] = start
@@ -75,14 +78,26 @@ def sweep(
             keep |= replay.captured_s[j] - replay.captured_s[last] >= longest_s
         last[keep] = j
         reference[:, j - start] = last
-    current = np.broadcast_to(np.arange(start, stop), reference.shape)
+    return _with_losses(candidate.name, thresholds, reference, losses, start)
+
+
+def _sweep_alone(name: str, scores: Array, thresholds: Array, losses: Losses, start: int) -> Sweep:
+    """The same for scores that do not depend on what was kept."""
+    keep = ~(scores <= thresholds[:, None])
+    keep[:, 0] = True
+    reference = np.maximum.accumulate(np.where(keep, np.arange(start, start + len(scores)), start), axis=1)
+    return _with_losses(name, thresholds, reference, losses, start)
+
+
+def _with_losses(name: str, thresholds: Array, reference: Array, losses: Losses, start: int) -> Sweep:
+    current = np.broadcast_to(np.arange(start, start + reference.shape[1]), reference.shape)
     kept = reference == current
     lost = np.zeros(reference.shape)
     lost[~kept] = losses.of(reference[~kept], current[~kept])
-    return Sweep(candidate.name, thresholds, kept, lost)
+    return Sweep(name, thresholds, kept, lost)
 
 
-def calibrate(candidate: Candidate, replay: Replay, losses: Losses, split: Split, *, seed: int) -> Sweep:
+def calibrate(candidate: Candidate, replay: Replay | Singles, losses: Losses, split: Split, *, seed: int) -> Sweep:
     """The candidate over the calibration part, at thresholds that suit its scores there."""
     return sweep(
         candidate,
@@ -95,8 +110,12 @@ def calibrate(candidate: Candidate, replay: Replay, losses: Losses, split: Split
     )
 
 
-def levels(candidate: Candidate, replay: Replay, *, start: int, stop: int, seed: int = 0) -> Array:
+def levels(candidate: Candidate, replay: Replay | Singles, *, start: int, stop: int, seed: int = 0) -> Array:
     """Thresholds worth trying on a stretch: quantiles of the candidate's scores there, and one below them all."""
+    alone = getattr(candidate, "all", None)
+    if alone is not None:
+        quantiles = np.quantile(alone[start:stop], np.linspace(0.0, 1.0, 2 * _LEVELS))
+        return np.append(-1.0, np.unique(np.minimum(quantiles, candidate.most)))
     random = np.random.default_rng(seed)
     draws = [sample_pairs(replay, start, stop, random) for _ in range(-(-_SAMPLED // (stop - start)))]
     kept = np.concatenate([pairs.kept for pairs in draws])

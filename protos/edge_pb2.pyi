@@ -11,6 +11,7 @@ class Encoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ENCODING_UNSPECIFIED: _ClassVar[Encoding]
     ENCODING_JPEG: _ClassVar[Encoding]
+    ENCODING_MAP: _ClassVar[Encoding]
 
 class Policy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -35,6 +36,7 @@ class RefusedCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REFUSED_CODE_FAILED: _ClassVar[RefusedCode]
 ENCODING_UNSPECIFIED: Encoding
 ENCODING_JPEG: Encoding
+ENCODING_MAP: Encoding
 POLICY_UNSPECIFIED: Policy
 POLICY_ALL: Policy
 POLICY_LATEST: Policy

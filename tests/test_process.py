@@ -78,7 +78,7 @@ def test_what_is_no_frame_is_refused_and_the_next_frame_is_answered(process: Mod
 def test_whatever_a_frame_brings_about_is_answered_and_not_the_end(tiny_models: Path) -> None:
     context = multiprocessing.get_context("forkserver")
     ours, theirs = context.Pipe()
-    worker = context.Process(target=_serve, args=(tiny_models / "bright.onnx", 1, None, theirs), daemon=True)
+    worker = context.Process(target=_serve, args=(OnnxModel, tiny_models / "bright.onnx", 1, None, theirs), daemon=True)
     worker.start()
     theirs.close()
     assert ours.recv().name == "bright"

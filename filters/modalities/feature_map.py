@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ...errors import InvalidInput
 from ...outputs import Array
+from .net import Net
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,6 +17,7 @@ class FeatureMap(BaseModel):
     """A map (channels, height, width) of numbers.
 
     Attributes:
+        net: whose feature network it is for.
         size: channels, height, width.
         mean: of each channel, over the inputs that were trained on.
         scale: one over its deviation.
@@ -24,12 +26,13 @@ class FeatureMap(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["map"] = "map"
+    net: Net = "ours"
     size: tuple[int, int, int]
     mean: tuple[float, ...]
     scale: tuple[float, ...]
 
     @classmethod
-    def fit(cls, values: list[Array]) -> Self:
+    def fit(cls, values: list[Array], *, net: Net = "ours") -> Self:
         """Of the size they all have."""
         size = tuple(values[0].shape)
         for value in values:
@@ -37,7 +40,12 @@ class FeatureMap(BaseModel):
         stack = np.stack(values)
         scale = 1.0 / np.maximum(stack.std(axis=(0, 2, 3), dtype=np.float64), 1e-6)
         mean = stack.mean(axis=(0, 2, 3), dtype=np.float64)
-        return cls(size=(size[0], size[1], size[2]), mean=tuple(mean.tolist()), scale=tuple(scale.tolist()))
+        return cls(net=net, size=(size[0], size[1], size[2]), mean=tuple(mean.tolist()), scale=tuple(scale.tolist()))
+
+    @property
+    def dtype(self) -> str:
+        """Of what a network is fed."""
+        return "float32"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -61,6 +69,14 @@ class FeatureMap(BaseModel):
 
     def encoder(self) -> "tuple[nn.Module, int]":
         """A 1x1 convolution, a strided and a residual one, mean and most: features (n, 96)."""
+        if self.net == "paper":
+            from ..paper import PaperVectorEncoder
+
+            return PaperVectorEncoder(int(np.prod(self.size))), PaperVectorEncoder.FEATURES
+        if self.net == "filterforward":
+            from ..paper import FilterForwardEncoder
+
+            return FilterForwardEncoder(self.size[0]), FilterForwardEncoder.FEATURES
         from ..encoders import MapEncoder
 
         return MapEncoder(self.size[0], stride=2 if min(self.size[1:]) >= 8 else 1), 96

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import InvalidInput
 from ...outputs import Array
+from .net import Net
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,6 +20,7 @@ class Signal(BaseModel):
     """A window (steps, channels) of numbers; windows of another length are stretched to `steps`.
 
     Attributes:
+        net: whose feature network it is for.
         steps: how many steps a window is brought to.
         mean: of each channel, over the inputs that were trained on.
         scale: one over its deviation.
@@ -27,19 +29,25 @@ class Signal(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["signal"] = "signal"
+    net: Net = "ours"
     steps: int = Field(ge=4)
     mean: tuple[float, ...]
     scale: tuple[float, ...]
 
     @classmethod
-    def fit(cls, values: list[Array]) -> Self:
+    def fit(cls, values: list[Array], *, net: Net = "ours") -> Self:
         """As long as the median window."""
         for value in values:
             _check(value, values[0].shape[-1])
         steps = int(np.clip(np.median([len(value) for value in values]), 8, _LONGEST))
         all_steps = np.concatenate([np.asarray(value, np.float64) for value in values])
         scale = 1.0 / np.maximum(all_steps.std(axis=0), 1e-6)
-        return cls(steps=steps, mean=tuple(all_steps.mean(axis=0).tolist()), scale=tuple(scale.tolist()))
+        return cls(net=net, steps=steps, mean=tuple(all_steps.mean(axis=0).tolist()), scale=tuple(scale.tolist()))
+
+    @property
+    def dtype(self) -> str:
+        """Of what a network is fed."""
+        return "float32"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -74,6 +82,10 @@ class Signal(BaseModel):
 
     def encoder(self) -> "tuple[nn.Module, int]":
         """Three strided convolutions over time, mean and most: features (n, 96)."""
+        if self.net == "paper":
+            from ..paper import PaperVectorEncoder
+
+            return PaperVectorEncoder(len(self.mean) * self.steps), PaperVectorEncoder.FEATURES
         from ..encoders import SignalEncoder
 
         return SignalEncoder(len(self.mean)), 96

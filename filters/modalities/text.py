@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import InvalidInput
 from ...outputs import Array
+from .net import Net
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,12 +18,14 @@ _WORD = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
 _PAIR = 0x9E3779B1
 _BUCKETS = 1900
 _LONGEST = 256
+_VOCABULARY = 10_000
 
 
 class Text(BaseModel):
     """Text: uint8 (UTF-8 bytes) or int64 (token ids), one dimension.
 
     Attributes:
+        net: whose feature network it is for.
         buckets: how many embeddings there are; words and pairs are hashed to them, 0 is padding.
         length: how many words and pairs of a text count.
     """
@@ -30,14 +33,21 @@ class Text(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["text"] = "text"
+    net: Net = "ours"
     buckets: int = Field(default=_BUCKETS, ge=2)
     length: int = Field(ge=2)
 
     @classmethod
-    def fit(cls, values: list[Array]) -> Self:
+    def fit(cls, values: list[Array], *, net: Net = "ours") -> Self:
         """As long as nearly all of the texts."""
         longest = np.quantile([2 * len(_ids(value)) for value in values], 0.95)
-        return cls(length=int(np.clip(longest, 16, _LONGEST)))
+        length = int(np.clip(longest, 16, _LONGEST))
+        return cls(net=net, length=length, buckets=_VOCABULARY if net == "paper" else _BUCKETS)
+
+    @property
+    def dtype(self) -> str:
+        """Of what a network is fed."""
+        return "int64"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -51,7 +61,8 @@ class Text(BaseModel):
             InvalidInput: it is no text.
         """
         words = np.asarray(_ids(value)[: self.length], np.uint64)
-        pairs = (words[:-1] * np.uint64(_PAIR) ^ words[1:]) if len(words) > 1 else words[:0]
+        paired = len(words) > 1 and self.net == "ours"
+        pairs = (words[:-1] * np.uint64(_PAIR) ^ words[1:]) if paired else words[:0]
         hashed = np.concatenate([words, pairs])[: self.length] % np.uint64(self.buckets - 1)
         out = np.zeros(self.length, np.int64)
         out[: len(hashed)] = hashed + np.uint64(1)
@@ -63,6 +74,10 @@ class Text(BaseModel):
 
     def encoder(self) -> "tuple[nn.Module, int]":
         """Embeddings, their mean and most: features (n, 48)."""
+        if self.net == "paper":
+            from ..paper import PaperTextEncoder
+
+            return PaperTextEncoder(self.buckets), PaperTextEncoder.FEATURES
         from ..encoders import TextEncoder
 
         return TextEncoder(self.buckets, 24), 48

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from infilink.device.results import Results
-from infilink.filters.artifact import write_scalar
+from infilink.filters.artifact import save_filter
+from infilink.filters.graphs import scalar_graph
 from infilink.filters.spec import Certificate, FilterSpec
 
 from .conftest import finish
@@ -35,7 +36,7 @@ def blind(tmp_path: Path) -> Path:
         longest_s=10.0,
         certificate=certificate,
     )
-    write_scalar(tmp_path / "blind.onnx", "age", spec)
+    save_filter(tmp_path / "blind.onnx", scalar_graph("age"), spec)
     return tmp_path / "blind.onnx"
 
 

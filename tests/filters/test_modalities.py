@@ -36,6 +36,11 @@ def make(kind: str, label: int, rng: np.random.Generator) -> Array:
     if kind == "audio":
         tone = np.sin(np.arange(2000) * (1.2 if label else 0.25)) * 8000
         return (tone + rng.normal(0, 2000, 2000)).astype(np.int16)
+    if kind in ("image", "video"):
+        frames = rng.integers(90, 130, (4, 60, 80, 3)).astype(np.uint8)
+        row, column = rng.integers(5, 30, 2)
+        frames[:, row : row + 16, column : column + 16] = (40, 40, 220) if label else (220, 40, 40)
+        return frames if kind == "video" else frames[0]
     image = rng.normal(0, 1, (4, 12, 12)).astype(np.float32)
     image[1, 3:6, 3:6] += 4.0 if label else 0.0
     image[2, 8:11, 8:11] += 0.0 if label else 4.0
@@ -84,7 +89,7 @@ def test_what_is_prepared_has_one_shape_and_no_nan(kind: str) -> None:
         prepared = fitted.prepare(make(kind, 1, RNG))
         assert prepared.shape == fitted.shape and np.isfinite(prepared).all()
         batch = fitted.augment(np.stack([prepared] * 4), RNG)
-        assert batch.shape == (4, *fitted.shape) and batch.dtype == prepared.dtype
+        assert batch.shape == (4, *fitted.shape) and batch.dtype == prepared.dtype == np.dtype(fitted.dtype)
 
 
 @given(st.text(max_size=400), st.integers(2, 64))
@@ -108,12 +113,12 @@ def test_windows_of_another_length_are_stretched() -> None:
 
 def test_a_wrong_modality_or_rule_is_refused(tmp_path: Path) -> None:
     with write(tmp_path / "t", "signal", inputs=80, seed=1) as trace:
-        with pytest.raises(InvalidInput, match="there are text, signal, audio, map"):
+        with pytest.raises(InvalidInput, match="there are text, image, video, audio, signal, map"):
             train_filter(trace, rule=RULE, accuracy=0.9, out=tmp_path / "f.onnx", modality="smell")
         with pytest.raises(InvalidInput, match="unchanged"):
             train_filter(trace, rule=parse_rule("unchanged"), accuracy=0.9, out=tmp_path / "f.onnx", modality="signal")
-        with pytest.raises(InvalidInput, match="a sound must"):
-            train_filter(trace, rule=RULE, accuracy=0.9, out=tmp_path / "f.onnx", modality="audio")
+        with pytest.raises(InvalidInput, match="a text must"):
+            train_filter(trace, rule=RULE, accuracy=0.9, out=tmp_path / "f.onnx", modality="text")
         with pytest.raises(InvalidInput, match="not pictures"):
             next(trace.frames())
     assert not (tmp_path / "f.onnx").exists()

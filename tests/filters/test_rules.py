@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
 from infilink.filters.compounds import Both, Either
+from infilink.filters.losses import PairAgreement
 from infilink.filters.predicates import Confidence, Count, Empty, LabelIn, LabelNotIn, Value
 from infilink.filters.rules import Unchanged, parse_rule
 from infilink.outputs import OutputSpec
@@ -37,7 +38,9 @@ def boxes(*classes: int) -> np.ndarray:
     return np.asarray([[0, 0, 1, 1, 0.9, index] for index in classes], np.float32).reshape(-1, 6)
 
 
-@given(RULES | st.builds(Unchanged, st.none() | st.floats(0.01, 1.0)))
+@given(
+    RULES | st.builds(Unchanged, st.none() | st.floats(0.01, 1.0)) | st.builds(Unchanged, min_iou=st.floats(0.01, 1.0))
+)
 def test_a_rule_is_what_its_text_says(rule):
     assert parse_rule(rule.text) == rule
 
@@ -106,3 +109,14 @@ def test_a_rule_that_does_not_fit_the_model_is_refused(text, spec, says):
     with pytest.raises(InvalidInput) as error:
         parse_rule(text).check(spec)
     assert says in str(error.value)
+
+
+def test_boxes_are_unchanged_within_an_overlap():
+    first = np.asarray([[0, 0, 100, 100, 0.9, 0]], np.float32)
+    near, far, other = first.copy(), first.copy(), first.copy()
+    near[0, 2], far[0, 2], other[0, 5] = 90, 40, 2
+    outputs = [first, near, far, other, np.concatenate([first, near]), boxes(), boxes()]
+    pairs = PairAgreement(outputs, BOXES, min_iou=0.7)
+    kept = np.zeros(6, np.int64)
+    assert pairs.of(kept, np.arange(6)).tolist() == [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+    assert pairs.of(np.asarray([5]), np.asarray([6])).tolist() == [1.0]

@@ -5,13 +5,17 @@ Run it as a script: `python tests/bench/filters/bench_decide.py`. It makes its o
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
-from infilink.filters.artifact import write_network, write_pace, write_scalar
+import onnxruntime as ort
+from infilink.filters.artifact import compress, save_filter
 from infilink.filters.channels import MOTION, SCALARS
+from infilink.filters.encoders import EncoderNetwork
+from infilink.filters.graphs import encoder_graph, network_graph, pace_graph, scalar_graph
+from infilink.filters.modalities import Learnable, fit_modality
 from infilink.filters.network import TemporalNetwork
 from infilink.filters.pace import Pace
 from infilink.filters.pictures import SIDE, Shrinker
@@ -49,15 +53,33 @@ def make_filters(folder: Path) -> dict[str, Path]:
         longest_s=10.0,
         certificate=certificate,
     )
-    specs = {kind: whole.model_copy(update={"kind": kind}) for kind in ("network", "pace", "difference")}
     zeros, ones = np.zeros(len(SCALARS), np.float32), np.ones(len(SCALARS), np.float32)
     motion = len(MOTION)
     pace = Pace(zeros[:motion], ones[:motion], zeros[:motion], -1.0)
-    paths = {kind: folder / f"{kind}.onnx" for kind in specs}
-    write_network(paths["network"], TemporalNetwork(zeros, ones).eval(), specs["network"])
-    write_pace(paths["pace"], pace, specs["pace"])
-    write_scalar(paths["difference"], "difference", specs["difference"])
+    network = network_graph(TemporalNetwork(zeros, ones).eval())
+    graphs = {
+        "network": network,
+        "network int8": compress(network),
+        "pace": pace_graph(pace),
+        "difference": scalar_graph("difference"),
+        "edge": scalar_graph("edge"),
+    }
+    paths = {}
+    for kind, graph in graphs.items():
+        paths[kind] = folder / f"{kind}.onnx"
+        save_filter(paths[kind], graph, whole.model_copy(update={"kind": kind}))
+    for kind in ("image", "video"):
+        modality = fit_modality(kind, [np.zeros((8, 8, 3), np.uint8)])
+        paths[kind] = folder / f"{kind}.onnx"
+        save_alone(paths[kind], modality, whole)
     return paths
+
+
+def save_alone(path: Path, modality: Learnable, whole: FilterSpec) -> None:
+    """A filter of a modality, untrained."""
+    network = EncoderNetwork(*modality.encoder()).eval()
+    spec = whole.model_copy(update={"kind": "network", "modality": modality, "rule": "empty", "longest_s": None})
+    save_filter(path, encoder_graph(network, modality), spec)
 
 
 def times_ms(work: Callable[[int], object]) -> tuple[float, float, float]:
@@ -78,9 +100,34 @@ def works(filters: dict[str, Path], frames: list[Array]) -> dict[str, Callable[[
     fed = {"channels": np.zeros((1, 3, SIDE, SIDE), np.float32), "scalars": np.zeros((1, len(SCALARS)), np.float32)}
     for kind, path in filters.items():
         session, gate = load_filter(path)[1], FilterRuntime(path)
-        found[f"floor: {kind} session"] = lambda i, session=session: session.run(None, fed)
+        feed = {each.name: fed[each.name] if each.name in fed else alone(each) for each in session.get_inputs()}
+        found[f"floor: {kind} session"] = lambda i, session=session, feed=feed: session.run(None, feed)
         found[f"{kind}: decide"] = lambda i, gate=gate: gate.decide(frames[i % len(frames)], i / 15)
     return found
+
+
+def alone(told: ort.NodeArg) -> Array:
+    """Nothing, as a session wants it."""
+    shape = [size if isinstance(size, int) else 1 for size in told.shape]
+    return np.zeros(shape, {"tensor(uint8)": np.uint8, "tensor(int64)": np.int64}.get(told.type, np.float32))
+
+
+def others(folder: Path, random: np.random.Generator) -> Iterator[tuple[str, Callable[[int], object]]]:
+    """A second of sound, a text of 64 words, a signal of 128 x 9, a feature map of 64 x 26 x 26."""
+    made = {
+        "audio": random.normal(0, 3000, (8, 8000)).astype(np.int16),
+        "text": [np.frombuffer(" ".join(random.choice(list("abcdefgh"), 64)).encode(), np.uint8) for _ in range(8)],
+        "signal": random.normal(0, 1, (8, 128, 9)).astype(np.float32),
+        "map": random.normal(0, 1, (8, 64, 26, 26)).astype(np.float32),
+    }
+    certificate = load_filter(folder / "network.onnx")[0]
+    for kind, values in made.items():
+        path = folder / f"{kind}.onnx"
+        save_alone(path, fit_modality(kind, list(values)), certificate)
+        session, gate = load_filter(path)[1], FilterRuntime(path)
+        feed = {each.name: alone(each) for each in session.get_inputs()}
+        yield f"floor: {kind} session", lambda i, session=session, feed=feed: session.run(None, feed)
+        yield f"{kind}: decide", lambda i, gate=gate, values=values: gate.decide(values[i % len(values)], 0.0)
 
 
 def main() -> None:
@@ -94,6 +141,10 @@ def main() -> None:
             frames = [random.integers(0, 255, (height, width, 3), np.uint8) for _ in range(8)]
             for name, call in works(filters, frames).items():
                 table.add_row(f"{width}x{height}", name, *(f"{value:.3f}" for value in times_ms(call)))
+        for name, call in others(Path(folder), random):
+            table.add_row("", name, *(f"{value:.3f}" for value in times_ms(call)))
+        for path in sorted(Path(folder).glob("*.onnx")):
+            table.add_row("file", path.stem, f"{path.stat().st_size / 1000:.0f} KB", "", "")
     Console().print(table)
 
 

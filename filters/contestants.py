@@ -1,0 +1,268 @@
+"""Everything that competes to be a filter, by name: made on the training part, each with its file's graph."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+
+from .. import __version__
+from ..errors import InvalidInput
+from ..outputs import Array
+from ..trace import Trace
+from .artifact import compress
+from .blend import fit_blend
+from .candidates import (
+    AloneCandidate,
+    BlendCandidate,
+    LowLevelCandidate,
+    NetworkCandidate,
+    PaceCandidate,
+    RandomCandidate,
+    ScalarCandidate,
+)
+from .encoders import EncoderNetwork
+from .fit import fit_network
+from .fit_encoder import fit_encoder
+from .fit_loop import Checkpoint, Epoch
+from .graphs import blend_graph, encoder_graph, neighbours_graph, network_graph, pace_graph, random_graph, scalar_graph
+from .losses import Losses
+from .low_level import LOW_LEVEL
+from .modalities import Learnable, Modality, fit_modality
+from .modalities.descriptor import Descriptor
+from .modalities.image import Image
+from .modalities.joint import Joint
+from .modalities.net import Net
+from .modalities.video import Video
+from .network import TemporalNetwork
+from .pace import fit_pace
+from .replay import Progress, Replay
+from .singles import Singles
+from .split import Split
+from .sweep import Candidate
+
+_STREAM_FREE = (*LOW_LEVEL, "difference", "age", "random")
+SKIP = ("network", "image", "video", "image-paper", "video-paper", "knn", "background", *_STREAM_FREE)
+UNCHANGED = ("blend", "pace", "network", *_STREAM_FREE)
+ALONE = ("network", "paper", "filterforward", "knn", "random")
+"""The names there are, by what the inputs are: frames and a rule on one input, frames and `unchanged`, arrays."""
+
+_DEFAULT = ("blend", "pace", "network", "background", "difference", "age")
+NEIGHBOURS = 10
+_PARITY = 1e-4
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A candidate and what its file would be.
+
+    Attributes:
+        candidate: scores inputs.
+        graph: computes those scores.
+        modality: how an input is prepared for it; None: it sees a stream's channels.
+        curve: of its training; empty if nothing is learnt.
+    """
+
+    candidate: Candidate
+    graph: onnx.ModelProto
+    modality: Modality | None = None
+    curve: list[Epoch] = field(default_factory=list)
+
+
+class Contest:
+    """Makes contestants on the training part of a trace.
+
+    Args:
+        trace: what is learnt from.
+        losses: what is lost on an input that is not kept.
+        split: where the training part ends.
+        modality: of inputs that are no pictures.
+        seed: of everything that is drawn.
+        int8: whether large weights are rounded to int8.
+        checkpoint: file names of trainings in progress begin with this; None: they are not kept.
+        progress: is told the share done.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        losses: Losses,
+        split: Split,
+        *,
+        modality: str = "",
+        seed: int = 0,
+        int8: bool = False,
+        checkpoint: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.trace = trace
+        self.losses = losses
+        self.split = split
+        self.modality = modality
+        self.seed = seed
+        self.int8 = int8
+        self.checkpoint = checkpoint
+        self._progress = progress
+        self.stream = trace.info.input == "image"
+        self.replay: Replay | Singles = (
+            Replay(trace, pairwise=losses.pairwise, progress=_part(progress, 0.0, 0.1))
+            if self.stream
+            else self._singles("ours")
+        )
+
+    def names(self, wanted: Sequence[str]) -> tuple[str, ...]:
+        """The candidates that are wanted, in order; without any, those that cost little to train; "all": all.
+
+        Raises:
+            InvalidInput: there is no such candidate for this trace and rule.
+        """
+        there: tuple[str, ...] = (UNCHANGED if self.losses.pairwise else SKIP) if self.stream else ALONE
+        if not self.stream and self.modality != "map":
+            there = tuple(name for name in there if name != "filterforward")
+        if "+" in self.modality:
+            there = tuple(name for name in there if name != "knn")
+        if list(wanted) == ["all"]:
+            return there
+        unknown = [name for name in wanted if name not in there]
+        if unknown:
+            raise InvalidInput(
+                f"candidate {', '.join(unknown)}: there is none of that name here; there are all, {', '.join(there)}"
+            )
+        return tuple(dict.fromkeys(wanted)) or tuple(name for name in _DEFAULT if name in there)
+
+    def enter(self, wanted: Sequence[str] = ()) -> list[Contestant]:
+        """Trains and makes them; those that are preferred among equals come first."""
+        names = self.names(wanted)
+        return [
+            self._enter(name, _part(self._progress, 0.1 + 0.7 * i / len(names), 0.1 + 0.7 * (i + 1) / len(names)))
+            for i, name in enumerate(names)
+        ]
+
+    def clear(self) -> None:
+        """Removes the checkpoints: what they are for is written."""
+        if self.checkpoint is not None:
+            for path in self.checkpoint.parent.glob(f"{self.checkpoint.name}.*.training"):
+                path.unlink()
+
+    def _enter(self, name: str, progress: Progress | None) -> Contestant:
+        if name == "random":
+            return Contestant(RandomCandidate(len(self.trace), seed=self.seed), random_graph(seed=self.seed))
+        if not self.stream or name in ("image", "video", "image-paper", "video-paper", "knn"):
+            return self._alone(name, progress)
+        assert isinstance(self.replay, Replay), "a stream is replayed"
+        stop = self.split.trained
+        if name == "pace":
+            pace = fit_pace(self.replay, self.losses, start=0, stop=stop)
+            return Contestant(PaceCandidate(pace, self.replay), pace_graph(pace))
+        if name == "blend":
+            graph = blend_graph(fit_blend(self.replay, self.losses, start=0, stop=stop, seed=self.seed))
+            return Contestant(BlendCandidate(session_of(graph), self.replay), graph)
+        if name in LOW_LEVEL:
+            return Contestant(LowLevelCandidate(name, self.replay), scalar_graph(name))
+        if name != "network":
+            return Contestant(ScalarCandidate(name, self.replay), scalar_graph(name))
+        network, curve = fit_network(
+            self.replay,
+            self.losses,
+            start=0,
+            stop=stop,
+            seed=self.seed,
+            checkpoint=self._kept(name),
+            progress=progress,
+        )
+        graph = self._made(network_graph(network))
+        candidate = NetworkCandidate(session_of(graph), self.replay)
+        if not self.int8:
+            self._check(network, candidate)
+        return Contestant(candidate, graph, curve=curve)
+
+    def _alone(self, name: str, progress: Progress | None) -> Contestant:
+        """A candidate that sees an input by itself (or a window of frames)."""
+        start = self.split.calibrated
+        needed = self.losses.needed.mean(axis=0)
+        if name == "knn":
+            inner = None if self.stream else self._fitted("ours")
+            descriptor = Descriptor(inner=None if isinstance(inner, Image | Video | Joint) else inner)
+            described = Singles(self.trace, descriptor)
+            known = described.rows(np.arange(self.split.trained))
+            graph = neighbours_graph(
+                descriptor, known, needed[: self.split.trained], neighbours=min(NEIGHBOURS, len(known))
+            )
+            return Contestant(AloneCandidate(name, session_of(graph), described, start=start), graph, descriptor)
+        net: Net = "paper" if name.endswith("paper") else "filterforward" if name == "filterforward" else "ours"
+        made = self._fitted(net, name.partition("-")[0] if self.stream else self.modality)
+        ours = self.replay if net == "ours" and isinstance(self.replay, Singles) else None
+        singles = ours or Singles(self.trace, made)
+        network, curve = fit_encoder(
+            singles,
+            needed,
+            made,
+            start=0,
+            stop=self.split.trained,
+            seed=self.seed,
+            checkpoint=self._kept(name),
+            progress=progress,
+        )
+        graph = self._made(encoder_graph(network, made))
+        candidate = AloneCandidate(name, session_of(graph), singles, start=start)
+        if not self.int8:
+            self._check_alone(network, singles, candidate)
+        return Contestant(candidate, graph, made, curve)
+
+    def _singles(self, net: Net) -> Singles:
+        return Singles(self.trace, self._fitted(net))
+
+    def _fitted(self, net: Net, modality: str = "") -> Learnable:
+        values = list(islice(self.trace.inputs(), 1 if self.stream else self.split.trained))
+        return fit_modality(modality or self.modality, values, net=net)
+
+    def _made(self, graph: onnx.ModelProto) -> onnx.ModelProto:
+        return compress(graph) if self.int8 else graph
+
+    def _kept(self, name: str) -> Checkpoint | None:
+        if self.checkpoint is None:
+            return None
+        told = hashlib.sha256(self.trace.captured_s.tobytes())
+        told.update(self.losses.needed.tobytes())
+        told.update(f"{self.losses.rule.text} {self.trace.info.digests} {self.seed} {__version__} {name}".encode())
+        path = self.checkpoint.with_name(f"{self.checkpoint.name}.{name}.training")
+        return Checkpoint(path, told.hexdigest())
+
+    def _check(self, network: TemporalNetwork, candidate: NetworkCandidate) -> None:
+        """Makes sure that the graph computes what was trained."""
+        replay = candidate.replay
+        now = np.arange(self.split.calibrated, min(self.split.calibrated + 16, self.split.stop))
+        wanted = network.scores(replay.images(now - 1, now), replay.scalars(now - 1, now))
+        _same(wanted, np.asarray([candidate.scores(np.asarray([i - 1]), int(i))[0] for i in now]))
+
+    def _check_alone(self, network: EncoderNetwork, singles: Singles, candidate: AloneCandidate) -> None:
+        from .fit_encoder import scores_of
+
+        now = np.arange(self.split.calibrated, min(self.split.calibrated + 16, self.split.stop))
+        _same(scores_of(network, singles, now)[:, 0], candidate.all[now])
+
+
+def session_of(graph: onnx.ModelProto) -> ort.InferenceSession:
+    """A session that computes a graph, on one thread."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _same(trained: Array, computed: Array) -> None:
+    difference = float(np.abs(trained - computed).max(initial=0.0))
+    if not difference <= _PARITY:
+        raise AssertionError(f"the written filter differs from the trained one by {difference:.2g}")
+
+
+def _part(progress: Progress | None, start: float, stop: float) -> Callable[[float, str], None] | None:
+    """A part of the whole work's progress."""
+    if progress is None:
+        return None
+    whole = progress
+    return lambda done, doing: whole(start + done * (stop - start), doing)

@@ -1,0 +1,201 @@
+"""The graphs of filters: what each kind of candidate computes, as ONNX (needs `infilink[train]`)."""
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from ..outputs import Array
+from .blend import FLOOR, SCALARS_USED, Blend
+from .channels import CHANNELS, MOTION, SCALARS
+from .encoders import EncoderNetwork
+from .low_level import LOW_LEVEL
+from .modalities import Learnable
+from .modalities.descriptor import Descriptor
+from .network import CONVOLUTIONS, TemporalNetwork
+from .pace import CLIP, Pace
+from .pictures import SIDE
+
+_OPSET = 17
+_IR_VERSION = 9
+_STREAM = {"channels": ["n", CHANNELS, SIDE, SIDE], "scalars": ["n", len(SCALARS)]}
+
+
+def network_graph(network: TemporalNetwork) -> onnx.ModelProto:
+    """A graph whose score is the network's expected loss."""
+    nodes: list[Any] = []
+    weights: dict[str, Any] = {}
+    image = "channels"
+    for i, ((weight, bias), (_, size, stride)) in enumerate(zip(network.folded(), CONVOLUTIONS, strict=True)):
+        weights |= {f"w{i}": weight, f"b{i}": bias}
+        inputs, pads = [image, f"w{i}", f"b{i}"], [size // 2] * 4
+        nodes.append(helper.make_node("Conv", inputs, [f"c{i}"], strides=[stride] * 2, pads=pads))
+        nodes.append(helper.make_node("Relu", [f"c{i}"], [f"r{i}"]))
+        image = f"r{i}"
+    state = {key: value.detach().numpy() for key, value in network.state_dict().items()}
+    weights |= {key: state[key] for key in ("mean", "scale")}
+    weights |= {key.replace(".", "_"): state[key] for key in state if key.startswith(("hidden", "last"))}
+    weights |= {"low": np.float32(-4), "high": np.float32(4)}
+    nodes += [
+        helper.make_node("GlobalMaxPool", [image], ["most"]),
+        helper.make_node("GlobalAveragePool", [image], ["average"]),
+        helper.make_node("Flatten", ["most"], ["flat_most"]),
+        helper.make_node("Flatten", ["average"], ["flat_average"]),
+        helper.make_node("Sub", ["scalars", "mean"], ["centred"]),
+        helper.make_node("Mul", ["centred", "scale"], ["scaled"]),
+        helper.make_node("Clip", ["scaled", "low", "high"], ["normal"]),
+        helper.make_node("Concat", ["flat_most", "flat_average", "normal"], ["pooled"], axis=1),
+        helper.make_node("Gemm", ["pooled", "hidden_weight", "hidden_bias"], ["hidden"], transB=1),
+        helper.make_node("Relu", ["hidden"], ["active"]),
+        helper.make_node("Gemm", ["active", "last_weight", "last_bias"], ["logit"], transB=1),
+        helper.make_node("Sigmoid", ["logit"], ["score"]),
+    ]
+    return _graph(nodes, weights, _STREAM)
+
+
+def pace_graph(pace: Pace) -> onnx.ModelProto:
+    """A graph whose score is what was carried plus the changes to be expected since the last frame."""
+    weights = {
+        "motion": np.asarray([SCALARS.index(name) for name in MOTION], np.int64),
+        "step": np.asarray([SCALARS.index("step")], np.int64),
+        "carried": np.asarray([SCALARS.index("carried")], np.int64),
+        "mean": pace.mean,
+        "scale": pace.scale,
+        "low": np.float32(-CLIP),
+        "high": np.float32(CLIP),
+        "weights": pace.weights[:, None],
+        "bias": np.asarray([pace.bias], np.float32),
+    }
+    nodes = [
+        helper.make_node("Gather", ["scalars", "motion"], ["moves"], axis=1),
+        helper.make_node("Sub", ["moves", "mean"], ["centred"]),
+        helper.make_node("Mul", ["centred", "scale"], ["scaled"]),
+        helper.make_node("Clip", ["scaled", "low", "high"], ["normal"]),
+        helper.make_node("Gemm", ["normal", "weights", "bias"], ["log_rate"]),
+        helper.make_node("Exp", ["log_rate"], ["rate"]),
+        helper.make_node("Gather", ["scalars", "step"], ["step_s"], axis=1),
+        helper.make_node("Mul", ["rate", "step_s"], ["changes"]),
+        helper.make_node("Gather", ["scalars", "carried"], ["before"], axis=1),
+        helper.make_node("Add", ["before", "changes"], ["score"]),
+    ]
+    return _graph(nodes, weights, _STREAM)
+
+
+def blend_graph(blend: Blend) -> onnx.ModelProto:
+    """A graph whose score is how likely the last kept answer is stale."""
+    age, *used = (SCALARS.index(name) for name in SCALARS_USED)
+    weights = {
+        "age_at": np.asarray([age], np.int64),
+        "used_at": np.asarray(used, np.int64),
+        "floor": np.float32(FLOOR),
+        "mean": blend.mean,
+        "scale": blend.scale,
+        "low": np.float32(-4),
+        "high": np.float32(4),
+        "hidden": blend.hidden,
+        "hidden_bias": blend.hidden_bias,
+        "last": blend.last[:, None],
+        "last_bias": np.asarray([blend.last_bias], np.float32),
+    }
+    nodes = [
+        helper.make_node("Gather", ["scalars", "age_at"], ["age"], axis=1),
+        helper.make_node("Gather", ["scalars", "used_at"], ["used"], axis=1),
+        helper.make_node("Concat", ["used", "low_level"], ["differences"], axis=1),
+        helper.make_node("Add", ["differences", "floor"], ["above"]),
+        helper.make_node("Log", ["above"], ["logs"]),
+        helper.make_node("Concat", ["age", "logs"], ["features"], axis=1),
+        helper.make_node("Sub", ["features", "mean"], ["centred"]),
+        helper.make_node("Mul", ["centred", "scale"], ["scaled"]),
+        helper.make_node("Clip", ["scaled", "low", "high"], ["normal"]),
+        helper.make_node("Gemm", ["normal", "hidden", "hidden_bias"], ["before"]),
+        helper.make_node("Tanh", ["before"], ["active"]),
+        helper.make_node("Gemm", ["active", "last", "last_bias"], ["logit"]),
+        helper.make_node("Sigmoid", ["logit"], ["score"]),
+    ]
+    return _graph(nodes, weights, {"scalars": ["n", len(SCALARS)], "low_level": ["n", len(LOW_LEVEL)]})
+
+
+def scalar_graph(name: str) -> onnx.ModelProto:
+    """A graph whose score is one of the scalars, or of the low-level differences, as it stands."""
+    source, names = ("low_level", LOW_LEVEL) if name in LOW_LEVEL else ("scalars", SCALARS)
+    weights = {"index": np.asarray([names.index(name)], np.int64)}
+    return _graph(
+        [helper.make_node("Gather", [source, "index"], ["score"], axis=1)], weights, {source: ["n", len(names)]}
+    )
+
+
+def random_graph(*, seed: int) -> onnx.ModelProto:
+    """A graph whose score is a lot from 0 to 1."""
+    nodes = [
+        helper.make_node("Slice", ["scalars", "zero", "one", "axis"], ["column"]),
+        helper.make_node("RandomUniformLike", ["column"], ["score"], low=0.0, high=1.0, seed=float(seed), dtype=1),
+    ]
+    weights = {name: np.asarray([value], np.int64) for name, value in (("zero", 0), ("one", 1), ("axis", 1))}
+    return _graph(nodes, weights, {"scalars": ["n", len(SCALARS)]})
+
+
+def neighbours_graph(descriptor: Descriptor, known: Array, needed: Array, *, neighbours: int) -> onnx.ModelProto:
+    """A graph whose score is the share of the nearest known descriptors whose inputs were needed.
+
+    Args:
+        descriptor: what makes them.
+        known: float32 (inputs, hashes).
+        needed: float (inputs,), from 0 to 1.
+        neighbours: how many count.
+    """
+    weights = {
+        "known": np.ascontiguousarray(known.T, np.float32),
+        "squares": (known**2).sum(axis=1, dtype=np.float32)[None],
+        "minus_two": np.float32(-2.0),
+        "needed": needed.astype(np.float32),
+        "k": np.asarray([neighbours], np.int64),
+        "axis": np.asarray([1], np.int64),
+    }
+    nodes = [
+        helper.make_node("MatMul", ["input", "known"], ["products"]),
+        helper.make_node("Mul", ["products", "minus_two"], ["doubled"]),
+        helper.make_node("Add", ["doubled", "squares"], ["distances"]),
+        helper.make_node("TopK", ["distances", "k"], ["nearest", "which"], axis=1, largest=0),
+        helper.make_node("Gather", ["needed", "which"], ["theirs"], axis=0),
+        helper.make_node("ReduceMean", ["theirs"], ["score"], axes=[1], keepdims=1),
+    ]
+    del weights["axis"]
+    return _graph(nodes, weights, {"input": ["n", *descriptor.shape]})
+
+
+def encoder_graph(network: EncoderNetwork, modality: Learnable) -> onnx.ModelProto:
+    """A graph whose score is the encoder's and its head's."""
+    import torch
+
+    sample = torch.zeros((1, *modality.shape), dtype=getattr(torch, modality.dtype))
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # The tracing exporter on purpose: whoever writes the file compares it with the network.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        exported = Path(folder) / "encoder.onnx"
+        torch.onnx.export(
+            network.eval(),
+            (sample,),
+            str(exported),
+            input_names=["input"],
+            output_names=["score"],
+            dynamic_axes={"input": {0: "n"}, "score": {0: "n"}},
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+        return onnx.load(str(exported))
+
+
+def _graph(nodes: list[Any], weights: dict[str, Any], inputs: dict[str, list[Any]]) -> onnx.ModelProto:
+    tensors = [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in weights.items()]
+    graph = helper.make_graph(
+        nodes,
+        "filter",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n", 1])],
+        tensors,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)

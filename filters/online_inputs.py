@@ -1,0 +1,29 @@
+"""Inputs as an online filter sees them. NumPy only."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..outputs import Array
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Inputs as a filter sees them: images uint8 (n, side, side, 3), scalars float32 (n, 17), seconds float64 (n,)."""
+
+    images: Array
+    scalars: Array
+    captured_s: Array
+
+    def rows(self, rows: Array | slice) -> "Seen":
+        """Some of them."""
+        return Seen(self.images[rows], self.scalars[rows], self.captured_s[rows])
+
+
+def join_seen(parts: list[Seen]) -> Seen:
+    """All of several, one after the other."""
+    return Seen(
+        np.concatenate([part.images for part in parts]),
+        np.concatenate([part.scalars for part in parts]),
+        np.concatenate([part.captured_s for part in parts]),
+    )

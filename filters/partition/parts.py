@@ -1,0 +1,111 @@
+"""The two parts of a model at work: the `Head` makes a feature map of a frame, the `Tail` goes on from it."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ...errors import InvalidInput, ModelFailed
+from ...models import METADATA_KEY, ModelSpec, OnnxModel, open_session, parse_spec
+from ...outputs import Array
+from ...preprocessing import preprocess
+from .spec import SeenMap, as_features, pack_map, partition_inside, read_partition, unpack_map
+
+
+class Head(OnnxModel):
+    """The first part; as a model like any other it returns the map as one vector.
+
+    Raises:
+        InvalidInput: the file is no head (`infilink split` writes one).
+    """
+
+    def __init__(self, path: Path | str, *, threads: int = 1) -> None:
+        try:
+            super().__init__(path, threads=threads)
+        except InvalidInput:
+            read_partition(Path(path), "head")  # says it better where this is a tail
+            raise
+        self.partition = partition_inside(self._session, self.path, "head")
+
+    def see(self, frame: Array) -> SeenMap:
+        """The map of a frame (uint8 BGR, height x width x 3).
+
+        Raises:
+            InvalidInput: this is no frame.
+            ModelFailed: the model failed on it, or gave no finite map.
+        """
+        try:
+            tensor, placement = preprocess(frame, self.spec.picture)
+        except cv2.error as error:
+            raise ModelFailed(f"{self.spec.name}: a frame of {frame.shape}: {error}") from error
+        value = self._run(tensor)[self.partition.tensor]
+        if not np.isfinite(value).all():
+            raise ModelFailed(f"{self.spec.name}: its map holds NaN or infinity")
+        return SeenMap(value, placement)
+
+    def pack(self, seen: SeenMap) -> bytes:
+        """The map as a message.
+
+        Raises:
+            ModelFailed: it is too large for float16, where that travels.
+        """
+        try:
+            return pack_map(seen, self.partition)
+        except InvalidInput as error:
+            raise ModelFailed(f"{self.spec.name}: {error}") from error
+
+    @property
+    def features_shape(self) -> tuple[int, ...]:
+        """Of `SeenMap.features`: channels, height, width."""
+        return as_features(np.empty(self.partition.shape, np.uint8)).shape
+
+
+class Tail(OnnxModel):
+    """The second part: from a map to the whole model's output.
+
+    Args:
+        path: the `.onnx` file.
+        threads: how many threads one inference may use.
+        optimized: as `OnnxModel` keeps it.
+
+    Raises:
+        InvalidInput: the file is no tail (`infilink split` writes one).
+    """
+
+    def __init__(self, path: Path | str, *, threads: int = 1, optimized: Path | None = None) -> None:
+        self.path = Path(path)
+        self._session = open_session(self.path, threads=threads, optimized=optimized)
+        self.partition = partition_inside(self._session, self.path, "tail")
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.spec: ModelSpec = parse_spec(json.loads(metadata[METADATA_KEY]), where=str(self.path))
+        self._input = self._session.get_inputs()[0]
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def answer(self, seen: SeenMap) -> Array:
+        """The whole model's output for the frame whose map this is.
+
+        Raises:
+            ModelFailed: the model or its decoder raised, or its output does not fit its spec.
+        """
+        return self._decode(self.raw(seen), seen.placement)
+
+    def raw(self, seen: SeenMap) -> dict[str, Array]:
+        """What the decoder is given: the graph's outputs by name.
+
+        Raises:
+            ModelFailed: the model raised.
+        """
+        try:
+            outputs = self._session.run(None, {self._input.name: seen.value})
+        except Exception as error:  # onnxruntime raises many types of its own
+            raise ModelFailed(f"{self.spec.name}: {' '.join(str(error).split())[:300]}") from error
+        return dict(zip(self._outputs, outputs, strict=True))
+
+    def unpack(self, message: bytes) -> SeenMap:
+        """The map in what a head's `pack` made.
+
+        Raises:
+            InvalidInput: these bytes are none, or of another cut.
+        """
+        return unpack_map(message, self.partition)

@@ -1,0 +1,1 @@
+"""REUSE: an input whose result a cache holds already, told by a learned embedding."""

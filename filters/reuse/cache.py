@@ -1,0 +1,202 @@
+"""Results that were computed, found again by the embedding of their input."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ...errors import InvalidInput
+from ...outputs import Array, OutputSpec
+from .cache_settings import CacheSettings
+from .homogeneity import vote
+from .index import L1Index
+from .result_key import ResultKeys
+from .store import Entry, ResultStore
+
+Miss = Literal["empty", "too far", "not homogeneous", "expired"]
+MISSES: tuple[Miss, ...] = ("empty", "too far", "not homogeneous", "expired")
+
+
+@dataclass(frozen=True)
+class Hit:
+    """An answer from the cache.
+
+    Attributes:
+        output: what the model said of a near input; not to be written to.
+        theta: how homogeneous the neighbours are, from 0 to 1.
+        distance: to the nearest neighbour (L1).
+        agreement: the share of the neighbours that say it, from 0 to 1.
+        age_s: how long ago the model said it.
+    """
+
+    output: Array
+    theta: float
+    distance: float
+    agreement: float
+    age_s: float
+
+
+@dataclass(frozen=True)
+class CacheStats:
+    """What a cache did: entries it holds, hits, misses by reason, entries it threw out for room."""
+
+    entries: int
+    hits: int
+    misses: dict[Miss, int]
+    evicted: int
+
+
+class ResultCache:
+    """A bounded cache of one model's results, safe to use from many threads.
+
+    A result is given only if its nearest neighbour is within `gate` and the neighbours are homogeneous by `theta`.
+
+    Args:
+        output: what the model returns.
+        dims: an embedding's length.
+        version: the model's digest; results of another version are not taken.
+        gate: the greatest L1 distance to the nearest neighbour; farther ones have no say either.
+        theta: the least homogeneity, from 0 to 1.
+        settings: how it is run.
+
+    Raises:
+        InvalidInput: one of these is out of its range.
+    """
+
+    def __init__(
+        self,
+        output: OutputSpec,
+        *,
+        dims: int,
+        version: str,
+        gate: float,
+        theta: float = 0.5,
+        settings: CacheSettings | None = None,
+    ) -> None:
+        if not 0.0 <= gate < float("inf"):
+            raise InvalidInput(f"gate must be a distance of at least 0, not {gate:g}")
+        if not 0.0 <= theta <= 1.0:
+            raise InvalidInput(f"theta must be from 0 to 1, not {theta:g}")
+        self.output, self.dims, self.gate, self.theta = output, dims, gate, theta
+        self.settings = settings = settings or CacheSettings()
+        self._version = version
+        index = L1Index(dims, settings.capacity, approximate_above=settings.approximate_above)
+        same = ResultKeys(output, step=settings.step, at_least=settings.at_least)
+        self._store = ResultStore(index, same, settings.eviction)
+        self._hits = 0
+        self._misses: dict[Miss, int] = dict.fromkeys(MISSES, 0)
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """How many results it holds."""
+        return len(self._store)
+
+    @property
+    def version(self) -> str:
+        """The version of the model whose results it holds."""
+        return self._version
+
+    def use_version(self, version: str) -> None:
+        """The model's version from now on; results of another one are dropped."""
+        with self._lock:
+            if version != self._version:
+                self._version = version
+                self._store.drop(np.flatnonzero(self._store.index.used))
+
+    def lookup(self, embedding: Array, now_s: float) -> Hit | None:
+        """The result for an input, if one may be given.
+
+        Args:
+            embedding: float32 (dims,).
+            now_s: on the clock that was given with the results.
+
+        Raises:
+            InvalidInput: it is no finite vector of `dims` numbers.
+        """
+        with self._lock:
+            found = self._look(embedding, now_s)
+            if isinstance(found, Hit):
+                self._hits += 1
+                return found
+            self._misses[found] += 1
+            return None
+
+    def insert(self, embedding: Array, output: Array, version: str, now_s: float) -> bool:
+        """Takes a result that was computed; returns False if it is of another version of the model.
+
+        A repeat of an entry, by embedding and result, renews it.
+
+        Raises:
+            InvalidInput: the embedding or the output is not as it should be.
+        """
+        entry = Entry(embedding, self._checked(output), now_s)
+        with self._lock:
+            if version != self._version:
+                return False
+            if self._store.full:
+                self._store.drop(self._expired(np.flatnonzero(self._store.index.used), now_s))
+            self._store.put(entry, self.settings.neighbours)
+            return True
+
+    def stats(self) -> CacheStats:
+        """What it did since it was made."""
+        with self._lock:
+            return CacheStats(len(self._store), self._hits, dict(self._misses), self._store.evicted)
+
+    def entries(self) -> list[Entry]:
+        """What it holds, the result unused for longest first."""
+        return self.snapshot()[1]
+
+    def snapshot(self) -> tuple[str, list[Entry]]:
+        """The version of the model and what it holds, of one moment."""
+        with self._lock:
+            return self._version, list(self._store.entries())
+
+    def restore(self, entries: Sequence[Entry]) -> None:
+        """Takes what `entries` of a cache gave, with how often each was used.
+
+        Raises:
+            InvalidInput: one does not fit this cache.
+        """
+        with self._lock:
+            for entry in entries:
+                checked = Entry(entry.embedding, self._checked(entry.output), entry.inserted_s, entry.uses)
+                self._store.put(checked, neighbours=0)
+
+    def _look(self, embedding: Array, now_s: float) -> Hit | Miss:
+        distances, rows = self._store.index.nearest(embedding, self.settings.neighbours)
+        if len(rows) == 0:
+            return "empty"
+        reached = distances[0] <= self.gate
+        expired = self._expired(rows, now_s)
+        if len(expired):
+            self._store.drop(self._expired(np.flatnonzero(self._store.index.used), now_s))
+            found = self._look(embedding, now_s)
+            was_in_reach = reached and expired[0] == rows[0]
+            return found if isinstance(found, Hit) or not was_in_reach else "expired"
+        if not reached:
+            return "too far"
+        near = distances <= self.gate
+        distances, rows = distances[near], rows[near]
+        known = len(self.output.classes) if self.output.kind == "label" else self._store.results
+        said = vote(distances, self._store.keys[rows], known)
+        if said.theta < self.theta:
+            return "not homogeneous"
+        row = int(rows[said.place])
+        self._store.use(row)
+        age_s = now_s - float(self._store.inserted_s[row])
+        return Hit(self._store.output(row), said.theta, float(distances[0]), said.share, age_s)
+
+    def _expired(self, rows: Array, now_s: float) -> Array:
+        """Those of the rows that are too old."""
+        if self.settings.ttl_s is None:
+            return rows[:0]
+        # A result from the far future is one of another clock: nobody knows how old it is.
+        return np.asarray(rows[np.abs(now_s - self._store.inserted_s[rows]) >= self.settings.ttl_s])
+
+    def _checked(self, output: Array) -> Array:
+        value = self.output.check(output).copy()
+        value.flags.writeable = False
+        return value

@@ -1,0 +1,96 @@
+"""`infilink train reuse` and `infilink evaluate reuse`."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ...errors import InvalidInput
+from ...progress import show_progress
+from ...trace import Trace
+from ..rules import parse_rule
+from .spec import ReuseSpec
+
+
+def train_reuse_command(
+    trace: Annotated[Path, typer.Argument(help="What `infilink record` wrote, or a trace of arrays.")],
+    model: Annotated[str, typer.Option("--model", help="Whose results are reused.")],
+    modality: Annotated[str, typer.Option("--modality", help="text, image, video, audio, signal, map.")],
+    out: Annotated[Path, typer.Option("--out", help="The reuse file, .onnx.")],
+    accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with the model.")] = 0.9,
+    rule: Annotated[str, typer.Option("--rule", help="Skip what is redundant by this, too.")] = "",
+    capacity: Annotated[int, typer.Option("--capacity", help="Results that are kept.", min=1)] = 1000,
+    ttl_s: Annotated[float | None, typer.Option("--ttl-s", help="Results expire after so many seconds.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same file.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Learn how near two inputs must be to have the same result, and certify it with the cache at work."""
+    if out.suffix != ".onnx":
+        raise InvalidInput(f"--out {out}: a reuse file must end in .onnx")
+    from .train import train_reuse
+
+    with Trace(trace) as recorded, show_progress("training the reuse", quiet=as_json) as told:
+        done = train_reuse(
+            recorded,
+            model=model,
+            accuracy=accuracy,
+            out=out,
+            modality=modality,
+            rule=parse_rule(rule) if rule else None,
+            capacity=capacity,
+            ttl_s=ttl_s,
+            seed=seed,
+            progress=told,
+        )
+    if as_json:
+        print(json.dumps({**asdict(done), "path": str(done.path), "spec": done.spec.model_dump(mode="json")}))
+        return
+    console = Console()
+    console.print(_table(done.spec))
+    found = done.spec.certificate
+    console.print(
+        f"{done.path}: {'certified' if found.certified else 'not certified'}, error at most {found.upper_bound:.3f}; "
+        f"{done.results} different results in {done.trained} inputs; a decision takes {done.decide_s * 1000:.2f} ms, pays from a rate of {done.break_even:.3f}"
+    )
+
+
+def evaluate_reuse_command(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="What `infilink train reuse` wrote.")],
+    trace: Annotated[Path, typer.Argument(help="A trace of the same model that it was not learnt from.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Run a reuse file over a trace, its cache empty at first and filled by what then had to be executed."""
+    from .evaluate import evaluate_reuse
+
+    with Trace(trace) as recorded:
+        found = evaluate_reuse(path, recorded)
+    if as_json:
+        print(json.dumps(asdict(found)))
+        return
+    table = Table("", "", title=f"{path.name} on {found.inputs} inputs", show_header=False)
+    table.columns[1].justify = "right"
+    for name, value in (
+        ("answered without the model", f"{found.rate:.3f}"),
+        ("accuracy over all inputs", f"{found.accuracy:.3f} ({found.promised:g} promised: {found.contract})"),
+        ("accuracy of what was answered", "-" if found.accuracy_answered is None else f"{found.accuracy_answered:.3f}"),
+        ("the commonest answer for all", f"{found.majority_accuracy:.3f}"),
+    ):
+        table.add_row(name, value)
+    Console().print(table)
+
+
+def _table(spec: ReuseSpec) -> Table:
+    table = Table("what answers", title=f"{spec.model} at accuracy {spec.accuracy:g}: on the calibration part")
+    for name in ("rate", "accuracy"):
+        table.add_column(name, justify="right")
+    table.add_column("note")
+    found = spec.certificate
+    note = f"gate {spec.gate:.3g}, theta {spec.theta:.2f}"
+    table.add_row("the cache, certified", f"{found.rate:.3f}", f"{1 - found.error:.3f}", note, style="bold")
+    for name, each in spec.competitors.items():
+        table.add_row(name, f"{each.rate:.3f}", f"{each.accuracy:.3f}", each.note)
+    return table

@@ -1,0 +1,117 @@
+"""What a reuse file says of itself: `ReuseSpec`, JSON in the ONNX file's own metadata."""
+
+from pathlib import Path
+
+import onnxruntime as ort
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ...config_file import validation_text
+from ...errors import InvalidInput
+from ...models import open_session
+from ...outputs import Array, OutputSpec
+from ..modalities import Modality
+from ..spec import Certificate, Level
+from .cache import ResultCache
+from .cache_settings import CacheSettings
+
+METADATA_KEY = "infilink.reuse"
+FORMAT = 1
+
+
+class Competitor(BaseModel):
+    """What does without a learned embedding, on the calibration part.
+
+    Attributes:
+        rate: the greatest share of inputs that it answers while keeping the accuracy that was asked for.
+        accuracy: what it keeps at that rate.
+        note: what it does.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rate: float
+    accuracy: float
+    note: str
+
+
+class ReuseSpec(BaseModel):
+    """Everything there is to know of a reuse file beside its weights.
+
+    Attributes:
+        model: whose results it reuses.
+        digest: that model's; results of another version are not covered.
+        output: what the model returns.
+        modality: how an input becomes what the network is fed.
+        dims: an embedding's length.
+        accuracy: what was asked for: the least mean agreement with what the model would have said.
+        gate: the greatest L1 distance to the nearest neighbour at which a result is given.
+        theta: the least homogeneity of the neighbours, from 0 to 1.
+        cache: how the cache is run.
+        rule: a SKIP rule, or "" if the file gives no score.
+        skip_threshold: an input is skipped if its score is not above; None: none is.
+        skip_answer: a label rule: the class that answers a skipped input; "": the empty output does.
+        certificate: what the calibration part proves of the whole, skipped and reused inputs together.
+        answered_agreement: the mean agreement of the answers that were given there, skipped and reused, from 0 to 1.
+        table: gate by gate at this `theta`, what it brings and costs.
+        competitors: what is free, and "oracle", what knowing the results beforehand would bring at most.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = FORMAT
+    model: str
+    digest: str
+    output: OutputSpec
+    modality: Modality
+    dims: int = Field(ge=1)
+    accuracy: float = Field(gt=0, lt=1)
+    gate: float = Field(ge=0, allow_inf_nan=False)
+    theta: float = Field(ge=0, le=1)
+    cache: CacheSettings
+    rule: str = ""
+    skip_threshold: float | None = None
+    skip_answer: str = ""
+    certificate: Certificate
+    answered_agreement: float
+    table: tuple[Level, ...] = ()
+    competitors: dict[str, Competitor] = {}
+    versions: dict[str, str] = {}
+    seed: int = 0
+
+    def open_cache(self) -> ResultCache:
+        """An empty cache as it was calibrated."""
+        return ResultCache(
+            self.output,
+            dims=self.dims,
+            version=self.digest,
+            gate=self.gate,
+            theta=self.theta,
+            settings=self.cache,
+        )
+
+    def skipped(self) -> Array:
+        """What the model is taken to have said of a skipped input."""
+        value = self.output.empty()
+        if self.skip_answer:
+            value[:] = 0
+            value[self.output.classes.index(self.skip_answer)] = 1
+        return value
+
+
+def load_reuse(path: Path) -> tuple[ReuseSpec, ort.InferenceSession]:
+    """A reuse file's spec and its session.
+
+    Raises:
+        InvalidInput: no such file, no reuse file, or one that a newer version wrote.
+    """
+    session = open_session(path)
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise InvalidInput(f"{path}: is an ONNX model but no reuse file (make one: `train_reuse`)")
+    try:
+        spec = ReuseSpec.model_validate_json(text)
+    except ValidationError as error:
+        raise InvalidInput(f"{path}: its reuse spec is not readable: {validation_text(error, ReuseSpec)}") from error
+    if spec.format != FORMAT:
+        raise InvalidInput(f"{path}: has reuse format {spec.format}, this version reads {FORMAT}; train it again")
+    return spec, session

@@ -1,0 +1,266 @@
+"""Learns from a trace which inputs repeat a result, certifies how near is near enough, and writes one ONNX file."""
+
+import time
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+
+from ... import __version__
+from ...errors import InvalidInput
+from ...outputs import Array
+from ...trace import Trace
+from ..network import one_thread
+from ..replay import Progress
+from ..rules import Rule
+from ..singles import Singles
+from .artifact import export_network, write_reuse
+from .cache import ResultCache
+from .cache_settings import CacheSettings, Eviction
+from .certify_gates import Gates, certify_gates, skip_threshold
+from .closed_loop import CacheMaker, Stretch
+from .competitors import descriptors, measure_competitors
+from .fit import fit_pairs, validated_from
+from .result_key import AT_LEAST
+from .runtime import ReuseRuntime
+from .spec import Competitor, ReuseSpec
+from .task import ReuseTask, read_task
+
+MOST_INPUTS = 8000
+_MOST_SCORE = 0.5
+# The share of the errors that are allowed which the SKIP score may use up.
+_SKIP_SHARE = 1 / 3
+_TIMED = 50
+
+
+@dataclass(frozen=True)
+class ReuseTraining:
+    """What came of a training.
+
+    Attributes:
+        path: the reuse file.
+        spec: what it says of itself: gates, certificate, competitors.
+        trained: inputs that it was trained on.
+        calibrated: inputs that it was certified on, all later than those.
+        results: different results among the inputs that it was trained on.
+        decide_s: the median time of a decision, here.
+        break_even: the share of inputs it has to answer to cost less than it saves, by what the model cost when it was
+            recorded; above 1: it never does.
+        seconds: what it all took.
+    """
+
+    path: Path
+    spec: ReuseSpec
+    trained: int
+    calibrated: int
+    results: int
+    decide_s: float
+    break_even: float
+    seconds: float
+
+
+def train_reuse(
+    trace: Trace,
+    *,
+    model: str,
+    accuracy: float,
+    out: Path,
+    modality: str,
+    rule: Rule | None = None,
+    capacity: int = 1000,
+    neighbours: int = 10,
+    ttl_s: float | None = None,
+    eviction: Eviction = "lru",
+    step: float | None = None,
+    at_least: float = AT_LEAST,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> ReuseTraining:
+    """Learns to reuse one model's results (InFi's sections 2.2 to 2.6) and writes that to `out`.
+
+    Args:
+        trace: inputs and the model's outputs, in the order of time.
+        model: whose results are reused.
+        accuracy: the least mean agreement with what the model would have said, above 0 and below 1.
+        out: the file that is written.
+        modality: the kind of input: text, signal, audio or map.
+        rule: a SKIP rule on one input's output, which then shares encoder and forward pass.
+        capacity: how many results the cache holds.
+        neighbours: how many of them are asked.
+        ttl_s: after so many seconds of the trace's clock a result expires; None: never.
+        eviction: which result makes room: "lru" or "lfu".
+        step: a scalar's step, where results count as the same; by default half of its tolerance.
+        at_least: the agreement from which vectors, masks and boxes by place count as the same.
+        seed: of everything that is drawn.
+        progress: is told the share done.
+
+    Raises:
+        InvalidInput: a setting is out of its range, the trace is too short, the commonest answer is good enough, or
+            nothing that helps can be certified.
+        UnknownModel: the trace has no such model.
+    """
+    started = time.perf_counter()
+    if not 0.0 < accuracy < 1.0:
+        raise InvalidInput(f"accuracy must be above 0 and below 1, not {accuracy:g}")
+    settings = CacheSettings(
+        capacity=capacity, neighbours=neighbours, ttl_s=ttl_s, eviction=eviction, step=step, at_least=at_least
+    )
+    with trace.part(max(0, len(trace) - MOST_INPUTS), len(trace)) as part, one_thread():
+        task = read_task(part, model=model, modality=modality, rule=rule, settings=settings, accuracy=accuracy)
+        trained, calibrated = task.split.trained, task.split.calibrated
+        learning, judging = (_share(progress, *share) for share in ((0.0, 0.7), (0.7, 0.9)))
+        network = fit_pairs(
+            task.singles, task.keys, task.modality, stop=trained, seed=seed, needed=task.needed, progress=learning
+        )
+        exported = export_network(network, task.singles.rows([0]))
+        embeddings, scores = _embed(exported.SerializeToString(), task.singles)
+        threshold = (
+            None if scores is None or task.needed is None else _threshold(scores, task.needed, trained, accuracy)
+        )
+        stretch = _stretch(task, embeddings, scores, threshold)
+        make = partial(_make_cache, task, settings)
+        most = float(network.bias.detach())
+        gates = certify_gates(stretch, make(embeddings.shape[1]), accuracy=accuracy, most=most, progress=judging)
+        made = _make_spec(
+            task,
+            gates,
+            model=model,
+            dims=embeddings.shape[1],
+            accuracy=accuracy,
+            settings=settings,
+            rule=rule,
+            threshold=threshold,
+            competitors=_compete(task, stretch, gates, settings, accuracy=accuracy, seed=seed),
+            seed=seed,
+        )
+        write_reuse(out, exported, made)
+        decide_s = _decide_s(out, part, calibrated)
+    cost = trace.info.costs[model]
+    return ReuseTraining(
+        path=out,
+        spec=made,
+        trained=trained,
+        calibrated=len(stretch.outputs),
+        results=len(np.unique(task.keys[:trained])),
+        decide_s=decide_s,
+        break_even=decide_s / max(cost.infer_s, 1e-9),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _embed(model: bytes, singles: Singles) -> tuple[Array, Array | None]:
+    """Every input's embedding and score by the file itself, one at a time as a device does it."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    found = [session.run(None, {"input": singles.rows([i])}) for i in range(len(singles))]
+    scores = np.concatenate([each[1][:, 0] for each in found]) if len(found[0]) > 1 else None
+    return np.concatenate([each[0] for each in found]), scores
+
+
+def _threshold(scores: Array, needed: Array, trained: int, accuracy: float) -> float | None:
+    """The SKIP score's, picked on what the network was validated on: the calibration part then proves it."""
+    part = slice(validated_from(trained), trained)
+    allowed = _SKIP_SHARE * (1.0 - accuracy)
+    return skip_threshold(scores[part], needed[part], allowed=allowed, most=_MOST_SCORE)
+
+
+def _stretch(task: ReuseTask, embeddings: Array, scores: Array | None, threshold: float | None) -> Stretch:
+    part = task.calibration
+    count = task.split.stop - task.split.calibrated
+    return Stretch(
+        spec=task.spec,
+        embeddings=embeddings[part],
+        outputs=task.outputs[part],
+        captured_s=task.singles.captured_s[part],
+        skipped=np.zeros(count, np.bool_) if scores is None or threshold is None else scores[part] <= threshold,
+        skip_losses=np.zeros(count) if task.needed is None else task.needed[part],
+    )
+
+
+def _make_cache(task: ReuseTask, settings: CacheSettings, dims: int) -> CacheMaker:
+    def make(gate: float, theta: float) -> ResultCache:
+        return ResultCache(task.spec, dims=dims, version=task.digest, gate=gate, theta=theta, settings=settings)
+
+    return make
+
+
+def _compete(
+    task: ReuseTask, stretch: Stretch, gates: Gates, settings: CacheSettings, *, accuracy: float, seed: int
+) -> dict[str, Competitor]:
+    raw = descriptors(task.singles.rows(np.arange(task.split.calibrated, task.split.stop)), task.modality)
+    others = measure_competitors(
+        stretch,
+        raw=raw,
+        make_raw=_make_cache(task, settings, raw.shape[1]),
+        theta=gates.theta,
+        majority=task.majority,
+        keys=task.keys[task.calibration],
+        accuracy=accuracy,
+        seed=seed,
+    )
+    note = "this one, its gate picked as the others'"
+    return {"learned": Competitor(rate=gates.rate, accuracy=gates.rate_accuracy, note=note), **others}
+
+
+def _make_spec(
+    task: ReuseTask,
+    gates: Gates,
+    *,
+    model: str,
+    dims: int,
+    accuracy: float,
+    settings: CacheSettings,
+    rule: Rule | None,
+    threshold: float | None,
+    competitors: dict[str, Competitor],
+    seed: int,
+) -> ReuseSpec:
+    found = gates.choice.certificate
+    return ReuseSpec(
+        model=model,
+        digest=task.digest,
+        output=task.spec,
+        modality=task.modality,
+        dims=dims,
+        accuracy=accuracy,
+        gate=gates.gate,
+        theta=gates.theta,
+        cache=settings,
+        rule="" if rule is None else rule.text,
+        skip_threshold=threshold if gates.skips else None,
+        skip_answer=task.skip_answer,
+        certificate=found,
+        answered_agreement=1.0 - found.error / found.rate,
+        table=gates.choice.table,
+        competitors=competitors,
+        versions={"infilink": __version__, "torch": str(torch.__version__), "onnx": onnx.__version__},
+        seed=seed,
+    )
+
+
+def _decide_s(out: Path, trace: Trace, start: int) -> float:
+    """The median time of a decision with a cache that fills."""
+    runtime, times = ReuseRuntime(out), []
+    outputs = trace.outputs(runtime.spec.model)[start:]
+    with trace.part(start, len(trace)) as part:
+        for value, output in islice(zip(part.inputs(), outputs, strict=True), _TIMED):
+            started = time.perf_counter()
+            decision = runtime.decide(value, 0.0)
+            times.append(time.perf_counter() - started)
+            if decision.ticket is not None:
+                runtime.learn(decision.ticket, output, 0.0)
+    return float(np.median(times))
+
+
+def _share(progress: Progress | None, start: float, stop: float) -> Progress | None:
+    """A part of the whole work's progress."""
+    if progress is None:
+        return None
+    whole = progress
+    return lambda done, doing: whole(start + done * (stop - start), doing)

@@ -1,0 +1,238 @@
+"""SKIP filters over the six modalities: every candidate side by side, ours with their certificates, on real data.
+
+python tests/bench/filters/bench_skip.py [--seeds 3] [--only NAME] [--paper-video] [--folder KEPT]
+
+Rate: the share of inputs dropped. Skill: 0 is dropping at random, 1 is knowing the outputs. "At" an accuracy: the best
+threshold on the judged part itself, as the paper counts; "deployed": the threshold that was certified before, on the
+judged part. The floor of a decision is what preparing nothing would take: the bare session.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from infilink.errors import InvalidInput
+from infilink.filters.bounds import Bounds, rate_at
+from infilink.filters.candidates import (
+    AloneCandidate,
+    LowLevelCandidate,
+    NetworkCandidate,
+    ScalarCandidate,
+)
+from infilink.filters.contestants import Contestant, session_of
+from infilink.filters.evaluate import evaluate_filter
+from infilink.filters.gates import open_gate
+from infilink.filters.losses import Losses
+from infilink.filters.low_level import LOW_LEVEL
+from infilink.filters.replay import Replay
+from infilink.filters.rules import parse_rule
+from infilink.filters.selection import choose
+from infilink.filters.singles import Singles
+from infilink.filters.sweep import Candidate, levels, sweep
+from infilink.filters.train import Competition
+from workloads import Workload, workloads
+
+ACCURACIES = (0.9, 0.95)
+FREE = ("age", "difference", "background", "pixel", "area", "edge", "corner", "knn")
+
+
+def wanted(load: Workload, *, paper_video: bool) -> tuple[str, ...]:
+    """Who competes: ours first, and the paper's."""
+    if load.kind == "video":
+        names = ("network", "image", "video", "background", "difference", "pixel", "area", "edge", "corner", "knn")
+        return (*names, "age", "image-paper", *(("video-paper",) if paper_video else ()))
+    return ("network", "knn", "paper", *(("filterforward",) if load.kind == "map" else ()))
+
+
+def judged_again(each: Contestant, load: Workload, replay: Replay | None) -> tuple[Candidate, Replay | Singles]:
+    """The same candidate on the judged part."""
+    name = each.candidate.name
+    if each.modality is not None:
+        singles = Singles(load.judged, each.modality)
+        return AloneCandidate(name, session_of(each.graph), singles, start=0, most=1.0), singles
+    assert replay is not None
+    if name in LOW_LEVEL:
+        return LowLevelCandidate(name, replay), replay
+    if name == "network":
+        return NetworkCandidate(session_of(each.graph), replay), replay
+    return ScalarCandidate(name, replay), replay
+
+
+def measure(load: Workload, seed: int, folder: Path, *, paper_video: bool) -> Iterator[dict[str, Any]]:
+    """One row per candidate and accuracy, and one per deployed filter."""
+    rule = parse_rule(load.rule)
+    losses = Losses(load.judged, (load.model,), rule)
+    names = wanted(load, paper_video=paper_video)
+    started = time.perf_counter()
+    made = Competition(
+        load.learnt,
+        models=(load.model,),
+        rule=rule,
+        accuracy=0.95,
+        modality=load.modality,
+        candidates=names,
+        seed=seed,
+    )
+    trained_s = time.perf_counter() - started
+    replay = Replay(load.judged, pairwise=False) if load.kind == "video" else None
+    count = len(load.judged)
+    row = {"workload": load.name, "kind": load.kind, "seed": seed, "trained_s": round(trained_s, 1)}
+    singles: Replay | Singles | None = replay
+    for each in made.entered:
+        candidate, over = judged_again(each, load, replay)
+        singles = singles or over
+        run = sweep(
+            candidate, levels(candidate, over, start=0, stop=count), replay=over, losses=losses, start=0, stop=count
+        )
+        for accuracy in ACCURACIES:
+            bounds = Bounds.of(losses, over, 0, count, accuracy)
+            rate = rate_at(run, accuracy)
+            room = bounds.optimal - bounds.random
+            yield {
+                **row,
+                "what": each.candidate.name,
+                "accuracy": accuracy,
+                "rate": rate,
+                "skill": (rate - bounds.random) / room if room > 0.02 else None,
+                "redundant": bounds.constant,
+                "optimal": bounds.optimal,
+            }
+    for accuracy in ACCURACIES:
+        out = folder / f"{seed}.onnx"
+        try:
+            done = made.finish(out, accuracy=accuracy)
+        except InvalidInput as error:
+            yield {**row, "what": "deployed", "accuracy": accuracy, "refused": str(error)[:200]}
+            continue
+        found = evaluate_filter(out, load.judged)
+        yield {
+            **row,
+            "what": "deployed",
+            "accuracy": accuracy,
+            "winner": done.spec.kind,
+            "certified": done.spec.certificate.certified,
+            "rate": found.rate,
+            "kept": found.accuracy,
+            "contract": found.contract,
+            "skill": found.skill,
+            "free": max(rate_of(made, name, accuracy, losses, load, replay) for name in FREE if name in names),
+            "ms": decision_ms(out, load),
+            "size": out.stat().st_size,
+        }
+
+
+def rate_of(
+    made: Competition, name: str, accuracy: float, losses: Losses, load: Workload, replay: Replay | None
+) -> float:
+    """The rate of a free candidate at its own certified threshold, on the judged part; 0 if it breaks its promise."""
+    each = next(each for each in made.entered if each.candidate.name == name)
+    index = made.entered.index(each)
+    try:
+        found = choose([made.sweeps[index]], accuracy=accuracy).threshold
+    except InvalidInput:
+        return 0.0
+    candidate, over = judged_again(each, load, replay)
+    run = sweep(candidate, np.asarray([found]), replay=over, losses=losses, start=0, stop=len(load.judged))
+    return float(run.rates[0]) if run.errors[0] <= 1 - accuracy else 0.0
+
+
+def decision_ms(path: Path, load: Workload) -> float:
+    """The median of the decisions on the first inputs."""
+    gate, times = open_gate(path), []
+    part = load.judged.part(0, min(200, len(load.judged)))
+    for value, at in zip(part.inputs(), part.captured_s, strict=True):
+        started = time.perf_counter()
+        gate.decide(value, float(at))
+        times.append(time.perf_counter() - started)
+    return float(np.median(times)) * 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--paper-video", action="store_true", help="the paper's five towers too: ten minutes a clip")
+    parser.add_argument("--folder", type=Path, help="where recordings and rows are kept; default: a temporary one")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = []
+        for load in workloads(folder, only=options.only):
+            for seed in range(options.seeds):
+                for row in measure(load, seed, folder, paper_video=options.paper_video):
+                    rows.append(row)
+                    with (folder / "rows.jsonl").open("a") as file:
+                        file.write(json.dumps(row) + "\n")
+                print(f"{load.name}, seed {seed}: {rows[-1]['trained_s']:.0f} s", file=sys.stderr, flush=True)
+        print("\n".join(tables(rows)))
+
+
+def tables(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """What the rows say, as markdown: skill per candidate, then what was deployed."""
+    for accuracy in ACCURACIES:
+        yield f"\nSkill at {accuracy:g} on the judged part, mean of the seeds (rate in brackets):\n"
+        at = [row for row in rows if row["accuracy"] == accuracy and row["what"] != "deployed"]
+        names = list(dict.fromkeys(row["what"] for row in at))
+        yield "| workload | redundant | optimal | " + " | ".join(names) + " |"
+        yield "|" + "---|" * (len(names) + 3)
+        for name in dict.fromkeys(row["workload"] for row in at):
+            of = [row for row in at if row["workload"] == name]
+            cells = [name, f"{of[0]['redundant']:.2f}", f"{of[0]['optimal']:.2f}"]
+            for what in names:
+                found = [row for row in of if row["what"] == what]
+                cells.append(_mean(found))
+            yield "| " + " | ".join(cells) + " |"
+    yield "\nDeployed, each with the threshold that was certified before:\n"
+    yield "| workload | asked | winners | certified | kept | rate | accuracy | skill | best free, certified | ms | KB |"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
+    done = [row for row in rows if row["what"] == "deployed"]
+    groups = defaultdict(list)
+    for row in done:
+        groups[row["workload"], row["accuracy"]].append(row)
+    for (name, accuracy), group in groups.items():
+        good = [row for row in group if "refused" not in row]
+        if not good:
+            yield f"| {name} | {accuracy:g} | refused: {group[0]['refused'][:80]} |" + " |" * 8
+            continue
+        mean = {key: np.mean([row[key] for row in good]) for key in ("rate", "kept", "free", "ms", "size")}
+        skills = [row["skill"] for row in good if row["skill"] is not None]
+        cells = (
+            name,
+            f"{accuracy:g}",
+            ", ".join(dict.fromkeys(row["winner"] for row in good)),
+            f"{sum(row['certified'] for row in good)}/{len(group)}",
+            f"{sum(row['contract'] == 'kept' for row in good)}/{len(good)}",
+            f"{mean['rate']:.2f}",
+            f"{mean['kept']:.3f}",
+            f"{np.mean(skills):.2f}" if skills else "-",
+            f"{mean['free']:.2f}",
+            f"{mean['ms']:.2f}",
+            f"{mean['size'] / 1000:.0f}",
+        )
+        yield "| " + " | ".join(cells) + " |"
+    certified = [row for row in done if row.get("certified")]
+    kept = sum(row["contract"] == "kept" for row in certified)
+    yield f"\n{kept} of {len(certified)} certified filters kept their accuracy on the judged part."
+
+
+def _mean(rows: list[dict[str, Any]]) -> str:
+    skills = [row["skill"] for row in rows if row["skill"] is not None]
+    if not rows:
+        return ""
+    rate = float(np.mean([row["rate"] for row in rows]))
+    return f"{np.mean(skills):.2f} ({rate:.2f})" if skills else f"- ({rate:.2f})"
+
+
+if __name__ == "__main__":
+    main()
