@@ -15,7 +15,7 @@ from .singles import Singles
 _SEEN = 20_000
 _EPOCHS = (8, 60)
 _PATIENCE = 8
-_PAPER = Recipe(epochs=20, patience=20, one_cycle=False)
+PAPER = Recipe(epochs=20, patience=20, one_cycle=False)
 _VALIDATION = 0.15
 # The rarer kind of input makes up at least so much of what is learnt from.
 _LEAST_SHARE = 0.25
@@ -56,7 +56,7 @@ def fit_encoder(
     curve = train(
         network,
         _Alone(network, singles, needed, modality, learnt, checked),
-        _PAPER if modality.net == "paper" else ours,
+        PAPER if modality.net == "paper" else ours,
         examples=len(learnt),
         random=random,
         checkpoint=checkpoint,

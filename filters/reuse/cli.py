@@ -52,9 +52,11 @@ def train_reuse_command(
     console = Console()
     console.print(_table(done.spec))
     found = done.spec.certificate
+    verdict = "certified" if found.certified else "not certified"
     console.print(
-        f"{done.path}: {'certified' if found.certified else 'not certified'}, error at most {found.upper_bound:.3f}; "
-        f"{done.results} different results in {done.trained} inputs; a decision takes {done.decide_s * 1000:.2f} ms, pays from a rate of {done.break_even:.3f}"
+        f"{done.path}: {verdict}, error at most {found.upper_bound:.3f}; {done.results} different results in "
+        f"{done.trained} inputs; a decision takes {done.decide_s * 1000:.2f} ms and pays from a rate of "
+        f"{done.break_even:.3f}"
     )
 
 

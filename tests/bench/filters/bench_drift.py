@@ -22,10 +22,10 @@ from infilink.examples.street.backdrop import Backdrop
 from infilink.examples.street.camera import Camera
 from infilink.examples.street.infrared import InfraredStreet
 from infilink.filters.channels import CHANNELS, SCALARS, Channels
-from infilink.filters.online import OnlineFilter, OnlineSettings
-from infilink.filters.online_follow import Followed, follow
-from infilink.filters.online_inputs import Seen
-from infilink.filters.online_policies import Active, Mixed, Offline, Periodic, Policy, Random
+from infilink.filters.online.filter import OnlineFilter, OnlineSettings
+from infilink.filters.online.follow import Followed, follow
+from infilink.filters.online.inputs import Seen
+from infilink.filters.online.policies import Active, Mixed, Offline, Periodic, Policy, Random
 from infilink.filters.pictures import SIDE
 from infilink.outputs import Array
 

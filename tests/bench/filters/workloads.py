@@ -13,9 +13,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from infilink.filters.partition.features import write_features
 from infilink.models import ModelSpec
 from infilink.outputs import Array, OutputSpec
-from infilink.filters.partition.features import write_features
 from infilink.payload import pack
 from infilink.process import ModelCost
 from infilink.trace import Trace, TraceWriter

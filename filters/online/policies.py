@@ -6,8 +6,8 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from ..errors import InvalidInput
-from ..outputs import Array
+from ...errors import InvalidInput
+from ...outputs import Array
 
 _ROUNDING = 1e-9
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..outputs import Array
+from ...outputs import Array
 
 
 @dataclass(frozen=True)

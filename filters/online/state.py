@@ -9,17 +9,17 @@ from typing import Any
 
 import torch
 
-from .. import __version__
-from ..errors import InvalidInput
-from .artifact import save_filter
-from .certify import CONFIDENCE
-from .graphs import network_graph
-from .online import OnlineFilter, OnlineSettings
-from .online_fit import new_network
-from .online_policies import POLICIES
-from .online_threshold import Judged
-from .predicates import LabelIn, LabelNotIn, Predicate
-from .spec import Certificate, FilterSpec
+from ... import __version__
+from ...errors import InvalidInput
+from ..artifact import save_filter
+from ..certify import CONFIDENCE
+from ..graphs import network_graph
+from ..predicates import LabelIn, LabelNotIn, Predicate
+from ..spec import Certificate, FilterSpec
+from .filter import OnlineFilter, OnlineSettings
+from .fit import new_network
+from .policies import POLICIES
+from .threshold import Judged
 
 _FORMAT = 1
 _ARRAYS = ("scores", "needed", "probabilities")

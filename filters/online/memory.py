@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..outputs import Array
-from .channels import CHANNELS, SCALARS
-from .fit import Examples
-from .pictures import SIDE
+from ...outputs import Array
+from ..channels import CHANNELS, SCALARS
+from ..fit import Examples
+from ..pictures import SIDE
 
 
 class Reservoir:

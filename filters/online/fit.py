@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ..outputs import Array
-from .channels import SCALARS
-from .fit import Examples, augment
-from .network import TemporalNetwork, one_thread, to_channels
-from .online_memory import ReplayMemory, join, take
+from ...outputs import Array
+from ..channels import SCALARS
+from ..fit import Examples, augment
+from ..network import TemporalNetwork, one_thread, to_channels
+from .memory import ReplayMemory, join, take
 
 BATCH = 32
 _RATE = 1e-3

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from infilink.errors import InvalidInput
 from infilink.filters.channels import CHANNELS, SCALARS
 from infilink.filters.fit import Examples
-from infilink.filters.online import OnlineFilter, OnlineSettings
-from infilink.filters.online_follow import follow
-from infilink.filters.online_inputs import Seen
-from infilink.filters.online_memory import ReplayMemory
-from infilink.filters.online_policies import Active, Mixed, Offline, Periodic, Random
-from infilink.filters.online_state import load_online, save_online, write_online
-from infilink.filters.online_threshold import CLOSED, Judged, OnlineThreshold
+from infilink.filters.online.filter import OnlineFilter, OnlineSettings
+from infilink.filters.online.follow import follow
+from infilink.filters.online.inputs import Seen
+from infilink.filters.online.memory import ReplayMemory
+from infilink.filters.online.policies import Active, Mixed, Offline, Periodic, Random
+from infilink.filters.online.state import load_online, save_online, write_online
+from infilink.filters.online.threshold import CLOSED, Judged, OnlineThreshold
 from infilink.filters.pictures import SIDE
 from infilink.filters.rules import parse_rule
 from infilink.filters.runtime import FilterRuntime

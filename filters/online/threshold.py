@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..outputs import Array
-from .certify import CONFIDENCE, autocorrelation_time, clopper_pearson
-from .spec import Level
+from ...outputs import Array
+from ..certify import CONFIDENCE, autocorrelation_time, clopper_pearson
+from ..spec import Level
 
 CLOSED = -1.0
 _MOST = 0.5

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..outputs import Array
-from .online import OnlineFilter
-from .online_inputs import Seen
+from ...outputs import Array
+from .filter import OnlineFilter
+from .inputs import Seen
 
 Label = Callable[[Array], Array]
 

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import InvalidInput
-from ..outputs import Array
-from .channels import Channels
-from .fit import Examples
-from .gates import Decision
-from .network import TemporalNetwork, one_thread
-from .online_fit import new_network, train_further
-from .online_inputs import Seen, join_seen
-from .online_memory import ReplayMemory, take
-from .online_policies import Picks, Policy
-from .online_threshold import CLOSED, Judged, OnlineThreshold
-from .split import TRAIN_SHARE
+from ...errors import InvalidInput
+from ...outputs import Array
+from ..channels import Channels
+from ..fit import Examples
+from ..gates import Decision
+from ..network import TemporalNetwork, one_thread
+from ..split import TRAIN_SHARE
+from .fit import new_network, train_further
+from .inputs import Seen, join_seen
+from .memory import ReplayMemory, take
+from .policies import Picks, Policy
+from .threshold import CLOSED, Judged, OnlineThreshold
 
 UNDECIDED = 0.5
 
