@@ -109,16 +109,16 @@ class Agent:
         decision = gate.decide(seen, frame.captured_s)
         decide_s = time.perf_counter() - started
         self._decide_s.append(decide_s)
-        audited = self._auditor is not None and self._auditor.take(
-            frame.sequence, keep=decision.keep, reference=self._reference
-        )
+        audited = 0.0
+        if self._auditor is not None:
+            audited = self._auditor.take(frame.sequence, keep=decision.keep, reference=self._reference)
         # Without an answer to refer to there is nothing to save.
         if decision.keep or audited or self._reference is None:
             self._send(frame, decision, decide_s, audited=audited)
         elif self._results is not None:
             self._results.add_input(self._row(frame, decision, decide_s, 0), self._answers(frame))
 
-    def _send(self, frame: Frame, decision: Decision, decide_s: float, *, audited: bool) -> None:
+    def _send(self, frame: Frame, decision: Decision, decide_s: float, *, audited: float) -> None:
         payload = self._sender.payload(frame.image)
         deadline_ns = time.time_ns() + round(self.config.deadline_s * 1e9) if self.config.deadline_s else 0
         message = edge_pb2.Input(
@@ -128,14 +128,14 @@ class Agent:
             encoding=self._sender.encoding,
             payload=payload,
             policy=_POLICIES[self.config.policy],
-            audit=audited,
+            audit=audited > 0,
         )
         self._counts["kept"] += 1
         if not audited:
             self._reference = frame.sequence
         self._captured_s[frame.sequence] = frame.captured_s
         if self._results is not None:
-            self._results.add_input(self._row(frame, decision, decide_s, message.ByteSize()))
+            self._results.add_input(self._row(frame, decision, decide_s, message.ByteSize(), audited))
         for sequence in self._uplink.offer(message, self.stopped):
             self._counts["dropped"] += 1
             self._captured_s.pop(sequence, None)
@@ -153,7 +153,9 @@ class Agent:
             self._results.add_input(self._row(frame, Decision(True, 0.0, 0.0), 0.0, 0))
             self._results.add_refused(frame.sequence, str(error))
 
-    def _row(self, frame: Frame, decision: Decision, decide_s: float, sent_bytes: int) -> InputRow:
+    def _row(
+        self, frame: Frame, decision: Decision, decide_s: float, sent_bytes: int, audited: float = 0.0
+    ) -> InputRow:
         return InputRow(
             sequence=frame.sequence,
             captured_s=frame.captured_s,
@@ -163,6 +165,7 @@ class Agent:
             decide_s=decide_s,
             decided_s=time.perf_counter() - self._started,
             sent_bytes=sent_bytes,
+            audit_probability=audited,
         )
 
     def _answers(self, frame: Frame) -> list[ResultRow]:

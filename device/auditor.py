@@ -50,15 +50,20 @@ class Auditor:
         """Whether the filter was shown not to keep its promise: until it is again, everything is sent."""
         return self._audit.broken
 
-    def take(self, sequence: int, *, keep: bool, reference: int | None) -> bool:
-        """Takes note of a decision; true if the input, which the filter would not keep, is to be sent all the same."""
+    def take(self, sequence: int, *, keep: bool, reference: int | None) -> float:
+        """Takes note of a decision.
+
+        Returns:
+            Above 0 if the input, which the filter would not keep, is to be sent all the same: with what probability.
+        """
         with self._lock:
             self._audit.saw(unsent=not keep)
-            if keep or reference is None or not (self._audit.broken or self._random.random() < self.share):
-                return False
+            probability = 1.0 if self._audit.broken else self.share
+            if keep or reference is None or self._random.random() >= probability:
+                return 0.0
             self._references[sequence] = reference
             _forget(self._references)
-            return True
+            return probability
 
     def answered(self, answer: edge_pb2.Result, values: Mapping[str, Array]) -> bool:
         """Takes an input's answer; true if by it the alarm goes on or off."""

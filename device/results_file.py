@@ -18,7 +18,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS inputs (
     sequence INTEGER PRIMARY KEY, captured_s REAL NOT NULL, kept INTEGER NOT NULL, score REAL,
     threshold REAL NOT NULL, decide_s REAL NOT NULL, decided_s REAL NOT NULL, sent_bytes INTEGER NOT NULL,
-    received_s REAL, refused TEXT
+    audit_probability REAL NOT NULL, received_s REAL, refused TEXT
 );
 CREATE TABLE IF NOT EXISTS results (
     model TEXT NOT NULL, sequence INTEGER NOT NULL, captured_s REAL NOT NULL, origin TEXT NOT NULL,
@@ -26,13 +26,17 @@ CREATE TABLE IF NOT EXISTS results (
     PRIMARY KEY (model, sequence)
 ) WITHOUT ROWID;
 """
-_INPUT = "INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)"
+_INPUT = "INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)"
 _RESULT = "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True)
 class InputRow:
-    """One input, as the agent decided on it; `decided_s` and `received_s` count from the run's start."""
+    """One input, as the agent decided on it; `decided_s` and `received_s` count from the run's start.
+
+    Attributes:
+        audit_probability: above 0: the filter would not have kept it; with this probability it was sent all the same.
+    """
 
     sequence: int
     captured_s: float
@@ -42,6 +46,7 @@ class InputRow:
     decide_s: float
     decided_s: float
     sent_bytes: int
+    audit_probability: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class ResultsFile:
     def add_input(self, row: InputRow, results: Iterable[ResultRow] = ()) -> None:
         """Adds an input and, when it is not sent, where its results are."""
         values = (row.sequence, row.captured_s, row.kept, row.score, row.threshold, row.decide_s, row.decided_s)
-        self._put([(_INPUT, (*values, row.sent_bytes)), *map(_statement, results)])
+        self._put([(_INPUT, (*values, row.sent_bytes, row.audit_probability)), *map(_statement, results)])
 
     def add_results(self, sequence: int, received_s: float, results: Iterable[ResultRow]) -> None:
         """Adds the results of an input that was sent."""

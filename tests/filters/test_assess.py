@@ -14,6 +14,7 @@ from infilink.process import ModelCost
 from infilink.trace import Trace, TraceWriter
 from infilink.trace_info import TraceInfo
 
+from . import test_modalities
 from .conftest import FPS, SPECS, draw
 
 NONE = parse_rule("count() == 0")
@@ -94,3 +95,30 @@ def test_the_command_prints_json_and_writes_a_page(
     text = page.read_text()
     assert found["verdict"] in text and "<svg" in text
     assert "src=" not in text and 'href="http' not in text
+
+
+@pytest.mark.parametrize(
+    ("labels", "verdict"),
+    [("seen", "FILTERABLE"), ("random", "NOT WORTH IT"), ("always", "TRIVIAL"), ("few", "MORE DATA")],
+)
+def test_inputs_that_are_no_pictures_are_assessed_too(labels: str, verdict: str, tmp_path: Path) -> None:
+    inputs = 40 if labels == "few" else 300
+    with test_modalities.write(tmp_path / "t", "signal", inputs=inputs, seed=1) as trace:
+        said = trace.outputs("h")
+        if labels == "random":
+            said = [said[i] for i in np.random.default_rng(0).permutation(len(said))]
+        elif labels == "always":
+            said = [said[i] if i < 3 else np.asarray([1, 0], np.float32) for i in range(len(said))]
+        trace.outputs = lambda model: said  # type: ignore[method-assign]
+        trace.part = lambda start, stop: trace  # type: ignore[method-assign]
+        found = assess(trace, rule=test_modalities.RULE, modality="signal", fractions=(0.5, 1.0))
+    assert found.verdict == verdict, found.why
+    assert found.theory == "class subset: filterable" and found.prior == 0.78
+
+
+def test_arrays_need_a_modality_and_a_rule_on_one_input(tmp_path: Path) -> None:
+    with test_modalities.write(tmp_path / "t", "signal", inputs=80, seed=1) as trace:
+        with pytest.raises(InvalidInput, match="there are text, image"):
+            assess(trace, rule=test_modalities.RULE)
+        with pytest.raises(InvalidInput, match="compares with an earlier picture"):
+            assess(trace, rule=parse_rule("unchanged"), modality="signal")
