@@ -34,9 +34,11 @@ COMMANDS = {
     ),
     "init": Entry("", "Write a commented configuration to start from.", _START),
     "record": Entry("infilink.record_cli:record_command", "Run models over a source and keep it all: a trace.", _LEARN),
+    "import": Entry("infilink.import_cli:import_command", "A trace of outputs that another system logged.", _LEARN),
     "assess": Entry("infilink.filters.cli:assess_command", "Whether a filter is worth training, and why.", _LEARN),
     "train": Entry("", "Learn an input filter, or the links between models, from a trace.", _LEARN),
     "evaluate": Entry("", "What a filter or links save and lose, beside what costs nothing.", _LEARN),
+    "links": Entry("", "Which model's output tells of which other's.", _LEARN),
     "plan": Entry("infilink.links.cli:plan_command", "What runs and what is predicted under a budget.", _LEARN),
     "cloud": Entry("infilink.cloud.cli:cloud_command", "The coordinator: runs what fits, predicts the rest.", _RUN),
     "device": Entry("infilink.device.cli:device_command", "The agent: filters, sends, receives.", _RUN),
@@ -60,6 +62,9 @@ GROUPS = {
         "filter": Entry("infilink.filters.cli:evaluate_filter_command", "A filter, over any trace of the same models."),
         "reuse": Entry("infilink.filters.reuse.cli:evaluate_reuse_command", "A reuse file, its cache empty at first."),
         "links": Entry("infilink.links.cli:evaluate_links_command", "Links under a budget, over any such trace."),
+    },
+    "links": {
+        "show": Entry("infilink.links.cli:show_links_command", "Who predicts whom, how well, how sure that is."),
     },
 }
 

@@ -1,9 +1,10 @@
 """A recording: aligned inputs and what the models said of each, in one SQLite file, written and read as a stream.
 
 Filters and links learn from it and are judged on it. Row by row: the input's sequence number, when it was captured,
-the input as it would travel (a JPEG), and one output per model. Each row is whole or absent, so a recording that was
-cut off goes on where it stopped. While it is written SQLite keeps a `-wal` and a `-shm` beside it; once it is closed it
-is one plain file, which can be copied and read from where nothing can be written.
+the input as it would travel (a JPEG; nothing where only outputs were logged), and one output per model. Each row is
+whole or absent, so a recording that was cut off goes on where it stopped. While it is written SQLite keeps a `-wal` and
+a `-shm` beside it; once it is closed it is one plain file, which can be copied and read from where nothing can be
+written.
 """
 
 import sqlite3
@@ -186,14 +187,23 @@ class Trace:
         """Every input as a frame (uint8 BGR), decoded one at a time.
 
         Raises:
-            InvalidInput: its inputs are no pictures.
+            InvalidInput: its inputs are no pictures, or it holds none.
         """
-        if self.info.input != "image":
+        if self.info.input not in ("image", "none"):
             raise InvalidInput(f"{self.path}: its inputs are {self.info.input}s, not pictures")
         return self.inputs()
 
     def inputs(self) -> Iterator[Array]:
-        """Every input as an array, read one at a time: a frame, or what was recorded."""
+        """Every input as an array, read one at a time: a frame, or what was recorded.
+
+        Raises:
+            InvalidInput: it holds outputs only.
+        """
+        if self.info.input == "none":
+            raise InvalidInput(
+                f"{self.path}: holds outputs only: links learn from it, filters need the inputs too; record those as "
+                "well (`infilink record`, or `record_callables` in Python)"
+            )
         decode = decode_jpeg if self.info.input == "image" else unpack
         for payload in self.payloads():
             yield decode(payload)

@@ -23,7 +23,8 @@ class TraceInfo:
         models: each model's spec, in the order of their names.
         digests: each model file's digest: links and filters learnt here serve these very models.
         costs: what each model cost on the machine that recorded.
-        input: what an input is: "image" (a JPEG), or "array" (a text, a sound, a signal, as numpy writes it).
+        input: what an input is: "image" (a JPEG), "array" (a text, a sound, a signal, as numpy writes it), or "none":
+            only the outputs were kept.
         every: one of how many of the source's frames was recorded.
         start_s: where in the source the recording began.
     """
@@ -34,7 +35,7 @@ class TraceInfo:
     digests: dict[str, str]
     costs: dict[str, ModelCost]
     every: int = 1
-    input: Literal["image", "array"] = "image"
+    input: Literal["image", "array", "none"] = "image"
     start_s: float = 0.0
     format: int = FORMAT
     notes: dict[str, str] = field(default_factory=dict)

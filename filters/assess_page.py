@@ -3,8 +3,8 @@
 from html import escape
 from pathlib import Path
 
+from ..page import new_figure, svg, table_html, write_html
 from .assess import Assessment
-from .page import new_figure, svg, table_html, write_html
 
 
 def lines_of(found: Assessment) -> list[tuple[str, str]]:

@@ -5,11 +5,13 @@ Numpy and OpenCV only, into buffers that are made once. Training sees frames thr
 
 import math
 from collections import deque
+from collections.abc import Collection
 
 import cv2
 import numpy as np
 
 from ..outputs import Array
+from .low_level import LOW_LEVEL, Features, LowLevel
 from .pictures import SIDE, Background, Shrinker
 
 CHANNELS = 3
@@ -32,6 +34,7 @@ class Channels:
     Args:
         pairwise: the reference is the last kept frame (the rule `unchanged`); else it is the previous frame.
         step_s: the least time, in seconds of capture, to the previous frame.
+        low_level: which of the `differences` are kept up to date.
 
     Attributes:
         tensor: float32 (1, 3, SIDE, SIDE), from 0 to 1: grey, difference to background, difference to reference.
@@ -39,19 +42,21 @@ class Channels:
             the last frame, what the score was carried to since the last kept frame, mean and top of both differences,
             and the motion since the previous frame in the most changed blocks and the middle one, now and lately.
         picture: uint8 (SIDE, SIDE), the frame as it is seen.
+        differences: float32 (1, 4), Reducto's differences to the reference, in the order of `LOW_LEVEL`.
         moved: uint8 (SIDE, SIDE), its difference to the background.
-        reference: uint8 (SIDE, SIDE), what it is compared with.
     """
 
-    def __init__(self, *, pairwise: bool, step_s: float = 0.0) -> None:
+    def __init__(self, *, pairwise: bool, step_s: float = 0.0, low_level: Collection[str] = ()) -> None:
         self.pairwise = pairwise
         self.step_s = step_s
         self.tensor = np.zeros((1, CHANNELS, SIDE, SIDE), np.float32)
         self.scalars = np.zeros((1, len(SCALARS)), np.float32)
         self.picture = np.zeros((SIDE, SIDE), np.uint8)
         self.moved = np.zeros((SIDE, SIDE), np.uint8)
+        self.differences = np.zeros((1, len(LOW_LEVEL)), np.float32)
+        self._low_level = LowLevel(low_level) if low_level else None
         self._kept_picture = np.zeros((SIDE, SIDE), np.uint8)
-        self.reference = self._kept_picture
+        self._kept_features: Features | None = None
         self._changed = np.zeros((SIDE, SIDE), np.uint8)
         self._shrinker = Shrinker()
         self._background = Background()
@@ -71,6 +76,7 @@ class Channels:
         self._background.reset()
         self._spare += self._past
         self._past.clear()
+        self._kept_features = None
 
     def see(self, frame: Array, captured_s: float) -> None:
         """Takes the next frame of the stream in (uint8 BGR)."""
@@ -83,8 +89,11 @@ class Channels:
         self._background.difference(self.picture, captured_s, self.moved)
         now = self._remember(captured_s)
         before = self._before(captured_s)
-        self.reference = self._kept_picture if self.pairwise else before.picture
-        cv2.absdiff(self.picture, self.reference, dst=self._changed)
+        cv2.absdiff(self.picture, self._kept_picture if self.pairwise else before.picture, dst=self._changed)
+        if self._low_level is not None:
+            now.features = self._low_level.features(self.picture)
+            reference = self._kept_features if self.pairwise else before.features
+            self.differences[0] = self._low_level.compare(now.features, reference or now.features)
         for channel, image in zip(self.tensor[0], (self.picture, self.moved, self._changed), strict=True):
             to_unit(image, out=channel)
         cv2.resize(self.tensor[0, 0], (_BLOCKS, _BLOCKS), dst=now.blocks, interpolation=cv2.INTER_AREA)
@@ -103,12 +112,15 @@ class Channels:
         self._kept_s = self._now_s
         self.scalars[0, _CARRIED] = 0.0
         np.copyto(self._kept_picture, self.picture)
+        if self._low_level is not None and self._past:
+            self._kept_features = self._past[-1].features
 
     def _remember(self, captured_s: float) -> "Past":
         if not self._spare:
             self._spare.append(self._past.popleft())
         now = self._spare.pop()
         now.captured_s = captured_s
+        now.features = None
         np.copyto(now.picture, self.picture)
         self._past.append(now)
         return now
@@ -136,6 +148,7 @@ class Past:
         self.picture = np.zeros((SIDE, SIDE), np.uint8)
         self.blocks = np.zeros((_BLOCKS, _BLOCKS), np.float32)
         self.change = np.zeros((_BLOCKS, _BLOCKS), np.float32)
+        self.features: Features | None = None
 
 
 class Summary:

@@ -13,8 +13,9 @@ from ..outputs import Array, OutputSpec
 from .pictures import Shrinker
 
 FORMS = (
-    "all, every:K, random:RATE[:SEED], difference:THRESHOLD, or the path of a filter's .onnx file; PATH@ACCURACY: with "
-    "another accuracy than it was trained for; PATH#MODEL: one task of a filter for several models"
+    "all, first (and nothing after it), every:K, random:RATE[:SEED], difference:THRESHOLD, or the path of a filter's "
+    ".onnx file; PATH@ACCURACY: with another accuracy than it was trained for; PATH#MODEL: one task of a filter for "
+    "several models"
 )
 
 
@@ -103,6 +104,24 @@ class EveryGate(FreeGate):
         self._since = self.step - 1.0
 
 
+class FirstGate(FreeGate):
+    """Keeps a stream's first input alone: what a constant answer is worth."""
+
+    name = "first"
+
+    def __init__(self) -> None:
+        self._first = True
+
+    def decide(self, frame: Array, captured_s: float) -> Decision:
+        """Keeps the first."""
+        first, self._first = self._first, False
+        return Decision(first, float(first), 0.5)
+
+    def reset(self) -> None:
+        """Starts a new stream."""
+        self._first = True
+
+
 class RandomGate(FreeGate):
     """Keeps a share of the inputs, by lot."""
 
@@ -164,6 +183,8 @@ def open_gate(text: str | Path) -> Gate:
     name, _, rest = str(text).partition(":")
     if str(text) == "all":
         return EveryGate(1)
+    if str(text) == "first":
+        return FirstGate()
     try:
         if name == "every":
             return EveryGate(_at_least(1.0, float(rest)))

@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ..outputs import Array
-from .blend import FLOOR, SCALARS_USED, Blend
+from .blend import FLOOR, Blend
 from .channels import CHANNELS, MOTION, SCALARS
 from .encoders import EncoderNetwork
 from .low_level import LOW_LEVEL
@@ -87,10 +87,9 @@ def pace_graph(pace: Pace) -> onnx.ModelProto:
 
 def blend_graph(blend: Blend) -> onnx.ModelProto:
     """A graph whose score is how likely the last kept answer is stale."""
-    age, *used = (SCALARS.index(name) for name in SCALARS_USED)
     weights = {
-        "age_at": np.asarray([age], np.int64),
-        "used_at": np.asarray(used, np.int64),
+        "age_at": np.asarray([SCALARS.index("age")], np.int64),
+        "area_at": np.asarray([LOW_LEVEL.index("area")], np.int64),
         "floor": np.float32(FLOOR),
         "mean": blend.mean,
         "scale": blend.scale,
@@ -103,9 +102,8 @@ def blend_graph(blend: Blend) -> onnx.ModelProto:
     }
     nodes = [
         helper.make_node("Gather", ["scalars", "age_at"], ["age"], axis=1),
-        helper.make_node("Gather", ["scalars", "used_at"], ["used"], axis=1),
-        helper.make_node("Concat", ["used", "low_level"], ["differences"], axis=1),
-        helper.make_node("Add", ["differences", "floor"], ["above"]),
+        helper.make_node("Gather", ["low_level", "area_at"], ["area"], axis=1),
+        helper.make_node("Add", ["area", "floor"], ["above"]),
         helper.make_node("Log", ["above"], ["logs"]),
         helper.make_node("Concat", ["age", "logs"], ["features"], axis=1),
         helper.make_node("Sub", ["features", "mean"], ["centred"]),

@@ -5,12 +5,10 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ..outputs import Array, OutputSpec
 from .channels import Channels
 from .gates import Decision, Unsent
-from .low_level import LOW_LEVEL, LowLevel
+from .low_level import LOW_LEVEL
 from .modalities.video import Video, Window
 from .spec import load_filter, load_tasks
 
@@ -51,17 +49,17 @@ class FilterRuntime:
         if accuracy is not None:
             level = self.spec.level(accuracy)
             self.accuracy, self.threshold, self._error, self.certified = accuracy, level.threshold, level.error, True
-        self._channels = Channels(pairwise=self.spec.pairwise, step_s=self.spec.step_s)
+        wanted = [each.name for each in self._session.get_inputs()]
+        low_level = _low_level(self.spec.kind) if "low_level" in wanted else ()
+        self._channels = Channels(pairwise=self.spec.pairwise, step_s=self.spec.step_s, low_level=low_level)
         self._modality = self.spec.modality
         self._window = Window(self._modality) if isinstance(self._modality, Video) else None
-        self._low_level = LowLevel()
-        self._differences = np.zeros((1, len(LOW_LEVEL)), np.float32)
         seen = {
             "channels": self._channels.tensor,
             "scalars": self._channels.scalars,
-            "low_level": self._differences,
+            "low_level": self._channels.differences,
         }
-        self._inputs = {each.name: seen[each.name] for each in self._session.get_inputs() if each.name in seen}
+        self._inputs = {name: seen[name] for name in wanted if name in seen}
         self._first = True
         self._seen = self._kept = self._failed = 0
 
@@ -113,10 +111,13 @@ class FilterRuntime:
                 prepared = self._window.see(frame) if self._window and stream else self._modality.prepare(frame)
                 return float(self._session.run(None, {"input": prepared[None]})[0][0, self._column])
             self._channels.see(frame, captured_s)
-            if "low_level" in self._inputs:
-                self._differences[0] = self._low_level.of(self._channels.picture, self._channels.reference)
             return float(self._session.run(None, self._inputs)[0][0, 0])
         except Exception:  # whatever it is: a frame too many costs less than one that is lost
             if not self._failed:
                 logger.exception("%s failed on a frame and keeps it; later failures are only counted", self.path)
             return math.nan
+
+
+def _low_level(kind: str) -> tuple[str, ...]:
+    """Which of the differences that kind of filter looks at; all, if it is not known here."""
+    return ("area",) if kind == "blend" else (kind,) if kind in LOW_LEVEL else LOW_LEVEL

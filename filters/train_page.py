@@ -3,7 +3,7 @@
 from html import escape
 from pathlib import Path
 
-from .page import new_figure, svg, table_html, write_html
+from ..page import new_figure, svg, table_html, write_html
 from .train import FilterTraining
 
 

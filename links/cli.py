@@ -14,9 +14,10 @@ from ..progress import show_progress
 from ..trace import Trace
 from .evaluate import LinksEvaluation, evaluate_links
 from .graph import LinkGraph
-from .plan import Plan
-from .planner import make_plan, what_if
+from .planner import best_plan, make_plan, plan_problem
 from .table import bucket
+from .weights import parse_weights
+from .what_if import what_if
 
 _SHOWN_AGE_S = 10.0
 
@@ -86,26 +87,36 @@ def plan_command(
     input_every_s: Annotated[
         float, typer.Option("--input-every", help="Seconds between two inputs, behind the filter (0: as recorded).")
     ] = 0.0,
+    weight: Annotated[
+        list[str] | None, typer.Option(help="How much a model's answers matter, MODEL=2 (others 1); repeat.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what every other choice would have brought and cost.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what runs under a budget, what is predicted from what, and what another budget would give."""
+    from .explanation import explain_plan
+    from .planned_text import print_explanation, print_plan
+
     graph = LinkGraph.load(links)
     budget_bytes = parse_budget(budget, graph.costs)
-    plan = make_plan(graph, budget_bytes, input_every_s=input_every_s)
-    held = make_plan(graph.without_links(), budget_bytes, input_every_s=input_every_s)
-    others = what_if(graph)
+    weights = parse_weights(weight or [])
+    problem = plan_problem(graph.costs, graph.tables, budget_bytes, weights=weights, input_every_s=input_every_s)
+    explained = explain_plan(problem, graph.costs) if explain else None
+    plan = explained.plan if explained else best_plan(problem, graph.costs)
+    held = make_plan(graph.without_links(), budget_bytes, weights=weights, input_every_s=input_every_s)
+    others = what_if(graph, weights=weights, input_every_s=input_every_s)
     if as_json:
         data = {**asdict(plan), "without_links": held.expected_agreement, "what_if": [asdict(item) for item in others]}
+        if explained is not None:
+            data["explanation"] = {name: value for name, value in asdict(explained).items() if name != "plan"}
         print(json.dumps(data))
         return
     console = Console()
-    console.print(_plan_table(plan, graph))
-    console.print(
-        f"expected agreement {plan.expected_agreement:.3f} over all models; "
-        f"{held.expected_agreement:.3f} without links (running {', '.join(held.resident) or 'all in turn'})"
-    )
-    if plan.gap:
-        console.print(f"there were too many sets of models to try all: the best plan may be better by {plan.gap:.4f}")
+    print_plan(console, plan, held, graph.costs)
+    if explained is not None:
+        print_explanation(console, explained)
     table = Table(title="other budgets")
     table.add_column("memory", justify="right")
     table.add_column("agreement", justify="right")
@@ -115,23 +126,6 @@ def plan_command(
         resident, rotating = ", ".join(item.resident), ", ".join(item.rotating)
         table.add_row(format_bytes(item.budget_bytes), f"{item.expected_agreement:.3f}", resident, rotating)
     console.print(table)
-
-
-def _plan_table(plan: Plan, graph: LinkGraph) -> Table:
-    budget_bytes = plan.budget_bytes or plan.memory_bytes
-    table = Table(title=f"{format_bytes(plan.memory_bytes)} of {format_bytes(budget_bytes)}")
-    table.add_column("model")
-    table.add_column("memory", justify="right")
-    table.add_column("runs")
-    table.add_column("agreement", justify="right")
-    table.add_column("why")
-    for name, served in plan.served.items():
-        turn = f"every {plan.refresh_s[name]:g} s" if name in plan.refresh_s else "never"
-        runs = "always" if name in plan.resident else turn
-        why = served.why + (f"; {plan.refused[name]}" if name in plan.refused else "")
-        memory = format_bytes(graph.costs[name].memory_bytes)
-        table.add_row(name, memory, runs, f"{served.expected_agreement:.2f}", why)
-    return table
 
 
 def _evaluation_table(done: LinksEvaluation) -> Table:
@@ -163,3 +157,42 @@ def _models_table(done: LinksEvaluation) -> Table:
         origins = ", ".join(f"{count} {origin}" for origin, count in sorted(tally.origins.items()))
         table.add_row(name, f"{tally.agreement:.3f}", predicted, origins)
     return table
+
+
+def show_links_command(
+    links: LinksArgument,
+    age: Annotated[float, typer.Option(help="How old a model's last output is, seconds.", min=0)] = _SHOWN_AGE_S,
+    enough: Annotated[float, typer.Option(help="The agreement an answer must reach to stand in for a model.")] = 0.9,
+    out: Annotated[Path | None, typer.Option(help="Write a page with heat maps: .html.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show which model's output can be predicted from which, which is better held, which needs to be run.
+
+    Agreement is with the exact model, on the last part of the trace, which nothing was learnt from or chosen on. Skill
+    is over the better of holding the last output and the best constant: 1 perfect, 0 no better, below 0 worse.
+    """
+    from .matrix import Matrix
+    from .show import show_links
+    from .table import NEVER
+
+    shown = show_links(links, age_s=age, enough=enough)
+    if out is not None:
+        from .show_page import write_show_page
+
+        write_show_page(shown, out)
+    if as_json:
+        print(json.dumps({**asdict(shown), "folder": str(links)}))
+        return
+    console = Console()
+    console.print(Matrix.of(shown.targets, NEVER).table("a model that never ran, from: agreement, skill"))
+    title = f"the same with its own last output, {shown.age_text} old"
+    console.print(Matrix.of(shown.targets, shown.age).table(title))
+    colours = {"link": "green", "hold": "yellow", "constant": "yellow", "run": "red"}
+    for verdict in shown.verdicts:
+        console.print(f"[bold {colours[verdict.do]}]{verdict.target}[/] {verdict.text}", highlight=False)
+    best = ", ".join(f"{name} {skill:.2f}" for name, skill in shown.predicts.items())
+    console.print(f"what each tells of the others by itself, mean skill: {best}", highlight=False)
+    if shown.missing:
+        console.print(f"[yellow]note:[/] {shown.missing}", highlight=False)
+    if out is not None:
+        console.print(f"page: {out}", highlight=False)

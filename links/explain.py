@@ -6,7 +6,8 @@ import numpy as np
 
 from ..process import ModelCost
 from .plan import Served
-from .search import Found, age_weights
+from .problem import age_weights
+from .search import Found
 from .table import BUCKETS, NEVER, Choice, Table, bucket
 
 _MIB = 2**20
@@ -28,8 +29,13 @@ def serve(name: str, table: Table, found: Found) -> Served:
     return Served(usual.origin, usual.sources, expected, _why(name, table, found, usual, expected))
 
 
+def typical_age(name: str, found: Found) -> int:
+    """The age bucket that figures are shown for: of half a rotating model's time between turns, else `NEVER`."""
+    return bucket(found.refresh_s[name] / 2) if name in found.refresh_s else NEVER
+
+
 def _why(name: str, table: Table, found: Found, usual: Choice, expected: float) -> str:
-    age = bucket(found.refresh_s[name] / 2) if name in found.refresh_s else NEVER
+    age = typical_age(name, found)
     means = {
         "linked": f"linked from {'+'.join(usual.sources) or 'its own last output'}",
         "held": "its last output is held",

@@ -1,17 +1,19 @@
-"""Chooses what runs under a memory budget, exactly, and says why."""
+"""Chooses what runs under a memory budget, exactly up to 18 models, and says why."""
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from ..errors import InvalidInput
 from ..models import ModelSpec
 from ..process import ModelCost
 from .explain import refusal, serve
 from .graph import LinkGraph
+from .local_search import LocalSearch
 from .plan import Plan, Served
-from .search import MOST_MODELS, Problem, solve
-from .table import ASSUMED_HELD, Measured, Table
+from .problem import ASSUMED, Problem
+from .search import MOST_MODELS, Found, Search
+from .table import Table
+from .weights import shares
 
 REFRESH_CHOICES_S = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
 MAX_LOAD_SHARE = 1 / 6
@@ -19,7 +21,6 @@ MAX_AT_ONCE = os.cpu_count() or 1
 # A model that never runs can't be seen to differ from what is said in its place.
 AUDIT_GAIN = 0.2
 _MIB = 2**20
-_ASSUMED_CONSTANT = 0.3
 
 
 def make_plan(
@@ -35,6 +36,8 @@ def make_plan(
 ) -> Plan:
     """The plan with the highest mean agreement that never holds more than `budget_bytes`.
 
+    Exact for up to 18 models; above, `Plan.gap` bounds how much better another could be.
+
     Args:
         graph: the models, their costs, and what was measured.
         budget_bytes: the memory that models may use.
@@ -49,17 +52,18 @@ def make_plan(
     Raises:
         InvalidInput: the budget is too small for the smallest model, or an option makes no sense.
     """
-    return _plan(
+    problem = plan_problem(
         graph.costs,
         graph.tables,
         budget_bytes,
-        weights=weights or {},
+        weights=weights,
         max_load_share=max_load_share,
         max_at_once=max_at_once,
         audit_gain=audit_gain,
         input_every_s=input_every_s,
         refresh_choices_s=refresh_choices_s,
     )
+    return best_plan(problem, graph.costs)
 
 
 def full_plan(models: Mapping[str, ModelSpec], costs: Mapping[str, ModelCost]) -> Plan:
@@ -87,54 +91,71 @@ def hold_plan(
     Raises:
         InvalidInput: the budget is too small for the smallest model.
     """
-    assumed = Table(
-        Measured(_ASSUMED_CONSTANT, _ASSUMED_CONSTANT), tuple(Measured(value, value) for value in ASSUMED_HELD)
-    )
-    return _plan(
+    problem = plan_problem(
         costs,
-        dict.fromkeys(costs, assumed),
+        dict.fromkeys(costs, ASSUMED),
         budget_bytes,
-        weights={},
         max_load_share=max_load_share,
         max_at_once=max_at_once,
         audit_gain=audit_gain,
         input_every_s=input_every_s,
         refresh_choices_s=refresh_choices_s,
     )
+    return best_plan(problem, costs)
 
 
-@dataclass(frozen=True)
-class WhatIf:
-    """What another budget would give."""
+def open_search(problem: Problem) -> Search | LocalSearch:
+    """What finds the best plan: every set of up to 18 models; above, the best of many starts, with a gap.
 
-    budget_bytes: int
-    resident: tuple[str, ...]
-    rotating: tuple[str, ...]
-    expected_agreement: float
-
-
-def what_if(graph: LinkGraph, shares: Sequence[float] = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)) -> list[WhatIf]:
-    """What budgets of these shares of all models' memory would give; too small ones are left out."""
-    total = sum(cost.memory_bytes for cost in graph.costs.values())
-    smallest = min(cost.memory_bytes for cost in graph.costs.values())
-    plans = [make_plan(graph, int(share * total)) for share in shares if int(share * total) >= smallest]
-    return [WhatIf(plan.budget_bytes or 0, plan.resident, plan.rotating, plan.expected_agreement) for plan in plans]
+    Either way it is no worse than the best static selection, the paper's rule, or hold + round-robin.
+    """
+    if len(problem.names) <= MOST_MODELS:
+        return Search(problem)
+    held = LocalSearch(problem.unmeasured()).best()
+    return LocalSearch(problem, also=() if held is None else (held,))
 
 
-def _plan(
+def plan_of(problem: Problem, found: Found, costs: Mapping[str, ModelCost]) -> Plan:
+    """A choice as a plan, with how each model is answered for and why."""
+    tables = dict(zip(problem.names, problem.tables, strict=True))
+    served = {name: serve(name, tables[name], found) for name in problem.names}
+    resident_bytes = sum(costs[name].memory_bytes for name in found.resident)
+    expected = sum(
+        weight * served[name].expected_agreement for name, weight in zip(problem.names, problem.weights, strict=True)
+    )
+    refused = {name: refusal(name, costs, found, problem.budget_bytes) for name in served if name not in found.resident}
+    return Plan(
+        problem.budget_bytes,
+        resident_bytes + max((costs[name].memory_bytes for name in found.refresh_s), default=0),
+        found.resident,
+        found.refresh_s,
+        served,
+        expected,
+        refused,
+        found.gap,
+    )
+
+
+def plan_problem(
     costs: Mapping[str, ModelCost],
     tables: Mapping[str, Table],
     budget_bytes: int,
     *,
-    weights: Mapping[str, float],
-    max_load_share: float,
-    max_at_once: int,
-    audit_gain: float,
-    input_every_s: float,
-    refresh_choices_s: Sequence[float],
-) -> Plan:
+    weights: Mapping[str, float] | None = None,
+    max_load_share: float = MAX_LOAD_SHARE,
+    max_at_once: int = MAX_AT_ONCE,
+    audit_gain: float = AUDIT_GAIN,
+    input_every_s: float = 0.0,
+    refresh_choices_s: Sequence[float] = REFRESH_CHOICES_S,
+) -> Problem:
+    """What `make_plan` chooses from, checked; its options are described there.
+
+    Raises:
+        InvalidInput: the budget is too small for the smallest model, or an option makes no sense.
+    """
+    weights = weights or {}
     _check(costs, budget_bytes, weights, max_load_share, max_at_once, input_every_s, refresh_choices_s)
-    problem = Problem.of(
+    return Problem.of(
         costs,
         tables,
         budget_bytes,
@@ -145,22 +166,13 @@ def _plan(
         input_every_s=input_every_s,
         refresh_choices_s=refresh_choices_s,
     )
-    found = solve(problem)
-    served = {name: serve(name, tables[name], found) for name in sorted(costs)}
-    resident_bytes = sum(costs[name].memory_bytes for name in found.resident)
-    expected = sum(
-        weight * served[name].expected_agreement for name, weight in zip(problem.names, problem.weights, strict=True)
-    )
-    return Plan(
-        budget_bytes,
-        resident_bytes + max((costs[name].memory_bytes for name in found.refresh_s), default=0),
-        found.resident,
-        found.refresh_s,
-        served,
-        expected,
-        {name: refusal(name, costs, found, budget_bytes) for name in served if name not in found.resident},
-        found.gap,
-    )
+
+
+def best_plan(problem: Problem, costs: Mapping[str, ModelCost]) -> Plan:
+    """The best plan for a problem of `plan_problem`."""
+    found = open_search(problem).best()
+    assert found is not None, "with no model resident and none in turn everything fits"
+    return plan_of(problem, found, costs)
 
 
 def _check(
@@ -174,21 +186,13 @@ def _check(
 ) -> None:
     if not costs:
         raise InvalidInput("there is no model to plan for")
-    if len(costs) > MOST_MODELS:
-        raise InvalidInput(f"plans are exact for up to {MOST_MODELS} models; there are {len(costs)}")
     smallest = min(costs, key=lambda name: (costs[name].memory_bytes, name))
     if budget_bytes < costs[smallest].memory_bytes:
         raise InvalidInput(
             f"a budget of {budget_bytes / _MIB:.1f} MiB holds no model: the smallest, {smallest}, needs "
             f"{costs[smallest].memory_bytes / _MIB:.1f} MiB"
         )
-    unknown = sorted(set(weights) - set(costs))
-    if unknown:
-        raise InvalidInput(f"a weight is given for {unknown[0]!r}; the models are {', '.join(sorted(costs))}")
-    if any(not 0 <= weight < float("inf") for weight in weights.values()) or (
-        all(weights.get(name, 1.0) == 0 for name in costs)
-    ):
-        raise InvalidInput("weights must be finite, at least 0, and not all 0")
+    shares(tuple(costs), weights)
     if not 0 <= max_load_share <= 1:
         raise InvalidInput(f"max_load_share must be from 0 to 1, not {max_load_share}")
     if not 0 <= input_every_s < float("inf"):

@@ -16,6 +16,7 @@ from ..trace import Trace
 from .index import INDEX, Index
 from .judge import Judge, best_constant
 from .link import LinkSpec
+from .linkability import Linkability, write_linkability
 from .samples import Samples
 from .seen import marks
 from .table import NEVER, Table
@@ -75,12 +76,13 @@ def train_links(trace: Trace, *, out: Path, seed: int = 0, progress: Progress | 
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
-        tables, constants, refused = {}, {}, {}
+        tables, constants, refused, linkable = {}, {}, {}, {}
         for index, target in enumerate(samples.models):
             say((index + 0.1) / (len(samples.models) + 0.2), f"learning {target}")
-            tables[target], constants[target], refused[target] = _learn(
+            tables[target], constants[target], refused[target], linkable[target] = _learn(
                 samples, target, dict(trace.info.digests), beside, seed=seed
             )
+        write_linkability(beside, linkable)
         _index(trace, samples, tables, constants, seed=seed).write(beside)
         _replace(out, beside)
     finally:
@@ -92,8 +94,8 @@ def train_links(trace: Trace, *, out: Path, seed: int = 0, progress: Progress | 
 
 def _learn(
     samples: Samples, target: str, digests: Mapping[str, str], folder: Path, *, seed: int
-) -> tuple[Table, Array, str]:
-    """One target: its table, its best constant, and why it has no link; the link is written to `folder`."""
+) -> tuple[Table, Array, str, Linkability]:
+    """One target: its table, best constant, why it has no link, and every pair; the link is written to `folder`."""
     from .draws import Situations
     from .export import export_link
     from .fit import fit_link
@@ -107,12 +109,14 @@ def _learn(
     before = Cases(samples, judge, np.arange(samples.blocks.report[0]), seed=seed + 5)
     free = measure_free(judge, constant, before, report)
     if samples.encodings[target].length == 0:
-        return free, constant, "its output never changes in the recording"
+        linkable = Linkability.measure(judge, constant, report, None)
+        return free, constant, "its output never changes in the recording", linkable
     situations = Situations(samples, target)
     network = fit_link(situations, judge, seed=seed)
     table = measure_links(network, situations, judge, free, constant, validation, report)
+    linkable = Linkability.measure(judge, constant, report, (network, situations))
     if not table.linked:
-        return table, constant, "no link is better than holding its last output or a constant"
+        return table, constant, "no link is better than holding its last output or a constant", linkable
     spec = LinkSpec(
         target,
         {name: samples.encodings[name] for name in (*situations.sources, target)},
@@ -120,7 +124,7 @@ def _learn(
         __version__,
     )
     export_link(network, spec, folder / f"{target}.onnx")
-    return table, constant, ""
+    return table, constant, "", linkable
 
 
 def _learnt(samples: Samples, target: str, table: Table, why: str) -> LearntTarget:

@@ -1,4 +1,4 @@
-"""Which rotating models there is time for, and how often: a multiple-choice knapsack, solved exactly."""
+"""Which rotating models there is time for, and how often: a multiple-choice knapsack, solved exactly or quickly."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from ..outputs import Array
 
 _PRICES = 12
 _EPS = 1e-9
+_HALVINGS = 30
 
 
 @dataclass(frozen=True)
@@ -70,3 +71,47 @@ class Turns:
                 return -1.0, (0,) * models
         code = int(codes[-1])
         return float(added[-1]), tuple(code // options**model % options for model in range(models))
+
+    def quick(self, gains: Array, room: float) -> tuple[float, tuple[int, ...], float]:
+        """`best` for any number of models, nearly: what turns add, each model's option, and the price of time.
+
+        Each model takes what it gains most from at the lowest price at which there is time for all, then the time that
+        is left goes to whatever gains most for it. No choice adds more than `at_price` says at the price returned.
+        """
+        low, high = 0.0, float((gains / self.shares).max(initial=0.0)) + 1.0
+        options, used = self._taken(gains, 0.0)
+        if used > room + _EPS:
+            for _ in range(_HALVINGS):
+                middle = (low + high) / 2
+                if self._taken(gains, middle)[1] > room + _EPS:
+                    low = middle
+                else:
+                    high = middle
+            options, used = self._taken(gains, high)
+        else:
+            high = 0.0
+        models = np.arange(gains.shape[1])
+        shares = np.concatenate([np.zeros((1, len(models))), self.shares])
+        added = np.concatenate([np.zeros((1, len(models))), gains])
+        while True:
+            more = added - added[options, models]
+            extra = shares - shares[options, models]
+            better = (more > _EPS) & (used + extra <= room + _EPS)
+            if not better.any():
+                break
+            score = np.where(better, more / np.maximum(extra, 1e-12), -1.0)
+            option, model = np.unravel_index(int(score.argmax()), score.shape)
+            used += float(extra[option, model])
+            options[model] = option
+        return float(added[options, models].sum()), tuple(int(option) for option in options), high
+
+    def at_price(self, gains: Array, room: float, price: float) -> float:
+        """At most what turns add if time has this price."""
+        return price * room + float(np.maximum((gains - price * self.shares).max(axis=0, initial=0.0), 0.0).sum())
+
+    def _taken(self, gains: Array, price: float) -> tuple[Array, float]:
+        """Each model's option at a price, 0 for none, and the time that all take."""
+        net = np.concatenate([np.zeros((1, gains.shape[1])), gains - price * self.shares])
+        options = net.argmax(axis=0)
+        models = np.flatnonzero(options)
+        return options, float(self.shares[options[models] - 1, models].sum())

@@ -14,6 +14,8 @@ from infilink.trace import Trace, TraceWriter
 from infilink.trace_info import TraceInfo
 
 FPS = 10.0
+QUICK = ("network", "background", "difference", "age")
+"""Candidates that are trained in seconds."""
 
 
 def spec_of(name: str, output: OutputSpec) -> ModelSpec:
@@ -78,7 +80,8 @@ def make_trace(tmp_path):
 @pytest.fixture(scope="session")
 def skip_filter(trace_path, tmp_path_factory):
     """A SKIP filter for `value < 1`, trained once."""
-    return _train(trace_path, tmp_path_factory.mktemp("skip") / "skip.onnx", "value < 1", ("squares",))
+    out = tmp_path_factory.mktemp("skip") / "skip.onnx"
+    return _train(trace_path, out, "value < 1", ("squares",), candidates=QUICK)
 
 
 @pytest.fixture(scope="session")
@@ -97,11 +100,18 @@ def reuse_filter(trace_path, tmp_path_factory, reuse_progress):
     return _train(trace_path, tmp_path_factory.mktemp("reuse") / "reuse.onnx", "unchanged", (), told)
 
 
-def _train(trace_path, out, rule, models, progress=None):
+def _train(trace_path, out, rule, models, progress=None, candidates=()):
     from infilink.filters.rules import parse_rule
     from infilink.filters.train import train_filter
 
     with Trace(trace_path) as opened:
         return train_filter(
-            opened, models=models, rule=parse_rule(rule), accuracy=0.8, out=out, seed=3, progress=progress
+            opened,
+            models=models,
+            rule=parse_rule(rule),
+            accuracy=0.8,
+            out=out,
+            seed=3,
+            progress=progress,
+            candidates=candidates,
         )

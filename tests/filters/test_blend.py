@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from infilink.filters.blend import SCALARS_USED, fit_blend
+from infilink.filters.blend import fit_blend
 from infilink.filters.bounds import Bounds, rate_at
 from infilink.filters.candidates import BlendCandidate
 from infilink.filters.channels import SCALARS
 from infilink.filters.contestants import session_of
 from infilink.filters.graphs import blend_graph
 from infilink.filters.losses import Losses
+from infilink.filters.low_level import LOW_LEVEL
 from infilink.filters.replay import Replay
 from infilink.filters.rules import Unchanged
 from infilink.filters.sweep import levels, sweep
@@ -35,17 +36,15 @@ def test_the_graph_computes_what_was_learnt(learnt):
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.integers(0, 8), st.floats(0.0, 0.5), st.integers(0, 2**31))
-def test_a_larger_difference_never_lowers_the_score(learnt, which, more, seed):
+@given(st.booleans(), st.floats(0.0, 0.5), st.integers(0, 2**31))
+def test_more_age_or_area_never_lowers_the_score(learnt, older, more, seed):
     _, _, blend = learnt
     random = np.random.default_rng(seed)
     scalars = random.uniform(0, 0.5, (1, len(SCALARS))).astype(np.float32)
     low_level = random.uniform(0, 0.5, (1, 4)).astype(np.float32)
     before = blend.scores(scalars, low_level)[0]
-    if which < len(SCALARS_USED):
-        scalars[0, SCALARS.index(SCALARS_USED[which])] += more
-    else:
-        low_level[0, which - len(SCALARS_USED)] += more
+    scalars[0, SCALARS.index("age")] += more * older
+    low_level[0, LOW_LEVEL.index("area")] += more * (not older)
     assert blend.scores(scalars, low_level)[0] >= before - 1e-6
 
 

@@ -14,6 +14,7 @@ from infilink.filters.train_page import write_training_page
 from infilink.trace import Trace
 
 from . import test_modalities
+from .conftest import QUICK
 
 CHEAP = ("image", "knn", "pixel", "area", "edge", "corner", "background", "difference", "age", "random")
 
@@ -112,7 +113,8 @@ def test_an_interrupted_training_goes_on_and_leaves_nothing_behind(trace_path, t
             raise KeyboardInterrupt
 
     out = tmp_path / "f.onnx"
-    options = {"models": ["squares"], "rule": parse_rule("value < 1"), "accuracy": 0.8, "out": out, "seed": 3}
+    rule = parse_rule("value < 1")
+    options = {"models": ["squares"], "rule": rule, "accuracy": 0.8, "out": out, "seed": 3, "candidates": QUICK}
     with Trace(trace_path) as trace:
         with pytest.raises(KeyboardInterrupt):
             train_filter(trace, **options, progress=stop)

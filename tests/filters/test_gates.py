@@ -48,7 +48,7 @@ def test_difference_compares_with_the_last_kept_frame():
     "text", ["every:0", "every:x", "every", "random:2", "random:", "difference:-1", "difference:nan", "nothing", ""]
 )
 def test_a_gate_that_is_none_is_refused_with_the_forms(text):
-    with pytest.raises(InvalidInput, match="the forms are: all, every:K"):
+    with pytest.raises(InvalidInput, match="the forms are: all, first"):
         open_gate(text)
 
 
@@ -57,3 +57,10 @@ def test_a_file_that_is_no_filter_is_refused(tmp_path):
     path.write_bytes(b"not a model")
     with pytest.raises(InvalidInput, match="not an ONNX model"):
         open_gate(path)
+
+
+def test_the_first_input_alone_is_kept_and_again_after_a_reset():
+    gate = open_gate("first")
+    assert [gate.decide(FRAME, i / 10).keep for i in range(4)] == [True, False, False, False]
+    gate.reset()
+    assert gate.decide(FRAME, 1.0).keep

@@ -1,5 +1,7 @@
+import gc
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import onnx
@@ -10,6 +12,8 @@ from infilink.filters.runtime import FilterRuntime
 from infilink.filters.spec import METADATA_KEY
 from infilink.outputs import OutputSpec
 from onnx import numpy_helper
+
+from .conftest import FPS, draw
 
 FRAME = np.full((90, 160, 3), 90, np.uint8)
 
@@ -130,3 +134,18 @@ def test_deciding_needs_no_torch(skip_filter):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("pairwise", [False, True])
+def test_deciding_holds_no_more_memory_after_many_frames(pairwise, skip_filter, reuse_filter):
+    gate = FilterRuntime((reuse_filter if pairwise else skip_filter).path)
+    frames, _ = draw(40, seed=7)
+    held = []
+    tracemalloc.start()
+    for i in range(600):
+        gate.decide(frames[i % 40], i / FPS)
+        if i % 200 == 199:
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert held[2] - held[1] < 20_000  # a picture that stays would be 12 KB a frame

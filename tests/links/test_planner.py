@@ -6,8 +6,9 @@ import pytest
 from infilink.errors import InvalidInput
 from infilink.links.graph import LinkGraph
 from infilink.links.plan import Plan
-from infilink.links.planner import MAX_LOAD_SHARE, full_plan, hold_plan, make_plan, what_if
+from infilink.links.planner import MAX_LOAD_SHARE, full_plan, hold_plan, make_plan
 from infilink.links.table import BUCKETS, NEVER, Measured, Table, bucket_bounds_s
+from infilink.links.what_if import what_if
 from infilink.models import ModelSpec
 from infilink.process import ModelCost
 
@@ -184,12 +185,6 @@ def test_senseless_options_are_refused(options: dict[str, object]) -> None:
     graph = random_graph(np.random.default_rng(3), 3)
     with pytest.raises(InvalidInput):
         make_plan(graph, 1000, **options)
-
-
-def test_too_many_models_are_refused() -> None:
-    costs = {f"m{index}": ModelCost(1, 0.1, 0.1) for index in range(19)}
-    with pytest.raises(InvalidInput, match="18"):
-        hold_plan(costs, 5)
 
 
 def test_without_measurements_holding_keeps_room_for_the_others_to_rotate() -> None:

@@ -28,7 +28,8 @@ from real.data import find_data, link_models
 Labelled = list[tuple[Array, str]]
 WALKS = ("climb_stairs", "descend_stairs", "walk")
 TABLE = "drink_glass, eat_meat, eat_soup, pour_water"
-VEHICLES = "count(car, bus, truck) == 0"
+COUNTED = "count(car, bus, truck)"
+VEHICLES = f"{COUNTED} == 0"
 MODELS = ("yolox_nano_416x416", "mobilenet_v2_quant", "light_person_detector")
 MODEL = "yolox_nano"
 LEARNT = 0.6
@@ -96,9 +97,8 @@ def workloads(folder: Path, *, only: str = "") -> Iterator[Workload]:
         return
     makers: dict[str, Callable[[], tuple[str, str, str, str, Trace, Trace]]] = {
         "lobby, no person": lambda: _clip(data, folder, "lobby_person", "count(person) == 0"),
-        "shop, no person": lambda: _clip(data, folder, "shop_produce", "count(person) == 0"),
-        "parking, no person": lambda: _clip(data, folder, "parking_cars", "count(person) == 0"),
-        "traffic, no vehicle": lambda: _clip(data, folder, "traffic_road", VEHICLES),
+        "shop, no person": lambda: _clip(data, folder, "shop_produce", "count(person) == 0", fps=25.0),
+        "highway, 4 or fewer": lambda: _clip(data, folder, "highway_dense", f"{COUNTED} <= 4", fps=15.0),
         "five cameras, no person": lambda: _mixed(data, folder, "count(person) == 0"),
         "five cameras, no vehicle": lambda: _mixed(data, folder, VEHICLES),
         "digits, 5 to 9": lambda: _digits(data, folder, "label in (5, 6, 7, 8, 9)"),
@@ -118,7 +118,7 @@ def workloads(folder: Path, *, only: str = "") -> Iterator[Workload]:
 
 def recorded(data: Path, folder: Path, clip: str, *, fps: float = 10.0) -> Path:
     """A clip as a trace of the real models, thinned to about so many frames per second."""
-    path = folder / f"{clip}.trace"
+    path = folder / f"{clip}_{fps:g}.trace"
     if not path.exists():
         models = link_models(data, folder / "models", MODELS)
         source = next((data / "video").glob(f"{clip}.*"))
@@ -136,8 +136,10 @@ def _cut(path: Path) -> tuple[Trace, Trace]:
     return whole.part(0, middle), whole.part(middle, len(whole))
 
 
-def _clip(data: Path, folder: Path, clip: str, rule: str) -> tuple[str, str, str, str, Trace, Trace]:
-    return "video", "", MODEL, rule, *_cut(recorded(data, folder, clip))
+def _clip(
+    data: Path, folder: Path, clip: str, rule: str, *, fps: float = 10.0
+) -> tuple[str, str, str, str, Trace, Trace]:
+    return "video", "", MODEL, rule, *_cut(recorded(data, folder, clip, fps=fps))
 
 
 def _mixed(data: Path, folder: Path, rule: str) -> tuple[str, str, str, str, Trace, Trace]:
