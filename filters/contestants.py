@@ -51,7 +51,7 @@ UNCHANGED = ("blend", "pace", "network", *_STREAM_FREE)
 ALONE = ("network", "paper", "filterforward", "knn", "random")
 """The names there are, by what the inputs are: frames and a rule on one input, frames and `unchanged`, arrays."""
 
-_DEFAULT = ("blend", "pace", "network", "image", "background", "difference", "age")
+_DEFAULT = ("pace", "network", "image", "background", "difference", "age")
 NEIGHBOURS = 10
 _PARITY = 1e-4
 

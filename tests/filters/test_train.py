@@ -39,7 +39,7 @@ def test_a_filter_for_what_does_not_change(reuse_filter):
     spec = reuse_filter.spec
     assert spec.certificate.rate > 0.3
     assert spec.longest_s is not None
-    assert set(spec.candidates) == {"blend", "pace", "network", "difference", "age", "random", "every K-th"}
+    assert set(spec.candidates) == {"pace", "network", "difference", "age", "random", "every K-th"}
 
 
 def test_the_same_seed_makes_the_same_filter_also_by_the_command(trace_path, tmp_path, skip_filter, capsys):

@@ -98,7 +98,7 @@ def measure(load: Workload, seed: int, folder: Path, *, paper_video: bool, paper
     losses = Losses(load.judged, (load.model,), rule)
     names = wanted(load, paper_video=paper_video)
     epochs = 0
-    if load.kind in ("text", "signal") or (seed == 0 and load.name not in NOT_BY_PAPER):
+    if paper_s > 0 and (load.kind in ("text", "signal") or (seed == 0 and load.name not in NOT_BY_PAPER)):
         epochs = paper_epochs(load, paper_s)
         fit_encoder.PAPER = replace(fit_encoder.PAPER, epochs=epochs)
     else:
@@ -194,7 +194,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", default="")
     parser.add_argument("--paper-video", action="store_true", help="the paper's five towers too: ten minutes a clip")
-    parser.add_argument("--paper-seconds", type=float, default=300, help="at most so long for one of the paper's")
+    parser.add_argument(
+        "--paper-seconds", type=float, default=300, help="at most so long for one of the paper's; 0: none of them"
+    )
     parser.add_argument("--folder", type=Path, help="where recordings and rows are kept; default: a temporary one")
     options = parser.parse_args()
     torch.set_num_threads(1)
