@@ -19,6 +19,7 @@ from .spec import FilterSpec
 if TYPE_CHECKING:
     from .train import FilterTraining
 
+_FREE = ("random", "every K-th")
 _CONTRACT = {"kept": "[green]kept[/]", "broken": "[red]BROKEN[/]", "none": "there is none"}
 
 
@@ -231,6 +232,9 @@ def _certificate_text(spec: FilterSpec) -> str:
     )
     if found.certified:
         return f"[green]certified[/]: winner {spec.kind}, filtering rate {found.rate:.3f}; {proof}"
+    free = max((spec.candidates[name].rate for name in _FREE if name in spec.candidates), default=0.0)
+    if found.rate <= free:
+        proof += f"; [red]it drops no more than {free:.3f}, which costs nothing: do not use it[/]"
     more = f"record some {found.more_inputs} more inputs" if found.more_inputs else "record a longer trace"
     return f"[yellow]not certified[/]: winner {spec.kind}, filtering rate {found.rate:.3f}; {proof}; {more} for a proof"
 

@@ -171,7 +171,7 @@ def _advice(do: Do, choice: Choice, enough: float) -> str:
     from_what = " and ".join(filter(None, [", ".join(choice.sources), "its own last output"]))
     means = {"linked": f"a link from {from_what}", "held": "holding its last output", "constant": "a constant"}
     if do == "run":
-        return f"needs to be run: no answer agrees to {enough:g}; the most promising is {means[choice.origin]}, "
+        return f"needs to be run: what did best before, {means[choice.origin]}, does not agree to {enough:g} later: "
     if do == "link":
         return f"worth linking from {from_what}: "
     return "better held: " if do == "hold" else "a constant will do: "

@@ -71,7 +71,7 @@ def test_each_model_gets_a_verdict_with_its_figures(training: LinksTraining) -> 
     assert found["scene"].text.startswith("worth linking from ")
     assert "if it never runs" in found["scene"].text
     assert found["people"].do == "run"
-    assert found["people"].text.startswith("needs to be run: no answer agrees to 0.8")
+    assert found["people"].text.startswith("needs to be run: what did best before, ")
     for verdict in found.values():
         assert verdict.interval is not None and verdict.effective is not None and verdict.inputs is not None
         assert verdict.interval[0] <= verdict.agreement <= verdict.interval[1]
