@@ -39,6 +39,7 @@ COMMANDS = {
     "train": Entry("", "Learn an input filter, or the links between models, from a trace.", _LEARN),
     "evaluate": Entry("", "What a filter or links save and lose, beside what costs nothing.", _LEARN),
     "links": Entry("", "Which model's output tells of which other's.", _LEARN),
+    "federate": Entry("", "Several sites learn a link together; their outputs stay with them.", _LEARN),
     "plan": Entry("infilink.links.cli:plan_command", "What runs and what is predicted under a budget.", _LEARN),
     "cloud": Entry("infilink.cloud.cli:cloud_command", "The coordinator: runs what fits, predicts the rest.", _RUN),
     "device": Entry("infilink.device.cli:device_command", "The agent: filters, sends, receives.", _RUN),
@@ -50,6 +51,7 @@ GROUPS = {
     "init": {
         "cloud": Entry("infilink.cloud.cli:init_command", "The coordinator's cloud.toml."),
         "device": Entry("infilink.device.cli:init_command", "The agent's device.toml."),
+        "devices": Entry("infilink.links.placement.cli:init_devices_command", "Devices to place models on."),
         "model": Entry("infilink.model_cli:init_model_command", "A model's spec, guessed from its graph."),
     },
     "train": {
@@ -63,8 +65,13 @@ GROUPS = {
         "reuse": Entry("infilink.filters.reuse.cli:evaluate_reuse_command", "A reuse file, its cache empty at first."),
         "links": Entry("infilink.links.cli:evaluate_links_command", "Links under a budget, over any such trace."),
     },
+    "federate": {
+        "serve": Entry("infilink.cloud.federation.cli:serve_command", "The aggregator: leads the rounds."),
+        "join": Entry("infilink.cloud.federation.cli:join_command", "A site: learns from its own trace."),
+    },
     "links": {
         "show": Entry("infilink.links.cli:show_links_command", "Who predicts whom, how well, how sure that is."),
+        "adapt": Entry("infilink.links.domains.cli:adapt_command", "A deployed model, adapted to a few human labels."),
     },
 }
 

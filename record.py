@@ -1,7 +1,7 @@
 """Recording a trace: every model looks at every input of a source, each in a process of its own."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,10 +13,9 @@ from .errors import InvalidInput
 from .models import digest, read_spec
 from .payload import decode_jpeg, encode_jpeg
 from .process import Inferred, ModelCost, ModelProcess, measure_cost, start_fork_server
+from .progress import Progress
 from .trace import Trace, TraceWriter
 from .trace_info import TraceInfo
-
-Progress = Callable[[float, str], None]
 
 _COST_FRAMES = 5
 _IN_FLIGHT = 2

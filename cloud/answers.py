@@ -1,11 +1,12 @@
 """Answers as they travel: a `Result` from what every model was said to say."""
 
 import math
+import time
 from collections.abc import Mapping
 
 import numpy as np
 
-from ..errors import DeadlineExceeded, InfilinkError, InvalidInput
+from ..errors import DeadlineExceeded, InfilinkError, InvalidInput, UnknownModel
 from ..links.graph import Linked
 from ..models import ModelSpec
 from ..outputs import Array
@@ -25,6 +26,7 @@ class Superseded(InfilinkError):
 
 _CODES: list[tuple[type[InfilinkError], edge_pb2.RefusedCode]] = [
     (InvalidInput, edge_pb2.REFUSED_CODE_INVALID),
+    (UnknownModel, edge_pb2.REFUSED_CODE_INVALID),
     (DeadlineExceeded, edge_pb2.REFUSED_CODE_DEADLINE),
     (Superseded, edge_pb2.REFUSED_CODE_SUPERSEDED),
     (InfilinkError, edge_pb2.REFUSED_CODE_FAILED),
@@ -34,6 +36,7 @@ _CODES: list[tuple[type[InfilinkError], edge_pb2.RefusedCode]] = [
 def output_message(spec: ModelSpec, digest: str, linked: Linked, age_s: float) -> edge_pb2.Output:
     """One model's answer."""
     value = np.ascontiguousarray(linked.value)
+    region = linked.region
     little: Array = value.astype(value.dtype.newbyteorder("<"), copy=False)
     return edge_pb2.Output(
         model=spec.name,
@@ -47,6 +50,11 @@ def output_message(spec: ModelSpec, digest: str, linked: Linked, age_s: float) -
         trusted=linked.trusted,
         sources=linked.sources,
         age_s=age_s,
+        trust=linked.trust,
+        alpha=linked.alpha,
+        calibration_count=linked.calibration_count,
+        calibration_age_s=max(0.0, time.time() - linked.calibrated_s) if linked.calibrated_s else -1.0,
+        region=None if region is None else edge_pb2.Region(form=region.form, bounds=region.bounds),
     )
 
 

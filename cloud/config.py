@@ -1,14 +1,15 @@
 """What the coordinator is told: one TOML file, checked whole before anything starts."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..budget import parse_budget
 from ..config_file import load_settings
+from ..links.reselection.context import Groups
+from .listening import Listening
 
 DEFAULT_TOML = """\
 # The coordinator: `infilink cloud --config cloud.toml`. Relative paths start at this file's folder.
@@ -32,6 +33,17 @@ budget = "none"
 # The seconds between two inputs of a device, behind its filter. Where it is given, what runs is chosen for how stale
 # outputs get until the next input, too.
 # input_every_s = 0.5
+
+# Policy "links": every so many seconds what runs is chosen anew, from how links do now (0: never). For that this share
+# of the inputs is given to every model that fits, one after another. A plan is changed only for a gain that pays for
+# the loads. Cameras that see alike can be planned for together.
+reselect_s = 3600.0
+profile = 0.01
+# groups = { doors = ["door-*"], yard = ["yard-1", "yard-2"] }
+
+# This share of the time may go into running a rotating model after all where its predicted output is not trusted, and
+# the input's deadline leaves time for it.
+escalate = 0.0
 
 # Threads of one inference.
 threads = 1
@@ -60,20 +72,20 @@ infer_timeout_s = 30.0
 """
 
 _PATHS = ("models", "links", "ledger", "tls_cert", "tls_key")
-_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s]+):(\d{1,5})")
 
 
-class CloudConfig(BaseModel):
+class CloudConfig(Listening):
     """The coordinator's settings; `DEFAULT_TOML` says what each is for."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    listen: str = "127.0.0.1:7420"
     models: Path
     links: Path | None = None
     policy: Literal["full", "links", "hold"] = "full"
     budget: str = "none"
     input_every_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    reselect_s: float = Field(default=3600.0, ge=0, allow_inf_nan=False)
+    profile: float = Field(default=0.01, ge=0, le=1)
+    groups: dict[str, tuple[str, ...]] = Field(default={})
+    escalate: float = Field(default=0.0, ge=0, le=1)
     threads: int = Field(default=1, ge=1, le=256)
     ledger: Path = Path("ledger.sqlite")
     ledger_rows: int = Field(default=100_000, ge=1000)
@@ -82,17 +94,6 @@ class CloudConfig(BaseModel):
     max_input_bytes: int = Field(default=8 * 2**20, ge=1024, le=2**28)
     max_input_pixels: int = Field(default=2**25, ge=1024, le=2**30)
     infer_timeout_s: float = Field(default=30.0, gt=0)
-    token: str = ""
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-
-    @field_validator("listen")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        found = _ADDRESS.fullmatch(value)
-        if found is None or int(found.group(2)) > 65535:
-            raise ValueError(f'must be "HOST:PORT", such as "127.0.0.1:7420", not {value!r}')
-        return value
 
     @field_validator("budget")
     @classmethod
@@ -101,12 +102,16 @@ class CloudConfig(BaseModel):
             parse_budget(value, {})
         return value
 
+    @field_validator("groups")
+    @classmethod
+    def _groups(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        Groups(value)
+        return value
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.policy == "links" and self.links is None:
             raise ValueError('policy "links" needs `links`, the folder that `infilink train links` wrote')
-        if (self.tls_cert is None) != (self.tls_key is None):
-            raise ValueError("`tls_cert` and `tls_key` go together")
         return self
 
 

@@ -6,13 +6,18 @@ import logging
 import tempfile
 import time
 from collections import OrderedDict
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from .. import __version__
-from ..errors import Overloaded, UnknownModel
+from ..errors import InfilinkError, Overloaded, UnknownModel
 from ..filters.partition.process import TailProcess
+from ..links.escalation import Escalation
+from ..links.plan import Plan
 from ..links.serving import Serving
+from ..links.table import Table
+from ..outputs import Array
 from ..process import ModelProcess
 from ..protos import edge_pb2
 from .config import CloudConfig
@@ -20,6 +25,7 @@ from .ledger import Ledger
 from .memory import MemoryBudget
 from .planning import Planned, make_planned
 from .repository import Repository
+from .reselection import ANSWER_S, Reselection
 from .room import Room
 from .rotation import Rotation
 from .scheduler import Scheduler
@@ -54,6 +60,8 @@ class Coordinator:
             )
             for name, path in self.repository.paths.items()
         }
+        self.reselection: Reselection | None = None
+        self.switches = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._started = time.monotonic()
 
@@ -67,12 +75,16 @@ class Coordinator:
         plan, costs = self.planned.plan, self.planned.costs
         self.memory = MemoryBudget(plan.budget_bytes, {name: cost.memory_bytes for name, cost in costs.items()})
         self.rotation = Rotation(Room(self.workers, self.memory))
-        self.scheduler = Scheduler(plan, self.workers, self.rotation)
+        escalation = Escalation(costs, self.config.escalate) if self.config.escalate else None
+        self.scheduler = Scheduler(plan, self.workers, self.rotation, escalation)
         for name in plan.resident:
-            self.memory.reserve(name)
-            await self.workers[name].load()
+            await self.rotation.room.settle(name)
             await self._sample()
         self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self.rotation.run())]
+        graph = self.planned.graph
+        if graph is not None and plan.budget_bytes is not None and self.config.reselect_s > 0:
+            self.reselection = Reselection(self.config, graph, costs, plan.budget_bytes)
+            self._tasks.append(asyncio.create_task(self._reselect(self.reselection)))
         logger.info("resident: %s; rotating: %s", ", ".join(plan.resident), ", ".join(plan.rotating) or "none")
 
     def welcome(self) -> edge_pb2.Welcome:
@@ -100,13 +112,16 @@ class Coordinator:
         if session is None:
             self._make_room()
             serving = Serving(self.planned.graph, self.planned.plan, models=self.repository.specs)
-            session = self.sessions[key] = Session(key, serving, tuple(hello.models))
+            watched = self.reselection.watch(hello.device) if self.reselection is not None else None
+            session = self.sessions[key] = Session(key, serving, tuple(hello.models), watched=watched)
         self.sessions.move_to_end(key)
         return session
 
     def stream(self, session: Session) -> DeviceStream:
         """What serves a session's new connection."""
-        return DeviceStream(self.config, self.repository, self.scheduler, self.ledger, session, self.counts)
+        return DeviceStream(
+            self.config, self.repository, self.scheduler, self.ledger, session, self.counts, self.reselection
+        )
 
     def stop(self) -> None:
         """Lets every stream finish what it has begun; the rest is left to the devices."""
@@ -124,10 +139,101 @@ class Coordinator:
             self.rotation.forget(key)
             del self.sessions[key]
 
+    async def switch(self, plan: Plan) -> None:
+        """Puts another plan in service, within the budget at every moment.
+
+        Residents that leave are answered for before they go; those that come run from when they are loaded.
+
+        Raises:
+            InfilinkError: what `Worker.load` raises; then those that did load are resident.
+        """
+        stay = tuple(name for name in self.planned.plan.resident if name in plan.resident)
+        leave = [name for name in self.planned.plan.resident if name not in plan.resident]
+        self._serve(replace(plan, resident=stay))
+        for name in leave:
+            await self.rotation.room.release(name)
+        for name in plan.resident:
+            if name not in stay:
+                await self.rotation.room.settle(name)
+                stay = (*stay, name)
+                self._serve(replace(plan, resident=stay))
+        self.switches += 1
+
+    def _serve(self, plan: Plan) -> None:
+        self.planned = replace(self.planned, plan=plan)
+        self.scheduler.plan = plan
+        for session in self.sessions.values():
+            session.serving.plan = plan
+
+    def _answer_by(self, tables: Mapping[str, Table]) -> None:
+        """Chooses from now on by these tables how models that do not run are answered for."""
+        if self.planned.graph is None:
+            return
+        graph = self.planned.graph.with_tables(tables)
+        self.planned = replace(self.planned, graph=graph)
+        for session in self.sessions.values():
+            session.serving.graph = graph
+
+    async def _profile(self, reselection: Reselection, *, at_least: int | None) -> None:
+        """Shows inputs that wait for it to the models that do not fit beside the residents, one after another.
+
+        Some residents step aside for that long, and are answered for.
+        """
+        plan = self.planned.plan
+        samples = reselection.waiting() if at_least is None else reselection.waiting(at_least=at_least)
+        aside = reselection.aside(plan)
+        if not samples or not aside:
+            return
+        absent = reselection.absent(plan)
+        self._serve(replace(plan, resident=tuple(name for name in plan.resident if name not in aside)))
+        for name in aside:
+            await self.rotation.room.release(name)
+        outputs: list[dict[str, Array]] = [{} for _ in samples]
+        for name in absent:
+            try:
+                for sample, said in zip(samples, outputs, strict=True):
+                    said[name] = await self.rotation.infer(name, sample.frame)
+            except InfilinkError as error:
+                logger.warning("%s can't be profiled: %s", name, error)
+        back = [name for name in plan.resident if name not in aside]
+        for name in aside:
+            try:
+                await self.rotation.room.settle(name)
+                back.append(name)
+            except InfilinkError as error:
+                logger.warning("%s stepped aside and does not come back: %s", name, error)
+        self._serve(replace(plan, resident=tuple(name for name in plan.resident if name in back)))
+        for sample, said in zip(samples, outputs, strict=True):
+            reselection.complete(sample, said)
+
+    async def _reselect(self, reselection: Reselection) -> None:
+        """Looks at the plan once in every period, and more often at how models are answered for."""
+        period_s, looked_s = self.config.reselect_s, time.monotonic()
+        while True:
+            await asyncio.sleep(min(ANSWER_S, period_s))
+            due = time.monotonic() - looked_s >= period_s
+            try:
+                await self._profile(reselection, at_least=1 if due else None)
+                if not due:
+                    self._answer_by(await reselection.tables())
+                    continue
+                looked_s = time.monotonic()
+                found = await reselection.review(self.planned.plan)
+                logger.info("re-selection: %s", found.why)
+                self._answer_by(found.tables)
+                if found.switch:
+                    await self.switch(found.plan)
+            except InfilinkError as error:
+                logger.warning("re-selection: %s; the next look at the plan is in %g s", error, period_s)
+            except Exception:
+                logger.exception("re-selection failed; the next look at the plan is in %g s", period_s)
+
     async def close(self) -> None:
         """Ends every process; closing twice is fine."""
         for task in self._tasks:
             task.cancel()
+        if self.reselection is not None:
+            self.reselection.close()
         for worker in self.workers.values():
             await asyncio.to_thread(worker.close)
         self._optimized.cleanup()
@@ -160,10 +266,15 @@ class Coordinator:
                     connected=session.connection is not None,
                     inputs=session.inputs,
                     report=session.report,
+                    revoked=session.serving.live.revoked(),
+                    audited=session.serving.live.audited,
                 )
                 for session in self.sessions.values()
             ],
             uptime_s=time.monotonic() - self._started,
+            escalated=self.scheduler.escalation.runs if self.scheduler.escalation is not None else 0,
+            switches=self.switches,
+            profiled=self.reselection.profiled if self.reselection is not None else 0,
         )
 
     async def _watch(self) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import signal
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ import grpc
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from ..errors import InvalidInput
 from ..protos import edge_pb2, edge_pb2_grpc
 from .config import CloudConfig
 from .coordinator import Coordinator
+from .listening import bind
 from .service import EdgeService
 
 logger = logging.getLogger(__name__)
@@ -45,7 +44,7 @@ async def _serve(config: CloudConfig, status_file: Path | None) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server, healthy = _make_server(config), health.aio.HealthServicer()
     # Before the models are loaded, which takes time: a port that is taken must be said at once.
-    port = _bind(server, config)
+    port = bind(server, config)
     coordinator = Coordinator(config)
     try:
         if not await _unless(stop, coordinator.start()):
@@ -93,34 +92,6 @@ def _make_server(config: CloudConfig) -> Any:
             ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
         ]
     )
-
-
-def _bind(server: Any, config: CloudConfig) -> int:
-    """The port the server listens on."""
-    _check_free(config.listen)
-    try:
-        if config.tls_cert is None or config.tls_key is None:
-            return int(server.add_insecure_port(config.listen))
-        pair = (config.tls_key.read_bytes(), config.tls_cert.read_bytes())
-        return int(server.add_secure_port(config.listen, grpc.ssl_server_credentials([pair])))
-    except OSError as error:
-        raise InvalidInput(f"{error.filename}: can't be read: {error.strerror}") from error
-    except RuntimeError as error:
-        raise InvalidInput(f"can't listen on {config.listen}: {error}") from error
-
-
-def _check_free(listen: str) -> None:
-    """Binds for a moment: the system says what is wrong in fewer words than gRPC."""
-    host, _, port = listen.rpartition(":")
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        raise InvalidInput(
-            f"can't listen on {listen}: {error.strerror}; stop what does, or give another `listen` (port 0: a free one)"
-        ) from error
 
 
 def _reflect(server: Any) -> None:

@@ -1,8 +1,8 @@
-"""The room that residents leave: the models loaded there in turn, each until another one needs its place."""
+"""The room that the budget gives: residents stay in it, the others are loaded beside them in turn."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from ..errors import OutOfMemory
 from .memory import MemoryBudget
@@ -22,6 +22,7 @@ class Room:
         self.memory = memory
         # In the order in which they were last used.
         self._users: dict[str, int] = {}
+        self._residents: dict[str, AsyncExitStack] = {}
         self._queue = asyncio.Lock()
         # Only the head of the queue waits for it.
         self._changed = asyncio.Event()
@@ -31,19 +32,38 @@ class Room:
         """Whether a model is loaded, or is being loaded."""
         return name in self._users
 
-    @asynccontextmanager
-    async def holding(self, name: str) -> AsyncIterator[Worker]:
-        """A model's worker, loaded while the body runs; waits until there is a place for it.
+    async def settle(self, name: str) -> None:
+        """Makes a model a resident: loaded and warm, from now until `release`.
 
         Raises:
-            OutOfMemory: there would be none even if nothing else were in the room.
+            OutOfMemory: there would be no place for it even if only the residents were in the room.
+            InfilinkError: what `Worker.load` raises.
+        """
+        stack = AsyncExitStack()
+        await stack.enter_async_context(self.holding(name, warm_up=True))
+        self._residents[name] = stack
+
+    async def release(self, name: str) -> None:
+        """Makes a resident one of the others: it stays loaded until its place is needed."""
+        await self._residents.pop(name).aclose()
+
+    @asynccontextmanager
+    async def holding(self, name: str, *, warm_up: bool = False) -> AsyncIterator[Worker]:
+        """A model's worker, loaded while the body runs; waits until there is a place for it.
+
+        Args:
+            name: the model's.
+            warm_up: whether its first output is to be as fast as the others, which takes longer to load.
+
+        Raises:
+            OutOfMemory: there would be none even if only the residents were in the room.
             InfilinkError: what `Worker.load` raises.
         """
         # A model whose load failed stays as if it were idle: its worker tries again when it is next asked.
         new = await self._claim(name)
         try:
             if new:
-                await self.workers[name].load(warm_up=False)
+                await self.workers[name].load(warm_up=warm_up)
             yield self.workers[name]
         finally:
             self._users[name] = self._users.pop(name) - 1
@@ -69,7 +89,7 @@ class Room:
                 try:
                     return self.memory.reserve(name)
                 except OutOfMemory:
-                    if not self._users and not self._leaving:
+                    if self._users.keys() <= self._residents.keys() and not self._leaving:
                         raise
             idle = next((other for other, users in self._users.items() if not users), None)
             if idle is not None and not self._leaving:

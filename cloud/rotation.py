@@ -36,7 +36,7 @@ class Rotation:
         self._used = asyncio.Event()
 
     async def infer(self, name: str, frame: Array) -> Array:
-        """The output of a rotating model for this frame; waits for its turn.
+        """The output of a model for this frame; one that is not resident waits for its turn.
 
         Raises:
             OutOfMemory: there is no room for it beside the residents.

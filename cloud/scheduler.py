@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Hashable, Mapping
+import time
+from collections.abc import Container, Coroutine, Hashable, Mapping
 from typing import Any
 
 from ..errors import InfilinkError, ModelFailed
+from ..links.escalation import Escalation
+from ..links.linked import Linked
 from ..links.plan import Plan
 from ..outputs import Array
 from .rotation import Rotation
@@ -20,16 +23,22 @@ class Scheduler:
     Args:
         plan: which models are resident and which rotate.
         workers: every model's worker; the residents are loaded.
-        rotation: loads the others in turn.
+        rotation: loads the others in turn, and holds the residents while they run.
+        escalation: which answers are worth running the model for after all; None: none is.
     """
 
-    def __init__(self, plan: Plan, workers: Mapping[str, Worker], rotation: Rotation) -> None:
+    def __init__(
+        self, plan: Plan, workers: Mapping[str, Worker], rotation: Rotation, escalation: Escalation | None = None
+    ) -> None:
         self.plan = plan
         self.workers = workers
         self.rotation = rotation
+        self.escalation = escalation
         self._failing: set[str] = set()
 
-    async def run(self, frame: Array, due: tuple[str, ...], stream: Hashable, *, wait: bool) -> dict[str, Array]:
+    async def run(
+        self, frame: Array, due: tuple[str, ...], stream: Hashable, *, wait: bool, wanted: Container[str] = ()
+    ) -> dict[str, Array]:
         """The exact outputs of the models that ran on this frame; one that failed is not among them.
 
         Args:
@@ -37,11 +46,14 @@ class Scheduler:
             due: the rotating models that the stream is to see again.
             stream: whose input it is.
             wait: whether they run on this very input, which waits for their loads, or on a later one once loaded.
+            wanted: the models that are to run on it; all, if empty.
 
         Raises:
             ModelFailed: none of them could run.
         """
-        runs = {name: self.workers[name].infer(frame) for name in self.plan.resident}
+        residents = [name for name in self.plan.resident if not wanted or name in wanted]
+        # Held, each: while plans change a resident may be on its way out, and must not be loaded beside the budget.
+        runs = {name: self.rotation.infer(name, frame) for name in residents}
         if wait:
             # First those that are loaded: else the others would push them out.
             order = sorted(due, key=lambda name: not self.rotation.room.holds(name))
@@ -56,6 +68,25 @@ class Scheduler:
             return await self._exact(runs | {turn: self.workers[turn].infer(frame)})
         finally:
             self.rotation.done()
+
+    async def escalate(self, frame: Array, answers: Mapping[str, Linked], *, left_s: float | None) -> dict[str, Array]:
+        """The exact outputs of rotating models whose answers are not trusted, as far as time is worth it.
+
+        Args:
+            frame: uint8 BGR.
+            answers: how the models that did not run would be answered for.
+            left_s: until the input's deadline; None: it has none.
+        """
+        if self.escalation is None:
+            return {}
+        # The others do not fit beside the residents, or are worth no turn.
+        rotating = {name: answer for name, answer in answers.items() if name in self.plan.refresh_s}
+        loaded = frozenset(name for name in rotating if self.rotation.room.holds(name))
+        chosen = self.escalation.choose(rotating, time.monotonic(), left_s=left_s, loaded=loaded)
+        try:
+            return await self._exact({name: self.rotation.infer(name, frame) for name in chosen})
+        except ModelFailed:
+            return {}
 
     async def _exact(self, runs: dict[str, Coroutine[Any, Any, Array]]) -> dict[str, Array]:
         """The outputs of all that ran; a failure is logged once until it works again, raised only if nothing ran."""

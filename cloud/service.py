@@ -1,18 +1,15 @@
 """`infilink.v1.Edge` over gRPC: greets devices, checks what they may, and turns our errors into statuses."""
 
 import asyncio
-import hmac
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
-import grpc
-
-from .. import __version__
-from ..errors import InfilinkError, InvalidInput, Overloaded
+from ..errors import InvalidInput, Overloaded
 from ..protos import edge_pb2, edge_pb2_grpc
 from .coordinator import Coordinator
+from .listening import abort_on_error, check_token, check_version
 from .session import Session
 from .stream import DeviceStream
 
@@ -20,20 +17,6 @@ logger = logging.getLogger(__name__)
 
 _HELLO_TIMEOUT_S = 10.0
 _REPLACE_TIMEOUT_S = 5.0
-
-
-@asynccontextmanager
-async def abort_on_error(context: Any) -> AsyncIterator[None]:
-    """Ends a call with the status of our own error; any other is logged here and leaves without detail."""
-    try:
-        yield
-    except InfilinkError as error:
-        await context.abort(error.code, str(error))
-    except (asyncio.CancelledError, grpc.aio.AbortError):
-        raise
-    except Exception:
-        logger.exception("a call failed")
-        await context.abort(grpc.StatusCode.INTERNAL, "the coordinator failed; its log says how")
 
 
 class EdgeService(edge_pb2_grpc.EdgeServicer):
@@ -45,7 +28,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
     async def Connect(self, messages: AsyncIterator[edge_pb2.DeviceMessage], context: Any) -> None:  # noqa: N802
         """One device's stream, from Hello to its end."""
         async with abort_on_error(context):
-            await self._check_token(context)
+            await check_token(context, self.coordinator.config.token)
             hello = await self._hello(messages, context)
             if self.coordinator.stopping:
                 raise Overloaded("the coordinator is stopping")
@@ -67,15 +50,9 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
     async def GetStatus(self, _: edge_pb2.StatusRequest, context: Any) -> edge_pb2.StatusReply:  # noqa: N802
         """What runs, what it takes, and what was counted."""
         async with abort_on_error(context):
-            await self._check_token(context)
+            await check_token(context, self.coordinator.config.token)
             return self.coordinator.status()
         raise AssertionError("abort raises")
-
-    async def _check_token(self, context: Any) -> None:
-        token = self.coordinator.config.token
-        given = dict(context.invocation_metadata() or ()).get("authorization", "")
-        if token and not hmac.compare_digest(str(given).encode(), f"Bearer {token}".encode()):
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token is missing or wrong (`token`)")
 
     async def _hello(self, messages: AsyncIterator[edge_pb2.DeviceMessage], context: Any) -> edge_pb2.Hello:
         try:
@@ -86,13 +63,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
         hello = first.hello
         if not first.HasField("hello") or not hello.device or not hello.session:
             raise InvalidInput("a stream begins with Hello, naming `device` and `session`")
-        ours, theirs = __version__.split(".")[:2], hello.version.split(".")[:2]
-        if ours != theirs:
-            await context.abort(
-                grpc.StatusCode.FAILED_PRECONDITION,
-                f"the coordinator is infilink {__version__}, the device {hello.version or 'unknown'}: "
-                f"install {'.'.join(ours)} on both",
-            )
+        await check_version(context, hello.version, here="coordinator", there="device")
         return hello
 
     async def _replace(self, session: Session, stream: DeviceStream) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DeadlineExceeded, InfilinkError, InvalidInput
+from ..errors import DeadlineExceeded, InfilinkError, InvalidInput, UnknownModel
 from ..filters.partition.spec import check_map
 from ..outputs import Array
 from ..protos import edge_pb2
@@ -18,6 +18,7 @@ from .config import CloudConfig
 from .ledger import InputKey, Ledger
 from .pictures import decode_picture
 from .repository import Repository
+from .reselection import Reselection, Sample
 from .scheduler import Scheduler
 from .session import Session
 
@@ -27,10 +28,19 @@ _AT_ONCE = 2
 
 @dataclass(frozen=True)
 class Ran:
-    """The exact outputs for one input, and how long they took."""
+    """The models' work on one input.
 
+    Attributes:
+        frame: what they saw.
+        exact: their outputs.
+        executed_s: how long they took.
+        profiled: whether every model that fits was to run.
+    """
+
+    frame: Array
     exact: dict[str, Array]
     executed_s: float
+    profiled: bool = False
 
 
 @dataclass
@@ -55,6 +65,7 @@ class DeviceStream:
         ledger: remembers the answers.
         session: what is kept between the inputs.
         counts: told of every answer.
+        reselection: what is told how the models did; None: the plan stays.
     """
 
     def __init__(
@@ -65,6 +76,7 @@ class DeviceStream:
         ledger: Ledger,
         session: Session,
         counts: StreamCounts,
+        reselection: Reselection | None = None,
     ) -> None:
         self.config = config
         self.repository = repository
@@ -72,6 +84,7 @@ class DeviceStream:
         self.ledger = ledger
         self.session = session
         self.counts = counts
+        self.reselection = reselection
         self.stopped = False
         self.finished = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
@@ -149,11 +162,21 @@ class DeviceStream:
             if message.policy == edge_pb2.POLICY_LATEST and message.sequence < self._newest:
                 raise Superseded(f"input {self._newest} took its place")
             frame = await self._decode(message)
-            due = self.session.serving.due(message.captured_ns / 1e9, audit=message.audit)
+            wanted = frozenset(message.models)
+            unknown = sorted(wanted.difference(self.repository.specs))
+            if unknown:
+                raise UnknownModel(unknown[0], tuple(self.repository.specs))
+            due = self.session.serving.due(message.captured_ns / 1e9, audit=message.audit, wanted=wanted)
             # Whoever wants every input answered and sets no deadline gets the plan to the letter.
             wait = message.audit or (message.policy != edge_pb2.POLICY_LATEST and not message.deadline_ns)
-            exact = await self.scheduler.run(frame, due, self.session.key, wait=wait)
-            return Ran(exact, time.perf_counter() - started)
+            # A deadline leaves no time for models that have to be loaded first.
+            profiled = None
+            if self.reselection is not None and not message.deadline_ns and not wanted:
+                profiled = self.reselection.profile(self.session.serving.plan)
+            due = tuple(dict.fromkeys((*due, *(profiled or ()))))
+            wait = wait or profiled is not None
+            exact = await self.scheduler.run(frame, due, self.session.key, wait=wait, wanted=wanted)
+            return Ran(frame, exact, time.perf_counter() - started, profiled is not None)
 
     async def _decode(self, message: edge_pb2.Input) -> Array:
         tail = self.repository.tail
@@ -181,8 +204,13 @@ class DeviceStream:
         except InfilinkError as error:
             self.counts.refused += 1
             return refused_message(message.sequence, error)
+        captured_s = message.captured_ns / 1e9
+        if self.reselection is not None and self.session.watched is not None:
+            sample = Sample(self.session.watched, captured_s, ran.frame, ran.exact)
+            self.reselection.came(sample, self.session.serving.plan, profiled=ran.profiled)
         specs, digests = self.repository.specs, self.repository.digests
-        answers = self.session.complete(message.captured_ns / 1e9, ran.exact)
+        escalated = await self._escalate(message, ran)
+        answers = self.session.complete(captured_s, ran.exact | escalated, message.models, escalated=escalated)
         outputs = {
             name: output_message(specs[name], digests[name], linked, age_s) for name, (linked, age_s) in answers.items()
         }
@@ -190,6 +218,16 @@ class DeviceStream:
         await self.ledger.record(self._key(message), answer.SerializeToString())
         self.counts.results += 1
         return answer
+
+    async def _escalate(self, message: edge_pb2.Input, ran: Ran) -> dict[str, Array]:
+        """The outputs of models that are worth running after all, by what would be answered for them."""
+        if self.scheduler.escalation is None:
+            return {}
+        answers = self.session.serving.preview(message.captured_ns / 1e9, ran.exact)
+        named = set(message.models) or set(self.session.wanted) or set(answers)
+        left_s = message.deadline_ns / 1e9 - time.time() if message.deadline_ns else None
+        asked = {name: answer for name, answer in answers.items() if name in named}
+        return await self.scheduler.escalate(ran.frame, asked, left_s=left_s)
 
     def _key(self, message: edge_pb2.Input) -> InputKey:
         return InputKey(self.session.key.device, self.session.key.session, message.sequence)

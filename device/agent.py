@@ -11,11 +11,12 @@ import numpy as np
 
 from ..errors import InvalidInput, ModelFailed
 from ..filters.audit import AuditReport
-from ..filters.gates import Decision, Gate, Unsent, open_gate
+from ..filters.gates import Decision, Gate, Learn, Unsent
+from ..filters.open_gate import open_gate
 from ..models import ModelSpec
 from ..outputs import OutputSpec
 from ..protos import edge_pb2
-from .answers import result_row
+from .answers import ran, result_row
 from .auditor import Auditor
 from .capture import Capture
 from .config import DeviceConfig
@@ -44,6 +45,7 @@ class Agent:
         self._auditor: Auditor | None = None
         self._started = 0.0
         self._unsent: dict[str, Unsent] = {}
+        self._learn: dict[int, Learn] = {}
         self._results: ResultsFile | None = None
         self._sender: Sender
         self._failed = 0
@@ -60,7 +62,7 @@ class Agent:
             InvalidInput: the source, the gate, the head or the results file is not what it should be.
             Unavailable: nobody answers, or the answers ended.
         """
-        gate = open_gate(self.config.gate)
+        gate = open_gate(self.config.gate, cache=self.config.cache)
         self._sender = open_sender(self.config.head, gate, quality=self.config.quality)
         if self.config.results is not None:
             self._results = ResultsFile(self.config.results, anew=not is_live(self.config.source))
@@ -87,6 +89,7 @@ class Agent:
             wall_s = time.perf_counter() - self._started
         finally:
             self._uplink.close()
+            gate.close()
             if self._results is not None:
                 self._results.close()
         return self._summary(wall_s)
@@ -109,16 +112,29 @@ class Agent:
         decision = gate.decide(seen, frame.captured_s)
         decide_s = time.perf_counter() - started
         self._decide_s.append(decide_s)
+        unsent = self._answered_here(decision)
+        # Without an answer to refer to there is nothing to save.
+        if self._reference is None and any(each.value is None for each in unsent.values()):
+            unsent = {}
         audited = 0.0
         if self._auditor is not None:
-            audited = self._auditor.take(frame.sequence, keep=decision.keep, reference=self._reference)
-        # Without an answer to refer to there is nothing to save.
-        if decision.keep or audited or self._reference is None:
-            self._send(frame, decision, decide_s, audited=audited)
+            audited = self._auditor.take(
+                frame.sequence, unsent, kept=len(unsent) < len(self._unsent), reference=self._reference
+            )
+        if audited or len(unsent) < len(self._unsent):
+            self._send(frame, decision, decide_s, {} if audited else unsent, audited=audited)
         elif self._results is not None:
-            self._results.add_input(self._row(frame, decision, decide_s, 0), self._answers(frame))
+            self._results.add_input(self._row(frame, decision, decide_s, 0), self._answers(frame, unsent))
 
-    def _send(self, frame: Frame, decision: Decision, decide_s: float, *, audited: float) -> None:
+    def _answered_here(self, decision: Decision) -> dict[str, Unsent]:
+        """The models that need not look at an input, and how they are answered for."""
+        names = decision.answers if decision.keep else self._unsent
+        return {name: decision.answers.get(name) or self._unsent[name] for name in names if name in self._unsent}
+
+    def _send(
+        self, frame: Frame, decision: Decision, decide_s: float, unsent: dict[str, Unsent], *, audited: float
+    ) -> None:
+        """Sends a frame to the models that are to look at it; the others are answered for as `unsent` says."""
         payload = self._sender.payload(frame.image)
         deadline_ns = time.time_ns() + round(self.config.deadline_s * 1e9) if self.config.deadline_s else 0
         message = edge_pb2.Input(
@@ -129,16 +145,21 @@ class Agent:
             payload=payload,
             policy=_POLICIES[self.config.policy],
             audit=audited > 0,
+            models=[name for name in self._unsent if name not in unsent] if unsent else (),
         )
         self._counts["kept"] += 1
-        if not audited:
+        if decision.keep or not audited:
             self._reference = frame.sequence
         self._captured_s[frame.sequence] = frame.captured_s
+        if decision.learn is not None:
+            self._learn[frame.sequence] = decision.learn
         if self._results is not None:
-            self._results.add_input(self._row(frame, decision, decide_s, message.ByteSize(), audited))
+            row = self._row(frame, decision, decide_s, message.ByteSize(), audited)
+            self._results.add_input(row, self._answers(frame, unsent))
         for sequence in self._uplink.offer(message, self.stopped):
             self._counts["dropped"] += 1
             self._captured_s.pop(sequence, None)
+            self._learn.pop(sequence, None)
             if self._results is not None:
                 self._results.add_refused(sequence, "dropped")
 
@@ -168,8 +189,8 @@ class Agent:
             audit_probability=audited,
         )
 
-    def _answers(self, frame: Frame) -> list[ResultRow]:
-        """Every model's answer for a frame that is not sent."""
+    def _answers(self, frame: Frame, answered: dict[str, Unsent]) -> list[ResultRow]:
+        """The answers of the models that do not look at a frame."""
         return [
             ResultRow(
                 model=model,
@@ -181,12 +202,13 @@ class Agent:
                 reference=self._reference if unsent.value is None else None,
                 value=unsent.value,
             )
-            for model, unsent in self._unsent.items()
+            for model, unsent in answered.items()
         ]
 
     def _on_answer(self, answer: Any) -> None:
         """A Result or Refused came; called from the uplink's thread."""
         captured_s = self._captured_s.pop(answer.sequence, 0.0)
+        learn = self._learn.pop(answer.sequence, None)
         received_s = time.perf_counter() - self._started
         if isinstance(answer, edge_pb2.Refused):
             self._counts["refused"] += 1
@@ -197,6 +219,8 @@ class Agent:
         rows = [result_row(answer.sequence, captured_s, output) for output in answer.outputs]
         if self._results is not None:
             self._results.add_results(answer.sequence, received_s, rows)
+        if learn is not None:
+            learn(ran(answer, rows))
         if self._auditor is not None:
             values = {row.model: row.value for row in rows if row.value is not None}
             if self._auditor.answered(answer, values):
@@ -206,8 +230,8 @@ class Agent:
         """The live audit of a gate that promises something."""
         if gate.accuracy is None or not self.config.audit:
             return None
-        learnt = {name: unsent for name, unsent in self._unsent.items() if unsent.confidence}
-        return Auditor(self.config.audit, 1.0 - gate.accuracy, learnt, outputs)
+        learnt = {name: output for name, output in outputs.items() if self._unsent[name].confidence}
+        return Auditor(self.config.audit, 1.0 - gate.accuracy, learnt)
 
     def _tell_alarm(self, report: AuditReport) -> None:
         if report.broken:

@@ -1,10 +1,12 @@
 """Answers as they arrive: a model's array and how it came to be, from an `Output`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import InvalidInput
+from ..filters.gates import Ran
 from ..outputs import Array
 from ..protos import edge_pb2
 from .results_file import ResultRow
@@ -27,7 +29,17 @@ def result_row(sequence: int, captured_s: float, output: Any) -> ResultRow:
         trusted=output.trusted,
         sources=tuple(output.sources),
         value=_array(output),
+        trust=output.trust,
     )
+
+
+def ran(answer: Any, rows: Sequence[ResultRow]) -> dict[str, Ran]:
+    """What the models themselves said of an input, of a `Result` and its rows."""
+    return {
+        output.model: Ran(row.value, output.digest)
+        for output, row in zip(answer.outputs, rows, strict=True)
+        if output.origin == edge_pb2.ORIGIN_EXECUTED and row.value is not None
+    }
 
 
 def _array(output: Any) -> Array:

@@ -3,9 +3,8 @@
 import random
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from ..filters.audit import Audit, AuditReport
 from ..filters.gates import Unsent
@@ -15,14 +14,28 @@ from ..protos import edge_pb2
 _REMEMBERED = 64
 
 
+@dataclass(frozen=True)
+class _Audited:
+    """An input that was sent for an audit, as it would have been answered.
+
+    Attributes:
+        kept: whether some model looks at it anyway.
+        unsent: how the others would have been answered for.
+        reference: the kept input that this refers to.
+    """
+
+    kept: bool
+    unsent: Mapping[str, Unsent]
+    reference: int | None
+
+
 class Auditor:
     """Audits one stream's gate; `take` is called by the capture loop, `answered` by the uplink's thread.
 
     Args:
         share: how many of the unsent inputs are audited, while the filter is believed.
         target: the mean loss that the filter promised to stay below.
-        unsent: how the models it was learnt from are answered for on what is not sent.
-        outputs: those models' output specs.
+        outputs: the output specs of the models that the filter was learnt from.
         seed: of the lots.
     """
 
@@ -30,19 +43,16 @@ class Auditor:
         self,
         share: float,
         target: float,
-        unsent: Mapping[str, Unsent],
         outputs: Mapping[str, OutputSpec],
         *,
         seed: int = 0,
     ) -> None:
         self.share = share
-        self.unsent = dict(unsent)
         self.outputs = dict(outputs)
         self._audit = Audit(target)
         self._random = random.Random(seed)
         self._lock = threading.Lock()
-        # The kept input that an audited one's answer would have referred to.
-        self._references: dict[int, int] = {}
+        self._audited: dict[int, _Audited] = {}
         self._answers: dict[int, dict[str, Array]] = {}
 
     @property
@@ -50,37 +60,49 @@ class Auditor:
         """Whether the filter was shown not to keep its promise: until it is again, everything is sent."""
         return self._audit.broken
 
-    def take(self, sequence: int, *, keep: bool, reference: int | None) -> float:
+    def take(self, sequence: int, unsent: Mapping[str, Unsent], *, kept: bool, reference: int | None) -> float:
         """Takes note of a decision.
 
+        Args:
+            sequence: of which input.
+            unsent: the models that are not to look at it, and how they are answered for.
+            kept: whether others are.
+            reference: the kept input whose answers are taken where `unsent` has no value.
+
         Returns:
-            Above 0 if the input, which the filter would not keep, is to be sent all the same: with what probability.
+            Above 0 if all models are to look at it all the same: with what probability.
         """
+        unsent = {name: each for name, each in unsent.items() if name in self.outputs}
         with self._lock:
-            self._audit.saw(unsent=not keep)
+            self._audit.saw(unsent=bool(unsent))
             probability = 1.0 if self._audit.broken else self.share
-            if keep or reference is None or self._random.random() >= probability:
+            if not unsent or self._random.random() >= probability:
                 return 0.0
-            self._references[sequence] = reference
-            _forget(self._references)
+            if reference is None and any(each.value is None for each in unsent.values()):
+                return 0.0
+            self._audited[sequence] = _Audited(kept, unsent, reference)
+            _forget(self._audited)
             return probability
 
     def answered(self, answer: edge_pb2.Result, values: Mapping[str, Array]) -> bool:
         """Takes an input's answer; true if by it the alarm goes on or off."""
         exact = {output.model for output in answer.outputs if output.origin == edge_pb2.ORIGIN_EXECUTED}
         with self._lock:
-            reference = self._references.pop(answer.sequence, None)
-            if reference is None:
+            audited = self._audited.pop(answer.sequence, None)
+            if audited is None or audited.kept:
                 self._answers[answer.sequence] = dict(values)
                 _forget(self._answers)
+            if audited is None:
                 return False
-            served = self._answers.get(reference, {})
-            losses = []
-            for model, unsent in self.unsent.items():
+            served = {} if audited.reference is None else self._answers.get(audited.reference, {})
+            losses = {}
+            for model, unsent in audited.unsent.items():
                 value = served.get(model) if unsent.value is None else unsent.value
                 if model in exact and value is not None:
-                    losses.append(1.0 - self.outputs[model].agreement(value, values[model]))
-            return bool(losses) and self._audit.add(float(np.mean(losses)))
+                    losses[model] = 1.0 - self.outputs[model].agreement(value, values[model])
+            # Models that look at it in any case lose nothing.
+            sent = len(self.outputs.keys() - audited.unsent.keys())
+            return bool(losses) and self._audit.add(sum(losses.values()) / (len(losses) + sent))
 
     def report(self) -> AuditReport:
         """How the filter does."""

@@ -22,7 +22,11 @@ def device_command(
     name: Annotated[str | None, typer.Option(help="What this device is called.")] = None,
     source: Annotated[str | None, typer.Option(help="A video file, rtsp://..., or a camera's number.")] = None,
     coordinator: Annotated[str | None, typer.Option(help="HOST:PORT of `infilink cloud`.")] = None,
-    gate: Annotated[str | None, typer.Option(help="all, every:K, random:RATE, difference:T, or a filter.")] = None,
+    gate: Annotated[
+        str | None, typer.Option(help="all, every:K, random:RATE, difference:T, or a filter's or reuse file's path.")
+    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="Where a reuse file's results outlive a restart.")] = None,
+    head: Annotated[Path | None, typer.Option(help="The first part of a split model, to run here.")] = None,
     policy: Annotated[str | None, typer.Option(help="all: answer every frame; latest: never wait.")] = None,
     pace: Annotated[str | None, typer.Option(help="source: its frame rate; max: as fast as possible.")] = None,
     start_s: Annotated[float | None, typer.Option("--start", help="Where in a file to begin, seconds.")] = None,
@@ -36,6 +40,8 @@ def device_command(
         "source": source,
         "coordinator": coordinator,
         "gate": gate,
+        "cache": cache,
+        "head": head,
         "policy": policy,
         "pace": pace,
         "start_s": start_s,

@@ -29,9 +29,12 @@ pace = "source"
 # Where the coordinator (`infilink cloud`) listens.
 coordinator = "127.0.0.1:7420"
 
-# Which frames are worth sending: "all", "every:K", "random:RATE", "difference:THRESHOLD", or a trained filter's .onnx;
-# "filter.onnx@0.95": with another accuracy than it was trained for.
+# Which frames are worth sending: "all", "every:K", "random:RATE", "difference:THRESHOLD", or the .onnx of a trained
+# filter or reuse file; "filter.onnx@0.95": with another accuracy than it was trained for.
 gate = "all"
+
+# What a reuse file knows can outlive a restart, in this file.
+# cache = "results.cache"
 
 # The live audit of a trained filter: this share of the frames that it would not send is sent all the same, to see what
 # it loses. If that is shown to be more than it promised, everything is sent until it keeps its promise again.
@@ -82,6 +85,7 @@ class DeviceConfig(BaseModel):
     pace: Literal["max", "source"] = "source"
     coordinator: str
     gate: str = "all"
+    cache: Path | None = None
     audit: float = Field(default=0.01, ge=0, le=1)
     quality: int = Field(default=90, ge=1, le=100)
     policy: Literal["all", "latest"] = "latest"
@@ -120,4 +124,4 @@ def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -
 def _is_path(key: str, value: str) -> bool:
     if key == "source":
         return not value.isdigit() and "://" not in value
-    return key in ("results", "tls_ca", "head") or (key == "gate" and ".onnx" in value)
+    return key in ("results", "tls_ca", "head", "cache") or (key == "gate" and ".onnx" in value)

@@ -59,6 +59,12 @@ class Results:
         found = dict(self._rows("sequence, origin", model))
         return [found.get(sequence, "held") for sequence in self.sequences]
 
+    def trust(self, model: str) -> list[str]:
+        """What stands behind each input's value; empty where there is no answer, or none was kept."""
+        columns = [row[1] for row in self._database.execute("PRAGMA table_info(results)")]
+        found = dict(self._rows("sequence, trust", model)) if "trust" in columns else {}
+        return [found.get(sequence, "") for sequence in self.sequences]
+
     def close(self) -> None:
         """Closes the file; closing twice is fine."""
         self._database.close()

@@ -23,11 +23,13 @@ CREATE TABLE IF NOT EXISTS inputs (
 CREATE TABLE IF NOT EXISTS results (
     model TEXT NOT NULL, sequence INTEGER NOT NULL, captured_s REAL NOT NULL, origin TEXT NOT NULL,
     confidence REAL NOT NULL, trusted INTEGER NOT NULL, sources TEXT NOT NULL, reference INTEGER, value BLOB,
-    PRIMARY KEY (model, sequence)
+    trust TEXT NOT NULL DEFAULT '', PRIMARY KEY (model, sequence)
 ) WITHOUT ROWID;
 """
+# Files of earlier versions have no such column.
+_ADD_TRUST = "ALTER TABLE results ADD COLUMN trust TEXT NOT NULL DEFAULT ''"
 _INPUT = "INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)"
-_RESULT = "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_RESULT = "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class ResultRow:
         trusted: whether that is certified; with a reference, the reference's own has to be as well.
         reference: the kept input whose value this is; None where it is its own.
         value: None where `reference` has it.
+        trust: what stands behind it: "exact", "certified", "unsure", "uncalibrated" or "revoked"; empty: as `trusted`
+            says.
     """
 
     model: str
@@ -69,6 +73,7 @@ class ResultRow:
     sources: tuple[str, ...] = ()
     reference: int | None = None
     value: Array | None = None
+    trust: str = ""
 
 
 class ResultsFile:
@@ -90,6 +95,9 @@ class ResultsFile:
                 if anew:
                     self._database.executescript("DROP TABLE IF EXISTS inputs; DROP TABLE IF EXISTS results;")
                 self._database.executescript(_SCHEMA)
+                columns = [row[1] for row in self._database.execute("PRAGMA table_info(results)")]
+                if "trust" not in columns:
+                    self._database.execute(_ADD_TRUST)
             last = self._database.execute("SELECT MAX(sequence) FROM inputs").fetchone()[0]
         except (OSError, sqlite3.Error) as error:
             raise InvalidInput(f"{path}: can't be opened as a results file: {error}") from error
@@ -154,4 +162,5 @@ def _statement(row: ResultRow) -> tuple[str, tuple[Any, ...]]:
     value = None if row.value is None else pack(row.value)
     sources = ",".join(row.sources)
     how = (row.origin, row.confidence, row.trusted, sources, row.reference)
-    return _RESULT, (row.model, row.sequence, row.captured_s, *how, value)
+    trust = row.trust or ("certified" if row.trusted else "uncalibrated")
+    return _RESULT, (row.model, row.sequence, row.captured_s, *how, value, trust)

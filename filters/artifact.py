@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
+from pydantic import BaseModel
 
 from ..outputs import Array
 from .spec import METADATA_KEY, TASKS_KEY, FilterSpec, TasksSpec
@@ -15,10 +16,14 @@ _LEAST_SIZE = 256
 
 
 def save_filter(path: Path, graph: onnx.ModelProto, spec: FilterSpec | TasksSpec) -> None:
-    """Writes a filter's file: beside, then renamed."""
+    """Writes a filter's file."""
+    save_with_spec(path, graph, spec, key=TASKS_KEY if isinstance(spec, TasksSpec) else METADATA_KEY)
+
+
+def save_with_spec(path: Path, graph: onnx.ModelProto, spec: BaseModel, *, key: str) -> None:
+    """Writes a graph with its spec in the metadata: beside, then renamed."""
     model = onnx.ModelProto()
     model.CopyFrom(graph)
-    key = TASKS_KEY if isinstance(spec, TasksSpec) else METADATA_KEY
     model.metadata_props.add(key=key, value=spec.model_dump_json())
     onnx.checker.check_model(model)
     path.parent.mkdir(parents=True, exist_ok=True)

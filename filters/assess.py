@@ -8,20 +8,20 @@ from typing import Literal
 import numpy as np
 
 from ..errors import InvalidInput
+from ..progress import Progress
 from ..trace import Trace
 from .bounds import Bounds, rate_at
 from .candidates import AloneCandidate, NetworkCandidate, PaceCandidate
 from .certify import CONFIDENCE, autocorrelation_time, clopper_pearson
 from .channels import Channels
-from .contestants import session_of
 from .fit import fit_network
 from .fit_encoder import fit_encoder
-from .graphs import encoder_graph, network_graph
+from .graphs import network_graph, session_of, traced_graph
 from .losses import Losses
 from .modalities import Learnable, fit_modality
 from .network import one_thread
 from .pace import fit_pace
-from .replay import Progress, Replay
+from .replay import Replay
 from .rules import Rule
 from .singles import Singles
 from .split import LEAST_INPUTS, Split, split_of
@@ -239,7 +239,7 @@ def _candidates(
         assert made is not None, "arrays are of some modality"
         needed = losses.needed.mean(axis=0)
         encoder, _ = fit_encoder(replay, needed, made, start=start, stop=split.trained, seed=seed)
-        session = session_of(encoder_graph(encoder, made))
+        session = session_of(traced_graph(encoder, replay.rows([0])))
         return [AloneCandidate("network", session, replay, start=split.calibrated)]
     network, _ = fit_network(replay, losses, start=start, stop=split.trained, seed=seed)
     found: list[Candidate] = [NetworkCandidate(session_of(network_graph(network)), replay)]

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..progress import Progress
 from .bounds import rate_at
 from .candidates import EveryCandidate, OracleCandidate, RandomCandidate, ScalarCandidate
 from .losses import Losses
-from .replay import Progress, Replay
+from .replay import Replay
 from .singles import Singles
 from .sweep import Candidate, Sweep, levels, sweep
 

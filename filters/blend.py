@@ -15,12 +15,12 @@ from torch.nn import functional as F
 from ..outputs import Array
 from .channels import SCALARS
 from .losses import Losses
-from .low_level import LOW_LEVEL
+from .low_level import AREA
 from .replay import Replay, sample_pairs
 
 # What is added before the logarithm of an area: some ten pixels.
 FLOOR = 1e-3
-_AGE, _AREA = SCALARS.index("age"), LOW_LEVEL.index("area")
+_AGE = SCALARS.index("age")
 _HIDDEN = 8
 _MEMBERS = 3
 _DRAWS = 12
@@ -39,17 +39,16 @@ class Blend:
     last: Array
     last_bias: float
 
-    def scores(self, scalars: Array, low_level: Array) -> Array:
-        """How likely the answer is stale, for rows of scalars and of low-level differences: float64 (n,)."""
-        normal = np.clip((features_of(scalars, low_level) - self.mean) * self.scale, -4.0, 4.0)
+    def scores(self, scalars: Array, area: Array) -> Array:
+        """How likely the answer is stale, for rows of scalars and areas (n,): float64 (n,)."""
+        normal = np.clip((features_of(scalars, area) - self.mean) * self.scale, -4.0, 4.0)
         active = np.tanh(normal @ self.hidden + self.hidden_bias)
         return np.asarray(1.0 / (1.0 + np.exp(-(active @ self.last + self.last_bias))), np.float64)
 
 
-def features_of(scalars: Array, low_level: Array) -> Array:
+def features_of(scalars: Array, area: Array) -> Array:
     """What is blended: the age (a logarithm already), and the logarithm of the area: float32 (n, 2)."""
-    age, area = scalars[:, _AGE], low_level[:, _AREA]
-    return np.stack([age, np.log(area.astype(np.float32) + np.float32(FLOOR))], axis=1)
+    return np.stack([scalars[:, _AGE], np.log(area.astype(np.float32) + np.float32(FLOOR))], axis=1)
 
 
 class _Rising(nn.Module):
@@ -75,7 +74,7 @@ def fit_blend(replay: Replay, losses: Losses, *, start: int, stop: int, seed: in
     draws = [sample_pairs(replay, start, stop, random) for _ in range(_DRAWS)]
     kept = np.concatenate([pairs.kept for pairs in draws])
     current = np.concatenate([pairs.current for pairs in draws])
-    features = features_of(replay.scalars(kept, current), replay.low_level(kept, current))
+    features = features_of(replay.scalars(kept, current), replay.low_level(kept, current)[:, AREA])
     mean, scale = features.mean(axis=0), 1.0 / np.maximum(features.std(axis=0), 1e-2)
     normal = torch.from_numpy(np.clip((features - mean) * scale, -4.0, 4.0).astype(np.float32))
     targets = torch.from_numpy(losses.of(kept, current).astype(np.float32))

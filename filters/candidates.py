@@ -9,7 +9,7 @@ import onnxruntime as ort
 from ..outputs import Array
 from .channels import MOTION, SCALARS
 from .losses import Losses
-from .low_level import LOW_LEVEL
+from .low_level import AREA, LOW_LEVEL
 from .replay import Replay
 from .singles import Singles
 
@@ -23,6 +23,7 @@ class ScalarCandidate:
     """One scalar as the score: "difference", "background", or "age" (which keeps every so many seconds)."""
 
     most = math.inf
+    alone: Array | None = None
 
     def __init__(self, name: str, replay: Replay) -> None:
         self.name = name
@@ -39,6 +40,7 @@ class LowLevelCandidate:
     """One of Reducto's low-level differences to the reference as the score."""
 
     most = math.inf
+    alone: Array | None = None
 
     def __init__(self, name: str, replay: Replay) -> None:
         self.name = name
@@ -57,6 +59,7 @@ class NetworkCandidate:
 
     name = "network"
     most = 0.5  # of an input that is skipped, the loss to expect
+    alone: Array | None = None
 
     def __init__(self, session: ort.InferenceSession, replay: Replay) -> None:
         self.replay = replay
@@ -76,7 +79,7 @@ class AloneCandidate:
     """A candidate whose scores do not depend on what was kept: computed once, for every input from `start` on.
 
     Attributes:
-        all: how needed each input is.
+        alone: how needed each input is.
         most: the greatest threshold that makes sense for the scores.
     """
 
@@ -92,14 +95,14 @@ class AloneCandidate:
     ) -> None:
         self.name = name
         self.most = most
-        self.all = np.ones(len(singles))
+        self.alone = np.ones(len(singles))
         for first in range(start, len(singles), _BATCH):
             index = np.arange(first, min(first + _BATCH, len(singles)))
-            self.all[index] = session.run(None, {"input": singles.rows(index)})[0][:, task]
+            self.alone[index] = session.run(None, {"input": singles.rows(index)})[0][:, task]
 
     def scores(self, kept: Array, current: int) -> Array:
         """The input's score, whatever was kept."""
-        return np.full(len(kept), self.all[current])
+        return np.full(len(kept), self.alone[current])
 
 
 class PaceCandidate:
@@ -107,6 +110,7 @@ class PaceCandidate:
 
     name = "pace"
     most = math.inf
+    alone: Array | None = None
 
     def __init__(self, pace: "Pace", replay: Replay) -> None:
         self.pace = pace
@@ -123,6 +127,7 @@ class BlendCandidate:
 
     name = "blend"
     most = 1.0
+    alone: Array | None = None
 
     def __init__(self, session: ort.InferenceSession, replay: Replay) -> None:
         self.replay = replay
@@ -131,8 +136,8 @@ class BlendCandidate:
     def scores(self, kept: Array, current: int) -> Array:
         """The probability, per last kept input."""
         now = np.full(len(kept), current)
-        low_level = self.replay.low_level(kept, now).astype(np.float32)
-        feed = {"scalars": self.replay.scalars(kept, now), "low_level": low_level}
+        area = self.replay.low_level(kept, now)[:, [AREA]].astype(np.float32)
+        feed = {"scalars": self.replay.scalars(kept, now), "area": area}
         return np.asarray(self._session.run(None, feed)[0][:, 0], np.float64)
 
 
@@ -141,6 +146,7 @@ class EveryCandidate:
 
     name = "every K-th"
     most = math.inf
+    alone: Array | None = None
 
     def scores(self, kept: Array, current: int) -> Array:
         """How many inputs ago it was."""
@@ -154,11 +160,11 @@ class RandomCandidate:
     most = math.inf
 
     def __init__(self, inputs: int, *, seed: int = 0) -> None:
-        self.all = np.random.default_rng(seed).random(inputs)
+        self.alone = np.random.default_rng(seed).random(inputs)
 
     def scores(self, kept: Array, current: int) -> Array:
         """The input's lot."""
-        return np.full(len(kept), self.all[current])
+        return np.full(len(kept), self.alone[current])
 
 
 class OracleCandidate:
@@ -166,6 +172,7 @@ class OracleCandidate:
 
     name = "oracle"
     most = math.inf
+    alone: Array | None = None
 
     def __init__(self, losses: Losses, inputs: int) -> None:
         self._losses = losses

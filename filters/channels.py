@@ -42,7 +42,7 @@ class Channels:
             the last frame, what the score was carried to since the last kept frame, mean and top of both differences,
             and the motion since the previous frame in the most changed blocks and the middle one, now and lately.
         picture: uint8 (SIDE, SIDE), the frame as it is seen.
-        differences: float32 (1, 4), Reducto's differences to the reference, in the order of `LOW_LEVEL`.
+        differences: float32 (1, 1) each, those of Reducto's differences to the reference that are wanted, by name.
         moved: uint8 (SIDE, SIDE), its difference to the background.
     """
 
@@ -53,7 +53,7 @@ class Channels:
         self.scalars = np.zeros((1, len(SCALARS)), np.float32)
         self.picture = np.zeros((SIDE, SIDE), np.uint8)
         self.moved = np.zeros((SIDE, SIDE), np.uint8)
-        self.differences = np.zeros((1, len(LOW_LEVEL)), np.float32)
+        self.differences = {name: np.zeros((1, 1), np.float32) for name in low_level}
         self._low_level = LowLevel(low_level) if low_level else None
         self._kept_picture = np.zeros((SIDE, SIDE), np.uint8)
         self._kept_features: Features | None = None
@@ -93,7 +93,9 @@ class Channels:
         if self._low_level is not None:
             now.features = self._low_level.features(self.picture)
             reference = self._kept_features if self.pairwise else before.features
-            self.differences[0] = self._low_level.compare(now.features, reference or now.features)
+            found = dict(zip(LOW_LEVEL, self._low_level.compare(now.features, reference or now.features), strict=True))
+            for name, difference in self.differences.items():
+                difference[0, 0] = found[name]
         for channel, image in zip(self.tensor[0], (self.picture, self.moved, self._changed), strict=True):
             to_unit(image, out=channel)
         cv2.resize(self.tensor[0, 0], (_BLOCKS, _BLOCKS), dst=now.blocks, interpolation=cv2.INTER_AREA)

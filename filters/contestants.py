@@ -1,18 +1,17 @@
 """Everything that competes to be a filter, by name: made on the training part, each with its file's graph."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 
 from .. import __version__
 from ..errors import InvalidInput
-from ..outputs import Array
+from ..progress import Progress, part_of
 from ..trace import Trace
 from .artifact import compress
 from .blend import fit_blend
@@ -25,11 +24,20 @@ from .candidates import (
     RandomCandidate,
     ScalarCandidate,
 )
-from .encoders import EncoderNetwork
 from .fit import fit_network
 from .fit_encoder import fit_encoder
 from .fit_loop import Checkpoint, Epoch
-from .graphs import blend_graph, encoder_graph, neighbours_graph, network_graph, pace_graph, random_graph, scalar_graph
+from .graphs import (
+    blend_graph,
+    check_same,
+    neighbours_graph,
+    network_graph,
+    pace_graph,
+    random_graph,
+    scalar_graph,
+    session_of,
+    traced_graph,
+)
 from .losses import Losses
 from .low_level import LOW_LEVEL
 from .modalities import Learnable, Modality, fit_modality
@@ -40,7 +48,7 @@ from .modalities.net import Net
 from .modalities.video import Video
 from .network import TemporalNetwork
 from .pace import fit_pace
-from .replay import Progress, Replay
+from .replay import Replay
 from .singles import Singles
 from .split import Split
 from .sweep import Candidate
@@ -51,9 +59,19 @@ UNCHANGED = ("blend", "pace", "network", *_STREAM_FREE)
 ALONE = ("network", "paper", "filterforward", "knn", "random")
 """The names there are, by what the inputs are: frames and a rule on one input, frames and `unchanged`, arrays."""
 
+_LEARNT_ALONE: dict[str, tuple[str, Net]] = {
+    "network": ("", "ours"),
+    "paper": ("", "paper"),
+    "filterforward": ("", "filterforward"),
+    "image": ("image", "ours"),
+    "video": ("video", "ours"),
+    "image-paper": ("image", "paper"),
+    "video-paper": ("video", "paper"),
+}
+"""Encoders that see an input (or a window) by itself: of which modality ("": the one that was given), and whose."""
+
 _DEFAULT = ("pace", "network", "image", "background", "difference", "age")
 NEIGHBOURS = 10
-_PARITY = 1e-4
 
 
 @dataclass(frozen=True)
@@ -109,9 +127,9 @@ class Contest:
         self._progress = progress
         self.stream = trace.info.input == "image"
         self.replay: Replay | Singles = (
-            Replay(trace, pairwise=losses.pairwise, progress=_part(progress, 0.0, 0.1))
+            Replay(trace, pairwise=losses.pairwise, progress=part_of(progress, 0.0, 0.1))
             if self.stream
-            else self._singles("ours")
+            else Singles(trace, self._fitted("", "ours"))
         )
 
     def names(self, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -138,7 +156,7 @@ class Contest:
         """Trains and makes them; those that are preferred among equals come first."""
         names = self.names(wanted)
         return [
-            self._enter(name, _part(self._progress, 0.1 + 0.7 * i / len(names), 0.1 + 0.7 * (i + 1) / len(names)))
+            self._enter(name, part_of(self._progress, 0.1 + 0.7 * i / len(names), 0.1 + 0.7 * (i + 1) / len(names)))
             for i, name in enumerate(names)
         ]
 
@@ -151,7 +169,9 @@ class Contest:
     def _enter(self, name: str, progress: Progress | None) -> Contestant:
         if name == "random":
             return Contestant(RandomCandidate(len(self.trace), seed=self.seed), random_graph(seed=self.seed))
-        if not self.stream or name in ("image", "video", "image-paper", "video-paper", "knn"):
+        if name == "knn":
+            return self._neighbours()
+        if not self.stream or (name in _LEARNT_ALONE and name != "network"):
             return self._alone(name, progress)
         assert isinstance(self.replay, Replay), "a stream is replayed"
         stop = self.split.trained
@@ -180,26 +200,26 @@ class Contest:
             self._check(network, candidate)
         return Contestant(candidate, graph, curve=curve)
 
+    def _neighbours(self) -> Contestant:
+        """What was said of the nearest inputs, by hand-made descriptors."""
+        inner = None if self.stream else self._fitted("", "ours")
+        descriptor = Descriptor(inner=None if isinstance(inner, Image | Video | Joint) else inner)
+        described = Singles(self.trace, descriptor)
+        known = described.rows(np.arange(self.split.trained))
+        needed = self.losses.needed.mean(axis=0)[: self.split.trained]
+        graph = neighbours_graph(descriptor, known, needed, neighbours=min(NEIGHBOURS, len(known)))
+        candidate = AloneCandidate("knn", session_of(graph), described, start=self.split.calibrated)
+        return Contestant(candidate, graph, descriptor)
+
     def _alone(self, name: str, progress: Progress | None) -> Contestant:
-        """A candidate that sees an input by itself (or a window of frames)."""
-        start = self.split.calibrated
-        needed = self.losses.needed.mean(axis=0)
-        if name == "knn":
-            inner = None if self.stream else self._fitted("ours")
-            descriptor = Descriptor(inner=None if isinstance(inner, Image | Video | Joint) else inner)
-            described = Singles(self.trace, descriptor)
-            known = described.rows(np.arange(self.split.trained))
-            graph = neighbours_graph(
-                descriptor, known, needed[: self.split.trained], neighbours=min(NEIGHBOURS, len(known))
-            )
-            return Contestant(AloneCandidate(name, session_of(graph), described, start=start), graph, descriptor)
-        net: Net = "paper" if name.endswith("paper") else "filterforward" if name == "filterforward" else "ours"
-        made = self._fitted(net, name.partition("-")[0] if self.stream else self.modality)
-        ours = self.replay if net == "ours" and isinstance(self.replay, Singles) else None
+        """An encoder that sees an input by itself, or a window of frames."""
+        made = self._fitted(*_LEARNT_ALONE[name])
+        # Arrays are prepared for our own network already.
+        ours = self.replay if made.net == "ours" and isinstance(self.replay, Singles) else None
         singles = ours or Singles(self.trace, made)
         network, curve = fit_encoder(
             singles,
-            needed,
+            self.losses.needed.mean(axis=0),
             made,
             start=0,
             stop=self.split.trained,
@@ -207,18 +227,15 @@ class Contest:
             checkpoint=self._kept(name),
             progress=progress,
         )
-        graph = self._made(encoder_graph(network, made))
-        candidate = AloneCandidate(name, session_of(graph), singles, start=start)
-        if not self.int8:
-            self._check_alone(network, singles, candidate)
+        samples = singles.rows(np.arange(self.split.calibrated, min(self.split.calibrated + 16, self.split.stop)))
+        graph = self._made(traced_graph(network, samples))
+        candidate = AloneCandidate(name, session_of(graph), singles, start=self.split.calibrated)
         return Contestant(candidate, graph, made, curve)
 
-    def _singles(self, net: Net) -> Singles:
-        return Singles(self.trace, self._fitted(net))
-
-    def _fitted(self, net: Net, modality: str = "") -> Learnable:
+    def _fitted(self, kind: str, net: Net) -> Learnable:
+        """The modality of that kind, or the one that was given."""
         values = list(islice(self.trace.inputs(), 1 if self.stream else self.split.trained))
-        return fit_modality(modality or self.modality, values, net=net)
+        return fit_modality(kind or self.modality, values, net=net)
 
     def _made(self, graph: onnx.ModelProto) -> onnx.ModelProto:
         return compress(graph) if self.int8 else graph
@@ -237,32 +254,5 @@ class Contest:
         replay = candidate.replay
         now = np.arange(self.split.calibrated, min(self.split.calibrated + 16, self.split.stop))
         wanted = network.scores(replay.images(now - 1, now), replay.scalars(now - 1, now))
-        _same(wanted, np.asarray([candidate.scores(np.asarray([i - 1]), int(i))[0] for i in now]))
-
-    def _check_alone(self, network: EncoderNetwork, singles: Singles, candidate: AloneCandidate) -> None:
-        from .fit_encoder import scores_of
-
-        now = np.arange(self.split.calibrated, min(self.split.calibrated + 16, self.split.stop))
-        _same(scores_of(network, singles, now)[:, 0], candidate.all[now])
-
-
-def session_of(graph: onnx.ModelProto) -> ort.InferenceSession:
-    """A session that computes a graph, on one thread."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
-def _same(trained: Array, computed: Array) -> None:
-    difference = float(np.abs(trained - computed).max(initial=0.0))
-    if not difference <= _PARITY:
-        raise AssertionError(f"the written filter differs from the trained one by {difference:.2g}")
-
-
-def _part(progress: Progress | None, start: float, stop: float) -> Callable[[float, str], None] | None:
-    """A part of the whole work's progress."""
-    if progress is None:
-        return None
-    whole = progress
-    return lambda done, doing: whole(start + done * (stop - start), doing)
+        computed = np.asarray([candidate.scores(np.asarray([i - 1]), int(i))[0] for i in now])
+        check_same(wanted, computed, what="the graph's score")

@@ -7,12 +7,14 @@ from typing import Literal
 import numpy as np
 
 from ..errors import InvalidInput
+from ..progress import Progress
 from ..trace import Trace
 from .baselines import Baseline, measure_baselines
 from .decisions import write_decisions
-from .gates import Decision, Gate, open_gate
+from .gates import Decision, Gate
 from .losses import Losses
-from .replay import Progress, Replay
+from .open_gate import open_gate
+from .replay import Replay
 from .rules import Unchanged
 from .runtime import FilterRuntime
 from .singles import Singles

@@ -8,11 +8,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..outputs import Array
+from ..progress import Progress
 from .channels import SCALARS
 from .fit_loop import Checkpoint, Epoch, Recipe, train
 from .losses import Losses
 from .network import TemporalNetwork, to_channels
-from .replay import Progress, Replay, sample_pairs
+from .replay import Replay, sample_pairs
 
 _SEEN = 10_000
 _MOST_EPOCHS = 30

@@ -6,10 +6,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..outputs import Array
+from ..progress import Progress
 from .encoders import EncoderNetwork
 from .fit_loop import Checkpoint, Epoch, Recipe, train
 from .modalities import Learnable
-from .replay import Progress
 from .singles import Singles
 
 _SEEN = 20_000

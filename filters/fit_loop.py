@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .replay import Progress
+from ..progress import Progress
 
 BATCH = 32
 

@@ -3,23 +3,26 @@
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 from ..outputs import Array
 from .blend import FLOOR, Blend
 from .channels import CHANNELS, MOTION, SCALARS
-from .encoders import EncoderNetwork
 from .low_level import LOW_LEVEL
-from .modalities import Learnable
 from .modalities.descriptor import Descriptor
 from .network import CONVOLUTIONS, TemporalNetwork
 from .pace import CLIP, Pace
 from .pictures import SIDE
 
+if TYPE_CHECKING:
+    from torch import nn
+
+PARITY = 1e-4
 _OPSET = 17
 _IR_VERSION = 9
 _STREAM = {"channels": ["n", CHANNELS, SIDE, SIDE], "scalars": ["n", len(SCALARS)]}
@@ -89,7 +92,6 @@ def blend_graph(blend: Blend) -> onnx.ModelProto:
     """A graph whose score is how likely the last kept answer is stale."""
     weights = {
         "age_at": np.asarray([SCALARS.index("age")], np.int64),
-        "area_at": np.asarray([LOW_LEVEL.index("area")], np.int64),
         "floor": np.float32(FLOOR),
         "mean": blend.mean,
         "scale": blend.scale,
@@ -102,7 +104,6 @@ def blend_graph(blend: Blend) -> onnx.ModelProto:
     }
     nodes = [
         helper.make_node("Gather", ["scalars", "age_at"], ["age"], axis=1),
-        helper.make_node("Gather", ["low_level", "area_at"], ["area"], axis=1),
         helper.make_node("Add", ["area", "floor"], ["above"]),
         helper.make_node("Log", ["above"], ["logs"]),
         helper.make_node("Concat", ["age", "logs"], ["features"], axis=1),
@@ -114,16 +115,16 @@ def blend_graph(blend: Blend) -> onnx.ModelProto:
         helper.make_node("Gemm", ["active", "last", "last_bias"], ["logit"]),
         helper.make_node("Sigmoid", ["logit"], ["score"]),
     ]
-    return _graph(nodes, weights, {"scalars": ["n", len(SCALARS)], "low_level": ["n", len(LOW_LEVEL)]})
+    return _graph(nodes, weights, {"scalars": ["n", len(SCALARS)], "area": ["n", 1]})
 
 
 def scalar_graph(name: str) -> onnx.ModelProto:
     """A graph whose score is one of the scalars, or of the low-level differences, as it stands."""
-    source, names = ("low_level", LOW_LEVEL) if name in LOW_LEVEL else ("scalars", SCALARS)
-    weights = {"index": np.asarray([names.index(name)], np.int64)}
-    return _graph(
-        [helper.make_node("Gather", [source, "index"], ["score"], axis=1)], weights, {source: ["n", len(names)]}
-    )
+    if name in LOW_LEVEL:
+        return _graph([helper.make_node("Identity", [name], ["score"])], {}, {name: ["n", 1]})
+    weights = {"index": np.asarray([SCALARS.index(name)], np.int64)}
+    node = helper.make_node("Gather", ["scalars", "index"], ["score"], axis=1)
+    return _graph([node], weights, {"scalars": ["n", len(SCALARS)]})
 
 
 def random_graph(*, seed: int) -> onnx.ModelProto:
@@ -165,26 +166,54 @@ def neighbours_graph(descriptor: Descriptor, known: Array, needed: Array, *, nei
     return _graph(nodes, weights, {"input": ["n", *descriptor.shape]})
 
 
-def encoder_graph(network: EncoderNetwork, modality: Learnable) -> onnx.ModelProto:
-    """A graph whose score is the encoder's and its head's."""
+def traced_graph(network: "nn.Module", samples: Array, outputs: tuple[str, ...] = ("score",)) -> onnx.ModelProto:
+    """What a torch network computes of "input", for any number of inputs, checked on samples.
+
+    Args:
+        network: the trained one; of an encoder and its head the output is the score.
+        samples: some prepared inputs, (n, ...).
+        outputs: what its outputs are called.
+    """
     import torch
 
-    sample = torch.zeros((1, *modality.shape), dtype=getattr(torch, modality.dtype))
+    inputs = torch.from_numpy(samples)
+
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # The tracing exporter on purpose: whoever writes the file compares it with the network.
+        # The tracing exporter on purpose: what is calibrated is the graph that it makes.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
-        exported = Path(folder) / "encoder.onnx"
+        exported = Path(folder) / "traced.onnx"
         torch.onnx.export(
             network.eval(),
-            (sample,),
+            (inputs[:1],),
             str(exported),
             input_names=["input"],
-            output_names=["score"],
-            dynamic_axes={"input": {0: "n"}, "score": {0: "n"}},
+            output_names=list(outputs),
+            dynamic_axes={name: {0: "n"} for name in ("input", *outputs)},
             opset_version=_OPSET,
             dynamo=False,
         )
-        return onnx.load(str(exported))
+        graph = onnx.load(str(exported))
+    with torch.no_grad():
+        found = network(inputs)
+    trained = [found] if isinstance(found, torch.Tensor) else [each for each in found if each is not None]
+    for name, wanted, computed in zip(outputs, trained, session_of(graph).run(None, {"input": samples}), strict=True):
+        check_same(wanted.numpy(), computed, what=f"the graph's {name}")
+    return graph
+
+
+def check_same(trained: Array, computed: Array, *, what: str) -> None:
+    """Makes sure that a graph computes what was trained."""
+    difference = float(np.abs(trained - computed).max(initial=0.0))
+    if not difference <= PARITY * max(1.0, float(np.abs(trained).max(initial=0.0))):
+        raise AssertionError(f"{what} differs from the trained network's by {difference:.2g}")
+
+
+def session_of(graph: onnx.ModelProto) -> ort.InferenceSession:
+    """A session that computes a graph, on one thread."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def _graph(nodes: list[Any], weights: dict[str, Any], inputs: dict[str, list[Any]]) -> onnx.ModelProto:

@@ -9,6 +9,7 @@ from ..outputs import Array
 from .pictures import SIDE
 
 LOW_LEVEL = ("pixel", "area", "edge", "corner")
+AREA = LOW_LEVEL.index("area")
 _CHANGED = 21
 _CORNER = 0.01
 Features = tuple[Array, Array, Array]
@@ -31,10 +32,6 @@ class LowLevel:
     def __init__(self, names: Collection[str] = LOW_LEVEL) -> None:
         self._difference = np.empty((SIDE, SIDE), np.uint8)
         self._regions, self._edges, self._corners = (name in names for name in LOW_LEVEL[1:])
-
-    def of(self, picture: Array, reference: Array) -> tuple[float, float, float, float]:
-        """The four numbers for two pictures (uint8, `SIDE` x `SIDE`)."""
-        return self.compare(self.features(picture), self.features(reference))
 
     def features(self, picture: Array) -> Features:
         """What is compared of a picture."""

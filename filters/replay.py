@@ -1,6 +1,5 @@
 """A trace as a filter would see it, kept small in memory: what training, calibration and evaluation run over."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ import cv2
 import numpy as np
 
 from ..outputs import Array
+from ..progress import Progress
 from ..trace import Trace
 from .channels import CHANNELS, SCALARS, Channels, Summary, previous, to_unit
 from .low_level import LOW_LEVEL, LowLevel
@@ -16,7 +16,6 @@ from .pictures import SIDE
 if TYPE_CHECKING:
     from .singles import Singles
 
-Progress = Callable[[float, str], None]
 LONGEST_S = 10.0
 
 

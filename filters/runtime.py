@@ -50,14 +50,14 @@ class FilterRuntime:
             level = self.spec.level(accuracy)
             self.accuracy, self.threshold, self._error, self.certified = accuracy, level.threshold, level.error, True
         wanted = [each.name for each in self._session.get_inputs()]
-        low_level = _low_level(self.spec.kind) if "low_level" in wanted else ()
+        low_level = [name for name in wanted if name in LOW_LEVEL]
         self._channels = Channels(pairwise=self.spec.pairwise, step_s=self.spec.step_s, low_level=low_level)
         self._modality = self.spec.modality
         self._window = Window(self._modality) if isinstance(self._modality, Video) else None
         seen = {
             "channels": self._channels.tensor,
             "scalars": self._channels.scalars,
-            "low_level": self._channels.differences,
+            **self._channels.differences,
         }
         self._inputs = {name: seen[name] for name in wanted if name in seen}
         self._first = True
@@ -93,6 +93,9 @@ class FilterRuntime:
         if self._window is not None:
             self._window.reset()
 
+    def close(self) -> None:
+        """Nothing outlives it."""
+
     def unsent(self, model: str, output: OutputSpec) -> Unsent:
         """As the filter's certificate says; a model that it was not learnt from is reused on trust."""
         if model not in self.spec.models:
@@ -116,8 +119,3 @@ class FilterRuntime:
             if not self._failed:
                 logger.exception("%s failed on a frame and keeps it; later failures are only counted", self.path)
             return math.nan
-
-
-def _low_level(kind: str) -> tuple[str, ...]:
-    """Which of the differences that kind of filter looks at; all, if it is not known here."""
-    return ("area",) if kind == "blend" else (kind,) if kind in LOW_LEVEL else LOW_LEVEL

@@ -17,7 +17,7 @@ _TABLE_ROWS = 25
 _MARGIN = 1.28
 _SMOOTHED = 25
 # Rates on a calibration part of some hundred inputs are not known better.
-_EQUAL = 0.05
+EQUAL = 0.05
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def choose(
     best = max(found.rate for found in eligible)
     if best <= 0.0:
         raise InvalidInput(_hopeless(judged, accuracy))
-    winner = next(found for found in eligible if found.rate > 0 and found.rate >= best - _EQUAL)
+    winner = next(found for found in eligible if found.rate > 0 and found.rate >= best - EQUAL)
     return Choice(
         winner.sweep.name,
         float(winner.sweep.thresholds[winner.best]),

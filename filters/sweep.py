@@ -22,6 +22,10 @@ class Candidate(Protocol):
     most: float
     """The greatest threshold that makes sense for its scores."""
 
+    @property
+    def alone(self) -> Array | None:
+        """Its score of each input, where that does not depend on what was kept."""
+
     def scores(self, kept: Array, current: int) -> Array:
         """How needed input `current` is, for each of the inputs `kept` as the last kept one."""
 
@@ -64,9 +68,8 @@ def sweep(
     longest_s: float | None = None,
 ) -> Sweep:
     """Runs every threshold over the inputs from `start` up to `stop`; the first one is kept."""
-    alone = getattr(candidate, "all", None)
-    if alone is not None and longest_s is None:
-        return _sweep_alone(candidate.name, np.asarray(alone[start:stop]), thresholds, losses, start)
+    if candidate.alone is not None and longest_s is None:
+        return _sweep_alone(candidate.name, candidate.alone[start:stop], thresholds, losses, start)
     last = np.full(len(thresholds), start)
     reference = np.empty((len(thresholds), stop - start), np.int64)
     reference[:, 0] = start
@@ -112,9 +115,8 @@ def calibrate(candidate: Candidate, replay: Replay | Singles, losses: Losses, sp
 
 def levels(candidate: Candidate, replay: Replay | Singles, *, start: int, stop: int, seed: int = 0) -> Array:
     """Thresholds worth trying on a stretch: quantiles of the candidate's scores there, and one below them all."""
-    alone = getattr(candidate, "all", None)
-    if alone is not None:
-        quantiles = np.quantile(alone[start:stop], np.linspace(0.0, 1.0, 2 * _LEVELS))
+    if candidate.alone is not None:
+        quantiles = np.quantile(candidate.alone[start:stop], np.linspace(0.0, 1.0, 2 * _LEVELS))
         return np.append(-1.0, np.unique(np.minimum(quantiles, candidate.most)))
     random = np.random.default_rng(seed)
     draws = [sample_pairs(replay, start, stop, random) for _ in range(-(-_SAMPLED // (stop - start)))]

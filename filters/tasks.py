@@ -14,15 +14,12 @@ logger = logging.getLogger(__name__)
 
 
 class TasksRuntime:
-    """A gate that keeps an input if any of its models needs it.
+    """A gate that keeps an input if any of its models needs it, and says which of them do not.
 
     It fails open: an input on which the filter itself fails is kept, for every model.
 
     Args:
         path: what `infilink train tasks` wrote.
-
-    Attributes:
-        wanted: the models that need the input last decided on.
 
     Raises:
         InvalidInput: it is no filter.
@@ -33,7 +30,6 @@ class TasksRuntime:
         self.name = self.path.stem
         self.spec, self._session = load_tasks(self.path)
         self.accuracy: float | None = min(task.accuracy for task in self.spec.tasks)
-        self.wanted: tuple[str, ...] = ()
         modality = self.spec.tasks[0].modality
         assert modality is not None, "several tasks share the encoder of a modality"
         self._modality = modality
@@ -46,13 +42,16 @@ class TasksRuntime:
         above = self._scores(frame) - self._thresholds
         # Written so that NaN keeps.
         needed = ~(above <= 0.0)
-        self.wanted = tuple(model for model, need in zip(self.spec.models, needed, strict=True) if need)
-        return Decision(bool(needed.any()), float(above.max()), 0.0)
+        skipped = [model for model, need in zip(self.spec.models, needed, strict=True) if not need]
+        return Decision(bool(needed.any()), float(above.max()), 0.0, dict.fromkeys(skipped))
 
     def reset(self) -> None:
         """Starts a new stream."""
         if self._window is not None:
             self._window.reset()
+
+    def close(self) -> None:
+        """Nothing outlives it."""
 
     def unsent(self, model: str, output: OutputSpec) -> Unsent:
         """As the model's own certificate says; a model that it was not learnt from is reused on trust."""

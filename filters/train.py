@@ -9,6 +9,7 @@ import onnx
 
 from .. import __version__
 from ..errors import InvalidInput
+from ..progress import Progress
 from ..trace import Trace
 from .answers import answers_of
 from .artifact import save_filter
@@ -18,9 +19,9 @@ from .fit_loop import Epoch
 from .floors import Floor
 from .losses import Losses
 from .network import one_thread
-from .replay import LONGEST_S, Progress
+from .replay import LONGEST_S
 from .rules import Rule
-from .selection import Choice, choose
+from .selection import EQUAL, Choice, choose
 from .spec import FilterSpec
 from .split import check_worth, split_of
 from .sweep import Candidate, Sweep, calibrate
@@ -85,7 +86,8 @@ def train_filter(
         progress: is told the share done, and what is being done.
 
     Raises:
-        InvalidInput: the trace is too short, the rule never or always fires, or no threshold keeps the accuracy.
+        InvalidInput: the trace is too short, the rule never or always fires, no threshold keeps the accuracy, or what
+            wins (of candidates that were not named) drops no more than what costs nothing.
         UnknownModel: the trace has no such model.
     """
     competition = Competition(
@@ -101,7 +103,7 @@ def train_filter(
         seed=seed,
         progress=progress,
     )
-    return competition.finish(out, accuracy=accuracy)
+    return competition.finish(out, accuracy=accuracy, useless=bool(candidates))
 
 
 class Competition:
@@ -169,14 +171,21 @@ class Competition:
             entered = {each.candidate.name for each in self.entered}
             self._free = [self._calibrate(each) for each in lots if each.name not in entered]
 
-    def finish(self, out: Path, *, accuracy: float) -> FilterTraining:
+    def finish(self, out: Path, *, accuracy: float, useless: bool = True) -> FilterTraining:
         """Chooses the best for an accuracy and writes it.
 
+        Args:
+            out: the filter's file.
+            accuracy: the least mean agreement with the models.
+            useless: whether a filter is written also if it is no better than what costs nothing.
+
         Raises:
-            InvalidInput: no candidate keeps it at any threshold.
+            InvalidInput: no candidate keeps it at any threshold, or the best one is useless.
         """
         _check_accuracy(accuracy)
         choice = choose(self.sweeps, accuracy=accuracy, floors=self._masks, references=self._free)
+        if not useless:
+            self._check_useful(choice, accuracy)
         winner = next(each for each in self.entered if each.candidate.name == choice.name)
         spec = self._spec(winner, choice, accuracy)
         save_filter(out, winner.graph, spec)
@@ -190,6 +199,23 @@ class Competition:
             seconds=time.perf_counter() - self._started,
             curves={each.candidate.name: each.curve for each in self.entered if each.curve},
         )
+
+    def _check_useful(self, choice: Choice, accuracy: float) -> None:
+        """Of frames whose answer is held, the free gates are candidates themselves, and may well win."""
+        if self.losses.pairwise:
+            return
+        certified = choice.certificate.certified
+        found = {each.name: choice.candidates[each.name] for each in self._free}
+        # What is proven is not weighed against what is not.
+        free = {name: each.rate for name, each in found.items() if each.certified or not certified}
+        best = max(free, key=free.__getitem__, default="")
+        if best and choice.certificate.rate <= free[best] + EQUAL:
+            raise InvalidInput(
+                f"what was learnt is useless: at accuracy {accuracy:g} the best of {len(self.sweeps)} candidates, "
+                f"{choice.name}, drops {choice.certificate.rate:.3f} of the inputs, and {best} drops {free[best]:.3f} "
+                f"for nothing; see what can be learnt here with `infilink assess`, record more inputs, or have it all "
+                f"the same with --candidate {choice.name}"
+            )
 
     def _calibrate(self, candidate: Candidate) -> Sweep:
         return calibrate(candidate, self.contest.replay, self.losses, self.split, seed=self.seed)

@@ -11,18 +11,17 @@ import torch
 
 from .. import __version__
 from ..errors import InvalidInput
+from ..progress import Progress
 from ..trace import Trace
 from .answers import answers_of
 from .artifact import compress, save_filter
 from .candidates import AloneCandidate
-from .contestants import session_of
 from .fit_encoder import fit_encoder
 from .fit_loop import Epoch
-from .graphs import encoder_graph
+from .graphs import session_of, traced_graph
 from .losses import Losses
 from .modalities import fit_modality
 from .network import one_thread
-from .replay import Progress
 from .rules import Rule, Unchanged, parse_rule
 from .selection import choose
 from .singles import Singles
@@ -86,7 +85,7 @@ def train_tasks(
     needed = np.stack([each.needed[0] for each in losses.values()], axis=1)
     with one_thread():
         network, curve = fit_encoder(singles, needed, made, start=0, stop=split.trained, seed=seed, progress=progress)
-        graph = encoder_graph(network, made)
+        graph = traced_graph(network, singles.rows(np.arange(split.calibrated, split.stop)[:16]))
         graph = compress(graph) if int8 else graph
         session = session_of(graph)
     specs = []

@@ -10,12 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from ..budget import format_bytes, parse_budget
+from ..errors import InvalidInput
 from ..progress import show_progress
 from ..trace import Trace
 from .evaluate import LinksEvaluation, evaluate_links
 from .graph import LinkGraph
 from .planner import best_plan, make_plan, plan_problem
 from .table import bucket
+from .trust import ALPHA
 from .weights import parse_weights
 from .what_if import what_if
 
@@ -31,16 +33,21 @@ def train_links_command(
     trace: TraceArgument,
     out: Annotated[Path, typer.Option(help="The folder of links to write.")],
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    net: Annotated[
+        str, typer.Option(help="Whose networks: ours, or the MLink paper's pairwise links and ensemble, to compare.")
+    ] = "ours",
     as_json: JsonOption = False,
 ) -> None:
     """Learn to predict each model's output from the others' and from its own last one.
 
     The first part of the trace is learnt from, the next is chosen on, the last is what the figures shown are from.
     """
+    from .link import parse_net
     from .train import train_links
 
+    chosen = parse_net(net)
     with Trace(trace) as recording, show_progress("training links", quiet=as_json) as progress:
-        done = train_links(recording, out=out, seed=seed, progress=progress)
+        done = train_links(recording, out=out, seed=seed, net=chosen, progress=progress)
     if as_json:
         targets = {name: asdict(target) for name, target in done.targets.items()}
         print(
@@ -83,7 +90,13 @@ def evaluate_links_command(
 
 def plan_command(
     links: LinksArgument,
-    budget: BudgetOption,
+    budget: Annotated[
+        str | None, typer.Option(help="Memory for models: 200MiB, 1.5GiB, or 40% of what all take.")
+    ] = None,
+    devices: Annotated[
+        Path | None,
+        typer.Option(help="Choose for these devices and their cloud: devices.toml (`infilink init devices`)."),
+    ] = None,
     input_every_s: Annotated[
         float, typer.Option("--input-every", help="Seconds between two inputs, behind the filter (0: as recorded).")
     ] = 0.0,
@@ -95,13 +108,27 @@ def plan_command(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what runs under a budget, what is predicted from what, and what another budget would give."""
+    """Show what runs under a budget, what is predicted from what, and what another budget would give.
+
+    With --devices: which model runs on which device, which in the cloud they share, and what is predicted where.
+    """
     from .explanation import explain_plan
     from .planned_text import print_explanation, print_plan
 
     graph = LinkGraph.load(links)
-    budget_bytes = parse_budget(budget, graph.costs)
     weights = parse_weights(weight or [])
+    if devices is not None:
+        from .placement.cli import plan_devices
+
+        if budget is not None or input_every_s:
+            raise InvalidInput(
+                "--devices has budgets and input rates in its file: leave --budget and --input-every out"
+            )
+        plan_devices(graph, devices, weights=weights, explain=explain, as_json=as_json)
+        return
+    if budget is None:
+        raise InvalidInput("give --budget (one place) or --devices (devices and their cloud)")
+    budget_bytes = parse_budget(budget, graph.costs)
     problem = plan_problem(graph.costs, graph.tables, budget_bytes, weights=weights, input_every_s=input_every_s)
     explained = explain_plan(problem, graph.costs) if explain else None
     plan = explained.plan if explained else best_plan(problem, graph.costs)
@@ -139,11 +166,15 @@ def _evaluation_table(done: LinksEvaluation) -> Table:
         ("skill of links over that", done.skill),
         ("executions saved", done.executions_saved),
         ("answers not executed that are trusted", done.trusted_share),
-        ("agreement of the trusted", done.trusted_agreement),
+        ("disagreement of the trusted", None if done.trusted_agreement is None else 1.0 - done.trusted_agreement),
+        (f"... 95 % upper bound (promised: {ALPHA:g})", done.trusted_bound),
+        ("answers not executed that have a region", done.region_share),
+        (f"coverage of the regions (promised: {1.0 - ALPHA:g})", done.region_coverage),
         *((f"all answers: {name}", value) for name, value in done.baselines.items()),
     ]
     for name, value in rows:
         table.add_row(name, "-" if value is None else f"{value:.3f}")
+    table.caption = f"{done.audited} answers audited: trust revoked {done.revocations}, gained {done.regained} times"
     return table
 
 

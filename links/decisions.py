@@ -9,7 +9,19 @@ from ..models import ModelSpec
 from ..outputs import Array
 from .graph import Linked
 
-COLUMNS = ("sequence", "captured_s", "model", "score", "decision", "origin", "served", "true", "agreement")
+COLUMNS = (
+    "sequence",
+    "captured_s",
+    "model",
+    "score",
+    "decision",
+    "origin",
+    "served",
+    "true",
+    "agreement",
+    "trust",
+    "region",
+)
 
 
 def decision_rows(
@@ -32,6 +44,8 @@ def decision_rows(
             output.summary(answer.value),
             output.summary(exact[name]),
             round(agreements[name], 6),
+            answer.trust,
+            "" if answer.region is None else answer.region.text(output),
         )
 
 

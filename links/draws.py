@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..outputs import Array
-from .features import FeatureLayout
+from .features import layout_of
 from .samples import OLDEST_S, Samples
 
 _NEVER_SHARE = 0.15
@@ -36,16 +36,18 @@ class Situations:
     Args:
         samples: the recording.
         target: the model that is predicted.
+        ids: whether its network reads tokens one by one.
     """
 
-    def __init__(self, samples: Samples, target: str) -> None:
+    def __init__(self, samples: Samples, target: str, *, ids: bool = False) -> None:
         self.samples = samples
         self.target = target
         self.sources = samples.sources(target)
-        lengths = {name: samples.encodings[name].length for name in self.sources}
-        self.layout = FeatureLayout(lengths, samples.encodings[target].length)
-        self.vectors = samples.vectors[target]
+        self.layout = layout_of(samples.encodings, target, self.sources, ids=ids)
+        self.vectors = samples.standard(target)
+        self.ids = samples.ids(target)
         self._stacked = samples.stacked(target)
+        self._stacked_ids = np.concatenate([samples.ids(name) for name in self.sources], axis=1)
 
     def draw(self, rng: np.random.Generator, block: Array, count: int) -> Draws:
         """Random situations on the inputs of a block: any subset of the sources, any age."""
@@ -74,4 +76,6 @@ class Situations:
             draws.masks,
             draws.then_masks,
             self.samples.ages(draws.inputs, draws.earlier),
+            ids=self._stacked_ids[draws.inputs],
+            last_ids=self.ids[before],
         )

@@ -1,8 +1,9 @@
 """An output as a short vector of standardised numbers, and back: what links read and write, whatever the kind.
 
 Each kind has a raw form: a label its log-probabilities, a multilabel its log-odds, numbers themselves, boxes their
-counts by class and a coarse grid of where they are, a mask a coarse grid. Of the raw form only the columns that vary
-in the recording are kept, and each is standardised with constants from the recording.
+counts by class and a coarse grid of where they are, a mask a coarse grid, tokens a description of what they hold. Of
+the raw form only the columns that vary in the recording are kept, and each is standardised with constants from the
+recording. Behind the vector of tokens lies a row of their ids, for networks that read them one by one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,14 +13,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..errors import InvalidInput
 from ..outputs import Array, OutputSpec
 from .placing import GRID, box_cells, mean_sizes, place_boxes
+from .tokens import Tokens
 
 LIMIT = 96
 _MASK_GRID = (8, 12)
 _LEAST_P = 1e-4
 _FURTHEST = 8.0
+# A rare token, standardised, would outweigh all that is frequent.
+_LEAST_COUNT = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Encoding:
         std: of each kept column in the recording.
         fill: the whole raw form's mean: what the columns that are not kept decode to.
         sizes: boxes: mean width and height by class (classes, 2); mask: its height and width; else empty.
+        tokens: tokens: what the recording's sequences hold; else None.
     """
 
     output: OutputSpec
@@ -41,21 +45,18 @@ class Encoding:
     std: Array
     fill: Array
     sizes: Array
+    tokens: Tokens | None = None
 
     @classmethod
     def fit(cls, output: OutputSpec, values: Sequence[Array]) -> "Encoding":
-        """The encoding that suits these outputs of one model.
-
-        Raises:
-            InvalidInput: the kind is `tokens`, which links don't read yet.
-        """
-        if output.kind == "tokens":
-            raise InvalidInput("links can't read or predict outputs of kind 'tokens'; leave that model out")
-        raw = np.stack([_raw(output, value) for value in values])
+        """The encoding that suits these outputs of one model."""
+        tokens = Tokens.fit(values) if output.kind == "tokens" else None
+        raw = np.stack([_raw(output, value) if tokens is None else tokens.describe(value) for value in values])
         # In double precision, so that what never changes has a deviation of nothing at all.
         std = raw.std(axis=0, dtype=np.float64)
         weight = np.exp(raw).mean(axis=0) if output.kind == "label" else std
-        best = np.argsort(-np.where(std > 1e-6, weight, -1.0), kind="stable")[:LIMIT]
+        limit = LIMIT if tokens is None else raw.shape[1]
+        best = np.argsort(-np.where(std > 1e-6, weight, -1.0), kind="stable")[:limit]
         columns = np.sort(best[std[best] > 1e-6])
         sizes = np.zeros((0, 2), np.float32)
         if output.kind == "boxes":
@@ -63,18 +64,26 @@ class Encoding:
         elif output.kind == "mask":
             sizes = np.asarray([values[0].shape], np.float32)
         mean = raw.mean(axis=0, dtype=np.float64).astype(np.float32)
-        return cls(output, columns, mean[columns], np.maximum(std[columns], 1e-3).astype(np.float32), mean, sizes)
+        least = 1e-3 if tokens is None else _LEAST_COUNT
+        scale = np.maximum(std[columns], least).astype(np.float32)
+        return cls(output, columns, mean[columns], scale, mean, sizes, tokens)
 
     @property
     def length(self) -> int:
-        """How long the vectors are; 0 when the output never changed."""
+        """How long the vectors are, without the ids; 0 when the output never changed."""
         return len(self.columns)
 
+    @property
+    def ids(self) -> int:
+        """How many ids lie behind the vector: 0 for every kind but tokens."""
+        return 0 if self.tokens is None else self.tokens.longest
+
     def encode(self, value: Array) -> Array:
-        """The vector of one output: float32 (length,)."""
-        raw = _raw(self.output, value)[self.columns]
+        """The vector of one output: float32 (length + ids,)."""
+        raw = (_raw(self.output, value) if self.tokens is None else self.tokens.describe(value))[self.columns]
         standard = (raw - self.mean) / self.std
-        return np.asarray(np.minimum(np.maximum(standard, -_FURTHEST), _FURTHEST), np.float32)
+        vector = np.asarray(np.minimum(np.maximum(standard, -_FURTHEST), _FURTHEST), np.float32)
+        return vector if self.tokens is None else np.concatenate([vector, self.tokens.row(value)])
 
     def raw(self, vectors: Array) -> Array:
         """The raw forms (n, raw length) of vectors (n, length)."""
@@ -86,16 +95,18 @@ class Encoding:
         """The output a vector stands for.
 
         Args:
-            vector: float32 (length,).
+            vector: float32 (length,); tokens: a row of ids (ids,).
             last: the model's own last exact output, if there is one.
             hints: boxes: boxes of the same classes that other models see now; the predicted ones are placed there.
         """
+        if self.tokens is not None:
+            return self.tokens.value(vector)
         if self.output.kind == "boxes":
             return place_boxes(self.raw(vector[None])[0], self.sizes, last=last, hints=hints)
         return np.asarray(self.decode_many(vector[None])[0])
 
     def decode_many(self, vectors: Array) -> Array:
-        """The outputs (n, ...) that vectors (n, length) stand for; every kind but boxes."""
+        """The outputs (n, ...) that vectors (n, length) stand for; every kind but boxes and tokens."""
         raw = self.raw(vectors)
         kind = self.output.kind
         if kind == "label":
@@ -118,11 +129,12 @@ class Encoding:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         numbers = {name: np.round(getattr(self, name), 6).tolist() for name in ("mean", "std", "fill", "sizes")}
-        return {
+        plain = {
             "output": self.output.model_dump(mode="json", exclude_defaults=True),
             "columns": self.columns.tolist(),
             **numbers,
         }
+        return plain if self.tokens is None else {**plain, "tokens": self.tokens.as_dict()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Encoding":
@@ -135,6 +147,7 @@ class Encoding:
             numbers["std"],
             numbers["fill"],
             numbers["sizes"].reshape(-1, 2),
+            Tokens.from_dict(data["tokens"]) if "tokens" in data else None,
         )
 
 

@@ -1,10 +1,11 @@
 """Replays a recording under a budget as it would be served, and compares it with what is free on the same inputs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..outputs import Array
+from ..progress import Progress
 from ..trace import Trace
 from .decisions import decision_rows, decision_writer
 from .graph import Linked, LinkGraph
@@ -13,8 +14,7 @@ from .planner import hold_plan, make_plan
 from .seen import unseen
 from .serving import Serving
 from .tally import ModelTally, Tally
-
-Progress = Callable[[float, str], None]
+from .trust.live import LiveTrust
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,12 @@ class LinksEvaluation:
         executions_saved: share of all executions that did not happen.
         trusted_share: share of the predicted outputs that are called trusted.
         trusted_agreement: agreement of those; None if there are none.
+        trusted_bound: 95 % upper bound on how often those disagree; None if there are none.
+        region_share: share of the predicted outputs that have a region.
+        region_coverage: share of the regions that hold the exact output; None if there are none.
+        audited: how many predictions were compared during the replay, as they are while serving.
+        revocations: how often trust was revoked during the replay because of them.
+        regained: how often it was gained, or regained.
         models: the same by model.
         baselines: overall agreement of what is free, on the same inputs and budget.
     """
@@ -48,6 +54,12 @@ class LinksEvaluation:
     executions_saved: float
     trusted_share: float
     trusted_agreement: float | None
+    trusted_bound: float | None
+    region_share: float
+    region_coverage: float | None
+    audited: int
+    revocations: int
+    regained: int
     models: Mapping[str, ModelTally]
     baselines: Mapping[str, float]
 
@@ -90,7 +102,7 @@ def evaluate_links(
         tallies[name] = _tally(graph, serving, rest, outputs, decisions if name == "links" else None)
     if progress is not None:
         progress(1.0, "done")
-    return _evaluation(rest, plan, tallies, left_out=len(trace) - len(rest))
+    return _evaluation(rest, plan, tallies, runs["links"].live, left_out=len(trace) - len(rest))
 
 
 def _runs(graph: LinkGraph, plan: Plan, budget_bytes: int) -> dict[str, Serving]:
@@ -128,7 +140,9 @@ def replay(
         yield serving.complete(float(moment), {name: outputs[name][row] for name in running})
 
 
-def _evaluation(trace: Trace, plan: Plan, tallies: Mapping[str, Tally], *, left_out: int) -> LinksEvaluation:
+def _evaluation(
+    trace: Trace, plan: Plan, tallies: Mapping[str, Tally], live: LiveTrust, *, left_out: int
+) -> LinksEvaluation:
     links = tallies["links"]
     predicted, free = links.predicted_agreement, tallies["same plan, held"].predicted_agreement
     skill = None if predicted is None or free is None or free >= 1.0 else (predicted - free) / (1.0 - free)
@@ -144,6 +158,12 @@ def _evaluation(trace: Trace, plan: Plan, tallies: Mapping[str, Tally], *, left_
         executions_saved=links.saved,
         trusted_share=links.trusted_share,
         trusted_agreement=links.trusted_agreement,
+        trusted_bound=links.trusted_bound,
+        region_share=links.region_share,
+        region_coverage=links.region_coverage,
+        audited=live.audited,
+        revocations=live.revocations,
+        regained=live.regained,
         models=links.models(),
         baselines={name: tally.agreement for name, tally in tallies.items() if name != "links"},
     )

@@ -1,6 +1,6 @@
 """Trains one link's network: any subset of its sources, any age of its last output, stopped when it stops to help."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,9 +10,9 @@ from torch import nn
 
 from ..outputs import Array
 from .draws import Situations
-from .encoding import Encoding
 from .judge import Judge
-from .network import LinkNetwork
+from .losses import loss_of
+from .network import LinkNetwork, ResidualNetwork, VectorNetwork
 
 STEPS = 350
 BATCH = 256
@@ -21,18 +21,22 @@ _PATIENCE = 6
 _CHECK_DRAWS = 1024
 _AGREE_DRAWS = 1500
 _AGREE_STEPS = 200
-_COUNTS_WEIGHT = 0.7
-
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def fit_link(situations: Situations, judge: Judge, *, seed: int) -> LinkNetwork:
-    """A trained network, in evaluation mode; the same seed on the same machine gives the same weights."""
+def fit_link(situations: Situations, judge: Judge, *, seed: int, steps: int = STEPS) -> ResidualNetwork:
+    """A trained network of a target that is a vector, in evaluation mode.
+
+    Args:
+        situations: the recording's.
+        judge: compares the target's outputs.
+        seed: of everything random; the same on the same machine gives the same weights.
+        steps: how many it trains for at most.
+    """
     with torch.random.fork_rng(), one_thread():
         torch.manual_seed(seed)
-        network = LinkNetwork(situations.layout)
-        _fit_vector(network, situations, seed=seed)
-        _fit_agree(network, situations, judge, seed=seed)
+        network = ResidualNetwork(situations.layout)
+        _fit_vector(network, situations, seed=seed, steps=steps)
+        fit_agree(network, situations, judge, seed=seed)
         return network.eval()
 
 
@@ -48,20 +52,20 @@ def one_thread() -> Iterator[None]:
 
 
 def predict(network: LinkNetwork, features: Array) -> tuple[Array, Array]:
-    """Predicted vectors (n, length) and probabilities of agreement (n,)."""
+    """Predicted vectors (n, length), or rows of ids (n, ids), and probabilities of agreement (n,)."""
     with torch.no_grad():
-        vector, logit = network.eval()(torch.from_numpy(features))
-    return vector.numpy(), torch.sigmoid(logit).numpy()
+        predicted, agree = network.eval().predict(torch.from_numpy(features))
+    return predicted.numpy(), agree.numpy()
 
 
-def _fit_vector(network: LinkNetwork, situations: Situations, *, seed: int) -> None:
+def _fit_vector(network: ResidualNetwork, situations: Situations, *, seed: int, steps: int) -> None:
     """Trains the prediction; keeps the weights that did best on the validation block."""
     rng = np.random.default_rng(seed)
     blocks = situations.samples.blocks
-    loss = _loss(situations.samples.encodings[situations.target])
+    loss = loss_of(situations.samples.encodings[situations.target])
     check, wanted = _batch(situations, np.random.default_rng(seed + 1), blocks.validation, _CHECK_DRAWS)
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=0.02, fused=True)
-    rounds = STEPS // _CHECK_EVERY
+    rounds = max(1, steps // _CHECK_EVERY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, rounds, eta_min=1e-4)
     best, best_state, worse = float("inf"), network.state_dict(), 0
     for _ in range(rounds):
@@ -91,7 +95,7 @@ def _batch(
     return torch.from_numpy(situations.features(draws)), torch.from_numpy(situations.vectors[draws.inputs])
 
 
-def _fit_agree(network: LinkNetwork, situations: Situations, judge: Judge, *, seed: int) -> None:
+def fit_agree(network: VectorNetwork, situations: Situations, judge: Judge, *, seed: int) -> None:
     """Trains the second head on what the first reaches, then corrects it on the validation block (Platt)."""
     rng = np.random.default_rng(seed + 2)
     blocks = situations.samples.blocks
@@ -106,6 +110,14 @@ def _fit_agree(network: LinkNetwork, situations: Situations, judge: Judge, *, se
     hidden, vector, agrees = _judged(network, situations, judge, rng, blocks.validation)
     with torch.no_grad():
         logit = network.agree_logit(hidden, vector)
+    slope, shift = platt(logit, agrees)
+    with torch.no_grad():
+        network.agree_out.weight.mul_(slope)
+        network.agree_out.bias.mul_(slope).add_(shift)
+
+
+def platt(logit: torch.Tensor, agrees: torch.Tensor) -> tuple[float, float]:
+    """The slope and the shift that make log-odds (n,) fit what they came to (n,), each in [0, 1]."""
     slope, shift = nn.Parameter(torch.tensor(1.0)), nn.Parameter(torch.tensor(0.0))
     newton = torch.optim.LBFGS([slope, shift], max_iter=30, line_search_fn="strong_wolfe")
 
@@ -118,13 +130,11 @@ def _fit_agree(network: LinkNetwork, situations: Situations, judge: Judge, *, se
         return value
 
     newton.step(closure)  # type: ignore[no-untyped-call]
-    with torch.no_grad():
-        network.agree_out.weight.mul_(slope)
-        network.agree_out.bias.mul_(slope).add_(shift)
+    return float(slope.detach()), float(shift.detach())
 
 
 def _judged(
-    network: LinkNetwork, situations: Situations, judge: Judge, rng: np.random.Generator, block: Array
+    network: VectorNetwork, situations: Situations, judge: Judge, rng: np.random.Generator, block: Array
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Hidden layers, predictions and their agreement with the exact outputs, for random situations."""
     draws = situations.draw(rng, block, _AGREE_DRAWS // (3 if judge.slow else 1))
@@ -136,27 +146,3 @@ def _judged(
     sources = [[name for name, on in zip(situations.sources, mask, strict=True) if on] for mask in draws.masks]
     agrees = judge.linked(vector.numpy(), draws.inputs, draws.earlier, sources)
     return hidden, vector, torch.from_numpy(agrees.astype(np.float32))
-
-
-def _loss(encoding: Encoding) -> Loss:
-    """What a kind of output is trained with."""
-    kind = encoding.output.kind
-    mean, std = torch.from_numpy(encoding.mean), torch.from_numpy(encoding.std)
-
-    def label(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        return F.cross_entropy(predicted * std + mean, torch.softmax(wanted * std + mean, dim=1))
-
-    def multilabel(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        return F.binary_cross_entropy_with_logits(predicted * std + mean, torch.sigmoid(wanted * std + mean))
-
-    is_count = torch.from_numpy(encoding.columns < len(encoding.output.classes)).float()
-    weights = is_count * _COUNTS_WEIGHT / max(1.0, float(is_count.sum()))
-    weights += (1 - is_count) * (1 - _COUNTS_WEIGHT) / max(1.0, float((1 - is_count).sum()))
-
-    def boxes(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        return (F.smooth_l1_loss(predicted, wanted, beta=0.3, reduction="none") * weights).sum(dim=1).mean()
-
-    def numbers(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        return F.smooth_l1_loss(predicted, wanted, beta=0.3)
-
-    return {"label": label, "multilabel": multilabel, "boxes": boxes}.get(kind, numbers)

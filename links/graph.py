@@ -14,6 +14,8 @@ from .link import Link
 from .linked import Exact, Linked
 from .placing import translate_boxes
 from .table import Choice, Table, bucket
+from .trust.calibration import LEVELS
+from .trust.certificate import ALPHA
 
 __all__ = ["Exact", "LinkGraph", "Linked"]
 
@@ -51,6 +53,7 @@ class LinkGraph:
         self.links = dict(links)
         self.encodings = dict(encodings)
         self.notes = dict(notes)
+        self.calibrated_s = float(self.notes.get("calibrated_s", 0.0))
         self._choices: dict[tuple[str, frozenset[str], int], Choice] = {}
 
     @classmethod
@@ -97,6 +100,12 @@ class LinkGraph:
         tables = {name: table.without_links() for name, table in self.tables.items()}
         return type(self)(self.models, self.costs, self.digests, tables, self.constants, {}, self.encodings, self.notes)
 
+    def with_tables(self, tables: Mapping[str, Table]) -> Self:
+        """The same models and links, chosen by what was measured since."""
+        return type(self)(
+            self.models, self.costs, self.digests, tables, self.constants, self.links, self.encodings, self.notes
+        )
+
     def exact(self, name: str, value: Array) -> Exact:
         """A model's exact output, checked and with its vector.
 
@@ -128,6 +137,7 @@ class LinkGraph:
         last: Array | None = None,
         age_s: float | None = None,
         then: Mapping[str, Array] | None = None,
+        alpha: float = ALPHA,
     ) -> Linked:
         """What the target would say.
 
@@ -137,11 +147,15 @@ class LinkGraph:
             last: the target's own last exact output; None if it never ran.
             age_s: how old `last` is, in seconds of capture time.
             then: the exact outputs of other models on the input of `last`.
+            alpha: the share of exact outputs that may lie outside the answer's region.
 
         Raises:
             UnknownModel: a name is not a model's.
-            InvalidInput: a value does not fit its model's kind, or holds NaN; `last` without a valid `age_s`.
+            InvalidInput: a value does not fit its model's kind, or holds NaN; `last` without a valid `age_s`; `alpha`
+                out of range.
         """
+        if not LEVELS[0] <= alpha <= LEVELS[-1]:
+            raise InvalidInput(f"alpha must be from {LEVELS[0]} to {LEVELS[-1]}, not {alpha}; {ALPHA} is usual")
         if last is not None and (age_s is None or not 0.0 <= age_s < float("inf")):
             raise InvalidInput(f"{target}: its last output needs an age of at least 0 s, not {age_s}")
         if target not in self.models:
@@ -152,19 +166,27 @@ class LinkGraph:
             None if last is None else self.exact(target, last),
             age_s or 0.0,
             {name: self.exact(name, value) for name, value in (then or {}).items()},
+            alpha=alpha,
         )
 
     def answer(
-        self, target: str, now: Mapping[str, Exact], last: Exact | None, age_s: float, then: Mapping[str, Exact]
+        self,
+        target: str,
+        now: Mapping[str, Exact],
+        last: Exact | None,
+        age_s: float,
+        then: Mapping[str, Exact],
+        *,
+        alpha: float = ALPHA,
     ) -> Linked:
         """`predict` from outputs that are checked and have their vectors: what is called for every input."""
         choice = self.choose(target, frozenset(now), None if last is None else age_s)
         measured = choice.measured
         if choice.origin == "constant":
-            return Linked(self.constants[target], measured.validation, "constant", (), measured.threshold is not None)
+            return self._linked(target, self.constants[target], measured.validation, choice, alpha)
         if choice.origin == "held":
             assert last is not None
-            return Linked(last.value, measured.validation, "held", (), measured.threshold is not None)
+            return self._linked(target, last.value, measured.validation, choice, alpha)
         vector, confidence = self.links[target].predict(
             {name: now[name].vector for name in choice.sources},
             {name: then[name].vector for name in choice.sources if name in then},
@@ -178,5 +200,19 @@ class LinkGraph:
             last=None if last is None else last.value,
             hints=[hint for hint in hints if hint is not None],
         )
-        trusted = measured.threshold is not None and confidence >= measured.threshold
-        return Linked(value, confidence, "linked", choice.sources, trusted)
+        return self._linked(target, value, confidence, choice, alpha)
+
+    def _linked(self, target: str, value: Array, confidence: float, choice: Choice, alpha: float) -> Linked:
+        measured = choice.measured
+        return Linked(
+            value,
+            confidence,
+            choice.origin,
+            choice.sources,
+            choice.trust(confidence, alpha),
+            alpha,
+            self.models[target].output,
+            measured.calibration,
+            self.calibrated_s,
+            alpha,
+        )

@@ -16,7 +16,8 @@ from .encoding import Encoding
 from .table import Table
 
 INDEX = "links.json"
-FORMAT = 1
+FORMAT = 2
+_READS = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,10 @@ class Index:
             )
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            if data.get("format") != FORMAT:
+            # Format 1 knew no calibrations: answers from such links have no regions.
+            if data.get("format") not in _READS:
                 raise InvalidInput(
-                    f"{path}: has format {data.get('format')}, this version reads {FORMAT}; train the links again"
+                    f"{path}: has format {data.get('format')}, this version reads 1 and 2; train the links again"
                 )
             return cls._parse(data, str(path))
         except InvalidInput:

@@ -8,6 +8,7 @@ from ..outputs import Array
 from .encoding import Encoding
 from .placing import translate_boxes
 from .samples import Samples
+from .sequences.agreement import sequence_agreements
 
 SLOW_LIMIT = 48
 """Kinds that must be compared one by one are measured on at most so many inputs a cell."""
@@ -84,6 +85,8 @@ class Judge:
         return [hint for hint in hints if hint is not None]
 
     def _one_by_one(self, values: Sequence[Array], inputs: Array) -> Array:
+        if self.output.kind == "tokens":
+            return sequence_agreements(values, [self.values[index] for index in inputs])
         pairs = zip(values, inputs, strict=True)
         return np.asarray([self.output.agreement(value, self.values[index]) for value, index in pairs], float)
 

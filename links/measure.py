@@ -13,6 +13,8 @@ from .network import LinkNetwork
 from .samples import OLDEST_S, Samples
 from .table import ASSUMED_HELD, BUCKETS, NEVER, Measured, Table, bucket_bounds_s
 from .trust import certified, certify_threshold, independent_share
+from .trust.calibration import Calibration
+from .trust.compare import Compared
 
 _ALL_UP_TO = 6
 _MOST_INPUTS = 160
@@ -87,10 +89,14 @@ def measure_free(judge: Judge, constant: Array, validation: Cases, report: Cases
         constants.append(judge.constant(constant, cases.inputs[of[NEVER]]))
         held.append([judge.held(cases.inputs[row], cases.earlier[row]) for row in of[:NEVER]])
     share = independent_share([constants[0], *(agreements for agreements in held[0] if len(agreements))])
-    base = _free_cell(constants[0], constants[1], share)
+    compared = Compared(judge)
+    distances = compared.constant(constant, validation.inputs[rows[0][NEVER]], constants[0])
+    base = _free_cell(constants[0], constants[1], distances, share)
     cells: list[Measured | None] = []
     for index, (first, second) in enumerate(zip(held[0], held[1], strict=True)):
-        cell = _free_cell(first, second, share) if len(first) else None
+        row = rows[0][index]
+        distances = compared.held(validation.inputs[row], validation.earlier[row], first)
+        cell = _free_cell(first, second, distances, share) if len(first) else None
         trust = validation.trust_held(index)
         assumed = (1.0 - trust) * ASSUMED_HELD[index]
         cells.append(cell and replace(cell, validation=trust * cell.validation + assumed))
@@ -99,10 +105,11 @@ def measure_free(judge: Judge, constant: Array, validation: Cases, report: Cases
 
 @dataclass(frozen=True)
 class _Replayed:
-    """What a link from some sources reached in each case of a block."""
+    """What a link from some sources reached in each case of a block, and how far from the exact outputs it was."""
 
     agreements: Array
     confidences: Array
+    distances: Array
 
 
 def measure_links(
@@ -145,7 +152,9 @@ def _replay(
 ) -> _Replayed:
     draws = situations.fixed(cases.inputs, cases.earlier, sources)
     vectors, confidences = predict(network, situations.features(draws))
-    return _Replayed(judge.linked(vectors, cases.inputs, cases.earlier, [sources] * len(vectors)), confidences)
+    agreements = judge.linked(vectors, cases.inputs, cases.earlier, [sources] * len(vectors))
+    distances = Compared(judge).linked(vectors, cases.inputs, agreements, confidences)
+    return _Replayed(agreements, confidences, distances)
 
 
 def _link_cells(
@@ -174,16 +183,18 @@ def _link_cells(
         level = free.free(index).measured.validation
         expected = min(level + validation.trust_linked() * float(gains.mean()), max(level, _expected(agreements)))
         doubt = float(gains.std() / np.sqrt(len(gains)))
-        cells.append(Measured(expected - doubt, float(reported.mean()), threshold))
+        calibration = Calibration.of(first.distances[chosen], share=share)
+        cells.append(Measured(expected - doubt, float(reported.mean()), threshold, calibration))
     never = cells[NEVER]
     assert never is not None, "a block is never empty"
     return (*_filled(cells[:NEVER], never), never)
 
 
-def _free_cell(validation: Array, report: Array, share: float) -> Measured:
+def _free_cell(validation: Array, report: Array, distances: Array, share: float) -> Measured:
     reported = report if len(report) else validation
     threshold = 0.0 if certified(validation, share=share) else None
-    return Measured(_expected(validation), float(reported.mean()), threshold)
+    calibration = Calibration.of(distances, share=share)
+    return Measured(_expected(validation), float(reported.mean()), threshold, calibration)
 
 
 def _expected(agreements: Array) -> float:

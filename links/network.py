@@ -1,4 +1,6 @@
-"""The network of one link, in torch: it starts from the target's last exact output and learns when to leave it."""
+"""The network of one link, in torch: what each must do, and ours for a target that is a vector."""
+
+from abc import ABC, abstractmethod
 
 import torch
 from torch import nn
@@ -9,8 +11,50 @@ WIDTH = 96
 AGREE_WIDTH = 16
 
 
-class LinkNetwork(nn.Module):
-    """Two hidden layers; the output is a gated mix of the last exact output and a prediction; a second head for trust.
+class LinkNetwork(nn.Module, ABC):
+    """Predicts one target from feature vectors (`FeatureLayout`)."""
+
+    @abstractmethod
+    def predict(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is predicted, one row each, and the probabilities that it agrees with the exact output (n,)."""
+
+
+class VectorNetwork(LinkNetwork):
+    """A network whose target is a vector; a second head says how far to trust it.
+
+    Attributes:
+        length: how long the target's vector is.
+        agree_hidden: the second head's first layer.
+        agree_out: its last one.
+    """
+
+    length: int
+    agree_hidden: nn.Linear
+    agree_out: nn.Linear
+
+    @abstractmethod
+    def hidden(self, features: torch.Tensor) -> torch.Tensor:
+        """What both heads read."""
+
+    @abstractmethod
+    def vector(self, features: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        """The predicted vector (n, length)."""
+
+    @abstractmethod
+    def agree_logit(self, hidden: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
+        """The log-odds that the predicted output agrees with the exact one (n,)."""
+
+    def predict(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The predicted vectors (n, length) and the probabilities of agreement (n,)."""
+        hidden = self.hidden(features)
+        vector = self.vector(features, hidden)
+        return vector, torch.sigmoid(self.agree_logit(hidden, vector))
+
+
+class ResidualNetwork(VectorNetwork):
+    """Two hidden layers; the output is a gated mix of the last exact output and a prediction.
+
+    It starts from the last exact output and learns when to leave it.
 
     Args:
         layout: what it reads.
@@ -51,9 +95,3 @@ class LinkNetwork(nn.Module):
         both = torch.cat([hidden, vector], dim=1)
         logit: torch.Tensor = self.agree_out(torch.relu(self.agree_hidden(both)))
         return logit[:, 0]
-
-    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The predicted vector (n, length) and the log-odds of agreement (n,)."""
-        hidden = self.hidden(features)
-        vector = self.vector(features, hidden)
-        return vector, self.agree_logit(hidden, vector)

@@ -19,7 +19,7 @@ REFRESH_CHOICES_S = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
 MAX_LOAD_SHARE = 1 / 6
 MAX_AT_ONCE = os.cpu_count() or 1
 # A model that never runs can't be seen to differ from what is said in its place.
-AUDIT_GAIN = 0.2
+AUDIT_GAIN = 0.02
 _MIB = 2**20
 
 

@@ -41,7 +41,7 @@ class Samples:
         captured_s: when each input was captured, rising.
         values: each model's outputs.
         encodings: how they become vectors, fitted on the training block.
-        vectors: the outputs as vectors (inputs, length).
+        vectors: the outputs as vectors (inputs, length), with their ids behind (inputs, length + ids).
         blocks: what is learnt from, chosen on and reported on.
     """
 
@@ -57,8 +57,7 @@ class Samples:
         """All of a trace.
 
         Raises:
-            InvalidInput: it has fewer than two models or `MIN_INPUTS` inputs, its times do not rise, or a model gives
-                tokens.
+            InvalidInput: it has fewer than two models or `MIN_INPUTS` inputs, or its times do not rise.
         """
         if len(trace.models) < 2:
             raise InvalidInput(f"{trace.path}: links need at least 2 models, this recording has {len(trace.models)}")
@@ -68,14 +67,24 @@ class Samples:
             )
         if not (np.diff(trace.captured_s) > 0).all():
             raise InvalidInput(f"{trace.path}: its capture times do not rise; record one source a trace")
-        blocks = Blocks.split(len(trace))
+        return cls.of(trace.models, trace.captured_s, {name: trace.outputs(name) for name in trace.models})
+
+    @classmethod
+    def of(
+        cls, models: Mapping[str, ModelSpec], captured_s: Array, outputs: Mapping[str, Sequence[Array]]
+    ) -> "Samples":
+        """Aligned outputs, with encodings of their training block.
+
+        Raises:
+            InvalidInput: an output does not fit its model, or holds NaN.
+        """
+        blocks = Blocks.split(len(captured_s))
         values, encodings, vectors = {}, {}, {}
-        for name, spec in trace.models.items():
-            outputs = [_checked(name, spec, value) for value in trace.outputs(name)]
-            values[name] = outputs
-            encodings[name] = Encoding.fit(spec.output, [outputs[i] for i in blocks.train])
-            vectors[name] = np.stack([encodings[name].encode(value) for value in outputs])
-        return cls(trace.models, trace.captured_s, values, encodings, vectors, blocks)
+        for name, spec in models.items():
+            values[name] = [_checked(name, spec, value) for value in outputs[name]]
+            encodings[name] = Encoding.fit(spec.output, [values[name][i] for i in blocks.train])
+            vectors[name] = np.stack([encodings[name].encode(value) for value in values[name]])
+        return cls(models, captured_s, values, encodings, vectors, blocks)
 
     def __len__(self) -> int:
         """How many inputs."""
@@ -91,8 +100,16 @@ class Samples:
         return tuple(name for name in self.models if name != target)
 
     def stacked(self, target: str) -> Array:
-        """The vectors of all of a target's sources side by side (inputs, total length)."""
-        return np.concatenate([self.vectors[name] for name in self.sources(target)], axis=1)
+        """The vectors of all of a target's sources side by side, without ids (inputs, total length)."""
+        return np.concatenate([self.standard(name) for name in self.sources(target)], axis=1)
+
+    def standard(self, name: str) -> Array:
+        """A model's vectors without ids (inputs, length)."""
+        return self.vectors[name][:, : self.encodings[name].length]
+
+    def ids(self, name: str) -> Array:
+        """The ids of a model's outputs (inputs, ids); none for a model that gives no tokens."""
+        return self.vectors[name][:, self.encodings[name].length :]
 
     def earlier(self, inputs: Array, age_s: Array) -> Array:
         """For each input the index of the one about `age_s` before it; -1 where there is none."""

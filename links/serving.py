@@ -1,7 +1,8 @@
 """Which models run on which input under a plan, and the answers for all of them: the state between two inputs."""
 
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Container, Mapping
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from ..models import ModelSpec
 from ..outputs import Array
 from .graph import Exact, Linked, LinkGraph
 from .plan import Plan
+from .table import bucket
+from .trust.live import LiveTrust
 
 _MOST_TURNS = 2.0
 
@@ -21,11 +24,25 @@ class Serving:
         graph: the links; None: whatever does not run is held.
         plan: what runs.
         models: every model's spec; needed when there is no graph.
+        clock: Unix time; when trust was calibrated is told by it.
+
+    Attributes:
+        live: what the stream itself has shown of how far its answers may be trusted. A model that has its turn, or
+            runs for an audit, is compared with what would have been served for it on that very input.
     """
 
-    def __init__(self, graph: LinkGraph | None, plan: Plan, *, models: Mapping[str, ModelSpec] | None = None) -> None:
+    def __init__(
+        self,
+        graph: LinkGraph | None,
+        plan: Plan,
+        *,
+        models: Mapping[str, ModelSpec] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.graph = graph
         self.plan = plan
+        self.live = LiveTrust()
+        self._clock = clock
         self.models = dict(models if models is not None else graph.models if graph is not None else {})
         for name in (*plan.resident, *plan.rotating):
             if name not in self.models:
@@ -36,39 +53,58 @@ class Serving:
         self._last_s: dict[str, float] = {}
         self._then: dict[str, dict[str, Exact]] = {}
 
-    def due(self, captured_s: float, *, audit: bool = False) -> tuple[str, ...]:
+    def due(self, captured_s: float, *, audit: bool = False, wanted: Container[str] = ()) -> tuple[str, ...]:
         """The rotating models to run on the input captured then, beside the residents; all of them on the first.
 
         On average each has a turn every `refresh_s`. One turn that nothing was sent for is saved up, so that inputs
-        that come less often than the turns make up for it. An audit has all of them run and takes no turn.
+        that come less often than the turns make up for it. An audit has all of them run and takes no turn. Where only
+        some models are wanted, the others keep their turn.
         """
         if audit:
-            return self.plan.rotating
+            return tuple(name for name in self.plan.rotating if not wanted or name in wanted)
         passed_s = max(0.0, captured_s - self._counted_s)
         self._counted_s = captured_s
         due = []
         for name, refresh_s in self.plan.refresh_s.items():
             turns = min(_MOST_TURNS, self._turns.get(name, 1.0) + passed_s / refresh_s)
             # What was just added up in floating point may be a hair less than a whole turn.
-            if turns >= 1.0 - 1e-6:
+            if turns >= 1.0 - 1e-6 and (not wanted or name in wanted):
                 due.append(name)
                 turns -= 1.0
             self._turns[name] = turns
         return tuple(due)
 
-    def complete(self, captured_s: float, exact: Mapping[str, Array]) -> dict[str, Linked]:
+    def preview(self, captured_s: float, exact: Mapping[str, Array]) -> dict[str, Linked]:
+        """What `complete` would answer for the models that did not run; everything stays as it is.
+
+        Raises:
+            UnknownModel: an output is of no model known here.
+            InvalidInput: an output does not fit its model.
+        """
+        ran = {name: self._exact(name, value) for name, value in exact.items()}
+        return {name: self._answer(name, captured_s, ran) for name in self.models if name not in ran}
+
+    def complete(
+        self, captured_s: float, exact: Mapping[str, Array], *, escalated: Container[str] = ()
+    ) -> dict[str, Linked]:
         """Every model's answer for one input, from the outputs of those that ran on it.
+
+        Args:
+            captured_s: when it was captured.
+            exact: the outputs.
+            escalated: the models that ran because their answers were not trusted: they tell nothing of the others.
 
         Raises:
             UnknownModel: an output is of no model known here.
             InvalidInput: an output does not fit its model, or the input is older than the one before.
         """
         ran = {name: self._exact(name, value) for name, value in exact.items()}
+        self._audit(captured_s, {name: value for name, value in ran.items() if name not in escalated})
         for name, value in ran.items():
             self._last[name], self._last_s[name] = value, captured_s
             self._then[name] = ran
         return {
-            name: Linked(ran[name].value, 1.0, "executed", (), True)
+            name: Linked(ran[name].value, 1.0, "executed", (), "exact")
             if name in ran
             else self._answer(name, captured_s, ran)
             for name in self.models
@@ -84,12 +120,58 @@ class Serving:
         except InvalidInput as error:
             raise InvalidInput(f"{name}: {error}") from error
 
+    def _audit(self, captured_s: float, ran: Mapping[str, Exact]) -> None:
+        """Compares what models said on this input with what would have been served, had each not run.
+
+        Residents always run: nobody is served anything else for them. Most inputs of the others are answered from the
+        residents alone, some also from those whose turn it is: both are compared where they differ.
+        """
+        if self.graph is None:
+            return
+        residents = {name: value for name, value in ran.items() if name in self.plan.resident}
+        for name, exact in ran.items():
+            if name in residents or name not in self.graph.models:
+                continue
+            last, age = self._last.get(name), self._age(name, captured_s)
+            seen = None
+            for now in (residents, ran):
+                choice = self.graph.choose(name, frozenset(now), self._age_s(name, captured_s))
+                # A constant before the model ever ran tells nothing of the answers after that.
+                if choice == seen or (last is None and choice.origin == "constant"):
+                    continue
+                seen = choice
+                answer = self._recorded(self.graph, name, captured_s, now)
+                self.live.observe(
+                    name,
+                    self.models[name].output,
+                    answer,
+                    exact.value,
+                    never=last is None,
+                    age=age,
+                    now_s=self._clock(),
+                )
+
     def _answer(self, name: str, captured_s: float, ran: Mapping[str, Exact]) -> Linked:
         last = self._last.get(name)
         if self.graph is not None and name in self.graph.models:
-            # A clock that was set back makes the last output new, not invalid.
-            age_s = max(0.0, captured_s - self._last_s.get(name, captured_s))
-            return self.graph.answer(name, ran, last, age_s, self._then.get(name, {}))
+            answer = self._recorded(self.graph, name, captured_s, ran)
+            return self.live.apply(name, answer, never=last is None, age=self._age(name, captured_s))
+        output = self.models[name].output
         if last is None:
-            return Linked(self.models[name].output.empty(), 0.0, "constant")
-        return Linked(last.value, 0.0, "held")
+            return Linked(output.empty(), 0.0, "constant", output=output)
+        return Linked(last.value, 0.0, "held", output=output)
+
+    def _recorded(self, graph: LinkGraph, name: str, captured_s: float, now: Mapping[str, Exact]) -> Linked:
+        """What the links answer from the outputs of `now`, whatever was seen live."""
+        return graph.answer(
+            name, now, self._last.get(name), self._age_s(name, captured_s) or 0.0, self._then.get(name, {})
+        )
+
+    def _age_s(self, name: str, captured_s: float) -> float | None:
+        """How old a model's last output is; None: it never ran."""
+        then = self._last_s.get(name)
+        # A clock that was set back makes the last output new, not invalid.
+        return None if then is None else max(0.0, captured_s - then)
+
+    def _age(self, name: str, captured_s: float) -> int:
+        return bucket(self._age_s(name, captured_s))

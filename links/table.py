@@ -1,9 +1,13 @@
 """How well each way to answer for a model was measured to do, by what is at hand and how old the last output is."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+from .linked import Trust
+from .trust.calibration import Calibration
+from .trust.certificate import ALPHA, LEAST
 
 Origin = Literal["linked", "held", "constant"]
 
@@ -45,11 +49,25 @@ class Measured:
             is free, because the best of many is mostly lucky.
         report: on the last block, which nothing was chosen on.
         threshold: the confidence above which a link's output is trusted; None: never, for want of evidence.
+        calibration: how far such answers were from the exact outputs; None: not measured.
     """
 
     validation: float
     report: float
     threshold: float | None = None
+    calibration: Calibration | None = None
+
+    def as_list(self) -> list[Any]:
+        """Plain values for JSON, without what is not there at the end."""
+        threshold = None if self.threshold is None else round(self.threshold, 6)
+        plain = [round(self.validation, 6), round(self.report, 6), threshold]
+        return plain if self.calibration is None else [*plain, self.calibration.as_list()]
+
+    @classmethod
+    def from_list(cls, values: Sequence[Any]) -> Self:
+        """Reads what `as_list` wrote, also before there were calibrations."""
+        validation, report, threshold, *calibration = values
+        return cls(validation, report, threshold, Calibration.from_list(calibration[0]) if calibration else None)
 
 
 @dataclass(frozen=True)
@@ -64,6 +82,15 @@ class Choice:
     def merit(self) -> float:
         """What choices are compared by: a link must beat what is free by `MARGIN`."""
         return self.measured.validation - (MARGIN if self.origin == "linked" else 0.0)
+
+    def trust(self, confidence: float, alpha: float) -> Trust:
+        """What the recording says of an answer of that confidence; certificates are for `ALPHA`."""
+        threshold, calibration = self.measured.threshold, self.measured.calibration
+        sure = threshold is not None and (self.origin != "linked" or confidence >= threshold)
+        if sure and alpha >= ALPHA:
+            return "certified"
+        count = 0 if calibration is None else calibration.count
+        return "unsure" if threshold is not None or count >= LEAST else "uncalibrated"
 
 
 @dataclass(frozen=True)
@@ -107,21 +134,18 @@ class Table:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
-            "constant": _plain(self.constant),
-            "held": [_plain(cell) for cell in self.held],
-            "linked": {"+".join(sources): [_plain(cell) for cell in row] for sources, row in self.linked.items()},
+            "constant": self.constant.as_list(),
+            "held": [cell.as_list() for cell in self.held],
+            "linked": {"+".join(sources): [cell.as_list() for cell in row] for sources, row in self.linked.items()},
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Table":
         """Reads what `as_dict` wrote."""
         linked = {
-            tuple(key.split("+")) if key else (): tuple(Measured(*cell) for cell in row)
+            tuple(key.split("+")) if key else (): tuple(Measured.from_list(cell) for cell in row)
             for key, row in data["linked"].items()
         }
-        return cls(Measured(*data["constant"]), tuple(Measured(*cell) for cell in data["held"]), linked)
-
-
-def _plain(cell: Measured) -> list[float | None]:
-    threshold = None if cell.threshold is None else round(cell.threshold, 6)
-    return [round(cell.validation, 6), round(cell.report, 6), threshold]
+        return cls(
+            Measured.from_list(data["constant"]), tuple(Measured.from_list(cell) for cell in data["held"]), linked
+        )

@@ -4,9 +4,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..models import ModelSpec
 from ..outputs import Array
 from .graph import Linked
+from .trust import independent_share, upper_bound
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,9 @@ class Tally:
         self._specs = models
         self._sums: dict[str, Counter[str]] = {name: Counter() for name in models}
         self._counts: dict[str, Counter[str]] = {name: Counter() for name in models}
-        self._trusted = 0
-        self._trusted_sum = 0.0
+        self._trusted: dict[str, list[float]] = {name: [] for name in models}
+        self._regions = 0
+        self._covered = 0
 
     def add(self, answers: Mapping[str, Linked], exact: Mapping[str, Array]) -> dict[str, float]:
         """Counts one input's answers; returns each one's agreement."""
@@ -48,8 +52,10 @@ class Tally:
             self._sums[name][answer.origin] += agreement  # type: ignore[assignment]
             self._counts[name][answer.origin] += 1
             if answer.trusted and not executed:
-                self._trusted += 1
-                self._trusted_sum += agreement
+                self._trusted[name].append(agreement)
+            if answer.region is not None:
+                self._regions += 1
+                self._covered += answer.covers(exact[name], agreement)
         return agreements
 
     @property
@@ -71,12 +77,36 @@ class Tally:
     @property
     def trusted_share(self) -> float:
         """Share of the answers that were not executed and are trusted, among those not executed."""
-        return self._trusted / max(1, sum(self._predicted(self._counts)))
+        return sum(map(len, self._trusted.values())) / max(1, sum(self._predicted(self._counts)))
 
     @property
     def trusted_agreement(self) -> float | None:
         """Mean agreement of the trusted answers that were not executed; None if there are none."""
-        return self._trusted_sum / self._trusted if self._trusted else None
+        count = sum(map(len, self._trusted.values()))
+        return sum(map(sum, self._trusted.values())) / count if count else None
+
+    @property
+    def trusted_bound(self) -> float | None:
+        """The 95 % upper bound on how often trusted answers disagree; None if there are none.
+
+        Neighbours in time disagree together: each answer counts as the share of an independent one that it is worth.
+        """
+        series = [np.asarray(agreements) for agreements in self._trusted.values() if agreements]
+        if not series:
+            return None
+        share = independent_share(series)
+        agreements = np.concatenate(series)
+        return upper_bound(float((1.0 - agreements).sum()) * share, len(agreements) * share)
+
+    @property
+    def region_share(self) -> float:
+        """Share of the answers not executed that have a region."""
+        return self._regions / max(1, sum(self._predicted(self._counts)))
+
+    @property
+    def region_coverage(self) -> float | None:
+        """Share of the regions that hold the exact output; None if there are none."""
+        return self._covered / self._regions if self._regions else None
 
     def models(self) -> dict[str, ModelTally]:
         """The same by model."""

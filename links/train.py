@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,15 @@ import numpy as np
 from .. import __version__
 from ..errors import InvalidInput
 from ..outputs import Array
+from ..progress import Progress
 from ..trace import Trace
 from .index import INDEX, Index
 from .judge import Judge, best_constant
-from .link import LinkSpec
+from .link import LinkSpec, Net, parse_net, reads_ids
 from .linkability import Linkability, write_linkability
 from .samples import Samples
 from .seen import marks
 from .table import NEVER, Table
-
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -59,13 +58,23 @@ class LinksTraining:
     targets: Mapping[str, LearntTarget]
 
 
-def train_links(trace: Trace, *, out: Path, seed: int = 0, progress: Progress | None = None) -> LinksTraining:
+def train_links(
+    trace: Trace, *, out: Path, seed: int = 0, net: Net = "ours", progress: Progress | None = None
+) -> LinksTraining:
     """Learns a link for every model of a recording and writes them to the folder `out`.
+
+    Args:
+        trace: the recording.
+        out: the folder.
+        seed: of everything random.
+        net: whose networks: "ours", or the MLink "paper"'s, to compare with.
+        progress: told the share done and what is being done.
 
     Raises:
         InvalidInput: the recording is too short or has too few models, or `out` is something else than links.
     """
     started = time.perf_counter()
+    parse_net(net)
     out = Path(out)
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / INDEX).is_file())):
         raise InvalidInput(f"{out}: is there already and holds no links; give another --out")
@@ -80,10 +89,10 @@ def train_links(trace: Trace, *, out: Path, seed: int = 0, progress: Progress | 
         for index, target in enumerate(samples.models):
             say((index + 0.1) / (len(samples.models) + 0.2), f"learning {target}")
             tables[target], constants[target], refused[target], linkable[target] = _learn(
-                samples, target, dict(trace.info.digests), beside, seed=seed
+                samples, target, dict(trace.info.digests), beside, seed=seed, net=net
             )
         write_linkability(beside, linkable)
-        _index(trace, samples, tables, constants, seed=seed).write(beside)
+        _index(trace, samples, tables, constants, seed=seed, net=net).write(beside)
         _replace(out, beside)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -93,13 +102,14 @@ def train_links(trace: Trace, *, out: Path, seed: int = 0, progress: Progress | 
 
 
 def _learn(
-    samples: Samples, target: str, digests: Mapping[str, str], folder: Path, *, seed: int
+    samples: Samples, target: str, digests: Mapping[str, str], folder: Path, *, seed: int, net: Net
 ) -> tuple[Table, Array, str, Linkability]:
     """One target: its table, best constant, why it has no link, and every pair; the link is written to `folder`."""
     from .draws import Situations
     from .export import export_link
-    from .fit import fit_link
+    from .fit_target import fit_target
     from .measure import Cases, measure_free, measure_links
+    from .sequences.network import SequenceNetwork
 
     judge = Judge(samples, target)
     constant = best_constant(judge)
@@ -111,8 +121,11 @@ def _learn(
     if samples.encodings[target].length == 0:
         linkable = Linkability.measure(judge, constant, report, None)
         return free, constant, "its output never changes in the recording", linkable
-    situations = Situations(samples, target)
-    network = fit_link(situations, judge, seed=seed)
+    situations = Situations(samples, target, ids=reads_ids(net, samples.encodings[target]))
+    if net == "paper" and not any(situations.layout.lengths.values()):
+        linkable = Linkability.measure(judge, constant, report, None)
+        return free, constant, "no other model's output changes in the recording", linkable
+    network = fit_target(situations, judge, net=net, seed=seed)
     table = measure_links(network, situations, judge, free, constant, validation, report)
     linkable = Linkability.measure(judge, constant, report, (network, situations))
     if not table.linked:
@@ -122,6 +135,8 @@ def _learn(
         {name: samples.encodings[name] for name in (*situations.sources, target)},
         digests,
         __version__,
+        net,
+        network.decoding if isinstance(network, SequenceNetwork) else None,
     )
     export_link(network, spec, folder / f"{target}.onnx")
     return table, constant, "", linkable
@@ -134,7 +149,13 @@ def _learnt(samples: Samples, target: str, table: Table, why: str) -> LearntTarg
 
 
 def _index(
-    trace: Trace, samples: Samples, tables: Mapping[str, Table], constants: Mapping[str, Array], *, seed: int
+    trace: Trace,
+    samples: Samples,
+    tables: Mapping[str, Table],
+    constants: Mapping[str, Array],
+    *,
+    seed: int,
+    net: Net,
 ) -> Index:
     notes: dict[str, Any] = {
         "source": trace.info.source,
@@ -144,6 +165,8 @@ def _index(
         "report_sequence": int(trace.sequences[samples.blocks.report[0]]),
         "step_s": samples.step_s,
         "seed": seed,
+        "net": net,
+        "calibrated_s": round(time.time(), 3),
         "version": __version__,
     }
     links = tuple(name for name, table in tables.items() if table.linked)

@@ -1,1 +1,1 @@
-"""The wire: edge.proto and the code generated from it."""
+"""The wire: edge.proto, federation.proto, and the code generated from them."""

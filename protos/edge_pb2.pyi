@@ -103,7 +103,7 @@ class Welcome(_message.Message):
     def __init__(self, version: _Optional[str] = ..., specs: _Optional[_Mapping[str, str]] = ..., plan: _Optional[str] = ..., max_in_flight: _Optional[int] = ...) -> None: ...
 
 class Input(_message.Message):
-    __slots__ = ("sequence", "captured_ns", "deadline_ns", "encoding", "payload", "policy", "audit")
+    __slots__ = ("sequence", "captured_ns", "deadline_ns", "encoding", "payload", "policy", "audit", "models")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_NS_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_NS_FIELD_NUMBER: _ClassVar[int]
@@ -111,6 +111,7 @@ class Input(_message.Message):
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
     AUDIT_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     captured_ns: int
     deadline_ns: int
@@ -118,10 +119,11 @@ class Input(_message.Message):
     payload: bytes
     policy: Policy
     audit: bool
-    def __init__(self, sequence: _Optional[int] = ..., captured_ns: _Optional[int] = ..., deadline_ns: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ..., policy: _Optional[_Union[Policy, str]] = ..., audit: bool = ...) -> None: ...
+    models: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, sequence: _Optional[int] = ..., captured_ns: _Optional[int] = ..., deadline_ns: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ..., policy: _Optional[_Union[Policy, str]] = ..., audit: bool = ..., models: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Output(_message.Message):
-    __slots__ = ("model", "digest", "kind", "shape", "dtype", "value", "origin", "confidence", "trusted", "sources", "age_s")
+    __slots__ = ("model", "digest", "kind", "shape", "dtype", "value", "origin", "confidence", "trusted", "sources", "age_s", "trust", "alpha", "calibration_count", "calibration_age_s", "region")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -133,6 +135,11 @@ class Output(_message.Message):
     TRUSTED_FIELD_NUMBER: _ClassVar[int]
     SOURCES_FIELD_NUMBER: _ClassVar[int]
     AGE_S_FIELD_NUMBER: _ClassVar[int]
+    TRUST_FIELD_NUMBER: _ClassVar[int]
+    ALPHA_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_AGE_S_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
     model: str
     digest: str
     kind: str
@@ -144,7 +151,20 @@ class Output(_message.Message):
     trusted: bool
     sources: _containers.RepeatedScalarFieldContainer[str]
     age_s: float
-    def __init__(self, model: _Optional[str] = ..., digest: _Optional[str] = ..., kind: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., dtype: _Optional[str] = ..., value: _Optional[bytes] = ..., origin: _Optional[_Union[Origin, str]] = ..., confidence: _Optional[float] = ..., trusted: bool = ..., sources: _Optional[_Iterable[str]] = ..., age_s: _Optional[float] = ...) -> None: ...
+    trust: str
+    alpha: float
+    calibration_count: int
+    calibration_age_s: float
+    region: Region
+    def __init__(self, model: _Optional[str] = ..., digest: _Optional[str] = ..., kind: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., dtype: _Optional[str] = ..., value: _Optional[bytes] = ..., origin: _Optional[_Union[Origin, str]] = ..., confidence: _Optional[float] = ..., trusted: bool = ..., sources: _Optional[_Iterable[str]] = ..., age_s: _Optional[float] = ..., trust: _Optional[str] = ..., alpha: _Optional[float] = ..., calibration_count: _Optional[int] = ..., calibration_age_s: _Optional[float] = ..., region: _Optional[_Union[Region, _Mapping]] = ...) -> None: ...
+
+class Region(_message.Message):
+    __slots__ = ("form", "bounds")
+    FORM_FIELD_NUMBER: _ClassVar[int]
+    BOUNDS_FIELD_NUMBER: _ClassVar[int]
+    form: str
+    bounds: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, form: _Optional[str] = ..., bounds: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Result(_message.Message):
     __slots__ = ("sequence", "outputs", "executed_s")
@@ -203,19 +223,23 @@ class ModelStatus(_message.Message):
     def __init__(self, name: _Optional[str] = ..., state: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., executions: _Optional[int] = ..., infer_s: _Optional[float] = ..., loads: _Optional[int] = ...) -> None: ...
 
 class DeviceStatus(_message.Message):
-    __slots__ = ("name", "connected", "inputs", "report")
+    __slots__ = ("name", "connected", "inputs", "report", "revoked", "audited")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CONNECTED_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     REPORT_FIELD_NUMBER: _ClassVar[int]
+    REVOKED_FIELD_NUMBER: _ClassVar[int]
+    AUDITED_FIELD_NUMBER: _ClassVar[int]
     name: str
     connected: bool
     inputs: int
     report: Report
-    def __init__(self, name: _Optional[str] = ..., connected: bool = ..., inputs: _Optional[int] = ..., report: _Optional[_Union[Report, _Mapping]] = ...) -> None: ...
+    revoked: _containers.RepeatedScalarFieldContainer[str]
+    audited: int
+    def __init__(self, name: _Optional[str] = ..., connected: bool = ..., inputs: _Optional[int] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., revoked: _Optional[_Iterable[str]] = ..., audited: _Optional[int] = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("version", "models", "budget_bytes", "memory_bytes", "peak_bytes", "budget_violations", "memory_samples", "inputs", "refused", "repeated", "resident", "refresh_s", "expected_agreement", "devices", "uptime_s")
+    __slots__ = ("version", "models", "budget_bytes", "memory_bytes", "peak_bytes", "budget_violations", "memory_samples", "inputs", "refused", "repeated", "resident", "refresh_s", "expected_agreement", "devices", "uptime_s", "switches", "profiled", "escalated")
     class RefreshSEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -238,6 +262,9 @@ class StatusReply(_message.Message):
     EXPECTED_AGREEMENT_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     UPTIME_S_FIELD_NUMBER: _ClassVar[int]
+    SWITCHES_FIELD_NUMBER: _ClassVar[int]
+    PROFILED_FIELD_NUMBER: _ClassVar[int]
+    ESCALATED_FIELD_NUMBER: _ClassVar[int]
     version: str
     models: _containers.RepeatedCompositeFieldContainer[ModelStatus]
     budget_bytes: int
@@ -253,4 +280,7 @@ class StatusReply(_message.Message):
     expected_agreement: float
     devices: _containers.RepeatedCompositeFieldContainer[DeviceStatus]
     uptime_s: float
-    def __init__(self, version: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelStatus, _Mapping]]] = ..., budget_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., peak_bytes: _Optional[int] = ..., budget_violations: _Optional[int] = ..., memory_samples: _Optional[int] = ..., inputs: _Optional[int] = ..., refused: _Optional[int] = ..., repeated: _Optional[int] = ..., resident: _Optional[_Iterable[str]] = ..., refresh_s: _Optional[_Mapping[str, float]] = ..., expected_agreement: _Optional[float] = ..., devices: _Optional[_Iterable[_Union[DeviceStatus, _Mapping]]] = ..., uptime_s: _Optional[float] = ...) -> None: ...
+    switches: int
+    profiled: int
+    escalated: int
+    def __init__(self, version: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelStatus, _Mapping]]] = ..., budget_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., peak_bytes: _Optional[int] = ..., budget_violations: _Optional[int] = ..., memory_samples: _Optional[int] = ..., inputs: _Optional[int] = ..., refused: _Optional[int] = ..., repeated: _Optional[int] = ..., resident: _Optional[_Iterable[str]] = ..., refresh_s: _Optional[_Mapping[str, float]] = ..., expected_agreement: _Optional[float] = ..., devices: _Optional[_Iterable[_Union[DeviceStatus, _Mapping]]] = ..., uptime_s: _Optional[float] = ..., switches: _Optional[int] = ..., profiled: _Optional[int] = ..., escalated: _Optional[int] = ...) -> None: ...

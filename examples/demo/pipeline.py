@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,6 +19,7 @@ from ...links.plan import Plan
 from ...links.planner import make_plan
 from ...links.train import train_links
 from ...models import ModelSpec, find_models
+from ...progress import Progress
 from ...record import record
 from ...trace import Trace
 from ..street.video import write_video
@@ -27,8 +27,6 @@ from .daemons import Run, Setting, Stretch, run
 from .rate import difference_threshold
 from .score import Compared, compare
 from .videofile import VideoFileWriter
-
-Progress = Callable[[float, str], None]
 
 # How much of the source is served, at its end; nothing learnt has seen it.
 SERVE_SHARE = 0.3

@@ -1,7 +1,7 @@
 """Brings frame difference to the filter's own rate, so that the two are compared at one cost."""
 
 from ...device.sources import open_source
-from ...filters.gates import open_gate
+from ...filters.open_gate import open_gate
 from .daemons import Stretch
 
 _STEPS = 12

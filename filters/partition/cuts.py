@@ -14,13 +14,13 @@ from ...errors import InvalidInput
 from ...models import OnnxModel
 from ...outputs import Array
 from ...payload import decode_jpeg, encode_jpeg
+from ...progress import Progress
 from .map import MAP_TYPES, MapFormat
 from .parts import Head, Tail
 from .spec import SeenMap
 from .split import Splitter
 
 _Result = TypeVar("_Result")
-Progress = Callable[[float, str], None]
 
 _ROUNDS = 3
 

@@ -1,7 +1,6 @@
 """The maps at a cut as a trace of their own: what a filter that sits there learns from (spec 2.7, model partition)."""
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from ...errors import InvalidInput
 from ...outputs import Array
 from ...payload import decode_jpeg, pack
+from ...progress import Progress
 from ...trace import Trace, TraceWriter
 from .parts import Head
 from .spec import is_part
@@ -43,7 +43,7 @@ def write_features(
     trace: Trace,
     out: Path,
     *,
-    progress: Callable[[float, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Features:
     """Runs a model's head over a trace of pictures and writes a trace of maps, with the same outputs and costs.
 
@@ -109,9 +109,7 @@ def _check_same_cut(out: Path, cut: str) -> None:
         raise InvalidInput(f"{out}: is a trace of {written or 'something else'}, not of {cut}; give another --out")
 
 
-def _write(
-    head: Head, trace: Trace, writer: TraceWriter, told: Callable[[float, str], None]
-) -> tuple[int, tuple[int, ...], int]:
+def _write(head: Head, trace: Trace, writer: TraceWriter, told: Progress) -> tuple[int, tuple[int, ...], int]:
     """Part by part, so that memory stays flat however long the trace is."""
     added, features = 0, head.see(next(trace.frames())).features
     size_bytes = len(_stored(features))

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ...outputs import Array
-from ..replay import Progress
+from ...progress import Progress
 from ..selection import Choice, choose
 from ..sweep import Sweep
 from .closed_loop import CacheMaker, Stretch, best_rate, gates_of, sweep_gates

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...outputs import Array
+from ...progress import Progress
 from ..modalities import Learnable
-from ..replay import Progress
 from ..singles import Singles
 from .outliers import draw_outliers
 from .pair_head import PairNetwork

@@ -10,6 +10,7 @@ from ...outputs import Array, OutputSpec
 from ...trace import Trace
 from ..losses import Losses
 from ..modalities import Learnable, fit_modality
+from ..modalities.video import Video
 from ..predicates import LabelIn, LabelNotIn
 from ..rules import Rule, Unchanged
 from ..singles import Singles
@@ -82,6 +83,8 @@ def read_task(
         )
     needed = None if rule is None else _needed(trace, model, rule)
     made = fit_modality(modality, list(islice(trace.inputs(), split.trained)))
+    if isinstance(made, Video):
+        raise InvalidInput("modality 'video': a cache is asked about one picture at a time: use 'image'")
     return ReuseTask(
         spec=spec,
         digest=trace.info.digests.get(model, ""),

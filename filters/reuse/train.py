@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
 
 from ... import __version__
 from ...errors import InvalidInput
 from ...outputs import Array
+from ...progress import Progress, part_of
 from ...trace import Trace
+from ..artifact import save_with_spec
+from ..graphs import session_of, traced_graph
 from ..network import one_thread
-from ..replay import Progress
 from ..rules import Rule
 from ..singles import Singles
-from .artifact import export_network, write_reuse
 from .cache import ResultCache
 from .cache_settings import CacheSettings, Eviction
 from .certify_gates import Gates, certify_gates, skip_threshold
@@ -28,7 +28,7 @@ from .competitors import descriptors, measure_competitors
 from .fit import fit_pairs, validated_from
 from .result_key import AT_LEAST
 from .runtime import ReuseRuntime
-from .spec import Competitor, ReuseSpec
+from .spec import METADATA_KEY, Competitor, ReuseSpec
 from .task import ReuseTask, read_task
 
 MOST_INPUTS = 8000
@@ -113,12 +113,13 @@ def train_reuse(
     with trace.part(max(0, len(trace) - MOST_INPUTS), len(trace)) as part, one_thread():
         task = read_task(part, model=model, modality=modality, rule=rule, settings=settings, accuracy=accuracy)
         trained, calibrated = task.split.trained, task.split.calibrated
-        learning, judging = (_share(progress, *share) for share in ((0.0, 0.7), (0.7, 0.9)))
+        learning, judging = (part_of(progress, *share) for share in ((0.0, 0.7), (0.7, 0.9)))
         network = fit_pairs(
             task.singles, task.keys, task.modality, stop=trained, seed=seed, needed=task.needed, progress=learning
         )
-        exported = export_network(network, task.singles.rows([0]))
-        embeddings, scores = _embed(exported.SerializeToString(), task.singles)
+        outputs = ("embedding",) if network.head is None else ("embedding", "score")
+        graph = traced_graph(network, task.singles.rows(np.arange(min(16, len(task.singles)))), outputs)
+        embeddings, scores = _embed(graph, task.singles)
         threshold = (
             None if scores is None or task.needed is None else _threshold(scores, task.needed, trained, accuracy)
         )
@@ -138,7 +139,7 @@ def train_reuse(
             competitors=_compete(task, stretch, gates, settings, accuracy=accuracy, seed=seed),
             seed=seed,
         )
-        write_reuse(out, exported, made)
+        save_with_spec(out, graph, made, key=METADATA_KEY)
         decide_s = _decide_s(out, part, calibrated)
     cost = trace.info.costs[model]
     return ReuseTraining(
@@ -153,11 +154,9 @@ def train_reuse(
     )
 
 
-def _embed(model: bytes, singles: Singles) -> tuple[Array, Array | None]:
+def _embed(graph: onnx.ModelProto, singles: Singles) -> tuple[Array, Array | None]:
     """Every input's embedding and score by the file itself, one at a time as a device does it."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = session_of(graph)
     found = [session.run(None, {"input": singles.rows([i])}) for i in range(len(singles))]
     scores = np.concatenate([each[1][:, 0] for each in found]) if len(found[0]) > 1 else None
     return np.concatenate([each[0] for each in found]), scores
@@ -256,11 +255,3 @@ def _decide_s(out: Path, trace: Trace, start: int) -> float:
             if decision.ticket is not None:
                 runtime.learn(decision.ticket, output, 0.0)
     return float(np.median(times))
-
-
-def _share(progress: Progress | None, start: float, stop: float) -> Progress | None:
-    """A part of the whole work's progress."""
-    if progress is None:
-        return None
-    whole = progress
-    return lambda done, doing: whole(start + done * (stop - start), doing)

@@ -122,3 +122,45 @@ def test_whatever_is_asked_for_together_all_get_it_within_the_budget(needs, uses
             await asyncio.gather(*(one(*each) for each in uses))
 
     asyncio.run(story())
+
+
+def test_a_resident_stays_whoever_comes_until_it_is_released():
+    async def story():
+        room, loaded, loads = make_room({"a": 4, "b": 4, "c": 4}, 8)
+        await room.settle("a")
+        for name in ("b", "c", "b"):
+            await use(room, name)
+            assert "a" in loaded
+        await room.release("a")
+        await use(room, "a")
+        assert loads.count("a") == 1, "released, it stays loaded until its place is needed"
+        await use(room, "c")
+        await use(room, "b")
+        assert loaded == {"b", "c"}
+
+    asyncio.run(story())
+
+
+def test_what_does_not_fit_beside_the_residents_is_refused_at_once():
+    async def story():
+        room, _, _ = make_room({"a": 4, "b": 6}, 8)
+        await room.settle("a")
+        with pytest.raises(OutOfMemory):
+            await use(room, "b")
+        await room.release("a")
+        await use(room, "b")
+
+    asyncio.run(story())
+
+
+def test_a_model_in_its_turn_becomes_a_resident_without_a_second_load():
+    async def story():
+        room, loaded, loads = make_room({"a": 4, "b": 4, "c": 4}, 8)
+        await use(room, "a")
+        await room.settle("a")
+        await room.settle("b")
+        assert loads == ["a", "b"] and loaded == {"a", "b"}
+        with pytest.raises(OutOfMemory):
+            await use(room, "c")
+
+    asyncio.run(story())

@@ -1,5 +1,9 @@
 """The results file: every input has a value, its own or that of the one it refers to."""
 
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from infilink.device.results import Results
@@ -55,3 +59,29 @@ def test_what_is_no_results_file_is_said(tmp_path):
         Results(path)
     with pytest.raises(InvalidInput, match="can't be opened"):
         ResultsFile(path, anew=False)
+
+
+def test_what_stands_behind_a_value_is_kept(tmp_path):
+    path = tmp_path / "r.sqlite"
+    with ResultsFile(path, anew=True) as file:
+        for sequence in range(4):
+            file.add_input(row(sequence, kept=True))
+        file.add_results(0, 1.0, [replace(result(0, value=0), trust="revoked", trusted=False)])
+        file.add_results(1, 1.0, [result(1, value=1)])
+        file.add_results(2, 1.0, [replace(result(2, value=2), trusted=False)])
+    with Results(path) as results:
+        assert results.trust("m") == ["revoked", "certified", "uncalibrated", ""]
+
+
+def test_a_file_of_an_earlier_version_goes_on(tmp_path):
+    path = tmp_path / "r.sqlite"
+    with ResultsFile(path, anew=True) as file:
+        file.add_input(row(0, kept=True), [result(0, value=0)])
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("ALTER TABLE results DROP COLUMN trust")
+    with Results(path) as results:
+        assert results.trust("m") == [""]
+    with ResultsFile(path, anew=False) as file:
+        file.add_input(row(1, kept=True), [result(1, value=1)])
+    with Results(path) as results:
+        assert results.trust("m") == ["", "certified"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from infilink.device.sender import MapSender, PictureSender, open_sender
 from infilink.errors import InvalidInput
-from infilink.filters.gates import open_gate
+from infilink.filters.open_gate import open_gate
 from infilink.filters.partition.parts import Tail
 from infilink.filters.partition.split import split
 from infilink.models import read_spec

@@ -8,10 +8,9 @@ from infilink.filters.blend import fit_blend
 from infilink.filters.bounds import Bounds, rate_at
 from infilink.filters.candidates import BlendCandidate
 from infilink.filters.channels import SCALARS
-from infilink.filters.contestants import session_of
-from infilink.filters.graphs import blend_graph
+from infilink.filters.graphs import blend_graph, session_of
 from infilink.filters.losses import Losses
-from infilink.filters.low_level import LOW_LEVEL
+from infilink.filters.low_level import AREA
 from infilink.filters.replay import Replay
 from infilink.filters.rules import Unchanged
 from infilink.filters.sweep import levels, sweep
@@ -31,7 +30,7 @@ def test_the_graph_computes_what_was_learnt(learnt):
     candidate = BlendCandidate(session_of(blend_graph(blend)), replay)
     kept = np.asarray([3, 10, 40])
     now = np.full(3, 45)
-    wanted = blend.scores(replay.scalars(kept, now), replay.low_level(kept, now))
+    wanted = blend.scores(replay.scalars(kept, now), replay.low_level(kept, now)[:, AREA])
     assert np.allclose(candidate.scores(kept, 45), wanted, atol=1e-5)
 
 
@@ -41,11 +40,11 @@ def test_more_age_or_area_never_lowers_the_score(learnt, older, more, seed):
     _, _, blend = learnt
     random = np.random.default_rng(seed)
     scalars = random.uniform(0, 0.5, (1, len(SCALARS))).astype(np.float32)
-    low_level = random.uniform(0, 0.5, (1, 4)).astype(np.float32)
-    before = blend.scores(scalars, low_level)[0]
+    area = random.uniform(0, 0.5, 1).astype(np.float32)
+    before = blend.scores(scalars, area)[0]
     scalars[0, SCALARS.index("age")] += more * older
-    low_level[0, LOW_LEVEL.index("area")] += more * (not older)
-    assert blend.scores(scalars, low_level)[0] >= before - 1e-6
+    area += more * (not older)
+    assert blend.scores(scalars, area)[0] >= before - 1e-6
 
 
 def test_it_beats_every_kth_where_pictures_tell(learnt):

@@ -5,8 +5,8 @@ import pytest
 from infilink.errors import InvalidInput
 from infilink.filters.contestants import ALONE, SKIP, UNCHANGED, Contest
 from infilink.filters.evaluate import evaluate_filter
-from infilink.filters.gates import open_gate
 from infilink.filters.losses import Losses
+from infilink.filters.open_gate import open_gate
 from infilink.filters.rules import parse_rule
 from infilink.filters.split import split_of
 from infilink.filters.train import train_filter

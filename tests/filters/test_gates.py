@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
-from infilink.filters.gates import open_gate
+from infilink.filters.open_gate import open_gate
 
 FRAME = np.full((90, 160, 3), 90, np.uint8)
 

@@ -3,8 +3,13 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from infilink.filters.low_level import LowLevel
+from infilink.filters.low_level import LOW_LEVEL, LowLevel
 from infilink.filters.pictures import SIDE
+
+
+def differences(picture: np.ndarray, reference: np.ndarray, names=LOW_LEVEL) -> tuple[float, ...]:
+    compared = LowLevel(names)
+    return compared.compare(compared.features(picture), compared.features(reference))
 
 
 def square(x: int, size: int) -> np.ndarray:
@@ -16,12 +21,12 @@ def square(x: int, size: int) -> np.ndarray:
 @given(st.integers(0, 2**32 - 1))
 def test_a_picture_does_not_differ_from_itself(seed):
     picture = np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE)).astype(np.uint8)
-    assert LowLevel().of(picture, picture) == (0.0, 0.0, 0.0, 0.0)
+    assert differences(picture, picture) == (0.0, 0.0, 0.0, 0.0)
 
 
 def test_a_larger_change_is_a_larger_difference():
-    empty, compared = square(30, 0), LowLevel()
-    small, large = compared.of(square(30, 8), empty), compared.of(square(30, 24), empty)
+    empty = square(30, 0)
+    small, large = differences(square(30, 8), empty), differences(square(30, 24), empty)
     assert all(0 < a <= 1 for a in small)
     assert large[0] > small[0] and large[1] > small[1] and large[2] > small[2]
 
@@ -29,7 +34,14 @@ def test_a_larger_change_is_a_larger_difference():
 def test_two_small_regions_are_no_large_one():
     both = square(10, 10)
     both[80:90, 80:90] = 200
-    pixel, area, _, _ = LowLevel().of(both, square(30, 0))
-    single = LowLevel().of(square(10, 10), square(30, 0))
+    pixel, area, _, _ = differences(both, square(30, 0))
+    single = differences(square(10, 10), square(30, 0))
     assert area == single[1]
     assert pixel > 1.5 * single[0]
+
+
+def test_what_is_not_wanted_stays_0():
+    a, b = square(30, 24), square(30, 0)
+    whole = differences(a, b)
+    assert differences(a, b, ("area",)) == (whole[0], whole[1], 0.0, 0.0)
+    assert differences(a, b, ("corner",)) == (whole[0], 0.0, 0.0, whole[3])

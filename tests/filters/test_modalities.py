@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
 from infilink.filters.evaluate import evaluate_filter
-from infilink.filters.gates import open_gate
 from infilink.filters.modalities import MODALITIES, fit_modality
 from infilink.filters.modalities.text import Text
+from infilink.filters.open_gate import open_gate
 from infilink.filters.rules import parse_rule
 from infilink.filters.train import train_filter
 from infilink.models import ModelSpec
@@ -47,14 +47,26 @@ def make(kind: str, label: int, rng: np.random.Generator) -> Array:
     return image
 
 
-def write(path: Path, kind: str, *, inputs: int, seed: int) -> Trace:
+def write(path: Path, kind: str, *, inputs: int, seed: int, tells: bool = True) -> Trace:
+    """A trace whose inputs tell the labels, or have nothing to do with them."""
     rng = np.random.default_rng(seed)
     info = TraceInfo("made up", 1.0, {"h": SPEC}, {"h": "d"}, {"h": ModelCost(1 << 20, 0.01, 0.1)}, input="array")
     with TraceWriter(path, info) as writer:
         for index in range(inputs):
             label = int(rng.random() < 0.5)
-            writer.append(index, float(index), pack(make(kind, label, rng)), {"h": np.eye(2, dtype="f4")[label]})
+            made = make(kind, label if tells else int(rng.random() < 0.5), rng)
+            writer.append(index, float(index), pack(made), {"h": np.eye(2, dtype="f4")[label]})
     return Trace(path)
+
+
+def test_a_filter_that_is_no_better_than_a_lot_is_not_handed_over(tmp_path: Path) -> None:
+    out = tmp_path / "f.onnx"
+    with write(tmp_path / "learn", "signal", inputs=300, seed=1, tells=False) as trace:
+        with pytest.raises(InvalidInput, match=r"what was learnt is useless: .* for nothing; .* --candidate network"):
+            train_filter(trace, rule=RULE, accuracy=0.6, out=out, modality="signal")
+        assert not out.exists()
+        train_filter(trace, rule=RULE, accuracy=0.6, out=out, modality="signal", candidates=["network"])
+    assert out.exists()
 
 
 @pytest.mark.parametrize("kind", MODALITIES)

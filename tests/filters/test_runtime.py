@@ -7,7 +7,8 @@ import numpy as np
 import onnx
 import pytest
 from infilink.errors import InvalidInput
-from infilink.filters.gates import Unsent, open_gate
+from infilink.filters.gates import Unsent
+from infilink.filters.open_gate import open_gate
 from infilink.filters.runtime import FilterRuntime
 from infilink.filters.spec import METADATA_KEY
 from infilink.outputs import OutputSpec
@@ -127,7 +128,7 @@ def test_a_filter_of_another_format_is_refused(skip_filter, tmp_path):
 
 def test_deciding_needs_no_torch(skip_filter):
     code = (
-        "import sys, numpy as np; from infilink.filters.gates import open_gate\n"
+        "import sys, numpy as np; from infilink.filters.open_gate import open_gate\n"
         f"gate = open_gate({str(skip_filter.path)!r})\n"
         "assert gate.decide(np.zeros((90, 160, 3), np.uint8), 0.0).keep\n"
         "print([name for name in ('torch', 'onnx', 'scipy', 'sklearn') if name in sys.modules])"

@@ -5,7 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from infilink.links.draws import Situations
+from infilink.links.export import export_link
+from infilink.links.fit import fit_link
 from infilink.links.graph import LinkGraph
+from infilink.links.judge import Judge
+from infilink.links.link import LinkSpec, reads_ids
+from infilink.links.network import LinkNetwork
+from infilink.links.paper.fit import fit_paper, fit_paper_sequence
+from infilink.links.samples import Samples
+from infilink.links.sequences.fit import fit_sequence
+from infilink.links.sequences.network import SequenceNetwork
 from infilink.links.train import LinksTraining, train_links
 from infilink.models import ModelSpec, parse_spec
 from infilink.outputs import Array
@@ -111,3 +121,79 @@ def training(tmp_path_factory: pytest.TempPathFactory, trace_path: Path) -> Link
 @pytest.fixture(scope="session")
 def graph(training: LinksTraining) -> LinkGraph:
     return LinkGraph.load(training.folder)
+
+
+PHRASES = {
+    "alarm": {"kind": "label", "classes": ["no", "yes"]},
+    "reply": {"kind": "tokens", "length": 9},
+    "spoken": {"kind": "tokens", "length": 9},
+    "width": {"kind": "vector", "length": 3},
+    "words": {"kind": "count"},
+}
+FOUR_TYPES = {
+    "vec->vec": ("alarm", ("width", "words")),
+    "seq->vec": ("alarm", ("spoken", "words")),
+    "vec->seq": ("reply", ("width", "words")),
+    "seq->seq": ("reply", ("spoken", "words")),
+}
+
+
+def phrases(count: int, seed: int) -> dict[str, list[Array]]:
+    """Something is said: "reply" repeats it, "alarm" is on if token 3 is in it, "words" counts, "width" is noisy."""
+    rng = np.random.default_rng(seed)
+    rows: dict[str, list[Array]] = {name: [] for name in PHRASES}
+    for _ in range(count):
+        spoken = rng.integers(0, 8, rng.integers(0, 6))
+        yes = 0.95 if 3 in spoken else 0.05
+        rows["spoken"].append(spoken)
+        rows["reply"].append(spoken.copy())
+        rows["alarm"].append(np.asarray([1 - yes, yes], np.float32))
+        rows["words"].append(np.asarray([len(spoken)], np.float32))
+        rows["width"].append(np.append(rng.normal(size=2), len(spoken)).astype(np.float32))
+    return rows
+
+
+@pytest.fixture(scope="session")
+def phrase_samples() -> Callable[..., Samples]:
+    """Samples of a target and its sources: `phrase_samples("reply", ("spoken",), count=200)`."""
+
+    def make(target: str, sources: tuple[str, ...], *, count: int = 200, seed: int = 0) -> Samples:
+        rows, models = phrases(count, seed), make_specs({name: PHRASES[name] for name in (target, *sources)})
+        return Samples.of(models, np.arange(count) * 0.5, {name: rows[name] for name in models})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained(
+    phrase_samples: Callable[..., Samples], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, str], tuple[LinkNetwork, Situations, Path]]:
+    """A network of one of the four types, trained for a moment, its situations and its file: `trained(net, kind)`."""
+    done: dict[tuple[str, str], tuple[LinkNetwork, Situations, Path]] = {}
+
+    def fit(net: str, situations: Situations) -> LinkNetwork:
+        judge = Judge(situations.samples, situations.target)
+        tokens = situations.target == "reply"
+        if net == "paper":
+            return (fit_paper_sequence if tokens else fit_paper)(situations, judge, seed=0, epochs=2)
+        return (
+            fit_sequence(situations, judge, seed=0, steps=50)
+            if tokens
+            else fit_link(situations, judge, seed=0, steps=50)
+        )
+
+    def get(net: str, kind: str) -> tuple[LinkNetwork, Situations, Path]:
+        if (net, kind) not in done:
+            target, sources = FOUR_TYPES[kind]
+            samples = phrase_samples(target, sources)
+            chosen = "paper" if net == "paper" else "ours"
+            situations = Situations(samples, target, ids=reads_ids(chosen, samples.encodings[target]))
+            network = fit(net, situations)
+            encodings = {name: samples.encodings[name] for name in (*situations.sources, target)}
+            decoding = network.decoding if isinstance(network, SequenceNetwork) else None
+            path = tmp_path_factory.mktemp("nets") / "link.onnx"
+            export_link(network, LinkSpec(target, encodings, {}, "0", chosen, decoding), path)
+            done[net, kind] = (network, situations, path)
+        return done[net, kind]
+
+    return get

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from infilink.errors import InvalidInput
 from infilink.links.encoding import LIMIT, Encoding
 from infilink.links.placing import place_boxes
 from infilink.outputs import Array, OutputSpec
@@ -101,9 +100,15 @@ def test_a_mask_comes_back_coarsely_in_its_own_size() -> None:
     assert spec.agreement(encoding.decode(encoding.encode(left)), left) > 0.9
 
 
-def test_tokens_are_refused_in_words() -> None:
-    with pytest.raises(InvalidInput, match="leave that model out"):
-        Encoding.fit(OutputSpec(kind="tokens", length=10), [np.zeros(3, np.int64)])
+@given(st.lists(st.lists(st.integers(0, 20), max_size=9), min_size=2, max_size=12))
+@settings(deadline=None, max_examples=25)
+def test_tokens_come_back_from_their_ids(sequences: list[list[int]]) -> None:
+    values = [np.asarray(sequence, np.int64) for sequence in sequences]
+    encoding = Encoding.fit(OutputSpec(kind="tokens", length=21), values)
+    for value in values:
+        encoded = encoding.encode(value)
+        assert encoded.shape == (encoding.length + encoding.ids,)
+        assert np.array_equal(encoding.decode(encoded[encoding.length :]), value)
 
 
 def test_a_constant_output_has_no_columns_and_decodes_to_itself() -> None:

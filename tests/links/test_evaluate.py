@@ -28,6 +28,14 @@ def test_links_beat_what_is_free_on_inputs_they_never_saw(
     assert done.skill is not None
     assert done.skill > 0.2
     assert 0.0 < done.executions_saved < 1.0
+    assert 0.0 < done.trusted_share <= 1.0
+    assert done.trusted_agreement is not None
+    assert done.trusted_bound is not None
+    assert 1.0 - done.trusted_agreement < done.trusted_bound < 1.0
+    assert 0.0 < done.region_share <= 1.0
+    assert done.region_coverage is not None
+    assert 0.7 < done.region_coverage <= 1.0
+    assert done.audited > 0
     with decisions.open() as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS
@@ -35,6 +43,10 @@ def test_links_beat_what_is_free_on_inputs_they_never_saw(
     mean = sum(float(row["agreement"]) for row in rows) / answers
     assert mean == pytest.approx(done.agreement, abs=1e-4)
     assert all((row["decision"] == "run") == (row["origin"] == "executed") for row in rows)
+    assert {row["trust"] for row in rows} <= {"exact", "certified", "unsure", "uncalibrated", "revoked"}
+    assert all((row["trust"] == "exact") == (row["origin"] == "executed") for row in rows)
+    assert not any(row["region"] for row in rows if row["origin"] == "executed")
+    assert any(row["region"] for row in rows)
     assert not decisions.with_name("decisions.csv.part").exists()
 
 
@@ -77,6 +89,8 @@ def test_the_commands_print_tables(
     out = capsys.readouterr().out
     assert "other budgets" in out
     assert "hold + round-robin" in out
+    assert "coverage of the regions" in out
+    assert "answers audited" in out
 
 
 def test_training_from_the_command_line(

@@ -136,6 +136,35 @@ def test_a_folder_that_is_no_links_is_refused(tmp_path: Path, training: LinksTra
         LinkGraph.load(copied)
 
 
+def test_a_folder_without_calibrations_loads_and_promises_no_regions(tmp_path: Path, training: LinksTraining) -> None:
+    copied = shutil.copytree(training.folder, tmp_path / "old")
+    index = json.loads((copied / "links.json").read_text())
+    for table in index["tables"].values():
+        table["constant"] = table["constant"][:3]
+        table["held"] = [cell[:3] for cell in table["held"]]
+        table["linked"] = {key: [cell[:3] for cell in row] for key, row in table["linked"].items()}
+    (copied / "links.json").write_text(json.dumps({**index, "format": 1}))
+    answer = LinkGraph.load(copied).predict("standing", {})
+    assert (answer.region, answer.calibration_count) == (None, 0)
+
+
+def test_a_lower_risk_is_a_larger_region_and_no_certificate(graph: LinkGraph, recorded: list[dict[str, Array]]) -> None:
+    now, last = recorded[310], recorded[309]["standing"]
+    usual, wide = (
+        graph.predict("standing", {"vehicles": now["vehicles"]}, last=last, age_s=0.5, alpha=alpha)
+        for alpha in (0.2, 0.05)
+    )
+    assert usual.region is not None
+    assert usual.calibration_count >= 9
+    assert wide.alpha == 0.05
+    assert wide.trust in ("unsure", "uncalibrated")
+    if wide.region is not None:
+        assert wide.region.bounds[0] <= usual.region.bounds[0] <= usual.region.bounds[1] <= wide.region.bounds[1]
+    for alpha in (0.0, 0.7, float("nan")):
+        with pytest.raises(InvalidInput, match="alpha must be"):
+            graph.predict("standing", {}, alpha=alpha)
+
+
 def test_without_links_everything_is_held_or_constant(graph: LinkGraph) -> None:
     held = graph.without_links()
     for target in graph.models:

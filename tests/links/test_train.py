@@ -48,12 +48,10 @@ def test_recordings_that_can_not_teach_are_refused(tmp_path: Path, new_trace: Ca
     count = {"kind": "count"}
     row = {"a": np.asarray([1.0], np.float32), "b": np.asarray([1.0], np.float32)}
     bad = [row] * 70 + [{**row, "b": np.asarray([np.nan], np.float32)}]
-    words = [{**row, "b": np.zeros(2, np.int64)}] * 70
     cases = [
         ([row] * 20, {"a": count, "b": count}, "at least 60 inputs"),
         ([{"a": row["a"]}] * 80, {"a": count}, "at least 2 models"),
         (bad, {"a": count, "b": count}, r"b: .*NaN"),
-        (words, {"a": count, "b": {"kind": "tokens", "length": 5}}, "tokens"),
     ]
     for index, (rows, outputs, complaint) in enumerate(cases):
         path = new_trace(tmp_path / f"{index}.trace", rows, outputs)

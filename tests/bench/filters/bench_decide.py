@@ -14,7 +14,7 @@ import onnxruntime as ort
 from infilink.filters.artifact import compress, save_filter
 from infilink.filters.channels import MOTION, SCALARS
 from infilink.filters.encoders import EncoderNetwork
-from infilink.filters.graphs import encoder_graph, network_graph, pace_graph, scalar_graph
+from infilink.filters.graphs import network_graph, pace_graph, scalar_graph, traced_graph
 from infilink.filters.modalities import Learnable, fit_modality
 from infilink.filters.network import TemporalNetwork
 from infilink.filters.pace import Pace
@@ -79,7 +79,7 @@ def save_alone(path: Path, modality: Learnable, whole: FilterSpec) -> None:
     """A filter of a modality, untrained."""
     network = EncoderNetwork(*modality.encoder()).eval()
     spec = whole.model_copy(update={"kind": "network", "modality": modality, "rule": "empty", "longest_s": None})
-    save_filter(path, encoder_graph(network, modality), spec)
+    save_filter(path, traced_graph(network, np.zeros((1, *modality.shape), modality.dtype)), spec)
 
 
 def times_ms(work: Callable[[int], object]) -> tuple[float, float, float]:

@@ -31,8 +31,9 @@ from infilink.filters.candidates import (
     PaceCandidate,
     ScalarCandidate,
 )
-from infilink.filters.contestants import UNCHANGED, Contestant, session_of
+from infilink.filters.contestants import UNCHANGED, Contestant
 from infilink.filters.evaluate import evaluate_filter
+from infilink.filters.graphs import session_of
 from infilink.filters.losses import Losses
 from infilink.filters.low_level import LOW_LEVEL
 from infilink.filters.replay import LONGEST_S, Replay

@@ -34,14 +34,15 @@ from infilink.filters.candidates import (
     NetworkCandidate,
     ScalarCandidate,
 )
-from infilink.filters.contestants import Contestant, session_of
+from infilink.filters.contestants import Contestant
 from infilink.filters.encoders import EncoderNetwork
 from infilink.filters.evaluate import evaluate_filter
 from infilink.filters.fit_loop import BATCH
-from infilink.filters.gates import open_gate
+from infilink.filters.graphs import session_of
 from infilink.filters.losses import Losses
 from infilink.filters.low_level import LOW_LEVEL
 from infilink.filters.modalities import fit_modality
+from infilink.filters.open_gate import open_gate
 from infilink.filters.replay import Replay
 from infilink.filters.rules import parse_rule
 from infilink.filters.selection import choose

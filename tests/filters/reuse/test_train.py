@@ -13,6 +13,7 @@ from infilink.filters.rules import parse_rule
 from infilink.outputs import OutputSpec
 from infilink.trace import Trace
 
+from ..conftest import write_trace
 from .conftest import make, say
 
 
@@ -126,3 +127,9 @@ def test_deciding_loads_nothing_heavy(learnt):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[] 1"
+
+
+def test_windows_of_frames_are_refused(tmp_path):
+    path, says = write_trace(tmp_path / "drawn.trace", inputs=80), "a cache is asked about one picture at a time"
+    with Trace(path) as trace, pytest.raises(InvalidInput, match=says):
+        train_reuse(trace, model="scene", accuracy=0.9, out=tmp_path / "r.onnx", modality="video")

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from ..outputs import Array
+from ...outputs import Array
 
 ALPHA = 0.1
 """Trusted outputs may disagree with the exact model in at most this share."""
@@ -14,6 +14,7 @@ RISK = 0.05
 """How often, over recordings, a certificate may be wrong (if inputs were independent)."""
 LEAST = math.ceil(math.log(RISK) / math.log1p(-ALPHA))
 """With fewer outputs nothing is certified, even if all agree."""
+_MOST_COUNTED = 5000
 GRID = (0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
 
 
@@ -32,6 +33,25 @@ def at_most(errors: int, count: int, rate: float) -> float:
         for k in range(min(errors, count) + 1)
     )
     return math.fsum(math.exp(log) for log in logs)
+
+
+def upper_bound(errors: float, count: float, *, risk: float = RISK) -> float:
+    """The Clopper-Pearson upper bound on the rate behind so many errors, wrong with probability `risk`.
+
+    A part of an error counts up to a whole one. More than 5000 are counted as if they were 5000 with that share of
+    errors, which bounds the work and is never too low.
+    """
+    shrink = min(1.0, _MOST_COUNTED / max(count, 1.0))
+    tries = math.floor(count * shrink + 1e-9)
+    wrong = math.ceil(errors * shrink - 1e-9)
+    if wrong >= tries:
+        return 1.0
+    low, high = 0.0, 1.0
+    while high - low > 1e-5:
+        middle = (low + high) / 2
+        # Not from the cache: nobody asks for these rates again.
+        low, high = (low, middle) if at_most.__wrapped__(wrong, tries, middle) <= risk else (middle, high)
+    return high
 
 
 def independent_share(series: Sequence[Array]) -> float:

@@ -1,0 +1,117 @@
+"""Where a daemon listens, and who may talk to it: address, TLS, token; for every service of the coordinator's side."""
+
+import asyncio
+import hmac
+import logging
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import grpc
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from .. import __version__
+from ..errors import InfilinkError, InvalidInput
+
+logger = logging.getLogger(__name__)
+
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s]+):(\d{1,5})")
+
+
+class Listening(BaseModel):
+    """The settings that every daemon has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    listen: str = Field(default="127.0.0.1:7420", description="HOST:PORT; port 0 takes a free one")
+    token: str = Field(default="", description="what others must know to connect; empty: nothing")
+    tls_cert: Path | None = Field(default=None, description="the certificate to speak TLS with")
+    tls_key: Path | None = Field(default=None, description="its key")
+
+    @field_validator("listen")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        found = _ADDRESS.fullmatch(value)
+        if found is None or int(found.group(2)) > 65535:
+            raise ValueError(f'must be "HOST:PORT", such as "127.0.0.1:7420", not {value!r}')
+        return value
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("`tls_cert` and `tls_key` go together")
+        return self
+
+
+def bind(server: Any, config: Listening) -> int:
+    """Makes a gRPC server listen; returns its port.
+
+    Raises:
+        InvalidInput: the port is taken, or the certificate can't be read.
+    """
+    _check_free(config.listen)
+    try:
+        if config.tls_cert is None or config.tls_key is None:
+            return int(server.add_insecure_port(config.listen))
+        pair = (config.tls_key.read_bytes(), config.tls_cert.read_bytes())
+        return int(server.add_secure_port(config.listen, grpc.ssl_server_credentials([pair])))
+    except OSError as error:
+        raise InvalidInput(f"{error.filename}: can't be read: {error.strerror}") from error
+    except RuntimeError as error:
+        raise InvalidInput(f"can't listen on {config.listen}: {error}") from error
+
+
+@asynccontextmanager
+async def abort_on_error(context: Any) -> AsyncIterator[None]:
+    """Ends a call with the status of our own error; any other is logged here and leaves without detail."""
+    try:
+        yield
+    except InfilinkError as error:
+        await context.abort(error.code, str(error))
+    except (asyncio.CancelledError, grpc.aio.AbortError):
+        raise
+    except Exception:
+        logger.exception("a call failed")
+        await context.abort(grpc.StatusCode.INTERNAL, "the other side failed; its log says how")
+
+
+async def check_token(context: Any, token: str) -> None:
+    """Ends a call whose metadata do not have the token."""
+    given = dict(context.invocation_metadata() or ()).get("authorization", "")
+    if token and not hmac.compare_digest(str(given).encode(), f"Bearer {token}".encode()):
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token is missing or wrong (`token`)")
+
+
+async def check_version(context: Any, theirs: str, *, here: str, there: str) -> None:
+    """Ends a call of another infilink than this one; patch releases go together.
+
+    Args:
+        context: the call's.
+        theirs: the version that the other side says it is.
+        here: what this side is called.
+        there: what the other is called.
+    """
+    ours = __version__.split(".")[:2]
+    if ours != theirs.split(".")[:2]:
+        await context.abort(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            f"the {here} is infilink {__version__}, the {there} {theirs or 'unknown'}: "
+            f"install {'.'.join(ours)} on both",
+        )
+
+
+def _check_free(listen: str) -> None:
+    """Binds for a moment: the system says what is wrong in fewer words than gRPC."""
+    host, _, port = listen.rpartition(":")
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise InvalidInput(
+            f"can't listen on {listen}: {error.strerror}; stop what does, or give another `listen` (port 0: a free one)"
+        ) from error

@@ -1,0 +1,49 @@
+"""`infilink plan --devices` and `infilink init devices`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ...errors import InvalidInput
+from ..graph import LinkGraph
+from .devices_file import DEFAULT_TOML, DevicesFile
+from .placed_text import print_placement
+from .solver import place
+
+
+def plan_devices(
+    graph: LinkGraph, devices: Path, *, weights: Mapping[str, float], explain: bool, as_json: bool
+) -> None:
+    """Prints what runs on each device, what in the cloud, and what is predicted.
+
+    Args:
+        graph: the models and links.
+        devices: the file that says which devices there are.
+        weights: how much models' answers matter, in the place of those in the file.
+        explain: say which budgets are in the way of what does not run.
+        as_json: print one JSON object, reasons included.
+
+    Raises:
+        InvalidInput: the file has a mistake, SciPy is not installed, or no model fits anywhere.
+    """
+    problem = DevicesFile.load(devices).problem(graph, weights)
+    placed = place(problem)
+    if as_json:
+        print(json.dumps(asdict(placed)))
+        return
+    print_placement(Console(), problem, placed, explain=explain)
+
+
+def init_devices_command(
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("devices.toml"),
+) -> None:
+    """Write a file of devices to place models on, every key explained."""
+    if out.exists():
+        raise InvalidInput(f"{out}: is there already; give another --out")
+    out.write_text(DEFAULT_TOML, encoding="utf-8")
+    print(f"wrote {out}; place models with: infilink plan LINKS --devices {out}")

@@ -1,0 +1,89 @@
+"""The columns of the placement's mixed-integer program: what may be chosen at all, and what each choice gains."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...outputs import Array
+from .problem import PlacementProblem
+
+
+class Columns:
+    """Columns in the making."""
+
+    def __init__(self) -> None:
+        self._gains: list[Array] = []
+        self._most: list[Array] = []
+        self._whole: list[Array] = []
+        self._count = 0
+
+    def add(self, most: Array, *, gains: Array | float = 0.0, whole: bool) -> Array:
+        """The numbers of new columns, in the shape of `most`, each from 0 to that."""
+        self._gains.append(np.broadcast_to(np.asarray(gains, np.float64), most.shape).ravel())
+        self._most.append(np.asarray(most, np.float64).ravel())
+        self._whole.append(np.full(most.size, float(whole)))
+        self._count += most.size
+        return np.arange(self._count - most.size, self._count).reshape(most.shape)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def gains(self) -> Array:
+        """What each gains in the objective: float (columns,)."""
+        return np.concatenate(self._gains)
+
+    @property
+    def most(self) -> Array:
+        """The upper bound of each: float (columns,)."""
+        return np.concatenate(self._most)
+
+    @property
+    def whole(self) -> Array:
+        """1 where only whole numbers will do: float (columns,)."""
+        return np.concatenate(self._whole)
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What keeps every budget by itself.
+
+    Attributes:
+        on_device: models on devices, bool (D, M).
+        in_cloud: models in the cloud on a device's inputs, bool (D, M).
+        device_links: links on devices by their target, bool (D, M).
+        cloud_links: links in the cloud, bool (D, M).
+    """
+
+    on_device: Array
+    in_cloud: Array
+    device_links: Array
+    cloud_links: Array
+
+    @classmethod
+    def of(cls, problem: PlacementProblem) -> "Allowed":
+        """From the budgets."""
+        devices, cloud = problem.device_limits, problem.cloud_limits
+
+        def on_device(memory: Array, seconds: Array) -> Array:
+            cores = problem.device_pace[:, None] * seconds
+            energy = problem.active_w[:, None] * cores
+            return np.asarray(
+                (memory <= devices[:, :1]) & (cores <= devices[:, 1:2]) & (energy <= devices[:, 3:4]), bool
+            )
+
+        def in_cloud(memory: Array, seconds: Array) -> Array:
+            return np.asarray((memory <= cloud[0]) & (problem.cloud_pace[:, None] * seconds <= cloud[1]), bool)
+
+        traffic = problem.input_traffic
+        reaches = (
+            (traffic <= devices[:, 2])
+            & (problem.counts * traffic <= cloud[2])
+            & (problem.sent_j * traffic <= devices[:, 3])
+        )
+        return cls(
+            on_device(problem.memory, problem.infer_s),
+            in_cloud(problem.memory, problem.infer_s) & reaches[:, None],
+            on_device(problem.link_memory, problem.link_s),
+            in_cloud(problem.link_memory, problem.link_s),
+        )

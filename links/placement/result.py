@@ -1,0 +1,128 @@
+"""What came of placing models: where each runs or is linked, what every budget has left, and why."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Literal
+
+import numpy as np
+
+from .assignment import NO_WAY, Assignment
+from .places import CLOUD, CLOUD_RESOURCES, DEVICE_RESOURCES, ResourceName
+from .problem import PlacementProblem
+from .reasons import Refusal, refusals
+
+Where = Literal["device", "cloud", "linked on the device", "linked in the cloud", "held", "constant"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How one model is answered for on one class of devices.
+
+    Attributes:
+        where: it runs on the device or in the cloud, a link answers there, or what costs nothing.
+        sources: the models it is predicted from.
+        agreement: with the exact model, on the block that choices are made on; 1 for what runs.
+        expected_agreement: the same on the last block, which nothing was chosen on.
+        refused: the budgets in the way of running it; none where it runs or would bring nothing.
+    """
+
+    where: Where
+    sources: tuple[str, ...]
+    agreement: float
+    expected_agreement: float
+    refused: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True)
+class Use:
+    """What is taken of one budget.
+
+    Attributes:
+        place: a class of devices (of one of them), or "cloud".
+        resource: of what.
+        used: how much is taken.
+        budget: how much there is; None: no limit.
+    """
+
+    place: str
+    resource: ResourceName
+    used: float
+    budget: float | None
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What runs where.
+
+    Attributes:
+        value: the weighted mean agreement over devices and models, which was maximised.
+        gap: by how much another placement could exceed it; 0: none does by more than two in a million.
+        expected_agreement: the same mean on the last block, which nothing was chosen on.
+        answers: by class of devices, then by model.
+        held_in_cloud: the models that the cloud holds in memory, once for all devices.
+        sent: by class of devices what travels: "inputs", or models whose outputs links in the cloud read.
+        uses: what is taken of every budget.
+    """
+
+    value: float
+    gap: float
+    expected_agreement: float
+    answers: Mapping[str, Mapping[str, Answer]]
+    held_in_cloud: tuple[str, ...]
+    sent: Mapping[str, tuple[str, ...]]
+    uses: tuple[Use, ...]
+
+
+def describe(problem: PlacementProblem, chosen: Assignment, gap: float) -> Placement:
+    """A choice by names, with what it takes and why the rest does not run."""
+    names = np.asarray(problem.names, object)
+    answers = {
+        device.name: {name: _answer(problem, chosen, row, model) for model, name in enumerate(problem.names)}
+        for row, device in enumerate(problem.devices)
+    }
+    reported = [[answer.expected_agreement for answer in row.values()] for row in answers.values()]
+    sent = {
+        device.name: (("inputs",) if travels else ()) + tuple(names[outputs])
+        for device, travels, outputs in zip(problem.devices, chosen.travels, chosen.sent(problem), strict=True)
+    }
+    return Placement(
+        chosen.value(problem),
+        gap,
+        float((problem.weights * np.asarray(reported)).sum()),
+        answers,
+        tuple(names[chosen.held]),
+        sent,
+        tuple(_uses(problem, chosen)),
+    )
+
+
+def _answer(problem: PlacementProblem, chosen: Assignment, device: int, model: int) -> Answer:
+    if chosen.runs[device, model]:
+        return Answer("device" if chosen.on_device[device, model] else "cloud", (), 1.0, 1.0)
+    way = int(chosen.way[device, model])
+    choice = problem.choice(model, way)
+    where: Where
+    if way == NO_WAY:
+        assert choice.origin != "linked"
+        where = choice.origin
+    else:
+        where = "linked on the device" if chosen.device_way[device, model] >= 0 else "linked in the cloud"
+    refused = tuple(refusals(problem, chosen, device, model))
+    return Answer(where, choice.sources, choice.measured.validation, choice.measured.report, refused)
+
+
+def _uses(problem: PlacementProblem, chosen: Assignment) -> list[Use]:
+    devices, cloud = problem.devices, problem.cloud
+    found = [
+        Use(device.name, resource, float(used), _budget(getattr(device, resource)))
+        for device, row in zip(devices, chosen.device_use(problem), strict=True)
+        for resource, used in zip(DEVICE_RESOURCES, row, strict=True)
+    ]
+    for resource, used in zip(CLOUD_RESOURCES, chosen.cloud_use(problem), strict=True):
+        found.append(Use(CLOUD, resource, float(used), _budget(getattr(cloud, resource))))
+    return found
+
+
+def _budget(limit: float) -> float | None:
+    return float(limit) if isfinite(limit) else None

@@ -1,0 +1,118 @@
+"""An input that a model ran on tells how each way to answer for it does now, from the others that ran on it."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...outputs import Array
+from ..graph import LinkGraph
+from ..linked import Exact
+from ..placing import translate_boxes
+from ..table import NEVER, bucket
+from .posterior import Seen
+
+_REMEMBERED = 32
+
+
+@dataclass(frozen=True)
+class _Before:
+    """An earlier input of the same stream, and how old it is by now."""
+
+    outputs: Mapping[str, Exact]
+    age_s: float | None
+
+
+class Profiler:
+    """Compares, on one stream.
+
+    Outputs of earlier profiled inputs stand in for a model's last output, so that every age that occurs is seen, and
+    not only the one that the plan happens to leave.
+
+    Args:
+        graph: the links, and the table of ways that are compared.
+    """
+
+    def __init__(self, graph: LinkGraph) -> None:
+        self.graph = graph
+        self._past: deque[tuple[float, Mapping[str, Exact]]] = deque(maxlen=_REMEMBERED)
+
+    def observe(
+        self, captured_s: float, exact: Mapping[str, Array], *, targets: Iterable[str] | None = None
+    ) -> list[Seen]:
+        """What an input shows on which models ran: as many as could, or a part.
+
+        Args:
+            captured_s: when it was captured.
+            exact: their outputs.
+            targets: those of them to judge; None: all.
+
+        Raises:
+            UnknownModel: an output is of no model of the graph.
+            InvalidInput: an output does not fit its model.
+        """
+        now = {name: self.graph.exact(name, value) for name, value in exact.items()}
+        judged = now if targets is None else targets
+        found = [seen for target in judged for seen in self._compare(target, now, captured_s)]
+        self._past.append((captured_s, now))
+        return found
+
+    def _compare(self, target: str, now: Mapping[str, Exact], captured_s: float) -> Iterator[Seen]:
+        table, output, said = self.graph.tables[target], self.graph.models[target].output, now[target].value
+        constant = output.agreement(self.graph.constants[target], said)
+        yield Seen(target, "constant", (), NEVER, constant)
+        befores = self._befores(target, captured_s)
+        for age, before in befores.items():
+            if age != NEVER:
+                yield Seen(target, "held", (), age, output.agreement(before.outputs[target].value, said))
+        ways = [sources for sources in table.linked if now.keys() >= set(sources)]
+        if target in self.graph.links and ways:
+            yield from self._linked(target, ways, now, befores)
+
+    def _befores(self, target: str, captured_s: float) -> dict[int, _Before]:
+        """The newest earlier input for each age bucket, and none at all."""
+        found = {NEVER: _Before({}, None)}
+        for then_s, outputs in reversed(self._past):
+            age_s = captured_s - then_s
+            if target in outputs and age_s >= 0.0:
+                found.setdefault(bucket(age_s), _Before(outputs, age_s))
+        return found
+
+    def _linked(
+        self, target: str, ways: Sequence[tuple[str, ...]], now: Mapping[str, Exact], befores: Mapping[int, _Before]
+    ) -> Iterator[Seen]:
+        """Every link at every age, in one call."""
+        link, encoding, output = (
+            self.graph.links[target],
+            self.graph.encodings[target],
+            self.graph.models[target].output,
+        )
+        cases = [(sources, age) for sources in ways for age in befores]
+        features = np.zeros((len(cases), link.layout.size), np.float32)
+        for row, (sources, age) in zip(features, cases, strict=True):
+            before = befores[age]
+            last = before.outputs.get(target)
+            link.layout.pack(
+                row,
+                {name: now[name].vector for name in sources},
+                {name: before.outputs[name].vector for name in sources if name in before.outputs},
+                None if last is None else last.vector,
+                before.age_s or 0.0,
+            )
+        vectors, _ = link.predict_many(features)
+        for vector, (sources, age) in zip(vectors, cases, strict=True):
+            last = befores[age].outputs.get(target)
+            hints = [translate_boxes(self.graph.models[name].output, output, now[name].value) for name in sources]
+            value = encoding.decode(
+                vector, last=None if last is None else last.value, hints=[hint for hint in hints if hint is not None]
+            )
+            yield Seen(target, "linked", sources, age, output.agreement(value, now[target].value))
+
+
+def by_target(seen: Iterable[Seen]) -> dict[str, list[Seen]]:
+    """The same, by the model that was answered for."""
+    found: dict[str, list[Seen]] = {}
+    for one in seen:
+        found.setdefault(one.target, []).append(one)
+    return found

@@ -1,0 +1,117 @@
+"""What a stream's own audited samples tell of all ways to answer: trust is revoked, regained, and counted."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from ...outputs import Array, OutputSpec
+from ..linked import Linked
+from .certificate import ALPHA
+from .monitor import Change, Monitor
+
+_CHANGES = 64
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to answer for a model.
+
+    Attributes:
+        target: the model.
+        origin: by which means.
+        sources: from which others.
+        never: whether the model never ran before; else its last output is at hand.
+    """
+
+    target: str
+    origin: str
+    sources: tuple[str, ...]
+    never: bool
+
+    @property
+    def text(self) -> str:
+        """In a few words: "scene linked from vehicles"."""
+        if self.origin != "linked":
+            return f"{self.target} {self.origin}"
+        return f"{self.target} linked from {'+'.join(self.sources) or 'its own last output'}"
+
+
+@dataclass(frozen=True)
+class TrustChange:
+    """Trust that was revoked or regained.
+
+    Attributes:
+        way: of which answers.
+        change: what happened.
+        audited: after how many audited samples of that way.
+    """
+
+    way: Way
+    change: Change
+    audited: int
+
+
+class LiveTrust:
+    """The live trust of one stream. Its memory is bounded by the number of ways that are audited.
+
+    Args:
+        alpha: the share of trusted answers that may disagree.
+    """
+
+    def __init__(self, *, alpha: float = ALPHA) -> None:
+        self.alpha = alpha
+        self.audited = 0
+        self.revocations = 0
+        self.regained = 0
+        self._monitors: dict[Way, Monitor] = {}
+        self._changes: deque[TrustChange] = deque(maxlen=_CHANGES)
+
+    def apply(self, target: str, answer: Linked, *, never: bool, age: int) -> Linked:
+        """The answer as it stands by what was seen live.
+
+        Args:
+            target: whose answer it is.
+            answer: as the recording says.
+            never: whether the model never ran before.
+            age: the bucket of its last output's age.
+        """
+        if not self._monitors:
+            return answer
+        monitor = self._monitors.get(Way(target, answer.origin, answer.sources, never))
+        return answer if monitor is None else monitor.apply(answer, age)
+
+    def observe(
+        self, target: str, output: OutputSpec, answer: Linked, exact: Array, *, never: bool, age: int, now_s: float
+    ) -> None:
+        """Compares what would have been served with what the model said on the same input.
+
+        Args:
+            target: the model that ran.
+            output: the type of its output.
+            answer: what would have been served had it not run, as the recording says.
+            exact: what it said.
+            never: whether it never ran before.
+            age: the bucket of its last output's age.
+            now_s: Unix time.
+        """
+        way = Way(target, answer.origin, answer.sources, never)
+        monitor = self._monitors.get(way)
+        if monitor is None:
+            monitor = self._monitors[way] = Monitor(self.alpha)
+        agreement = output.agreement(answer.value, exact)
+        distance = answer.distance(exact, agreement)
+        self.audited += 1
+        change = monitor.observe(answer, age, agreement=agreement, distance=distance, now_s=now_s)
+        if change is not None:
+            self.revocations += change == "revoked"
+            self.regained += change == "regained"
+            self._changes.append(TrustChange(way, change, monitor.audited))
+
+    def take_changes(self) -> list[TrustChange]:
+        """What changed since this was last asked; of more than 64 changes the latest."""
+        changes = list(self._changes)
+        self._changes.clear()
+        return changes
+
+    def revoked(self) -> tuple[str, ...]:
+        """Which ways to answer are not trusted now though the recording certified them, in words."""
+        return tuple(sorted(way.text for way, monitor in self._monitors.items() if monitor.state == "revoked"))

@@ -1,0 +1,154 @@
+"""Gates that decide model by model, over both real daemons: a filter for several models, and a cache of results."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import onnx
+import pytest
+from infilink.device.results import Results
+from infilink.filters.artifact import save_filter, save_with_spec
+from infilink.filters.modalities.image import Image
+from infilink.filters.reuse.cache_settings import CacheSettings
+from infilink.filters.reuse.spec import METADATA_KEY, ReuseSpec
+from infilink.filters.spec import Certificate, FilterSpec, TasksSpec
+from infilink.models import digest
+from infilink.outputs import OutputSpec
+from onnx import TensorProto, helper
+
+from .conftest import brightness, finish
+
+FRAMES = 120
+BRIGHT = 120
+CERTIFICATE = Certificate(
+    certified=True,
+    confidence=0.95,
+    inputs=1000,
+    effective_inputs=1000.0,
+    errors=0.0,
+    error=0.0,
+    upper_bound=0.003,
+    method="betting",
+    rate=0.5,
+)
+
+
+def graph_of_mean(output: str, scale: list[float], shift: list[float]) -> onnx.ModelProto:
+    """How bright a picture is, times `scale`, plus `shift`: float32 (n, len(scale))."""
+    nodes = [
+        helper.make_node("Cast", ["input"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Unsqueeze", ["mean", "one"], ["column"]),
+        helper.make_node("Mul", ["column", "scale"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "shift"], [output]),
+    ]
+    weights = [
+        helper.make_tensor("one", TensorProto.INT64, [1], [1]),
+        helper.make_tensor("scale", TensorProto.FLOAT, [len(scale)], scale),
+        helper.make_tensor("shift", TensorProto.FLOAT, [len(scale)], shift),
+    ]
+    seen = helper.make_tensor_value_info("input", TensorProto.UINT8, ["n", *Image().shape])
+    made = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["n", len(scale)])
+    graph = helper.make_graph(nodes, "mean", [seen], [made], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> Path:
+    """`bright` needs bright frames, `double` dark ones, and neither the few in between."""
+
+    def task(model: str) -> FilterSpec:
+        return FilterSpec(
+            kind="network",
+            rule="value < 1",
+            models={model: "0" * 16},
+            reference="previous",
+            threshold=20.0,
+            accuracy=0.95,
+            step_s=0.0,
+            modality=Image(),
+            certificate=CERTIFICATE,
+        )
+
+    graph = graph_of_mean("score", [1.0, -1.0], [-float(BRIGHT), float(BRIGHT)])
+    save_filter(tmp_path / "tasks.onnx", graph, TasksSpec(tasks=(task("bright"), task("double"))))
+    return tmp_path / "tasks.onnx"
+
+
+@pytest.fixture
+def write_reuse(models: Path, tmp_path: Path):
+    """A reuse file for `bright` that takes frames up to `gate` grey levels apart as the same."""
+
+    def write(gate: float, *, of: str = "") -> Path:
+        spec = ReuseSpec(
+            model="bright",
+            digest=of or digest(models / "bright.onnx"),
+            output=OutputSpec(kind="scalar", tolerance=50.0),
+            modality=Image(),
+            dims=1,
+            accuracy=0.9,
+            gate=gate,
+            theta=0.0,
+            cache=CacheSettings(neighbours=1, step=0.5),
+            certificate=CERTIFICATE,
+            answered_agreement=0.95,
+        )
+        save_with_spec(tmp_path / "reuse.onnx", graph_of_mean("embedding", [1.0], [0.0]), spec, key=METADATA_KEY)
+        return tmp_path / "reuse.onnx"
+
+    return write
+
+
+def test_only_the_models_that_need_a_frame_run_on_it(start_daemon, start_agent, tasks, tmp_path):
+    daemon = start_daemon()
+    summary = finish(start_agent(daemon.address, gate=str(tasks), audit=0.0))
+    with Results(tmp_path / "results0.sqlite") as results:
+        looked = {model: [origin == "executed" for origin in results.origins(model)] for model in results.models}
+        served = results.served("bright")
+    for i in range(FRAMES):
+        if abs(brightness(i) - BRIGHT) < 17 or abs(brightness(i) - BRIGHT) > 23:  # The video's codec moves the others.
+            needed = (brightness(i) > BRIGHT + 20, brightness(i) < BRIGHT - 20)
+            assert (looked["bright"][i], looked["double"][i], looked["third"][i]) == (*needed, any(needed)), i
+    assert all(float(value[0]) == 0.0 for value, look in zip(served, looked["bright"], strict=True) if not look)
+    assert summary["kept"] == sum(looked["third"]) < FRAMES
+    ran = {model.name: model.executions for model in daemon.status().models}
+    assert ran == {model: sum(looks) for model, looks in looked.items()}
+
+
+def test_an_audit_has_all_of_them_look(daemon, start_agent, tasks, tmp_path):
+    summary = finish(start_agent(daemon.address, gate=str(tasks), audit=1.0))
+    assert summary["audited"] > 20 and summary["alarms"] >= 1
+    with Results(tmp_path / "results0.sqlite") as results:
+        assert set(results.origins("bright")) == {"executed"}
+
+
+def test_a_cache_answers_for_its_model_and_learns_what_the_coordinator_says(daemon, start_agent, write_reuse, tmp_path):
+    gate, cache = write_reuse(6.0), tmp_path / "results.cache"
+    summary = finish(start_agent(daemon.address, gate=str(gate), cache=str(cache), audit=0.0, window=1))
+    assert 5 < summary["kept"] < 60
+    with Results(tmp_path / "results0.sqlite") as results:
+        origins, served = results.origins("bright"), results.served("bright")
+        assert set(origins) == {"executed", "reused"} and origins.count("executed") == summary["kept"]
+        off = [abs(float(value[0]) - brightness(i)) for i, value in enumerate(served)]
+        assert max(off) <= 8.0, "what is reused is that of the nearest frame, not of the last one"
+    again = finish(start_agent(daemon.address, gate=str(gate), cache=str(cache), audit=0.0, window=1))
+    # The first frame is sent for the models that the cache knows nothing of.
+    assert again["kept"] <= 1
+
+
+def test_results_of_another_version_of_the_model_are_forgotten(daemon, start_agent, write_reuse, tmp_path):
+    gate = write_reuse(6.0, of="f" * 16)
+    summary = finish(start_agent(daemon.address, gate=str(gate), audit=0.0, window=1))
+    assert 5 < summary["kept"] < 60
+    with Results(tmp_path / "results0.sqlite") as results:
+        assert "reused" in results.origins("bright")
+    with closing(sqlite3.connect(tmp_path / "results0.sqlite")) as database:
+        sql = "SELECT DISTINCT trusted FROM results WHERE model = 'bright' AND origin = 'reused'"
+        assert database.execute(sql).fetchall() == [(0,)]
+
+
+def test_a_cache_goes_with_a_reuse_file(daemon, start_agent, tmp_path):
+    agent = start_agent(daemon.address, gate="every:2", cache=str(tmp_path / "c.cache"))
+    _, err = agent.communicate(timeout=60)
+    assert agent.returncode != 0
+    assert "`cache` goes with a reuse file" in " ".join(err.split())

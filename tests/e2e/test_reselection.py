@@ -1,0 +1,143 @@
+"""Links that held when they were learnt and no longer do: the coordinator finds out and runs other models."""
+
+import threading
+
+import cv2
+import grpc
+import numpy as np
+import onnx
+import pytest
+from infilink.links.train import train_links
+from infilink.models import find_models
+from infilink.payload import encode_jpeg
+from infilink.protos import edge_pb2, edge_pb2_grpc
+from infilink.record import record
+from infilink.trace import Trace
+from onnx import TensorProto, helper
+
+from .conftest import FPS, wait_until, write_model
+from .test_wire import an_input, hello, picture
+
+BUDGET = "70%"
+
+
+def write_red(path):
+    """A model that says how red a frame is, as slow as two others."""
+    nodes = [
+        helper.make_node("Slice", ["image", "zero", "one", "axis"], ["red"]),
+        helper.make_node("ReduceMean", ["red"], ["scaled"], axes=[1, 2, 3], keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "red",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 32, 32])],
+        [helper.make_tensor_value_info("scaled", TensorProto.FLOAT, [1])],
+        [
+            helper.make_tensor(name, TensorProto.INT64, [1], [value])
+            for name, value in (("zero", 0), ("one", 1), ("axis", 1))
+        ],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
+    path.with_suffix(".toml").write_text(
+        'name = "red"\n[input]\nsize = [32, 32]\nstd = [1.0]\n[output]\nkind = "scalar"\ntolerance = 50.0\n'
+    )
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory):
+    """Models and links of a grey scene, where any of them tells what all others say."""
+    folder = tmp_path_factory.mktemp("grey")
+    (folder / "models").mkdir()
+    write_model(folder / "models" / "bright.onnx")
+    write_model(folder / "models" / "twin.onnx", scale=0.9)
+    write_red(folder / "models" / "red.onnx")
+    writer = cv2.VideoWriter(str(folder / "grey.avi"), cv2.VideoWriter_fourcc(*"MJPG"), FPS, (160, 120))
+    random = np.random.default_rng(0)
+    for _ in range(240):
+        writer.write(np.full((120, 160, 3), random.integers(10, 240), np.uint8))
+    writer.release()
+    record(str(folder / "grey.avi"), find_models(folder / "models"), folder / "grey.trace")
+    with Trace(folder / "grey.trace") as trace:
+        train_links(trace, out=folder / "links")
+    return folder
+
+
+def coloured(sequence):
+    """Frames whose red has nothing to do with how bright they are."""
+    random = np.random.default_rng(sequence)
+    blue, green, red = random.integers(10, 240, 3)
+    return encode_jpeg(np.full((120, 160, 3), (blue, green, red), np.uint8))
+
+
+def test_a_plan_whose_links_broke_is_changed_while_inputs_are_answered(start_daemon, learnt):
+    daemon = start_daemon(
+        models=str(learnt / "models"),
+        links=str(learnt / "links"),
+        policy="links",
+        budget=BUDGET,
+        reselect_s=1.0,
+        profile=0.5,
+    )
+    first = daemon.status()
+    assert first.switches == 0
+    answered, stop = [], threading.Event()
+
+    def inputs():
+        yield hello(session="colours")
+        sequence = 0
+        while not stop.is_set():
+            message = an_input(sequence, b"", captured_ns=sequence * 40_000_000)
+            message.input.payload = coloured(sequence)
+            yield message
+            sequence += 1
+
+    def talk():
+        with grpc.insecure_channel(daemon.address) as channel:
+            for answer in edge_pb2_grpc.EdgeStub(channel).Connect(inputs(), timeout=120):
+                if not answer.HasField("welcome"):
+                    answered.append(answer)
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    try:
+        wait_until(lambda: "red" in daemon.status().resident, "red is resident")
+        before = len(answered)
+        wait_until(lambda: len(answered) > before + 20, "answers after the switch")
+    finally:
+        stop.set()
+        thread.join(60)
+    status = daemon.status()
+    assert status.profiled > 10 and status.budget_violations == 0 and status.peak_bytes <= status.budget_bytes
+    assert [answer.result.sequence for answer in answered] == list(range(len(answered)))
+    last = {output.model: output for output in answered[-1].result.outputs}
+    assert last["red"].origin == edge_pb2.ORIGIN_EXECUTED
+    if "red" not in first.resident:
+        assert status.switches >= 1 and "re-selection: resident" in daemon.log.read_text()
+
+
+def test_where_nothing_changed_the_plan_stays(start_daemon, learnt):
+    daemon = start_daemon(
+        models=str(learnt / "models"), links=str(learnt / "links"), policy="links", budget=BUDGET, reselect_s=0.5
+    )
+    wait_until(lambda: daemon.log.read_text().count("still the best") >= 2, "two looks at the plan")
+    assert daemon.status().switches == 0
+
+
+def test_answers_that_are_not_trusted_are_made_by_the_model_where_time_allows(start_daemon):
+    daemon = start_daemon(policy="hold", budget="70%", escalate=0.5)
+
+    def inputs():
+        yield hello(session="escalated")
+        for sequence in range(150):
+            yield an_input(sequence, picture(sequence), captured_ns=sequence * 4_000_000)
+
+    with grpc.insecure_channel(daemon.address) as channel:
+        answers = list(edge_pb2_grpc.EdgeStub(channel).Connect(inputs(), timeout=120))[1:]
+    status = daemon.status()
+    executed = sum(
+        output.origin == edge_pb2.ORIGIN_EXECUTED and output.model in status.refresh_s
+        for answer in answers
+        for output in answer.result.outputs
+    )
+    assert len(answers) == 150 and executed >= status.escalated > 2
+    assert status.budget_violations == 0 and status.peak_bytes <= status.budget_bytes

@@ -1,0 +1,102 @@
+"""A way to answer, watched: revoked when it drifts, regained when it is good again, certified live."""
+
+from dataclasses import replace
+
+import numpy as np
+from infilink.links.linked import Linked
+from infilink.links.trust.calibration import Calibration
+from infilink.links.trust.monitor import WINDOW, Monitor
+from infilink.outputs import OutputSpec
+
+OUTPUT = OutputSpec(kind="count")
+CALIBRATION = Calibration.of(np.linspace(0.0, 1.0, 100))
+SURE = Linked(
+    np.asarray([2.0]), 0.97, "linked", ("s",), "certified", output=OUTPUT, calibration=CALIBRATION, calibrated_s=5.0
+)
+UNSURE = replace(SURE, confidence=0.6, trust="unsure")
+AGE = 3
+
+
+def feed(monitor: Monitor, answer: Linked, rate: float, count: int, seed: int = 0, *, distance: float = 0.2):
+    """Audited samples that disagree at a rate; what they changed, and after how many."""
+    changes = []
+    for index, wrong in enumerate(np.random.default_rng(seed).random(count) < rate):
+        agreement = 1.0 - float(wrong)
+        change = monitor.observe(answer, AGE, agreement=agreement, distance=distance, now_s=100.0 + index)
+        if change is not None:
+            changes.append((change, index))
+    return changes
+
+
+def test_an_untouched_monitor_changes_nothing() -> None:
+    assert Monitor(0.1).apply(SURE, AGE) == SURE
+
+
+def test_a_certificate_that_holds_stays() -> None:
+    monitor = Monitor(0.1)
+    assert feed(monitor, SURE, 0.05, 1000) == []
+    assert monitor.apply(SURE, AGE).trust == "certified"
+
+
+def test_drift_revokes_and_recovery_regains() -> None:
+    monitor = Monitor(0.1)
+    feed(monitor, SURE, 0.03, 300)
+    ((change, at),) = feed(monitor, SURE, 0.4, 200, seed=1)
+    assert change == "revoked" and at < 150
+    assert monitor.apply(SURE, AGE).trust == "revoked"
+    assert not monitor.apply(SURE, AGE).trusted
+    assert monitor.apply(UNSURE, AGE).trust == "unsure"
+    assert feed(monitor, SURE, 0.25, 400, seed=2) == [], "not while it is still bad"
+    ((change, at),) = feed(monitor, SURE, 0.0, 300)
+    assert change == "regained" and at >= 28
+    again = monitor.apply(SURE, AGE)
+    assert again.trust == "certified" and again.calibrated_s > 100.0
+    assert monitor.apply(SURE, AGE + 1).trust == "uncalibrated", "older than anything that was audited since"
+    ((change, _),) = feed(monitor, SURE, 0.5, 100, seed=3)
+    assert change == "revoked", "a second time, too"
+
+
+def test_doubtful_answers_are_no_evidence_against_the_sure_ones() -> None:
+    monitor = Monitor(0.1)
+    assert feed(monitor, UNSURE, 0.9, 300) == []
+    assert monitor.apply(SURE, AGE).trust == "certified"
+
+
+def test_what_the_recording_could_not_certify_the_stream_can() -> None:
+    monitor = Monitor(0.1)
+    held = Linked(np.asarray([2.0]), 0.8, "held", (), "uncalibrated", output=OUTPUT)
+    assert held.region is None
+    ((change, at),) = feed(monitor, held, 0.0, 80)
+    assert change == "regained" and at >= 28
+    answer = monitor.apply(held, AGE)
+    assert answer.trusted
+    assert answer.calibration_count == 80
+    assert answer.region is not None
+    assert answer.region.bounds[0] < 2.0 < answer.region.bounds[1]
+
+
+def test_regions_follow_the_stream() -> None:
+    monitor = Monitor(0.1)
+    before = monitor.apply(SURE, AGE).region
+    feed(monitor, SURE, 0.0, 150, distance=50.0)
+    after = monitor.apply(SURE, AGE).region
+    assert before is not None and after is not None
+    assert after.bounds[1] > before.bounds[1]
+
+
+def test_a_hard_stretch_is_not_taken_for_many_accidents() -> None:
+    rng, revoked = np.random.default_rng(6), 0
+    for _ in range(40):
+        fresh, starts = rng.random(600) < 0.05, np.arange(600)
+        starts[1:][rng.random(599) < 0.7] = 0
+        monitor = Monitor(0.1)
+        for wrong in fresh[np.maximum.accumulate(starts)]:
+            change = monitor.observe(SURE, AGE, agreement=1.0 - float(wrong), distance=0.0, now_s=0.0)
+            revoked += change == "revoked"
+    assert revoked <= 6
+
+
+def test_memory_is_bounded() -> None:
+    monitor = Monitor(0.1)
+    feed(monitor, SURE, 0.2, 3 * WINDOW)
+    assert len(monitor._distances) == WINDOW
