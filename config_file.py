@@ -88,6 +88,8 @@ def validation_text(error: ValidationError, model: type[BaseModel] | None = None
 def _keys(model: Any, place: tuple[int | str, ...]) -> list[str]:
     """The keys that are allowed at a place in a model's data; none where that is not known."""
     for part in place:
+        if isinstance(part, int):
+            continue  # The items of a list are all alike.
         fields = getattr(model, "model_fields", {})
         model = fields[part].annotation if part in fields else None
         # Of "a table or none" the table's.

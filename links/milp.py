@@ -1,12 +1,7 @@
 """The exact selection above 18 models: a mixed-integer linear program, solved by HiGHS through SciPy."""
 
-import ctypes
 import importlib.util
-import os
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +11,7 @@ from ..errors import InvalidInput
 from ..outputs import Array
 from .greedy import approximate
 from .lagrangian import Reduction
+from .program import Rows, silenced
 from .selection import Selection, SelectionProblem
 from .ways import Ways
 
@@ -96,7 +92,7 @@ class _Program:
         useful = reduction.ways & (values > problem.free[problem.ways.targets])
         ways = Ways(problem.ways.targets[useful], problem.ways.sources[useful], values[useful])
         gains = problem.weights[ways.targets] * (ways.values - problem.free[ways.targets])
-        rows = _Rows()
+        rows = Rows()
         zs = 2 * count + np.arange(len(ways.targets))
         # The z of one target that need one source, at most the source's x; one row for each such pair.
         of, members = np.nonzero(ways.sources)
@@ -144,7 +140,7 @@ class _Program:
         whole = np.concatenate([np.ones(count), (problem.link_costs > 0).any(axis=0), np.zeros(len(self.ways.targets))])
         rows, limits, bound = self.rows, self.limits, _highest(problem)
         for _ in range(_MOST_CUTS):
-            with _silenced():
+            with silenced():
                 done = milp(
                     -self.objective,
                     constraints=LinearConstraint(rows, -np.inf, limits),
@@ -168,49 +164,6 @@ class _Program:
         return None, bound
 
 
-@contextmanager
-def _silenced() -> Iterator[None]:
-    """Sends what C code prints on standard output nowhere: HiGHS has a stray line there, which would break `--json`."""
-    library = ctypes.CDLL(None)
-    sys.stdout.flush()
-    library.fflush(None)
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 1)
-        yield
-    finally:
-        library.fflush(None)
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
-
-
 def _highest(problem: SelectionProblem) -> float:
     """What nothing can exceed."""
     return float(problem.weights @ np.maximum(np.maximum(problem.executed, problem.free), 1.0))
-
-
-class _Rows:
-    """Rows of a sparse matrix in the making, each with its upper limit."""
-
-    def __init__(self) -> None:
-        self._limits: list[Array] = []
-        self._parts: list[tuple[Array, Array, Array]] = []
-        self._count = 0
-
-    def add(self, limits: Array) -> Array:
-        """The places of new rows with these limits."""
-        self._limits.append(limits)
-        self._count += len(limits)
-        return np.arange(self._count - len(limits), self._count)
-
-    def set(self, rows: Array, columns: Array, values: Array | float) -> None:
-        """Adds entries."""
-        self._parts.append((rows, columns, np.broadcast_to(np.asarray(values, np.float64), rows.shape)))
-
-    def matrix(self, columns: int) -> tuple[Any, Array]:
-        """The matrix and the limits."""
-        from scipy.sparse import csr_array
-
-        rows, at, values = (np.concatenate(part) for part in zip(*self._parts, strict=True))
-        return csr_array((values, (rows, at)), shape=(self._count, columns)), np.concatenate(self._limits)

@@ -30,6 +30,14 @@ def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(distributions
     assert not [name for name in names if "/tests/" in name]
 
 
+def test_the_wheel_holds_every_module_there_is(distributions: tuple[Path, Path]) -> None:
+    tops = {"cloud", "device", "examples", "filters", "links", "protos"}
+    modules = {path.relative_to(ROOT).as_posix() for top in tops for path in (ROOT / top).rglob("*.py")}
+    modules |= {path.name for path in ROOT.glob("*.py")}
+    packed = {name.removeprefix("infilink/") for name in zipfile.ZipFile(distributions[0]).namelist()}
+    assert not modules - packed, "name their package in pyproject.toml"
+
+
 def test_the_sdist_builds_the_same(distributions: tuple[Path, Path]) -> None:
     with tarfile.open(distributions[1]) as archive:
         names = archive.getnames()

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...outputs import Array
-from ..milp import _Rows
+from ..program import Rows
 from .blocks import Blocks
 from .columns import Columns
 from .problem import PlacementProblem
@@ -12,7 +12,7 @@ PREFERENCE = 1e-6
 """What taking all of everything costs in the objective: it decides between choices that are equally good."""
 
 
-def add_budgets(columns: Columns, rows: _Rows, problem: PlacementProblem, blocks: Blocks) -> None:
+def add_budgets(columns: Columns, rows: Rows, problem: PlacementProblem, blocks: Blocks) -> None:
     """Adds a row for each budget that has a limit, in shares of it: the solver's tolerance is absolute."""
     pace, cloud_pace = problem.device_pace[:, None], problem.cloud_pace[:, None]
     run, link = pace * problem.infer_s, pace * problem.link_s
@@ -79,14 +79,14 @@ def add_preferences(gains: Array, problem: PlacementProblem, blocks: Blocks) -> 
     return PREFERENCE
 
 
-def _add(rows: _Rows, limit: float, columns: Array, taken: Array) -> None:
+def _add(rows: Rows, limit: float, columns: Array, taken: Array) -> None:
     if np.isfinite(limit):
         (row,) = rows.add(np.asarray([1.0 if limit > 0 else 0.0]))
         rows.set(np.full(len(columns), row), columns, taken / limit if limit > 0 else taken)
 
 
 def _add_memory(
-    columns: Columns, rows: _Rows, problem: PlacementProblem, limit: float, models: Array, linked: Array
+    columns: Columns, rows: Rows, problem: PlacementProblem, limit: float, models: Array, linked: Array
 ) -> None:
     """The models together and the largest link, whose share has a column of its own."""
     if not np.isfinite(limit):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...outputs import Array
-from ..milp import _Rows
+from ..program import Rows
 from .blocks import Blocks
 from .columns import Allowed, Columns
 from .problem import PlacementProblem
@@ -62,7 +62,7 @@ class _Entries:
 
 def add_links(
     columns: Columns,
-    rows: _Rows,
+    rows: Rows,
     problem: PlacementProblem,
     blocks: Blocks,
     allowed: Allowed,
@@ -130,7 +130,7 @@ class _Part:
     sources: list[Array]
 
 
-def _tie(rows: _Rows, entries: _Entries, used: tuple[Array, Array, Array], sources: list[Array]) -> None:
+def _tie(rows: Rows, entries: _Entries, used: tuple[Array, Array, Array], sources: list[Array]) -> None:
     """Of each device, target and source the links in use sum to at most what `sources`, columns (D, M), say of it."""
     z, devices, entry = used
     count = entries.sources.shape[1]

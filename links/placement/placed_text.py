@@ -14,8 +14,7 @@ _COLOURS = {"device": "green", "cloud": "cyan", "linked": "yellow"}
 
 def print_placement(console: Console, problem: PlacementProblem, placed: Placement, *, explain: bool) -> None:
     """Prints what runs where, what is taken of every budget and, if asked to, why the rest does not run."""
-    title = f"expected agreement {placed.expected_agreement:.3f} (chosen for {placed.value:.3f})"
-    table = Table(title=title, caption="agreement with the exact model, on the block that choices are made on")
+    table = Table(title="what runs where")
     table.add_column("model")
     for device in problem.devices:
         table.add_column(f"{escape(device.name)} x {device.count}")
@@ -24,6 +23,11 @@ def print_placement(console: Console, problem: PlacementProblem, placed: Placeme
         cells = [_cell(placed.answers[device.name][name]) for device in problem.devices]
         table.add_row(escape(name), *cells, "in memory" if name in placed.held_in_cloud else "")
     console.print(table)
+    console.print(
+        f"expected agreement {placed.expected_agreement:.3f} over all models and devices; {placed.value:.3f} on the "
+        "block that choices are made on, which the table's figures are from",
+        highlight=False,
+    )
     if placed.gap:
         console.print(f"time was up: the best placement may be better by {placed.gap:.4f}")
     for name, sent in placed.sent.items():

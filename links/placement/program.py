@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...outputs import Array
-from ..milp import _Rows, _silenced
+from ..program import Rows, silenced
 from .assignment import NO_WAY, Assignment
 from .blocks import Blocks
 from .budget_rows import add_budgets, add_preferences
@@ -71,7 +71,7 @@ class Program:
             placed: whether links are told apart by where they answer. Without, z is not told apart, the second line
                 is only its last part, and outputs travel for nothing: half the size, and a bound.
         """
-        columns, rows, allowed = Columns(), _Rows(), Allowed.of(problem)
+        columns, rows, allowed = Columns(), Rows(), Allowed.of(problem)
         blocks = Blocks.of(columns, problem, allowed)
         once = rows.add(np.ones(problem.weights.size))
         for block in (blocks.on_device, blocks.in_cloud, blocks.device_linked, blocks.cloud_linked):
@@ -152,7 +152,7 @@ class Program:
         constant = float((self.problem.weights * self.problem.free).sum())
         rows, limits, bound = self.rows, self.limits, float(self.problem.weights.sum())
         for _ in range(_MOST_CUTS):
-            with _silenced():
+            with silenced():
                 done = milp(
                     -_SCALE * self.gains,
                     constraints=LinearConstraint(rows, -np.inf, limits),

@@ -25,10 +25,9 @@ def place(problem: PlacementProblem, *, timeout_s: float = 60.0) -> Placement:
     """The placement with the highest weighted mean agreement that keeps every budget.
 
     A mixed-integer program is solved by HiGHS. Of each target at first only its best links have columns of their own;
-    where the rest turn out to matter, more of them get some. Some 20 models on a few classes of devices are solved to the
-    end within seconds; of many more the placement is a good one, with its gap. Of equal choices (to one in a million) that
-    is taken which takes less memory, time and traffic. A link whose sources all run on the device answers there if it
-    fits.
+    where the rest turn out to matter, more of them get some. Twenty models on three classes of devices take seconds; of
+    many more the placement is a good one, with its gap. Of equal choices (to one in a million) that is taken which
+    takes less memory, time and traffic. A link whose sources all run on the device answers there if it fits.
 
     Args:
         problem: what is chosen from.
@@ -43,16 +42,23 @@ def place(problem: PlacementProblem, *, timeout_s: float = 60.0) -> Placement:
     return describe(problem, *solve(problem, timeout_s=timeout_s))
 
 
-def solve(problem: PlacementProblem, *, timeout_s: float = 60.0) -> tuple[Assignment, float]:
+def solve(
+    problem: PlacementProblem, *, timeout_s: float = 60.0, most_links: int = _MOST_LINKS
+) -> tuple[Assignment, float]:
     """The best choice, and by how much another could exceed it: 0 where that is less than two in a million.
 
     What runs is chosen first, as if links could answer anywhere for what they cost where it is least: then where they
     answer. Only if that loses anything is all chosen at once. Where the time is too short for that, what runs is chosen
     step by step and bettered part by part, and only the bound is the program's.
+
+    Args:
+        problem: what is chosen from.
+        timeout_s: about when to stop.
+        most_links: how many links of each target have columns of their own at first, at least 1.
     """
     start_s = time.monotonic()
     exact_s, better_s, end_s = (start_s + share * timeout_s for share in (_EXACT, _BETTER, 1.0))
-    known, most = Assignment.nothing(problem), _MOST_LINKS
+    known, most = Assignment.nothing(problem), most_links
     started, bound = choose_runs(problem), float(problem.weights.sum())
 
     def gap() -> float:

@@ -3,9 +3,9 @@
 python tests/bench/filters/bench_audit.py [--seeds 0 1 2] [--frames 1500]
 
 The renderer's truth stands for the model (rule: `label in (free)`). Two days in fast motion: a filter is learnt and
-certified on the first one; on the second the lens is clear for a half and fogged (blurred, little contrast) for the rest,
-as far as it is light. The audit sees the share of the unsent frames that it is given; once it gives the alarm everything
-is kept, until the filter is shown to be good again.
+certified on the first one; on the second the lens is clear for a half and fogged (blurred, little contrast) for the
+rest, as far as it is light. The audit sees the share of the unsent frames that it is given; once it gives the alarm
+everything is kept, until the filter is shown to be good again.
 """
 
 import argparse

@@ -47,7 +47,7 @@ def test_the_plan_is_a_table_of_models_by_devices_with_budgets_and_reasons(
     out = capsys.readouterr().out
     for text in ("door x 1", "yard x 3", "in memory", "100.0 MiB", "budgets", "why not run", "expected agreement"):
         assert text in out
-    assert "on the device: yard's memory: takes 60.0 MiB, 0 B left of 0 B" in out or "people" in out
+    assert "on the device: yard's memory: takes" in out
 
 
 def test_json_says_where_everything_runs_and_what_it_takes(
@@ -102,7 +102,7 @@ def test_the_file_says_what_the_library_gets(training: LinksTraining, devices: P
         ('memory = "25MiB"', "", "device.0.memory: Field required"),
         ('memory = "25MiB"', 'memory = "lots"', r"device\.0\.memory: .*write a size .*none"),
         ("slowdown = 3.0", "slowdown = 0", r"device\.0\.slowdown: .*greater than 0"),
-        ("slowdown = 3.0", "slow = 3.0", r"device\.0\.slow: there is no such key"),
+        ("slowdown = 3.0", "slow = 3.0", r"device\.0\.slow: there is no such key; did you mean 'slowdown'"),
         ('input_size = "40KB"\nmemory = "25MiB"', 'input_size = "none"\nmemory = "25MiB"', "'door': input_size"),
         ('input_size = "40KB"\nmemory = "25MiB"', 'input_size = "4%"\nmemory = "25MiB"', "'door': input_size"),
         ("[cloud]", 'weigh = "both"\n[cloud]', "weigh: .*'inputs' or 'devices'"),

@@ -17,6 +17,7 @@ from infilink.links.placement.solver import place, solve
 from infilink.links.resource import Resource
 from infilink.links.selection import SelectionProblem
 from infilink.links.solver import select
+from infilink.links.table import bucket
 from infilink.process import ModelCost
 
 from .brute_force import Case, brute_force, constant_table
@@ -61,11 +62,11 @@ def cases(draw: st.DrawFn, sizes: tuple[tuple[int, int], ...] = ((1, 1), (2, 1),
     return Case(tables, costs, places, cloud, {name: float(draw(st.integers(0, 2))) for name in names}, links)
 
 
-@given(cases())
+@given(cases(), st.sampled_from((1, 12)))
 @SMALL
-def test_the_program_finds_what_trying_everything_finds(case: Case) -> None:
+def test_the_program_finds_what_trying_everything_finds(case: Case, most_links: int) -> None:
     problem = case.problem()
-    chosen, gap = solve(problem)
+    chosen, gap = solve(problem, most_links=most_links)
     assert chosen.fits(problem)
     assert gap == 0.0
     assert chosen.value(problem) == pytest.approx(brute_force(case), abs=3e-6)
@@ -157,6 +158,17 @@ def test_two_devices_share_a_model_in_the_cloud_and_each_alone_with_half_of_it_h
     assert whole.value > max(each.value for each in halves)
     (memory,) = (use for use in whole.uses if (use.place, use.resource) == ("cloud", "memory_bytes"))
     assert (memory.used, memory.budget) == (110 * MIB, 110 * MIB)
+
+
+def test_what_does_not_run_is_held_where_it_has_a_last_output() -> None:
+    case = street([Device("door", memory_bytes=0.0)], Cloud(10 * MIB))
+    tables = {LIGHT: constant_table(0.3), HEAVY: constant_table(0.6)}
+    problem = PlacementProblem.of(
+        tables, case.costs, case.devices, case.cloud, output_bytes=case.output_bytes, age=bucket(5.0)
+    )
+    placed = place(problem)
+    assert (placed.answers["door"][LIGHT].where, placed.answers["door"][HEAVY].where) == ("cloud", "held")
+    assert placed.value == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize(("spare_bytes", "where"), [(0.0, "linked on the device"), (-1.0, "constant")])
