@@ -14,7 +14,7 @@ from .. import __version__
 from ..errors import InfilinkError, Overloaded, UnknownModel
 from ..filters.partition.process import TailProcess
 from ..links.escalation import Escalation
-from ..links.plan import Plan
+from ..links.planning.plan import Plan
 from ..links.serving import Serving
 from ..links.table import Table
 from ..outputs import Array

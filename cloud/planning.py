@@ -11,8 +11,8 @@ import numpy as np
 from ..budget import format_bytes, parse_budget
 from ..errors import InvalidInput
 from ..links.graph import LinkGraph
-from ..links.plan import Plan
-from ..links.planner import full_plan, hold_plan, make_plan
+from ..links.planning.plan import Plan
+from ..links.planning.planner import full_plan, hold_plan, make_plan
 from ..process import ModelCost, measure_cost
 from .config import CloudConfig
 from .repository import Repository

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from ..errors import InfilinkError
 from ..links.graph import LinkGraph
-from ..links.plan import Plan
-from ..links.planner import plan_problem
+from ..links.planning.plan import Plan
+from ..links.planning.planner import plan_problem
 from ..links.reselection.context import ActivityMeter, Groups, context_of
 from ..links.reselection.contexts import Contexts
 from ..links.reselection.profile import Profiler

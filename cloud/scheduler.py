@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import InfilinkError, ModelFailed
 from ..links.escalation import Escalation
 from ..links.linked import Linked
-from ..links.plan import Plan
+from ..links.planning.plan import Plan
 from ..outputs import Array
 from .rotation import Rotation
 from .worker import Worker

@@ -15,11 +15,11 @@ from ..progress import show_progress
 from ..trace import Trace
 from .evaluate import LinksEvaluation, evaluate_links
 from .graph import LinkGraph
-from .planner import best_plan, make_plan, plan_problem
+from .planning.planner import best_plan, make_plan, plan_problem
+from .planning.weights import parse_weights
+from .planning.what_if import what_if
 from .table import bucket
 from .trust import ALPHA
-from .weights import parse_weights
-from .what_if import what_if
 
 _SHOWN_AGE_S = 10.0
 
@@ -43,7 +43,7 @@ def train_links_command(
     The first part of the trace is learnt from, the next is chosen on, the last is what the figures shown are from.
     """
     from .link import parse_net
-    from .train import train_links
+    from .training.train import train_links
 
     chosen = parse_net(net)
     with Trace(trace) as recording, show_progress("training links", quiet=as_json) as progress:
@@ -112,8 +112,8 @@ def plan_command(
 
     With --devices: which model runs on which device, which in the cloud they share, and what is predicted where.
     """
-    from .explanation import explain_plan
-    from .planned_text import print_explanation, print_plan
+    from .planning.explanation import explain_plan
+    from .planning.planned_text import print_explanation, print_plan
 
     graph = LinkGraph.load(links)
     weights = parse_weights(weight or [])
@@ -202,13 +202,13 @@ def show_links_command(
     Agreement is with the exact model, on the last part of the trace, which nothing was learnt from or chosen on. Skill
     is over the better of holding the last output and the best constant: 1 perfect, 0 no better, below 0 worse.
     """
-    from .matrix import Matrix
-    from .show import show_links
+    from .showing.matrix import Matrix
+    from .showing.show import show_links
     from .table import NEVER
 
     shown = show_links(links, age_s=age, enough=enough)
     if out is not None:
-        from .show_page import write_show_page
+        from .showing.page import write_show_page
 
         write_show_page(shown, out)
     if as_json:

@@ -9,8 +9,8 @@ from ..progress import Progress
 from ..trace import Trace
 from .decisions import decision_rows, decision_writer
 from .graph import Linked, LinkGraph
-from .plan import Plan
-from .planner import hold_plan, make_plan
+from .planning.plan import Plan
+from .planning.planner import hold_plan, make_plan
 from .seen import unseen
 from .serving import Serving
 from .tally import ModelTally, Tally

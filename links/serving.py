@@ -10,7 +10,7 @@ from ..errors import InvalidInput, UnknownModel
 from ..models import ModelSpec
 from ..outputs import Array
 from .graph import Exact, Linked, LinkGraph
-from .plan import Plan
+from .planning.plan import Plan
 from .table import bucket
 from .trust.live import LiveTrust
 

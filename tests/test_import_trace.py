@@ -12,7 +12,7 @@ from infilink.errors import InvalidInput, UnknownModel
 from infilink.filters.rules import parse_rule
 from infilink.filters.train import train_filter
 from infilink.import_trace import ASSUMED_COST, LoggedModels, import_outputs
-from infilink.links.samples import Samples
+from infilink.links.training.samples import Samples
 from infilink.logged import Logged
 from infilink.models import digest
 from infilink.process import ModelCost

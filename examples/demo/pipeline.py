@@ -15,9 +15,9 @@ from ...filters.rules import parse_rule
 from ...filters.spec import FilterSpec
 from ...filters.train import FilterTraining, train_filter
 from ...links.graph import LinkGraph
-from ...links.plan import Plan
-from ...links.planner import make_plan
-from ...links.train import train_links
+from ...links.planning.plan import Plan
+from ...links.planning.planner import make_plan
+from ...links.training.train import train_links
 from ...models import ModelSpec, find_models
 from ...progress import Progress
 from ...record import record

@@ -7,7 +7,7 @@ from torch import nn
 
 from ..encoding import Encoding
 from ..features import FeatureLayout
-from ..network import AGREE_WIDTH, VectorNetwork
+from ..training.network import AGREE_WIDTH, VectorNetwork
 from .pairs import SeqToVec, VecToVec
 
 

@@ -5,9 +5,9 @@ from torch import nn
 
 from ...outputs import Array
 from ..features import FeatureLayout
-from ..nodes import Nodes, Sizes
 from ..sequences.export import attention_nodes, gru_nodes, id_nodes
 from ..sequences.runner import ENCODED, NEXT_STATE, STATE_INPUT
+from ..training.nodes import Nodes, Sizes
 from .ensemble import PaperNetwork
 from .pairs import SeqToVec, VecToVec
 from .sequence_ensemble import PaperSequenceNetwork

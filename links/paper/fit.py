@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..draws import Situations
-from ..fit import fit_agree, one_thread
-from ..judge import Judge
-from ..losses import paper_loss_of, sequence_loss
 from ..sequences.fit import calibrate, with_end
 from ..sequences.network import counted, cut_to_longest
+from ..training.draws import Situations
+from ..training.fit import fit_agree, one_thread
+from ..training.judge import Judge
+from ..training.losses import paper_loss_of, sequence_loss
 from .ensemble import PaperNetwork
 from .sequence_ensemble import PaperSequenceNetwork
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...outputs import Array
-from ..program import Rows
+from ..planning.program import Rows
 from .blocks import Blocks
 from .columns import Columns
 from .problem import PlacementProblem

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...outputs import Array
-from ..program import Rows
+from ..planning.program import Rows
 from .blocks import Blocks
 from .columns import Allowed, Columns
 from .problem import PlacementProblem

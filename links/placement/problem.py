@@ -11,9 +11,9 @@ import numpy as np
 from ...errors import InvalidInput
 from ...outputs import Array
 from ...process import ModelCost
+from ..planning.ways import Ways
+from ..planning.weights import shares
 from ..table import NEVER, Choice, Table
-from ..ways import Ways
-from ..weights import shares
 from .places import Cloud, Device, LinkCost
 
 Weigh = Literal["inputs", "devices"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...outputs import Array
-from ..program import Rows, silenced
+from ..planning.program import Rows, silenced
 from .assignment import NO_WAY, Assignment
 from .blocks import Blocks
 from .budget_rows import add_budgets, add_preferences

@@ -3,7 +3,7 @@
 import time
 
 from ...errors import InvalidInput
-from ..milp import milp_available
+from ..planning.milp import milp_available
 from .assignment import Assignment
 from .columns import Allowed
 from .greedy import choose_runs

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...process import ModelCost
-from ..plan import Plan
-from ..planner import best_plan
-from ..problem import Problem, age_weights
+from ..planning.plan import Plan
+from ..planning.planner import best_plan
+from ..planning.problem import Problem, age_weights
 from ..table import BUCKETS, NEVER, Table
 
 LEAST_GAIN = 0.01

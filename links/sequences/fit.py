@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from ...outputs import Array
-from ..draws import Situations
-from ..fit import one_thread, platt
-from ..judge import Judge
-from ..losses import sequence_loss
+from ..training.draws import Situations
+from ..training.fit import one_thread, platt
+from ..training.judge import Judge
+from ..training.losses import sequence_loss
 from .network import SequenceNetwork, counted, cut_to_longest
 from .residual import ResidualSequenceNetwork
 from .search import WIDTH

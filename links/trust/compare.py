@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...outputs import Array
-from ..judge import Judge
+from ..training.judge import Judge
 from .distance import by_agreement, distances, forms, spread
 
 

@@ -8,7 +8,7 @@ from infilink.cloud.answers import output_message
 from infilink.cloud.session import Session, SessionKey
 from infilink.device.answers import result_row
 from infilink.links.linked import Linked
-from infilink.links.plan import Plan
+from infilink.links.planning.plan import Plan
 from infilink.links.serving import Serving
 from infilink.links.trust.calibration import LEVELS, Calibration
 from infilink.models import parse_spec

@@ -9,7 +9,7 @@ from infilink.cloud.room import Room
 from infilink.cloud.rotation import Rotation
 from infilink.cloud.scheduler import Scheduler
 from infilink.errors import ModelFailed
-from infilink.links.plan import Plan
+from infilink.links.planning.plan import Plan
 
 FRAME = np.zeros((4, 4, 3), np.uint8)
 

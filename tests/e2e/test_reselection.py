@@ -7,7 +7,7 @@ import grpc
 import numpy as np
 import onnx
 import pytest
-from infilink.links.train import train_links
+from infilink.links.training.train import train_links
 from infilink.models import find_models
 from infilink.payload import encode_jpeg
 from infilink.protos import edge_pb2, edge_pb2_grpc

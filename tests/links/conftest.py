@@ -5,18 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from infilink.links.draws import Situations
-from infilink.links.export import export_link
-from infilink.links.fit import fit_link
 from infilink.links.graph import LinkGraph
-from infilink.links.judge import Judge
 from infilink.links.link import LinkSpec, reads_ids
-from infilink.links.network import LinkNetwork
 from infilink.links.paper.fit import fit_paper, fit_paper_sequence
-from infilink.links.samples import Samples
 from infilink.links.sequences.fit import fit_sequence
 from infilink.links.sequences.network import SequenceNetwork
-from infilink.links.train import LinksTraining, train_links
+from infilink.links.training.draws import Situations
+from infilink.links.training.export import export_link
+from infilink.links.training.fit import fit_link
+from infilink.links.training.judge import Judge
+from infilink.links.training.network import LinkNetwork
+from infilink.links.training.samples import Samples
+from infilink.links.training.train import LinksTraining, train_links
 from infilink.models import ModelSpec, parse_spec
 from infilink.outputs import Array
 from infilink.payload import encode_jpeg

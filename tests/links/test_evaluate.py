@@ -9,7 +9,7 @@ from infilink.errors import InvalidInput
 from infilink.links.cli import evaluate_links_command, plan_command, train_links_command
 from infilink.links.decisions import COLUMNS
 from infilink.links.evaluate import evaluate_links
-from infilink.links.train import LinksTraining
+from infilink.links.training.train import LinksTraining
 from infilink.trace import Trace
 
 MIB = 2**20

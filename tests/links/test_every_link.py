@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
-from infilink.links.draws import Situations
-from infilink.links.fit import predict
 from infilink.links.link import Link
-from infilink.links.network import LinkNetwork
+from infilink.links.training.draws import Situations
+from infilink.links.training.fit import predict
+from infilink.links.training.network import LinkNetwork
 from infilink.outputs import Array
 
 Trained = Callable[[str, str], tuple[LinkNetwork, Situations, Path]]

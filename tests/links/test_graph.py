@@ -11,7 +11,7 @@ from infilink.errors import InvalidInput, UnknownModel
 from infilink.links.graph import LinkGraph
 from infilink.links.link import Link
 from infilink.links.table import NEVER
-from infilink.links.train import LinksTraining
+from infilink.links.training.train import LinksTraining
 from infilink.outputs import Array
 from infilink.trace import Trace
 
@@ -176,7 +176,7 @@ def test_serving_needs_no_torch(training: LinksTraining) -> None:
     program = (
         "import sys\n"
         "from infilink.links.graph import LinkGraph\n"
-        "from infilink.links.planner import make_plan\n"
+        "from infilink.links.planning.planner import make_plan\n"
         "from infilink.links.serving import Serving\n"
         "graph = LinkGraph.load(sys.argv[1])\n"
         "plan = make_plan(graph, 80 * 2**20)\n"

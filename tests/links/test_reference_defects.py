@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from infilink.links.draws import Situations
 from infilink.links.encoding import Encoding
-from infilink.links.fit import fit_link, predict
-from infilink.links.judge import Judge
-from infilink.links.losses import sequence_loss
-from infilink.links.network import LinkNetwork, ResidualNetwork
 from infilink.links.paper.ensemble import PaperNetwork
 from infilink.links.paper.fit import fit_paper
 from infilink.links.paper.pairs import SeqToVec
 from infilink.links.paper.sequence_ensemble import PaperSequenceNetwork
 from infilink.links.paper.sequences import UNITS, PaperDecoder
-from infilink.links.samples import Samples
 from infilink.links.sequences.fit import fit_sequence
 from infilink.links.sequences.network import SequenceNetwork, counted
+from infilink.links.training.draws import Situations
+from infilink.links.training.fit import fit_link, predict
+from infilink.links.training.judge import Judge
+from infilink.links.training.losses import sequence_loss
+from infilink.links.training.network import LinkNetwork, ResidualNetwork
+from infilink.links.training.samples import Samples
 from infilink.outputs import OutputSpec
 
 Trained = Callable[[str, str], tuple[LinkNetwork, Situations, Path]]

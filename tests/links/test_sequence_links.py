@@ -8,11 +8,11 @@ import pytest
 from infilink.errors import InvalidInput
 from infilink.links.evaluate import evaluate_links
 from infilink.links.graph import LinkGraph
-from infilink.links.linkability import read_linkability
-from infilink.links.plan import Plan
+from infilink.links.planning.plan import Plan
 from infilink.links.serving import Serving
+from infilink.links.showing.linkability import read_linkability
 from infilink.links.table import NEVER
-from infilink.links.train import LinksTraining, train_links
+from infilink.links.training.train import LinksTraining, train_links
 from infilink.outputs import Array
 from infilink.trace import Trace
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from infilink.errors import InvalidInput, UnknownModel
 from infilink.links.graph import LinkGraph
-from infilink.links.plan import Plan
-from infilink.links.planner import make_plan
+from infilink.links.planning.plan import Plan
+from infilink.links.planning.planner import make_plan
 from infilink.links.serving import Serving
 from infilink.models import ModelSpec
 

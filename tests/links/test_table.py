@@ -3,7 +3,7 @@ from itertools import combinations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from infilink.links.search import promises
+from infilink.links.planning.search import promises
 from infilink.links.table import AGE_EDGES_S, BUCKETS, MARGIN, NEVER, Measured, Table, bucket, bucket_bounds_s
 
 NAMES = ("a", "b", "c", "d")

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 from infilink.links.graph import LinkGraph
-from infilink.links.planner import make_plan
+from infilink.links.planning.planner import make_plan
 from infilink.links.table import BUCKETS, NEVER, Measured, Table
 from infilink.process import ModelCost
 

@@ -21,18 +21,18 @@ from pathlib import Path
 import numpy as np
 from infilink.links.evaluate import replay
 from infilink.links.graph import LinkGraph
-from infilink.links.paper_rule import paper_rule
-from infilink.links.plan import Plan
-from infilink.links.planner import hold_plan, make_plan, plan_problem
+from infilink.links.planning.paper_rule import paper_rule
+from infilink.links.planning.plan import Plan
+from infilink.links.planning.planner import hold_plan, make_plan, plan_problem
+from infilink.links.planning.resource import Resource
+from infilink.links.planning.selection import SelectionProblem
 from infilink.links.reselection.posterior import Posterior, Seen
 from infilink.links.reselection.profile import Profiler, by_target
 from infilink.links.reselection.review import review
-from infilink.links.resource import Resource
-from infilink.links.selection import SelectionProblem
 from infilink.links.serving import Serving
 from infilink.links.table import Table
 from infilink.links.tally import Tally
-from infilink.links.train import train_links
+from infilink.links.training.train import train_links
 from infilink.outputs import Array
 from infilink.trace import Trace
 

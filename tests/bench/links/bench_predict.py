@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from infilink.budget import parse_budget
 from infilink.links.graph import LinkGraph
-from infilink.links.plan import Plan
-from infilink.links.planner import make_plan
+from infilink.links.planning.plan import Plan
+from infilink.links.planning.planner import make_plan
 from infilink.links.serving import Serving
 from infilink.trace import Trace
 from rich.console import Console

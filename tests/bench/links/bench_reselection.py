@@ -11,7 +11,7 @@ import argparse
 import time
 
 import numpy as np
-from infilink.links.paper_rule import activation_probability
+from infilink.links.planning.paper_rule import activation_probability
 from infilink.links.reselection.discounted import Discounted
 from infilink.links.reselection.review import LEAST_GAIN
 from infilink.outputs import Array

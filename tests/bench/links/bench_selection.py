@@ -10,11 +10,11 @@ import argparse
 import time
 
 import numpy as np
-from infilink.links.enumeration import enumerate_sets
-from infilink.links.greedy import greedy
-from infilink.links.milp import solve_milp
-from infilink.links.paper_rule import paper_rule
-from infilink.links.selection import SelectionProblem
+from infilink.links.planning.enumeration import enumerate_sets
+from infilink.links.planning.greedy import greedy
+from infilink.links.planning.milp import solve_milp
+from infilink.links.planning.paper_rule import paper_rule
+from infilink.links.planning.selection import SelectionProblem
 from infilink.outputs import Array
 
 BUDGETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)

@@ -7,7 +7,7 @@ from infilink.links.cli import plan_command
 from infilink.links.graph import LinkGraph
 from infilink.links.placement.cli import init_devices_command
 from infilink.links.placement.devices_file import DevicesFile
-from infilink.links.train import LinksTraining
+from infilink.links.training.train import LinksTraining
 
 TWO = """
 [cloud]

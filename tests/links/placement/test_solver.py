@@ -14,9 +14,9 @@ from infilink.links.placement.places import Cloud, Device, LinkCost
 from infilink.links.placement.problem import PlacementProblem, Weigh
 from infilink.links.placement.program import Program
 from infilink.links.placement.solver import place, solve
-from infilink.links.resource import Resource
-from infilink.links.selection import SelectionProblem
-from infilink.links.solver import select
+from infilink.links.planning.resource import Resource
+from infilink.links.planning.selection import SelectionProblem
+from infilink.links.planning.solver import select
 from infilink.links.table import bucket
 from infilink.process import ModelCost
 

@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from infilink.links.graph import LinkGraph
-from infilink.links.plan import Plan
-from infilink.links.planner import make_plan, plan_problem
+from infilink.links.planning.plan import Plan
+from infilink.links.planning.planner import make_plan, plan_problem
+from infilink.links.planning.search import Search
 from infilink.links.reselection.posterior import Posterior
 from infilink.links.reselection.profile import Profiler, by_target
 from infilink.links.reselection.review import plan_value, review
-from infilink.links.search import Search
 
 from ..conftest import crossing
 

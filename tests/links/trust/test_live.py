@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from infilink.links.encoding import Encoding
 from infilink.links.graph import LinkGraph
-from infilink.links.plan import Plan
+from infilink.links.planning.plan import Plan
 from infilink.links.serving import Serving
 from infilink.links.table import NEVER, Measured, Table
 from infilink.links.trust.calibration import Calibration

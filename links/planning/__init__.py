@@ -1,0 +1,1 @@
+"""What runs: exact choices under budgets, and why."""

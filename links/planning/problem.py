@@ -1,0 +1,120 @@
+"""What a plan is chosen from: the models, what they cost, what was measured, and the room there is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...outputs import Array
+from ...process import ModelCost
+from ..table import ASSUMED_HELD, BUCKETS, NEVER, Measured, Table, bucket_bounds_s
+from .weights import shares
+
+_ASSUMED_CONSTANT = 0.3
+ASSUMED = Table(Measured(_ASSUMED_CONSTANT, _ASSUMED_CONSTANT), tuple(Measured(value, value) for value in ASSUMED_HELD))
+"""What is taken of a model that nothing was measured of."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is chosen from, in arrays over the models' order.
+
+    Attributes:
+        names: the models.
+        memory: each one's bytes.
+        turn_s: seconds of each turn of a rotating model: its load and one inference.
+        infer_s: seconds of each inference.
+        weights: each one's share of the objective; they sum to 1.
+        tables: what was measured for each.
+        budget_bytes: the memory there is.
+        max_load_share: the share of real time that the turns of models loaded one after another may take.
+        max_at_once: how many models may have their turn at the same time, where there is room for them.
+        audit_gain: what it is worth that a model runs at all, in its agreement.
+        input_every_s: the time between two inputs of a stream: nothing is answered for in between, so outputs go stale
+            that long however often a model could run; 0: only what is said of inputs themselves counts.
+        refresh_choices_s: the refresh times to choose from.
+    """
+
+    names: tuple[str, ...]
+    memory: tuple[int, ...]
+    turn_s: tuple[float, ...]
+    infer_s: tuple[float, ...]
+    weights: tuple[float, ...]
+    tables: tuple[Table, ...]
+    budget_bytes: int
+    max_load_share: float
+    max_at_once: int
+    audit_gain: float
+    input_every_s: float
+    refresh_choices_s: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls,
+        costs: Mapping[str, ModelCost],
+        tables: Mapping[str, Table],
+        budget_bytes: int,
+        *,
+        weights: Mapping[str, float],
+        max_load_share: float,
+        max_at_once: int,
+        audit_gain: float,
+        input_every_s: float,
+        refresh_choices_s: Sequence[float],
+    ) -> "Problem":
+        """The problem in arrays, the models in the order of their names."""
+        names = tuple(sorted(costs))
+        return cls(
+            names,
+            tuple(costs[name].memory_bytes for name in names),
+            tuple(costs[name].load_s for name in names),
+            tuple(costs[name].infer_s for name in names),
+            tuple(float(share) for share in shares(names, weights)),
+            tuple(tables[name] for name in names),
+            budget_bytes,
+            max_load_share,
+            max_at_once,
+            audit_gain,
+            input_every_s,
+            tuple(refresh_choices_s),
+        )
+
+    def unmeasured(self) -> "Problem":
+        """The same where nothing is known: what hold + round-robin is planned by."""
+        count = len(self.names)
+        return replace(self, weights=(1.0 / count,) * count, tables=(ASSUMED,) * count)
+
+    @property
+    def turns_s(self) -> Array:
+        """How often a model's turns really come at each refresh time: never more often than inputs do."""
+        return np.maximum(np.asarray(self.refresh_choices_s, np.float64), self.input_every_s)
+
+    @property
+    def ages(self) -> Array:
+        """The share of each age bucket at each refresh time: float (refresh choices, BUCKETS)."""
+        return np.asarray([age_weights(refresh_s) for refresh_s in self.turns_s]).reshape(-1, BUCKETS)
+
+    @property
+    def turn_shares(self) -> Array:
+        """The share of real time that each model's turns take: float (refresh choices, models)."""
+        return np.asarray(np.maximum(np.asarray(self.turn_s), 1e-6) / self.turns_s.reshape(-1, 1))
+
+    @property
+    def fresh(self) -> Array:
+        """What each model is worth that runs on every input, until the next one, `audit_gain` included."""
+        worth = np.ones(len(self.names))
+        if self.input_every_s:
+            ages = age_weights(self.input_every_s)
+            held = [[table.free(age).measured.validation for age in range(BUCKETS)] for table in self.tables]
+            worth = np.asarray(held) @ ages
+        return np.asarray(worth + self.audit_gain)
+
+    def at_once(self, memory: Array, largest: Array) -> Array:
+        """How many models may have their turn at once beside residents of `memory`, if the largest is `largest`."""
+        return np.clip(np.floor((self.budget_bytes - memory) / np.maximum(largest, 1)), 1, self.max_at_once)
+
+
+def age_weights(refresh_s: float) -> Array:
+    """The share of each age bucket when ages are uniform from 0 to `refresh_s`: float (BUCKETS,)."""
+    bounds = [bucket_bounds_s(index) for index in range(NEVER)]
+    return np.asarray([*(max(0.0, min(high, refresh_s) - low) / refresh_s for low, high in bounds), 0.0])

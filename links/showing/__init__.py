@@ -1,0 +1,1 @@
+"""Who predicts whom, as tables and a page."""

@@ -1,0 +1,1 @@
+"""From a recording to links: samples, networks, measurements, files."""

@@ -1,0 +1,212 @@
+"""Measures what every way to answer for a target reaches: the table that plans and predictions choose by."""
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from ...outputs import Array
+from .draws import Situations
+from .fit import one_thread, predict
+from .judge import Judge
+from .network import LinkNetwork
+from .samples import OLDEST_S, Samples
+from ..table import ASSUMED_HELD, BUCKETS, NEVER, Measured, Table, bucket_bounds_s
+from ..trust import certified, certify_threshold, independent_share
+from ..trust.calibration import Calibration
+from ..trust.compare import Compared
+
+_ALL_UP_TO = 6
+_MOST_INPUTS = 160
+# A short block in which nothing happened makes holding look perfect at any age, and one that was all of a kind does so
+# for links: until so many times, and situations, were seen, outputs are taken to go stale as they usually do, and links
+# to gain nothing.
+_ASSUMED_TIMES = 10.0
+_ASSUMED_SITUATIONS = 3.0
+# An output that agrees less than this with the one before is another situation.
+_SAME = 0.95
+
+
+def subsets(sources: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The sets of sources a link is measured with: all of them, or with many sources none, one, two, and all."""
+    sizes = range(len(sources) + 1) if len(sources) <= _ALL_UP_TO else (0, 1, 2, len(sources))
+    return [chosen for size in sizes for chosen in combinations(sources, size)]
+
+
+class Cases:
+    """The inputs of one block that have, or have not, a last output of each age.
+
+    Args:
+        samples: the recording.
+        judge: compares the target's outputs.
+        block: the inputs.
+        seed: of the draws of ages; the same for every way to answer, so that they meet the same cases.
+    """
+
+    def __init__(self, samples: Samples, judge: Judge, block: Array, *, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        if len(block) > _MOST_INPUTS:
+            block = block[np.linspace(0, len(block) - 1, _MOST_INPUTS).astype(np.int64)]
+        inputs, earlier, ages = [], [], []
+        for index in range(BUCKETS):
+            low, high = bucket_bounds_s(index) if index != NEVER else (0.0, 1.0)
+            before = samples.earlier(block, samples.draw_ages(rng, len(block), low_s=low, high_s=min(high, OLDEST_S)))
+            chosen = judge.thin(np.flatnonzero(samples.in_bucket(block, before, index)))
+            if index == NEVER:
+                chosen, before = judge.thin(np.arange(len(block))), np.full(len(block), -1)
+            inputs.append(block[chosen])
+            earlier.append(before[chosen])
+            ages.append(np.full(len(chosen), index))
+        self.span_s = float(samples.captured_s[block[-1]] - samples.captured_s[block[0]])
+        self.situations = 1 + int((judge.held(block[1:], block[:-1]) < _SAME).sum())
+        self.inputs = np.concatenate(inputs)
+        self.earlier = np.concatenate(earlier)
+        self.ages = np.concatenate(ages)
+
+    def of(self, index: int) -> Array:
+        """Which rows have a last output of that age: bool (n,)."""
+        return np.asarray(self.ages == index)
+
+    def trust_held(self, index: int) -> float:
+        """How far what was measured of holding at an age is believed, from 0 to 1; the rest is what is assumed.
+
+        What becomes of an output over some time is seen once in that time, however many inputs there were.
+        """
+        low, _ = bucket_bounds_s(index)
+        seen = min(float(self.of(index).sum()), self.span_s / max(low, 1e-3))
+        return seen / (seen + _ASSUMED_TIMES)
+
+    def trust_linked(self) -> float:
+        """How far a link's gain is believed: a situation that lasts is seen once."""
+        return self.situations / (self.situations + _ASSUMED_SITUATIONS)
+
+
+def measure_free(judge: Judge, constant: Array, validation: Cases, report: Cases) -> Table:
+    """The table of the constant and of holding."""
+    rows = [[cases.of(index) for index in range(BUCKETS)] for cases in (validation, report)]
+    constants, held = [], []
+    for cases, of in zip((validation, report), rows, strict=True):
+        constants.append(judge.constant(constant, cases.inputs[of[NEVER]]))
+        held.append([judge.held(cases.inputs[row], cases.earlier[row]) for row in of[:NEVER]])
+    share = independent_share([constants[0], *(agreements for agreements in held[0] if len(agreements))])
+    compared = Compared(judge)
+    distances = compared.constant(constant, validation.inputs[rows[0][NEVER]], constants[0])
+    base = _free_cell(constants[0], constants[1], distances, share)
+    cells: list[Measured | None] = []
+    for index, (first, second) in enumerate(zip(held[0], held[1], strict=True)):
+        row = rows[0][index]
+        distances = compared.held(validation.inputs[row], validation.earlier[row], first)
+        cell = _free_cell(first, second, distances, share) if len(first) else None
+        trust = validation.trust_held(index)
+        assumed = (1.0 - trust) * ASSUMED_HELD[index]
+        cells.append(cell and replace(cell, validation=trust * cell.validation + assumed))
+    return Table(base, _filled(cells, base))
+
+
+@dataclass(frozen=True)
+class _Replayed:
+    """What a link from some sources reached in each case of a block, and how far from the exact outputs it was."""
+
+    agreements: Array
+    confidences: Array
+    distances: Array
+
+
+def measure_links(
+    network: LinkNetwork,
+    situations: Situations,
+    judge: Judge,
+    free: Table,
+    constant: Array,
+    validation: Cases,
+    report: Cases,
+) -> Table:
+    """The table with every link that is, at some age, clearly better than what is free."""
+    with one_thread():
+        replayed = {
+            sources: [_replay(network, situations, judge, sources, cases) for cases in (validation, report)]
+            for sources in subsets(situations.sources)
+        }
+    never = validation.of(NEVER)
+    share = independent_share([first.agreements[never] for first, _ in replayed.values()])
+    base = _free_agreements(judge, free, constant, validation)
+    linked = {}
+    for sources, (first, second) in replayed.items():
+        row = _link_cells(first, second, base, free, validation, report, share)
+        table = Table(free.constant, free.held, {sources: row})
+        if any(table.choose(frozenset(sources), index).origin == "linked" for index in range(BUCKETS)):
+            linked[sources] = row
+    return Table(free.constant, free.held, linked)
+
+
+def _free_agreements(judge: Judge, free: Table, constant: Array, cases: Cases) -> Array:
+    """What holding or the constant, whichever is the better at that age, reaches in each case."""
+    held = np.asarray([free.free(index).origin == "held" for index in range(BUCKETS)])[cases.ages]
+    agreements = judge.constant(constant, cases.inputs)
+    agreements[held] = judge.held(cases.inputs[held], cases.earlier[held])
+    return agreements
+
+
+def _replay(
+    network: LinkNetwork, situations: Situations, judge: Judge, sources: tuple[str, ...], cases: Cases
+) -> _Replayed:
+    draws = situations.fixed(cases.inputs, cases.earlier, sources)
+    vectors, confidences = predict(network, situations.features(draws))
+    agreements = judge.linked(vectors, cases.inputs, cases.earlier, [sources] * len(vectors))
+    distances = Compared(judge).linked(vectors, cases.inputs, agreements, confidences)
+    return _Replayed(agreements, confidences, distances)
+
+
+def _link_cells(
+    first: _Replayed,
+    second: _Replayed,
+    base: Array,
+    free: Table,
+    validation: Cases,
+    report: Cases,
+    share: float,
+) -> tuple[Measured, ...]:
+    cells: list[Measured | None] = []
+    for index in range(BUCKETS):
+        chosen, other = validation.of(index), report.of(index)
+        agreements = first.agreements[chosen]
+        if not len(agreements):
+            cells.append(None)
+            continue
+        threshold = certify_threshold(first.confidences[chosen], agreements, share=share)
+        reported = second.agreements[other] if other.any() else agreements
+        # Of many links measured on few inputs the best is mostly the luckiest: each counts with its gain over what is
+        # free less one standard error of that gain.
+        gains = agreements - base[chosen]
+        # What is free is known from more inputs than these. Where it did worse here than there a link gains more than
+        # it would elsewhere: it is taken to reach no more than it reached here.
+        level = free.free(index).measured.validation
+        expected = min(level + validation.trust_linked() * float(gains.mean()), max(level, _expected(agreements)))
+        doubt = float(gains.std() / np.sqrt(len(gains)))
+        calibration = Calibration.of(first.distances[chosen], share=share)
+        cells.append(Measured(expected - doubt, float(reported.mean()), threshold, calibration))
+    never = cells[NEVER]
+    assert never is not None, "a block is never empty"
+    return (*_filled(cells[:NEVER], never), never)
+
+
+def _free_cell(validation: Array, report: Array, distances: Array, share: float) -> Measured:
+    reported = report if len(report) else validation
+    threshold = 0.0 if certified(validation, share=share) else None
+    calibration = Calibration.of(distances, share=share)
+    return Measured(_expected(validation), float(reported.mean()), threshold, calibration)
+
+
+def _expected(agreements: Array) -> float:
+    """The posterior mean: outputs that all agreed promise a little less than running the model does."""
+    return float((agreements.sum() + 0.5) / (len(agreements) + 1))
+
+
+def _filled(cells: list[Measured | None], never: Measured) -> tuple[Measured, ...]:
+    """Ages below one step get the youngest cell; ages never seen count as if there were no last output."""
+    known = next((cell for cell in cells if cell is not None), never)
+    filled: list[Measured] = []
+    for index, cell in enumerate(cells):
+        seen_before = any(other is not None for other in cells[:index])
+        filled.append(cell if cell is not None else (never if seen_before else known))
+    return tuple(filled)

@@ -1,0 +1,141 @@
+"""A recording as arrays: every model's outputs as vectors, blocks that are apart in time, draws of a last output."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import InvalidInput
+from ...models import ModelSpec
+from ...outputs import Array
+from ...trace import Trace
+from ..encoding import Encoding
+from ..table import bucket
+
+MIN_INPUTS = 60
+OLDEST_S = 120.0
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Indices of three stretches of a recording, with a gap between them: to learn, to choose on, to report on."""
+
+    train: Array
+    validation: Array
+    report: Array
+
+    @classmethod
+    def split(cls, count: int) -> "Blocks":
+        """60 % to learn, 20 % to choose on, 20 % to report on, less a gap of 2 % before each of the latter two."""
+        gap = max(1, count // 50)
+        first, second = round(count * 0.6), round(count * 0.8)
+        return cls(np.arange(first), np.arange(first + gap, second), np.arange(second + gap, count))
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Every model's outputs of a recording.
+
+    Attributes:
+        models: each model's spec.
+        captured_s: when each input was captured, rising.
+        values: each model's outputs.
+        encodings: how they become vectors, fitted on the training block.
+        vectors: the outputs as vectors (inputs, length), with their ids behind (inputs, length + ids).
+        blocks: what is learnt from, chosen on and reported on.
+    """
+
+    models: Mapping[str, ModelSpec]
+    captured_s: Array
+    values: Mapping[str, Sequence[Array]]
+    encodings: Mapping[str, Encoding]
+    vectors: Mapping[str, Array]
+    blocks: Blocks
+
+    @classmethod
+    def read(cls, trace: Trace) -> "Samples":
+        """All of a trace.
+
+        Raises:
+            InvalidInput: it has fewer than two models or `MIN_INPUTS` inputs, or its times do not rise.
+        """
+        if len(trace.models) < 2:
+            raise InvalidInput(f"{trace.path}: links need at least 2 models, this recording has {len(trace.models)}")
+        if len(trace) < MIN_INPUTS:
+            raise InvalidInput(
+                f"{trace.path}: links need at least {MIN_INPUTS} inputs, better 600; this has {len(trace)}"
+            )
+        if not (np.diff(trace.captured_s) > 0).all():
+            raise InvalidInput(f"{trace.path}: its capture times do not rise; record one source a trace")
+        return cls.of(trace.models, trace.captured_s, {name: trace.outputs(name) for name in trace.models})
+
+    @classmethod
+    def of(
+        cls, models: Mapping[str, ModelSpec], captured_s: Array, outputs: Mapping[str, Sequence[Array]]
+    ) -> "Samples":
+        """Aligned outputs, with encodings of their training block.
+
+        Raises:
+            InvalidInput: an output does not fit its model, or holds NaN.
+        """
+        blocks = Blocks.split(len(captured_s))
+        values, encodings, vectors = {}, {}, {}
+        for name, spec in models.items():
+            values[name] = [_checked(name, spec, value) for value in outputs[name]]
+            encodings[name] = Encoding.fit(spec.output, [values[name][i] for i in blocks.train])
+            vectors[name] = np.stack([encodings[name].encode(value) for value in values[name]])
+        return cls(models, captured_s, values, encodings, vectors, blocks)
+
+    def __len__(self) -> int:
+        """How many inputs."""
+        return len(self.captured_s)
+
+    @property
+    def step_s(self) -> float:
+        """The usual time between two inputs."""
+        return float(np.median(np.diff(self.captured_s)))
+
+    def sources(self, target: str) -> tuple[str, ...]:
+        """The models a target may be predicted from."""
+        return tuple(name for name in self.models if name != target)
+
+    def stacked(self, target: str) -> Array:
+        """The vectors of all of a target's sources side by side, without ids (inputs, total length)."""
+        return np.concatenate([self.standard(name) for name in self.sources(target)], axis=1)
+
+    def standard(self, name: str) -> Array:
+        """A model's vectors without ids (inputs, length)."""
+        return self.vectors[name][:, : self.encodings[name].length]
+
+    def ids(self, name: str) -> Array:
+        """The ids of a model's outputs (inputs, ids); none for a model that gives no tokens."""
+        return self.vectors[name][:, self.encodings[name].length :]
+
+    def earlier(self, inputs: Array, age_s: Array) -> Array:
+        """For each input the index of the one about `age_s` before it; -1 where there is none."""
+        wanted = self.captured_s[inputs] - age_s
+        at = np.searchsorted(self.captured_s, wanted + self.step_s / 2, side="right") - 1
+        at = np.minimum(at, inputs - 1)
+        return np.asarray(np.where(wanted < self.captured_s[0] - self.step_s / 2, -1, at))
+
+    def ages(self, inputs: Array, earlier: Array) -> Array:
+        """How old the outputs of `earlier` are at `inputs`, in seconds; NaN where there is none."""
+        age = self.captured_s[inputs] - self.captured_s[np.maximum(earlier, 0)]
+        return np.asarray(np.where(earlier < 0, np.nan, age))
+
+    def draw_ages(self, rng: np.random.Generator, count: int, *, low_s: float, high_s: float) -> Array:
+        """Ages log-uniform from `low_s` to `high_s`, none below one step."""
+        low, high = np.log(max(low_s, self.step_s)), np.log(max(high_s, self.step_s * 1.001))
+        return np.asarray(np.exp(rng.uniform(low, max(low, high), count)))
+
+    def in_bucket(self, inputs: Array, earlier: Array, index: int) -> Array:
+        """Which inputs' earlier outputs have an age of that bucket: bool (n,)."""
+        ages = self.ages(inputs, earlier)
+        return np.asarray([np.isfinite(age) and bucket(float(age)) == index for age in ages], bool)
+
+
+def _checked(name: str, spec: ModelSpec, value: Array) -> Array:
+    try:
+        return spec.output.check(value)
+    except InvalidInput as error:
+        raise InvalidInput(f"{name}: {error}; record it again") from error

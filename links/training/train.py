@@ -1,0 +1,184 @@
+"""Learns the links of a recording: one network per model, measured, and written as a folder."""
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ... import __version__
+from ...errors import InvalidInput
+from ...outputs import Array
+from ...progress import Progress
+from ...trace import Trace
+from ..index import INDEX, Index
+from ..link import LinkSpec, Net, parse_net, reads_ids
+from ..seen import marks
+from ..showing.linkability import Linkability, write_linkability
+from ..table import NEVER, Table
+from .judge import Judge, best_constant
+from .samples import Samples
+
+
+@dataclass(frozen=True)
+class LearntTarget:
+    """What was learnt for one model, measured on the report block.
+
+    Attributes:
+        constant: agreement of the best constant.
+        held: agreement of its own last output, by age bucket.
+        linked: agreement when all other models run, by age bucket and without a last output; the links that serve
+            there are chosen on the validation block.
+        why: why there is no link, or an empty text.
+    """
+
+    constant: float
+    held: tuple[float, ...]
+    linked: tuple[float, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class LinksTraining:
+    """What `train_links` did.
+
+    Attributes:
+        folder: where the links are.
+        inputs: how many inputs it learnt from, chose on and reported on.
+        seconds: how long it took.
+        targets: what was learnt for each model.
+    """
+
+    folder: Path
+    inputs: int
+    seconds: float
+    targets: Mapping[str, LearntTarget]
+
+
+def train_links(
+    trace: Trace, *, out: Path, seed: int = 0, net: Net = "ours", progress: Progress | None = None
+) -> LinksTraining:
+    """Learns a link for every model of a recording and writes them to the folder `out`.
+
+    Args:
+        trace: the recording.
+        out: the folder.
+        seed: of everything random.
+        net: whose networks: "ours", or the MLink "paper"'s, to compare with.
+        progress: told the share done and what is being done.
+
+    Raises:
+        InvalidInput: the recording is too short or has too few models, or `out` is something else than links.
+    """
+    started = time.perf_counter()
+    parse_net(net)
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / INDEX).is_file())):
+        raise InvalidInput(f"{out}: is there already and holds no links; give another --out")
+    say = progress or (lambda share, doing: None)
+    say(0.0, "reading the recording")
+    samples = Samples.read(trace)
+    beside = out.with_name(out.name + ".part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        tables, constants, refused, linkable = {}, {}, {}, {}
+        for index, target in enumerate(samples.models):
+            say((index + 0.1) / (len(samples.models) + 0.2), f"learning {target}")
+            tables[target], constants[target], refused[target], linkable[target] = _learn(
+                samples, target, dict(trace.info.digests), beside, seed=seed, net=net
+            )
+        write_linkability(beside, linkable)
+        _index(trace, samples, tables, constants, seed=seed, net=net).write(beside)
+        _replace(out, beside)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    say(1.0, "done")
+    targets = {name: _learnt(samples, name, table, refused[name]) for name, table in tables.items()}
+    return LinksTraining(out, len(samples), time.perf_counter() - started, targets)
+
+
+def _learn(
+    samples: Samples, target: str, digests: Mapping[str, str], folder: Path, *, seed: int, net: Net
+) -> tuple[Table, Array, str, Linkability]:
+    """One target: its table, best constant, why it has no link, and every pair; the link is written to `folder`."""
+    from ..sequences.network import SequenceNetwork
+    from .draws import Situations
+    from .export import export_link
+    from .fit_target import fit_target
+    from .measure import Cases, measure_free, measure_links
+
+    judge = Judge(samples, target)
+    constant = best_constant(judge)
+    validation = Cases(samples, judge, samples.blocks.validation, seed=seed + 3)
+    report = Cases(samples, judge, samples.blocks.report, seed=seed + 4)
+    # Holding and the constant learn next to nothing: they are measured on all that comes before the report block.
+    before = Cases(samples, judge, np.arange(samples.blocks.report[0]), seed=seed + 5)
+    free = measure_free(judge, constant, before, report)
+    if samples.encodings[target].length == 0:
+        linkable = Linkability.measure(judge, constant, report, None)
+        return free, constant, "its output never changes in the recording", linkable
+    situations = Situations(samples, target, ids=reads_ids(net, samples.encodings[target]))
+    if net == "paper" and not any(situations.layout.lengths.values()):
+        linkable = Linkability.measure(judge, constant, report, None)
+        return free, constant, "no other model's output changes in the recording", linkable
+    network = fit_target(situations, judge, net=net, seed=seed)
+    table = measure_links(network, situations, judge, free, constant, validation, report)
+    linkable = Linkability.measure(judge, constant, report, (network, situations))
+    if not table.linked:
+        return table, constant, "no link is better than holding its last output or a constant", linkable
+    spec = LinkSpec(
+        target,
+        {name: samples.encodings[name] for name in (*situations.sources, target)},
+        digests,
+        __version__,
+        net,
+        network.decoding if isinstance(network, SequenceNetwork) else None,
+    )
+    export_link(network, spec, folder / f"{target}.onnx")
+    return table, constant, "", linkable
+
+
+def _learnt(samples: Samples, target: str, table: Table, why: str) -> LearntTarget:
+    others = frozenset(samples.sources(target))
+    linked = tuple(table.choose(others, age).measured.report for age in range(NEVER + 1))
+    return LearntTarget(table.constant.report, tuple(cell.report for cell in table.held), linked, why)
+
+
+def _index(
+    trace: Trace,
+    samples: Samples,
+    tables: Mapping[str, Table],
+    constants: Mapping[str, Array],
+    *,
+    seed: int,
+    net: Net,
+) -> Index:
+    notes: dict[str, Any] = {
+        "source": trace.info.source,
+        "inputs": len(trace),
+        "first_sequence": int(trace.sequences[0]),
+        "marks": marks(trace, before=int(trace.sequences[samples.blocks.report[0]])),
+        "report_sequence": int(trace.sequences[samples.blocks.report[0]]),
+        "step_s": samples.step_s,
+        "seed": seed,
+        "net": net,
+        "calibrated_s": round(time.time(), 3),
+        "version": __version__,
+    }
+    links = tuple(name for name, table in tables.items() if table.linked)
+    info = trace.info
+    return Index(info.models, info.costs, info.digests, samples.encodings, tables, constants, links, notes)
+
+
+def _replace(out: Path, new: Path) -> None:
+    """Puts the new folder in the old one's place; whoever reads finds one of them whole."""
+    old = out.with_name(out.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if out.exists():
+        out.rename(old)
+    new.rename(out)
+    shutil.rmtree(old, ignore_errors=True)

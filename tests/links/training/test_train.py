@@ -1,0 +1,126 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from infilink.errors import InvalidInput
+from infilink.links.graph import LinkGraph
+from infilink.links.planning.plan import Plan
+from infilink.links.serving import Serving
+from infilink.links.table import NEVER
+from infilink.links.training.measure import subsets
+from infilink.links.training.samples import Blocks
+from infilink.links.training.train import LinksTraining, train_links
+from infilink.links.trust import ALPHA, LEAST, RISK, at_most, certified, certify_threshold, independent_share
+from infilink.trace import Trace
+
+
+def test_links_are_learnt_where_there_is_something_to_learn(training: LinksTraining) -> None:
+    assert training.targets["scene"].linked[NEVER] > 0.9
+    assert training.targets["scene"].linked[NEVER] > training.targets["scene"].constant
+    assert training.targets["scene"].why == ""
+    assert "no link is better" in training.targets["people"].why
+    assert not (training.folder / "people.onnx").exists()
+    assert not training.folder.with_name("links.part").exists()
+
+
+def test_an_output_that_never_changes_gets_no_link(tmp_path: Path, new_trace: Callable[..., Path]) -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        {"flag": np.asarray([0.9, 0.1], np.float32), "count": np.asarray([rng.integers(0, 3)], np.float32)}
+        for _ in range(80)
+    ]
+    outputs = {"flag": {"kind": "label", "classes": ["no", "yes"]}, "count": {"kind": "count"}}
+    with Trace(new_trace(tmp_path / "flat.trace", rows, outputs)) as trace:
+        done = train_links(trace, out=tmp_path / "links")
+    assert done.targets["flag"].why == "its output never changes in the recording"
+    graph = LinkGraph.load(tmp_path / "links")
+    assert "flag" not in graph.links
+    answer = graph.predict("flag", {"count": np.asarray([1.0], np.float32)})
+    assert answer.origin == "constant"
+    assert graph.models["flag"].output.agreement(answer.value, rows[0]["flag"]) == 1.0
+    held = Serving(graph, Plan(None, 0, ()))
+    held.complete(0.0, {"flag": rows[0]["flag"]})
+    assert held.complete(1.0, {})["flag"].origin in ("held", "constant")
+
+
+def test_recordings_that_can_not_teach_are_refused(tmp_path: Path, new_trace: Callable[..., Path]) -> None:
+    count = {"kind": "count"}
+    row = {"a": np.asarray([1.0], np.float32), "b": np.asarray([1.0], np.float32)}
+    bad = [row] * 70 + [{**row, "b": np.asarray([np.nan], np.float32)}]
+    cases = [
+        ([row] * 20, {"a": count, "b": count}, "at least 60 inputs"),
+        ([{"a": row["a"]}] * 80, {"a": count}, "at least 2 models"),
+        (bad, {"a": count, "b": count}, r"b: .*NaN"),
+    ]
+    for index, (rows, outputs, complaint) in enumerate(cases):
+        path = new_trace(tmp_path / f"{index}.trace", rows, outputs)
+        with Trace(path) as trace, pytest.raises(InvalidInput, match=complaint):
+            train_links(trace, out=tmp_path / "links")
+    assert not (tmp_path / "links").exists()
+    assert not (tmp_path / "links.part").exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, trace_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    with Trace(trace_path) as trace, pytest.raises(InvalidInput, match="holds no links"):
+        train_links(trace, out=tmp_path / "mine")
+    assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
+
+
+def test_blocks_are_apart_in_time() -> None:
+    for count in (60, 61, 300, 1000):
+        blocks = Blocks.split(count)
+        assert blocks.train[-1] + 1 < blocks.validation[0]
+        assert blocks.validation[-1] + 1 < blocks.report[0]
+        assert blocks.report[-1] == count - 1
+
+
+def test_subsets_are_all_of_few_and_some_of_many() -> None:
+    assert len(subsets(("a", "b", "c"))) == 8
+    many = subsets(tuple("abcdefghij"))
+    assert len(many) == 1 + 10 + 45 + 1
+    assert tuple("abcdefghij") in many
+
+
+def test_nothing_is_certified_on_few_or_wrong_outputs() -> None:
+    assert LEAST == 29
+    assert not certified(np.ones(LEAST - 1))
+    assert certified(np.ones(LEAST))
+    assert not certified(np.append(np.ones(LEAST), 0.0))
+    assert certify_threshold(np.full(28, 0.999), np.ones(28)) is None
+    confidences = np.concatenate([np.full(60, 0.97), np.full(60, 0.6)])
+    agreements = np.concatenate([np.ones(60), np.zeros(60)])
+    threshold = certify_threshold(confidences, agreements)
+    assert threshold is not None
+    assert 0.6 < threshold <= 0.97
+
+
+def test_errors_that_come_in_runs_count_for_less() -> None:
+    rng = np.random.default_rng(0)
+    alone = [(rng.random(400) < 0.9).astype(float)]
+    runs = [np.repeat(rng.random(40) < 0.9, 10).astype(float)]
+    assert independent_share(alone) > 0.8
+    assert independent_share(runs) < 0.25
+    assert independent_share([np.ones(50)]) == 1.0
+    assert certified(np.ones(60), share=0.5)
+    assert not certified(np.ones(57), share=0.5)
+
+
+def test_certificates_break_no_more_often_than_promised() -> None:
+    rng = np.random.default_rng(0)
+    broken = 0
+    for _ in range(400):
+        confidences = rng.uniform(0.4, 1.0, 200)
+        truth = confidences - 0.08
+        threshold = certify_threshold(confidences, (rng.random(200) < truth).astype(float))
+        if threshold is not None:
+            broken += float(np.mean(1.0 - (np.linspace(max(threshold, 0.4), 1.0, 500) - 0.08))) > ALPHA
+    assert broken / 400 <= RISK + 0.03
+
+
+def test_the_binomial_tail_is_right() -> None:
+    assert at_most(0, 29, 0.1) == pytest.approx(0.9**29)
+    assert at_most(5, 5, 0.1) == pytest.approx(1.0)
+    assert at_most(1, 10, 0.5) == pytest.approx(11 / 1024)
