@@ -6,15 +6,15 @@ from itertools import combinations
 import numpy as np
 
 from ...outputs import Array
+from ..table import ASSUMED_HELD, BUCKETS, NEVER, Measured, Table, bucket_bounds_s
+from ..trust import certified, certify_threshold, independent_share
+from ..trust.calibration import Calibration
+from ..trust.compare import Compared
 from .draws import Situations
 from .fit import one_thread, predict
 from .judge import Judge
 from .network import LinkNetwork
 from .samples import OLDEST_S, Samples
-from ..table import ASSUMED_HELD, BUCKETS, NEVER, Measured, Table, bucket_bounds_s
-from ..trust import certified, certify_threshold, independent_share
-from ..trust.calibration import Calibration
-from ..trust.compare import Compared
 
 _ALL_UP_TO = 6
 _MOST_INPUTS = 160

@@ -3,7 +3,7 @@
 python tests/bench/filters/bench_audit.py [--seeds 0 1 2] [--frames 1500]
 
 The renderer's truth stands for the model (rule: `label in (free)`). Two days in fast motion: a filter is learnt and
-certified on the first one; on the second the lens is clear for a half and fogged (blurred, little contrast) for the
+certified on the first one; on the second the lens is clear for a fifth and fogged (blurred, little contrast) for the
 rest, as far as it is light. The audit sees the share of the unsent frames that it is given; once it gives the alarm
 everything is kept, until the filter is shown to be good again.
 """
@@ -71,7 +71,7 @@ def live(filter_path: Path, street: InfraredStreet, frames: int) -> Live:
     for index, (frame, truth) in enumerate(street.frames(frames, every=STEPS_PER_S)):
         if street.infrared:
             continue
-        fog = index >= frames / 2
+        fog = index >= frames / 5
         skipped = not gate.decide(fogged(frame) if fog else frame, float(index)).keep
         seen.append((skipped, truth.traffic != "free", fog))
     skipped, needed, fog = np.asarray(seen).T
