@@ -284,6 +284,12 @@ class Coordinator:
             await self._sample()
 
     async def _sample(self) -> None:
-        workers = self.workers
-        taken = await asyncio.to_thread(lambda: {name: worker.measure() for name, worker in workers.items()})
-        self.memory.sample({name: size_bytes for name, size_bytes in taken.items() if size_bytes})
+        self.memory.sample(await asyncio.to_thread(self._measure))
+
+    def _measure(self) -> dict[str, int]:
+        """What each model's process takes; one after another, so that one that ended meanwhile does not count.
+
+        Its place may be another's by then, and both were never there at once.
+        """
+        taken = {name: (worker.pid, worker.measure()) for name, worker in self.workers.items()}
+        return {name: size for name, (pid, size) in taken.items() if size and self.workers[name].pid == pid}

@@ -97,6 +97,12 @@ class Worker:
         """Ends the process; its memory is free when this returns."""
         await self._call(self._unload)
 
+    @property
+    def pid(self) -> int | None:
+        """Its process; None while it has none."""
+        process = self._process
+        return None if process is None else process.pid
+
     def measure(self) -> int:
         """What the process takes now; 0 when it does not run. Also ends an inference that takes too long."""
         busy_since = self._busy_since

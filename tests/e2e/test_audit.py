@@ -45,7 +45,7 @@ def test_a_filter_that_breaks_its_promise_is_opened(daemon, start_agent, blind, 
     out, err = agent.communicate(timeout=60)
     assert agent.returncode == 0, err
     assert '"alarms": 1' in out
-    assert "loses more than the 0.050 it promised" in err
+    assert "loses more than the 0.050 it promised" in " ".join(err.split())
     with Results(tmp_path / "results0.sqlite") as results:
         assert sum(results.kept[:40]) < 40
         assert all(results.kept[60:])
