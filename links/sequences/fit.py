@@ -8,6 +8,7 @@ import torch
 from ...outputs import Array
 from ..training.draws import Situations
 from ..training.fit import one_thread, platt
+from ..training.fit_loop import Batch, Recipe, train_best
 from ..training.judge import Judge
 from ..training.losses import sequence_loss
 from .network import SequenceNetwork, counted, cut_to_longest
@@ -16,10 +17,6 @@ from .search import WIDTH
 
 STEPS = 400
 BATCH = 64
-_CHECK_EVERY = 25
-_PATIENCE = 6
-# What it is better by must be worth the time.
-_BETTER = 0.99
 _CHECK_DRAWS = 256
 _AGREE_DRAWS = 400
 
@@ -59,38 +56,23 @@ def calibrate(network: SequenceNetwork, situations: Situations, judge: Judge, *,
 
 
 def _fit(network: ResidualSequenceNetwork, situations: Situations, *, seed: int, steps: int) -> None:
-    rng = np.random.default_rng(seed)
-    blocks = situations.samples.blocks
-    check, wanted = _batch(situations, np.random.default_rng(seed + 1), blocks.validation, _CHECK_DRAWS)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=4e-3, weight_decay=0.01, fused=True)
-    rounds = max(1, steps // _CHECK_EVERY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, rounds, eta_min=2e-4)
-    best, best_state, worse = float("inf"), network.state_dict(), 0
-    for _ in range(rounds):
-        network.train()
-        drawn = _batch(situations, rng, blocks.train, BATCH * _CHECK_EVERY)
-        for features, row in zip(*(torch.split(tensor, BATCH) for tensor in drawn), strict=True):
-            ids = cut_to_longest(row)
-            optimizer.zero_grad()
-            loss = sequence_loss(network.forced(features, ids), ids, counted(ids))
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-        schedule.step()
-        network.eval()
-        with torch.no_grad():
-            reached = float(sequence_loss(network.forced(check, wanted), wanted, counted(wanted)))
-        worse = 0 if reached < best * _BETTER else worse + 1
-        if reached < best:
-            best, best_state = reached, {name: value.clone() for name, value in network.state_dict().items()}
-        if worse >= _PATIENCE:
-            break
-    network.load_state_dict(best_state)
+    rng, blocks = np.random.default_rng(seed), situations.samples.blocks
+
+    def loss(features: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        ids = cut_to_longest(rows)
+        return sequence_loss(network.forced(features, ids), ids, counted(ids))
+
+    train_best(
+        network,
+        # What it is better by must be worth the time.
+        Recipe(steps, BATCH, rate=4e-3, least_rate=2e-4, weight_decay=0.01, better=0.99, most_norm=1.0),
+        draw=lambda count: _batch(situations, rng, blocks.train, count),
+        loss=loss,
+        check=_batch(situations, np.random.default_rng(seed + 1), blocks.validation, _CHECK_DRAWS),
+    )
 
 
-def _batch(
-    situations: Situations, rng: np.random.Generator, block: Array, count: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _batch(situations: Situations, rng: np.random.Generator, block: Array, count: int) -> Batch:
     """Random situations: features, and the exact ids with their end behind."""
     draws = situations.draw(rng, block, count)
     return torch.from_numpy(situations.features(draws)), with_end(situations.ids[draws.inputs])

@@ -10,14 +10,13 @@ from torch import nn
 
 from ...outputs import Array
 from .draws import Situations
+from .fit_loop import Batch, Recipe, train_best
 from .judge import Judge
 from .losses import loss_of
 from .network import LinkNetwork, ResidualNetwork, VectorNetwork
 
 STEPS = 350
 BATCH = 256
-_CHECK_EVERY = 25
-_PATIENCE = 6
 _CHECK_DRAWS = 1024
 _AGREE_DRAWS = 1500
 _AGREE_STEPS = 200
@@ -59,37 +58,19 @@ def predict(network: LinkNetwork, features: Array) -> tuple[Array, Array]:
 
 
 def _fit_vector(network: ResidualNetwork, situations: Situations, *, seed: int, steps: int) -> None:
-    """Trains the prediction; keeps the weights that did best on the validation block."""
-    rng = np.random.default_rng(seed)
-    blocks = situations.samples.blocks
+    """Trains the prediction."""
+    rng, blocks = np.random.default_rng(seed), situations.samples.blocks
     loss = loss_of(situations.samples.encodings[situations.target])
-    check, wanted = _batch(situations, np.random.default_rng(seed + 1), blocks.validation, _CHECK_DRAWS)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=0.02, fused=True)
-    rounds = max(1, steps // _CHECK_EVERY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, rounds, eta_min=1e-4)
-    best, best_state, worse = float("inf"), network.state_dict(), 0
-    for _ in range(rounds):
-        network.train()
-        drawn = _batch(situations, rng, blocks.train, BATCH * _CHECK_EVERY)
-        for features, target in zip(*(torch.split(tensor, BATCH) for tensor in drawn), strict=True):
-            optimizer.zero_grad()
-            loss(network.vector(features, network.hidden(features)), target).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-        schedule.step()
-        network.eval()
-        with torch.no_grad():
-            reached = float(loss(network.vector(check, network.hidden(check)), wanted))
-        worse = 0 if reached < best else worse + 1
-        if reached < best:
-            best, best_state = reached, {name: value.clone() for name, value in network.state_dict().items()}
-        if worse >= _PATIENCE:
-            break
-    network.load_state_dict(best_state)
+    train_best(
+        network,
+        Recipe(steps, BATCH, rate=3e-3, least_rate=1e-4, weight_decay=0.02),
+        draw=lambda count: _batch(situations, rng, blocks.train, count),
+        loss=lambda features, wanted: loss(network.vector(features, network.hidden(features)), wanted),
+        check=_batch(situations, np.random.default_rng(seed + 1), blocks.validation, _CHECK_DRAWS),
+    )
 
 
-def _batch(
-    situations: Situations, rng: np.random.Generator, block: Array, count: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _batch(situations: Situations, rng: np.random.Generator, block: Array, count: int) -> Batch:
     """Random situations: features and the exact vectors."""
     draws = situations.draw(rng, block, count)
     return torch.from_numpy(situations.features(draws)), torch.from_numpy(situations.vectors[draws.inputs])
