@@ -13,7 +13,7 @@ from ..budget import format_bytes, parse_budget
 from ..errors import InvalidInput
 from ..progress import show_progress
 from ..trace import Trace
-from .evaluate import LinksEvaluation, evaluate_links
+from .evaluate import PROFILE, REVIEW_S, LinksEvaluation, evaluate_links
 from .graph import LinkGraph
 from .planning.planner import best_plan, make_plan, plan_problem
 from .planning.weights import parse_weights
@@ -156,7 +156,8 @@ def plan_command(
 
 
 def _evaluation_table(done: LinksEvaluation) -> Table:
-    table = Table(title=f"{done.inputs} inputs from sequence {done.first_sequence}")
+    left_out = f"; {done.left_out} that the links learnt from are left out" if done.left_out else ""
+    table = Table(title=f"{done.inputs} inputs from sequence {done.first_sequence}{left_out}")
     table.add_column("agreement with the exact models")
     table.add_column("", justify="right")
     rows: list[tuple[str, Any]] = [
@@ -170,6 +171,7 @@ def _evaluation_table(done: LinksEvaluation) -> Table:
         (f"... 95 % upper bound (promised: {ALPHA:g})", done.trusted_bound),
         ("answers not executed that have a region", done.region_share),
         (f"coverage of the regions (promised: {1.0 - ALPHA:g})", done.region_coverage),
+        (f"all answers: chosen anew each {REVIEW_S:g} s, {PROFILE:.0%} profiled", done.anew),
         *((f"all answers: {name}", value) for name, value in done.baselines.items()),
     ]
     for name, value in rows:

@@ -1,7 +1,7 @@
 """Replays a recording under a budget as it would be served, and compares it with what is free on the same inputs."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..outputs import Array
@@ -11,10 +11,15 @@ from .decisions import decision_rows, decision_writer
 from .graph import Linked, LinkGraph
 from .planning.plan import Plan
 from .planning.planner import hold_plan, make_plan
+from .reselection.anew import Anew
 from .seen import unseen
 from .serving import Serving
 from .tally import ModelTally, Tally
 from .trust.live import LiveTrust
+
+REVIEW_S = 60.0
+PROFILE = 0.01
+_ANEW = "chosen anew"
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,9 @@ class LinksEvaluation:
         revocations: how often trust was revoked during the replay because of them.
         regained: how often it was gained, or regained.
         models: the same by model.
+        anew: overall agreement where the plan is chosen anew every `REVIEW_S`, and how models are answered for more
+            often, from what is seen, with a profile of `PROFILE` of the inputs: as a coordinator does it.
+        switches: how often another plan was put in service by that.
         baselines: overall agreement of what is free, on the same inputs and budget.
     """
 
@@ -61,6 +69,8 @@ class LinksEvaluation:
     revocations: int
     regained: int
     models: Mapping[str, ModelTally]
+    anew: float
+    switches: int
     baselines: Mapping[str, float]
 
 
@@ -98,11 +108,16 @@ def evaluate_links(
     runs = _runs(graph, plan, budget_bytes)
     for index, (name, serving) in enumerate(runs.items()):
         if progress is not None:
-            progress(index / len(runs), f"replaying: {name}")
+            progress(index / (len(runs) + 1), f"replaying: {name}")
         tallies[name] = _tally(graph, serving, rest, outputs, decisions if name == "links" else None)
     if progress is not None:
+        progress(len(runs) / (len(runs) + 1), "replaying: chosen anew")
+    anew = Anew(graph, plan, budget_bytes, review_s=REVIEW_S, profile=PROFILE)
+    tallies[_ANEW] = _tally_anew(graph, anew, rest, outputs)
+    if progress is not None:
         progress(1.0, "done")
-    return _evaluation(rest, plan, tallies, runs["links"].live, left_out=len(trace) - len(rest))
+    found = _evaluation(rest, plan, tallies, runs["links"].live, left_out=len(trace) - len(rest))
+    return replace(found, switches=anew.switches)
 
 
 def _runs(graph: LinkGraph, plan: Plan, budget_bytes: int) -> dict[str, Serving]:
@@ -128,6 +143,14 @@ def _tally(
             if write is not None:
                 moment = (int(trace.sequences[row]), float(trace.captured_s[row]))
                 write(decision_rows(graph.models, moment, answers, exact, agreements))
+    return tally
+
+
+def _tally_anew(graph: LinkGraph, anew: Anew, trace: Trace, outputs: Mapping[str, Sequence[Array]]) -> Tally:
+    tally = Tally(graph.models)
+    for row, moment in enumerate(trace.captured_s):
+        exact = {name: values[row] for name, values in outputs.items()}
+        tally.add(anew.answer(float(moment), exact), exact)
     return tally
 
 
@@ -165,5 +188,7 @@ def _evaluation(
         revocations=live.revocations,
         regained=live.regained,
         models=links.models(),
-        baselines={name: tally.agreement for name, tally in tallies.items() if name != "links"},
+        anew=tallies[_ANEW].agreement,
+        switches=0,
+        baselines={name: tally.agreement for name, tally in tallies.items() if name not in ("links", _ANEW)},
     )

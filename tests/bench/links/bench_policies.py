@@ -23,12 +23,12 @@ from infilink.links.evaluate import replay
 from infilink.links.graph import LinkGraph
 from infilink.links.planning.paper_rule import paper_rule
 from infilink.links.planning.plan import Plan
-from infilink.links.planning.planner import hold_plan, make_plan, plan_problem
+from infilink.links.planning.planner import hold_plan, make_plan
 from infilink.links.planning.resource import Resource
 from infilink.links.planning.selection import SelectionProblem
+from infilink.links.reselection.anew import Anew
 from infilink.links.reselection.posterior import Posterior, Seen
 from infilink.links.reselection.profile import Profiler, by_target
-from infilink.links.reselection.review import review
 from infilink.links.serving import Serving
 from infilink.links.table import Table
 from infilink.links.tally import Tally
@@ -47,7 +47,6 @@ GAP = 0.02
 BUDGETS = (20, 30, 40, 50, 60, 80)
 RANDOM_SETS = 5
 REVIEW_S = 20.0
-ANSWER_S = 2.0
 PROFILED = 0.03
 ORACLE_WEIGHT = 1.0
 OURS = "ours"
@@ -105,37 +104,12 @@ def moved(tables: Mapping[str, Table], seen: Sequence[Seen], *, weight: float | 
 
 
 def chosen_anew(graph: LinkGraph, part: Replayed, budget_bytes: int, seed: int) -> Reached:
-    """Ours, with a look at the plan every `REVIEW_S` of capture, from a few profiled inputs that count as executed.
-
-    How models are answered for is chosen anew every `ANSWER_S`, also from the turns of the rotating ones.
-    """
-    random, tally = np.random.default_rng(seed), Tally(graph.models)
-    posteriors = {name: Posterior(table) for name, table in graph.tables.items()}
-    profiler, plan = Profiler(graph), make_plan(graph, budget_bytes)
-    serving, looked_s, answered_s = Serving(graph, plan), float(part.captured_s[0]), float(part.captured_s[0])
+    """Ours, as a coordinator does it: profiled inputs count as executed."""
+    tally = Tally(graph.models)
+    plan = make_plan(graph, budget_bytes)
+    anew = Anew(graph, plan, budget_bytes, review_s=REVIEW_S, profile=PROFILED, seed=seed)
     for moment, exact in part.rows():
-        tables = None
-        if moment - answered_s >= ANSWER_S:
-            answered_s = moment
-            tables = {name: posteriors[name].table(table) for name, table in graph.tables.items()}
-            serving.graph = graph.with_tables(tables)
-        if tables is not None and moment - looked_s >= REVIEW_S:
-            looked_s = moment
-            found = review(
-                plan_problem(graph.costs, tables, budget_bytes), graph.costs, serving.plan, period_s=REVIEW_S
-            )
-            serving.plan = found.plan if found.switch else serving.plan
-            for posterior in posteriors.values():
-                posterior.forget()
-        turns = serving.due(moment)
-        running = {*serving.plan.resident, *turns}
-        if random.random() < PROFILED:
-            running, turns = set(exact), tuple(exact)
-        ran = {name: exact[name] for name in sorted(running)}
-        if turns:
-            for target, seen in by_target(profiler.observe(moment, ran, targets=turns)).items():
-                posteriors[target].observe(seen)
-        tally.add(serving.complete(moment, ran), exact)
+        tally.add(anew.answer(moment, exact), exact)
     return Reached(tally.agreement, tally.predicted_agreement, tally.saved)
 
 
