@@ -112,7 +112,8 @@ class Reselection:
         if profiled and self.absent(plan):
             self._samples.append(sample)
             return
-        self._submit(sample, tuple(sample.exact) if profiled else tuple(set(sample.exact).difference(plan.resident)))
+        judged = tuple(name for name in sample.exact if profiled or name not in plan.resident)
+        self._submit(sample, judged, thorough=profiled)
 
     def absent(self, plan: Plan) -> tuple[str, ...]:
         """The models that do not fit beside the residents, though they would alone, the largest first."""
@@ -140,7 +141,7 @@ class Reselection:
     def complete(self, sample: Sample, outputs: Mapping[str, Array]) -> None:
         """Takes what absent models said of an input that waited."""
         exact = {**sample.exact, **outputs}
-        self._submit(replace(sample, exact=exact), tuple(exact))
+        self._submit(replace(sample, exact=exact), tuple(exact), thorough=True)
 
     async def tables(self) -> dict[str, Table]:
         """What each way to answer reaches now, for the contexts that came in."""
@@ -156,29 +157,28 @@ class Reselection:
     def _room(self, residents: Iterable[str]) -> int:
         return self.budget_bytes - sum(self.costs[name].memory_bytes for name in residents)
 
-    def _submit(self, sample: Sample, judged: tuple[str, ...]) -> None:
+    def _submit(self, sample: Sample, judged: tuple[str, ...], *, thorough: bool) -> None:
         if self._waiting < _MOST_WAITING:
             self._waiting += 1
-            exact = dict(sample.exact)
-            self._thread.submit(self._take, sample.stream, sample.captured_s, exact, judged, time.time())
+            self._thread.submit(self._take, sample, judged, thorough, time.time())
 
     def close(self) -> None:
         """Ends its thread; closing twice is fine."""
         self._thread.shutdown(cancel_futures=True)
 
-    def _take(
-        self, stream: Watched, captured_s: float, exact: Mapping[str, Array], judged: tuple[str, ...], now_s: float
-    ) -> None:
+    def _take(self, sample: Sample, judged: tuple[str, ...], thorough: bool, now_s: float) -> None:
         self._waiting -= 1
+        stream = sample.stream
         try:
-            for name, value in exact.items():
+            for name, value in sample.exact.items():
                 if name in stream.last:
                     stream.activity.add(self.graph.models[name].output.agreement(value, stream.last[name]))
                 stream.last[name] = value
             context = context_of(stream.group, stream.activity.activity, now_s)
             self._contexts.came(context)
             if judged:
-                self._contexts.observe(context, stream.profiler.observe(captured_s, exact, targets=judged))
+                seen = stream.profiler.observe(sample.captured_s, sample.exact, targets=judged, thorough=thorough)
+                self._contexts.observe(context, seen)
         except InfilinkError as error:
             logger.warning("an input is not counted for the next plan: %s", error)
         except Exception:

@@ -50,11 +50,13 @@ class Anew:
         self._choose(captured_s)
         judged = self.serving.due(captured_s)
         running = {*self.serving.plan.resident, *judged}
-        if self._random.random() < self.profile:
+        profiled = self._random.random() < self.profile
+        if profiled:
             running, judged = set(recorded), tuple(recorded)
         ran = {name: recorded[name] for name in sorted(running)}
         if judged:
-            for target, seen in by_target(self._profiler.observe(captured_s, ran, targets=judged)).items():
+            found = self._profiler.observe(captured_s, ran, targets=judged, thorough=profiled)
+            for target, seen in by_target(found).items():
                 self._posteriors[target].observe(seen)
         return self.serving.complete(captured_s, ran)
 

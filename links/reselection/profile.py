@@ -14,6 +14,7 @@ from ..table import NEVER, bucket
 from .posterior import Seen
 
 _REMEMBERED = 32
+_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,12 @@ class Profiler:
         self._past: deque[tuple[float, Mapping[str, Exact]]] = deque(maxlen=_REMEMBERED)
 
     def observe(
-        self, captured_s: float, exact: Mapping[str, Array], *, targets: Iterable[str] | None = None
+        self,
+        captured_s: float,
+        exact: Mapping[str, Array],
+        *,
+        targets: Iterable[str] | None = None,
+        thorough: bool = True,
     ) -> list[Seen]:
         """What an input shows on which models ran: as many as could, or a part.
 
@@ -47,6 +53,8 @@ class Profiler:
             captured_s: when it was captured.
             exact: their outputs.
             targets: those of them to judge; None: all.
+            thorough: every way at every age that is at hand, some milliseconds for each model; else the last output's
+                own age and the few links that promise most at it.
 
         Raises:
             UnknownModel: an output is of no model of the graph.
@@ -54,19 +62,26 @@ class Profiler:
         """
         now = {name: self.graph.exact(name, value) for name, value in exact.items()}
         judged = now if targets is None else targets
-        found = [seen for target in judged for seen in self._compare(target, now, captured_s)]
+        found = [seen for target in judged for seen in self._compare(target, now, captured_s, thorough)]
         self._past.append((captured_s, now))
         return found
 
-    def _compare(self, target: str, now: Mapping[str, Exact], captured_s: float) -> Iterator[Seen]:
+    def _compare(self, target: str, now: Mapping[str, Exact], captured_s: float, thorough: bool) -> Iterator[Seen]:
         table, output, said = self.graph.tables[target], self.graph.models[target].output, now[target].value
         constant = output.agreement(self.graph.constants[target], said)
         yield Seen(target, "constant", (), NEVER, constant)
         befores = self._befores(target, captured_s)
+        if not thorough:
+            # In the order of age: the first is what really was its last output.
+            youngest = next((age for age in befores if age != NEVER), NEVER)
+            befores = {youngest: befores[youngest]}
         for age, before in befores.items():
             if age != NEVER:
                 yield Seen(target, "held", (), age, output.agreement(before.outputs[target].value, said))
         ways = [sources for sources in table.linked if now.keys() >= set(sources)]
+        if not thorough:
+            (age,) = befores
+            ways = sorted(ways, key=lambda sources: -table.linked[sources][age].validation)[:_FEW]
         if target in self.graph.links and ways:
             yield from self._linked(target, ways, now, befores)
 
