@@ -42,6 +42,17 @@ def load_settings(
     return checked(model, data, where=str(path or "the options"))
 
 
+def write_settings(out: Path, text: str) -> None:
+    """Writes a commented configuration to start from.
+
+    Raises:
+        InvalidInput: there is a file already.
+    """
+    if out.exists():
+        raise InvalidInput(f"{out}: is there already; give another --out")
+    out.write_text(text, encoding="utf-8")
+
+
 def read_toml(path: Path, *, advice: str = "") -> dict[str, Any]:
     """What a TOML file says.
 

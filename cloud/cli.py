@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from ..errors import InvalidInput
+from ..config_file import write_settings
 from .config import DEFAULT_TOML, load_config
 from .daemon import serve
 
@@ -41,7 +41,5 @@ def init_command(
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("cloud.toml"),
 ) -> None:
     """Write the coordinator's configuration, every key explained."""
-    if out.exists():
-        raise InvalidInput(f"{out}: is there already; give another --out")
-    out.write_text(DEFAULT_TOML, encoding="utf-8")
+    write_settings(out, DEFAULT_TOML)
     print(f"wrote {out}; start the coordinator with: infilink cloud --config {out}")

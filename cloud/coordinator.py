@@ -181,10 +181,10 @@ class Coordinator:
         """
         plan = self.planned.plan
         samples = reselection.waiting() if at_least is None else reselection.waiting(at_least=at_least)
-        aside = reselection.aside(plan)
-        if not samples or not aside:
+        if not samples:
             return
-        absent = reselection.absent(plan)
+        # None are, if the plan has changed since: then the inputs wait for nobody.
+        aside, absent = reselection.aside(plan), reselection.absent(plan)
         self._serve(replace(plan, resident=tuple(name for name in plan.resident if name not in aside)))
         for name in aside:
             await self.rotation.room.release(name)

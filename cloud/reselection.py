@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -32,7 +33,7 @@ ANSWER_S = 5.0
 
 @dataclass(frozen=True)
 class Sample:
-    """An input that waits for the models that do not fit beside the residents.
+    """An input, and what was said of it; its frame is held only while it waits for models that did not fit.
 
     Attributes:
         stream: whose it is.
@@ -88,7 +89,8 @@ class Reselection:
         self._contexts = Contexts(graph.tables)
         self._random = random.Random(seed)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reselection")
-        self._waiting = 0
+        # Taken by the event loop, given back by the thread.
+        self._room_to_wait = threading.BoundedSemaphore(_MOST_WAITING)
 
     def watch(self, device: str) -> Watched:
         """What to give to `came` for a stream of that device."""
@@ -151,6 +153,10 @@ class Reselection:
         """Compares a plan with the best one for the inputs that came since the last review."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._review, plan)
 
+    def close(self) -> None:
+        """Ends its thread; closing twice is fine."""
+        self._thread.shutdown(cancel_futures=True)
+
     def _others(self, plan: Plan) -> list[str]:
         return [name for name in self.graph.models if name not in plan.resident]
 
@@ -158,16 +164,11 @@ class Reselection:
         return self.budget_bytes - sum(self.costs[name].memory_bytes for name in residents)
 
     def _submit(self, sample: Sample, judged: tuple[str, ...], *, thorough: bool) -> None:
-        if self._waiting < _MOST_WAITING:
-            self._waiting += 1
+        if self._room_to_wait.acquire(blocking=False):
             self._thread.submit(self._take, sample, judged, thorough, time.time())
 
-    def close(self) -> None:
-        """Ends its thread; closing twice is fine."""
-        self._thread.shutdown(cancel_futures=True)
-
     def _take(self, sample: Sample, judged: tuple[str, ...], thorough: bool, now_s: float) -> None:
-        self._waiting -= 1
+        self._room_to_wait.release()
         stream = sample.stream
         try:
             for name, value in sample.exact.items():

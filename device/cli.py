@@ -11,7 +11,7 @@ from rich.logging import RichHandler
 from rich.table import Table
 
 from ..budget import format_bytes
-from ..errors import InvalidInput
+from ..config_file import write_settings
 from .agent import Agent
 from .config import DEFAULT_TOML, load_config
 from .summary import Summary
@@ -70,9 +70,7 @@ def init_command(
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("device.toml"),
 ) -> None:
     """Write the agent's configuration, every key explained."""
-    if out.exists():
-        raise InvalidInput(f"{out}: is there already; give another --out")
-    out.write_text(DEFAULT_TOML, encoding="utf-8")
+    write_settings(out, DEFAULT_TOML)
     print(f"wrote {out}; start the agent with: infilink device --config {out}")
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import onnxruntime as ort
 
 from ..errors import InvalidInput
+from ..models import open_session
 from ..outputs import Array
 from .encoding import Encoding
 from .features import FeatureLayout, layout_of
@@ -111,7 +111,9 @@ class Link:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._session = _open(self.path)
+        if not self.path.is_file():
+            raise InvalidInput(f"{self.path}: there is no such link")
+        self._session = open_session(self.path)
         metadata = self._session.get_modelmeta().custom_metadata_map
         if METADATA_KEY not in metadata:
             raise InvalidInput(f"{self.path}: is an ONNX model, but no link (train some: `infilink train links`)")
@@ -145,16 +147,3 @@ class Link:
             return self._sequence.predict(features)
         vectors, agree = self._session.run(None, {"features": features})
         return vectors, agree[:, 0]
-
-
-def _open(path: Path) -> ort.InferenceSession:
-    if not path.is_file():
-        raise InvalidInput(f"{path}: there is no such link")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises many types of its own
-        raise InvalidInput(f"{path}: not an ONNX model that onnxruntime can load") from error

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 
 from ... import __version__
 from ...errors import InvalidInput
+from ...models import open_session
 from ...outputs import Array
 from .link import DomainLink
 from .task import LinkTask
@@ -85,7 +84,7 @@ class ServedLink:
         self.path = Path(path)
         if not self.path.is_file():
             raise InvalidInput(f"{self.path}: there is no such link (`infilink links adapt` writes one)")
-        self._session = _open(self.path)
+        self._session = open_session(self.path)
         metadata = self._session.get_modelmeta().custom_metadata_map
         if METADATA_KEY not in metadata:
             raise InvalidInput(f"{self.path}: is an ONNX model, but no link across domains (`infilink links adapt`)")
@@ -107,13 +106,3 @@ class ServedLink:
     def predict_numbers(self, inputs: Array) -> Array:
         """The target's numbers (n, length) from the sources' (n, inputs); see `Form`."""
         return np.asarray(self._session.run(None, {"inputs": inputs.astype(np.float32)})[0])
-
-
-def _open(path: Path) -> Any:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises many types of its own
-        raise InvalidInput(f"{path}: not an ONNX model that onnxruntime can load") from error

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ...errors import InvalidInput
+from ...config_file import write_settings
 from ..graph import LinkGraph
 from .devices_file import DEFAULT_TOML, DevicesFile
 from .placed_text import print_placement
@@ -43,7 +43,5 @@ def init_devices_command(
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("devices.toml"),
 ) -> None:
     """Write a file of devices to place models on, every key explained."""
-    if out.exists():
-        raise InvalidInput(f"{out}: is there already; give another --out")
-    out.write_text(DEFAULT_TOML, encoding="utf-8")
+    write_settings(out, DEFAULT_TOML)
     print(f"wrote {out}; place models with: infilink plan LINKS --devices {out}")
