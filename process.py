@@ -4,9 +4,7 @@ Processes come from a fork server that has onnxruntime loaded already: a new one
 as its model loads. What it counts is its *unique* set size: what would be free if it ended.
 """
 
-import ctypes
 import multiprocessing
-import signal
 import sys
 import threading
 import time
@@ -16,9 +14,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
-import cv2
 import numpy as np
 import psutil
 
@@ -26,12 +23,10 @@ from .errors import InfilinkError, InvalidInput, ModelFailed
 from .models import ModelSpec, OnnxModel
 from .outputs import Array
 from .preprocessing import check_frame
-from .shared_frame import FrameReader, SharedFrame
+from .served import Inferred, Served, serve_model
+from .shared_frame import SharedFrame
 
 _START_TIMEOUT_S = 60.0
-# M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX. Left to itself glibc raises the first with what is freed and keeps
-# the pieces for ever: yolox_nano grew from 36 to 118 MiB over 200 frames, and stays at 29 with these.
-_MALLOC = ((-3, 2**20), (-1, 2**18), (-8, 1))
 _STARTING = threading.Lock()
 # Not `__main__`, as is the default: a program that imports much would be copied into every worker.
 _PRELOAD = ["infilink.preload"]
@@ -50,23 +45,6 @@ class ModelCost:
     memory_bytes: int
     infer_s: float
     load_s: float
-
-
-@dataclass(frozen=True)
-class Inferred:
-    """One output and how long it took inside the model's process."""
-
-    value: Array
-    infer_s: float
-
-
-class Served(Protocol):
-    """What runs in the process: an `OnnxModel`, or what stands for one."""
-
-    spec: ModelSpec
-
-    def infer(self, frame: Array) -> Array:
-        """The output for what came over."""
 
 
 class ModelProcess:
@@ -115,7 +93,7 @@ class ModelProcess:
         context.set_forkserver_preload(_PRELOAD)
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(type(self).opener, self.path, self.threads, self.optimized, theirs), daemon=True
+            target=serve_model, args=(type(self).opener, self.path, self.threads, self.optimized, theirs), daemon=True
         )
         with _STARTING, _no_main():
             self._process.start()
@@ -264,52 +242,3 @@ def _no_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
-
-
-def _serve(opener: Callable[..., Served], path: Path, threads: int, optimized: Path | None, pipe: Connection) -> None:
-    """The process's whole life: load, then one frame after another until the pipe closes."""
-    # Ctrl-C and a service manager's SIGTERM reach the whole group, but are for the program that owns this process: it
-    # ends it when it has finished what it began. If that program dies, the pipe ends, and so does this.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    _steady_malloc()
-    cv2.setNumThreads(threads)
-    try:
-        model = opener(path, threads=threads, optimized=optimized)
-    except InfilinkError as error:
-        pipe.send(_plain(error))
-        return
-    pipe.send(model.spec)
-    frames = FrameReader()
-    while True:
-        try:
-            request = pipe.recv()
-        except (EOFError, OSError):
-            return
-        reply: Inferred | InfilinkError
-        try:
-            frame = frames.read(*request)
-            started = time.perf_counter()
-            reply = Inferred(model.infer(frame), time.perf_counter() - started)
-        except InfilinkError as error:
-            reply = _plain(error)
-        except Exception as error:  # whatever one frame brings about, the next one may be fine
-            reply = ModelFailed(f"{model.spec.name}: {type(error).__name__}: {error}")
-        try:
-            pipe.send(reply)
-        except OSError:
-            return
-
-
-def _steady_malloc() -> None:
-    """Makes glibc give freed memory back at once, so that what a worker holds stays what was measured."""
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        for option, value in _MALLOC:
-            if hasattr(libc, "mallopt"):
-                libc.mallopt(option, value)
-
-
-def _plain(error: InfilinkError) -> InfilinkError:
-    """The same kind of error with its text alone: what caused it may not survive the pipe."""
-    return (InvalidInput if isinstance(error, InvalidInput) else ModelFailed)(str(error))

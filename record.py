@@ -12,8 +12,9 @@ from .device.sources import Frame, Source, open_source
 from .errors import InvalidInput
 from .models import digest, read_spec
 from .payload import decode_jpeg, encode_jpeg
-from .process import Inferred, ModelCost, ModelProcess, measure_cost, start_fork_server
+from .process import ModelCost, ModelProcess, measure_cost, start_fork_server
 from .progress import Progress
+from .served import Inferred
 from .trace import Trace, TraceWriter
 from .trace_info import TraceInfo
 

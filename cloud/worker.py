@@ -14,7 +14,8 @@ from typing import Literal, TypeVar
 
 from ..errors import InfilinkError, ModelFailed
 from ..outputs import Array
-from ..process import Inferred, ModelProcess
+from ..process import ModelProcess
+from ..served import Inferred
 
 logger = logging.getLogger(__name__)
 

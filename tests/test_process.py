@@ -14,7 +14,8 @@ import pytest
 from infilink.errors import InvalidInput, ModelFailed
 from infilink.models import OnnxModel
 from infilink.outputs import Array
-from infilink.process import ModelProcess, _serve, measure_cost, start_fork_server
+from infilink.process import ModelProcess, measure_cost, start_fork_server
+from infilink.served import serve_model
 
 RNG = np.random.default_rng(0)
 FRAMES = [RNG.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((24, 32), (48, 64), (10, 10), (48, 64))]
@@ -78,7 +79,9 @@ def test_what_is_no_frame_is_refused_and_the_next_frame_is_answered(process: Mod
 def test_whatever_a_frame_brings_about_is_answered_and_not_the_end(tiny_models: Path) -> None:
     context = multiprocessing.get_context("forkserver")
     ours, theirs = context.Pipe()
-    worker = context.Process(target=_serve, args=(OnnxModel, tiny_models / "bright.onnx", 1, None, theirs), daemon=True)
+    worker = context.Process(
+        target=serve_model, args=(OnnxModel, tiny_models / "bright.onnx", 1, None, theirs), daemon=True
+    )
     worker.start()
     theirs.close()
     assert ours.recv().name == "bright"
