@@ -126,7 +126,7 @@ def test_where_nothing_changed_the_plan_stays(start_daemon, learnt):
 
 
 def test_answers_that_are_not_trusted_are_made_by_the_model_where_time_allows(start_daemon):
-    daemon = start_daemon(policy="hold", budget="70%", escalate=0.5)
+    daemon = start_daemon(policy="hold", budget=BUDGET, escalate=0.5)
 
     def inputs():
         yield hello(session="escalated")
