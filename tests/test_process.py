@@ -1,5 +1,6 @@
 """A model's process: it says what the model says, and its life and death are noticed."""
 
+import importlib
 import multiprocessing
 import os
 import signal
@@ -30,6 +31,15 @@ with Path(sys.argv[2]).open("a") as log:
     log.write("main\\n")
 with ModelProcess(sys.argv[1]) as process:
     print(process.infer(np.full((8, 8, 3), 50, np.uint8)).value[0])
+"""
+COLLECTING = """
+import gc
+from infilink.models import OnnxModel
+
+class Collecting(OnnxModel):
+    def infer(self, frame):
+        gc.collect()
+        return super().infer(frame)
 """
 
 
@@ -93,6 +103,21 @@ def test_whatever_a_frame_brings_about_is_answered_and_not_the_end(tiny_models: 
     ours.close()
     worker.join(timeout=30)
     assert worker.exitcode == 0
+
+
+def test_a_garbage_collection_makes_nothing_private_that_was_shared(tiny_models, tmp_path, monkeypatch) -> None:
+    (tmp_path / "collecting.py").write_text(COLLECTING)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    class CollectingProcess(ModelProcess):
+        opener = importlib.import_module("collecting").Collecting
+
+    with CollectingProcess(tiny_models / "bright.onnx") as process:
+        process.infer(FRAMES[0])
+        collected = process.memory_bytes()
+    with ModelProcess(tiny_models / "bright.onnx") as process:
+        process.infer(FRAMES[0])
+        assert collected < process.memory_bytes() + 2 * 2**20
 
 
 def test_a_closed_process_says_so(process: ModelProcess) -> None:

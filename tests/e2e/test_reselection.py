@@ -18,8 +18,8 @@ from onnx import TensorProto, helper
 from .conftest import FPS, wait_until, write_model
 from .test_wire import an_input, hello, picture
 
-# Two of the three, with room for what a process of some MiB takes more at one time than at another.
-BUDGET = "80%"
+# Two of the three.
+BUDGET = "70%"
 
 
 def write_red(path):
