@@ -51,6 +51,9 @@ def fit_encoder(
     middle = stop - max(1, round((stop - start) * _VALIDATION))
     needed = needed.reshape(len(needed), -1)
     network = EncoderNetwork(*modality.encoder(), plain=modality.net != "ours", tasks=needed.shape[1])
+    if modality.net == "paper":
+        # Its large maps go through LayerNorms over channels: with these last in memory it takes two thirds of the time.
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     learnt, checked = np.arange(start, middle), np.arange(middle, stop)
     ours = Recipe(int(np.clip(_SEEN / len(learnt), *_EPOCHS)), _PATIENCE)
     curve = train(
