@@ -11,6 +11,7 @@ import numpy as np
 from ..budget import format_bytes, parse_budget
 from ..errors import InvalidInput
 from ..links.graph import LinkGraph
+from ..links.planning.options import PlanOptions
 from ..links.planning.plan import Plan
 from ..links.planning.planner import full_plan, hold_plan, make_plan
 from ..process import ModelCost, measure_cost
@@ -64,10 +65,11 @@ async def make_planned(config: CloudConfig, repository: Repository) -> Planned:
                 'or policy "links" or "hold" to run a part of them'
             )
         return Planned(plan, None, costs)
+    options = PlanOptions(input_every_s=config.input_every_s)
     if config.policy == "links":
         assert graph is not None, "the configuration is checked"
-        return Planned(make_plan(graph, budget_bytes, input_every_s=config.input_every_s), graph, costs)
-    return Planned(hold_plan(costs, budget_bytes, input_every_s=config.input_every_s), None, costs)
+        return Planned(make_plan(graph, budget_bytes, options=options), graph, costs)
+    return Planned(hold_plan(costs, budget_bytes, options=options), None, costs)
 
 
 def _read_links(folder: Path | None, repository: Repository) -> LinkGraph | None:

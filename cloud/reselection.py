@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from ..errors import InfilinkError
 from ..links.graph import LinkGraph
+from ..links.planning.options import PlanOptions
 from ..links.planning.plan import Plan
 from ..links.planning.planner import plan_problem
 from ..links.reselection.context import ActivityMeter, Groups, context_of
@@ -186,9 +187,8 @@ class Reselection:
             logger.exception("an input is not counted for the next plan")
 
     def _review(self, plan: Plan) -> Review:
-        problem = plan_problem(
-            self.costs, self._contexts.tables(), self.budget_bytes, input_every_s=self.config.input_every_s
-        )
+        options = PlanOptions(input_every_s=self.config.input_every_s)
+        problem = plan_problem(self.costs, self._contexts.tables(), self.budget_bytes, options=options)
         found = review(problem, self.costs, plan, period_s=self.config.reselect_s)
         self._contexts.forget()
         return found

@@ -73,7 +73,7 @@ class Session:
             models: those whose answers are wanted for this very input; all, if empty.
             escalated: the models that ran because their answers were not trusted.
         """
-        answers = self.serving.complete(captured_s, exact)
+        answers = self.serving.complete(captured_s, exact, escalated=escalated)
         for change in self.serving.live.take_changes():
             told = _TOLD[change.change]
             logger.warning("%s: %s %s (%d audited)", self.key.device, change.way.text, told, change.audited)

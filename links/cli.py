@@ -15,6 +15,7 @@ from ..progress import show_progress
 from ..trace import Trace
 from .evaluate import PROFILE, REVIEW_S, LinksEvaluation, evaluate_links
 from .graph import LinkGraph
+from .planning.options import PlanOptions
 from .planning.planner import best_plan, make_plan, plan_problem
 from .planning.weights import parse_weights
 from .planning.what_if import what_if
@@ -129,11 +130,12 @@ def plan_command(
     if budget is None:
         raise InvalidInput("give --budget (one place) or --devices (devices and their cloud)")
     budget_bytes = parse_budget(budget, graph.costs)
-    problem = plan_problem(graph.costs, graph.tables, budget_bytes, weights=weights, input_every_s=input_every_s)
+    options = PlanOptions(input_every_s=input_every_s)
+    problem = plan_problem(graph.costs, graph.tables, budget_bytes, weights=weights, options=options)
     explained = explain_plan(problem, graph.costs) if explain else None
     plan = explained.plan if explained else best_plan(problem, graph.costs)
-    held = make_plan(graph.without_links(), budget_bytes, weights=weights, input_every_s=input_every_s)
-    others = what_if(graph, weights=weights, input_every_s=input_every_s)
+    held = make_plan(graph.without_links(), budget_bytes, weights=weights, options=options)
+    others = what_if(graph, weights=weights, options=options)
     if as_json:
         data = {**asdict(plan), "without_links": held.expected_agreement, "what_if": [asdict(item) for item in others]}
         if explained is not None:

@@ -9,6 +9,7 @@ from ..progress import Progress
 from ..trace import Trace
 from .decisions import decision_rows, decision_writer
 from .graph import Linked, LinkGraph
+from .planning.options import PlanOptions
 from .planning.plan import Plan
 from .planning.planner import hold_plan, make_plan
 from .reselection.anew import Anew
@@ -127,7 +128,7 @@ def _runs(graph: LinkGraph, plan: Plan, budget_bytes: int) -> dict[str, Serving]
         "links": Serving(graph, plan),
         "same plan, held": Serving(free, plan),
         "hold + round-robin": Serving(free, hold_plan(graph.costs, budget_bytes)),
-        "run what fits": Serving(free, make_plan(free, budget_bytes, refresh_choices_s=())),
+        "run what fits": Serving(free, make_plan(free, budget_bytes, options=PlanOptions(refresh_choices_s=()))),
         "constant": Serving(free, Plan(budget_bytes, 0, ())),
     }
 

@@ -15,6 +15,7 @@ from ...filters.rules import parse_rule
 from ...filters.spec import FilterSpec
 from ...filters.train import FilterTraining, train_filter
 from ...links.graph import LinkGraph
+from ...links.planning.options import PlanOptions
 from ...links.planning.plan import Plan
 from ...links.planning.planner import make_plan
 from ...links.training.train import train_links
@@ -137,7 +138,7 @@ def run_demo(options: DemoOptions, progress: Progress) -> Demo:
         # With the filter before it, an input comes so often; the free gates keep as many.
         step_s = float(np.median(np.diff(trace.captured_s)))
         every_s = step_s / max(1e-3, 1.0 - learnt.spec.certificate.rate)
-    plan = make_plan(LinkGraph.load(links_folder), budget_bytes, input_every_s=every_s)
+    plan = make_plan(LinkGraph.load(links_folder), budget_bytes, options=PlanOptions(input_every_s=every_s))
 
     settings = [
         Setting("full", gate="all", policy="full", budget="none"),

@@ -110,8 +110,8 @@ def model_values(problem: Problem, found: Found) -> Array:
         promised = np.asarray([table.choose(available, age).measured.validation for age in range(BUCKETS)])
         values[own] = promised[NEVER]
         if name in found.refresh_s:
-            ages = age_weights(max(found.refresh_s[name], problem.input_every_s))
-            values[own] = max(float(ages @ promised), float(promised[NEVER])) + problem.audit_gain
+            ages = age_weights(max(found.refresh_s[name], problem.options.input_every_s))
+            values[own] = max(float(ages @ promised), float(promised[NEVER])) + problem.options.audit_gain
     return values
 
 

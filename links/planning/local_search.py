@@ -64,7 +64,7 @@ class LocalSearch:
             [[table.free(age).measured.validation for age in range(BUCKETS)] for table in problem.tables]
         )
         self._fresh, self._ages = problem.fresh, problem.ages
-        self._turns = Turns.of(problem.turn_shares, most=float(self._weights.max()) * (1 + problem.audit_gain))
+        self._turns = Turns.of(problem.turn_shares, most=float(self._weights.max()) * (1 + problem.options.audit_gain))
         nothing = self._valued(np.zeros(len(problem.names), bool))
         relaxed = relax(problem, self._ways, self._free, nothing.price)
         starts = [nothing, *map(self._valued, [*relaxed.starts, *self._static()]), *map(self._given, also)]
@@ -101,7 +101,7 @@ class LocalSearch:
         return self._found(self._improved(start, own, runs, most=_MOST_ASKED))
 
     def _found(self, valued: _Valued) -> Found:
-        names, choices_s = self.problem.names, self.problem.refresh_choices_s
+        names, choices_s = self.problem.names, self.problem.options.refresh_choices_s
         resident = tuple(name for name, stays in zip(names, valued.resident, strict=True) if stays)
         refresh_s = {name: choices_s[o - 1] for name, o in zip(names, valued.options, strict=True) if o}
         return Found(resident, refresh_s, valued.value, max(self._bound - valued.value, 0.0))
@@ -120,7 +120,7 @@ class LocalSearch:
 
     def _given(self, found: Found) -> _Valued:
         """A choice as it is, or with better turns."""
-        names, choices_s = self.problem.names, self.problem.refresh_choices_s
+        names, choices_s = self.problem.names, self.problem.options.refresh_choices_s
         resident = np.isin(np.asarray(names), found.resident)
         options = [1 + choices_s.index(found.refresh_s[n]) if n in found.refresh_s else 0 for n in names]
         never, gains, _ = self._parts(resident)
@@ -136,10 +136,12 @@ class LocalSearch:
         never = float(self._weights @ np.where(resident, self._fresh, promised[:, NEVER]))
         left = self.problem.budget_bytes - float(self._memory @ resident)
         beside = ~resident & (self._memory <= left) if fits else ~resident
-        gained = np.maximum(self._ages @ promised.T - promised[:, NEVER], 0.0) + self.problem.audit_gain
+        gained = np.maximum(self._ages @ promised.T - promised[:, NEVER], 0.0) + self.problem.options.audit_gain
         gains = np.where(beside, self._weights * gained, 0.0)
         largest = np.asarray(self._memory[beside].max(initial=0.0))
-        room = self.problem.max_load_share * float(self.problem.at_once(np.asarray(self._memory @ resident), largest))
+        room = self.problem.options.max_load_share * float(
+            self.problem.at_once(np.asarray(self._memory @ resident), largest)
+        )
         return never, gains, room
 
     def _valued(self, resident: Array, own: int = -1, runs: Runs | None = None, *, fits: bool = True) -> _Valued:

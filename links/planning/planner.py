@@ -1,7 +1,6 @@
 """Chooses what runs under a memory budget, exactly up to 18 models, and says why."""
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ...errors import InvalidInput
 from ...models import ModelSpec
@@ -10,17 +9,12 @@ from ..graph import LinkGraph
 from ..table import Table
 from .explain import refusal, serve
 from .local_search import LocalSearch
+from .options import DEFAULTS, PlanOptions
 from .plan import Plan, Served
 from .problem import ASSUMED, Problem
 from .search import MOST_MODELS, Found, Search
 from .weights import shares
 
-REFRESH_CHOICES_S = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
-MAX_LOAD_SHARE = 1 / 6
-MAX_AT_ONCE = os.cpu_count() or 1
-# A model that never runs can't be seen to differ from what is said in its place. With 0.2 models had turns where others
-# should have stayed (campus at 20 %: .79 instead of .91); with 0.02 links from a short recording were believed too far.
-AUDIT_GAIN = 0.06
 _MIB = 2**20
 
 
@@ -29,11 +23,7 @@ def make_plan(
     budget_bytes: int,
     *,
     weights: Mapping[str, float] | None = None,
-    max_load_share: float = MAX_LOAD_SHARE,
-    max_at_once: int = MAX_AT_ONCE,
-    audit_gain: float = AUDIT_GAIN,
-    input_every_s: float = 0.0,
-    refresh_choices_s: Sequence[float] = REFRESH_CHOICES_S,
+    options: PlanOptions = DEFAULTS,
 ) -> Plan:
     """The plan with the highest mean agreement that never holds more than `budget_bytes`.
 
@@ -43,26 +33,17 @@ def make_plan(
         graph: the models, their costs, and what was measured.
         budget_bytes: the memory that models may use.
         weights: how much each model's answers matter; 1 if it is not named.
-        max_load_share: the share of real time that may go into loading and running rotating models one after another.
-        max_at_once: how many of them may be loaded and run at once where there is room: at most one per processor.
-        audit_gain: what it is worth that a model runs at all; above 0, each has its turn now and then if it can.
-        input_every_s: the time between two inputs of a stream, behind its filter; where it is known, models are chosen
-            for how stale their outputs get until the next input as well.
-        refresh_choices_s: the times between two exact outputs of a rotating model to choose from, for each its own.
+        options: what else plans are made by.
 
     Raises:
-        InvalidInput: the budget is too small for the smallest model, or an option makes no sense.
+        InvalidInput: the budget is too small for the smallest model, or a weight makes no sense.
     """
     problem = plan_problem(
         graph.costs,
         graph.tables,
         budget_bytes,
         weights=weights,
-        max_load_share=max_load_share,
-        max_at_once=max_at_once,
-        audit_gain=audit_gain,
-        input_every_s=input_every_s,
-        refresh_choices_s=refresh_choices_s,
+        options=options,
     )
     return best_plan(problem, graph.costs)
 
@@ -78,11 +59,7 @@ def hold_plan(
     costs: Mapping[str, ModelCost],
     budget_bytes: int,
     *,
-    max_load_share: float = MAX_LOAD_SHARE,
-    max_at_once: int = MAX_AT_ONCE,
-    audit_gain: float = AUDIT_GAIN,
-    input_every_s: float = 0.0,
-    refresh_choices_s: Sequence[float] = REFRESH_CHOICES_S,
+    options: PlanOptions = DEFAULTS,
 ) -> Plan:
     """The free alternative to links: run what fits, rotate the others beside it, hold their last outputs.
 
@@ -96,11 +73,7 @@ def hold_plan(
         costs,
         dict.fromkeys(costs, ASSUMED),
         budget_bytes,
-        max_load_share=max_load_share,
-        max_at_once=max_at_once,
-        audit_gain=audit_gain,
-        input_every_s=input_every_s,
-        refresh_choices_s=refresh_choices_s,
+        options=options,
     )
     return best_plan(problem, costs)
 
@@ -143,29 +116,21 @@ def plan_problem(
     budget_bytes: int,
     *,
     weights: Mapping[str, float] | None = None,
-    max_load_share: float = MAX_LOAD_SHARE,
-    max_at_once: int = MAX_AT_ONCE,
-    audit_gain: float = AUDIT_GAIN,
-    input_every_s: float = 0.0,
-    refresh_choices_s: Sequence[float] = REFRESH_CHOICES_S,
+    options: PlanOptions = DEFAULTS,
 ) -> Problem:
     """What `make_plan` chooses from, checked; its options are described there.
 
     Raises:
-        InvalidInput: the budget is too small for the smallest model, or an option makes no sense.
+        InvalidInput: the budget is too small for the smallest model, or a weight makes no sense.
     """
     weights = weights or {}
-    _check(costs, budget_bytes, weights, max_load_share, max_at_once, input_every_s, refresh_choices_s)
+    _check(costs, budget_bytes, weights)
     return Problem.of(
         costs,
         tables,
         budget_bytes,
         weights=weights,
-        max_load_share=max_load_share,
-        max_at_once=max_at_once,
-        audit_gain=audit_gain,
-        input_every_s=input_every_s,
-        refresh_choices_s=refresh_choices_s,
+        options=options,
     )
 
 
@@ -180,10 +145,6 @@ def _check(
     costs: Mapping[str, ModelCost],
     budget_bytes: int,
     weights: Mapping[str, float],
-    max_load_share: float,
-    max_at_once: int,
-    input_every_s: float,
-    refresh_choices_s: Sequence[float],
 ) -> None:
     if not costs:
         raise InvalidInput("there is no model to plan for")
@@ -194,11 +155,3 @@ def _check(
             f"{costs[smallest].memory_bytes / _MIB:.1f} MiB"
         )
     shares(tuple(costs), weights)
-    if not 0 <= max_load_share <= 1:
-        raise InvalidInput(f"max_load_share must be from 0 to 1, not {max_load_share}")
-    if not 0 <= input_every_s < float("inf"):
-        raise InvalidInput(f"input_every_s must be at least 0 s, not {input_every_s}")
-    if max_at_once < 1:
-        raise InvalidInput(f"max_at_once must be at least 1, not {max_at_once}")
-    if any(not 0 < refresh_s < float("inf") for refresh_s in refresh_choices_s):
-        raise InvalidInput(f"refresh times must be above 0 s, not {tuple(refresh_choices_s)}")

@@ -1,6 +1,6 @@
 """What a plan is chosen from: the models, what they cost, what was measured, and the room there is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from ...outputs import Array
 from ...process import ModelCost
 from ..table import ASSUMED_HELD, BUCKETS, NEVER, Measured, Table, bucket_bounds_s
+from .options import PlanOptions
 from .weights import shares
 
 _ASSUMED_CONSTANT = 0.3
@@ -27,12 +28,7 @@ class Problem:
         weights: each one's share of the objective; they sum to 1.
         tables: what was measured for each.
         budget_bytes: the memory there is.
-        max_load_share: the share of real time that the turns of models loaded one after another may take.
-        max_at_once: how many models may have their turn at the same time, where there is room for them.
-        audit_gain: what it is worth that a model runs at all, in its agreement.
-        input_every_s: the time between two inputs of a stream: nothing is answered for in between, so outputs go stale
-            that long however often a model could run; 0: only what is said of inputs themselves counts.
-        refresh_choices_s: the refresh times to choose from.
+        options: what else plans are made by.
     """
 
     names: tuple[str, ...]
@@ -42,11 +38,7 @@ class Problem:
     weights: tuple[float, ...]
     tables: tuple[Table, ...]
     budget_bytes: int
-    max_load_share: float
-    max_at_once: int
-    audit_gain: float
-    input_every_s: float
-    refresh_choices_s: tuple[float, ...]
+    options: PlanOptions
 
     @classmethod
     def of(
@@ -56,11 +48,7 @@ class Problem:
         budget_bytes: int,
         *,
         weights: Mapping[str, float],
-        max_load_share: float,
-        max_at_once: int,
-        audit_gain: float,
-        input_every_s: float,
-        refresh_choices_s: Sequence[float],
+        options: PlanOptions,
     ) -> "Problem":
         """The problem in arrays, the models in the order of their names."""
         names = tuple(sorted(costs))
@@ -72,11 +60,7 @@ class Problem:
             tuple(float(share) for share in shares(names, weights)),
             tuple(tables[name] for name in names),
             budget_bytes,
-            max_load_share,
-            max_at_once,
-            audit_gain,
-            input_every_s,
-            tuple(refresh_choices_s),
+            options,
         )
 
     def unmeasured(self) -> "Problem":
@@ -87,7 +71,7 @@ class Problem:
     @property
     def turns_s(self) -> Array:
         """How often a model's turns really come at each refresh time: never more often than inputs do."""
-        return np.maximum(np.asarray(self.refresh_choices_s, np.float64), self.input_every_s)
+        return np.maximum(np.asarray(self.options.refresh_choices_s, np.float64), self.options.input_every_s)
 
     @property
     def ages(self) -> Array:
@@ -103,15 +87,15 @@ class Problem:
     def fresh(self) -> Array:
         """What each model is worth that runs on every input, until the next one, `audit_gain` included."""
         worth = np.ones(len(self.names))
-        if self.input_every_s:
-            ages = age_weights(self.input_every_s)
+        if self.options.input_every_s:
+            ages = age_weights(self.options.input_every_s)
             held = [[table.free(age).measured.validation for age in range(BUCKETS)] for table in self.tables]
             worth = np.asarray(held) @ ages
-        return np.asarray(worth + self.audit_gain)
+        return np.asarray(worth + self.options.audit_gain)
 
     def at_once(self, memory: Array, largest: Array) -> Array:
         """How many models may have their turn at once beside residents of `memory`, if the largest is `largest`."""
-        return np.clip(np.floor((self.budget_bytes - memory) / np.maximum(largest, 1)), 1, self.max_at_once)
+        return np.clip(np.floor((self.budget_bytes - memory) / np.maximum(largest, 1)), 1, self.options.max_at_once)
 
 
 def age_weights(refresh_s: float) -> Array:

@@ -51,7 +51,7 @@ def relax(problem: Problem, ways: Ways, free: Array, price: float) -> Relaxed:
         (0.0, 0.0),
         *((float(part[0]), float(part[-1])) for part in np.array_split(fitting, _CLASSES) if len(part)),
     ]
-    room = problem.max_load_share * problem.max_at_once
+    room = problem.options.max_load_share * problem.options.max_at_once
     hopes = np.maximum(ways.hopes(), ways.best(np.zeros(len(memory), bool)))
     bounds, starts = [], []
     for smallest, largest in edges:
@@ -72,7 +72,7 @@ def _selection(
     weights = np.asarray(problem.weights)
     with np.errstate(divide="ignore", invalid="ignore"):
         paid = np.where(weights > 0, price * problem.turn_shares / weights, np.inf if price else 0.0)
-    extra = np.where(rotates, problem.audit_gain - paid, -np.inf)
+    extra = np.where(rotates, problem.options.audit_gain - paid, -np.inf)
 
     def worth(values: Array) -> Array:
         """At most what each target is worth at these agreements by age: (..., models, BUCKETS) to (..., models)."""

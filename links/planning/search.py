@@ -53,8 +53,8 @@ class Search:
         self.problem = problem
         memory = sums(problem.memory)
         self._never, self._gains = _values(problem, memory)
-        self._turns = Turns.of(problem.turn_shares, most=max(problem.weights) * (1 + problem.audit_gain))
-        self._room = problem.max_load_share * _at_once(problem, memory)
+        self._turns = Turns.of(problem.turn_shares, most=max(problem.weights) * (1 + problem.options.audit_gain))
+        self._room = problem.options.max_load_share * _at_once(problem, memory)
         bounds = self._never + self._turns.bounds(self._gains, self._room)
         self._bounds = np.where(memory <= problem.budget_bytes, bounds, -1.0)
         self._order = np.lexsort((sums(problem.infer_s), -np.round(self._bounds, 9)))
@@ -109,7 +109,7 @@ class Search:
         return masks
 
     def _found(self, mask: int, options: Sequence[int], value: float, gap: float) -> Found:
-        names, choices_s = self.problem.names, self.problem.refresh_choices_s
+        names, choices_s = self.problem.names, self.problem.options.refresh_choices_s
         resident = tuple(name for index, name in enumerate(names) if mask >> index & 1)
         refresh_s = {name: choices_s[option - 1] for name, option in zip(names, options, strict=True) if option}
         return Found(resident, refresh_s, value, gap)
@@ -133,14 +133,14 @@ def _values(problem: Problem, memory: Array) -> tuple[Array, Array]:
     """
     sets = np.arange(len(memory))
     value = np.zeros(len(memory))
-    gains = np.zeros((len(problem.refresh_choices_s), len(problem.names), len(memory)), np.float32)
+    gains = np.zeros((len(problem.options.refresh_choices_s), len(problem.names), len(memory)), np.float32)
     ages = problem.ages
     for own, (table, weight, fresh) in enumerate(zip(problem.tables, problem.weights, problem.fresh, strict=True)):
         resident = (sets >> own & 1).astype(bool)
         promised = promises(table, problem.names, own)
         value += weight * np.where(resident, fresh, promised[NEVER])
         beside = ~resident & (memory + problem.memory[own] <= problem.budget_bytes)
-        gained = np.maximum(ages @ promised - promised[NEVER], 0.0) + problem.audit_gain
+        gained = np.maximum(ages @ promised - promised[NEVER], 0.0) + problem.options.audit_gain
         gains[:, own] = np.where(beside, weight * gained, 0.0)
     return value, gains
 

@@ -71,7 +71,7 @@ def review(
 def plan_value(problem: Problem, plan: Plan) -> float:
     """The weighted mean agreement that a plan promises by a problem's tables, `audit_gain` included."""
     available = frozenset(plan.resident)
-    turns_s = dict(zip(problem.refresh_choices_s, problem.turns_s, strict=True))
+    turns_s = dict(zip(problem.options.refresh_choices_s, problem.turns_s, strict=True))
     value = 0.0
     for name, table, weight, fresh in zip(problem.names, problem.tables, problem.weights, problem.fresh, strict=True):
         if name in available:
@@ -82,7 +82,7 @@ def plan_value(problem: Problem, plan: Plan) -> float:
             value += weight * _promise(table, available, np.eye(BUCKETS)[NEVER])
         else:
             ages = age_weights(float(turns_s.get(refresh_s, refresh_s)))
-            value += weight * (_promise(table, available, ages) + problem.audit_gain)
+            value += weight * (_promise(table, available, ages) + problem.options.audit_gain)
     return value
 
 

@@ -57,6 +57,16 @@ def test_with_links_every_model_is_answered_for_from_whatever_ran(graph: LinkGra
     assert set(serving.complete(1.0, {})) == set(graph.models)
 
 
+def test_only_turns_are_compared_with_what_would_have_been_served(graph: LinkGraph) -> None:
+    serving = Serving(graph, Plan(None, 0, ("scene",), {"standing": 1.0}))
+    serving.complete(0.0, {"scene": SCENE, "standing": STANDING})
+    before = serving.live.audited
+    serving.complete(1.0, {"scene": SCENE, "standing": STANDING}, escalated=("standing",))
+    assert serving.live.audited == before, "it ran for its answer was doubtful: no sample of all of them"
+    serving.complete(2.0, {"scene": SCENE, "standing": STANDING})
+    assert serving.live.audited > before
+
+
 def test_a_model_that_just_ran_is_held_or_linked_not_made_constant(graph: LinkGraph) -> None:
     serving = Serving(graph, Plan(None, 0, ()))
     people = np.asarray([[0.1, 0.1, 0.3, 0.3, 0.9, 0.0]], np.float32)

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 from infilink.links.graph import LinkGraph
+from infilink.links.planning.options import PlanOptions
 from infilink.links.planning.planner import make_plan
 from infilink.links.table import BUCKETS, NEVER, Measured, Table
 from infilink.process import ModelCost
@@ -40,7 +41,7 @@ def main() -> None:
         total = sum(cost.memory_bytes for cost in graph.costs.values())
         for share in SHARES:
             started_s = time.perf_counter()
-            plan = make_plan(graph, int(share * total), max_at_once=2)
+            plan = make_plan(graph, int(share * total), options=PlanOptions(max_at_once=2))
             spent_s = time.perf_counter() - started_s
             links = "one and two sources" if pairs else "one source"
             runs = f"{len(plan.resident)} | {len(plan.rotating)}"

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from infilink.links.evaluate import replay
 from infilink.links.graph import LinkGraph
+from infilink.links.planning.options import PlanOptions
 from infilink.links.planning.paper_rule import paper_rule
 from infilink.links.planning.plan import Plan
 from infilink.links.planning.planner import hold_plan, make_plan
@@ -145,7 +146,7 @@ def run(graph: LinkGraph, part: Replayed, oracle: LinkGraph, budget_bytes: int) 
         "constant": (free, Plan(budget_bytes, 0, ())),
         "hold + round-robin": (free, hold_plan(graph.costs, budget_bytes)),
         "ours without links": (free, make_plan(free, budget_bytes)),
-        "best fixed set": (graph, make_plan(graph, budget_bytes, refresh_choices_s=())),
+        "best fixed set": (graph, make_plan(graph, budget_bytes, options=PlanOptions(refresh_choices_s=()))),
         "paper, stop": (graph, fixed_set(graph, budget_bytes, paper_rule(problem, skip=False).chosen)),
         "paper, skip": (graph, fixed_set(graph, budget_bytes, paper_rule(problem, skip=True).chosen)),
         OURS: (graph, make_plan(graph, budget_bytes)),

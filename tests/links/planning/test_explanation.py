@@ -4,6 +4,7 @@ import pytest
 from infilink.errors import InvalidInput
 from infilink.links.cli import plan_command
 from infilink.links.planning.explanation import explain_plan
+from infilink.links.planning.options import PlanOptions
 from infilink.links.planning.planner import plan_problem
 from infilink.links.planning.weights import parse_weights, shares
 from infilink.links.table import BUCKETS, NEVER, Measured, Table
@@ -37,7 +38,7 @@ TABLES = {
 
 
 def test_every_refusal_has_its_reason() -> None:
-    explained = explain_plan(plan_problem(COSTS, TABLES, 100, audit_gain=0.0), COSTS)
+    explained = explain_plan(plan_problem(COSTS, TABLES, 100, options=PlanOptions(audit_gain=0.0)), COSTS)
     assert explained.runs == {
         "large": "never",
         "loose": "never",
@@ -61,7 +62,7 @@ def test_every_refusal_has_its_reason() -> None:
 
 
 def test_what_a_choice_brings_and_loses_is_what_the_tables_say() -> None:
-    explained = explain_plan(plan_problem(COSTS, TABLES, 100, audit_gain=0.0), COSTS)
+    explained = explain_plan(plan_problem(COSTS, TABLES, 100, options=PlanOptions(audit_gain=0.0)), COSTS)
     row = next(row for row in explained.refused["loose"] if row.choice == "always")
     # It gains 0.4 of itself; without its source "tied" falls from 0.95 to 0.3 and "source" from 1 to 0.1.
     assert row.brings == pytest.approx(0.4 / 5)
@@ -72,14 +73,14 @@ def test_what_a_choice_brings_and_loses_is_what_the_tables_say() -> None:
 
 
 def test_other_budgets_are_compared() -> None:
-    less, more = explain_plan(plan_problem(COSTS, TABLES, 102, audit_gain=0.0), COSTS).budgets
+    less, more = explain_plan(plan_problem(COSTS, TABLES, 102, options=PlanOptions(audit_gain=0.0)), COSTS).budgets
     assert (less.budget_bytes, more.budget_bytes) == (92, 112)
     assert less.gains == pytest.approx(0.0)
     assert "same models" in less.text
     # 50 + 60 bytes: now "loose" fits beside "source".
     assert more.gains == pytest.approx(0.4 / 5)
     assert "loose would run always" in more.text
-    none, _ = explain_plan(plan_problem(COSTS, TABLES, 52, audit_gain=0.0), COSTS).budgets
+    none, _ = explain_plan(plan_problem(COSTS, TABLES, 52, options=PlanOptions(audit_gain=0.0)), COSTS).budgets
     assert none.gains is None
     assert "holds no model" in none.text
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from infilink.errors import InvalidInput
 from infilink.links.graph import LinkGraph
+from infilink.links.planning.options import DEFAULTS, PlanOptions
 from infilink.links.planning.plan import Plan
-from infilink.links.planning.planner import MAX_LOAD_SHARE, full_plan, hold_plan, make_plan
+from infilink.links.planning.planner import full_plan, hold_plan, make_plan
 from infilink.links.planning.what_if import what_if
 from infilink.links.table import BUCKETS, NEVER, Measured, Table, bucket_bounds_s
 from infilink.models import ModelSpec
@@ -90,7 +91,11 @@ def test_the_plan_is_as_good_as_trying_everything(seed: int) -> None:
     graph = random_graph(rng, int(rng.integers(2, 6)))
     total = sum(cost.memory_bytes for cost in graph.costs.values())
     budget = max(int(total * rng.uniform(0.2, 0.9)), min(cost.memory_bytes for cost in graph.costs.values()))
-    plan = make_plan(graph, budget, max_load_share=SHARE, max_at_once=2, audit_gain=0.0, refresh_choices_s=REFRESH_S)
+    plan = make_plan(
+        graph,
+        budget,
+        options=PlanOptions(max_load_share=SHARE, max_at_once=2, audit_gain=0.0, refresh_choices_s=REFRESH_S),
+    )
     reached = value_of(graph, frozenset(plan.resident), plan.refresh_s)
     assert plan.gap == 0.0
     assert reached == pytest.approx(brute_force(graph, budget), abs=1e-6)
@@ -105,8 +110,8 @@ def test_the_budget_and_the_load_share_are_never_exceeded(seed: int) -> None:
     for share in (0.15, 0.3, 0.6, 1.0):
         budget = max(int(total * share), min(cost.memory_bytes for cost in graph.costs.values()))
         for plan in (
-            make_plan(graph, budget, max_at_once=2),
-            hold_plan(graph.costs, budget, max_at_once=2),
+            make_plan(graph, budget, options=PlanOptions(max_at_once=2)),
+            hold_plan(graph.costs, budget, options=PlanOptions(max_at_once=2)),
         ):
             check_honest(graph, plan, budget)
 
@@ -116,7 +121,7 @@ def check_honest(graph: LinkGraph, plan: Plan, budget: int) -> None:
     peak = resident + max((graph.costs[name].memory_bytes for name in plan.rotating), default=0)
     assert plan.memory_bytes == peak <= budget
     assert not set(plan.resident) & set(plan.rotating)
-    room = MAX_LOAD_SHARE * at_once(graph, budget, frozenset(plan.resident))
+    room = DEFAULTS.max_load_share * at_once(graph, budget, frozenset(plan.resident))
     assert load_share(graph, plan.refresh_s) <= room + 1e-9
     assert set(plan.served) == set(graph.costs)
     assert all(served.why for served in plan.served.values())
@@ -128,20 +133,21 @@ def test_behind_a_filter_a_resident_is_worth_no_more_than_a_turn_on_every_input(
     stale = Table(Measured(0.1, 0.1), held)
     costs = {name: ModelCost(10, 0.01, 0.05) for name in ("a", "b", "c")}
     graph = LinkGraph({}, costs, {}, dict.fromkeys(costs, stale), {}, {}, {}, {})
-    plan = make_plan(graph, 20, max_at_once=2)
+    plan = make_plan(graph, 20, options=PlanOptions(max_at_once=2))
     assert len(plan.resident) == 1 and len(plan.refresh_s) == 2
     # Inputs so seldom that all have time on each of them: two that run at once leave no room for a resident.
-    seldom = make_plan(graph, 20, max_at_once=2, max_load_share=0.04, input_every_s=2.0)
+    seldom = make_plan(graph, 20, options=PlanOptions(max_at_once=2, max_load_share=0.04, input_every_s=2.0))
     assert seldom.resident == () and len(seldom.refresh_s) == 3
     with pytest.raises(InvalidInput, match="input_every_s"):
-        make_plan(graph, 20, input_every_s=-1.0)
+        make_plan(graph, 20, options=PlanOptions(input_every_s=-1.0))
 
 
 def test_a_plan_is_never_worse_with_more_memory() -> None:
     graph = random_graph(np.random.default_rng(7), 6)
     total = sum(cost.memory_bytes for cost in graph.costs.values())
     agreements = [
-        make_plan(graph, int(total * share), audit_gain=0.0).expected_agreement for share in (0.3, 0.5, 0.7, 0.9, 1.0)
+        make_plan(graph, int(total * share), options=PlanOptions(audit_gain=0.0)).expected_agreement
+        for share in (0.3, 0.5, 0.7, 0.9, 1.0)
     ]
     assert agreements == sorted(agreements)
     assert agreements[-1] == pytest.approx(1.0)
@@ -173,18 +179,23 @@ def test_a_budget_below_the_smallest_model_is_refused_by_name() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"weights": {"nobody": 1.0}},
-        {"weights": {"m0": -1.0}},
         {"max_load_share": 2.0},
         {"max_at_once": 0},
+        {"input_every_s": -1.0},
         {"refresh_choices_s": (0.0,)},
     ],
-    ids=["unknown-weight", "negative-weight", "share-above-one", "none-at-once", "refresh-of-zero"],
+    ids=["share-above-one", "none-at-once", "inputs-back-in-time", "refresh-of-zero"],
 )
 def test_senseless_options_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput, match=next(iter(options))):
+        PlanOptions(**options)
+
+
+@pytest.mark.parametrize("weights", [{"nobody": 1.0}, {"m0": -1.0}], ids=["unknown", "negative"])
+def test_senseless_weights_are_refused(weights: dict[str, float]) -> None:
     graph = random_graph(np.random.default_rng(3), 3)
     with pytest.raises(InvalidInput):
-        make_plan(graph, 1000, **options)
+        make_plan(graph, 1000, weights=weights)
 
 
 def test_without_measurements_holding_keeps_room_for_the_others_to_rotate() -> None:

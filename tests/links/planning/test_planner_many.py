@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from infilink.links.planning.local_search import LocalSearch
+from infilink.links.planning.options import PlanOptions
 from infilink.links.planning.paper_rule import paper_rule
 from infilink.links.planning.plan import Plan
 from infilink.links.planning.planner import hold_plan, open_search, plan_problem
@@ -73,7 +74,10 @@ def static_problem(models: Models, budget_bytes: int, weights: dict[str, float])
 
 def problem_of(models: Models, budget_bytes: int, weights: dict[str, float], audit_gain: float = 0.0) -> Problem:
     return plan_problem(
-        *models, budget_bytes, weights=weights, audit_gain=audit_gain, max_at_once=2, refresh_choices_s=REFRESH_S
+        *models,
+        budget_bytes,
+        weights=weights,
+        options=PlanOptions(audit_gain=audit_gain, max_at_once=2, refresh_choices_s=REFRESH_S),
     )
 
 
@@ -82,7 +86,9 @@ def check_no_worse(models: Models, budget_bytes: int, weights: dict[str, float],
     static = static_problem(models, budget_bytes, weights)
     for selection in (select(static), paper_rule(static, skip=False), paper_rule(static, skip=True)):
         assert found.value >= selection.value - 1e-6, selection.method
-    held = hold_plan(models[0], budget_bytes, audit_gain=0.0, max_at_once=2, refresh_choices_s=REFRESH_S)
+    held = hold_plan(
+        models[0], budget_bytes, options=PlanOptions(audit_gain=0.0, max_at_once=2, refresh_choices_s=REFRESH_S)
+    )
     assert found.value >= value_of(models[1], weights, held) - 1e-6
 
 
@@ -139,12 +145,12 @@ def test_twenty_models_keep_their_budget_and_beat_their_special_cases(share: flo
     assert resident + max((costs[name].memory_bytes for name in found.refresh_s), default=0) <= budget_bytes
     assert not set(found.resident) & set(found.refresh_s)
     loading = sum(costs[name].load_s / refresh_s for name, refresh_s in found.refresh_s.items())
-    assert loading <= 2 * problem.max_load_share + 1e-6
+    assert loading <= 2 * problem.options.max_load_share + 1e-6
 
 
 def test_hold_and_round_robin_is_planned_for_many_models_too() -> None:
     costs = {f"m{index:02d}": ModelCost(10, 0.01, 0.1) for index in range(24)}
-    plan = hold_plan(costs, 60, max_at_once=1)
+    plan = hold_plan(costs, 60, options=PlanOptions(max_at_once=1))
     assert len(plan.resident) == 5
     assert plan.memory_bytes == 60
     assert len(plan.rotating) > 10

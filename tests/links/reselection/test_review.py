@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from infilink.links.graph import LinkGraph
+from infilink.links.planning.options import PlanOptions
 from infilink.links.planning.plan import Plan
 from infilink.links.planning.planner import make_plan, plan_problem
 from infilink.links.planning.search import Search
@@ -29,10 +30,10 @@ def profile(graph: LinkGraph, rows, step_s: float = 0.5):
 
 def test_a_plans_value_is_what_the_search_says(graph: LinkGraph) -> None:
     for budget_mib in (60, 100, 130, 200):
-        problem = plan_problem(graph.costs, graph.tables, budget_mib * 2**20, input_every_s=2.0)
+        problem = plan_problem(graph.costs, graph.tables, budget_mib * 2**20, options=PlanOptions(input_every_s=2.0))
         found = Search(problem).best()
         assert found is not None
-        plan = make_plan(graph, budget_mib * 2**20, input_every_s=2.0)
+        plan = make_plan(graph, budget_mib * 2**20, options=PlanOptions(input_every_s=2.0))
         assert plan_value(problem, plan) == pytest.approx(found.value, abs=1e-6)
 
 
@@ -69,7 +70,7 @@ def test_where_a_link_breaks_the_plan_is_changed(graph: LinkGraph) -> None:
         row["standing"] = np.asarray([rng.integers(0, 6)], np.float32)
     served = Plan(BUDGET, 0, ("vehicles",))
     tables = tables_of(graph, profile(graph, rows))
-    problem = plan_problem(graph.costs, tables, BUDGET, refresh_choices_s=())
+    problem = plan_problem(graph.costs, tables, BUDGET, options=PlanOptions(refresh_choices_s=()))
     found = review(problem, graph.costs, served, period_s=3600.0)
     assert found.switch and found.gain > 0.05
     assert {"scene", "standing"} <= set(found.plan.resident)
@@ -77,7 +78,7 @@ def test_where_a_link_breaks_the_plan_is_changed(graph: LinkGraph) -> None:
 
 def test_a_gain_that_does_not_pay_for_the_loads_changes_nothing(graph: LinkGraph) -> None:
     served = Plan(BUDGET, 0, ("people",))
-    problem = plan_problem(graph.costs, graph.tables, BUDGET, refresh_choices_s=())
+    problem = plan_problem(graph.costs, graph.tables, BUDGET, options=PlanOptions(refresh_choices_s=()))
     assert review(problem, graph.costs, served, period_s=3600.0).switch
     slow = {name: replace(cost, load_s=3600.0) for name, cost in graph.costs.items()}
     assert not review(problem, slow, served, period_s=3600.0).switch
