@@ -4,6 +4,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+import numpy as np
+
+from ...outputs import Array
 from ..table import Measured, Table
 from .context import Context
 from .discounted import KEPT
@@ -54,6 +57,30 @@ class Contexts:
         """The contexts of the inputs that came since the last period, and their shares."""
         total = sum(self._inputs.values())
         return {context: count / total for context, count in self._inputs.items()}
+
+    def as_arrays(self) -> dict[str, Array]:
+        """What was seen and is not forgotten, in arrays that `numpy.savez` takes."""
+        names = [(context.group, str(context.hour), context.activity) for context in self._by_context]
+        found = {"contexts": np.asarray(names, np.str_).reshape(-1, 3)}
+        for index, posteriors in enumerate((self._all, *self._by_context.values())):
+            found |= {f"{index} {target}": posterior.as_array() for target, posterior in posteriors.items()}
+        return found
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """Goes on from what `as_arrays` gave, for the same tables; which contexts come in is counted anew.
+
+        Raises:
+            KeyError, ValueError: it is not what `as_arrays` gave, or of other tables.
+        """
+        contexts = [Context(group, int(hour), activity) for group, hour, activity in arrays["contexts"].tolist()]
+        for index, context in enumerate((None, *contexts)):
+            own = {target: Posterior(table) for target, table in self._trained.items()}
+            for target, posterior in own.items():
+                posterior.restore(arrays[f"{index} {target}"])
+            if context is None:
+                self._all = own
+            else:
+                self._by_context[context] = own
 
     def tables(self, shares: Mapping[Context, float] | None = None) -> dict[str, Table]:
         """What each target's ways reach over a mixture of contexts; by default that of the inputs that came."""

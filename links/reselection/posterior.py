@@ -62,6 +62,20 @@ class Posterior:
         """How many observations, as far as they are not forgotten, it has of each cell at most."""
         return float(self._cells.counts.max(initial=0.0))
 
+    def as_array(self) -> Array:
+        """What was seen and is not forgotten: float32 (2, ways, BUCKETS), sums of agreements and counts."""
+        return np.stack([self._cells.sums, self._cells.counts]).astype(np.float32)
+
+    def restore(self, seen: Array) -> None:
+        """Goes on from what `as_array` gave, for a table with the same links.
+
+        Raises:
+            ValueError: it was of a table with others.
+        """
+        if seen.shape != (2, *self._cells.sums.shape):
+            raise ValueError(f"what was seen has shape {seen.shape}, the table's ways {self._cells.sums.shape}")
+        self._cells.sums[:], self._cells.counts[:] = seen
+
     def table(self, prior: Table) -> Table:
         """The prior's table with the posterior means in place of what was measured.
 

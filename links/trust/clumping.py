@@ -1,5 +1,7 @@
 """How much disagreements come in clumps: what one audited sample is worth as evidence."""
 
+from collections.abc import Sequence
+
 _ASSUMED = 0.3
 _ASSUMED_ERRORS = 3.0
 _HIGHEST = 0.95
@@ -38,3 +40,15 @@ class Clumping:
         self._squares = kept * self._squares + disagreement * disagreement
         self._products = kept * self._products + disagreement * self._last
         self._last = disagreement
+
+    def as_list(self) -> list[float]:
+        """Where it stands, as plain values for JSON."""
+        return [self._count, self._sum, self._squares, self._products, self._last]
+
+    def restore(self, values: Sequence[float]) -> None:
+        """Goes on from where `as_list` said it stood.
+
+        Raises:
+            ValueError: these are no five values.
+        """
+        self._count, self._sum, self._squares, self._products, self._last = values

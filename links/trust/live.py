@@ -1,7 +1,9 @@
 """What a stream's own audited samples tell of all ways to answer: trust is revoked, regained, and counted."""
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 from ...outputs import Array, OutputSpec
 from ..linked import Linked
@@ -111,6 +113,28 @@ class LiveTrust:
         changes = list(self._changes)
         self._changes.clear()
         return changes
+
+    def as_dict(self) -> dict[str, Any]:
+        """Where it stands, as plain values for JSON."""
+        return {
+            "alpha": self.alpha,
+            "counts": [self.audited, self.revocations, self.regained],
+            "ways": [[asdict(way), monitor.as_dict()] for way, monitor in self._monitors.items()],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """One that goes on from where `as_dict` said that it stood.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not what `as_dict` wrote.
+        """
+        live = cls(alpha=data["alpha"])
+        live.audited, live.revocations, live.regained = data["counts"]
+        for way, monitor in data["ways"]:
+            known = Way(way["target"], way["origin"], tuple(way["sources"]), bool(way["never"]))
+            live._monitors[known] = Monitor.from_dict(live.alpha, monitor)
+        return live
 
     def revoked(self) -> tuple[str, ...]:
         """Which ways to answer are not trusted now though the recording certified them, in words."""

@@ -1,8 +1,9 @@
 """One way of answering for a model, watched while it serves: trust is revoked and regained, regions move."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
@@ -25,6 +26,7 @@ _LEAST_SHARE = 0.25
 _CALIBRATE_EVERY = 10
 
 Change = Literal["revoked", "regained"]
+State = Literal["recorded", "revoked", "live"]
 
 
 class Monitor:
@@ -36,7 +38,7 @@ class Monitor:
 
     def __init__(self, alpha: float) -> None:
         self.alpha = alpha
-        self.state: Literal["recorded", "revoked", "live"] = "recorded"
+        self.state: State = "recorded"
         self.audited = 0
         self._drift = SequentialTest(alpha, [min(0.95, times * alpha) for times in (2, 3, 5)])
         self._gain = SequentialTest(alpha, [0.0, 0.2 * alpha, 0.5 * alpha])
@@ -94,6 +96,43 @@ class Monitor:
         self._drift.reset()
         self._gain.reset()
         return "regained"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Where it stands, as plain values for JSON."""
+        return {
+            "state": self.state,
+            "audited": self.audited,
+            "drift": self._drift.as_list(),
+            "gain": self._gain.as_list(),
+            "clumping": self._clumping.as_list(),
+            "oldest": self._oldest,
+            "level": self._level.level,
+            "distances": list(self._distances),
+            "calibration": None if self._calibration is None else self._calibration.as_list(),
+            "calibrated_s": self._calibrated_s,
+        }
+
+    @classmethod
+    def from_dict(cls, alpha: float, data: Mapping[str, Any]) -> Self:
+        """One that goes on from where `as_dict` said that it stood, for the same `alpha`.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not what `as_dict` wrote.
+        """
+        monitor = cls(alpha)
+        if data["state"] not in get_args(State):
+            raise ValueError(f"no such state: {data['state']!r}")
+        monitor.state = data["state"]
+        monitor.audited = int(data["audited"])
+        monitor._drift.restore(data["drift"])
+        monitor._gain.restore(data["gain"])
+        monitor._clumping.restore(data["clumping"])
+        monitor._oldest = int(data["oldest"])
+        monitor._level.level = float(data["level"])
+        monitor._distances.extend(data["distances"])
+        monitor._calibration = None if data["calibration"] is None else Calibration.from_list(data["calibration"])
+        monitor._calibrated_s = float(data["calibrated_s"])
+        return monitor
 
     def _trust(self, answer: Linked, age: int) -> Trust:
         if self.state == "recorded":

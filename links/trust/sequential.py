@@ -53,6 +53,21 @@ class SequentialTest:
         self.evidence = sum(self._running) / len(self._running) + _mass_left(self.count)
         return self.evidence
 
+    def as_list(self) -> list[float]:
+        """Where it stands, as plain values for JSON."""
+        return [float(self.count), self.evidence, *self._running]
+
+    def restore(self, values: Sequence[float]) -> None:
+        """Goes on from where `as_list` said it stood.
+
+        Raises:
+            ValueError: it was of a test with other alternatives.
+        """
+        count, evidence, *running = values
+        if len(running) != len(self.alternatives):
+            raise ValueError(f"a test of {len(self.alternatives)} alternatives has as many numbers, not {len(running)}")
+        self.count, self.evidence, self._running = int(count), evidence, running
+
 
 def _mass_left(count: int) -> float:
     return 1.0 / (1.0 + math.log1p(count))

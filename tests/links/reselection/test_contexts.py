@@ -1,3 +1,6 @@
+import io
+
+import numpy as np
 import pytest
 from infilink.errors import InvalidInput
 from infilink.links.reselection.context import ActivityMeter, Context, Groups, context_of
@@ -48,6 +51,23 @@ def test_it_does_not_grow_with_the_contexts() -> None:
     for number in range(MOST_CONTEXTS + 50):
         contexts.observe(Context(str(number), 0, "quiet"), seen(1.0))
     assert len(contexts._by_context) == MOST_CONTEXTS
+
+
+def test_what_was_seen_outlives_the_process() -> None:
+    contexts, again = Contexts(TABLES), Contexts(TABLES)
+    contexts.observe(NIGHT, seen(1.0))
+    contexts.observe(DAY, seen(0.2))
+    file = io.BytesIO()
+    np.savez(file, **contexts.as_arrays())
+    file.seek(0)
+    again.restore(np.load(file, allow_pickle=False))
+    for shares in ({NIGHT: 1.0}, {DAY: 1.0}, {Context("", 9, "busy"): 1.0}):
+        assert linked(again, shares) == pytest.approx(linked(contexts, shares), abs=1e-6)
+
+
+def test_what_was_seen_of_other_links_is_refused() -> None:
+    with pytest.raises(ValueError, match="the table's ways"):
+        Contexts(TABLES).restore(Contexts({"t": TABLES["t"].without_links()}).as_arrays())
 
 
 def test_devices_are_grouped_by_their_names() -> None:

@@ -1,5 +1,7 @@
 """Serving with live trust: turns and audits are compared with what would have been served."""
 
+import json
+
 import numpy as np
 import pytest
 from infilink.links.encoding import Encoding
@@ -8,6 +10,7 @@ from infilink.links.planning.plan import Plan
 from infilink.links.serving import Serving
 from infilink.links.table import NEVER, Measured, Table
 from infilink.links.trust.calibration import Calibration
+from infilink.links.trust.live import LiveTrust
 from infilink.models import parse_spec
 from infilink.outputs import Array
 from infilink.process import ModelCost
@@ -105,3 +108,25 @@ def test_without_links_nothing_is_promised(held_graph: LinkGraph) -> None:
     serving.complete(0.0, {"scene": EMPTY})
     answer = serving.complete(1.0, {})["scene"]
     assert (answer.trust, answer.region, serving.live.audited) == ("uncalibrated", None, 0)
+
+
+def test_trust_outlives_the_process(held_graph: LinkGraph) -> None:
+    serving = new_serving(held_graph)
+    serve(serving, [EMPTY] * 30)
+    assert serve(serving, [EMPTY, BUSY] * 40, start=30)[-1] == "revoked"
+    again = new_serving(held_graph)
+    again.complete(2.0 * 109, {"cars": np.zeros(1, np.float32), "scene": BUSY})
+    again.live = LiveTrust.from_dict(json.loads(json.dumps(serving.live.as_dict())))
+    assert again.live.revoked() == serving.live.revoked() != ()
+    assert again.live.audited == serving.live.audited
+    for serves in (serving, again):
+        # From here on both learn the same, down to when trust is regained.
+        serve(serves, [EMPTY] * 400, start=110)
+    assert again.live.as_dict() == serving.live.as_dict()
+    assert again.live.regained == serving.live.regained > 0
+
+
+@pytest.mark.parametrize("damage", [{}, {"alpha": 0.1, "counts": [1, 0, 0], "ways": [[{}, {}]]}], ids=["empty", "way"])
+def test_what_is_no_trust_is_refused(damage: dict[str, object]) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        LiveTrust.from_dict(damage)
