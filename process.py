@@ -167,16 +167,17 @@ class ModelProcess:
 
     def close(self) -> None:
         """Ends the process and waits until its memory is free; closing twice is fine."""
-        self._close_frame()
-        if self._pipe is not None:
-            self._pipe.close()
-            self._pipe = None
         if self._process is not None:
-            # It holds nothing that needs a tidy end, and waiting for a running inference would hold its memory.
+            # It holds nothing that needs a tidy end, and waiting for a running inference would hold its memory. It goes
+            # before the pipe: whoever waits for its answer in another thread then hears the end of it.
             self._process.kill()
             self._process.join()
             self._process.close()
             self._process = None
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+        self._close_frame()
 
     def __enter__(self) -> "ModelProcess":
         """Loads the model."""
@@ -192,9 +193,12 @@ class ModelProcess:
             self._frame = None
 
     def _receive(self) -> object:
-        assert self._pipe is not None
+        # It may be closed by another thread, which does not wait for an inference.
+        pipe = self._pipe
         try:
-            reply = self._pipe.recv()
+            if pipe is None:
+                raise EOFError
+            reply = pipe.recv()
         except (EOFError, OSError) as error:
             raise ModelFailed(f"{self.path.stem}: its process has ended (killed, or out of memory)") from error
         if isinstance(reply, InfilinkError):

@@ -1,7 +1,7 @@
 """Recording a trace: every model looks at every input of a source, each in a process of its own."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -78,7 +78,13 @@ def record(
         info = _info(source, opened, models, costs, every=every, start_s=start_s)
         with TraceWriter(out, info) as writer:
             total = max(1, opened.frame_count // every) if opened.frame_count else None
-            added = _run(writer, models, _after(writer.last_sequence, first, frames, opened), total, told)
+
+            def recorded(sequence: int) -> None:
+                # The numbers count from the source's own beginning, the share from `start_s`.
+                done = (sequence - first[0].sequence) // every + 1
+                told(min(1.0, done / total) if total else 0.0, f"frame {sequence}")
+
+            added = _run(writer, models, _after(writer.last_sequence, first, frames, opened), recorded)
     with Trace(out) as trace:
         return Recording(path=out, inputs=len(trace), added=added)
 
@@ -125,9 +131,7 @@ def _after(last_sequence: int, first: list[Frame], rest: Iterator[Frame], opened
                 yield Frame(sequence=frame.sequence + offset, captured_s=frame.captured_s, image=frame.image)
 
 
-def _run(
-    writer: TraceWriter, models: dict[str, Path], frames: Iterator[Frame], total: int | None, told: Progress
-) -> int:
+def _run(writer: TraceWriter, models: dict[str, Path], frames: Iterator[Frame], recorded: Callable[[int], None]) -> int:
     """Feeds the frames to all models, a few at a time so that none waits for the slowest; rows are written in order."""
     waiting: deque[tuple[Frame, bytes, dict[str, Future[Inferred]]]] = deque()
     added = 0
@@ -138,8 +142,7 @@ def _run(
         outputs = {name: future.result().value for name, future in futures.items()}
         writer.append(frame.sequence, frame.captured_s, jpeg, outputs)
         added += 1
-        done = (frame.sequence // writer.info.every + 1) / total if total else 0.0
-        told(min(1.0, done), f"frame {frame.sequence}")
+        recorded(frame.sequence)
 
     with ExitStack() as stack:
         processes = {name: stack.enter_context(ModelProcess(path)) for name, path in models.items()}

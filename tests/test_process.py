@@ -126,6 +126,15 @@ def test_a_closed_process_says_so(process: ModelProcess) -> None:
         process.infer(FRAMES[0])
 
 
+def test_closing_it_from_another_thread_ends_the_wait(process: ModelProcess) -> None:
+    os.kill(process.pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as thread:
+        asked = thread.submit(process.infer, FRAMES[0])
+        process.close()
+        with pytest.raises(ModelFailed):
+            asked.result(timeout=30)
+
+
 def test_a_process_that_was_killed_is_an_error_and_not_a_wait_for_ever(process: ModelProcess) -> None:
     os.kill(process.pid, signal.SIGKILL)
     for _ in range(2):

@@ -89,8 +89,10 @@ def test_one_of_every_so_many_frames(tmp_path: Path, two_seconds: Path, video: s
 def test_a_recording_may_begin_within_the_source(
     tmp_path: Path, two_seconds: Path, video: str, models: dict[str, Path]
 ) -> None:
-    out = tmp_path / "later.trace"
-    record(video, {"bright": models["bright"]}, out, start_s=1, seconds=0.5)
+    out, told = tmp_path / "later.trace", []
+    one = {"bright": models["bright"]}
+    record(video, one, out, start_s=1, seconds=0.5, progress=lambda share, _text: told.append(share))
+    assert told[1:] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0]), "of what is recorded, not of the source"
     with Trace(out) as trace, Trace(two_seconds) as whole:
         assert trace.sequences.tolist() == list(range(10, 15))
         assert list(trace.payloads()) == list(whole.payloads())[10:15]
