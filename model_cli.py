@@ -14,10 +14,12 @@ from rich.table import Table
 from .budget import format_bytes
 from .decoding import DECODERS
 from .errors import InfilinkError, InvalidInput
+from .filters.partition.process import ServedTail, TailProcess
+from .filters.partition.spec import is_part, read_partition
 from .model_guess import Graph, Guess, guess, read_graph, spec_name
-from .models import METADATA_KEY, OnnxModel, open_session
+from .models import METADATA_KEY, ModelSpec, OnnxModel, open_session, read_spec
 from .outputs import KINDS, OutputSpec
-from .process import measure_cost
+from .process import ModelCost, measure_cost
 from .progress import show_progress
 
 EXIT_WRONG_SPEC = 2
@@ -151,22 +153,37 @@ def _toml(value: Any) -> str:
 def _row(path: Path, known: dict[str, str], *, measure: bool) -> dict[str, Any]:
     row: dict[str, Any] = {"file": path.name, "size_bytes": path.stat().st_size}
     try:
-        model = OnnxModel(path)
-        spec = model.spec
-        # Only an answer shows that the decoder fits too.
-        model.infer(np.full((360, 640, 3), 114, np.uint8))
+        spec = _answering_spec(path, row)
         if spec.name in known:
             raise InvalidInput(f"{path.name} and {known[spec.name]} are both called {spec.name!r}; rename one")
         row |= {"name": spec.name, **spec.model_dump(mode="json", exclude={"name"})}
         row["classes"] = short_output(spec.output)
         if measure:
-            noise = np.random.default_rng(0)
-            frames = [noise.integers(0, 256, (360, 640, 3), np.uint8) for _ in range(_NOISE_FRAMES)]
-            cost = measure_cost(path, frames)
+            cost = _measured(path, part="map" in row)
             row |= {"memory_bytes": cost.memory_bytes, "infer_s": cost.infer_s, "load_s": cost.load_s}
     except InfilinkError as error:
         row["error"] = str(error)
     return row
+
+
+def _answering_spec(path: Path, row: dict[str, Any]) -> ModelSpec:
+    """The spec of a model that was seen to answer: only that shows that its decoder fits too."""
+    if not is_part(path) or read_spec(path).input is not None:
+        model = OnnxModel(path)
+        model.infer(np.full((360, 640, 3), 114, np.uint8))
+        return model.spec
+    served = ServedTail(path)
+    served.infer(np.zeros(1, np.uint8))
+    cut = read_partition(path, "tail")
+    row["map"] = f"map {'x'.join(map(str, cut.shape[1:]))} of {cut.model} at {cut.tensor}"
+    return served.spec
+
+
+def _measured(path: Path, *, part: bool) -> ModelCost:
+    if part:
+        return measure_cost(path, [np.zeros(1, np.uint8)] * _NOISE_FRAMES, kind=TailProcess)
+    noise = np.random.default_rng(0)
+    return measure_cost(path, [noise.integers(0, 256, (360, 640, 3), np.uint8) for _ in range(_NOISE_FRAMES)])
 
 
 def short_output(output: OutputSpec) -> str:
@@ -187,12 +204,16 @@ def _table(folder: Path, rows: list[dict[str, Any]], *, measure: bool) -> Table:
         if "error" in row:
             said = ["", "", f"[red]{escape(row['error'])}[/red]", ""]
         else:
-            width, height = row["input"]["size"]
             output = f"{row['output']['kind']}: {row['classes']}".removesuffix(": ")
-            said = [row["version"], f"{width}x{height} {row['input']['layout']}", output, row["decoder"]["name"]]
+            said = [row["version"], row.get("map") or _pixels(row["input"]), output, row["decoder"]["name"]]
         cells = [row.get("name", row["file"]), *map(str, said[:2]), said[2], said[3], format_bytes(row["size_bytes"])]
         if measure:
             known = "memory_bytes" in row
             cells += [format_bytes(row["memory_bytes"]), f"{row['infer_s'] * 1000:.1f}"] if known else ["", ""]
         table.add_row(*cells)
     return table
+
+
+def _pixels(taken: dict[str, Any]) -> str:
+    width, height = taken["size"]
+    return f"{width}x{height} {taken['layout']}"

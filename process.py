@@ -221,15 +221,23 @@ def _nothing() -> None:
     """What the fork server's first process does."""
 
 
-def measure_cost(path: Path | str, frames: Sequence[Array], *, threads: int = 1) -> ModelCost:
+def measure_cost(
+    path: Path | str, frames: Sequence[Array], *, threads: int = 1, kind: type[ModelProcess] = ModelProcess
+) -> ModelCost:
     """Loads a model in a process of its own, runs it on `frames`, and says what it took.
+
+    Args:
+        path: the model's file.
+        frames: uint8 BGR, or what that kind of process takes.
+        threads: how many one inference may use.
+        kind: the process it runs in.
 
     Raises:
         InvalidInput: no frames, or what `OnnxModel` raises.
     """
     if not frames:
         raise InvalidInput("measuring a model needs at least one frame")
-    with ModelProcess(path, threads=threads) as process:
+    with kind(path, threads=threads) as process:
         times, most = [], 0
         for frame in frames:
             times.append(process.infer(frame).infer_s)

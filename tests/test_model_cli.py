@@ -9,12 +9,15 @@ import pytest
 from infilink.cli import build_app
 from infilink.decoding import DECODERS, DecoderSpec
 from infilink.errors import InvalidInput
+from infilink.filters.partition.split import split
 from infilink.model_cli import init_model_command
 from infilink.models import METADATA_KEY, ModelSpec, OnnxModel, read_spec, write_spec
 from infilink.outputs import KINDS, OutputSpec
 from infilink.preprocessing import InputSpec
 from onnx import TensorProto, helper
 from typer.testing import CliRunner
+
+from .filters.partition.models import frames, write_chain
 
 GUIDE = (Path(__file__).parents[1] / "docs" / "MODELS.md").read_text(encoding="utf-8")
 CELLS = 64 + 16 + 4  # of 64 x 64 pixels at strides 8, 16, 32
@@ -147,6 +150,18 @@ def test_models_measures_memory_and_time(tmp_path: Path) -> None:
     code, printed = run("models", str(tmp_path), "--measure", "--json")
     (row,) = json.loads(printed)["models"]
     assert code == 0 and row["memory_bytes"] > 2**20 and row["infer_s"] > 0
+
+
+def test_models_lists_a_second_part_by_the_map_it_takes(tmp_path: Path) -> None:
+    parts = split(write_chain(tmp_path / "chain.onnx"), "map", tmp_path / "parts", frames=frames(1))
+    (tmp_path / "cloud").mkdir()
+    parts.tail.rename(tmp_path / "cloud" / "chain.onnx")
+    code, printed = run("models", str(tmp_path / "cloud"), "--measure", "--json")
+    (row,) = json.loads(printed)["models"]
+    assert code == 0 and row["name"] == "chain" and row["memory_bytes"] > 2**20
+    assert re.fullmatch(r"map \d+x\d+x\d+ of chain at map", row["map"])
+    code, printed = run("models", str(tmp_path / "cloud"))
+    assert code == 0 and "of chain at map" in " ".join(printed.split())
 
 
 def test_models_needs_a_folder_with_models(tmp_path: Path) -> None:
