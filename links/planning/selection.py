@@ -27,7 +27,8 @@ class Selection:
         linked: the others that are answered for by a link; what is left has a constant, or its last output held.
         value: the weighted mean agreement, 1 for what runs.
         gap: by how much a better choice could exceed this; 0: none is better.
-        method: what found it: "enumeration", "milp", "greedy", "paper, stop" or "paper, skip".
+        method: what found it: "enumeration", "branch and bound", "milp", "greedy", "paper, stop" or
+            "paper, skip".
     """
 
     chosen: tuple[str, ...]

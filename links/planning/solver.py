@@ -6,15 +6,17 @@ from typing import Literal, get_args
 
 from ...errors import InvalidInput
 from .all_sets import MOST_MODELS
+from .branching import branch_and_bound
 from .enumeration import enumerate_sets
 from .greedy import greedy
 from .milp import milp_available, solve_milp
+from .pairs import Pairs
 from .paper_rule import paper_rule
 from .selection import Selection, SelectionProblem
 
 _PROVEN = 1e-6
 
-Method = Literal["auto", "enumeration", "milp", "greedy", "paper, stop", "paper, skip"]
+Method = Literal["auto", "enumeration", "branch and bound", "milp", "greedy", "paper, stop", "paper, skip"]
 
 
 def select(problem: SelectionProblem, *, method: Method = "auto", timeout_s: float = 10.0) -> Selection:
@@ -22,16 +24,18 @@ def select(problem: SelectionProblem, *, method: Method = "auto", timeout_s: flo
 
     Args:
         problem: what is chosen from.
-        method: "auto": every set is looked at up to 18 models; above, a mixed-integer program is solved where SciPy is
+        method: "auto": every set is looked at up to 18 models; above, it is branch and bound where links have one
+            source each and cost nothing, and one budget binds. Else a mixed-integer program is solved where SciPy is
             installed, and greedy choice stands in where it is not, or where it found better in the time there was.
-        timeout_s: the most that a mixed-integer program may take.
+        timeout_s: the most that branch and bound or a mixed-integer program may take.
 
     Raises:
-        InvalidInput: no such method, more models than it takes, or SciPy is missing for "milp".
+        InvalidInput: no such method, a problem that it does not take, or SciPy is missing for "milp".
     """
     methods: Mapping[str, Callable[[], Selection]] = {
         "auto": lambda: _best(problem, timeout_s),
         "enumeration": lambda: enumerate_sets(problem),
+        "branch and bound": lambda: branch_and_bound(problem, timeout_s=timeout_s),
         "milp": lambda: solve_milp(problem, timeout_s=timeout_s),
         "greedy": lambda: greedy(problem),
         "paper, stop": lambda: paper_rule(problem, skip=False),
@@ -45,6 +49,8 @@ def select(problem: SelectionProblem, *, method: Method = "auto", timeout_s: flo
 def _best(problem: SelectionProblem, timeout_s: float) -> Selection:
     if len(problem.names) <= MOST_MODELS:
         return enumerate_sets(problem)
+    if Pairs.suit(problem):
+        return branch_and_bound(problem, timeout_s=timeout_s)
     if not milp_available():
         return greedy(problem)
     solved = solve_milp(problem, timeout_s=timeout_s)
