@@ -19,6 +19,9 @@ def cloud_command(
     models: Annotated[Path | None, typer.Option(help="The folder with the .onnx models.")] = None,
     links: Annotated[Path | None, typer.Option(help="What `infilink train links` wrote.")] = None,
     policy: Annotated[str | None, typer.Option(help="full, links or hold.")] = None,
+    placement: Annotated[
+        Path | None, typer.Option(help="What runs for which devices (`infilink plan --devices --out`).")
+    ] = None,
     budget: Annotated[str | None, typer.Option(help="200MiB, 1.5GiB, 40% or none.")] = None,
     ledger: Annotated[Path | None, typer.Option(help="The SQLite file that remembers every answer.")] = None,
     status_file: Annotated[Path | None, typer.Option(help="Write the final status here, as JSON.")] = None,
@@ -29,6 +32,7 @@ def cloud_command(
         "models": models,
         "links": links,
         "policy": policy,
+        "placement": placement,
         "budget": budget,
         "ledger": ledger,
     }

@@ -27,6 +27,10 @@ models = "models"
 # "hold": what fits the budget, the rest held from its last output.
 policy = "full"
 
+# Or what runs for which devices, as a placement says (`infilink plan LINKS --devices devices.toml --out
+# placement.json`): in the place of `policy` and `budget`; needs `links`.
+# placement = "placement.json"
+
 # The memory all models together may take: "200MiB", "1.5GiB", "40%" of what they all take, or "none".
 budget = "none"
 
@@ -71,7 +75,7 @@ infer_timeout_s = 30.0
 # tls_key = "key.pem"
 """
 
-_PATHS = ("models", "links", "ledger", "tls_cert", "tls_key")
+_PATHS = ("models", "links", "placement", "ledger", "tls_cert", "tls_key")
 
 
 class CloudConfig(Listening):
@@ -80,6 +84,7 @@ class CloudConfig(Listening):
     models: Path
     links: Path | None = None
     policy: Literal["full", "links", "hold"] = "full"
+    placement: Path | None = None
     budget: str = "none"
     input_every_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     reselect_s: float = Field(default=3600.0, ge=0, allow_inf_nan=False)
@@ -112,6 +117,12 @@ class CloudConfig(Listening):
     def _fits(self) -> Self:
         if self.policy == "links" and self.links is None:
             raise ValueError('policy "links" needs `links`, the folder that `infilink train links` wrote')
+        if self.placement is not None:
+            if self.links is None:
+                raise ValueError("`placement` needs `links`, the folder that it was planned for")
+            for key, given in (("policy", self.policy != "full"), ("budget", self.budget != "none")):
+                if given:
+                    raise ValueError(f"`placement` says what runs: leave `{key}` out")
         return self
 
 

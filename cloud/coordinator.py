@@ -14,15 +14,21 @@ from .. import __version__
 from ..errors import InfilinkError, Overloaded, UnknownModel
 from ..filters.partition.process import TailProcess
 from ..links.escalation import Escalation
+from ..links.graph import LinkGraph
+from ..links.index import INDEX
 from ..links.planning.plan import Plan
 from ..links.serving import Serving
 from ..links.table import Table
+from ..models import digest
 from ..outputs import Array
-from ..process import ModelProcess
+from ..process import ModelCost, ModelProcess
 from ..protos import edge_pb2
 from .config import CloudConfig
+from .given import check_local
+from .learnt import Learnt
 from .ledger import Ledger
 from .memory import MemoryBudget
+from .placed import check_device
 from .planning import Planned, make_planned
 from .repository import Repository
 from .reselection import ANSWER_S, Reselection
@@ -36,6 +42,7 @@ from .worker import Worker
 logger = logging.getLogger(__name__)
 
 _SAMPLE_EVERY_S = 0.25
+_KEEP_EVERY_S = 10.0
 
 
 class Coordinator:
@@ -60,6 +67,7 @@ class Coordinator:
             )
             for name, path in self.repository.paths.items()
         }
+        self.learnt: Learnt | None = None
         self.reselection: Reselection | None = None
         self.switches = 0
         self._tasks: list[asyncio.Task[None]] = []
@@ -82,19 +90,35 @@ class Coordinator:
             await self._sample()
         self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self.rotation.run())]
         graph = self.planned.graph
-        if graph is not None and plan.budget_bytes is not None and self.config.reselect_s > 0:
-            self.reselection = Reselection(self.config, graph, costs, plan.budget_bytes)
+        if graph is not None and self.config.links is not None:
+            links = digest(self.config.links / INDEX)
+            self.learnt = Learnt(self.config.ledger, links, devices=2 * self.config.max_devices)
+            self._tasks.append(asyncio.create_task(self._keep_learnt(self.learnt)))
+        # What was placed stays.
+        budget_bytes = plan.budget_bytes if self.planned.placement is None else None
+        if graph is not None and budget_bytes is not None and self.config.reselect_s > 0:
+            self.reselection = self._open_reselection(graph, costs, budget_bytes)
             self._tasks.append(asyncio.create_task(self._reselect(self.reselection)))
         logger.info("resident: %s; rotating: %s", ", ".join(plan.resident), ", ".join(plan.rotating) or "none")
 
-    def welcome(self) -> edge_pb2.Welcome:
+    def _open_reselection(self, graph: LinkGraph, costs: Mapping[str, ModelCost], budget_bytes: int) -> Reselection:
+        reselection = Reselection(self.config, graph, costs, budget_bytes)
+        known = self.learnt.contexts() if self.learnt is not None else None
+        if known is not None:
+            try:
+                reselection.restore(known)
+            except (KeyError, ValueError) as error:
+                logger.warning("what was learnt of contexts is not of these links (%s) and begins anew", error)
+        return reselection
+
+    def welcome(self, session: Session) -> edge_pb2.Welcome:
         """What a device is greeted with."""
-        plan = self.planned.plan
         return edge_pb2.Welcome(
             version=__version__,
             specs={name: spec.model_dump_json(exclude_defaults=True) for name, spec in self.repository.specs.items()},
-            plan=json.dumps(asdict(plan)),
+            plan=json.dumps(asdict(session.serving.plan)),
             max_in_flight=self.config.max_in_flight,
+            local=sorted(session.local),
         )
 
     def open_session(self, hello: edge_pb2.Hello) -> Session:
@@ -102,18 +126,23 @@ class Coordinator:
 
         Raises:
             UnknownModel: it wants a model that is not here.
+            InvalidInput: it runs a model that is not here, or not as the placement says.
             Overloaded: there are `max_devices` already.
         """
         for name in hello.models:
             if name not in self.repository.paths:
                 raise UnknownModel(name, tuple(self.repository.paths))
+        check_local(hello.local, self.repository, device=hello.device)
+        check_device(self.planned.placement, hello.device_class, hello.local)
         key = SessionKey(hello.device, hello.session)
         session = self.sessions.get(key)
         if session is None:
             self._make_room()
-            serving = Serving(self.planned.graph, self.planned.plan, models=self.repository.specs)
+            plan, local = self.planned.plan_for(hello.device_class), dict(hello.local)
+            live = self.learnt.trust(hello.device) if self.learnt is not None else None
+            serving = Serving(self.planned.graph, plan, models=self.repository.specs, local=local, live=live)
             watched = self.reselection.watch(hello.device) if self.reselection is not None else None
-            session = self.sessions[key] = Session(key, serving, tuple(hello.models), watched=watched)
+            session = self.sessions[key] = Session(key, serving, tuple(hello.models), local, watched=watched)
         self.sessions.move_to_end(key)
         return session
 
@@ -192,7 +221,8 @@ class Coordinator:
         for name in absent:
             try:
                 for sample, said in zip(samples, outputs, strict=True):
-                    said[name] = await self.rotation.infer(name, sample.frame)
+                    if name not in sample.exact:
+                        said[name] = await self.rotation.infer(name, sample.frame)
             except InfilinkError as error:
                 logger.warning("%s can't be profiled: %s", name, error)
         back = [name for name in plan.resident if name not in aside]
@@ -228,12 +258,29 @@ class Coordinator:
             except Exception:
                 logger.exception("re-selection failed; the next look at the plan is in %g s", period_s)
 
+    async def _keep_learnt(self, learnt: Learnt) -> None:
+        """Keeps on disk what was learnt while serving, as long as the coordinator runs."""
+        while True:
+            await asyncio.sleep(_KEEP_EVERY_S)
+            await self._keep(learnt)
+
+    async def _keep(self, learnt: Learnt) -> None:
+        contexts = await self.reselection.learnt() if self.reselection is not None else None
+        trust = learnt.changed()
+        if trust or contexts is not None:
+            await asyncio.to_thread(learnt.keep, trust, contexts)
+
     async def close(self) -> None:
         """Ends every process; closing twice is fine."""
         for task in self._tasks:
             task.cancel()
+        if self.learnt is not None:
+            await self._keep(self.learnt)
+            self.learnt.close()
+            self.learnt = None
         if self.reselection is not None:
             self.reselection.close()
+            self.reselection = None
         for worker in self.workers.values():
             await asyncio.to_thread(worker.close)
         self._optimized.cleanup()
@@ -268,6 +315,7 @@ class Coordinator:
                     report=session.report,
                     revoked=session.serving.live.revoked(),
                     audited=session.serving.live.audited,
+                    local=sorted(session.local),
                 )
                 for session in self.sessions.values()
             ],

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,10 @@ from ..links.graph import LinkGraph
 from ..links.planning.options import PlanOptions
 from ..links.planning.plan import Plan
 from ..links.planning.planner import full_plan, hold_plan, make_plan
+from ..placement_file import PlacementFile
 from ..process import ModelCost, measure_cost
 from .config import CloudConfig
+from .placed import class_plans, whole_plan
 from .repository import Repository
 
 logger = logging.getLogger(__name__)
@@ -31,26 +33,39 @@ class Planned:
         plan: what runs.
         graph: the links; None: what does not run is held.
         costs: what each model costs; empty when nothing needs to know.
+        placement: what runs for which devices; None: the plan, for all.
+        placed: its plans, by class of devices.
     """
 
     plan: Plan
     graph: LinkGraph | None
     costs: Mapping[str, ModelCost]
+    placement: PlacementFile | None = None
+    placed: Mapping[str, Plan] = field(default_factory=dict)
+
+    def plan_for(self, device_class: str) -> Plan:
+        """What runs on the inputs of one class's devices."""
+        return self.placed.get(device_class, self.plan)
 
 
 async def make_planned(config: CloudConfig, repository: Repository) -> Planned:
     """Reads the links, measures what is not known, and plans.
 
     Raises:
-        InvalidInput: the links are of other models, nothing fits the budget, or a second part is to have one.
+        InvalidInput: the links or the placement are of other models, nothing fits the budget, or a second part is to
+            have one.
     """
-    if repository.tail is not None and (config.policy != "full" or config.budget != "none"):
+    free = config.policy == "full" and config.budget == "none" and config.placement is None
+    if repository.tail is not None and not free:
         raise InvalidInput(
-            f"{config.models}: holds the second part of {repository.tail.model}, which is served whole: leave out "
-            f"`policy` and `budget`, not {config.policy!r} and {config.budget!r}"
+            f"{config.models}: holds the second part of {repository.tail.model}, which is served whole: leave "
+            "`policy`, `budget` and `placement` out"
         )
     graph = _read_links(config.links, repository)
     costs = dict(graph.costs) if graph is not None else {}
+    if config.placement is not None:
+        assert graph is not None, "the configuration is checked"
+        return _read_placement(config.placement, graph)
     if config.budget != "none":
         costs |= await _measure({n: p for n, p in repository.paths.items() if n not in costs}, config.threads)
     if config.budget == "none":
@@ -84,6 +99,15 @@ def _read_links(folder: Path | None, repository: Repository) -> LinkGraph | None
             "the links again"
         )
     return graph
+
+
+def _read_placement(path: Path, graph: LinkGraph) -> Planned:
+    placement = PlacementFile.load(path)
+    if placement.digests != graph.digests:
+        raise InvalidInput(f"{path}: was planned for other models than the links are of; plan it again")
+    return Planned(
+        whole_plan(placement, graph.costs), graph, graph.costs, placement, class_plans(placement, graph.costs)
+    )
 
 
 async def _measure(paths: Mapping[str, Path], threads: int) -> dict[str, ModelCost]:

@@ -88,6 +88,7 @@ class Reselection:
         self._samples: deque[Sample] = deque(maxlen=_SAMPLES)
         self._groups = Groups(config.groups)
         self._contexts = Contexts(graph.tables)
+        self._taken = 0
         self._random = random.Random(seed)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reselection")
         # Taken by the event loop, given back by the thread.
@@ -150,6 +151,18 @@ class Reselection:
         """What each way to answer reaches now, for the contexts that came in."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._contexts.tables)
 
+    async def learnt(self) -> dict[str, Array] | None:
+        """What was seen and is not forgotten, to be kept on disk; None: nothing came since this was last asked."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._learnt)
+
+    def restore(self, learnt: Mapping[str, Array]) -> None:
+        """Goes on from what `learnt` gave; call it before the first input comes.
+
+        Raises:
+            KeyError, ValueError: it is of other links.
+        """
+        self._contexts.restore(learnt)
+
     async def review(self, plan: Plan) -> Review:
         """Compares a plan with the best one for the inputs that came since the last review."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._review, plan)
@@ -178,6 +191,7 @@ class Reselection:
                 stream.last[name] = value
             context = context_of(stream.group, stream.activity.activity, now_s)
             self._contexts.came(context)
+            self._taken += 1
             if judged:
                 seen = stream.profiler.observe(sample.captured_s, sample.exact, targets=judged, thorough=thorough)
                 self._contexts.observe(context, seen)
@@ -185,6 +199,10 @@ class Reselection:
             logger.warning("an input is not counted for the next plan: %s", error)
         except Exception:
             logger.exception("an input is not counted for the next plan")
+
+    def _learnt(self) -> dict[str, Array] | None:
+        taken, self._taken = self._taken, 0
+        return self._contexts.as_arrays() if taken else None
 
     def _review(self, plan: Plan) -> Review:
         options = PlanOptions(input_every_s=self.config.input_every_s)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Container, Coroutine, Hashable, Mapping
+from collections.abc import Coroutine, Hashable, Iterable, Mapping
 from typing import Any
 
 from ..errors import InfilinkError, ModelFailed
@@ -21,7 +21,7 @@ class Scheduler:
     """Runs an input's models at once, each in its own process.
 
     Args:
-        plan: which models are resident and which rotate.
+        plan: which models rotate.
         workers: every model's worker; the residents are loaded.
         rotation: loads the others in turn, and holds the residents while they run.
         escalation: which answers are worth running the model for after all; None: none is.
@@ -37,21 +37,20 @@ class Scheduler:
         self._failing: set[str] = set()
 
     async def run(
-        self, frame: Array, due: tuple[str, ...], stream: Hashable, *, wait: bool, wanted: Container[str] = ()
+        self, frame: Array, residents: Iterable[str], due: Iterable[str], stream: Hashable, *, wait: bool
     ) -> dict[str, Array]:
         """The exact outputs of the models that ran on this frame; one that failed is not among them.
 
         Args:
             frame: uint8 BGR.
+            residents: the resident models that are to look at it.
             due: the rotating models that the stream is to see again.
             stream: whose input it is.
             wait: whether they run on this very input, which waits for their loads, or on a later one once loaded.
-            wanted: the models that are to run on it; all, if empty.
 
         Raises:
             ModelFailed: none of them could run.
         """
-        residents = [name for name in self.plan.resident if not wanted or name in wanted]
         # Held, each: while plans change a resident may be on its way out, and must not be loaded beside the budget.
         runs = {name: self.rotation.infer(name, frame) for name in residents}
         if wait:

@@ -37,7 +37,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
             await self._replace(session, stream)
             logger.info("%s: connected", session.key.device)
             try:
-                await context.write(edge_pb2.CoordinatorMessage(welcome=self.coordinator.welcome()))
+                await context.write(edge_pb2.CoordinatorMessage(welcome=self.coordinator.welcome(session)))
                 await stream.run(messages, context.write)
             finally:
                 if session.connection is stream:

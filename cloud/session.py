@@ -42,6 +42,7 @@ class Session:
         key: whose it is.
         serving: the links' state.
         wanted: the models whose outputs the device wants; all, if empty.
+        local: the models that the device runs itself, with their files' digests.
         report: what the device last said of itself.
         inputs: how many were answered with a result.
         connection: what serves its stream now.
@@ -51,6 +52,7 @@ class Session:
     key: SessionKey
     serving: Serving
     wanted: tuple[str, ...] = ()
+    local: Mapping[str, str] = field(default_factory=dict)
     report: edge_pb2.Report = field(default_factory=edge_pb2.Report)
     inputs: int = 0
     connection: Connection | None = None
@@ -69,7 +71,7 @@ class Session:
 
         Args:
             captured_s: when the input was captured.
-            exact: the outputs of the models that ran on it.
+            exact: the outputs of the models that ran on it, here or on the device.
             models: those whose answers are wanted for this very input; all, if empty.
             escalated: the models that ran because their answers were not trusted.
         """

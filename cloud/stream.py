@@ -2,21 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-import numpy as np
-
-from ..errors import DeadlineExceeded, InfilinkError, InvalidInput, UnknownModel
-from ..filters.partition.spec import check_map
+from ..errors import DeadlineExceeded, InfilinkError, InvalidInput, ModelFailed, UnknownModel
 from ..outputs import Array
 from ..protos import edge_pb2
 from .answers import Superseded, output_message, refused_message, result_message
 from .config import CloudConfig
+from .frame import read_frame
+from .given import read_outputs
 from .ledger import InputKey, Ledger
-from .pictures import decode_picture
 from .repository import Repository
 from .reselection import Reselection, Sample
 from .scheduler import Scheduler
@@ -31,14 +28,16 @@ class Ran:
     """The models' work on one input.
 
     Attributes:
-        frame: what they saw.
-        exact: their outputs.
+        frame: what they saw; None: outputs came without a frame, and nothing could run.
+        exact: their outputs, those that came with the input among them.
+        given: the models whose outputs came with it.
         executed_s: how long they took.
         profiled: whether every model that fits was to run.
     """
 
-    frame: Array
+    frame: Array | None
     exact: dict[str, Array]
+    given: frozenset[str]
     executed_s: float
     profiled: bool = False
 
@@ -154,45 +153,43 @@ class DeviceStream:
             task.exception()  # Asked for, or asyncio complains where nobody waits for it any more.
 
     async def _run(self, message: edge_pb2.Input) -> Ran:
-        """Decodes an input and runs its models."""
+        """Decodes an input and runs its models, less those that ran on the device."""
         async with self._at_once:
             started = time.perf_counter()
             if message.deadline_ns and time.time_ns() > message.deadline_ns:
                 raise DeadlineExceeded("its deadline was over before a model ran on it")
             if message.policy == edge_pb2.POLICY_LATEST and message.sequence < self._newest:
                 raise Superseded(f"input {self._newest} took its place")
-            frame = await self._decode(message)
-            wanted = frozenset(message.models)
-            unknown = sorted(wanted.difference(self.repository.specs))
+            unknown = sorted(set(message.models).difference(self.repository.specs))
             if unknown:
                 raise UnknownModel(unknown[0], tuple(self.repository.specs))
-            due = self.session.serving.due(message.captured_ns / 1e9, audit=message.audit, wanted=wanted)
-            # Whoever wants every input answered and sets no deadline gets the plan to the letter.
-            wait = message.audit or (message.policy != edge_pb2.POLICY_LATEST and not message.deadline_ns)
-            # A deadline leaves no time for models that have to be loaded first.
-            profiled = None
-            if self.reselection is not None and not message.deadline_ns and not wanted:
-                profiled = self.reselection.profile(self.session.serving.plan)
-            due = tuple(dict.fromkeys((*due, *(profiled or ()))))
-            wait = wait or profiled is not None
-            exact = await self.scheduler.run(frame, due, self.session.key, wait=wait, wanted=wanted)
-            return Ran(frame, exact, time.perf_counter() - started, profiled is not None)
+            given = read_outputs(message.outputs, self.session.local, self.repository.specs)
+            frame = await read_frame(message, self.repository.tail, self.config)
+            exact, profiled = ({}, False) if frame is None else await self._execute(message, frame, given)
+            return Ran(frame, exact | given, frozenset(given), time.perf_counter() - started, profiled)
 
-    async def _decode(self, message: edge_pb2.Input) -> Array:
-        tail = self.repository.tail
-        wanted = edge_pb2.ENCODING_JPEG if tail is None else edge_pb2.ENCODING_MAP
-        if message.encoding != wanted:
-            known = "a JPEG" if tail is None else f"the maps of {tail.model} at {tail.tensor!r}"
-            raise InvalidInput(f"encoding {message.encoding} is not known here; send {known}")
-        if len(message.payload) > self.config.max_input_bytes:
-            raise InvalidInput(
-                f"the payload has {len(message.payload)} bytes; at most {self.config.max_input_bytes} are taken"
-            )
-        if tail is not None:
-            check_map(message.payload, tail)
-            return np.frombuffer(message.payload, np.uint8)
-        decode = partial(decode_picture, message.payload, max_pixels=self.config.max_input_pixels)
-        return await asyncio.get_running_loop().run_in_executor(None, decode)
+    async def _execute(
+        self, message: edge_pb2.Input, frame: Array, given: Mapping[str, Array]
+    ) -> tuple[dict[str, Array], bool]:
+        """What the models said that ran on a frame, and whether every model that fits was to run."""
+        wanted, plan = frozenset(message.models), self.session.serving.plan
+        due = self.session.serving.due(message.captured_ns / 1e9, audit=message.audit, wanted=wanted)
+        # Whoever wants every input answered and sets no deadline gets the plan to the letter.
+        wait = message.audit or (message.policy != edge_pb2.POLICY_LATEST and not message.deadline_ns)
+        # A deadline leaves no time for models that have to be loaded first.
+        profiled = None
+        if self.reselection is not None and not message.deadline_ns and not wanted:
+            profiled = self.reselection.profile(plan)
+        residents = [name for name in plan.resident if name not in given and (not wanted or name in wanted)]
+        others = [name for name in dict.fromkeys((*due, *(profiled or ()))) if name not in given]
+        wait = wait or profiled is not None
+        try:
+            exact = await self.scheduler.run(frame, residents, others, self.session.key, wait=wait)
+        except ModelFailed:
+            if not given:
+                raise
+            exact = {}
+        return exact, profiled is not None
 
     async def _answer(self, message: edge_pb2.Input, work: "asyncio.Task[Ran] | bytes") -> Any:
         """The answer, in the ledger before it is returned."""
@@ -205,14 +202,16 @@ class DeviceStream:
             self.counts.refused += 1
             return refused_message(message.sequence, error)
         captured_s = message.captured_ns / 1e9
-        if self.reselection is not None and self.session.watched is not None:
+        if self.reselection is not None and self.session.watched is not None and ran.frame is not None:
             sample = Sample(self.session.watched, captured_s, ran.frame, ran.exact)
             self.reselection.came(sample, self.session.serving.plan, profiled=ran.profiled)
         specs, digests = self.repository.specs, self.repository.digests
         escalated = await self._escalate(message, ran)
         answers = self.session.complete(captured_s, ran.exact | escalated, message.models, escalated=escalated)
         outputs = {
-            name: output_message(specs[name], digests[name], linked, age_s) for name, (linked, age_s) in answers.items()
+            name: output_message(specs[name], digests[name], linked, age_s)
+            for name, (linked, age_s) in answers.items()
+            if name not in ran.given
         }
         answer = result_message(message.sequence, outputs, ran.executed_s)
         await self.ledger.record(self._key(message), answer.SerializeToString())
@@ -221,7 +220,7 @@ class DeviceStream:
 
     async def _escalate(self, message: edge_pb2.Input, ran: Ran) -> dict[str, Array]:
         """The outputs of models that are worth running after all, by what would be answered for them."""
-        if self.scheduler.escalation is None:
+        if self.scheduler.escalation is None or ran.frame is None:
             return {}
         answers = self.session.serving.preview(message.captured_ns / 1e9, ran.exact)
         named = set(message.models) or set(self.session.wanted) or set(answers)

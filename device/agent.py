@@ -5,31 +5,33 @@ import threading
 import time
 import uuid
 from collections import deque
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
 from ..errors import InvalidInput, ModelFailed
 from ..filters.audit import AuditReport
-from ..filters.gates import Decision, Gate, Learn, Unsent
+from ..filters.gates import Decision, Gate, Ran, Unsent
+from ..filters.online.gate import OnlineGate
+from ..filters.online.live import LiveStats
 from ..filters.open_gate import open_gate
-from ..models import ModelSpec
-from ..outputs import OutputSpec
+from ..outputs import Array, OutputSpec
 from ..protos import edge_pb2
-from .answers import ran, result_row
 from .auditor import Auditor
 from .capture import Capture
 from .config import DeviceConfig
+from .exchange import Exchange
+from .local import open_local
+from .packer import Kept
+from .placed import settled
 from .results_file import InputRow, ResultRow, ResultsFile
 from .sender import Sender, open_sender
 from .sources import Frame, is_live
 from .summary import Summary, peak_rss_bytes
-from .uplink import Uplink
 
 logger = logging.getLogger(__name__)
 
 _TIMES = 10_000
-_POLICIES = {"all": edge_pb2.POLICY_ALL, "latest": edge_pb2.POLICY_LATEST}
 
 
 class Agent:
@@ -38,18 +40,14 @@ class Agent:
     def __init__(self, config: DeviceConfig) -> None:
         self.config = config
         self.stopped = threading.Event()
-        self._counts = dict.fromkeys(("frames", "kept", "answered", "dropped", "refused"), 0)
-        self._captured_s: dict[int, float] = {}
+        self._frames = 0
         self._decide_s: deque[float] = deque(maxlen=_TIMES)
         self._reference: int | None = None
         self._auditor: Auditor | None = None
-        self._started = 0.0
         self._unsent: dict[str, Unsent] = {}
-        self._learn: dict[int, Learn] = {}
         self._results: ResultsFile | None = None
         self._sender: Sender
-        self._failed = 0
-        self._uplink = Uplink(config, session=uuid.uuid4().hex, on_answer=self._on_answer, report=self.report)
+        self._exchange: Exchange
 
     def stop(self) -> None:
         """Ends the capture; the answers to what was sent are still waited for."""
@@ -59,50 +57,61 @@ class Agent:
         """Captures, decides, sends, and waits for the last answer.
 
         Raises:
-            InvalidInput: the source, the gate, the head or the results file is not what it should be.
+            InvalidInput: the source, the gate, a model of this device, the placement or the results file is not what it
+                should be.
+            ModelFailed: a model of this device does not start.
             Unavailable: nobody answers, or the answers ended.
         """
-        gate = open_gate(self.config.gate, cache=self.config.cache)
-        self._sender = open_sender(self.config.head, gate, quality=self.config.quality)
-        if self.config.results is not None:
-            self._results = ResultsFile(self.config.results, anew=not is_live(self.config.source))
+        config = settled(self.config)
+        gate = open_gate(config.gate, cache=config.cache, update=config.live_update)
+        self._sender = open_sender(config.head, gate, quality=config.quality)
+        local = open_local(config)
+        if config.results is not None:
+            self._results = ResultsFile(config.results, anew=not is_live(config.source))
         first = self._results.next_sequence if self._results else 0
-        frames = iter(Capture(self.config, self.stopped, first=first))
+        self._exchange = Exchange(
+            config,
+            session=uuid.uuid4().hex,
+            sender=self._sender,
+            local=local,
+            results=self._results,
+            report=self.report,
+            on_answer=self._on_answer,
+        )
+        frames = iter(Capture(config, self.stopped, first=first))
         try:
             frame = next(frames, None)
             if frame is None and not self.stopped.is_set():
-                raise InvalidInput(f"source {self.config.source}: gave no frame")
-            specs = {name: ModelSpec.model_validate_json(text) for name, text in self._uplink.start().specs.items()}
-            self._sender.check(specs)
-            self._unsent = {name: gate.unsent(name, spec.output) for name, spec in specs.items()}
-            self._auditor = self._make_auditor(gate, {name: spec.output for name, spec in specs.items()})
-            self._started = time.perf_counter()
+                raise InvalidInput(f"source {config.source}: gave no frame")
+            outputs = {name: spec.output for name, spec in self._exchange.open(self.stopped).items()}
+            self._unsent = {name: gate.unsent(name, output) for name, output in outputs.items()}
+            self._auditor = self._make_auditor(gate, outputs)
             while frame is not None:
-                self._counts["frames"] += 1
+                self._frames += 1
                 try:
                     self._take(frame, gate)
                 except ModelFailed as error:
-                    self._fail(frame, error)
+                    self._exchange.fail(self._row(frame, Decision(True, 0.0, 0.0), 0.0, kept=True), error)
                 frame = next(frames, None)
-            self._uplink.finish()
-            self._sender.tell()
-            wall_s = time.perf_counter() - self._started
+            self._exchange.finish()
+            wall_s = time.perf_counter() - self._exchange.started
+            return self._summary(wall_s, gate.stats() if isinstance(gate, OnlineGate) else LiveStats())
         finally:
-            self._uplink.close()
+            self._exchange.close()
             gate.close()
             if self._results is not None:
                 self._results.close()
-        return self._summary(wall_s)
 
     def report(self) -> edge_pb2.Report:
         """The counts as they travel."""
+        exchange = self._exchange
         return edge_pb2.Report(
-            frames=self._counts["frames"],
-            kept=self._counts["kept"],
-            dropped=self._counts["dropped"],
-            sent_bytes=self._uplink.sent_bytes,
-            received_bytes=self._uplink.received_bytes,
-            memory_bytes=peak_rss_bytes(),
+            frames=self._frames,
+            kept=exchange.counts["kept"],
+            dropped=exchange.counts["dropped"],
+            sent_bytes=exchange.uplink.sent_bytes,
+            received_bytes=exchange.uplink.received_bytes,
+            memory_bytes=peak_rss_bytes() + exchange.local.memory_bytes(),
         )
 
     def _take(self, frame: Frame, gate: Gate) -> None:
@@ -121,71 +130,32 @@ class Agent:
             audited = self._auditor.take(
                 frame.sequence, unsent, kept=len(unsent) < len(self._unsent), reference=self._reference
             )
-        if audited or len(unsent) < len(self._unsent):
-            self._send(frame, decision, decide_s, {} if audited else unsent, audited=audited)
+        kept = audited > 0 or len(unsent) < len(self._unsent)
+        row = self._row(frame, decision, decide_s, kept=kept, audited=audited)
+        if kept:
+            if decision.keep or not audited:
+                self._reference = frame.sequence
+            answers = tuple(self._answers(frame, {} if audited else unsent))
+            deadline_ns = time.time_ns() + round(self.config.deadline_s * 1e9) if self.config.deadline_s else 0
+            exact = audited > 0 or decision.asks
+            self._exchange.send(Kept(frame, row, answers, deadline_ns, exact, decision.learn))
         elif self._results is not None:
-            self._results.add_input(self._row(frame, decision, decide_s, 0), self._answers(frame, unsent))
+            self._results.add_input(row, self._answers(frame, unsent))
 
     def _answered_here(self, decision: Decision) -> dict[str, Unsent]:
         """The models that need not look at an input, and how they are answered for."""
         names = decision.answers if decision.keep else self._unsent
         return {name: decision.answers.get(name) or self._unsent[name] for name in names if name in self._unsent}
 
-    def _send(
-        self, frame: Frame, decision: Decision, decide_s: float, unsent: dict[str, Unsent], *, audited: float
-    ) -> None:
-        """Sends a frame to the models that are to look at it; the others are answered for as `unsent` says."""
-        payload = self._sender.payload(frame.image)
-        deadline_ns = time.time_ns() + round(self.config.deadline_s * 1e9) if self.config.deadline_s else 0
-        message = edge_pb2.Input(
-            sequence=frame.sequence,
-            captured_ns=round(frame.captured_s * 1e9),
-            deadline_ns=deadline_ns,
-            encoding=self._sender.encoding,
-            payload=payload,
-            policy=_POLICIES[self.config.policy],
-            audit=audited > 0,
-            models=[name for name in self._unsent if name not in unsent] if unsent else (),
-        )
-        self._counts["kept"] += 1
-        if decision.keep or not audited:
-            self._reference = frame.sequence
-        self._captured_s[frame.sequence] = frame.captured_s
-        if decision.learn is not None:
-            self._learn[frame.sequence] = decision.learn
-        if self._results is not None:
-            row = self._row(frame, decision, decide_s, message.ByteSize(), audited)
-            self._results.add_input(row, self._answers(frame, unsent))
-        for sequence in self._uplink.offer(message, self.stopped):
-            self._counts["dropped"] += 1
-            self._captured_s.pop(sequence, None)
-            self._learn.pop(sequence, None)
-            if self._results is not None:
-                self._results.add_refused(sequence, "dropped")
-
-    def _fail(self, frame: Frame, error: ModelFailed) -> None:
-        """A frame that the head on this device failed on: there is nothing to send, and nobody to answer it."""
-        if not self._failed:
-            logger.warning("%s (told once; such frames count as refused)", error)
-        # Counted apart: the other refusals are counted by the uplink's thread.
-        self._failed += 1
-        self._counts["kept"] += 1
-        if self._results is not None:
-            self._results.add_input(self._row(frame, Decision(True, 0.0, 0.0), 0.0, 0))
-            self._results.add_refused(frame.sequence, str(error))
-
-    def _row(
-        self, frame: Frame, decision: Decision, decide_s: float, sent_bytes: int, audited: float = 0.0
-    ) -> InputRow:
+    def _row(self, frame: Frame, decision: Decision, decide_s: float, *, kept: bool, audited: float = 0.0) -> InputRow:
         return InputRow(
             sequence=frame.sequence,
             captured_s=frame.captured_s,
-            kept=sent_bytes > 0,
+            kept=kept,
             score=decision.score,
             threshold=decision.threshold,
             decide_s=decide_s,
-            decided_s=time.perf_counter() - self._started,
-            sent_bytes=sent_bytes,
+            decided_s=time.perf_counter() - self._exchange.started,
             audit_probability=audited,
         )
 
@@ -205,26 +175,10 @@ class Agent:
             for model, unsent in answered.items()
         ]
 
-    def _on_answer(self, answer: Any) -> None:
-        """A Result or Refused came; called from the uplink's thread."""
-        captured_s = self._captured_s.pop(answer.sequence, 0.0)
-        learn = self._learn.pop(answer.sequence, None)
-        received_s = time.perf_counter() - self._started
-        if isinstance(answer, edge_pb2.Refused):
-            self._counts["refused"] += 1
-            if self._results is not None:
-                self._results.add_refused(answer.sequence, answer.message)
-            return
-        self._counts["answered"] += 1
-        rows = [result_row(answer.sequence, captured_s, output) for output in answer.outputs]
-        if self._results is not None:
-            self._results.add_results(answer.sequence, received_s, rows)
-        if learn is not None:
-            learn(ran(answer, rows))
-        if self._auditor is not None:
-            values = {row.model: row.value for row in rows if row.value is not None}
-            if self._auditor.answered(answer, values):
-                self._tell_alarm(self._auditor.report())
+    def _on_answer(self, sequence: int, values: Mapping[str, Array], exact: Mapping[str, Ran]) -> None:
+        """An input's answers came; called from the uplink's thread."""
+        if self._auditor is not None and self._auditor.answered(sequence, values, exact):
+            self._tell_alarm(self._auditor.report())
 
     def _make_auditor(self, gate: Gate, outputs: dict[str, OutputSpec]) -> Auditor | None:
         """The live audit of a gate that promises something."""
@@ -243,21 +197,29 @@ class Agent:
         else:
             logger.warning("%s keeps its promise again", self.config.gate)
 
-    def _summary(self, wall_s: float) -> Summary:
+    def _summary(self, wall_s: float, live: LiveStats) -> Summary:
         audit = self._auditor.report() if self._auditor is not None else None
         times = np.asarray(self._decide_s or [0.0]) * 1000
+        exchange = self._exchange
+        exchange.local.memory_bytes()
         return Summary(
-            **(self._counts | {"refused": self._counts["refused"] + self._failed}),
-            sent_bytes=self._uplink.sent_bytes,
-            received_bytes=self._uplink.received_bytes,
-            connections=self._uplink.connections,
+            frames=self._frames,
+            **exchange.counts,
+            sent_bytes=exchange.uplink.sent_bytes,
+            received_bytes=exchange.uplink.received_bytes,
+            connections=exchange.uplink.connections,
             wall_s=wall_s,
-            fps=self._counts["frames"] / max(wall_s, 1e-9),
+            fps=self._frames / max(wall_s, 1e-9),
             decide_p50_ms=float(np.percentile(times, 50)),
             decide_p99_ms=float(np.percentile(times, 99)),
             peak_rss_bytes=peak_rss_bytes(),
+            local=exchange.local.stats(),
             audited=audit.audited if audit is not None else 0,
             audit_error=audit.error if audit is not None else None,
             audit_upper_bound=audit.upper_bound if audit is not None and audit.audited else None,
             alarms=audit.alarms if audit is not None else 0,
+            asked=live.asked,
+            labelled=live.labelled,
+            updates=live.updates,
+            updates_failed=live.failed,
         )

@@ -1,4 +1,4 @@
-"""Answers as they arrive: a model's array and how it came to be, from an `Output`."""
+"""Answers as they arrive, and as models on this device give them: a model's array and how it came to be."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,8 +7,10 @@ import numpy as np
 
 from ..errors import InvalidInput
 from ..filters.gates import Ran
+from ..models import ModelSpec
 from ..outputs import Array
 from ..protos import edge_pb2
+from .frames import Frame
 from .results_file import ResultRow
 
 _DTYPES = ("float32", "int64")
@@ -40,6 +42,26 @@ def ran(answer: Any, rows: Sequence[ResultRow]) -> dict[str, Ran]:
         for output, row in zip(answer.outputs, rows, strict=True)
         if output.origin == edge_pb2.ORIGIN_EXECUTED and row.value is not None
     }
+
+
+def local_output(spec: ModelSpec, said: Ran) -> edge_pb2.Output:
+    """What a model on this device said, as it travels."""
+    value = np.ascontiguousarray(said.value)
+    little: Array = value.astype(value.dtype.newbyteorder("<"), copy=False)
+    return edge_pb2.Output(
+        model=spec.name,
+        digest=said.digest,
+        kind=spec.output.kind,
+        shape=value.shape,
+        dtype=value.dtype.name,
+        value=little.tobytes(),
+        origin=edge_pb2.ORIGIN_LOCAL,
+    )
+
+
+def local_row(model: str, frame: Frame, value: Array) -> ResultRow:
+    """The same as the results file has it."""
+    return ResultRow(model, frame.sequence, frame.captured_s, "local", 1.0, True, value=value, trust="exact")
 
 
 def _array(output: Any) -> Array:

@@ -2,14 +2,13 @@
 
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..filters.audit import Audit, AuditReport
 from ..filters.gates import Unsent
 from ..outputs import Array, OutputSpec
-from ..protos import edge_pb2
 
 _REMEMBERED = 64
 
@@ -84,13 +83,18 @@ class Auditor:
             _forget(self._audited)
             return probability
 
-    def answered(self, answer: edge_pb2.Result, values: Mapping[str, Array]) -> bool:
-        """Takes an input's answer; true if by it the alarm goes on or off."""
-        exact = {output.model for output in answer.outputs if output.origin == edge_pb2.ORIGIN_EXECUTED}
+    def answered(self, sequence: int, values: Mapping[str, Array], exact: Container[str]) -> bool:
+        """Takes an input's answer; true if by it the alarm goes on or off.
+
+        Args:
+            sequence: of which input.
+            values: what each model was said to say.
+            exact: the models that ran on it.
+        """
         with self._lock:
-            audited = self._audited.pop(answer.sequence, None)
+            audited = self._audited.pop(sequence, None)
             if audited is None or audited.kept:
-                self._answers[answer.sequence] = dict(values)
+                self._answers[sequence] = dict(values)
                 _forget(self._answers)
             if audited is None:
                 return False

@@ -26,7 +26,18 @@ def device_command(
         str | None, typer.Option(help="all, every:K, random:RATE, difference:T, or a filter's or reuse file's path.")
     ] = None,
     cache: Annotated[Path | None, typer.Option(help="Where a reuse file's results outlive a restart.")] = None,
+    update: Annotated[
+        Path | None, typer.Option(help="Let the filter learn on; this folder keeps what it has learnt.")
+    ] = None,
     head: Annotated[Path | None, typer.Option(help="The first part of a split model, to run here.")] = None,
+    local: Annotated[Path | None, typer.Option(help="A folder of models to run here, on what is kept.")] = None,
+    send: Annotated[str | None, typer.Option(help="With --local: inputs, or the outputs of its models alone.")] = None,
+    placement: Annotated[
+        Path | None, typer.Option(help="What runs here and what travels (`infilink plan --devices --out`).")
+    ] = None,
+    device_class: Annotated[
+        str | None, typer.Option("--class", help="The class of devices in the placement that this is one of.")
+    ] = None,
     policy: Annotated[str | None, typer.Option(help="all: answer every frame; latest: never wait.")] = None,
     pace: Annotated[str | None, typer.Option(help="source: its frame rate; max: as fast as possible.")] = None,
     start_s: Annotated[float | None, typer.Option("--start", help="Where in a file to begin, seconds.")] = None,
@@ -41,7 +52,12 @@ def device_command(
         "coordinator": coordinator,
         "gate": gate,
         "cache": cache,
+        "update": update,
         "head": head,
+        "local": local,
+        "send": send,
+        "placement": placement,
+        "device_class": device_class,
         "policy": policy,
         "pace": pace,
         "start_s": start_s,
@@ -85,6 +101,16 @@ def _table(summary: Summary) -> Table:
         "deciding": f"{summary.decide_p50_ms:.2f} ms median, {summary.decide_p99_ms:.2f} ms 99th percentile",
         "memory": format_bytes(summary.peak_rss_bytes),
     }
+    if summary.local.executions:
+        mean_ms = 1000 * summary.local.infer_s / summary.local.executions
+        rows["models here"] = (
+            f"ran {summary.local.executions} times, {mean_ms:.1f} ms each, in {format_bytes(summary.local.peak_bytes)}"
+        )
+    if summary.labelled or summary.updates_failed:
+        rows["learnt from"] = (
+            f"{summary.labelled} frames, {summary.asked} of them sent for that alone; {summary.updates} updates, "
+            f"{summary.updates_failed} failed"
+        )
     for key, value in rows.items():
         table.add_row(key, value)
     return table

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ..config_file import load_settings
+from ..filters.online.live import LiveUpdate
+from ..placement_file import Send
 
 DEFAULT_TOML = """\
 # The agent: `infilink device --config device.toml`. Relative paths start at this file's folder.
@@ -33,6 +35,13 @@ coordinator = "127.0.0.1:7420"
 # filter or reuse file; "filter.onnx@0.95": with another accuracy than it was trained for.
 gate = "all"
 
+# A trained filter can learn on from what the models say of the frames that are sent; this folder keeps what it has
+# learnt. Every update_period_s (seconds of capture) it is updated in a process of its own, which needs infilink[train]
+# installed here; update_share of all frames are sent only to be learnt from.
+# update = "online"
+# update_share = 0.05
+# update_period_s = 3600.0
+
 # What a reuse file knows can outlive a restart, in this file.
 # cache = "results.cache"
 
@@ -50,6 +59,20 @@ policy = "latest"
 # The first part of a model (`infilink split`): it runs here, and what it makes of a frame travels instead of the frame;
 # the coordinator serves the second part. The gate may then be a filter that was learnt at the cut.
 # head = "model.head.onnx"
+
+# Models that run here, on the frames that are kept: a folder, and which of its models (all, if left out). The
+# coordinator must have the same files; it takes what they say and does not run them.
+# local = "models"
+# local_models = ["person"]
+
+# "inputs": frames travel, with what the models here said of them. "outputs": only that; then no other model can run on
+# them, and the coordinator predicts what it can.
+# send = "inputs"
+
+# Or both as a placement says (`infilink plan LINKS --devices devices.toml --out placement.json`) for the class of
+# devices that this is one of: by its name, if left out, or the only class there is. `local` is then the folder.
+# placement = "placement.json"
+# device_class = "camera"
 
 # How many frames may be unanswered at once.
 window = 8
@@ -86,10 +109,18 @@ class DeviceConfig(BaseModel):
     coordinator: str
     gate: str = "all"
     cache: Path | None = None
+    update: Path | None = None
+    update_share: float = Field(default=0.05, gt=0, lt=1)
+    update_period_s: float = Field(default=3600.0, gt=0)
     audit: float = Field(default=0.01, ge=0, le=1)
     quality: int = Field(default=90, ge=1, le=100)
     policy: Literal["all", "latest"] = "latest"
     head: Path | None = None
+    local: Path | None = None
+    local_models: tuple[str, ...] | None = Field(default=None, min_length=1)
+    send: Send = "inputs"
+    placement: Path | None = None
+    device_class: str = ""
     window: int = Field(default=8, ge=1, le=1024)
     deadline_s: float = Field(default=0.0, ge=0)
     results: Path | None = None
@@ -97,6 +128,13 @@ class DeviceConfig(BaseModel):
     tls_ca: Path | None = None
     connect_timeout_s: float = Field(default=10.0, gt=0)
     answer_timeout_s: float = Field(default=30.0, gt=0)
+
+    @property
+    def live_update(self) -> LiveUpdate | None:
+        """How the filter learns on; None: it stays as it is."""
+        if self.update is None:
+            return None
+        return LiveUpdate(self.update, self.update_share, self.update_period_s)
 
     @field_validator("source", mode="before")
     @classmethod
@@ -111,6 +149,19 @@ class DeviceConfig(BaseModel):
             raise ValueError(f'must be "HOST:PORT", such as "127.0.0.1:7420", not {value!r}')
         return value
 
+    @model_validator(mode="after")
+    def _local(self) -> Self:
+        if self.local is not None and self.head is not None:
+            raise ValueError("`head` is for one model in two parts, `local` for whole ones: leave one of them out")
+        if self.device_class and self.placement is None:
+            raise ValueError("`device_class` names a class of a `placement`: give both")
+        for key, given in (("local_models", self.local_models is not None), ("send", self.send != "inputs")):
+            if given and self.placement is not None:
+                raise ValueError(f"the `placement` says what runs here and what travels: leave `{key}` out")
+            if given and self.local is None:
+                raise ValueError(f"`{key}` needs `local`, the folder of models that run here")
+        return self
+
 
 def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -> DeviceConfig:
     """The settings in a TOML file, with those of `overrides` that are not None in their place.
@@ -124,4 +175,6 @@ def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -
 def _is_path(key: str, value: str) -> bool:
     if key == "source":
         return not value.isdigit() and "://" not in value
-    return key in ("results", "tls_ca", "head", "cache") or (key == "gate" and ".onnx" in value)
+    return key in ("results", "tls_ca", "head", "cache", "update", "local", "placement") or (
+        key == "gate" and ".onnx" in value
+    )

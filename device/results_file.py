@@ -4,7 +4,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -37,6 +37,7 @@ class InputRow:
     """One input, as the agent decided on it; `decided_s` and `received_s` count from the run's start.
 
     Attributes:
+        sent_bytes: of the message that it was sent in; 0: nothing of it was sent.
         audit_probability: above 0: the filter would not have kept it; with this probability it was sent all the same.
     """
 
@@ -47,8 +48,12 @@ class InputRow:
     threshold: float
     decide_s: float
     decided_s: float
-    sent_bytes: int
+    sent_bytes: int = 0
     audit_probability: float = 0.0
+
+    def sent(self, size_bytes: int) -> Self:
+        """The same, now that it is known what it takes to send it."""
+        return replace(self, sent_bytes=size_bytes)
 
 
 @dataclass(frozen=True)

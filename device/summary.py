@@ -8,6 +8,21 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class LocalStats:
+    """What the models on the device did.
+
+    Attributes:
+        executions: how often one ran on a frame.
+        infer_s: the time inside them, over all executions.
+        peak_bytes: the most that their processes were seen to take together.
+    """
+
+    executions: int = 0
+    infer_s: float = 0.0
+    peak_bytes: int = 0
+
+
+@dataclass(frozen=True)
 class Summary:
     """What a run came to.
 
@@ -25,10 +40,15 @@ class Summary:
         decide_p50_ms: the gate's time for a frame, median.
         decide_p99_ms: the gate's time for a frame, 99th percentile.
         peak_rss_bytes: the most memory this process ever held.
+        local: what the models on the device did; beside this process.
         audited: how many inputs the filter would not have kept and were sent to see what it loses.
         audit_error: the mean loss over all inputs by that; None without an audit.
         audit_upper_bound: what that loss is at most, with 95 % confidence; None without an audit.
         alarms: how often the filter was shown to lose more than it promised.
+        asked: how many inputs were kept only to hear what the models say of them.
+        labelled: how many inputs, these and others, the filter was told of to learn from.
+        updates: how often a filter that had learnt from them came into service.
+        updates_failed: how many updates failed.
     """
 
     frames: int
@@ -44,10 +64,15 @@ class Summary:
     decide_p50_ms: float
     decide_p99_ms: float
     peak_rss_bytes: int
+    local: LocalStats = LocalStats()
     audited: int = 0
     audit_error: float | None = None
     audit_upper_bound: float | None = None
     alarms: int = 0
+    asked: int = 0
+    labelled: int = 0
+    updates: int = 0
+    updates_failed: int = 0
 
     def to_json(self) -> str:
         """One JSON object."""

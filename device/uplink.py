@@ -4,7 +4,8 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -44,6 +45,7 @@ class Uplink:
     Args:
         config: where the coordinator is, the window and the policy.
         session: names this run of the device; sequences are unique within it.
+        local: the models that run on the device, with their files' digests.
         on_answer: called once for each input's Result or Refused, from the uplink's thread.
         report: asked now and then for the device's own counts.
     """
@@ -53,11 +55,13 @@ class Uplink:
         config: DeviceConfig,
         *,
         session: str,
+        local: Mapping[str, str] = MappingProxyType({}),
         on_answer: Callable[[Any], None],
         report: Callable[[], edge_pb2.Report],
     ) -> None:
         self.config = config
         self.session = session
+        self.local = dict(local)
         self.on_answer = on_answer
         self.report = report
         self.sent_bytes = 0
@@ -158,7 +162,13 @@ class Uplink:
 
     def _requests(self, lane: Lane) -> Iterator[edge_pb2.DeviceMessage]:
         """What goes out on one connection; runs in a thread of gRPC's."""
-        hello = edge_pb2.Hello(device=self.config.name, version=__version__, session=self.session)
+        hello = edge_pb2.Hello(
+            device=self.config.name,
+            version=__version__,
+            session=self.session,
+            local=self.local,
+            device_class=self.config.device_class,
+        )
         yield self._count(edge_pb2.DeviceMessage(hello=hello))
         reported = time.monotonic()
         while not lane.ended:

@@ -98,6 +98,9 @@ def plan_command(
         Path | None,
         typer.Option(help="Choose for these devices and their cloud: devices.toml (`infilink init devices`)."),
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="With --devices: write the placement for `infilink cloud` and `device`: .json.")
+    ] = None,
     input_every_s: Annotated[
         float, typer.Option("--input-every", help="Seconds between two inputs, behind the filter (0: as recorded).")
     ] = 0.0,
@@ -125,8 +128,10 @@ def plan_command(
             raise InvalidInput(
                 "--devices has budgets and input rates in its file: leave --budget and --input-every out"
             )
-        plan_devices(graph, devices, weights=weights, explain=explain, as_json=as_json)
+        plan_devices(graph, devices, weights=weights, explain=explain, as_json=as_json, out=out)
         return
+    if out is not None:
+        raise InvalidInput("--out writes a placement: give --devices, too")
     if budget is None:
         raise InvalidInput("give --budget (one place) or --devices (devices and their cloud)")
     budget_bytes = parse_budget(budget, graph.costs)

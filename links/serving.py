@@ -24,6 +24,8 @@ class Serving:
         graph: the links; None: whatever does not run is held.
         plan: what runs.
         models: every model's spec; needed when there is no graph.
+        local: the models that run on every input of the stream whatever the plan says: on its device.
+        live: what earlier streams of the same device have shown; None: nothing.
         clock: Unix time; when trust was calibrated is told by it.
 
     Attributes:
@@ -37,11 +39,14 @@ class Serving:
         plan: Plan,
         *,
         models: Mapping[str, ModelSpec] | None = None,
+        local: Container[str] = (),
+        live: LiveTrust | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.graph = graph
         self.plan = plan
-        self.live = LiveTrust()
+        self.local = local
+        self.live = live if live is not None else LiveTrust()
         self._clock = clock
         self.models = dict(models if models is not None else graph.models if graph is not None else {})
         for name in (*plan.resident, *plan.rotating):
@@ -123,18 +128,18 @@ class Serving:
     def _audit(self, captured_s: float, ran: Mapping[str, Exact]) -> None:
         """Compares what models said on this input with what would have been served, had each not run.
 
-        Residents always run: nobody is served anything else for them. Most inputs of the others are answered from the
-        residents alone, some also from those whose turn it is: both are compared where they differ.
+        Residents and the device's own always run: nobody is served anything else for them. Most inputs of the others
+        are answered from these alone, some also from those whose turn it is: both are compared where they differ.
         """
         if self.graph is None:
             return
-        residents = {name: value for name, value in ran.items() if name in self.plan.resident}
+        always = {name: value for name, value in ran.items() if name in self.plan.resident or name in self.local}
         for name, exact in ran.items():
-            if name in residents or name not in self.graph.models:
+            if name in always or name not in self.graph.models:
                 continue
             last, age = self._last.get(name), self._age(name, captured_s)
             seen = None
-            for now in (residents, ran):
+            for now in (always, ran):
                 choice = self.graph.choose(name, frozenset(now), self._age_s(name, captured_s))
                 # A constant before the model ever ran tells nothing of the answers after that.
                 if choice == seen or (last is None and choice.origin == "constant"):

@@ -26,6 +26,7 @@ class Origin(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ORIGIN_LINKED: _ClassVar[Origin]
     ORIGIN_HELD: _ClassVar[Origin]
     ORIGIN_CONSTANT: _ClassVar[Origin]
+    ORIGIN_LOCAL: _ClassVar[Origin]
 
 class RefusedCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -45,6 +46,7 @@ ORIGIN_EXECUTED: Origin
 ORIGIN_LINKED: Origin
 ORIGIN_HELD: Origin
 ORIGIN_CONSTANT: Origin
+ORIGIN_LOCAL: Origin
 REFUSED_CODE_UNSPECIFIED: RefusedCode
 REFUSED_CODE_INVALID: RefusedCode
 REFUSED_CODE_DEADLINE: RefusedCode
@@ -72,19 +74,30 @@ class CoordinatorMessage(_message.Message):
     def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("device", "version", "session", "models")
+    __slots__ = ("device", "version", "session", "models", "local", "device_class")
+    class LocalEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
     device: str
     version: str
     session: str
     models: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, device: _Optional[str] = ..., version: _Optional[str] = ..., session: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ...) -> None: ...
+    local: _containers.ScalarMap[str, str]
+    device_class: str
+    def __init__(self, device: _Optional[str] = ..., version: _Optional[str] = ..., session: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., local: _Optional[_Mapping[str, str]] = ..., device_class: _Optional[str] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("version", "specs", "plan", "max_in_flight")
+    __slots__ = ("version", "specs", "plan", "max_in_flight", "local")
     class SpecsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -96,14 +109,16 @@ class Welcome(_message.Message):
     SPECS_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
     MAX_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_FIELD_NUMBER: _ClassVar[int]
     version: str
     specs: _containers.ScalarMap[str, str]
     plan: str
     max_in_flight: int
-    def __init__(self, version: _Optional[str] = ..., specs: _Optional[_Mapping[str, str]] = ..., plan: _Optional[str] = ..., max_in_flight: _Optional[int] = ...) -> None: ...
+    local: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, version: _Optional[str] = ..., specs: _Optional[_Mapping[str, str]] = ..., plan: _Optional[str] = ..., max_in_flight: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Input(_message.Message):
-    __slots__ = ("sequence", "captured_ns", "deadline_ns", "encoding", "payload", "policy", "audit", "models")
+    __slots__ = ("sequence", "captured_ns", "deadline_ns", "encoding", "payload", "policy", "audit", "models", "outputs")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_NS_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_NS_FIELD_NUMBER: _ClassVar[int]
@@ -112,6 +127,7 @@ class Input(_message.Message):
     POLICY_FIELD_NUMBER: _ClassVar[int]
     AUDIT_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     captured_ns: int
     deadline_ns: int
@@ -120,7 +136,8 @@ class Input(_message.Message):
     policy: Policy
     audit: bool
     models: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, sequence: _Optional[int] = ..., captured_ns: _Optional[int] = ..., deadline_ns: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ..., policy: _Optional[_Union[Policy, str]] = ..., audit: bool = ..., models: _Optional[_Iterable[str]] = ...) -> None: ...
+    outputs: _containers.RepeatedCompositeFieldContainer[Output]
+    def __init__(self, sequence: _Optional[int] = ..., captured_ns: _Optional[int] = ..., deadline_ns: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ..., policy: _Optional[_Union[Policy, str]] = ..., audit: bool = ..., models: _Optional[_Iterable[str]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ...) -> None: ...
 
 class Output(_message.Message):
     __slots__ = ("model", "digest", "kind", "shape", "dtype", "value", "origin", "confidence", "trusted", "sources", "age_s", "trust", "alpha", "calibration_count", "calibration_age_s", "region")
@@ -223,20 +240,22 @@ class ModelStatus(_message.Message):
     def __init__(self, name: _Optional[str] = ..., state: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., executions: _Optional[int] = ..., infer_s: _Optional[float] = ..., loads: _Optional[int] = ...) -> None: ...
 
 class DeviceStatus(_message.Message):
-    __slots__ = ("name", "connected", "inputs", "report", "revoked", "audited")
+    __slots__ = ("name", "connected", "inputs", "report", "revoked", "audited", "local")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CONNECTED_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     REPORT_FIELD_NUMBER: _ClassVar[int]
     REVOKED_FIELD_NUMBER: _ClassVar[int]
     AUDITED_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_FIELD_NUMBER: _ClassVar[int]
     name: str
     connected: bool
     inputs: int
     report: Report
     revoked: _containers.RepeatedScalarFieldContainer[str]
     audited: int
-    def __init__(self, name: _Optional[str] = ..., connected: bool = ..., inputs: _Optional[int] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., revoked: _Optional[_Iterable[str]] = ..., audited: _Optional[int] = ...) -> None: ...
+    local: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., connected: bool = ..., inputs: _Optional[int] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., revoked: _Optional[_Iterable[str]] = ..., audited: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StatusReply(_message.Message):
     __slots__ = ("version", "models", "budget_bytes", "memory_bytes", "peak_bytes", "budget_violations", "memory_samples", "inputs", "refused", "repeated", "resident", "refresh_s", "expected_agreement", "devices", "uptime_s", "switches", "profiled", "escalated")

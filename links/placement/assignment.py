@@ -113,11 +113,11 @@ class Assignment:
         return changed
 
     def tidied(self, problem: PlacementProblem) -> "Assignment":
-        """The same with every link on the device whose sources all run there, as far as the device's budgets go."""
+        """The same with every link on the device whose sources all run there, as far as the device goes."""
         found = self
         for device, model in np.argwhere(self.cloud_way >= 0):
             way = self.cloud_way[device, model]
-            if (problem.ways.sources[way] & ~self.on_device[device]).any():
+            if not problem.links_on_device[device] or (problem.ways.sources[way] & ~self.on_device[device]).any():
                 continue
             device_way, cloud_way = found.device_way.copy(), found.cloud_way.copy()
             device_way[device, model], cloud_way[device, model] = way, NO_WAY

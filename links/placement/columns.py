@@ -46,7 +46,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Allowed:
-    """What keeps every budget by itself.
+    """What is possible, and keeps every budget by itself.
 
     Attributes:
         on_device: models on devices, bool (D, M).
@@ -84,6 +84,6 @@ class Allowed:
         return cls(
             on_device(problem.memory, problem.infer_s),
             in_cloud(problem.memory, problem.infer_s) & reaches[:, None],
-            on_device(problem.link_memory, problem.link_s),
+            on_device(problem.link_memory, problem.link_s) & problem.links_on_device[:, None],
             in_cloud(problem.link_memory, problem.link_s),
         )

@@ -1,6 +1,7 @@
 """The file that says which devices there are, what they and the cloud have, and what sending costs: `devices.toml`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import Annotated
@@ -130,12 +131,15 @@ class DevicesFile(_Section):
         """
         return load_settings(cls, path, None, init="devices", is_path=lambda key, value: False)
 
-    def problem(self, graph: LinkGraph, weights: Mapping[str, float] | None = None) -> PlacementProblem:
+    def problem(
+        self, graph: LinkGraph, weights: Mapping[str, float] | None = None, *, links_on_devices: bool = True
+    ) -> PlacementProblem:
         """The placement problem of these devices and a graph's models and links.
 
         Args:
             graph: the models, what they cost, and what was measured.
             weights: how much models' answers matter, in the place of those in the file.
+            links_on_devices: whether links can answer on devices; else only in the cloud.
 
         Raises:
             InvalidInput: a model is named that the links do not know, or a figure makes no sense.
@@ -151,7 +155,7 @@ class DevicesFile(_Section):
         return PlacementProblem.of(
             graph.tables,
             graph.costs,
-            [self._device(section, graph.costs) for section in self.device],
+            [replace(self._device(section, graph.costs), links=links_on_devices) for section in self.device],
             self._cloud(graph.costs),
             output_bytes=output_bytes,
             links=dict.fromkeys(graph.costs, link),

@@ -31,6 +31,7 @@ class Device:
         active_w: watts that one core takes more while it computes.
         sent_j_per_byte: joules for sending a byte.
         weights: how much each model's answers matter here, in the place of the weights for all devices.
+        links: whether links can answer here; else only in the cloud.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Device:
     active_w: float = 0.0
     sent_j_per_byte: float = 0.0
     weights: Mapping[str, float] = field(default_factory=dict)
+    links: bool = True
 
     def check(self) -> None:
         """Makes sure that the figures make sense.

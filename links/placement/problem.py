@@ -142,6 +142,11 @@ class PlacementProblem:
         return np.asarray([float(device.count) for device in self.devices])
 
     @cached_property
+    def links_on_device(self) -> Array:
+        """Whether links can answer on a device of each class: bool (D,)."""
+        return np.asarray([device.links for device in self.devices])
+
+    @cached_property
     def device_pace(self) -> Array:
         """Core-seconds each second on a device for each second of what was measured: float (D,)."""
         return np.asarray(self.rates * [device.slowdown for device in self.devices])

@@ -30,6 +30,11 @@ class FakeWorker:
         return np.asarray([self.value], np.float32)
 
 
+def run(one, due, *, wait):
+    """All residents and these rotating models on one frame."""
+    return one.run(FRAME, one.plan.resident, due, "x", wait=wait)
+
+
 def scheduler(values, *, rotating=()):
     workers = {name: FakeWorker(value) for name, value in values.items()}
     plan = Plan(None, 0, tuple(name for name in values if name not in rotating), dict.fromkeys(rotating, 1.0))
@@ -37,7 +42,7 @@ def scheduler(values, *, rotating=()):
 
 
 def test_a_model_that_fails_does_not_take_the_others_with_it():
-    exact = asyncio.run(scheduler({"a": 1, "b": ModelFailed("b is broken")}).run(FRAME, (), "x", wait=False))
+    exact = asyncio.run(run(scheduler({"a": 1, "b": ModelFailed("b is broken")}), (), wait=False))
     assert list(exact) == ["a"]
 
 
@@ -45,11 +50,11 @@ def test_a_model_that_keeps_failing_is_told_of_once(caplog):
     async def story():
         one = scheduler({"a": 1, "b": ModelFailed("b is broken")})
         for _ in range(3):
-            await one.run(FRAME, (), "x", wait=False)
+            await run(one, (), wait=False)
         one.workers["b"].value = 2
-        await one.run(FRAME, (), "x", wait=False)
+        await run(one, (), wait=False)
         one.workers["b"].value = ModelFailed("b is broken again")
-        await one.run(FRAME, (), "x", wait=False)
+        await run(one, (), wait=False)
 
     asyncio.run(story())
     assert [record.args[0].args[0] for record in caplog.records] == ["b is broken", "b is broken again"]
@@ -57,20 +62,18 @@ def test_a_model_that_keeps_failing_is_told_of_once(caplog):
 
 def test_if_all_fail_the_input_fails_and_says_why():
     with pytest.raises(ModelFailed, match="b is broken; c too"):
-        asyncio.run(
-            scheduler({"b": ModelFailed("b is broken"), "c": ModelFailed("c too")}).run(FRAME, (), "x", wait=False)
-        )
+        asyncio.run(run(scheduler({"b": ModelFailed("b is broken"), "c": ModelFailed("c too")}), (), wait=False))
 
 
 def test_a_rotating_model_runs_on_a_later_input():
     async def story():
         one = scheduler({"a": 1, "r": 2}, rotating=("r",))
         task = asyncio.create_task(one.rotation.run())
-        assert list(await one.run(FRAME, ("r",), "x", wait=False)) == ["a"]
+        assert list(await run(one, ("r",), wait=False)) == ["a"]
         async with asyncio.timeout(10):
-            while "r" not in await one.run(FRAME, (), "x", wait=False):
+            while "r" not in await run(one, (), wait=False):
                 await asyncio.sleep(0)
-        assert list(await one.run(FRAME, (), "x", wait=False)) == ["a"]
+        assert list(await run(one, (), wait=False)) == ["a"]
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -80,17 +83,23 @@ def test_a_rotating_model_runs_on_a_later_input():
 def test_an_input_that_may_wait_gets_the_rotating_model_at_once():
     async def story():
         one = scheduler({"a": 1, "r": 2, "s": 3}, rotating=("r", "s"))
-        assert list(await one.run(FRAME, ("r", "s"), "x", wait=True)) == ["a", "r", "s"]
-        assert list(await one.run(FRAME, (), "x", wait=True)) == ["a"]
+        assert list(await run(one, ("r", "s"), wait=True)) == ["a", "r", "s"]
+        assert list(await run(one, (), wait=True)) == ["a"]
         assert one.rotation.room.holds("r") and one.rotation.room.holds("s")
 
     asyncio.run(story())
+
+
+def test_only_the_residents_that_are_to_look_at_it_run():
+    one = scheduler({"a": 1, "b": 2})
+    assert list(asyncio.run(one.run(FRAME, ["b"], (), "x", wait=False))) == ["b"]
+    assert asyncio.run(one.run(FRAME, [], (), "x", wait=False)) == {}
 
 
 def test_without_room_for_the_rotating_model_the_others_still_answer():
     async def story():
         one = scheduler({"a": 1, "r": 2}, rotating=("r",))
         one.rotation.room.memory = MemoryBudget(10, {"r": 20})
-        assert list(await one.run(FRAME, ("r",), "x", wait=True)) == ["a"]
+        assert list(await run(one, ("r",), wait=True)) == ["a"]
 
     asyncio.run(story())

@@ -4,7 +4,6 @@ import numpy as np
 from infilink.device.auditor import Auditor
 from infilink.filters.gates import Unsent
 from infilink.outputs import OutputSpec
-from infilink.protos import edge_pb2
 
 COUNT = OutputSpec(kind="count")
 
@@ -17,9 +16,8 @@ def auditor(share: float, *models: str) -> Auditor:
     return Auditor(share, 0.1, dict.fromkeys(models or ("m",), COUNT))
 
 
-def answer(sequence: int, value: float, *, origin: int = edge_pb2.ORIGIN_EXECUTED):
-    output = edge_pb2.Output(model="m", origin=origin)  # type: ignore[arg-type]
-    return edge_pb2.Result(sequence=sequence, outputs=[output]), {"m": np.asarray([value], np.float32)}
+def answer(sequence: int, value: float, *, ran: bool = True):
+    return sequence, {"m": np.asarray([value], np.float32)}, {"m"} if ran else set()
 
 
 def test_all_none_or_a_share_of_the_unsent_inputs_are_audited():
@@ -64,7 +62,7 @@ def test_only_what_the_model_itself_said_counts():
     one = auditor(1.0)
     one.answered(*answer(0, 3.0))
     one.take(1, REUSED, kept=False, reference=0)
-    one.answered(*answer(1, 4.0, origin=edge_pb2.ORIGIN_HELD))
+    one.answered(*answer(1, 4.0, ran=False))
     one.take(2, REUSED, kept=False, reference=77)
     one.answered(*answer(2, 4.0))
     assert one.report().audited == 0

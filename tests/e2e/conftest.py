@@ -148,7 +148,9 @@ def start_daemon(tmp_path, models):
 def daemon(tmp_path_factory, models):
     """One coordinator for all the tests that do it no harm."""
     config = tmp_path_factory.mktemp("cloud") / "cloud.toml"
-    config.write_text(f'listen = "127.0.0.1:0"\nmodels = {json.dumps(str(models))}\ntoken = "{TOKEN}"\n')
+    config.write_text(
+        f'listen = "127.0.0.1:0"\nmodels = {json.dumps(str(models))}\ntoken = "{TOKEN}"\nledger = "ledger.sqlite"\n'
+    )
     started = Daemon(config)
     yield started
     started.close()

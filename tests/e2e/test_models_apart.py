@@ -152,3 +152,14 @@ def test_a_cache_goes_with_a_reuse_file(daemon, start_agent, tmp_path):
     _, err = agent.communicate(timeout=60)
     assert agent.returncode != 0
     assert "`cache` goes with a reuse file" in " ".join(err.split())
+
+
+def test_an_audit_and_a_cache_hear_of_models_that_run_on_the_device(
+    daemon, start_agent, tasks, write_reuse, models, tmp_path
+):
+    audited = finish(start_agent(daemon.address, gate=str(tasks), audit=1.0, local=str(models)))
+    assert audited["audited"] > 20 and audited["alarms"] >= 1
+    cached = finish(start_agent(daemon.address, gate=str(write_reuse(6.0)), audit=0.0, window=1, local=str(models)))
+    assert 5 < cached["kept"] < 90
+    with Results(tmp_path / "results1.sqlite") as results:
+        assert set(results.origins("bright")) == {"local", "reused"}

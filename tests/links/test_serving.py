@@ -67,6 +67,21 @@ def test_only_turns_are_compared_with_what_would_have_been_served(graph: LinkGra
     assert serving.live.audited > before
 
 
+def test_what_the_device_itself_runs_is_a_source_and_compared_with_nothing(graph: LinkGraph) -> None:
+    plan = Plan(None, 0, ("scene",))
+    there, here = Serving(graph, plan, local={"standing": "its digest"}), Serving(graph, plan)
+    for second in range(5):
+        exact = {"scene": SCENE, "standing": STANDING}
+        answers = [serving.complete(float(second), exact)["vehicles"] for serving in (there, here)]
+        assert np.array_equal(answers[0].value, answers[1].value)
+    assert there.live.audited == 0
+    assert here.live.audited > 0
+    # Alone, without anything that ran in the cloud.
+    alone = Serving(graph, Plan(None, 0, ()), local=("standing",)).complete(0.0, {"standing": STANDING})
+    assert alone["standing"].origin == "executed"
+    assert alone["scene"].sources in ((), ("standing",))
+
+
 def test_a_model_that_just_ran_is_held_or_linked_not_made_constant(graph: LinkGraph) -> None:
     serving = Serving(graph, Plan(None, 0, ()))
     people = np.asarray([[0.1, 0.1, 0.3, 0.3, 0.9, 0.0]], np.float32)

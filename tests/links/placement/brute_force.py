@@ -62,7 +62,7 @@ def keeps(case: Case, choices: dict[tuple[int, str], Choice]) -> bool:
                 held.add(name)
                 cloud_s += device.count * device.inputs_per_s * case.cloud.slowdown * cost.infer_s
             elif way == "device link":
-                if not here.issuperset(sources):
+                if not device.links or not here.issuperset(sources):
                     return False
                 infer_s, link_memory = infer_s + link.infer_s, max(link_memory, link.memory_bytes)
             elif way == "cloud link":

@@ -8,6 +8,7 @@ from infilink.links.graph import LinkGraph
 from infilink.links.placement.cli import init_devices_command
 from infilink.links.placement.devices_file import DevicesFile
 from infilink.links.training.train import LinksTraining
+from infilink.placement_file import PlacementFile
 
 TWO = """
 [cloud]
@@ -118,6 +119,30 @@ def test_a_mistake_in_the_file_names_its_key(
     devices.write_text(TWO.replace(old, new))
     with pytest.raises(InvalidInput, match=message):
         plan_command(training.folder, devices=devices)
+
+
+def test_a_placement_can_be_written_for_those_who_do_what_it_says(
+    training: LinksTraining, devices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "placement.json"
+    plan_command(training.folder, devices=devices, out=out)
+    assert f"wrote {out}" in capsys.readouterr().out.replace("\n", "")
+    plan_command(training.folder, devices=devices, out=out, as_json=True)
+    placed, written = json.loads(capsys.readouterr().out), PlacementFile.load(out)
+    assert written.digests == LinkGraph.load(training.folder).digests
+    assert written.cloud_memory_bytes == 100 * 2**20
+    assert written.expected_agreement == pytest.approx(placed["expected_agreement"])
+    for name, device in written.devices.items():
+        wheres = {
+            model: answer["where"].removesuffix(" in the cloud") for model, answer in placed["answers"][name].items()
+        }
+        assert {model: answer.where for model, answer in device.models.items()} == wheres
+        assert device.send == ("inputs" if "inputs" in placed["sent"][name] else "outputs")
+    assert "linked on the device" not in json.dumps(placed)
+    agreements = [device.expected_agreement for device in written.devices.values()]
+    assert min(agreements) <= written.expected_agreement <= max(agreements)
+    with pytest.raises(InvalidInput, match="give --devices, too"):
+        plan_command(training.folder, "50%", out=out)
 
 
 def test_one_place_or_devices_not_both_or_neither(training: LinksTraining, devices: Path) -> None:

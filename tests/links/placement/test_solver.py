@@ -53,6 +53,7 @@ def cases(draw: st.DrawFn, sizes: tuple[tuple[int, int], ...] = ((1, 1), (2, 1),
             energy_w=budget(8),
             active_w=draw(st.sampled_from((0.0, 1.0))),
             sent_j_per_byte=draw(st.sampled_from((0.0, 1.0))),
+            links=draw(st.sampled_from((True, True, False))),
         )
         for index in range(devices)
     ]
@@ -189,6 +190,14 @@ def test_an_output_that_a_link_in_the_cloud_reads_travels_and_is_counted() -> No
     assert used["door", "network_bytes_per_s"] == used["cloud", "network_bytes_per_s"] == 400.0
     less = place(street([replace(device, network_bytes_per_s=399.0)], cloud).problem())
     assert less.answers["door"][HEAVY].where == "constant"
+
+
+def test_where_devices_compute_no_links_the_cloud_does_and_reads_their_outputs() -> None:
+    device = Device("door", inputs_per_s=2.0, memory_bytes=50 * MIB, links=False)
+    placed = place(street([device], Cloud(2 * MIB, 1.0)).problem())
+    assert placed.answers["door"][HEAVY].where == "linked in the cloud"
+    assert placed.sent["door"] == (LIGHT,)
+    assert place(street([device], NO_CLOUD).problem()).answers["door"][HEAVY].where == "constant"
 
 
 def test_energy_is_a_budget_of_computing_and_sending() -> None:

@@ -1,0 +1,95 @@
+"""From the capture loop to a thread that takes its time: one item waits at most, the loop only if it is told to."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from ..errors import InfilinkError
+
+logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+
+
+class Handover(Generic[Item]):
+    """Does work on items in a thread of its own, one after another, in their order.
+
+    Args:
+        work: what is done with each.
+        waits: `put` waits while one is waiting (policy "all"); else the newest takes its place.
+    """
+
+    def __init__(self, work: Callable[[Item], None], *, waits: bool) -> None:
+        self.work = work
+        self.waits = waits
+        self._changed = threading.Condition()
+        self._waiting: list[Item] = []
+        self._ending = False
+        self._failure: InfilinkError | None = None
+        self._thread = threading.Thread(target=self._run, name="handover", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def put(self, item: Item, stopped: threading.Event) -> Item | None:
+        """Takes an item; returns the one whose place it takes.
+
+        Raises:
+            InfilinkError: what the work raised.
+        """
+        with self._changed:
+            while self.waits and self._waiting and self._failure is None and not stopped.is_set():
+                # Woken now and then: `stopped` is set by a signal, which may not take this lock.
+                self._changed.wait(0.5)
+            if self._failure is not None:
+                raise self._failure
+            replaced = self._waiting.pop() if self._waiting and not self.waits else None
+            self._waiting.append(item)
+            self._changed.notify_all()
+            return replaced
+
+    def finish(self) -> None:
+        """Waits until all is done.
+
+        Raises:
+            InfilinkError: what the work raised.
+        """
+        self._end()
+        if self._thread.is_alive():
+            self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self) -> None:
+        """Ends the thread after what it is doing; what waits is left undone. Closing twice is fine."""
+        with self._changed:
+            self._waiting.clear()
+        self._end()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _end(self) -> None:
+        with self._changed:
+            self._ending = True
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._ending)
+                if not self._waiting:
+                    return
+                item = self._waiting.pop(0)
+                self._changed.notify_all()
+            try:
+                self.work(item)
+            except Exception as error:
+                if not isinstance(error, InfilinkError):
+                    logger.exception("the thread behind the capture loop failed")
+                with self._changed:
+                    told = f"the thread behind the capture loop failed: {error!r}"
+                    self._failure = error if isinstance(error, InfilinkError) else InfilinkError(told)
+                    self._changed.notify_all()
+                return
