@@ -1,5 +1,7 @@
 """Links that held when they were learnt and no longer do: the coordinator finds out and runs other models."""
 
+import json
+import shutil
 import threading
 
 import cv2
@@ -143,3 +145,39 @@ def test_answers_that_are_not_trusted_are_made_by_the_model_where_time_allows(st
     )
     assert len(answers) == 150 and executed >= status.escalated > 2
     assert status.budget_violations == 0 and status.peak_bytes <= status.budget_bytes
+
+
+def test_what_a_device_showed_of_its_links_outlives_the_coordinator(start_daemon, learnt):
+    folders = {"models": str(learnt / "models"), "links": str(learnt / "links")}
+    # Inputs come seldom enough for turns.
+    settings = {**folders, "policy": "links", "budget": BUDGET, "input_every_s": 1.0}
+
+    def talk(daemon, session, count):
+        messages = [hello(session=session)]
+        for sequence in range(count):
+            messages.append(an_input(sequence, coloured(sequence), captured_ns=sequence * 2_000_000_000, audit=True))
+        with grpc.insecure_channel(daemon.address) as channel:
+            list(edge_pb2_grpc.EdgeStub(channel).Connect(iter(messages), timeout=60))
+        (device,) = daemon.status().devices
+        return device
+
+    first = start_daemon(**settings)
+    before = talk(first, "before", 60)
+    assert before.audited > 30
+    assert first.stop() == 0
+    second = start_daemon(**settings)
+    after = talk(second, "after", 0)
+    assert (after.audited, after.revoked) == (before.audited, before.revoked)
+    assert second.stop() == 0
+    changed = start_daemon(**{**settings, "links": str(copied(learnt))})
+    assert talk(changed, "changed", 0).audited == 0, "of other links nothing is known"
+
+
+def copied(learnt):
+    """The same links as if they were trained again."""
+    folder = learnt / "links again"
+    shutil.copytree(learnt / "links", folder)
+    index = json.loads((folder / "links.json").read_text())
+    index["notes"]["calibrated_s"] = 1.0
+    (folder / "links.json").write_text(json.dumps(index))
+    return folder
