@@ -7,20 +7,17 @@ import tempfile
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from .. import __version__
-from ..errors import InfilinkError, Overloaded, UnknownModel
+from ..errors import Overloaded, UnknownModel
 from ..filters.partition.process import TailProcess
 from ..links.escalation import Escalation
 from ..links.graph import LinkGraph
 from ..links.index import INDEX
-from ..links.planning.plan import Plan
 from ..links.serving import Serving
-from ..links.table import Table
 from ..models import digest
-from ..outputs import Array
 from ..process import ModelCost, ModelProcess
 from ..protos import edge_pb2
 from .config import CloudConfig
@@ -29,9 +26,10 @@ from .learnt import Learnt
 from .ledger import Ledger
 from .memory import MemoryBudget
 from .placed import check_device
-from .planning import Planned, make_planned
+from .plan_in_service import PlanInService
+from .planning import make_planned
 from .repository import Repository
-from .reselection import ANSWER_S, Reselection
+from .reselection import Reselection
 from .room import Room
 from .rotation import Rotation
 from .scheduler import Scheduler
@@ -69,9 +67,8 @@ class Coordinator:
         }
         self.learnt: Learnt | None = None
         self.reselection: Reselection | None = None
-        self.switches = 0
         self._tasks: list[asyncio.Task[None]] = []
-        self._started = time.monotonic()
+        self.started = time.monotonic()
 
     async def start(self) -> None:
         """Plans and loads the resident models.
@@ -79,26 +76,29 @@ class Coordinator:
         Raises:
             InvalidInput: the models, the links and the budget do not go together.
         """
-        self.planned: Planned = await make_planned(self.config, self.repository)
-        plan, costs = self.planned.plan, self.planned.costs
+        planned = await make_planned(self.config, self.repository)
+        plan, costs = planned.plan, planned.costs
         self.memory = MemoryBudget(plan.budget_bytes, {name: cost.memory_bytes for name, cost in costs.items()})
         self.rotation = Rotation(Room(self.workers, self.memory))
         escalation = Escalation(costs, self.config.escalate) if self.config.escalate else None
         self.scheduler = Scheduler(plan, self.workers, self.rotation, escalation)
+        self.in_service = PlanInService(planned, self.scheduler, self.rotation, self.sessions)
         for name in plan.resident:
             await self.rotation.room.settle(name)
             await self._sample()
         self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self.rotation.run())]
-        graph = self.planned.graph
+        graph = planned.graph
         if graph is not None and self.config.links is not None:
             links = digest(self.config.links / INDEX)
             self.learnt = Learnt(self.config.ledger, links, devices=2 * self.config.max_devices)
             self._tasks.append(asyncio.create_task(self._keep_learnt(self.learnt)))
         # What was placed stays.
-        budget_bytes = plan.budget_bytes if self.planned.placement is None else None
+        budget_bytes = plan.budget_bytes if planned.placement is None else None
         if graph is not None and budget_bytes is not None and self.config.reselect_s > 0:
             self.reselection = self._open_reselection(graph, costs, budget_bytes)
-            self._tasks.append(asyncio.create_task(self._reselect(self.reselection)))
+            self._tasks.append(
+                asyncio.create_task(self.in_service.reselect(self.reselection, period_s=self.config.reselect_s))
+            )
         logger.info("resident: %s; rotating: %s", ", ".join(plan.resident), ", ".join(plan.rotating) or "none")
 
     def _open_reselection(self, graph: LinkGraph, costs: Mapping[str, ModelCost], budget_bytes: int) -> Reselection:
@@ -133,14 +133,14 @@ class Coordinator:
             if name not in self.repository.paths:
                 raise UnknownModel(name, tuple(self.repository.paths))
         check_local(hello.local, self.repository, device=hello.device)
-        check_device(self.planned.placement, hello.device_class, hello.local)
+        check_device(self.in_service.planned.placement, hello.device_class, hello.local)
         key = SessionKey(hello.device, hello.session)
         session = self.sessions.get(key)
         if session is None:
             self._make_room()
-            plan, local = self.planned.plan_for(hello.device_class), dict(hello.local)
+            plan, local = self.in_service.planned.plan_for(hello.device_class), dict(hello.local)
             live = self.learnt.trust(hello.device) if self.learnt is not None else None
-            serving = Serving(self.planned.graph, plan, models=self.repository.specs, local=local, live=live)
+            serving = Serving(self.in_service.planned.graph, plan, models=self.repository.specs, local=local, live=live)
             watched = self.reselection.watch(hello.device) if self.reselection is not None else None
             session = self.sessions[key] = Session(key, serving, tuple(hello.models), local, watched=watched)
         self.sessions.move_to_end(key)
@@ -167,96 +167,6 @@ class Coordinator:
         for key in idle[: max(0, len(self.sessions) + 1 - 2 * self.config.max_devices)]:
             self.rotation.forget(key)
             del self.sessions[key]
-
-    async def switch(self, plan: Plan) -> None:
-        """Puts another plan in service, within the budget at every moment.
-
-        Residents that leave are answered for before they go; those that come run from when they are loaded.
-
-        Raises:
-            InfilinkError: what `Worker.load` raises; then those that did load are resident.
-        """
-        stay = tuple(name for name in self.planned.plan.resident if name in plan.resident)
-        leave = [name for name in self.planned.plan.resident if name not in plan.resident]
-        self._serve(replace(plan, resident=stay))
-        for name in leave:
-            await self.rotation.room.release(name)
-        for name in plan.resident:
-            if name not in stay:
-                await self.rotation.room.settle(name)
-                stay = (*stay, name)
-                self._serve(replace(plan, resident=stay))
-        self.switches += 1
-
-    def _serve(self, plan: Plan) -> None:
-        self.planned = replace(self.planned, plan=plan)
-        self.scheduler.plan = plan
-        for session in self.sessions.values():
-            session.serving.plan = plan
-
-    def _answer_by(self, tables: Mapping[str, Table]) -> None:
-        """Chooses from now on by these tables how models that do not run are answered for."""
-        if self.planned.graph is None:
-            return
-        graph = self.planned.graph.with_tables(tables)
-        self.planned = replace(self.planned, graph=graph)
-        for session in self.sessions.values():
-            session.serving.graph = graph
-
-    async def _profile(self, reselection: Reselection, *, at_least: int | None) -> None:
-        """Shows inputs that wait for it to the models that do not fit beside the residents, one after another.
-
-        Some residents step aside for that long, and are answered for.
-        """
-        plan = self.planned.plan
-        samples = reselection.waiting() if at_least is None else reselection.waiting(at_least=at_least)
-        if not samples:
-            return
-        # None are, if the plan has changed since: then the inputs wait for nobody.
-        aside, absent = reselection.aside(plan), reselection.absent(plan)
-        self._serve(replace(plan, resident=tuple(name for name in plan.resident if name not in aside)))
-        for name in aside:
-            await self.rotation.room.release(name)
-        outputs: list[dict[str, Array]] = [{} for _ in samples]
-        for name in absent:
-            try:
-                for sample, said in zip(samples, outputs, strict=True):
-                    if name not in sample.exact:
-                        said[name] = await self.rotation.infer(name, sample.frame)
-            except InfilinkError as error:
-                logger.warning("%s can't be profiled: %s", name, error)
-        back = [name for name in plan.resident if name not in aside]
-        for name in aside:
-            try:
-                await self.rotation.room.settle(name)
-                back.append(name)
-            except InfilinkError as error:
-                logger.warning("%s stepped aside and does not come back: %s", name, error)
-        self._serve(replace(plan, resident=tuple(name for name in plan.resident if name in back)))
-        for sample, said in zip(samples, outputs, strict=True):
-            reselection.complete(sample, said)
-
-    async def _reselect(self, reselection: Reselection) -> None:
-        """Looks at the plan once in every period, and more often at how models are answered for."""
-        period_s, looked_s = self.config.reselect_s, time.monotonic()
-        while True:
-            await asyncio.sleep(min(ANSWER_S, period_s))
-            due = time.monotonic() - looked_s >= period_s
-            try:
-                await self._profile(reselection, at_least=1 if due else None)
-                if not due:
-                    self._answer_by(await reselection.tables())
-                    continue
-                looked_s = time.monotonic()
-                found = await reselection.review(self.planned.plan)
-                logger.info("re-selection: %s", found.why)
-                self._answer_by(found.tables)
-                if found.switch:
-                    await self.switch(found.plan)
-            except InfilinkError as error:
-                logger.warning("re-selection: %s; the next look at the plan is in %g s", error, period_s)
-            except Exception:
-                logger.exception("re-selection failed; the next look at the plan is in %g s", period_s)
 
     async def _keep_learnt(self, learnt: Learnt) -> None:
         """Keeps on disk what was learnt while serving, as long as the coordinator runs."""
@@ -286,44 +196,6 @@ class Coordinator:
         self._optimized.cleanup()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.ledger.close()
-
-    def status(self) -> edge_pb2.StatusReply:
-        """Everything that is counted."""
-        plan, memory = self.planned.plan, self.memory.stats()
-        models = []
-        for name, worker in self.workers.items():
-            models.append(edge_pb2.ModelStatus(name=name, **asdict(worker.stats())))
-        return edge_pb2.StatusReply(
-            version=__version__,
-            models=models,
-            budget_bytes=memory.limit_bytes or 0,
-            memory_bytes=memory.memory_bytes,
-            peak_bytes=memory.peak_bytes,
-            budget_violations=memory.violations,
-            memory_samples=memory.samples,
-            inputs=self.counts.results,
-            refused=self.counts.refused,
-            repeated=self.counts.repeated,
-            resident=plan.resident,
-            refresh_s=plan.refresh_s,
-            expected_agreement=plan.expected_agreement,
-            devices=[
-                edge_pb2.DeviceStatus(
-                    name=session.key.device,
-                    connected=session.connection is not None,
-                    inputs=session.inputs,
-                    report=session.report,
-                    revoked=session.serving.live.revoked(),
-                    audited=session.serving.live.audited,
-                    local=sorted(session.local),
-                )
-                for session in self.sessions.values()
-            ],
-            uptime_s=time.monotonic() - self._started,
-            escalated=self.scheduler.escalation.runs if self.scheduler.escalation is not None else 0,
-            switches=self.switches,
-            profiled=self.reselection.profiled if self.reselection is not None else 0,
-        )
 
     async def _watch(self) -> None:
         """Measures what the models take, as long as the coordinator runs."""

@@ -16,6 +16,7 @@ from .config import CloudConfig
 from .coordinator import Coordinator
 from .listening import bind
 from .service import EdgeService
+from .status import status_reply
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ async def _serve(config: CloudConfig, status_file: Path | None) -> None:
         coordinator.stop()
         await server.stop(_STOP_S)
         if status_file is not None:
-            _write_status(status_file, coordinator.status())
+            _write_status(status_file, status_reply(coordinator))
     finally:
         await coordinator.close()
 

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import sqlite3
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -49,6 +50,7 @@ class Learnt:
         self._most = devices
         self._trust: OrderedDict[str, LiveTrust] = OrderedDict()
         self._audited: dict[str, int] = {}
+        self._lock = threading.Lock()
         try:
             self._file = sqlite3.connect(path, check_same_thread=False)
             self._file.execute("PRAGMA journal_mode = WAL")
@@ -104,7 +106,8 @@ class Learnt:
             np.savez_compressed(file, **contexts)  # type: ignore[arg-type]  # its stub takes names for its options
             rows[_CONTEXTS] = file.getvalue()
         try:
-            with self._file:
+            # Whoever waited for an earlier call may be gone, and the call itself not.
+            with self._lock, self._file:
                 self._file.executemany(
                     "INSERT OR REPLACE INTO learnt (links, name, kept_s, value) VALUES (?, ?, ?, ?)",
                     [(self.links, name, time.time(), value) for name, value in rows.items()],
@@ -116,7 +119,8 @@ class Learnt:
 
     def close(self) -> None:
         """Closes the file; closing twice is fine."""
-        self._file.close()
+        with self._lock:
+            self._file.close()
 
     def _read_trust(self, device: str) -> LiveTrust:
         found = self._find(_row(device))

@@ -11,6 +11,7 @@ from ..protos import edge_pb2, edge_pb2_grpc
 from .coordinator import Coordinator
 from .listening import abort_on_error, check_token, check_version
 from .session import Session
+from .status import status_reply
 from .stream import DeviceStream
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
         """What runs, what it takes, and what was counted."""
         async with abort_on_error(context):
             await check_token(context, self.coordinator.config.token)
-            return self.coordinator.status()
+            return status_reply(self.coordinator)
         raise AssertionError("abort raises")
 
     async def _hello(self, messages: AsyncIterator[edge_pb2.DeviceMessage], context: Any) -> edge_pb2.Hello:
