@@ -1,102 +1,82 @@
-"""The learned blend: how likely an answer has gone stale, from its age and from how much moved (torch to fit).
+"""The learned blend: how likely an answer has gone stale, from its age, the picture and the pace (torch to fit).
 
-For the rule `unchanged`. A score that rises with the age and with the largest region that differs from the last kept
-picture, whatever was learnt: no weight is below 0. So keeping every K-th input and a threshold on the region are
-special cases of it, and a short recording is enough. With more differences it did worse on the real clips tried.
+For the rule `unchanged`. A logistic regression on the age, on how far the most different blocks are from the last kept
+picture, and on the changes to be expected since then at the learned pace. No weight is below 0, so the score rises with
+each of them whatever was learnt: a threshold on one alone is a special case, and a short recording is enough.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..outputs import Array
-from .channels import SCALARS
+from .channels import AGE, SCALARS
 from .losses import Losses
-from .low_level import AREA
+from .pace import CLIP, Pace
 from .replay import Replay, sample_pairs
 
-# What is added before the logarithm of an area: some ten pixels.
+# What is added before a logarithm is taken: a quarter of a grey level, and a thousandth of a change.
 FLOOR = 1e-3
-_AGE = SCALARS.index("age")
-_HIDDEN = 8
-_MEMBERS = 3
+TOP = SCALARS.index("top difference")
 _DRAWS = 12
-_STEPS = 400
-_DECAY = 1e-3
+_RIDGE = 1e-3
 
 
 @dataclass(frozen=True)
 class Blend:
-    """The parameters: features less `mean` times `scale`, a hidden layer, one logit; all weights at least 0."""
+    """The parameters, about features less `mean` times `scale`, clipped to ±4; `weights` (3,) at least 0."""
 
+    pace: Pace
     mean: Array
     scale: Array
-    hidden: Array
-    hidden_bias: Array
-    last: Array
-    last_bias: float
+    weights: Array
+    bias: float
 
-    def scores(self, scalars: Array, area: Array) -> Array:
-        """How likely the answer is stale, for rows of scalars and areas (n,): float64 (n,)."""
-        normal = np.clip((features_of(scalars, area) - self.mean) * self.scale, -4.0, 4.0)
-        active = np.tanh(normal @ self.hidden + self.hidden_bias)
-        return np.asarray(1.0 / (1.0 + np.exp(-(active @ self.last + self.last_bias))), np.float64)
+    def scores(self, scalars: Array, changes: Array) -> Array:
+        """How likely the answer is stale.
 
+        Args:
+            scalars: float32 (n, 17), as `Channels` has them.
+            changes: (n,), to be expected since the last kept input at the learned pace.
 
-def features_of(scalars: Array, area: Array) -> Array:
-    """What is blended: the age (a logarithm already), and the logarithm of the area: float32 (n, 2)."""
-    return np.stack([scalars[:, _AGE], np.log(area.astype(np.float32) + np.float32(FLOOR))], axis=1)
-
-
-class _Rising(nn.Module):
-    """A network whose weights can't fall below 0."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.hidden = nn.Parameter(torch.randn(features, _HIDDEN) * 0.3 - 1.5)
-        self.hidden_bias = nn.Parameter(torch.linspace(-1.5, 1.5, _HIDDEN))
-        self.last = nn.Parameter(torch.full((_HIDDEN,), -0.5))
-        self.last_bias = nn.Parameter(torch.zeros(()))
-
-    def forward(self, features: Tensor) -> Tensor:
-        active = torch.tanh(features @ F.softplus(self.hidden) + self.hidden_bias)
-        out: Tensor = active @ F.softplus(self.last) + self.last_bias
-        return out
+        Returns:
+            float64 (n,), from 0 to 1.
+        """
+        normal = np.clip((features_of(scalars, changes) - self.mean) * self.scale, -CLIP, CLIP)
+        return np.asarray(1.0 / (1.0 + np.exp(-(normal @ self.weights + self.bias))), np.float64)
 
 
-def fit_blend(replay: Replay, losses: Losses, *, start: int, stop: int, seed: int) -> Blend:
-    """The blend that best tells, on a stretch, which answers still held after how long: the mean of three trainings."""
+def features_of(scalars: Array, changes: Array) -> Array:
+    """What is blended, all as logarithms: age, top difference, expected changes: float32 (n, 3)."""
+    top, expected = (np.log(values.astype(np.float32) + np.float32(FLOOR)) for values in (scalars[:, TOP], changes))
+    return np.stack([scalars[:, AGE], top, expected], axis=1)
+
+
+def fit_blend(replay: Replay, losses: Losses, pace: Pace, *, start: int, stop: int, seed: int) -> Blend:
+    """The blend that best tells, on a stretch, which answers still held after how long; `pace` was fitted there."""
     random = np.random.default_rng(seed)
-    torch.manual_seed(seed)
     draws = [sample_pairs(replay, start, stop, random) for _ in range(_DRAWS)]
     kept = np.concatenate([pairs.kept for pairs in draws])
     current = np.concatenate([pairs.current for pairs in draws])
-    features = features_of(replay.scalars(kept, current), replay.low_level(kept, current)[:, AREA])
+    changes = pace.changes(replay)
+    features = features_of(replay.scalars(kept, current), changes[current] - changes[kept])
     mean, scale = features.mean(axis=0), 1.0 / np.maximum(features.std(axis=0), 1e-2)
-    normal = torch.from_numpy(np.clip((features - mean) * scale, -4.0, 4.0).astype(np.float32))
-    targets = torch.from_numpy(losses.of(kept, current).astype(np.float32))
-    members = [_fit(normal, targets) for _ in range(_MEMBERS)]
-    with torch.no_grad():
-        return Blend(
-            mean.astype(np.float32),
-            scale.astype(np.float32),
-            torch.cat([F.softplus(each.hidden) for each in members], dim=1).numpy(),
-            torch.cat([each.hidden_bias for each in members]).numpy(),
-            torch.cat([F.softplus(each.last) / _MEMBERS for each in members]).numpy(),
-            float(np.mean([float(each.last_bias) for each in members])),
-        )
+    normal = torch.from_numpy(np.clip((features - mean) * scale, -CLIP, CLIP).astype(np.float64))
+    targets = torch.from_numpy(losses.of(kept, current).astype(np.float64))
+    roots = torch.full((features.shape[1],), 0.5, dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([roots, bias], max_iter=100, line_search_fn="strong_wolfe")
 
-
-def _fit(features: Tensor, targets: Tensor) -> _Rising:
-    network = _Rising(features.shape[1])
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.03)
-    for _ in range(_STEPS):
+    def objective() -> torch.Tensor:
         optimizer.zero_grad()
-        weights = F.softplus(network.hidden).sum() + F.softplus(network.last).sum()
-        loss = F.binary_cross_entropy_with_logits(network(features), targets) + _DECAY * weights
+        # Squares can't fall below 0.
+        weights = roots.square()
+        loss = F.binary_cross_entropy_with_logits(normal @ weights + bias, targets) + _RIDGE * weights.square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-    return network
+        return loss
+
+    optimizer.step(objective)  # type: ignore[no-untyped-call]
+    weights = roots.detach().square().numpy().astype(np.float32)
+    return Blend(pace, mean.astype(np.float32), scale.astype(np.float32), weights, float(bias.detach()))

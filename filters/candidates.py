@@ -7,9 +7,9 @@ import numpy as np
 import onnxruntime as ort
 
 from ..outputs import Array
-from .channels import MOTION, SCALARS
+from .channels import CARRIED, SCALARS
 from .losses import Losses
-from .low_level import AREA, LOW_LEVEL
+from .low_level import LOW_LEVEL
 from .replay import Replay
 from .singles import Singles
 
@@ -114,8 +114,7 @@ class PaceCandidate:
 
     def __init__(self, pace: "Pace", replay: Replay) -> None:
         self.pace = pace
-        motion = np.stack([replay.column(name) for name in MOTION], axis=1)
-        self._changes = np.cumsum(pace.rates(motion) * replay.column("step"))
+        self._changes = pace.changes(replay)
 
     def scores(self, kept: Array, current: int) -> Array:
         """The changes, per last kept input."""
@@ -123,22 +122,23 @@ class PaceCandidate:
 
 
 class BlendCandidate:
-    """How likely the last kept answer is stale, by the learned blend of age and differences."""
+    """How likely the last kept answer is stale, by the learned blend, computed by the very graph of its file."""
 
     name = "blend"
     most = 1.0
     alone: Array | None = None
 
-    def __init__(self, session: ort.InferenceSession, replay: Replay) -> None:
+    def __init__(self, session: ort.InferenceSession, pace: "Pace", replay: Replay) -> None:
+        self.pace = pace
         self.replay = replay
         self._session = session
+        self._changes = pace.changes(replay)
 
     def scores(self, kept: Array, current: int) -> Array:
         """The probability, per last kept input."""
-        now = np.full(len(kept), current)
-        area = self.replay.low_level(kept, now)[:, [AREA]].astype(np.float32)
-        feed = {"scalars": self.replay.scalars(kept, now), "area": area}
-        return np.asarray(self._session.run(None, feed)[0][:, 0], np.float64)
+        scalars = self.replay.scalars(kept, np.full(len(kept), current))
+        scalars[:, CARRIED] = self._changes[current - 1] - self._changes[kept]
+        return np.asarray(self._session.run(["score"], {"scalars": scalars})[0][:, 0], np.float64)
 
 
 class EveryCandidate:

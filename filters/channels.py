@@ -22,7 +22,7 @@ SCALARS = ("age", "step", "carried", "difference", "top difference", "background
 LATELY_S = 0.3
 _BLOCKS = 28
 _REMEMBERED = 8
-_AGE, _STEP, _CARRIED = range(3)
+AGE, STEP, CARRIED = range(3)
 _DIFFERENCE, _BACKGROUND, _MOTION = slice(3, 5), slice(5, 7), slice(7, 7 + len(MOTION))
 
 
@@ -39,7 +39,7 @@ class Channels:
     Attributes:
         tensor: float32 (1, 3, SIDE, SIDE), from 0 to 1: grey, difference to background, difference to reference.
         scalars: float32 (1, 17), in the order of `SCALARS`: log(1 + seconds since the last kept frame), seconds since
-            the last frame, what the score was carried to since the last kept frame, mean and top of both differences,
+            the last frame, what the graph carried on since the last kept frame, mean and top of both differences,
             and the motion since the previous frame in the most changed blocks and the middle one, now and lately.
         picture: uint8 (SIDE, SIDE), the frame as it is seen.
         differences: float32 (1, 1) each, those of Reducto's differences to the reference that are wanted, by name.
@@ -100,19 +100,19 @@ class Channels:
             to_unit(image, out=channel)
         cv2.resize(self.tensor[0, 0], (_BLOCKS, _BLOCKS), dst=now.blocks, interpolation=cv2.INTER_AREA)
         values = self.scalars[0]
-        values[_AGE], values[_STEP] = math.log1p(self.age_s), step_s
+        values[AGE], values[STEP] = math.log1p(self.age_s), step_s
         values[_DIFFERENCE] = self._summary.of(self.tensor[0, 2])
         values[_BACKGROUND] = self._summary.of(self.tensor[0, 1])
         self._move(now, before, step_s, started=started)
 
-    def carry(self, score: float) -> None:
-        """Says what the frame last seen scored: a score may build on it until the next kept frame."""
-        self.scalars[0, _CARRIED] = score if math.isfinite(score) else 0.0
+    def carry(self, value: float) -> None:
+        """Says what the graph made of the frame last seen: it may build on it until the next kept frame."""
+        self.scalars[0, CARRIED] = value if math.isfinite(value) else 0.0
 
     def kept(self) -> None:
         """Says that the frame last seen is kept."""
         self._kept_s = self._now_s
-        self.scalars[0, _CARRIED] = 0.0
+        self.scalars[0, CARRIED] = 0.0
         np.copyto(self._kept_picture, self.picture)
         if self._low_level is not None and self._past:
             self._kept_features = self._past[-1].features

@@ -200,7 +200,7 @@ def assess_command(
 
 def print_training(done: "FilterTraining", console: Console) -> None:
     """Shows what came of a training: the candidates, the certificate, the file."""
-    console.print(_candidates_table(done.spec))
+    console.print(_candidates_table(done))
     console.print(_certificate_text(done.spec))
     for floor in done.spec.floors:
         console.print(
@@ -213,14 +213,16 @@ def print_training(done: "FilterTraining", console: Console) -> None:
     )
 
 
-def _candidates_table(spec: FilterSpec) -> Table:
+def _candidates_table(done: "FilterTraining") -> Table:
+    spec = done.spec
     table = Table("candidate", title=f"{spec.rule} at accuracy {spec.accuracy:g}: on the calibration part")
-    for name in ("filtering rate", "accuracy", "threshold", "certified"):
+    for name in ("filtering rate", "accuracy", "threshold", "certified", "ms"):
         table.add_column(name, justify="right")
     for name, result in spec.candidates.items():
         row: list[Any] = [f"{result.rate:.3f}", f"{1 - result.error:.3f}", f"{result.threshold:.4g}"]
         style = "bold" if name == spec.kind else ""
-        table.add_row(name, *row, "yes" if result.certified else "no", style=style)
+        took = f"{done.decision_s[name] * 1000:.2f}" if name in done.decision_s else ""
+        table.add_row(name, *row, "yes" if result.certified else "no", took, style=style)
     return table
 
 

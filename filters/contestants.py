@@ -70,7 +70,9 @@ _LEARNT_ALONE: dict[str, tuple[str, Net]] = {
 }
 """Encoders that see an input (or a window) by itself: of which modality ("": the one that was given), and whose."""
 
-_DEFAULT = ("pace", "network", "image", "background", "difference", "age")
+_DEFAULT = ("network", "image", "background", "difference", "age")
+# Pace, age and difference are special cases of it; a choice among them on some hundred inputs is mostly luck.
+_DEFAULT_UNCHANGED = ("blend",)
 NEIGHBOURS = 10
 
 
@@ -150,7 +152,8 @@ class Contest:
             raise InvalidInput(
                 f"candidate {', '.join(unknown)}: there is none of that name here; there are all, {', '.join(there)}"
             )
-        return tuple(dict.fromkeys(wanted)) or tuple(name for name in _DEFAULT if name in there)
+        default = _DEFAULT_UNCHANGED if self.stream and self.losses.pairwise else _DEFAULT
+        return tuple(dict.fromkeys(wanted)) or tuple(name for name in default if name in there)
 
     def enter(self, wanted: Sequence[str] = ()) -> list[Contestant]:
         """Trains and makes them; those that are preferred among equals come first."""
@@ -179,8 +182,9 @@ class Contest:
             pace = fit_pace(self.replay, self.losses, start=0, stop=stop)
             return Contestant(PaceCandidate(pace, self.replay), pace_graph(pace))
         if name == "blend":
-            graph = blend_graph(fit_blend(self.replay, self.losses, start=0, stop=stop, seed=self.seed))
-            return Contestant(BlendCandidate(session_of(graph), self.replay), graph)
+            pace = fit_pace(self.replay, self.losses, start=0, stop=stop)
+            graph = blend_graph(fit_blend(self.replay, self.losses, pace, start=0, stop=stop, seed=self.seed))
+            return Contestant(BlendCandidate(session_of(graph), pace, self.replay), graph)
         if name in LOW_LEVEL:
             return Contestant(LowLevelCandidate(name, self.replay), scalar_graph(name))
         if name != "network":

@@ -1,7 +1,5 @@
 """Trains the network (torch): on single inputs for a SKIP rule, on pairs of inputs for `unchanged`."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,6 +8,7 @@ from torch.nn import functional as F
 from ..outputs import Array
 from ..progress import Progress
 from .channels import SCALARS
+from .examples import Examples
 from .fit_loop import Checkpoint, Epoch, Recipe, train
 from .losses import Losses
 from .network import TemporalNetwork, to_channels
@@ -19,15 +18,6 @@ _SEEN = 10_000
 _MOST_EPOCHS = 30
 _VALIDATION = 0.15
 _SHIFT = 6
-
-
-@dataclass(frozen=True)
-class Examples:
-    """What the network learns from: images (uint8, channels last), scalars, and the losses to expect."""
-
-    images: Array
-    scalars: Array
-    targets: Array
 
 
 def fit_network(

@@ -52,6 +52,7 @@ class Decision:
         answers: the models that need not run on this input, kept or not, and how they are answered for; None: as the
             gate's `unsent` says. So are the models that are not named here, if the input is not kept.
         learn: to be told what the models said of this input, by name, once they have; None: it wants to know nothing.
+        asks: whether it is kept only to hear that, so that the models themselves have to look at it.
     """
 
     keep: bool
@@ -59,6 +60,7 @@ class Decision:
     threshold: float
     answers: Mapping[str, Unsent | None] = field(default_factory=dict)
     learn: Learn | None = None
+    asks: bool = False
 
 
 class Gate(Protocol):

@@ -11,8 +11,8 @@ import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 from ..outputs import Array
-from .blend import FLOOR, Blend
-from .channels import CHANNELS, MOTION, SCALARS
+from .blend import FLOOR, TOP, Blend
+from .channels import AGE, CARRIED, CHANNELS, MOTION, SCALARS, STEP
 from .low_level import LOW_LEVEL
 from .modalities.descriptor import Descriptor
 from .network import CONVOLUTIONS, TemporalNetwork
@@ -62,10 +62,44 @@ def network_graph(network: TemporalNetwork) -> onnx.ModelProto:
 
 def pace_graph(pace: Pace) -> onnx.ModelProto:
     """A graph whose score is what was carried plus the changes to be expected since the last frame."""
+    nodes, weights = _changes(pace, "score")
+    return _graph(nodes, weights, _STREAM)
+
+
+def blend_graph(blend: Blend) -> onnx.ModelProto:
+    """A graph whose score is how likely the last kept answer is stale; it carries the changes to be expected."""
+    nodes, weights = _changes(blend.pace, "carried")
+    weights |= {
+        "age_at": np.asarray([AGE], np.int64),
+        "top_at": np.asarray([TOP], np.int64),
+        "floor": np.float32(FLOOR),
+        "blend_mean": blend.mean,
+        "blend_scale": blend.scale,
+        "blend_weights": blend.weights[:, None],
+        "blend_bias": np.asarray([blend.bias], np.float32),
+    }
+    nodes += [
+        helper.make_node("Gather", ["scalars", "age_at"], ["age"], axis=1),
+        helper.make_node("Gather", ["scalars", "top_at"], ["top"], axis=1),
+        helper.make_node("Concat", ["top", "carried"], ["levels"], axis=1),
+        helper.make_node("Add", ["levels", "floor"], ["above"]),
+        helper.make_node("Log", ["above"], ["logs"]),
+        helper.make_node("Concat", ["age", "logs"], ["features"], axis=1),
+        helper.make_node("Sub", ["features", "blend_mean"], ["blend_centred"]),
+        helper.make_node("Mul", ["blend_centred", "blend_scale"], ["blend_scaled"]),
+        helper.make_node("Clip", ["blend_scaled", "low", "high"], ["blend_normal"]),
+        helper.make_node("Gemm", ["blend_normal", "blend_weights", "blend_bias"], ["logit"]),
+        helper.make_node("Sigmoid", ["logit"], ["score"]),
+    ]
+    return _graph(nodes, weights, {"scalars": ["n", len(SCALARS)]}, outputs=("score", "carried"))
+
+
+def _changes(pace: Pace, name: str) -> tuple[list[Any], dict[str, Any]]:
+    """The nodes, and their weights, that make of the scalars what was carried plus the changes of this frame."""
     weights = {
-        "motion": np.asarray([SCALARS.index(name) for name in MOTION], np.int64),
-        "step": np.asarray([SCALARS.index("step")], np.int64),
-        "carried": np.asarray([SCALARS.index("carried")], np.int64),
+        "motion": np.asarray([SCALARS.index(each) for each in MOTION], np.int64),
+        "step": np.asarray([STEP], np.int64),
+        "before_at": np.asarray([CARRIED], np.int64),
         "mean": pace.mean,
         "scale": pace.scale,
         "low": np.float32(-CLIP),
@@ -82,40 +116,10 @@ def pace_graph(pace: Pace) -> onnx.ModelProto:
         helper.make_node("Exp", ["log_rate"], ["rate"]),
         helper.make_node("Gather", ["scalars", "step"], ["step_s"], axis=1),
         helper.make_node("Mul", ["rate", "step_s"], ["changes"]),
-        helper.make_node("Gather", ["scalars", "carried"], ["before"], axis=1),
-        helper.make_node("Add", ["before", "changes"], ["score"]),
+        helper.make_node("Gather", ["scalars", "before_at"], ["before"], axis=1),
+        helper.make_node("Add", ["before", "changes"], [name]),
     ]
-    return _graph(nodes, weights, _STREAM)
-
-
-def blend_graph(blend: Blend) -> onnx.ModelProto:
-    """A graph whose score is how likely the last kept answer is stale."""
-    weights = {
-        "age_at": np.asarray([SCALARS.index("age")], np.int64),
-        "floor": np.float32(FLOOR),
-        "mean": blend.mean,
-        "scale": blend.scale,
-        "low": np.float32(-4),
-        "high": np.float32(4),
-        "hidden": blend.hidden,
-        "hidden_bias": blend.hidden_bias,
-        "last": blend.last[:, None],
-        "last_bias": np.asarray([blend.last_bias], np.float32),
-    }
-    nodes = [
-        helper.make_node("Gather", ["scalars", "age_at"], ["age"], axis=1),
-        helper.make_node("Add", ["area", "floor"], ["above"]),
-        helper.make_node("Log", ["above"], ["logs"]),
-        helper.make_node("Concat", ["age", "logs"], ["features"], axis=1),
-        helper.make_node("Sub", ["features", "mean"], ["centred"]),
-        helper.make_node("Mul", ["centred", "scale"], ["scaled"]),
-        helper.make_node("Clip", ["scaled", "low", "high"], ["normal"]),
-        helper.make_node("Gemm", ["normal", "hidden", "hidden_bias"], ["before"]),
-        helper.make_node("Tanh", ["before"], ["active"]),
-        helper.make_node("Gemm", ["active", "last", "last_bias"], ["logit"]),
-        helper.make_node("Sigmoid", ["logit"], ["score"]),
-    ]
-    return _graph(nodes, weights, {"scalars": ["n", len(SCALARS)], "area": ["n", 1]})
+    return nodes, weights
 
 
 def scalar_graph(name: str) -> onnx.ModelProto:
@@ -216,13 +220,15 @@ def session_of(graph: onnx.ModelProto) -> ort.InferenceSession:
     return ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def _graph(nodes: list[Any], weights: dict[str, Any], inputs: dict[str, list[Any]]) -> onnx.ModelProto:
+def _graph(
+    nodes: list[Any], weights: dict[str, Any], inputs: dict[str, list[Any]], *, outputs: tuple[str, ...] = ("score",)
+) -> onnx.ModelProto:
     tensors = [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in weights.items()]
     graph = helper.make_graph(
         nodes,
         "filter",
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()],
-        [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n", 1])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 1]) for name in outputs],
         tensors,
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)

@@ -9,7 +9,6 @@ from ..outputs import Array
 from .pictures import SIDE
 
 LOW_LEVEL = ("pixel", "area", "edge", "corner")
-AREA = LOW_LEVEL.index("area")
 _CHANGED = 21
 _CORNER = 0.01
 Features = tuple[Array, Array, Array]

@@ -5,6 +5,8 @@ from pathlib import Path
 from ..errors import InvalidInput
 from .free_gates import DifferenceGate, EveryGate, FirstGate, RandomGate
 from .gates import Gate
+from .online.gate import OnlineGate
+from .online.live import LiveUpdate
 from .reuse.gate import ReuseGate, is_reuse
 from .runtime import FilterRuntime
 from .tasks import TasksRuntime, decides_for_several
@@ -16,16 +18,19 @@ FORMS = (
 )
 
 
-def open_gate(text: str | Path, *, cache: Path | None = None) -> Gate:
+def open_gate(text: str | Path, *, cache: Path | None = None, update: LiveUpdate | None = None) -> Gate:
     """The gate that `text` names.
 
     Args:
         text: one of `FORMS`.
         cache: a reuse file's: where its results outlive a restart.
+        update: a filter's: how it goes on learning at work; None: it stays as it is.
 
     Raises:
         InvalidInput: no such gate, or a file that is no filter; the message lists the forms.
     """
+    if update is not None:
+        return _learning(str(text), cache, update)
     try:
         gate = _free(str(text)) or _trained(str(text), cache)
     except ValueError as error:
@@ -33,6 +38,15 @@ def open_gate(text: str | Path, *, cache: Path | None = None) -> Gate:
     if cache is not None and not isinstance(gate, ReuseGate):
         raise InvalidInput(f"gate {str(text)!r}: remembers no results: `cache` goes with a reuse file (`train reuse`)")
     return gate
+
+
+def _learning(text: str, cache: Path | None, update: LiveUpdate) -> Gate:
+    if not Path(text).is_file() or is_reuse(Path(text)) or decides_for_several(Path(text)) or cache is not None:
+        raise InvalidInput(
+            f"gate {text!r}: `update` goes with the path of a filter's .onnx as it was trained, without @ACCURACY, "
+            "#MODEL or a cache"
+        )
+    return OnlineGate(Path(text), update)
 
 
 def _free(text: str) -> Gate | None:

@@ -37,6 +37,11 @@ class Pace:
         normal = np.clip((motion - self.mean) * self.scale, -CLIP, CLIP)
         return np.asarray(np.exp(normal @ self.weights + self.bias), np.float64)
 
+    def changes(self, replay: Replay) -> Array:
+        """Expected changes from a replay's beginning to each of its inputs: float64 (inputs,)."""
+        motion = np.stack([replay.column(name) for name in MOTION], axis=1)
+        return np.asarray(np.cumsum(self.rates(motion) * replay.column("step")), np.float64)
+
 
 def fit_pace(replay: Replay, losses: Losses, *, start: int, stop: int) -> Pace:
     """The pace that best explains, on a stretch, which answers still held after how long.

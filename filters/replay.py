@@ -111,5 +111,6 @@ def sample_pairs(replay: "Replay | Singles", start: int, stop: int, random: np.r
     times = replay.captured_s
     steps = np.maximum(times[current] - times[current - 1], 1e-3)
     ages = steps * (LONGEST_S / np.minimum(steps, LONGEST_S)) ** random.random(len(current))
-    kept = np.searchsorted(times, times[current] - ages, side="right") - 1
+    # The first that is no older than drawn: the last one that is as old would never be the input just before.
+    kept = np.searchsorted(times, times[current] - ages, side="left")
     return Pairs(np.clip(kept, start, current - 1), current)

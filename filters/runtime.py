@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..outputs import Array, OutputSpec
-from .channels import Channels
+from .feed import Feed
 from .gates import Decision, Unsent
-from .low_level import LOW_LEVEL
-from .modalities.video import Video, Window
 from .spec import load_filter, load_tasks
 
 logger = logging.getLogger(__name__)
@@ -34,6 +32,9 @@ class FilterRuntime:
         accuracy: what it is to keep; None: what it was trained for.
         task: of a file that decides for several models: which one.
 
+    Attributes:
+        channels: the stream as it sees it, if its inputs are frames.
+
     Raises:
         InvalidInput: it is none, or is not proven to keep that accuracy at any threshold.
     """
@@ -41,7 +42,7 @@ class FilterRuntime:
     def __init__(self, path: Path | str, *, accuracy: float | None = None, task: str = "") -> None:
         self.path = Path(path)
         self.name = f"{self.path.stem}#{task}" if task else self.path.stem
-        self.spec, self._session = load_filter(self.path, task=task)
+        self.spec, session = load_filter(self.path, task=task)
         self._column = 0 if not task else load_tasks(self.path)[0].models.index(task)
         found = self.spec.certificate
         self.accuracy: float | None = self.spec.accuracy
@@ -49,17 +50,8 @@ class FilterRuntime:
         if accuracy is not None:
             level = self.spec.level(accuracy)
             self.accuracy, self.threshold, self._error, self.certified = accuracy, level.threshold, level.error, True
-        wanted = [each.name for each in self._session.get_inputs()]
-        low_level = [name for name in wanted if name in LOW_LEVEL]
-        self._channels = Channels(pairwise=self.spec.pairwise, step_s=self.spec.step_s, low_level=low_level)
-        self._modality = self.spec.modality
-        self._window = Window(self._modality) if isinstance(self._modality, Video) else None
-        seen = {
-            "channels": self._channels.tensor,
-            "scalars": self._channels.scalars,
-            **self._channels.differences,
-        }
-        self._inputs = {name: seen[name] for name in wanted if name in seen}
+        self._feed = Feed(session, self.spec.modality, pairwise=self.spec.pairwise, step_s=self.spec.step_s)
+        self.channels = self._feed.channels
         self._first = True
         self._seen = self._kept = self._failed = 0
 
@@ -72,26 +64,34 @@ class FilterRuntime:
         """
         score = self._score(frame, captured_s)
         longest_s = self.spec.longest_s
-        overdue = longest_s is not None and self._channels.age_s >= longest_s
+        overdue = longest_s is not None and self.channels is not None and self.channels.age_s >= longest_s
+        first = self._first and self.channels is not None
         # Written so that NaN keeps.
-        first = self._first and self._modality is None
         keep = first or overdue or not score <= self.threshold
         self._seen += 1
         self._failed += math.isnan(score)
         self._kept += keep
-        if self._modality is None:
-            self._channels.carry(score)
-            if keep:
-                self._channels.kept()
-                self._first = False
+        if self.channels is not None and keep:
+            self.channels.kept()
+            self._first = False
         return Decision(keep, score, self.threshold)
+
+    def use(self, path: Path) -> None:
+        """Goes over to a newer file of the same filter, with its threshold, between two inputs; the stream goes on.
+
+        Raises:
+            InvalidInput: the file is no filter.
+        """
+        self.spec, session = load_filter(path)
+        self._feed.use(session)
+        found = self.spec.certificate
+        self.accuracy = self.spec.accuracy
+        self.threshold, self._error, self.certified = self.spec.threshold, found.error, found.certified
 
     def reset(self) -> None:
         """Starts a new stream."""
-        self._channels.reset()
+        self._feed.reset()
         self._first = True
-        if self._window is not None:
-            self._window.reset()
 
     def close(self) -> None:
         """Nothing outlives it."""
@@ -109,12 +109,11 @@ class FilterRuntime:
 
     def _score(self, frame: Array, captured_s: float) -> float:
         try:
-            if self._modality is not None:
-                stream = self._window is not None and frame.ndim == 3
-                prepared = self._window.see(frame) if self._window and stream else self._modality.prepare(frame)
-                return float(self._session.run(None, {"input": prepared[None]})[0][0, self._column])
-            self._channels.see(frame, captured_s)
-            return float(self._session.run(None, self._inputs)[0][0, 0])
+            found = self._feed.run(frame, captured_s)
+            if self.channels is not None:
+                # Of a graph with one output, the score itself is carried.
+                self.channels.carry(float(found[-1][0, 0]))
+            return float(found[0][0, self._column])
         except Exception:  # whatever it is: a frame too many costs less than one that is lost
             if not self._failed:
                 logger.exception("%s failed on a frame and keeps it; later failures are only counted", self.path)

@@ -1,7 +1,7 @@
 """Chooses among the candidates, and their thresholds, by what the calibration part proves."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,16 +50,27 @@ class _Judged:
     uppers: Array
     best: int
     certified: bool
+    cost: float = 0.0
 
     @property
     def rate(self) -> float:
         return float(self.sweep.rates[self.best])
 
+    @property
+    def worth(self) -> float:
+        """The share of the models' time that it saves, its own taken off."""
+        return self.rate - self.cost
+
 
 def choose(
-    sweeps: Sequence[Sweep], *, accuracy: float, floors: Sequence[Mask] = (), references: Sequence[Sweep] = ()
+    sweeps: Sequence[Sweep],
+    *,
+    accuracy: float,
+    floors: Sequence[Mask] = (),
+    references: Sequence[Sweep] = (),
+    costs: Sequence[float] = (),
 ) -> Choice:
-    """The candidate that filters the most with a certificate; without any, the most with a margin.
+    """The candidate that saves the most with a certificate; without any, the most with a margin.
 
     The confidence is shared among the candidates (Bonferroni), so that the winner's certificate holds although it was
     picked on the same inputs. Floors are tested at the same confidence: all of them must hold, so that none is picked.
@@ -69,6 +80,8 @@ def choose(
         accuracy: the least mean agreement.
         floors: the least accuracy on parts of the inputs, each over the inputs of the sweeps.
         references: of free gates that stand in the table but are no filter.
+        costs: what a decision of each candidate takes, as a share of the models' time for an input; none: nothing.
+            Less than `EQUAL` is not told apart, so that a choice does not hang on what else the machine did.
 
     Raises:
         InvalidInput: no candidate meets the accuracy at any threshold that filters something.
@@ -77,16 +90,17 @@ def choose(
     confidence = 1.0 - (1.0 - CONFIDENCE) / len(sweeps)
     taus = _autocorrelation_times(sweeps, target)
     judged = [
-        _judge(sweep, tau, target=target, confidence=confidence, floors=floors)
-        for sweep, tau in zip(sweeps, taus, strict=True)
+        replace(_judge(sweep, tau, target=target, confidence=confidence, floors=floors), cost=EQUAL * (cost // EQUAL))
+        for sweep, tau, cost in zip(sweeps, taus, costs or [0.0] * len(sweeps), strict=True)
     ]
     shown = [_judge(sweep, max(taus), target=target, confidence=confidence, floors=floors) for sweep in references]
     eligible = [found for found in judged if found.certified] or judged
     # The first of equals wins: the order of the candidates is the order of preference.
-    best = max(found.rate for found in eligible)
-    if best <= 0.0:
+    useful = [found for found in eligible if found.rate > 0.0]
+    if not useful:
         raise InvalidInput(_hopeless(judged, accuracy))
-    winner = next(found for found in eligible if found.rate > 0 and found.rate >= best - EQUAL)
+    best = max(found.worth for found in useful)
+    winner = next(found for found in useful if found.worth >= best - EQUAL)
     return Choice(
         winner.sweep.name,
         float(winner.sweep.thresholds[winner.best]),

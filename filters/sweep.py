@@ -113,15 +113,21 @@ def calibrate(candidate: Candidate, replay: Replay | Singles, losses: Losses, sp
     )
 
 
-def levels(candidate: Candidate, replay: Replay | Singles, *, start: int, stop: int, seed: int = 0) -> Array:
-    """Thresholds worth trying on a stretch: quantiles of the candidate's scores there, and one below them all."""
+def levels(
+    candidate: Candidate, replay: Replay | Singles, *, start: int, stop: int, seed: int = 0, count: int = _LEVELS
+) -> Array:
+    """Thresholds worth trying on a stretch: `count` quantiles of the candidate's scores there, and one below them all.
+
+    Of scores that do not depend on what was kept there are twice as many.
+    """
     if candidate.alone is not None:
-        quantiles = np.quantile(candidate.alone[start:stop], np.linspace(0.0, 1.0, 2 * _LEVELS))
+        quantiles = np.quantile(candidate.alone[start:stop], np.linspace(0.0, 1.0, 2 * count))
         return np.append(-1.0, np.unique(np.minimum(quantiles, candidate.most)))
     random = np.random.default_rng(seed)
-    draws = [sample_pairs(replay, start, stop, random) for _ in range(-(-_SAMPLED // (stop - start)))]
+    sampled = max(_SAMPLED, 10 * count // 3)
+    draws = [sample_pairs(replay, start, stop, random) for _ in range(-(-sampled // (stop - start)))]
     kept = np.concatenate([pairs.kept for pairs in draws])
     current = np.concatenate([pairs.current for pairs in draws])
-    scores = [float(candidate.scores(kept[i : i + 1], int(current[i]))[0]) for i in range(min(len(kept), 2 * _SAMPLED))]
-    sensible = np.minimum(np.quantile(scores, np.linspace(0.0, 1.0, _LEVELS)), candidate.most)
+    scores = [float(candidate.scores(kept[i : i + 1], int(current[i]))[0]) for i in range(min(len(kept), 2 * sampled))]
+    sensible = np.minimum(np.quantile(scores, np.linspace(0.0, 1.0, count)), candidate.most)
     return np.append(-1.0, np.unique(sensible))

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from ..outputs import Array, OutputSpec
+from .feed import Feed
 from .gates import Decision, Unsent
-from .modalities.video import Video, Window
 from .spec import load_tasks
 
 logger = logging.getLogger(__name__)
@@ -28,18 +28,17 @@ class TasksRuntime:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.name = self.path.stem
-        self.spec, self._session = load_tasks(self.path)
+        self.spec, session = load_tasks(self.path)
         self.accuracy: float | None = min(task.accuracy for task in self.spec.tasks)
         modality = self.spec.tasks[0].modality
         assert modality is not None, "several tasks share the encoder of a modality"
-        self._modality = modality
-        self._window = Window(modality) if isinstance(modality, Video) else None
+        self._feed = Feed(session, modality, pairwise=False, step_s=0.0)
         self._thresholds = np.asarray([task.threshold for task in self.spec.tasks])
         self._failed = False
 
     def decide(self, frame: Array, captured_s: float) -> Decision:
         """Whether to keep the next input: its score is how far the neediest model's is above its threshold."""
-        above = self._scores(frame) - self._thresholds
+        above = self._scores(frame, captured_s) - self._thresholds
         # Written so that NaN keeps.
         needed = ~(above <= 0.0)
         skipped = [model for model, need in zip(self.spec.models, needed, strict=True) if not need]
@@ -47,8 +46,7 @@ class TasksRuntime:
 
     def reset(self) -> None:
         """Starts a new stream."""
-        if self._window is not None:
-            self._window.reset()
+        self._feed.reset()
 
     def close(self) -> None:
         """Nothing outlives it."""
@@ -61,11 +59,9 @@ class TasksRuntime:
         found = task.certificate
         return Unsent("skipped", task.answer(model, output), 1.0 - found.error, found.certified)
 
-    def _scores(self, frame: Array) -> Array:
+    def _scores(self, frame: Array, captured_s: float) -> Array:
         try:
-            stream = self._window is not None and frame.ndim == 3
-            prepared = self._window.see(frame) if self._window and stream else self._modality.prepare(frame)
-            return np.asarray(self._session.run(None, {"input": prepared[None]})[0][0], np.float64)
+            return np.asarray(self._feed.run(frame, captured_s)[0][0], np.float64)
         except Exception:  # whatever it is: an input too many costs less than one that is lost
             if not self._failed:
                 logger.exception("%s failed on an input and keeps it; later failures are not told", self.path)

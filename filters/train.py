@@ -15,6 +15,7 @@ from .answers import answers_of
 from .artifact import save_filter
 from .candidates import EveryCandidate, RandomCandidate
 from .contestants import Contest, Contestant
+from .decision_cost import decision_s
 from .fit_loop import Epoch
 from .floors import Floor
 from .losses import Losses
@@ -41,6 +42,7 @@ class FilterTraining:
         redundant: SKIP: share of the inputs that are redundant by the rule, over the whole trace.
         seconds: what it all took.
         curves: per learned candidate, its losses epoch by epoch.
+        decision_s: per candidate, what a decision takes here.
     """
 
     path: Path
@@ -50,6 +52,7 @@ class FilterTraining:
     redundant: float | None
     seconds: float
     curves: dict[str, list[Epoch]] = field(default_factory=dict)
+    decision_s: dict[str, float] = field(default_factory=dict)
 
 
 def train_filter(
@@ -118,6 +121,7 @@ class Competition:
         contest: made the candidates.
         entered: the candidates, in the order of preference.
         sweeps: what each threshold of each of them brought on the calibration part.
+        decision_s: what a decision of each of them takes.
     """
 
     def __init__(
@@ -166,6 +170,12 @@ class Competition:
                 if progress is not None:
                     progress(0.8 + 0.2 * i / len(self.entered), f"calibrating: {each.candidate.name}")
                 self.sweeps.append(self._calibrate(each.candidate))
+            self.decision_s = [
+                decision_s(each, trace, pairwise=self.losses.pairwise, step_s=self.contest.replay.step_s)
+                for each in self.entered
+            ]
+            if progress is not None:
+                progress(1.0, "choosing")
             # They stand in the table; a lot that is certified for next to nothing must not win over what is learnt.
             lots: list[Candidate] = [RandomCandidate(len(trace), seed=seed), EveryCandidate()]
             entered = {each.candidate.name for each in self.entered}
@@ -183,7 +193,7 @@ class Competition:
             InvalidInput: no candidate keeps it at any threshold, or the best one is useless.
         """
         _check_accuracy(accuracy)
-        choice = choose(self.sweeps, accuracy=accuracy, floors=self._masks, references=self._free)
+        choice = choose(self.sweeps, accuracy=accuracy, floors=self._masks, references=self._free, costs=self._costs())
         if not useless:
             self._check_useful(choice, accuracy)
         winner = next(each for each in self.entered if each.candidate.name == choice.name)
@@ -197,8 +207,17 @@ class Competition:
             calibrated=self.split.stop - self.split.calibrated,
             redundant=None if self.losses.pairwise else float(1.0 - self.losses.needed.mean()),
             seconds=time.perf_counter() - self._started,
+            decision_s={
+                each.candidate.name: took_s for each, took_s in zip(self.entered, self.decision_s, strict=True)
+            },
             curves={each.candidate.name: each.curve for each in self.entered if each.curve},
         )
+
+    def _costs(self) -> list[float]:
+        """What each candidate's decision takes of the time that the models do; nothing where that is not known."""
+        known = [self.trace.info.costs[name].infer_s for name in self.losses.models if name in self.trace.info.costs]
+        models_s = sum(known)
+        return [decided_s / models_s if models_s else 0.0 for decided_s in self.decision_s]
 
     def _check_useful(self, choice: Choice, accuracy: float) -> None:
         """Of frames whose answer is held, the free gates are candidates themselves, and may well win."""

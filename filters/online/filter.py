@@ -8,12 +8,12 @@ import numpy as np
 from ...errors import InvalidInput
 from ...outputs import Array
 from ..channels import Channels
-from ..fit import Examples
+from ..examples import Examples
 from ..gates import Decision
 from ..network import TemporalNetwork, one_thread
 from ..split import TRAIN_SHARE
 from .fit import new_network, train_further
-from .inputs import Seen, join_seen
+from .inputs import Seen, join_seen, last_seen
 from .memory import ReplayMemory, take
 from .policies import Picks, Policy
 from .threshold import CLOSED, Judged, OnlineThreshold
@@ -69,6 +69,7 @@ class OnlineFilter:
         network: None before the first update.
         inputs: how many it has scored.
         labelled: how many real outputs it was told.
+        updates: how often it learnt from some.
         begun_s: when its stream began; None before the first input.
         asks_at_s: when it asks next; infinite: never.
     """
@@ -80,7 +81,7 @@ class OnlineFilter:
         self.memory = ReplayMemory(settings.memory_examples)
         self.random = np.random.default_rng(settings.seed)
         self.network: TemporalNetwork | None = None
-        self.inputs = self.labelled = 0
+        self.inputs = self.labelled = self.updates = 0
         self.begun_s: float | None = None
         self.asks_at_s = math.inf
         self._channels = Channels(pairwise=False, step_s=settings.step_s)
@@ -90,11 +91,8 @@ class OnlineFilter:
 
     def decide(self, frame: Array, captured_s: float) -> Decision:
         """Whether to keep the next frame (uint8 BGR), captured at `captured_s` seconds."""
-        channels = self._channels
-        channels.see(frame, captured_s)
-        image = np.rint(255.0 * channels.tensor[0]).astype(np.uint8).transpose(1, 2, 0)
-        scores = self.take(Seen(image[None], channels.scalars.copy(), np.asarray([captured_s])))
-        score = float(scores[0])
+        self._channels.see(frame, captured_s)
+        score = float(self.take(last_seen(self._channels, captured_s))[0])
         # Written so that NaN keeps.
         return Decision(not score <= self.threshold.value, score, self.threshold.value)
 
@@ -160,9 +158,9 @@ class OnlineFilter:
                 f"needed: give {len(scores)} values from 0 (redundant) to 1 (needed), one per input that ask() named"
             )
         self._asked = None
-        self.labelled += len(needed)
         if not len(needed):
             return
+        self._count(len(needed))
         new = Examples(seen.images, seen.scalars, needed.astype(np.float32))
         # The first labels came before there was a score to judge: the last of them are scored before they are learnt.
         first = 0 if self.network is not None else max(1, round(TRAIN_SHARE * len(needed)))
@@ -174,6 +172,22 @@ class OnlineFilter:
             self._update(take(new, rest))
             judged = Judged(scores[rest], needed[rest], picks.probabilities[rest], inputs)
             self.threshold.add(judged)
+
+    def absorb(self, new: Examples, judged: Judged) -> None:
+        """Takes inputs that were decided on and labelled elsewhere, updates the network, then sets the threshold anew.
+
+        Args:
+            new: some of the labelled inputs, at least one.
+            judged: all of them, with the scores that this network gave.
+        """
+        self.inputs += judged.inputs
+        self._count(len(judged.needed))
+        self._update(new)
+        self.threshold.add(judged)
+
+    def _count(self, labelled: int) -> None:
+        self.labelled += labelled
+        self.updates += 1
 
     def _score(self, images: Array, scalars: Array) -> Array:
         if self.network is None or not len(images):

@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from ...outputs import Array
 from ..channels import SCALARS
-from ..fit import Examples, augment
+from ..examples import Examples
+from ..fit import augment
 from ..network import TemporalNetwork, one_thread, to_channels
 from .memory import ReplayMemory, join, take
 

@@ -1,10 +1,12 @@
-"""Inputs as an online filter sees them. NumPy only."""
+"""Inputs as an online filter sees them. NumPy and OpenCV only."""
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from ...outputs import Array
+from ..channels import Channels
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,12 @@ class Seen:
     def rows(self, rows: Array | slice) -> "Seen":
         """Some of them."""
         return Seen(self.images[rows], self.scalars[rows], self.captured_s[rows])
+
+
+def last_seen(channels: Channels, captured_s: float) -> Seen:
+    """The input that `channels` saw last, as it is kept to be learnt from."""
+    image = cv2.merge([cv2.convertScaleAbs(channel, alpha=255.0) for channel in channels.tensor[0]])
+    return Seen(image[None], channels.scalars.copy(), np.asarray([captured_s]))
 
 
 def join_seen(parts: list[Seen]) -> Seen:

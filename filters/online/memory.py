@@ -6,7 +6,7 @@ import numpy as np
 
 from ...outputs import Array
 from ..channels import CHANNELS, SCALARS
-from ..fit import Examples
+from ..examples import Examples
 from ..pictures import SIDE
 
 

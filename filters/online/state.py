@@ -21,7 +21,7 @@ from .fit import new_network
 from .policies import POLICIES
 from .threshold import Judged
 
-_FORMAT = 1
+_FORMAT = 2
 _ARRAYS = ("scores", "needed", "probabilities")
 
 
@@ -35,7 +35,7 @@ def save_online(path: Path, online: OnlineFilter) -> None:
         "policy": {"name": online.policy.name, **asdict(online.policy)},  # type: ignore[call-overload]
         "settings": asdict(online.settings),
         "random": online.random.bit_generator.state,
-        "counts": [online.inputs, online.labelled, online.threshold.drifts],
+        "counts": [online.inputs, online.labelled, online.updates, online.threshold.drifts],
         "times_s": [online.begun_s, online.asks_at_s],
         "stretches": [judged.inputs for judged in online.threshold.window],
     }
@@ -72,7 +72,7 @@ def load_online(path: Path) -> OnlineFilter:
 
 def _restore(online: OnlineFilter, numbers: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
     online.random.bit_generator.state = numbers["random"]
-    online.inputs, online.labelled, online.threshold.drifts = numbers["counts"]
+    online.inputs, online.labelled, online.updates, online.threshold.drifts = numbers["counts"]
     online.begun_s, online.asks_at_s = numbers["times_s"]
     online.memory.restore({name: tensor.numpy() for name, tensor in _of("memory ", tensors).items()})
     for i, inputs in enumerate(numbers["stretches"]):
@@ -96,6 +96,7 @@ def write_online(
     rule: Predicate,
     models: Mapping[str, str],
     answers: Mapping[str, str] | None = None,
+    versions: Mapping[str, str] | None = None,
 ) -> FilterSpec:
     """Writes the filter as it is now to an ordinary `.onnx` filter file, which a device runs without torch.
 
@@ -107,6 +108,7 @@ def write_online(
         rule: what was labelled as redundant.
         models: name to digest of the models that were asked.
         answers: for a label rule: the class that answers a skipped input, per model.
+        versions: what is to stand in the spec's `versions` beside those of the programs.
 
     Returns:
         What the file says of itself.
@@ -144,7 +146,12 @@ def write_online(
         answers=dict(answers or {}),
         certificate=certificate,
         table=threshold.table() if threshold.by_lot else (),
-        versions={"infilink": __version__, "torch": str(torch.__version__), "onnx": onnx.__version__},
+        versions={
+            "infilink": __version__,
+            "torch": str(torch.__version__),
+            "onnx": onnx.__version__,
+            **(versions or {}),
+        },
         seed=online.settings.seed,
     )
     save_filter(path, network_graph(online.network), spec)

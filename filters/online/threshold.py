@@ -35,11 +35,12 @@ class Judged:
 class OnlineThreshold:
     """The widest threshold that the newest labelled inputs show to keep the accuracy.
 
-    Each labelled input counts for as many as it stands for: one over its probability. What was labelled with certainty
-    is known; over what was drawn by lot stands an exact one-sided bound (Clopper-Pearson, with Kish's effective
-    number), on the mean loss over the window itself, so that losses that come in runs do no harm. A label is judged by
-    the score it got before the filter learnt from it: what is bounded is the loss of the filters in force over the
-    window, at one threshold. The window ends where the newest stretch contradicts it.
+    Each labelled input counts for as many as it stands for: one over its probability. Over what was drawn by lot stands
+    an exact one-sided bound (Clopper-Pearson, with Kish's effective number), on the mean loss over the window itself,
+    so that losses that come in runs do no harm. What was labelled with certainty is known, but stands under a bound as
+    well, as if it were drawn: a few labels, though they are all there are, prove nothing of the inputs that come. A
+    label is judged by the score it got before the filter learnt from it: what is bounded is the loss of the filters in
+    force over the window, at one threshold. The window ends where the newest stretch contradicts it.
 
     Args:
         target: the mean loss over all inputs that was promised: one minus the accuracy.
@@ -99,7 +100,6 @@ class OnlineThreshold:
             return Level(threshold=threshold, rate=0.0, error=0.0, upper_bound=0.0)
         known, others = self._known(parts, threshold)
         mean, effective = _sampled(parts, _losses(parts, threshold), self._tau(parts))
-        upper = clopper_pearson(mean * effective, effective, confidence=CONFIDENCE) if effective > 0 else 1.0
         skipped = np.concatenate([part.scores for part in parts]) <= threshold
         probabilities = np.concatenate([part.probabilities for part in parts])
         share, _ = _sampled(parts, skipped.astype(np.float64), 1.0)
@@ -107,25 +107,28 @@ class OnlineThreshold:
         return Level(
             threshold=threshold,
             rate=(float(skipped[probabilities == 1.0].sum()) + others * share) / inputs,
-            error=(known + others * mean) / inputs,
-            upper_bound=min(1.0, (known + others * upper) / inputs),
+            error=(known.sum() + others * mean) / inputs,
+            upper_bound=_upper(known, others, mean=mean, effective=effective),
         )
 
     def effective_inputs(self) -> float:
-        """How many independent draws the labels of the window that were not certain are worth."""
+        """How many independent draws the labels of the window are worth."""
         parts = list(self.window)
-        return _sampled(parts, _losses(parts, self.value), self._tau(parts))[1] if parts else 0.0
+        if not parts:
+            return 0.0
+        known, _ = self._known(parts, self.value)
+        drawn = _sampled(parts, _losses(parts, self.value), self._tau(parts))[1]
+        return drawn + len(known)
 
     def _thresholds(self) -> Array:
         """What is worth trying: the scores of labelled inputs that stand for others."""
         found = [part.scores[(part.probabilities > 0) & (part.scores <= _MOST)] for part in self.window]
         return np.unique(np.concatenate(found)) if found else np.empty(0)
 
-    def _known(self, parts: list[Judged], threshold: float) -> tuple[float, int]:
-        """The sum of the losses that are certain, and how many inputs there are beside."""
+    def _known(self, parts: list[Judged], threshold: float) -> tuple[Array, int]:
+        """The losses that are certain, and how many inputs there are beside."""
         certain = np.concatenate([part.probabilities for part in parts]) == 1.0
-        known = float(_losses(parts, threshold)[certain].sum())
-        return known, sum(part.inputs for part in parts) - int(certain.sum())
+        return _losses(parts, threshold)[certain], sum(part.inputs for part in parts) - int(certain.sum())
 
     def _least(self, parts: list[Judged], threshold: float) -> float:
         """A lower bound on the mean loss, as sure as the upper one."""
@@ -133,7 +136,7 @@ class OnlineThreshold:
         mean, effective = _sampled(parts, _losses(parts, threshold), self._tau(parts))
         right = (1.0 - mean) * effective
         lower = 1.0 - clopper_pearson(right, effective, confidence=CONFIDENCE) if effective > 0 else 0.0
-        return (known + others * lower) / max(1, sum(part.inputs for part in parts))
+        return (float(known.sum()) + others * lower) / max(1, sum(part.inputs for part in parts))
 
     def _tau(self, parts: list[Judged]) -> float:
         """The autocorrelation time of the losses where the question is decided: 1 for what was drawn by lot."""
@@ -143,6 +146,29 @@ class OnlineThreshold:
         all_losses = [_losses(parts, float(threshold)) for threshold in thresholds]
         errors = np.asarray([float(losses.mean()) for losses in all_losses])
         return autocorrelation_time(all_losses[int(np.argmin(np.abs(errors - self.target)))])
+
+
+def provable(certain: int, drawn: int, inputs: int, *, target: float) -> bool:
+    """Whether so many labels, certain ones and drawn ones, could prove that no more than `target` is lost of `inputs`.
+
+    They could if nothing at all were lost: the bounds are then what they are below, in closed form.
+    """
+    parts = [part for part in ((certain, certain), (inputs - certain, drawn)) if part[0] > 0]
+    confidence_left = (1.0 - CONFIDENCE) / max(1, len(parts))
+    upper = sum(count * (1.0 - confidence_left ** (1.0 / worth) if worth else 1.0) for count, worth in parts)
+    return upper <= target * inputs
+
+
+def _upper(known: Array, others: int, *, mean: float, effective: float) -> float:
+    """The bound on the mean loss: of what is known and of what was drawn, each a part of the inputs with its own."""
+    parts = [(len(known), float(known.mean()), float(len(known)))] if len(known) else []
+    parts += [(others, mean, effective)] if others > 0 else []
+    confidence = 1.0 - (1.0 - CONFIDENCE) / max(1, len(parts))
+    uppers = [
+        inputs * (clopper_pearson(error * worth, worth, confidence=confidence) if worth > 0 else 1.0)
+        for inputs, error, worth in parts
+    ]
+    return min(1.0, sum(uppers) / max(1, sum(inputs for inputs, _, _ in parts)))
 
 
 def _losses(parts: list[Judged], threshold: float) -> Array:

@@ -5,6 +5,7 @@ import tomllib
 import pytest
 from infilink.device.config import DEFAULT_TOML, DeviceConfig, load_config
 from infilink.errors import InvalidInput
+from infilink.filters.online.live import LiveUpdate
 
 GOOD = 'name = "a"\nsource = "0"\ncoordinator = "127.0.0.1:7420"\n'
 
@@ -36,6 +37,9 @@ def test_the_default_file_is_valid_and_names_every_key(tmp_path):
         ('device_class = "door"', "`device_class` names a class of a `placement`"),
         ('placement = "p.json"\nlocal = "m"\nsend = "outputs"', "leave `send` out"),
         ('placement = "p.json"\nlocal = "m"\nlocal_models = ["m"]', "leave `local_models` out"),
+        ("update_share = 0.0", "update_share.*greater than 0"),
+        ("update_share = 1.0", "update_share.*less than 1"),
+        ("update_period_s = 0.0", "update_period_s.*greater than 0"),
         ("name = [", "can't be read as TOML"),
     ],
 )
@@ -74,3 +78,11 @@ def test_a_camera_may_be_a_number(tmp_path):
     path = tmp_path / "d.toml"
     path.write_text(GOOD.replace('"0"', "0"))
     assert load_config(path).source == "0"
+
+
+def test_a_filter_learns_on_only_where_a_folder_is_given(tmp_path):
+    path = tmp_path / "d.toml"
+    path.write_text(GOOD + "update_share = 0.2\n")
+    assert load_config(path).live_update is None
+    path.write_text(GOOD + 'update = "online"\nupdate_share = 0.2\nupdate_period_s = 60.0\n')
+    assert load_config(path).live_update == LiveUpdate(tmp_path / "online", 0.2, 60.0)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from infilink.filters.channels import SCALARS, Channels, previous
 from infilink.filters.pictures import SIDE, Background, Shrinker
-from infilink.filters.replay import Replay
+from infilink.filters.replay import Replay, sample_pairs
+from infilink.trace import Trace
 
 
 def scalar(channels: Channels, name: str) -> float:
@@ -98,3 +99,14 @@ def test_the_previous_input_is_the_newest_that_is_old_enough():
     times = np.asarray([0.0, 0.1, 0.2, 0.3, 1.0])
     assert previous(times, 0.05).tolist() == [0, 0, 1, 2, 3]
     assert previous(times, 0.15).tolist() == [0, 0, 0, 1, 3]
+
+
+def test_pairs_are_drawn_at_every_age_from_one_step_on(trace_path):
+    with Trace(trace_path) as trace:
+        replay = Replay(trace, pairwise=True)
+    random = np.random.default_rng(0)
+    pairs = [sample_pairs(replay, 0, 200, random) for _ in range(10)]
+    lags = np.concatenate([each.current - each.kept for each in pairs])
+    # Log-uniform from 1 to 100 steps: a tenth of the draws per 10 % of the logarithm.
+    assert lags.min() == 1 and lags.max() > 80
+    assert np.mean(lags == 1) == pytest.approx(np.log10(2) / 2, abs=0.05)

@@ -31,6 +31,15 @@ def test_of_equals_the_first_wins():
     assert choose([made("a", errors), made("b", errors, seed=1)], accuracy=0.9).name == "a"
 
 
+def test_what_a_decision_takes_is_taken_off_what_it_saves():
+    dear = made("dear", {0.0: 0.0, 0.6: 0.04, 0.9: 0.3})
+    cheap = made("cheap", {0.0: 0.0, 0.4: 0.04, 0.9: 0.3}, seed=1)
+    assert choose([dear, cheap], accuracy=0.9).name == "dear"
+    assert choose([dear, cheap], accuracy=0.9, costs=[0.5, 0.01]).name == "cheap"
+    assert choose([dear, cheap], accuracy=0.9, costs=[0.04, 0.0]).name == "dear", "less is not told apart"
+    assert choose([dear], accuracy=0.9, costs=[2.0]).name == "dear", "it may be wanted for what is sent"
+
+
 def test_a_threshold_beyond_a_failed_one_is_not_taken():
     choice = choose([made("a", {0.0: 0.0, 0.3: 0.02, 0.5: 0.2, 0.9: 0.01})], accuracy=0.9)
     assert choice.certificate.rate == pytest.approx(0.3, abs=0.05)

@@ -39,7 +39,7 @@ def test_a_filter_for_what_does_not_change(reuse_filter):
     spec = reuse_filter.spec
     assert spec.certificate.rate > 0.3
     assert spec.longest_s is not None
-    assert set(spec.candidates) == {"pace", "network", "difference", "age", "random", "every K-th"}
+    assert set(spec.candidates) == {"blend", "random", "every K-th"}
 
 
 def test_the_same_seed_makes_the_same_filter_also_by_the_command(trace_path, tmp_path, skip_filter, capsys):
@@ -62,14 +62,14 @@ def test_the_same_seed_makes_the_same_filter_also_by_the_command(trace_path, tmp
 def test_a_training_is_shown_as_tables(reuse_filter, capsys):
     print_training(reuse_filter, Console(width=120))
     shown = capsys.readouterr().out
-    assert "pace" in shown and "certified" in shown and "unchanged at accuracy 0.8" in shown
+    assert "blend" in shown and "certified" in shown and "unchanged at accuracy 0.8" in shown
 
 
 def test_progress_rises_to_its_end(reuse_filter, reuse_progress):
     shares = [done for done, _ in reuse_progress]
     assert shares == sorted(shares)
     assert shares[0] >= 0 and 0.9 < shares[-1] <= 1.0
-    assert {"reading the trace", "calibrating: pace"} <= {doing for _, doing in reuse_progress}
+    assert {"reading the trace", "calibrating: blend"} <= {doing for _, doing in reuse_progress}
 
 
 def test_the_parts_do_not_touch_in_time(trace):

@@ -1,6 +1,6 @@
 """REUSE on streams: who holds an answer the longest at 90 % agreement of counts, on real clips at their own frame rate.
 
-python tests/bench/filters/bench_reuse.py [--seeds 3] [--clips NAME ...] [--folder KEPT]
+python tests/bench/filters/bench_reuse.py [--seeds 3] [--clips NAME ...] [--candidates NAME ...] [--folder KEPT]
 
 Learnt on the first 60 % of a clip (the last third of that calibrates and chooses), judged on the rest, in closed loop.
 Each column is the share of frames dropped by the best threshold on the judged part; "ours" is what calibration
@@ -55,6 +55,8 @@ CLIPS = (
 )
 RULE = Unchanged(1.0)
 ACCURACY = 0.9
+# Where answers change with every other frame, few of the usual 60 are low enough.
+JUDGED_LEVELS = 240
 NAMES = tuple(name for name in UNCHANGED if name != "random")
 
 
@@ -75,16 +77,18 @@ def again(each: Contestant, replay: Replay) -> Candidate:
         return PaceCandidate(each.candidate.pace, replay)
     if name in LOW_LEVEL:
         return LowLevelCandidate(name, replay)
-    if name in ("blend", "network"):
-        return {"blend": BlendCandidate, "network": NetworkCandidate}[name](session_of(each.graph), replay)
+    if isinstance(each.candidate, BlendCandidate):
+        return BlendCandidate(session_of(each.graph), each.candidate.pace, replay)
+    if name == "network":
+        return NetworkCandidate(session_of(each.graph), replay)
     return ScalarCandidate(name, replay)
 
 
-def measure(clip: str, seed: int, data: Path, folder: Path) -> dict[str, Any]:
+def measure(clip: str, seed: int, data: Path, folder: Path, names: tuple[str, ...]) -> dict[str, Any]:
     """One row: every candidate's rate on the judged part, and which one was chosen before."""
     learnt, judged = opened(data, folder, clip, 0.0, LEARNT), opened(data, folder, clip, LEARNT, 1.0)
     started = time.perf_counter()
-    made = Competition(learnt, models=(MODEL,), rule=RULE, accuracy=ACCURACY, candidates=NAMES, seed=seed)
+    made = Competition(learnt, models=(MODEL,), rule=RULE, accuracy=ACCURACY, candidates=names, seed=seed)
     trained_s = time.perf_counter() - started
     row: dict[str, Any] = {"clip": clip, "seed": seed, "trained_s": round(trained_s, 1), "inputs": len(judged)}
     out = folder / "reuse.onnx"
@@ -102,7 +106,7 @@ def measure(clip: str, seed: int, data: Path, folder: Path) -> dict[str, Any]:
         candidate = again(each, replay)
         run = sweep(
             candidate,
-            levels(candidate, replay, start=0, stop=count),
+            levels(candidate, replay, start=0, stop=count, count=JUDGED_LEVELS),
             replay=replay,
             losses=losses,
             start=0,
@@ -123,9 +127,9 @@ def measure(clip: str, seed: int, data: Path, folder: Path) -> dict[str, Any]:
     return row
 
 
-def table(rows: list[dict[str, Any]]) -> Iterator[str]:
+def table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> Iterator[str]:
     """What the rows say, as markdown."""
-    head = ("clip", "changes", "ours (chosen)", *NAMES, "every K-th", "majority", "oracle", "way", "deployed", "kept")
+    head = ("clip", "changes", "ours (chosen)", *names, "every K-th", "majority", "oracle", "way", "deployed", "kept")
     yield "| " + " | ".join(head) + " |"
     yield "|" + "---|" * len(head)
     groups = defaultdict(list)
@@ -134,7 +138,7 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
     ways = []
     for clip, group in groups.items():
         good = [row for row in group if row["ours"] != "refused"]
-        mean = {key: np.mean([row[key] for row in group]) for key in ("changes", *NAMES, "every", "majority", "oracle")}
+        mean = {key: np.mean([row[key] for row in group]) for key in ("changes", *names, "every", "majority", "oracle")}
         ours = np.mean([row[row["ours"]] if row["ours"] != "refused" else 0.0 for row in group])
         free = max(mean["every"], mean["difference"], mean["majority"])
         way = (ours - free) / (mean["oracle"] - free) if mean["oracle"] - free > 0.005 else float("nan")
@@ -142,7 +146,7 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
         chosen = "/".join(dict.fromkeys(row["ours"] for row in group))
         deployed = f"{np.mean([row['deployed'] for row in good]):.2f}" if good else "-"
         kept = f"{np.mean([row['kept'] for row in good]):.3f}" if good else "-"
-        cells = [clip, f"{mean['changes']:.2f}", f"{ours:.2f} ({chosen})", *(f"{mean[name]:.2f}" for name in NAMES)]
+        cells = [clip, f"{mean['changes']:.2f}", f"{ours:.2f} ({chosen})", *(f"{mean[name]:.2f}" for name in names)]
         cells += [f"{mean[key]:.2f}" for key in ("every", "majority", "oracle")]
         yield "| " + " | ".join([*cells, f"{way:.2f}", deployed, kept]) + " |"
     certified = sum(row.get("certified", False) for row in rows)
@@ -154,6 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--clips", nargs="*", default=list(CLIPS))
+    parser.add_argument("--candidates", nargs="*", default=list(NAMES), choices=NAMES, help="difference among them")
     parser.add_argument("--folder", type=Path, help="where recordings and rows are kept; default: a temporary one")
     options = parser.parse_args()
     data = find_data()
@@ -163,14 +168,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        rows = []
+        rows, names = [], tuple(options.candidates)
         for clip in options.clips:
             for seed in range(options.seeds):
-                rows.append(measure(clip, seed, data, folder))
+                rows.append(measure(clip, seed, data, folder, names))
                 with (folder / "rows.jsonl").open("a") as file:
                     file.write(json.dumps(rows[-1]) + "\n")
                 print(f"{clip}, seed {seed}: {rows[-1]['trained_s']:.0f} s", file=sys.stderr, flush=True)
-        print("\n".join(table(rows)))
+        print("\n".join(table(rows, names)))
 
 
 if __name__ == "__main__":

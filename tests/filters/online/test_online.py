@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
 from infilink.filters.channels import CHANNELS, SCALARS
-from infilink.filters.fit import Examples
+from infilink.filters.examples import Examples
 from infilink.filters.online.filter import OnlineFilter, OnlineSettings
 from infilink.filters.online.follow import follow
 from infilink.filters.online.inputs import Seen
 from infilink.filters.online.memory import ReplayMemory
 from infilink.filters.online.policies import Active, Mixed, Offline, Periodic, Random
 from infilink.filters.online.state import load_online, save_online, write_online
-from infilink.filters.online.threshold import CLOSED, Judged, OnlineThreshold
+from infilink.filters.online.threshold import CLOSED, Judged, OnlineThreshold, provable
 from infilink.filters.pictures import SIDE
 from infilink.filters.rules import parse_rule
 from infilink.filters.runtime import FilterRuntime
@@ -271,7 +271,7 @@ def judged(labels: int, *, wrong: float = 0.0, probability: float = 0.1, seed: i
 
 
 def with_probability(found: Judged, probability: float) -> Judged:
-    return Judged(found.scores, found.needed, np.full(len(found.scores), probability), found.inputs)
+    return replace(found, probabilities=np.full(len(found.scores), probability))
 
 
 def test_the_threshold_opens_as_far_as_the_labels_prove_and_no_further():
@@ -282,6 +282,24 @@ def test_the_threshold_opens_as_far_as_the_labels_prove_and_no_further():
     assert many.certified and many.level.upper_bound <= 0.1 and many.level.rate == pytest.approx(0.5, abs=0.1)
     wider = [level for level in many.table(50) if level.threshold > many.value]
     assert all(level.upper_bound > 0.1 for level in wider)
+
+
+def test_a_few_certain_labels_prove_nothing_and_many_do():
+    for labels, proven in ((10, False), (60, True)):
+        threshold = OnlineThreshold(0.1, by_lot=True)
+        threshold.add(with_probability(replace(judged(labels), inputs=labels), 1.0))
+        assert (threshold.value > CLOSED) == proven == provable(labels, 0, labels, target=0.1)
+
+
+@given(st.integers(0, 200), st.integers(0, 100), st.integers(1, 500), st.floats(0.01, 0.5))
+def test_what_is_provable_is_what_labels_without_a_loss_prove(certain, drawn, others, target):
+    probabilities = np.concatenate([np.ones(certain), np.full(drawn, 0.1)])
+    found = Judged(np.zeros(len(probabilities)), np.zeros(len(probabilities)), probabilities, certain + others)
+    threshold = OnlineThreshold(target, by_lot=True)
+    threshold.window.append(found)
+    upper = threshold.at(0.0).upper_bound
+    assert provable(certain, drawn, certain + others, target=upper * (1 + 1e-6) + 1e-9)
+    assert not provable(certain, drawn, certain + others, target=upper * (1 - 1e-6) - 1e-9)
 
 
 def test_what_contradicts_the_window_closes_the_threshold_until_there_is_new_proof():

@@ -1,0 +1,103 @@
+"""What a live filter has labelled: which inputs, and what the models' answers make of them. NumPy only."""
+
+import logging
+import threading
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+
+from ...errors import InvalidInput
+from ...outputs import OutputSpec
+from ..gates import Learn, Ran
+from ..predicates import Predicate
+from .inputs import Seen
+from .labels import Labels
+from .picker import Picker
+
+logger = logging.getLogger(__name__)
+
+
+class Labelling:
+    """Picks inputs, and takes what the models say of them; the answers may come in another thread, late or never.
+
+    Args:
+        rule: what is redundant.
+        models: whose outputs it judges, with their digests.
+        labels: goes on with these.
+        share: how many of all inputs may be kept only to be labelled.
+        random: of all lots.
+
+    Attributes:
+        models: name to digest, as they answered last.
+        outputs: the models' output specs; without them nothing is judged.
+        labels: of the period so far.
+        skipped: how many of the period's inputs the filter would have skipped.
+        asked: how many inputs were kept only to be labelled.
+        labelled: how many labels came.
+    """
+
+    def __init__(
+        self,
+        rule: Predicate,
+        models: Mapping[str, str],
+        labels: Labels,
+        *,
+        share: float,
+        random: np.random.Generator,
+    ) -> None:
+        self.rule = rule
+        self.models = dict(models)
+        self.outputs: dict[str, OutputSpec] = {}
+        self.labels = labels
+        self.skipped = self.asked = self.labelled = 0
+        self._picker = Picker(share, random)
+        self._random = random
+        self._lock = threading.Lock()
+        self._told = False
+
+    def take(self, score: float, *, kept: bool) -> float:
+        """With what probability the next input is labelled; 0: it is not."""
+        with self._lock:
+            probability = self._picker.take(score, kept=kept)
+            self.labels.inputs += 1
+            self.labels.certain += probability == 1.0
+            self.skipped += not kept
+            self.asked += probability > 0.0 and not kept
+        return probability
+
+    def learner(self, seen: Seen, *, score: float, kept: bool, probability: float) -> Learn:
+        """What is to be told what the models said of an input that is labelled; it counts for this period or never."""
+        return partial(self._learn, self.labels, seen, score, kept, probability)
+
+    def renew(self, *, labels: Labels) -> Labels:
+        """Begins a period; returns the labels of the one before."""
+        with self._lock:
+            before, self.labels = self.labels, labels
+            self.skipped = 0
+        return before
+
+    def changed(self) -> None:
+        """Says that from now on another filter scores."""
+        with self._lock:
+            self._picker.renew()
+
+    def _learn(
+        self, labels: Labels, seen: Seen, score: float, kept: bool, probability: float, ran: Mapping[str, Ran]
+    ) -> None:
+        if not all(name in ran and name in self.outputs for name in self.models):
+            return
+        try:
+            needed = [not self.rule.redundant(ran[name].value, self.outputs[name]) for name in self.models]
+        except InvalidInput as error:
+            if not self._told:
+                logger.warning("an answer can't be judged, so it is not learnt from (told once): %s", error)
+            self._told = True
+            return
+        with self._lock:
+            if labels is not self.labels:
+                return
+            self.models = {name: ran[name].digest for name in self.models}
+            loss = float(np.mean(needed))
+            labels.add(seen, score=score, skipped=not kept, needed=loss, probability=probability, random=self._random)
+            self.labelled += 1

@@ -1,0 +1,36 @@
+"""Whether a filter can be trained further on this device."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from ...errors import InvalidInput
+from ..predicates import Predicate
+from ..rules import Unchanged
+from ..spec import FilterSpec
+
+_TRAINED_BY = ("torch", "onnx")
+
+
+def check_installed() -> None:
+    """Raises InvalidInput if what trains is not installed; loads none of it."""
+    missing = [name for name in _TRAINED_BY if find_spec(name) is None]
+    if missing:
+        raise InvalidInput(
+            f"`update` trains the filter on this device, and {' and '.join(missing)} is not installed: "
+            'pip install "infilink[train]", or leave `update` out'
+        )
+
+
+def trained_rule(path: Path, spec: FilterSpec) -> Predicate:
+    """The rule of a filter that can be trained further.
+
+    Raises:
+        InvalidInput: it is of another kind.
+    """
+    rule = spec.parsed_rule
+    if spec.kind != "network" or spec.modality is not None or isinstance(rule, Unchanged):
+        raise InvalidInput(
+            f"{path}: `update` takes a filter of kind network on frames with a rule on one output (train it with "
+            f"--candidate network); this one is of kind {spec.kind} with the rule {spec.rule!r}"
+        )
+    return rule
