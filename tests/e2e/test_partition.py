@@ -35,7 +35,8 @@ def parts(whole, tmp_path_factory):
 def tail_daemon(parts, tmp_path_factory):
     """One coordinator of the tail, for the tests that do it no harm."""
     config = tmp_path_factory.mktemp("tail") / "cloud.toml"
-    config.write_text(f'listen = "127.0.0.1:0"\nmodels = {json.dumps(str(parts.tail.parent))}\n')
+    models = json.dumps(str(parts.tail.parent))
+    config.write_text(f'listen = "127.0.0.1:0"\nmodels = {models}\nledger = "ledger.sqlite"\n')
     started = Daemon(config)
     yield started
     started.close()
