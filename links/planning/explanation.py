@@ -13,7 +13,7 @@ from ..table import BUCKETS, MARGIN, NEVER, Choice, Table
 from .explain import typical_age
 from .plan import Plan
 from .planner import open_search, plan_of
-from .problem import Problem, age_weights
+from .problem import Problem
 from .search import Found, Runs
 
 Reason = Literal["does not fit", "costs more than it brings", "no skill", "its source does not run", "not trusted"]
@@ -110,8 +110,9 @@ def model_values(problem: Problem, found: Found) -> Array:
         promised = np.asarray([table.choose(available, age).measured.validation for age in range(BUCKETS)])
         values[own] = promised[NEVER]
         if name in found.refresh_s:
-            ages = age_weights(max(found.refresh_s[name], problem.options.input_every_s))
-            values[own] = max(float(ages @ promised), float(promised[NEVER])) + problem.options.audit_gain
+            choice = problem.options.refresh_choices_s.index(found.refresh_s[name])
+            turned = max(float(problem.ages[choice] @ promised), float(promised[NEVER]))
+            values[own] = turned + float(problem.turn_gains[choice])
     return values
 
 

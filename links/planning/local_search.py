@@ -63,7 +63,7 @@ class LocalSearch:
         self._free = np.asarray(
             [[table.free(age).measured.validation for age in range(BUCKETS)] for table in problem.tables]
         )
-        self._fresh, self._ages = problem.fresh, problem.ages
+        self._fresh, self._ages, self._turn_gains = problem.fresh, problem.ages, problem.turn_gains
         self._turns = Turns.of(problem.turn_shares, most=float(self._weights.max()) * (1 + problem.options.audit_gain))
         nothing = self._valued(np.zeros(len(problem.names), bool))
         relaxed = relax(problem, self._ways, self._free, nothing.price)
@@ -136,7 +136,7 @@ class LocalSearch:
         never = float(self._weights @ np.where(resident, self._fresh, promised[:, NEVER]))
         left = self.problem.budget_bytes - float(self._memory @ resident)
         beside = ~resident & (self._memory <= left) if fits else ~resident
-        gained = np.maximum(self._ages @ promised.T - promised[:, NEVER], 0.0) + self.problem.options.audit_gain
+        gained = np.maximum(self._ages @ promised.T - promised[:, NEVER], 0.0) + self._turn_gains[:, None]
         gains = np.where(beside, self._weights * gained, 0.0)
         largest = np.asarray(self._memory[beside].max(initial=0.0))
         room = self.problem.options.max_load_share * float(

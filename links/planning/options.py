@@ -9,6 +9,9 @@ REFRESH_CHOICES_S = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
 # A model that never runs can't be seen to differ from what is said in its place. With 0.2 models had turns where others
 # should have stayed (campus at 20 %: .79 instead of .91); with 0.02 links from a short recording were believed too far.
 AUDIT_GAIN = 0.06
+SEEN_S = 2.0
+"""Turns as often as this show as much of a model as if it ran on every input, rarer ones less in proportion: a turn a
+minute neither tells much nor has what it told at hand when a link goes wrong."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,8 @@ class PlanOptions:
     Attributes:
         max_load_share: the share of real time that may go into loading and running rotating models one after another.
         max_at_once: how many of them may be loaded and run at once where there is room: at most one per processor.
-        audit_gain: what it is worth, in its agreement, that a model runs at all; above 0, each has its turn now and
-            then if it can.
+        audit_gain: what it is worth, in its agreement, that a model runs: all of it for one that runs on every input
+            or every `SEEN_S`, less the rarer its turns; above 0, each has its turn now and then if it can.
         input_every_s: the time between two inputs of a stream, behind its filter: nothing is answered for in between,
             so outputs go stale that long however often a model could run; 0: only what is said of inputs themselves
             counts.

@@ -75,7 +75,7 @@ def hold_plan(
         budget_bytes,
         options=options,
     )
-    return best_plan(problem, costs)
+    return best_plan(problem.unmeasured(), costs)
 
 
 def open_search(problem: Problem) -> Search | LocalSearch:

@@ -8,7 +8,7 @@ import numpy as np
 from ...outputs import Array
 from ...process import ModelCost
 from ..table import ASSUMED_HELD, BUCKETS, NEVER, Measured, Table, bucket_bounds_s
-from .options import PlanOptions
+from .options import SEEN_S, PlanOptions
 from .weights import shares
 
 _ASSUMED_CONSTANT = 0.3
@@ -64,9 +64,13 @@ class Problem:
         )
 
     def unmeasured(self) -> "Problem":
-        """The same where nothing is known: what hold + round-robin is planned by."""
+        """The same where nothing is known: what hold + round-robin is planned by.
+
+        Nothing is predicted there that could be seen to be wrong: turns are worth what they answer.
+        """
         count = len(self.names)
-        return replace(self, weights=(1.0 / count,) * count, tables=(ASSUMED,) * count)
+        options = replace(self.options, audit_gain=0.0)
+        return replace(self, weights=(1.0 / count,) * count, tables=(ASSUMED,) * count, options=options)
 
     @property
     def turns_s(self) -> Array:
@@ -82,6 +86,16 @@ class Problem:
     def turn_shares(self) -> Array:
         """The share of real time that each model's turns take: float (refresh choices, models)."""
         return np.asarray(np.maximum(np.asarray(self.turn_s), 1e-6) / self.turns_s.reshape(-1, 1))
+
+    @property
+    def turn_gains(self) -> Array:
+        """What turns are worth beside their agreement at each refresh time: float (refresh choices,)."""
+        return self.seen_gains(self.turns_s)
+
+    def seen_gains(self, turns_s: Array) -> Array:
+        """The share of `audit_gain` that turns are worth which come so often."""
+        often_s = max(SEEN_S, self.options.input_every_s)
+        return np.asarray(self.options.audit_gain * np.minimum(1.0, often_s / turns_s))
 
     @property
     def fresh(self) -> Array:

@@ -72,7 +72,7 @@ def _selection(
     weights = np.asarray(problem.weights)
     with np.errstate(divide="ignore", invalid="ignore"):
         paid = np.where(weights > 0, price * problem.turn_shares / weights, np.inf if price else 0.0)
-    extra = np.where(rotates, problem.options.audit_gain - paid, -np.inf)
+    extra = np.where(rotates, problem.turn_gains[:, None] - paid, -np.inf)
 
     def worth(values: Array) -> Array:
         """At most what each target is worth at these agreements by age: (..., models, BUCKETS) to (..., models)."""

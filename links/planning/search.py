@@ -140,7 +140,7 @@ def _values(problem: Problem, memory: Array) -> tuple[Array, Array]:
         promised = promises(table, problem.names, own)
         value += weight * np.where(resident, fresh, promised[NEVER])
         beside = ~resident & (memory + problem.memory[own] <= problem.budget_bytes)
-        gained = np.maximum(ages @ promised - promised[NEVER], 0.0) + problem.options.audit_gain
+        gained = np.maximum(ages @ promised - promised[NEVER], 0.0) + problem.turn_gains[:, None]
         gains[:, own] = np.where(beside, weight * gained, 0.0)
     return value, gains
 

@@ -81,8 +81,10 @@ def plan_value(problem: Problem, plan: Plan) -> float:
         if refresh_s is None:
             value += weight * _promise(table, available, np.eye(BUCKETS)[NEVER])
         else:
-            ages = age_weights(float(turns_s.get(refresh_s, refresh_s)))
-            value += weight * (_promise(table, available, ages) + problem.options.audit_gain)
+            turn_s = np.asarray(turns_s.get(refresh_s, refresh_s), np.float64)
+            value += weight * (
+                _promise(table, available, age_weights(float(turn_s))) + float(problem.seen_gains(turn_s))
+            )
     return value
 
 

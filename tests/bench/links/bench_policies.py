@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from infilink.links.evaluate import replay
 from infilink.links.graph import LinkGraph
-from infilink.links.planning.options import PROFILED, PlanOptions
+from infilink.links.planning.options import PlanOptions
 from infilink.links.planning.paper_rule import paper_rule
 from infilink.links.planning.plan import Plan
 from infilink.links.planning.planner import hold_plan, make_plan
@@ -50,7 +50,7 @@ RANDOM_SETS = 5
 REVIEW_S = 20.0
 PROFILED = 0.03
 ORACLE_WEIGHT = 1.0
-PROFILES = 3
+DRAWS = 3
 OURS = "ours"
 ANEW = "ours, chosen anew"
 POLICIES = (
@@ -109,7 +109,7 @@ def moved(tables: Mapping[str, Table], seen: Sequence[Seen], *, weight: float | 
 def chosen_anew(graph: LinkGraph, part: Replayed, budget_bytes: int, seed: int) -> Reached:
     """Ours, as a coordinator does it: profiled inputs count as executed; `seed` draws which these are."""
     tally = Tally(graph.models)
-    plan = make_plan(graph, budget_bytes, options=PROFILED)
+    plan = make_plan(graph, budget_bytes)
     anew = Anew(graph, plan, budget_bytes, review_s=REVIEW_S, profile=PROFILED, seed=seed)
     for moment, exact in part.rows():
         tally.add(anew.answer(moment, exact), exact)
@@ -158,7 +158,7 @@ def run(graph: LinkGraph, part: Replayed, oracle: LinkGraph, budget_bytes: int) 
     found["random fixed set"] = mean(
         [reach(graph, part, Serving(graph, fixed_set(graph, budget_bytes, each))) for each in sets]
     )
-    found[ANEW] = mean([chosen_anew(graph, part, budget_bytes, seed) for seed in range(PROFILES)])
+    found[ANEW] = mean([chosen_anew(graph, part, budget_bytes, seed) for seed in range(DRAWS)])
     return {name: found[name] for name in POLICIES}
 
 
@@ -212,7 +212,8 @@ def compare(found: Mapping[str, Mapping[int, Mapping[str, Reached]]], own: str) 
             if ours < policies[best].agreement - 1e-9:
                 behind.append((policies[best].agreement - ours, f"{name} {percent} %: {best}"))
     cases = len(to_oracle)
-    print(f"\n{own} is ahead of or equal to every realisable policy in {cases - len(behind)} of {cases} cases; behind in:")
+    ahead = f"{cases - len(behind)} of {cases}"
+    print(f"\n{own} is ahead of or equal to every realisable policy in {ahead} cases; behind in:")
     for gap, where in sorted(behind, reverse=True):
         print(f"- {where}, by {gap:.3f}")
     print(f"to the oracle of our class: {np.mean(to_oracle):.3f} on average, {np.max(to_oracle):.3f} at most")

@@ -1,13 +1,17 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import combinations, product
 
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
 from infilink.links.graph import LinkGraph
+from infilink.links.planning.local_search import LocalSearch
 from infilink.links.planning.options import DEFAULTS, PlanOptions
 from infilink.links.planning.plan import Plan
-from infilink.links.planning.planner import full_plan, hold_plan, make_plan
+from infilink.links.planning.planner import full_plan, hold_plan, make_plan, plan_problem
+from infilink.links.planning.problem import ASSUMED
+from infilink.links.planning.search import Search
 from infilink.links.planning.what_if import what_if
 from infilink.links.table import BUCKETS, NEVER, Measured, Table, bucket_bounds_s
 from infilink.models import ModelSpec
@@ -158,6 +162,33 @@ def test_of_equal_plans_the_one_that_computes_less_is_taken() -> None:
     costs = {"slow": ModelCost(10, 0.5, 0.1), "quick": ModelCost(10, 0.1, 0.1)}
     graph = LinkGraph({}, costs, {}, dict.fromkeys(costs, flat), {}, {}, {}, {})
     assert make_plan(graph, 10).resident == ("quick",)
+
+
+@pytest.mark.parametrize("search", [Search, LocalSearch])
+def test_rare_turns_show_too_little_to_push_a_resident_out(search: type[Search] | type[LocalSearch]) -> None:
+    """Turns that add nothing are worth what they show of a model: all if they come often, next to nothing if rarely."""
+    flat = Table(Measured(0.97, 0.97), (Measured(0.97, 0.97),) * NEVER)
+
+    def chosen(load_s: float, input_every_s: float = 0.0) -> tuple[int, int]:
+        costs = {name: ModelCost(10, 0.01, load_s) for name in "abcde"}
+        options = PlanOptions(max_at_once=1, input_every_s=input_every_s)
+        found = search(plan_problem(costs, dict.fromkeys(costs, flat), 10, options=options)).best()
+        assert found is not None
+        return len(found.resident), len(found.refresh_s)
+
+    assert chosen(0.01) == (0, 5)
+    assert chosen(1.5) == (1, 0)
+    # A turn on every input shows as much as can be seen, however seldom inputs come.
+    assert chosen(1.5, input_every_s=60.0) == (0, 5)
+
+
+def test_what_turns_show_falls_with_their_time() -> None:
+    costs = {"a": ModelCost(10, 0.01, 0.1)}
+    options = PlanOptions(audit_gain=0.06, refresh_choices_s=(0.5, 2.0, 20.0, 60.0))
+    problem = plan_problem(costs, {"a": ASSUMED}, 10, options=options)
+    assert problem.turn_gains == pytest.approx([0.06, 0.06, 0.006, 0.002])
+    seldom = plan_problem(costs, {"a": ASSUMED}, 10, options=replace(options, input_every_s=30.0))
+    assert seldom.turn_gains == pytest.approx([0.06, 0.06, 0.06, 0.03])
 
 
 def test_a_weight_draws_its_model_in() -> None:
