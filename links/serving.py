@@ -14,7 +14,8 @@ from .planning.plan import Plan
 from .table import bucket
 from .trust.live import LiveTrust
 
-_MOST_TURNS = 2.0
+# Behind a filter inputs come in bursts, which is when outputs change: a lull of four turns pays for four of them.
+_MOST_TURNS = 4.0
 
 
 class Serving:
@@ -61,9 +62,9 @@ class Serving:
     def due(self, captured_s: float, *, audit: bool = False, wanted: Container[str] = ()) -> tuple[str, ...]:
         """The rotating models to run on the input captured then, beside the residents; all of them on the first.
 
-        On average each has a turn every `refresh_s`. One turn that nothing was sent for is saved up, so that inputs
-        that come less often than the turns make up for it. An audit has all of them run and takes no turn. Where only
-        some models are wanted, the others keep their turn.
+        On average each has a turn every `refresh_s`. Up to three turns that nothing was sent for are saved up, so that
+        inputs that come less often than the turns, or in bursts, make up for it. An audit has all of them run and takes
+        no turn. Where only some models are wanted, the others keep their turn.
         """
         if audit:
             return tuple(name for name in self.plan.rotating if not wanted or name in wanted)

@@ -18,9 +18,9 @@ def test_rotating_models_all_run_at_first_and_then_take_turns(specs: dict[str, M
     assert [serving.due(float(second)) for second in range(1, 10)] == [()] * 9
     assert serving.due(10.0) == ("people",)
     assert serving.due(20.0) == ("people", "standing")
-    assert serving.due(100.0) == ("people", "standing")
-    assert serving.due(101.0) == ("people", "standing"), "one turn each was saved up"
-    assert serving.due(102.0) == ()
+    for second in (100.0, 101.0, 102.0, 103.0):
+        assert serving.due(second) == ("people", "standing"), "three turns each were saved up"
+    assert serving.due(104.0) == ()
 
 
 def test_turns_are_no_more_than_the_plan_pays_for(specs: dict[str, ModelSpec]) -> None:
