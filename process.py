@@ -5,6 +5,8 @@ as its model loads. What it counts is its *unique* set size: what would be free 
 """
 
 import multiprocessing
+import os
+import signal
 import sys
 import threading
 import time
@@ -69,6 +71,7 @@ class ModelProcess:
         self.optimized = optimized
         self.load_s = 0.0
         self._process: multiprocessing.process.BaseProcess | None = None
+        self._pid: int | None = None
         self._pipe: Connection | None = None
         self._frame: SharedFrame | None = None
         self._spec: ModelSpec | None = None
@@ -80,10 +83,9 @@ class ModelProcess:
         return self._spec
 
     @property
-    def pid(self) -> int:
-        """The process's number, once it is loaded."""
-        assert self._process is not None and self._process.pid is not None, "load() comes first"
-        return self._process.pid
+    def pid(self) -> int | None:
+        """The process's number; None while there is none. Any thread may ask."""
+        return self._pid
 
     def load(self, *, warm_up: bool = True) -> "ModelProcess":
         """Starts the process and loads the model; to warm it up it runs once on a grey frame.
@@ -101,6 +103,7 @@ class ModelProcess:
         )
         with _STARTING, _no_main():
             self._process.start()
+        self._pid = self._process.pid
         theirs.close()
         try:
             if not self._pipe.poll(_START_TIMEOUT_S):
@@ -149,11 +152,10 @@ class ModelProcess:
         return reply
 
     def memory_bytes(self) -> int:
-        """The process's unique set size now; 0 when it is not running."""
-        if self._process is None or self._process.pid is None:
-            return 0
+        """The process's unique set size now; 0 when it is not running. Any thread may ask."""
+        pid = self._pid
         try:
-            return int(psutil.Process(self._process.pid).memory_full_info().uss)
+            return 0 if pid is None else int(psutil.Process(pid).memory_full_info().uss)
         except psutil.Error:
             return 0
 
@@ -165,8 +167,16 @@ class ModelProcess:
             return max(0, most - now) * 1024
         return 0
 
+    def kill(self) -> None:
+        """Ends the process from any thread, whatever it does: whoever waits for its answer is told that it failed."""
+        pid = self._pid
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def close(self) -> None:
         """Ends the process and waits until its memory is free; closing twice is fine."""
+        self._pid = None
         if self._process is not None:
             # It holds nothing that needs a tidy end, and waiting for a running inference would hold its memory. It goes
             # before the pipe: whoever waits for its answer in another thread then hears the end of it.

@@ -2,12 +2,9 @@
 
 import asyncio
 import logging
-import os
-import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -178,5 +175,4 @@ class Worker:
         process = self._process
         if process is not None:
             # Not close(): its pipe is in use by the worker's own thread.
-            with suppress(OSError, ValueError, AssertionError):
-                os.kill(process.pid, signal.SIGKILL)
+            process.kill()

@@ -1,9 +1,6 @@
 """One model that runs on the device, in a process of its own that is started again when it dies."""
 
-import os
-import signal
 import time
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -73,17 +70,14 @@ class LocalModel:
     def memory_bytes(self) -> int:
         """What the process takes now; 0 when it does not run."""
         process = self._process
-        with suppress(ValueError):  # Closed meanwhile.
-            return 0 if process is None else process.memory_bytes()
-        return 0
+        return 0 if process is None else process.memory_bytes()
 
     def kill(self) -> None:
         """Ends what the process is doing: whoever waits for it is told that it failed."""
         process = self._process
         if process is not None:
             # Not close(): its pipe is in use by the thread that waits.
-            with suppress(OSError, ValueError, AssertionError):
-                os.kill(process.pid, signal.SIGKILL)
+            process.kill()
 
     def close(self) -> None:
         """Ends the process; closing twice is fine."""

@@ -135,6 +135,16 @@ def test_closing_it_from_another_thread_ends_the_wait(process: ModelProcess) -> 
             asked.result(timeout=30)
 
 
+def test_whoever_measures_while_it_is_closed_gets_nothing_and_no_error(process: ModelProcess, monkeypatch) -> None:
+    own, seen = process._process, []
+    for name in ("join", "close"):
+        real = getattr(own, name)
+        monkeypatch.setattr(own, name, lambda real=real: (real(), seen.append((process.pid, process.memory_bytes()))))
+    process.close()
+    assert seen == [(None, 0), (None, 0)]
+    process.kill()
+
+
 def test_a_process_that_was_killed_is_an_error_and_not_a_wait_for_ever(process: ModelProcess) -> None:
     os.kill(process.pid, signal.SIGKILL)
     for _ in range(2):
