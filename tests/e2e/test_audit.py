@@ -6,25 +6,15 @@ import pytest
 from infilink.device.results import Results
 from infilink.filters.artifact import save_filter
 from infilink.filters.graphs import scalar_graph
-from infilink.filters.spec import Certificate, FilterSpec
+from infilink.filters.spec import FilterSpec
 
+from ..certificates import certificate
 from .conftest import finish
 
 
 @pytest.fixture
 def blind(tmp_path: Path) -> Path:
     """A filter that says it loses nothing, and sends a frame every 10 s whatever there is to see."""
-    certificate = Certificate(
-        certified=True,
-        confidence=0.95,
-        inputs=1000,
-        effective_inputs=1000.0,
-        errors=0.0,
-        error=0.0,
-        upper_bound=0.003,
-        method="clopper-pearson",
-        rate=0.99,
-    )
     spec = FilterSpec(
         kind="age",
         rule="unchanged",
@@ -34,7 +24,7 @@ def blind(tmp_path: Path) -> Path:
         accuracy=0.95,
         step_s=0.01,
         longest_s=10.0,
-        certificate=certificate,
+        certificate=certificate(upper_bound=0.003, rate=0.99),
     )
     save_filter(tmp_path / "blind.onnx", scalar_graph("age"), spec)
     return tmp_path / "blind.onnx"

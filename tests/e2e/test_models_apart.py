@@ -11,26 +11,17 @@ from infilink.filters.artifact import save_filter, save_with_spec
 from infilink.filters.modalities.image import Image
 from infilink.filters.reuse.cache_settings import CacheSettings
 from infilink.filters.reuse.spec import METADATA_KEY, ReuseSpec
-from infilink.filters.spec import Certificate, FilterSpec, TasksSpec
+from infilink.filters.spec import FilterSpec, TasksSpec
 from infilink.models import digest
 from infilink.outputs import OutputSpec
 from onnx import TensorProto, helper
 
+from ..certificates import certificate
 from .conftest import brightness, finish
 
 FRAMES = 120
 BRIGHT = 120
-CERTIFICATE = Certificate(
-    certified=True,
-    confidence=0.95,
-    inputs=1000,
-    effective_inputs=1000.0,
-    errors=0.0,
-    error=0.0,
-    upper_bound=0.003,
-    method="betting",
-    rate=0.5,
-)
+CERTIFICATE = certificate(upper_bound=0.003)
 
 
 def graph_of_mean(output: str, scale: list[float], shift: list[float]) -> onnx.ModelProto:

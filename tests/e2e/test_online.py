@@ -18,9 +18,10 @@ from infilink.filters.graphs import network_graph
 from infilink.filters.online.fit import new_network, train_further
 from infilink.filters.online.inputs import join_seen, last_seen
 from infilink.filters.online.memory import ReplayMemory
-from infilink.filters.spec import Certificate, FilterSpec, load_filter
+from infilink.filters.spec import FilterSpec, load_filter
 from onnx import TensorProto, helper
 
+from ..certificates import certificate
 from .conftest import FPS, finish, wait_until
 
 FRAMES = 160
@@ -78,17 +79,6 @@ def by_day(tmp_path_factory) -> Path:
     network = new_network(0)
     examples = Examples(found.images, found.scalars, needed.astype(np.float32))
     train_further(network, examples, ReplayMemory(2), steps=80, random=np.random.default_rng(0))
-    certificate = Certificate(
-        certified=True,
-        confidence=0.95,
-        inputs=200,
-        effective_inputs=200.0,
-        errors=0.0,
-        error=0.0,
-        upper_bound=0.02,
-        method="clopper-pearson",
-        rate=0.5,
-    )
     spec = FilterSpec(
         kind="network",
         rule=RULE,
@@ -97,7 +87,7 @@ def by_day(tmp_path_factory) -> Path:
         threshold=0.5,
         accuracy=0.9,
         step_s=0.0,
-        certificate=certificate,
+        certificate=certificate(upper_bound=0.02),
     )
     path = tmp_path_factory.mktemp("day") / "day.onnx"
     save_filter(path, network_graph(network), spec)

@@ -24,23 +24,15 @@ from infilink.filters.online.threshold import CLOSED
 from infilink.filters.online.update import update
 from infilink.filters.open_gate import open_gate
 from infilink.filters.rules import parse_rule
-from infilink.filters.spec import Certificate, FilterSpec, load_filter
+from infilink.filters.spec import FilterSpec, load_filter
 from infilink.filters.train import train_filter
 from infilink.outputs import OutputSpec
 from infilink.trace import Trace
 
+from ...certificates import certificate
+
 OUTPUT = OutputSpec(kind="scalar", tolerance=1.0)
-CERTIFICATE = Certificate(
-    certified=True,
-    confidence=0.95,
-    inputs=100,
-    effective_inputs=100.0,
-    errors=0.0,
-    error=0.01,
-    upper_bound=0.04,
-    method="clopper-pearson",
-    rate=0.5,
-)
+CERTIFICATE = certificate(error=0.01, upper_bound=0.04)
 SPEC = FilterSpec(
     kind="network",
     rule="value < 1",
