@@ -4,18 +4,17 @@ import re
 from collections.abc import Mapping
 
 from .errors import InvalidInput
-from .process import ModelCost
 
 _UNITS = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%|[KMG]i?B|B)?\s*", re.IGNORECASE)
 
 
-def parse_budget(text: str, costs: Mapping[str, ModelCost]) -> int:
+def parse_budget(text: str, sizes: Mapping[str, int]) -> int:
     """A budget in bytes.
 
     Args:
         text: a number with B, KB, MB, GB, KiB, MiB or GiB, or a percentage of what all the models take together.
-        costs: what each model takes, measured.
+        sizes: the bytes that each model takes, measured.
 
     Raises:
         InvalidInput: not a budget, or smaller than the smallest model.
@@ -24,15 +23,15 @@ def parse_budget(text: str, costs: Mapping[str, ModelCost]) -> int:
     if found is None:
         raise InvalidInput(f"budget {text!r}: write a size (200MiB, 1.5GiB) or a share of all the models (40%)")
     number, unit = float(found.group(1)), (found.group(2) or "").upper()
-    total = sum(cost.memory_bytes for cost in costs.values())
+    total = sum(sizes.values())
     size_bytes = int(total * number / 100) if unit == "%" else int(number * _UNITS[unit])
-    if costs:
-        smallest = min(costs, key=lambda name: costs[name].memory_bytes)
-        least = costs[smallest].memory_bytes
+    if sizes:
+        smallest = min(sizes, key=lambda name: sizes[name])
+        least = sizes[smallest]
         if size_bytes < least:
             raise InvalidInput(
                 f"budget {text}: {format_bytes(size_bytes)} is less than the smallest model takes ({smallest}: "
-                f"{format_bytes(least)}; all {len(costs)} together: {format_bytes(total)}); give at least "
+                f"{format_bytes(least)}; all {len(sizes)} together: {format_bytes(total)}); give at least "
                 f"{least // 2**20 + 1}MiB"
             )
     return size_bytes

@@ -26,7 +26,7 @@ from .learnt import Learnt
 from .ledger import Ledger
 from .memory import MemoryBudget
 from .placed import check_device
-from .plan_in_service import PlanInService
+from .plan_in_service import ActivePlan
 from .planning import make_planned
 from .repository import Repository
 from .reselection import Reselection
@@ -82,7 +82,9 @@ class Coordinator:
         self.rotation = Rotation(Room(self.workers, self.memory))
         escalation = Escalation(costs, self.config.escalate) if self.config.escalate else None
         self.scheduler = Scheduler(plan, self.workers, self.rotation, escalation)
-        self.in_service = PlanInService(planned, self.scheduler, self.rotation, self.sessions)
+        self.in_service = ActivePlan(
+            planned, self.scheduler, self.rotation, lambda: (session.serving for session in self.sessions.values())
+        )
         for name in plan.resident:
             await self.rotation.room.settle(name)
             await self._sample()

@@ -3,30 +3,30 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from ..errors import InfilinkError
 from ..links.planning.plan import Plan
+from ..links.serving import Serving
 from ..links.table import Table
 from ..outputs import Array
 from .planning import Planned
 from .reselection import ANSWER_S, Reselection
 from .rotation import Rotation
 from .scheduler import Scheduler
-from .session import Session, SessionKey
 
 logger = logging.getLogger(__name__)
 
 
-class PlanInService:
+class ActivePlan:
     """What runs now, for all sessions.
 
     Args:
         planned: the plan to begin with, and the links.
         scheduler: runs the models.
         rotation: loads them.
-        sessions: all there are, as they come and go.
+        servings: the links' state of every session there is now.
 
     Attributes:
         planned: the plan and the links as they are now.
@@ -38,12 +38,12 @@ class PlanInService:
         planned: Planned,
         scheduler: Scheduler,
         rotation: Rotation,
-        sessions: Mapping[SessionKey, Session],
+        servings: Callable[[], Iterable[Serving]],
     ) -> None:
         self.planned = planned
         self.scheduler = scheduler
         self.rotation = rotation
-        self.sessions = sessions
+        self.servings = servings
         self.switches = 0
 
     async def switch(self, plan: Plan) -> None:
@@ -70,8 +70,8 @@ class PlanInService:
         """Has all sessions served by another plan from now on; what it has resident must be loaded."""
         self.planned = replace(self.planned, plan=plan)
         self.scheduler.plan = plan
-        for session in self.sessions.values():
-            session.serving.plan = plan
+        for serving in self.servings():
+            serving.plan = plan
 
     def answer_by(self, tables: Mapping[str, Table]) -> None:
         """Chooses from now on by these tables how models that do not run are answered for."""
@@ -79,8 +79,8 @@ class PlanInService:
             return
         graph = self.planned.graph.with_tables(tables)
         self.planned = replace(self.planned, graph=graph)
-        for session in self.sessions.values():
-            session.serving.graph = graph
+        for serving in self.servings():
+            serving.graph = graph
 
     async def _profile(self, reselection: Reselection, *, at_least: int | None) -> None:
         """Shows inputs that wait for it to the models that do not fit beside the residents, one after another.

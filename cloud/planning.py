@@ -71,7 +71,7 @@ async def make_planned(config: CloudConfig, repository: Repository) -> Planned:
     if config.budget == "none":
         used = graph if config.policy == "links" else None
         return Planned(full_plan(repository.specs, costs), used, costs)
-    budget_bytes = parse_budget(config.budget, costs)
+    budget_bytes = parse_budget(config.budget, {name: cost.memory_bytes for name, cost in costs.items()})
     if config.policy == "full":
         plan = full_plan(repository.specs, costs)
         if plan.memory_bytes > budget_bytes:

@@ -21,7 +21,7 @@ from .replay import Replay, sample_pairs
 FLOOR = 1e-3
 TOP = SCALARS.index("top difference")
 _DRAWS = 12
-_RIDGE = 1e-3
+_BLEND_RIDGE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,9 @@ def fit_blend(replay: Replay, losses: Losses, pace: Pace, *, start: int, stop: i
         optimizer.zero_grad()
         # Squares can't fall below 0.
         weights = roots.square()
-        loss = F.binary_cross_entropy_with_logits(normal @ weights + bias, targets) + _RIDGE * weights.square().sum()
+        loss = (
+            F.binary_cross_entropy_with_logits(normal @ weights + bias, targets) + _BLEND_RIDGE * weights.square().sum()
+        )
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 

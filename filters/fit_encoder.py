@@ -12,7 +12,7 @@ from .fit_loop import Checkpoint, Epoch, Recipe, train
 from .modalities import Learnable
 from .singles import Singles
 
-_SEEN = 20_000
+_ENCODER_SEEN = 20_000
 _EPOCHS = (8, 60)
 _PATIENCE = 8
 PAPER = Recipe(epochs=20, patience=20, one_cycle=False)
@@ -55,7 +55,7 @@ def fit_encoder(
         # Its large maps go through LayerNorms over channels: with these last in memory it takes two thirds of the time.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     learnt, checked = np.arange(start, middle), np.arange(middle, stop)
-    ours = Recipe(int(np.clip(_SEEN / len(learnt), *_EPOCHS)), _PATIENCE)
+    ours = Recipe(int(np.clip(_ENCODER_SEEN / len(learnt), *_EPOCHS)), _PATIENCE)
     curve = train(
         network,
         _Alone(network, singles, needed, modality, learnt, checked),

@@ -78,7 +78,8 @@ def evaluate_links_command(
 
     Inputs that the links were learnt from are left out.
     """
-    budget_bytes = parse_budget(budget, LinkGraph.load(links).costs)
+    costs = LinkGraph.load(links).costs
+    budget_bytes = parse_budget(budget, {name: cost.memory_bytes for name, cost in costs.items()})
     with Trace(trace) as recording, show_progress("replaying", quiet=as_json) as progress:
         done = evaluate_links(links, recording, budget_bytes=budget_bytes, decisions=decisions, progress=progress)
     if as_json:
@@ -134,7 +135,7 @@ def plan_command(
         raise InvalidInput("--out writes a placement: give --devices, too")
     if budget is None:
         raise InvalidInput("give --budget (one place) or --devices (devices and their cloud)")
-    budget_bytes = parse_budget(budget, graph.costs)
+    budget_bytes = parse_budget(budget, {name: cost.memory_bytes for name, cost in graph.costs.items()})
     options = PlanOptions(input_every_s=input_every_s)
     problem = plan_problem(graph.costs, graph.tables, budget_bytes, weights=weights, options=options)
     explained = explain_plan(problem, graph.costs) if explain else None

@@ -127,7 +127,9 @@ def run_demo(options: DemoOptions, progress: Progress) -> Demo:
     record(source, models, trace_path, start_s=learn.start_s, seconds=learn.seconds, every=every, progress=told)
 
     with Trace(trace_path) as trace:
-        budget_bytes = parse_budget(options.budget, trace.info.costs)
+        budget_bytes = parse_budget(
+            options.budget, {name: cost.memory_bytes for name, cost in trace.info.costs.items()}
+        )
         told = steps.start("filter", "learning the filter")
         filter_path = options.out / "filter.onnx"
         learnt = _learn_filter(trace, options, filter_path, told)

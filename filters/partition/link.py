@@ -6,7 +6,7 @@ from ...errors import InvalidInput
 
 LINK_FORMS = "500kbit, 10Mbit, 1Gbit (bits a second; /s and bps may follow), or 1.25MB/s (bytes a second)"
 _PREFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
-_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?)(bit/s|bits/s|bits|bit|bps|b/s)\s*", re.IGNORECASE)
+_BANDWIDTH = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?)(bit/s|bits/s|bits|bit|bps|b/s)\s*", re.IGNORECASE)
 _BYTES = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KkMmGg]?)(B|B/s|byte/s|bytes/s)\s*")
 
 
@@ -19,7 +19,7 @@ def parse_link(text: str) -> float:
         InvalidInput: it is no speed, or is 0; the message lists the forms.
     """
     # Bytes first: only their capital tells MB/s from Mb/s.
-    for pattern, bits in ((_BYTES, 8.0), (_PATTERN, 1.0)):
+    for pattern, bits in ((_BYTES, 8.0), (_BANDWIDTH, 1.0)):
         found = pattern.fullmatch(text)
         if found is not None and float(found.group(1)) > 0:
             return float(found.group(1)) * _PREFIXES[found.group(2).upper()] * bits

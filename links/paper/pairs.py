@@ -71,8 +71,3 @@ def as_keras(module: nn.Module) -> None:
             nn.init.uniform_(parameter, -0.05, 0.05)
         else:
             nn.init.xavier_uniform_(parameter)
-
-
-def trainable(module: nn.Module) -> int:
-    """How many numbers a module learns."""
-    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

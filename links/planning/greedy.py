@@ -14,7 +14,7 @@ def greedy(problem: SelectionProblem, *, swaps: bool = True) -> Selection:
     """A good choice in a moment, and by how much the best could be better.
 
     The best of: adding what gains most, adding what gains most for its share of the budgets, and the best single
-    model. With one budget, links for nothing, and outputs that are as good as their best single source, that is at
+    model. With one budget and outputs that are as good as their best single source, that is at
     least (1 - 1/e) / 2 = 0.316 of the optimum; the gap stated is of this very instance (the Lagrangian bound), usually
     far closer, and holds for any links.
 
@@ -47,11 +47,8 @@ def _singles(problem: SelectionProblem) -> list[Array]:
 def _grow(problem: SelectionProblem, chosen: Array, shares: Array | None) -> Array:
     """Adds one model after another while one fits and gains."""
     chosen = chosen.copy()
-    together = problem.of_kind("sum", "peak")
     while True:
-        total = problem.costs[together] @ chosen
-        fits = (problem.costs[together] + total[:, None] <= problem.limits[together][:, None]).all(axis=0)
-        fits &= problem.runnable & ~chosen
+        fits = _further(problem, chosen)
         if not fits.any():
             return chosen
         gains = _gains(problem, chosen, problem.ways.added(chosen))
@@ -61,12 +58,16 @@ def _grow(problem: SelectionProblem, chosen: Array, shares: Array | None) -> Arr
         chosen[best] = True
 
 
+def _further(problem: SelectionProblem, chosen: Array) -> Array:
+    """Which further models fit, each alone beside those that run: bool (models,)."""
+    total = problem.costs @ chosen
+    return np.asarray((problem.costs + total[:, None] <= problem.limits[:, None]).all(axis=0) & ~chosen)
+
+
 def _gains(problem: SelectionProblem, chosen: Array, added: Array) -> Array:
-    """What each further model would add to the objective, link costs left aside: float (models,)."""
+    """What each further model would add to the objective: float (models,)."""
     now = np.where(chosen, problem.executed, problem.reached(chosen))
-    running = int(chosen.sum()) + 1
-    kept = problem.assisted(problem.ways.best(chosen), running)
-    then = np.maximum(np.maximum(problem.assisted(added, running), kept), problem.free)
+    then = np.maximum(np.maximum(added, problem.ways.best(chosen)), problem.free)
     then[:, chosen] = problem.executed[chosen]
     np.fill_diagonal(then, problem.executed)
     return np.asarray((then - now) @ problem.weights)
@@ -90,10 +91,7 @@ def _swapped(problem: SelectionProblem, chosen: Array) -> Array:
 
 def _exchanged(problem: SelectionProblem, rest: Array, out: int) -> list[Array]:
     """What is left with the one further model that gains most, other than the one that went, if one fits."""
-    together = problem.of_kind("sum", "peak")
-    total = problem.costs[together] @ rest
-    fits = (problem.costs[together] + total[:, None] <= problem.limits[together][:, None]).all(axis=0)
-    fits &= problem.runnable & ~rest
+    fits = _further(problem, rest)
     fits[out] = False
     if not fits.any():
         return []

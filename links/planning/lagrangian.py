@@ -36,8 +36,7 @@ def reduce_problem(problem: SelectionProblem, known: Array) -> Reduction:
 
     "One answer for each model" is priced instead of demanded. What links are then worth beyond the price is credited to
     their sources, in equal parts (a link is used at most as much as each of them, so at most as much as on average),
-    and the knapsack of the models, cut where it is full, is the bound. Prices are moved by subgradients. What links
-    take is left aside, so it holds for any.
+    and the knapsack of the models, cut where it is full, is the bound. Prices are moved by subgradients.
 
     Args:
         problem: what is chosen from.
@@ -107,11 +106,10 @@ class _Prices:
         sizes = ways.sources.sum(axis=1)
         self.parts = 1.0 / np.maximum(sizes, 1)[self.of]
         self.alone = sizes == 0
-        self.gains = problem.weights[ways.targets] * (problem.assisted(ways.values, 2) - problem.free[ways.targets])
+        self.gains = problem.weights[ways.targets] * (ways.values - problem.free[ways.targets])
         self.executed = problem.weights * (problem.executed - problem.free)
         self.runnable = problem.runnable
-        together = problem.of_kind("sum", "peak")
-        self.costs, self.limits = problem.costs[together], problem.limits[together]
+        self.costs, self.limits = problem.costs, problem.limits
         self.constant = float(problem.weights @ problem.free)
 
     def at(self, prices: Array) -> _Priced:

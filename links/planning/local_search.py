@@ -110,7 +110,7 @@ class LocalSearch:
         """The best selection where nothing rotates, and the paper's."""
         problem = self.problem
         sizes = dict(zip(problem.names, map(float, problem.memory), strict=True))
-        memory = Resource("memory_bytes", problem.budget_bytes, sizes, combined="peak")
+        memory = Resource("memory_bytes", problem.budget_bytes, sizes)
         static = SelectionProblem(
             problem.names, self._weights, self._free[:, NEVER], self._ways.at(NEVER), (memory,), self._fresh
         )

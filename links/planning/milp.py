@@ -29,15 +29,14 @@ def milp_available() -> bool:
 def solve_milp(problem: SelectionProblem, *, timeout_s: float = 10.0) -> Selection:
     """The best choice, with the gap that the solver proved: 0 but for its tolerance where it was done in time.
 
-    x_i: model i runs. z_w: link w answers. y_j: a link answers for j. Maximise the sum of weight_j (executed_j -
-    free_j) x_j over models and of weight_j (value_w - free_j) z_w over links, where
+    x_i: model i runs. z_w: link w answers. Maximise the sum of weight_j (executed_j - free_j) x_j over models and of
+    weight_j (value_w - free_j) z_w over links, where
     - for each target and source, the links z_w of that target that need that source sum to at most x_source: at most
       one link serves an output, so this says z_w <= x_i for each, and is tighter;
-    - for each target the z_w sum to at most y_j, and x_j + y_j <= 1;
-    - what the x_i and y_j take keeps each budget; of a peak, with one y_j at a time.
-    Given what runs the best link of each target is taken, so this equals the enumeration. An ensemble's gain is had
-    wherever two or more run: that case is solved with two or more, and the sets of at most one are tried one by one.
-    Before, what can't be in a choice better than a good one is left out (`reduce_problem`).
+    - for each target x_j and the z_w sum to at most 1;
+    - what the x_i take keeps each budget.
+    Given what runs the best link of each target is taken, so this equals looking at every set. Before, what can't be
+    in a choice better than a good one is left out (`reduce_problem`).
 
     Args:
         problem: what is chosen from.
@@ -47,7 +46,7 @@ def solve_milp(problem: SelectionProblem, *, timeout_s: float = 10.0) -> Selecti
         InvalidInput: SciPy is not installed.
     """
     if not milp_available():
-        raise InvalidInput('this needs SciPy: pip install "infilink[cloud]", or use method "greedy"')
+        raise InvalidInput('this needs SciPy: pip install "infilink[cloud]"')
     deadline_s = time.monotonic() + timeout_s
     reduction = approximate(problem, swaps=False)[1]
     single = [row for row in np.eye(len(problem.names), dtype=bool) if problem.fits(row)]
@@ -58,18 +57,16 @@ def solve_milp(problem: SelectionProblem, *, timeout_s: float = 10.0) -> Selecti
     solved, bound = _Program.of(problem, reduction).solve(problem, deadline_s)
     bound = max(min(bound, reduction.bound), known.value)
     if solved is not None:
-        chosen, linked = solved
-        other = problem.selection(chosen, gap=0.0, method="milp", linked=linked)
+        other = problem.selection(solved, gap=0.0, method="milp")
         known = max(known, other, key=lambda each: each.value)
     return replace(known, gap=max(bound - known.value, 0.0))
 
 
 @dataclass(frozen=True)
 class _Program:
-    """The program in arrays; columns are x (models), y (models), z (links).
+    """The program in arrays; columns are x (models), z (links).
 
     Attributes:
-        ways: the links that are of use, the ensemble's gain in their values.
         objective: to be maximised, less `constant`: float (columns,).
         rows: sparse (rows, columns), each at most the same place of `limits`.
         least: the lower bound of each column.
@@ -77,7 +74,6 @@ class _Program:
         constant: what is reached where nothing runs and nothing is linked.
     """
 
-    ways: Ways
     objective: Array
     rows: Any
     limits: Array
@@ -88,48 +84,33 @@ class _Program:
     @classmethod
     def of(cls, problem: SelectionProblem, reduction: Reduction) -> "_Program":
         count = len(problem.names)
-        values = problem.assisted(problem.ways.values, 2)
-        useful = reduction.ways & (values > problem.free[problem.ways.targets])
-        ways = Ways(problem.ways.targets[useful], problem.ways.sources[useful], values[useful])
+        useful = reduction.ways & (problem.ways.values > problem.free[problem.ways.targets])
+        ways = Ways(problem.ways.targets[useful], problem.ways.sources[useful], problem.ways.values[useful])
         gains = problem.weights[ways.targets] * (ways.values - problem.free[ways.targets])
         rows = Rows()
-        zs = 2 * count + np.arange(len(ways.targets))
+        zs = count + np.arange(len(ways.targets))
         # The z of one target that need one source, at most the source's x; one row for each such pair.
         of, members = np.nonzero(ways.sources)
         pairs, place = np.unique(ways.targets[of] * count + members, return_inverse=True)
         at = rows.add(np.zeros(len(pairs)))
         rows.set(at[place], zs[of], 1.0)
         rows.set(at, pairs % count, -1.0)
-        at = rows.add(np.zeros(count))
-        rows.set(at[ways.targets], zs, 1.0)
-        rows.set(at, count + np.arange(count), -1.0)
         at = rows.add(np.ones(count))
         rows.set(at, np.arange(count), 1.0)
-        rows.set(at, count + np.arange(count), 1.0)
-        most = np.concatenate([reduction.models.astype(float), np.ones(count + len(zs))])
-        for resource, costs, links, limit in zip(
-            problem.resources, problem.costs, problem.link_costs, problem.limits, strict=True
-        ):
-            most[count : 2 * count][links > limit] = 0.0
-            if resource.combined == "largest":
-                continue
+        rows.set(at[ways.targets], zs, 1.0)
+        for costs, limit in zip(problem.costs, problem.limits, strict=True):
             # In shares of the budget: the solver's tolerance is absolute. Nothing of a budget of 0 may be taken.
             scale = 1.0 / limit if limit > 0 else 1.0
-            joint = [np.arange(count)] if resource.combined == "sum" else np.flatnonzero(links).reshape(-1, 1)
-            for ys in joint if len(joint) else [np.zeros(0, np.int64)]:
-                (row,) = rows.add(np.asarray([limit * scale]))
-                rows.set(np.full(count, row), np.arange(count), costs * scale)
-                rows.set(np.full(len(ys), row), count + ys, links[ys] * scale)
-        if problem.ensemble_gain:
-            (row,) = rows.add(np.asarray([-2.0]))
-            rows.set(np.full(count, row), np.arange(count), -1.0)
-        objective = np.concatenate([problem.weights * (problem.executed - problem.free), np.zeros(count), gains])
+            (row,) = rows.add(np.asarray([limit * scale]))
+            rows.set(np.full(count, row), np.arange(count), costs * scale)
+        objective = np.concatenate([problem.weights * (problem.executed - problem.free), gains])
         matrix, limits = rows.matrix(len(objective))
-        least = np.concatenate([reduction.needed.astype(float), np.zeros(count + len(zs))])
-        return cls(ways, objective, matrix, limits, least, most, float(problem.weights @ problem.free))
+        least = np.concatenate([reduction.needed.astype(float), np.zeros(len(zs))])
+        most = np.concatenate([reduction.models.astype(float), np.ones(len(zs))])
+        return cls(objective, matrix, limits, least, most, float(problem.weights @ problem.free))
 
-    def solve(self, problem: SelectionProblem, deadline_s: float) -> tuple[tuple[Array, Array] | None, float]:
-        """What runs and what is linked, bool (models,) each, and at most what any choice of this program reaches.
+    def solve(self, problem: SelectionProblem, deadline_s: float) -> tuple[Array | None, float]:
+        """What runs, bool (models,), and at most what any choice of this program reaches.
 
         The solver's tolerance may let a set through that takes a hair too much: it is cut off, and all is solved again.
         """
@@ -137,7 +118,7 @@ class _Program:
         from scipy.sparse import csr_array, vstack
 
         count = len(problem.names)
-        whole = np.concatenate([np.ones(count), (problem.link_costs > 0).any(axis=0), np.zeros(len(self.ways.targets))])
+        whole = (np.arange(len(self.objective)) < count).astype(int)
         rows, limits, bound = self.rows, self.limits, _highest(problem)
         for _ in range(_MOST_CUTS):
             with silenced():
@@ -154,11 +135,9 @@ class _Program:
                 bound = min(bound, self.constant - float(done.mip_dual_bound))
             if done.x is None:
                 return None, bound
-            chosen, answered = done.x[:count] > 0.5, done.x[count : 2 * count] > 0.5
+            chosen = done.x[:count] > 0.5
             if problem.fits(chosen):
-                linked = problem.linked(chosen)
-                better = problem.value(chosen, linked) >= problem.value(chosen, answered)
-                return (chosen, linked if better else answered), bound
+                return chosen, bound
             cut = csr_array(np.concatenate([chosen, np.zeros(len(self.objective) - count)]).reshape(1, -1))
             rows, limits = vstack([rows, cut], format="csr"), np.append(limits, chosen.sum() - 1.0)
         return None, bound

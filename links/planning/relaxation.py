@@ -88,7 +88,7 @@ def _selection(
     reached = np.empty_like(alone)
     np.put_along_axis(reached, order, worth(climbed), axis=0)
     sizes = dict(zip(problem.names, map(float, problem.memory), strict=True))
-    memory = Resource("memory_bytes", problem.budget_bytes - left, sizes, combined="peak")
+    memory = Resource("memory_bytes", problem.budget_bytes - left, sizes)
     base = worth(free)
     pairs = Ways.of_pairs(reached)
     useful = pairs.values > base[pairs.targets]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from rich import box
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from ..table import BUCKETS, NEVER
@@ -42,9 +42,9 @@ class Matrix:
             rows[target] = tuple(way[age] for way in ways)
         return cls((*names, _OTHERS, *free), rows)
 
-    def table(self, title: str) -> Table:
+    def table(self, title: str) -> RichTable:
         """For the terminal: agreement, under it the skill over the better of holding and the constant, coloured."""
-        table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table = RichTable(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         table.add_column("", no_wrap=True)
         for column in self.columns:
             table.add_column(column, justify="right", overflow="fold")

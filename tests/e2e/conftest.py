@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -58,11 +59,17 @@ def brightness(index: int) -> int:
     return 20 + (index * 37) % 200
 
 
-def write_video(path: Path, frames: int) -> None:
+def write_video(path: Path, images: Iterable[np.ndarray]) -> Path:
+    """Frames of 160 x 120, uint8 BGR."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), FPS, (160, 120))
-    for index in range(frames):
-        writer.write(np.full((120, 160, 3), brightness(index), np.uint8))
+    for image in images:
+        writer.write(image)
     writer.release()
+    return path
+
+
+def grey(level: int) -> np.ndarray:
+    return np.full((120, 160, 3), level, np.uint8)
 
 
 @pytest.fixture(scope="session")
@@ -77,8 +84,7 @@ def models(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def video(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("video") / "steps.avi"
-    write_video(path, 120)
-    return path
+    return write_video(path, (grey(brightness(index)) for index in range(120)))
 
 
 class Daemon:

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from infilink.links.domains.artifact import ServedLink
 from infilink.links.domains.pairs import Pairs
-from infilink.links.domains.rounds import RoundSettings, run_rounds
 from infilink.links.domains.site import Site
 from infilink.links.domains.task import LinkTask
 from infilink.models import parse_spec
@@ -21,6 +20,7 @@ from infilink.process import ModelCost
 from infilink.trace import Trace, TraceWriter
 from infilink.trace_info import TraceInfo
 
+from ..bench.links.reference_rounds import RoundSettings, run_rounds
 from .conftest import TIMEOUT_S
 
 SITES = ("gym", "hall", "office")

@@ -22,7 +22,7 @@ from infilink.filters.spec import FilterSpec, load_filter
 from onnx import TensorProto, helper
 
 from ..certificates import certificate
-from .conftest import FPS, finish, wait_until
+from .conftest import FPS, finish, wait_until, write_video
 
 FRAMES = 160
 RULE = "value < 8"
@@ -91,14 +91,6 @@ def by_day(tmp_path_factory) -> Path:
     )
     path = tmp_path_factory.mktemp("day") / "day.onnx"
     save_filter(path, network_graph(network), spec)
-    return path
-
-
-def write_video(path: Path, images: list[np.ndarray]) -> Path:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), FPS, (160, 120))
-    for image in images:
-        writer.write(image)
-    writer.release()
     return path
 
 

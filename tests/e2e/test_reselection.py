@@ -4,7 +4,6 @@ import json
 import shutil
 import threading
 
-import cv2
 import grpc
 import numpy as np
 import onnx
@@ -17,7 +16,7 @@ from infilink.record import record
 from infilink.trace import Trace
 from onnx import TensorProto, helper
 
-from .conftest import FPS, wait_until, write_model
+from .conftest import grey, wait_until, write_model, write_video
 from .test_wire import an_input, hello, picture
 
 # Two of the three.
@@ -54,11 +53,8 @@ def learnt(tmp_path_factory):
     write_model(folder / "models" / "bright.onnx")
     write_model(folder / "models" / "twin.onnx", scale=0.9)
     write_red(folder / "models" / "red.onnx")
-    writer = cv2.VideoWriter(str(folder / "grey.avi"), cv2.VideoWriter_fourcc(*"MJPG"), FPS, (160, 120))
     random = np.random.default_rng(0)
-    for _ in range(240):
-        writer.write(np.full((120, 160, 3), random.integers(10, 240), np.uint8))
-    writer.release()
+    write_video(folder / "grey.avi", (grey(random.integers(10, 240)) for _ in range(240)))
     record(str(folder / "grey.avi"), find_models(folder / "models"), folder / "grey.trace")
     with Trace(folder / "grey.trace") as trace:
         train_links(trace, out=folder / "links")

@@ -18,7 +18,6 @@ import cv2
 import numpy as np
 from infilink.examples.street.backdrop import Backdrop
 from infilink.examples.street.camera import Camera
-from infilink.examples.street.infrared import InfraredStreet
 from infilink.filters.audit import Audit
 from infilink.filters.rules import parse_rule
 from infilink.filters.runtime import FilterRuntime
@@ -29,6 +28,7 @@ from infilink.payload import encode_jpeg
 from infilink.process import ModelCost
 from infilink.trace import Trace, TraceWriter
 from infilink.trace_info import TraceInfo
+from infrared import InfraredStreet
 
 CLASSES = ("free", "moving", "queue")
 STEPS_PER_S = 5

@@ -24,11 +24,9 @@ import numpy as np
 import torch
 from infilink.examples.street.backdrop import Backdrop
 from infilink.examples.street.camera import Camera
-from infilink.examples.street.infrared import InfraredStreet
 from infilink.filters.channels import CHANNELS, SCALARS, Channels
 from infilink.filters.gates import Ran
 from infilink.filters.online.filter import OnlineFilter, OnlineSettings
-from infilink.filters.online.follow import Followed, follow
 from infilink.filters.online.inputs import Seen
 from infilink.filters.online.labelling import Labelling
 from infilink.filters.online.labels import Labels
@@ -36,6 +34,7 @@ from infilink.filters.online.policies import Active, Mixed, Offline, Periodic, R
 from infilink.filters.pictures import SIDE
 from infilink.filters.rules import parse_rule
 from infilink.outputs import Array, OutputSpec
+from infrared import InfraredStreet
 
 PERIODS = 24
 SHARE = 0.1
@@ -50,6 +49,34 @@ class Day:
     seen: Seen
     needed: Array
     infrared: Array
+
+
+@dataclass(frozen=True)
+class Followed:
+    """How an online filter went through a stretch: scores and thresholds as they were when each input came."""
+
+    scores: Array
+    thresholds: Array
+    labelled: Array
+
+
+def follow(online: OnlineFilter, seen: Seen, label: Callable[[Array], Array]) -> Followed:
+    """Sends inputs through an online filter in their order, and labels what it asks for."""
+    count = len(seen.captured_s)
+    found = Followed(np.full(count, np.nan), np.empty(count), np.zeros(count, bool))
+    offset, at = online.inputs, 0
+    while at < count:
+        if online.due(float(seen.captured_s[at])):
+            numbers = online.ask()
+            online.learn(label(numbers))
+            found.labelled[(numbers - offset)[numbers >= offset]] = True
+            continue
+        online.begin(float(seen.captured_s[at]))
+        stop = int(np.searchsorted(seen.captured_s, online.asks_at_s, side="left"))
+        found.scores[at:stop] = online.take(seen.rows(slice(at, stop)))
+        found.thresholds[at:stop] = online.threshold.value
+        at = stop
+    return found
 
 
 def render(seed: int, frames: int, start: float, backdrop: Backdrop) -> Day:

@@ -1,27 +1,22 @@
-"""Links across domains: a stream that drifts, a few human labels, several sites. All streams here are made up.
+"""Links across domains: a few human labels, several sites. All of them are made up here.
 
-Each figure is a mean and standard deviation over seeds; each seed is another stream. `docs/BENCHMARKS.md` has a run.
+Each figure is a mean and standard deviation over seeds; each seed is another draw. `docs/BENCHMARKS.md` has a run.
 """
 
 import numpy as np
 from infilink.cloud.federation.wire import central_bytes, pack_change, pack_weights
 from infilink.links.domains.adapt import adapt_pairs
 from infilink.links.domains.controls import constant
-from infilink.links.domains.follow import follow
-from infilink.links.domains.form import Form
 from infilink.links.domains.fusion import Fusion
 from infilink.links.domains.link import learn_link
-from infilink.links.domains.online import OnlineLink, OnlineSettings
 from infilink.links.domains.pairs import Pairs
-from infilink.links.domains.policies import ExpectedLoss, Offline, Periodic, Policy, Random, Uncertain
-from infilink.links.domains.rounds import RoundSettings, run_rounds
 from infilink.links.domains.site import Site
 from infilink.links.domains.task import LinkTask
-from infilink.outputs import Array, OutputSpec
+from infilink.outputs import OutputSpec
 from infilink.protos import federation_pb2
+from reference_rounds import RoundSettings, run_rounds
 
 SEEDS = 5
-SEGMENTS, SEGMENT, SHARE = 48, 3600, 0.01
 COUNT = OutputSpec(kind="count")
 SCENE = OutputSpec(kind="label", classes=("empty", "some", "busy"))
 
@@ -32,58 +27,6 @@ def row(*cells: object) -> None:
 
 def spread(figures: list[float]) -> str:
     return f"{100 * np.mean(figures):.1f} ± {100 * np.std(figures):.1f}"
-
-
-def drifting(seed: int) -> tuple[Array, Array]:
-    """Vehicles by time of day, with jams that last minutes; how many people go with them wanders from hour to hour."""
-    rng = np.random.default_rng(seed)
-    hours = np.arange(SEGMENTS * SEGMENT) / SEGMENT
-    jam, keep, steps = np.zeros(len(hours)), 0.995, rng.normal(0.0, np.sqrt(1 - 0.995**2), len(hours))
-    for i in range(1, len(jam)):
-        jam[i] = keep * jam[i - 1] + steps[i]
-    vehicles = np.maximum(0.0, np.rint((6.0 + 5.0 * np.sin((hours - 8.0) / 12.0 * np.pi)) * np.exp(0.35 * jam)))
-    knots = np.arange(SEGMENTS + 2)
-    slope = np.interp(hours, knots, 0.5 + np.cumsum(rng.normal(0.0, 0.03, len(knots))))
-    offset = np.interp(hours, knots, 4.0 + np.cumsum(rng.normal(0.0, 0.3, len(knots))))
-    bend = 1.5 * np.sin(vehicles / 2.0 + hours / 6.0)
-    people = np.maximum(0.0, np.rint(offset + slope * vehicles + bend + rng.normal(0.0, 0.3, len(hours))))
-    return vehicles[:, None], people[:, None]
-
-
-def policies() -> dict[str, Policy]:
-    spend = {"share": SHARE, "period": SEGMENT}
-    return {
-        "offline": Offline(round(SHARE * SEGMENT * SEGMENTS)),
-        "periodic": Periodic(**spend),
-        "random (control)": Random(**spend),
-        "uncertainty, half by lot": Uncertain(**spend),
-        "loss prediction, half by lot": ExpectedLoss(**spend),
-        "uncertainty, nothing by lot": Uncertain(**spend, lots=0.0),
-    }
-
-
-def bench_drift() -> None:
-    row("policy", "labels, %", "count agreement, %", "hours below 10 %", "wins over periodic")
-    row(*["---"] * 5)
-    streams = [drifting(seed) for seed in range(SEEDS)]
-    periodic: list[float] = []
-    for name in policies():
-        agreements, labels, lost = [], [], []
-        for seed, (inputs, targets) in enumerate(streams):
-            settings = OnlineSettings(seed=seed)
-            if name == "offline":
-                # It has no reason to forget.
-                settings = OnlineSettings(half_lives_labels=(1e9,) * 3, memory_labels=1728, seed=seed)
-            done = follow(OnlineLink(1, Form(COUNT), policies()[name], settings), inputs, targets)
-            # The first hour is when there is nothing to go by yet.
-            agreements.append(float(done.agreements[SEGMENT:].mean()))
-            labels.append(float(done.labelled.mean()))
-            lost.append(int((done.by_period(SEGMENT)[1:] < 0.1).sum()))
-        periodic = agreements if name == "periodic" else periodic
-        wins = sum(a > b for a, b in zip(agreements, periodic, strict=True)) if periodic else "-"
-        row(
-            name, f"{100 * np.mean(labels):.2f}", spread(agreements), f"{np.mean(lost):.1f} of 47", f"{wins} of {SEEDS}"
-        )
 
 
 def scenes(seed: int, count: int, *, bent: bool) -> Pairs:
@@ -224,7 +167,6 @@ def bench_bytes() -> None:
 
 if __name__ == "__main__":
     for title, bench in (
-        ("A stream that drifts", bench_drift),
         ("A few human labels", bench_labels),
         ("Three sites", bench_sites),
         ("Bytes", bench_bytes),

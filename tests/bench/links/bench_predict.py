@@ -46,7 +46,11 @@ def main() -> None:
     for column in ("plan", "median us", "processor us", "links run"):
         table.add_column(column, justify="left" if column == "plan" else "right")
     with Trace(arguments.trace) as trace:
-        plans = {f"best at {arguments.budget}": make_plan(graph, parse_budget(arguments.budget, graph.costs))}
+        plans = {
+            f"best at {arguments.budget}": make_plan(
+                graph, parse_budget(arguments.budget, {name: cost.memory_bytes for name, cost in graph.costs.items()})
+            )
+        }
         plans |= {f"only {name}": Plan(None, 0, (name,)) for name in graph.models}
         for name, plan in plans.items():
             median, computed, links = microseconds(graph, plan, trace)

@@ -17,11 +17,12 @@ from infilink.errors import InvalidInput, Unavailable
 from infilink.links.domains.averaging import SiteChange
 from infilink.links.domains.link import DomainLink, moments_of
 from infilink.links.domains.pairs import Pairs
-from infilink.links.domains.rounds import RoundSettings, run_rounds
 from infilink.links.domains.site import Site
 from infilink.links.domains.task import LinkTask
 from infilink.outputs import OutputSpec
 from infilink.protos import federation_pb2, federation_pb2_grpc
+
+from ...bench.links.reference_rounds import RoundSettings, run_rounds
 
 COUNT = OutputSpec(kind="count")
 TASK = LinkTask({"vehicles": COUNT}, "people", COUNT, {"vehicles": "v", "people": "p"})

@@ -330,12 +330,19 @@ def test_a_filter_as_it_is_trained_can_be_updated(trace_path, tmp_path):
     assert sorted(restored) == pytest.approx(scores, abs=1e-3)
 
 
-def test_an_update_learns_and_can_be_run_again(open_online, tmp_path, path):
+@pytest.fixture
+def updated(open_online, tmp_path):
+    """A folder whose labels waited for an update, after it."""
     gate = open_online(share=0.5, period_s=10.0, command=NEVER_ENDS)
     run(gate, 0, 101)
     gate.close()
     folder = OnlineFolder(tmp_path / "online")
     update(folder)
+    return folder
+
+
+def test_an_update_learns_and_can_be_run_again(updated, open_online, path):
+    folder = updated
     spec, _ = load_filter(folder.filter)
     assert updates_of(spec) == 1 and spec.versions[BEGAN] == digest_of(path) and spec.models == {"squares": "d0"}
     online = load_online(folder.state)
@@ -349,13 +356,8 @@ def test_an_update_learns_and_can_be_run_again(open_online, tmp_path, path):
     assert updates_of(open_online().filter.spec) == 1
 
 
-def test_a_state_that_is_not_the_filter_s_is_refused(open_online, tmp_path):
-    gate = open_online(share=0.5, period_s=10.0, command=NEVER_ENDS)
-    run(gate, 0, 101)
-    gate.close()
-    folder = OnlineFolder(tmp_path / "online")
-    update(folder)
-    labels, facts = load_labels(folder.labels)
-    labels.save(folder.labels, {**facts, "update": 5})
+def test_a_state_that_is_not_the_filter_s_is_refused(updated):
+    labels, facts = load_labels(updated.labels)
+    labels.save(updated.labels, {**facts, "update": 5})
     with pytest.raises(InvalidInput, match="has 1 updates and the filter has not"):
-        update(folder)
+        update(updated)

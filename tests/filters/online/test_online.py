@@ -1,7 +1,8 @@
 """The online filter: what it asks for, what it remembers, what it promises, and that it goes on where it stopped."""
 
 import math
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,6 @@ from infilink.errors import InvalidInput
 from infilink.filters.channels import CHANNELS, SCALARS
 from infilink.filters.examples import Examples
 from infilink.filters.online.filter import OnlineFilter, OnlineSettings
-from infilink.filters.online.follow import follow
 from infilink.filters.online.inputs import Seen
 from infilink.filters.online.memory import ReplayMemory
 from infilink.filters.online.policies import Active, Mixed, Offline, Periodic, Random
@@ -21,6 +21,7 @@ from infilink.filters.pictures import SIDE
 from infilink.filters.rules import parse_rule
 from infilink.filters.runtime import FilterRuntime
 from infilink.filters.spec import load_filter
+from infilink.outputs import Array
 
 POLICIES = (Offline(30.0), Periodic(), Random(), Active(), Mixed())
 SETTINGS = OnlineSettings(period_s=50.0, share=0.2, accuracy=0.8, steps_per_label=2.0, memory_examples=64, seed=1)
@@ -39,6 +40,34 @@ def draw(inputs: int, *, seed: int = 0, bright: bool = False) -> tuple[Seen, np.
             image[y : y + 20, x : x + 20] = 240 if bright else 190
     scalars = random.normal(0, 1, (inputs, len(SCALARS))).astype(np.float32)
     return Seen(images, scalars, np.arange(inputs, dtype=np.float64)), needed
+
+
+@dataclass(frozen=True)
+class Followed:
+    """How an online filter went through a stretch: scores and thresholds as they were when each input came."""
+
+    scores: Array
+    thresholds: Array
+    labelled: Array
+
+
+def follow(online: OnlineFilter, seen: Seen, label: Callable[[Array], Array]) -> Followed:
+    """Sends inputs through an online filter in their order, and labels what it asks for."""
+    count = len(seen.captured_s)
+    found = Followed(np.full(count, np.nan), np.empty(count), np.zeros(count, bool))
+    offset, at = online.inputs, 0
+    while at < count:
+        if online.due(float(seen.captured_s[at])):
+            numbers = online.ask()
+            online.learn(label(numbers))
+            found.labelled[(numbers - offset)[numbers >= offset]] = True
+            continue
+        online.begin(float(seen.captured_s[at]))
+        stop = int(np.searchsorted(seen.captured_s, online.asks_at_s, side="left"))
+        found.scores[at:stop] = online.take(seen.rows(slice(at, stop)))
+        found.thresholds[at:stop] = online.threshold.value
+        at = stop
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ def test_outputs_that_are_not_aligned_or_do_not_fit_are_refused():
 
 def test_learning_and_serving_need_no_training_framework():
     heavy = ("torch", "sklearn", "scipy", "onnx", "infilink.cloud")
-    parts = ("online", "follow", "rounds", "fusion", "adapt", "artifact")
+    parts = ("rounds", "fusion", "adapt", "artifact")
     imports = ", ".join(f"infilink.links.domains.{part}" for part in parts)
     code = f"import sys, {imports}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -8,10 +8,11 @@ from infilink.errors import InvalidInput
 from infilink.links.domains.averaging import SiteChange, averaged, check_change
 from infilink.links.domains.link import moments_of
 from infilink.links.domains.moments import Moments, pool
-from infilink.links.domains.rounds import RoundSettings, run_rounds
 from infilink.links.domains.site import Site
 from infilink.links.domains.task import LinkTask
 from infilink.outputs import OutputSpec
+
+from ...bench.links.reference_rounds import RoundSettings, run_rounds
 
 COUNT = OutputSpec(kind="count")
 

@@ -1,7 +1,12 @@
 import pytest
 import torch
-from infilink.links.paper.pairs import SeqToVec, VecToVec, trainable
+from infilink.links.paper.pairs import SeqToVec, VecToVec
 from infilink.links.paper.sequences import UNITS, PaperDecoder, SeqEncoder, VecEncoder
+
+
+def trainable(module: torch.nn.Module) -> int:
+    """How many numbers a module learns."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
 @pytest.mark.parametrize(("source", "target", "count"), [(1, 1, 7), (2, 12, 372), (16, 16, 1_072), (100, 100, 40_300)])

@@ -15,11 +15,10 @@ from infilink.links.placement.problem import PlacementProblem, Weigh
 from infilink.links.placement.program import Program
 from infilink.links.placement.solver import place, solve
 from infilink.links.planning.resource import Resource
-from infilink.links.planning.selection import SelectionProblem
-from infilink.links.planning.solver import select
 from infilink.links.table import bucket
 from infilink.process import ModelCost
 
+from ...bench.links.reference_enumeration import enumerate_sets, tables_problem
 from .brute_force import Case, brute_force, constant_table
 
 SMALL = settings(deadline=None, max_examples=50)
@@ -103,10 +102,10 @@ def test_more_of_any_budget_is_never_worse(case: Case, data: st.DataObject) -> N
 @SMALL
 def test_a_device_that_can_run_nothing_leaves_the_selection_problem(case: Case, budget: int) -> None:
     device = Device("d", memory_bytes=0.0, cores=0.0)
-    free_s = {name: replace(link, infer_s=0.0) for name, link in case.links.items()}
-    problem = replace(case, devices=[device], cloud=Cloud(float(budget)), links=free_s).problem()
-    links = {name: link.memory_bytes for name, link in case.links.items()}
-    expected = select(SelectionProblem.of(case.tables, [Resource.memory(case.costs, budget, links=links)]))
+    free = {name: replace(link, memory_bytes=0.0, infer_s=0.0) for name, link in case.links.items()}
+    problem = replace(case, devices=[device], cloud=Cloud(float(budget)), links=free).problem()
+    sizes = {name: float(cost.memory_bytes) for name, cost in case.costs.items()}
+    expected = enumerate_sets(tables_problem(case.tables, [Resource("memory_bytes", budget, sizes)]))
     chosen, _ = solve(problem)
     assert not chosen.on_device.any()
     assert chosen.value(problem) == pytest.approx(expected.value, abs=3e-6)

@@ -13,12 +13,14 @@ from infilink.links.planning.plan import Plan
 from infilink.links.planning.planner import hold_plan, open_search, plan_problem
 from infilink.links.planning.problem import Problem
 from infilink.links.planning.resource import Resource
-from infilink.links.planning.search import Found, Search
+from infilink.links.planning.search import MOST_MODELS, Found, Search
 from infilink.links.planning.selection import SelectionProblem
 from infilink.links.planning.solver import select
 from infilink.links.planning.turns import Turns
 from infilink.links.table import NEVER, Measured, Table
 from infilink.process import ModelCost
+
+from ...bench.links.reference_enumeration import enumerate_sets, tables_problem
 
 REFRESH_S = (2.0, 5.0, 20.0)
 Models = tuple[dict[str, ModelCost], dict[str, Table]]
@@ -69,7 +71,8 @@ def value_of(tables: dict[str, Table], weights: dict[str, float], plan: Plan) ->
 
 
 def static_problem(models: Models, budget_bytes: int, weights: dict[str, float]) -> SelectionProblem:
-    return SelectionProblem.of(models[1], [Resource.memory(models[0], budget_bytes)], weights=weights)
+    sizes = {name: float(cost.memory_bytes) for name, cost in models[0].items()}
+    return tables_problem(models[1], [Resource("memory_bytes", budget_bytes, sizes)], weights=weights)
 
 
 def problem_of(models: Models, budget_bytes: int, weights: dict[str, float], audit_gain: float = 0.0) -> Problem:
@@ -84,7 +87,8 @@ def problem_of(models: Models, budget_bytes: int, weights: dict[str, float], aud
 def check_no_worse(models: Models, budget_bytes: int, weights: dict[str, float], found: Found) -> None:
     """`found` against static selection, the paper's rule, and hold + round-robin."""
     static = static_problem(models, budget_bytes, weights)
-    for selection in (select(static), paper_rule(static, skip=False), paper_rule(static, skip=True)):
+    best = enumerate_sets(static) if len(static.names) <= MOST_MODELS else select(static)
+    for selection in (best, paper_rule(static, skip=False), paper_rule(static, skip=True)):
         assert found.value >= selection.value - 1e-6, selection.method
     held = hold_plan(
         models[0], budget_bytes, options=PlanOptions(audit_gain=0.0, max_at_once=2, refresh_choices_s=REFRESH_S)

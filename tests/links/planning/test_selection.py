@@ -1,29 +1,29 @@
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import combinations
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
-from infilink.links.planning.enumeration import enumerate_sets
 from infilink.links.planning.greedy import greedy
 from infilink.links.planning.milp import solve_milp
 from infilink.links.planning.paper_rule import activation_probability, paper_rule
 from infilink.links.planning.resource import Resource
-from infilink.links.planning.selection import SelectionProblem
 from infilink.links.planning.solver import select
 from infilink.links.table import BUCKETS, NEVER, Measured, Table
 from infilink.outputs import Array
 
-KINDS = ("sum", "peak", "largest")
+from ...bench.links.reference_enumeration import enumerate_sets, pairs_problem, tables_problem
+
 TENTHS = st.integers(0, 10).map(lambda tenths: tenths / 10)
 
 
 @st.composite
 def problems(draw: st.DrawFn, most: int = 4) -> tuple[dict[str, Table], list[Resource], dict[str, float]]:
-    """Tables with links from none, one, two or all others, one to three budgets, links that cost, and weights."""
+    """Tables with links from none, one, two or all others, one to three budgets, and weights."""
     names = [f"m{index}" for index in range(draw(st.integers(1, most)))]
     tables = {}
     for name in names:
@@ -38,35 +38,25 @@ def problems(draw: st.DrawFn, most: int = 4) -> tuple[dict[str, Table], list[Res
     resources = []
     for index in range(draw(st.integers(1, 3))):
         models = {name: draw(st.integers(0, 5)) for name in names}
-        links = {name: draw(st.sampled_from((0, 0, 1, 2))) for name in names}
-        resources.append(Resource(f"r{index}", draw(st.integers(0, 12)), models, links, draw(st.sampled_from(KINDS))))
+        resources.append(Resource(f"r{index}", draw(st.integers(0, 12)), models))
     weights = {name: draw(st.sampled_from((0.5, 1.0, 3.0))) for name in names}
     return tables, resources, weights
 
 
-def keeps(resource: Resource, runs: list[str], linked: list[str]) -> bool:
-    models, links = [resource.models[name] for name in runs], [resource.links[name] for name in linked]
-    taken = {
-        "sum": sum(models) + sum(links),
-        "peak": sum(models) + max(links, default=0),
-        "largest": max([*models, *links], default=0),
-    }[resource.combined]
-    return taken <= resource.budget
+def keeps(resource: Resource, runs: Iterable[str]) -> bool:
+    return sum(resource.models[name] for name in runs) <= resource.budget
 
 
 def brute_force(tables: dict[str, Table], resources: list[Resource], weights: dict[str, float]) -> float:
-    """Every model runs, is linked or neither: straight from the words of the problem."""
+    """Every model runs or not: straight from the words of the problem."""
     best = 0.0
-    for ways in product(("runs", "linked", "free"), repeat=len(tables)):
-        runs = [name for name, way in zip(tables, ways, strict=True) if way == "runs"]
-        linked = [name for name, way in zip(tables, ways, strict=True) if way == "linked"]
-        if all(keeps(resource, runs, linked) for resource in resources):
-            value = sum(weights[name] for name in runs)
-            for name in set(tables) - set(runs):
-                choice = tables[name].choose(frozenset(runs), NEVER)
-                reached = choice if name in linked else tables[name].free(NEVER)
-                value += weights[name] * reached.measured.validation
-            best = max(best, value / sum(weights.values()))
+    for size in range(len(tables) + 1):
+        for runs in combinations(tables, size):
+            if all(keeps(resource, runs) for resource in resources):
+                value = sum(weights[name] for name in runs)
+                for name in set(tables) - set(runs):
+                    value += weights[name] * tables[name].choose(frozenset(runs), NEVER).measured.validation
+                best = max(best, value / sum(weights.values()))
     return best
 
 
@@ -76,16 +66,18 @@ def test_every_method_keeps_the_budgets_and_the_exact_ones_are_exact(
     drawn: tuple[dict[str, Table], list[Resource], dict[str, float]],
 ) -> None:
     tables, resources, weights = drawn
-    problem = SelectionProblem.of(tables, resources, weights=weights)
+    problem = tables_problem(tables, resources, weights=weights)
     best = brute_force(tables, resources, weights)
-    for method in ("enumeration", "milp", "auto", "greedy", "paper, stop", "paper, skip"):
-        found = select(problem, method=method)
-        assert all(keeps(resource, list(found.chosen), list(found.linked)) for resource in resources)
+    exact = [enumerate_sets(problem), solve_milp(problem), select(problem)]
+    others = [greedy(problem), paper_rule(problem, skip=False), paper_rule(problem, skip=True)]
+    for found in (*exact, *others):
+        assert all(keeps(resource, found.chosen) for resource in resources)
+        assert not set(found.chosen) & set(found.linked)
         assert found.value <= best + 1e-9
-        assert found.value + found.gap >= best - 1e-9, method
-        if method in ("enumeration", "milp"):
-            assert found.value == pytest.approx(best, abs=1e-6), method
-            assert found.gap <= 1e-6
+        assert found.value + found.gap >= best - 1e-9, found.method
+    for found in exact:
+        assert found.value == pytest.approx(best, abs=1e-6), found.method
+        assert found.gap <= 1e-6
 
 
 def draw_pairs(seed: int, count: int) -> tuple[Array, Array]:
@@ -93,7 +85,7 @@ def draw_pairs(seed: int, count: int) -> tuple[Array, Array]:
     return np.clip(rng.normal(0.5, 0.2, (count, count)), 0, 1), np.maximum(rng.normal(0.5, 0.2, count), 0.05)
 
 
-def best_of_pairs(links: Array, costs: Array, budget: float, gain: float) -> float:
+def best_of_pairs(links: Array, costs: Array, budget: float, gain: float = 0.0) -> float:
     count = len(costs)
     best = 0.0
     for size in range(1, count + 1):
@@ -107,45 +99,44 @@ def best_of_pairs(links: Array, costs: Array, budget: float, gain: float) -> flo
 
 @given(st.integers(0, 10_000), st.integers(2, 7), st.floats(0.05, 1.0))
 @settings(deadline=None, max_examples=25)
-def test_in_the_papers_simulation_enumeration_and_the_program_find_the_optimum(
-    seed: int, count: int, share: float
-) -> None:
+def test_in_the_papers_simulation_the_program_finds_the_optimum(seed: int, count: int, share: float) -> None:
     links, costs = draw_pairs(seed, count)
     budget = share * float(costs.sum())
-    problem = SelectionProblem.of_pairs(links, costs, budget, ensemble_gain=0.02)
-    best = best_of_pairs(links, costs, budget, 0.02)
-    assert enumerate_sets(problem).value == pytest.approx(best, abs=1e-9)
+    problem, best = pairs_problem(links, costs, budget), best_of_pairs(links, costs, budget)
     assert solve_milp(problem).value == pytest.approx(best, abs=1e-6)
     assert greedy(problem).value + greedy(problem).gap >= best - 1e-9
+    assert enumerate_sets(problem).value == pytest.approx(best, abs=1e-9)
+    assisted = pairs_problem(links, costs, budget, ensemble_gain=0.02)
+    assert enumerate_sets(assisted).value == pytest.approx(best_of_pairs(links, costs, budget, 0.02), abs=1e-9)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])
 def test_thirty_models_are_solved_to_the_end_and_greedy_states_a_true_gap(share: float) -> None:
     links, costs = draw_pairs(1, 30)
-    problem = SelectionProblem.of_pairs(links, costs, share * float(costs.sum()), ensemble_gain=0.02)
-    exact, quick, plain = select(problem), greedy(problem), greedy(problem, swaps=False)
-    assert exact.method == "branch and bound"
-    assert exact.gap <= 1e-9
-    assert exact.value >= max(quick.value, plain.value, paper_rule(problem, skip=True).value) - 1e-9
+    problem = pairs_problem(links, costs, share * float(costs.sum()))
+    exact, quick, plain = select(problem, timeout_s=60.0), greedy(problem), greedy(problem, swaps=False)
+    assert exact.method == "milp"
+    assert exact.gap <= 1e-6
+    assert exact.value >= max(quick.value, plain.value, paper_rule(problem, skip=True).value) - 1e-6
     assert quick.value + quick.gap >= exact.value - 1e-9
     assert quick.gap < 0.05
 
 
-def test_with_two_budgets_the_program_is_solved() -> None:
+def test_a_second_budget_leaves_less_and_is_kept() -> None:
     links, costs = draw_pairs(4, 20)
-    problem = SelectionProblem.of_pairs(links, costs, 0.3 * float(costs.sum()))
+    problem = pairs_problem(links, costs, 0.3 * float(costs.sum()))
     (cost,) = problem.resources
-    found = select(replace(problem, resources=(cost, replace(cost, name="again", budget=0.9 * cost.budget))))
-    alone = select(problem, method="branch and bound")
-    assert (found.method, alone.method) == ("milp", "branch and bound")
-    assert found.value <= alone.value + 1e-9
+    both = replace(problem, resources=(cost, replace(cost, name="again", budget=0.9 * cost.budget)))
+    found = select(both)
+    assert found.value <= select(problem).value + 1e-6
+    assert keeps(both.resources[1], found.chosen)
 
 
 def test_a_solution_that_takes_a_hair_too_much_is_not_taken() -> None:
     # Both together exceed the budget by one byte in ten gigabytes: less than the solver's tolerance.
     sizes = {"a": 5_000_000_001.0, "b": 5_000_000_000.0}
     tables = dict.fromkeys(sizes, Table(Measured(0.1, 0.1), (Measured(0.1, 0.1),) * NEVER))
-    problem = SelectionProblem.of(tables, [Resource("memory_bytes", 10_000_000_000, sizes, combined="peak")])
+    problem = tables_problem(tables, [Resource("memory_bytes", 10_000_000_000, sizes)])
     assert len(solve_milp(problem).chosen) == 1
     assert len(enumerate_sets(problem).chosen) == 1
 
@@ -165,27 +156,24 @@ def test_the_papers_rule_is_the_one_computed_by_hand() -> None:
 def test_the_papers_rule_runs_the_cheapest_at_5_gb_and_never_three_at_9_gb(seed: int) -> None:
     links = np.random.default_rng(seed).uniform(0.5, 1.0, (3, 3))
     for skip in (False, True):
-        assert paper_rule(SelectionProblem.of_pairs(links, BUILDING_GB, 5.0), skip=skip).chosen == ("m000",)
-        assert len(paper_rule(SelectionProblem.of_pairs(links, BUILDING_GB, 9.0), skip=skip).chosen) == 2
+        assert paper_rule(pairs_problem(links, BUILDING_GB, 5.0), skip=skip).chosen == ("m000",)
+        assert len(paper_rule(pairs_problem(links, BUILDING_GB, 9.0), skip=skip).chosen) == 2
 
 
 def test_the_rule_stops_at_the_first_model_that_does_not_fit_or_skips_it() -> None:
     # By the rule's order: cheap, then large, which does not fit, then fair, which does.
     costs = np.asarray([1.0, 3.0, 2.9])
     links = np.asarray([[0.0, 0.1, 0.1], [0.9, 0.0, 0.9], [0.1, 0.1, 0.0]])
-    problem = SelectionProblem.of_pairs(links, costs, 3.95)
+    problem = pairs_problem(links, costs, 3.95)
     assert paper_rule(problem, skip=False).chosen == ("m000",)
     assert paper_rule(problem, skip=True).chosen == ("m000", "m002")
 
 
-def test_without_scipy_greedy_choice_stands_in_where_two_budgets_bind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_scipy_greedy_choice_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy", None)
     links, costs = draw_pairs(2, 25)
-    problem = SelectionProblem.of_pairs(links, costs, 0.3 * float(costs.sum()))
-    assert select(problem).gap == 0.0
-    (cost,) = problem.resources
-    two = replace(problem, resources=(cost, replace(cost, name="again", budget=0.9 * cost.budget)))
-    found = select(two)
+    problem = pairs_problem(links, costs, 0.3 * float(costs.sum()))
+    found = select(problem)
     assert found.method == "greedy"
     assert 0.0 < found.gap < 0.05
     with pytest.raises(InvalidInput, match=r"infilink\[cloud\]"):
@@ -195,7 +183,7 @@ def test_without_scipy_greedy_choice_stands_in_where_two_budgets_bind(monkeypatc
 def test_the_solver_leaves_standard_output_alone(capfd: pytest.CaptureFixture[str]) -> None:
     links, costs = draw_pairs(3, 40)
     print("before")
-    solve_milp(SelectionProblem.of_pairs(links, costs, 0.1 * float(costs.sum()), ensemble_gain=0.02))
+    solve_milp(pairs_problem(links, costs, 0.1 * float(costs.sum())))
     print("after")
     assert capfd.readouterr().out.split() == ["before", "after"]
 
@@ -208,14 +196,6 @@ def test_what_makes_no_sense_is_refused() -> None:
         (Resource("time_s", 1.0, {"a": 1.0, "b": 1.0, "c": 1.0}), "'c' is no model"),
         (Resource("time_s", 1.0, {"a": -1.0, "b": 1.0}), "at least 0"),
         (Resource("time_s", float("nan"), {"a": 1.0, "b": 1.0}), "budget"),
-        (Resource("time_s", 1.0, {"a": 1.0, "b": 1.0}, combined="product"), "sum, peak, largest"),
     ):
         with pytest.raises(InvalidInput, match=message):
-            SelectionProblem.of(tables, [resource])
-    with pytest.raises(InvalidInput, match="no model"):
-        SelectionProblem.of({}, [])
-    links, costs = draw_pairs(0, 19)
-    with pytest.raises(InvalidInput, match="18"):
-        enumerate_sets(SelectionProblem.of_pairs(links, costs, 1.0))
-    with pytest.raises(InvalidInput, match="'branch and bound', 'milp', 'greedy'"):
-        select(SelectionProblem.of_pairs(links, costs, 1.0), method="best")
+            tables_problem(tables, [resource])

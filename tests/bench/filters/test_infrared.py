@@ -5,7 +5,8 @@ import pytest
 from infilink.examples.street import Street
 from infilink.examples.street.backdrop import Backdrop
 from infilink.examples.street.camera import HEIGHT, WIDTH, Camera
-from infilink.examples.street.infrared import InfraredStreet
+
+from .infrared import InfraredStreet
 
 DAY_S = 200.0
 FPS = 2.0

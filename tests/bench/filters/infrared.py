@@ -2,15 +2,14 @@
 
 import cv2
 import numpy as np
+from infilink.examples.street.backdrop import Backdrop
+from infilink.examples.street.camera import HEIGHT, WIDTH
+from infilink.examples.street.canvas import Canvas
+from infilink.examples.street.figures import Figure, Rider
+from infilink.examples.street.lens import BANK, Lens
+from infilink.examples.street.street import Actor, Street
+from infilink.examples.street.weather import Air
 from numpy.typing import NDArray
-
-from .backdrop import Backdrop
-from .camera import HEIGHT, WIDTH
-from .canvas import Canvas
-from .figures import Figure, Rider
-from .lens import BANK, Lens
-from .street import Actor, Street
-from .weather import Air
 
 Picture = NDArray[np.uint8]
 ON_AT, OFF_AT = 0.45, 0.35
