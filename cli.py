@@ -33,8 +33,10 @@ COMMANDS = {
         "infilink.examples.demo.cli:demo_command", "A frame's whole way: rendered street or your video.", _START
     ),
     "init": Entry("", "Write a commented configuration to start from.", _START),
-    "record": Entry("infilink.record_cli:record_command", "Run models over a source and keep it all: a trace.", _LEARN),
-    "import": Entry("infilink.import_cli:import_command", "A trace of outputs that another system logged.", _LEARN),
+    "record": Entry(
+        "infilink.device.record_cli:record_command", "Run models over a source and keep it all: a trace.", _LEARN
+    ),
+    "import": Entry("infilink.traces.cli:import_command", "A trace of outputs that another system logged.", _LEARN),
     "assess": Entry("infilink.filters.cli:assess_command", "Whether a filter is worth training, and why.", _LEARN),
     "train": Entry("", "Learn an input filter, or the links between models, from a trace.", _LEARN),
     "evaluate": Entry("", "What a filter or links save and lose, beside what costs nothing.", _LEARN),
@@ -43,16 +45,16 @@ COMMANDS = {
     "plan": Entry("infilink.links.cli:plan_command", "What runs and what is predicted under a budget.", _LEARN),
     "cloud": Entry("infilink.cloud.cli:cloud_command", "The coordinator: runs what fits, predicts the rest.", _RUN),
     "device": Entry("infilink.device.cli:device_command", "The agent: filters, sends, receives.", _RUN),
-    "models": Entry("infilink.model_cli:models_command", "List a folder's models, measure what they cost.", _MODELS),
-    "split": Entry("infilink.split_cli:split_command", "Cut a model in two: device and cloud.", _MODELS),
-    "export": Entry("infilink.model_cli:export_command", "A torch module as an ONNX file with its spec.", _MODELS),
+    "models": Entry("infilink.models.cli:models_command", "List a folder's models, measure what they cost.", _MODELS),
+    "split": Entry("infilink.device.split_cli:split_command", "Cut a model in two: device and cloud.", _MODELS),
+    "export": Entry("infilink.models.cli:export_command", "A torch module as an ONNX file with its spec.", _MODELS),
 }
 GROUPS = {
     "init": {
         "cloud": Entry("infilink.cloud.cli:init_command", "The coordinator's cloud.toml."),
         "device": Entry("infilink.device.cli:init_command", "The agent's device.toml."),
         "devices": Entry("infilink.links.placement.cli:init_devices_command", "Devices to place models on."),
-        "model": Entry("infilink.model_cli:init_model_command", "A model's spec, guessed from its graph."),
+        "model": Entry("infilink.models.cli:init_model_command", "A model's spec, guessed from its graph."),
     },
     "train": {
         "filter": Entry("infilink.filters.cli:train_filter_command", "Which inputs need no inference."),

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from ..config_file import write_settings
+from ..settings import write_settings
 from .config import DEFAULT_TOML, load_config
 from .daemon import serve
 

@@ -6,10 +6,10 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from ..budget import parse_budget
-from ..config_file import load_settings
 from ..links.reselection.context import Groups
-from .listening import Listening
+from ..settings import load_settings
+from ..units import parse_budget
+from .endpoint import Listening
 
 DEFAULT_TOML = """\
 # The coordinator: `infilink cloud --config cloud.toml`. Relative paths start at this file's folder.

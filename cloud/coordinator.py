@@ -12,30 +12,30 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import Overloaded, UnknownModel
-from ..filters.partition.process import TailProcess
 from ..links.escalation import Escalation
 from ..links.graph import LinkGraph
 from ..links.index import INDEX
 from ..links.serving import Serving
-from ..models import digest
-from ..process import ModelCost, ModelProcess
+from ..models.cost import ModelCost
+from ..models.process import ModelProcess
+from ..models.spec import digest
+from ..models.split.parts import TailProcess
 from ..protos import edge_pb2
 from .config import CloudConfig
-from .given import check_local
-from .learnt import Learnt
+from .learned_state import Learnt
 from .ledger import Ledger
-from .memory import MemoryBudget
-from .placed import check_device
-from .plan_in_service import ActivePlan
-from .planning import make_planned
+from .plans.active import ActivePlan
+from .plans.initial import make_planned
+from .plans.reselection import Reselection
 from .repository import Repository
-from .reselection import Reselection
-from .room import Room
-from .rotation import Rotation
-from .scheduler import Scheduler
-from .session import Session, SessionKey
-from .stream import DeviceStream, StreamCounts
-from .worker import Worker
+from .runtime.memory import MemoryBudget
+from .runtime.pool import Room
+from .runtime.rotation import Rotation
+from .runtime.scheduler import Scheduler
+from .runtime.worker import Worker
+from .sessions.admission import check_device, check_local
+from .sessions.session import Session, SessionKey
+from .sessions.stream import DeviceStream, StreamCounts
 
 logger = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from ..protos import edge_pb2, edge_pb2_grpc
 from .config import CloudConfig
 from .coordinator import Coordinator
-from .listening import bind
-from .service import EdgeService
-from .status import status_reply
+from .endpoint import bind
+from .services.edge import EdgeService
+from .telemetry import status_reply
 
 logger = logging.getLogger(__name__)
 

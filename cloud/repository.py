@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InvalidInput
-from ..filters.partition.spec import PartitionSpec, is_part, read_partition
-from ..models import ModelSpec, digest, find_models, read_spec
+from ..models.spec import ModelSpec, digest, find_models, read_spec
+from ..models.split.spec import PartitionSpec, is_part, read_partition
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..errors import InvalidInput, ModelFailed
-from ..filters.audit import AuditReport
-from ..filters.gates import Decision, Gate, Ran, Unsent
+from ..filters.gates.audit import AuditReport
+from ..filters.gates.base import Decision, Gate, Ran, Unsent
 from ..filters.online.gate import OnlineGate
 from ..filters.online.live import LiveStats
 from ..filters.open_gate import open_gate
@@ -19,15 +19,14 @@ from ..outputs import Array, OutputSpec
 from ..protos import edge_pb2
 from .auditor import Auditor
 from .capture import Capture
-from .config import DeviceConfig
+from .config import DeviceConfig, settled
 from .exchange import Exchange
-from .local import open_local
-from .packer import Kept
-from .placed import settled
-from .results_file import InputRow, ResultRow, ResultsFile
-from .sender import Sender, open_sender
-from .sources import Frame, is_live
+from .local_models import open_local
+from .messages import Kept
+from .results import InputRow, ResultRow, ResultsFile
+from .sources.open import Frame, is_live
 from .summary import Summary, peak_rss_bytes
+from .uplink.payloads import Sender, open_sender
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..filters.audit import Audit, AuditReport
-from ..filters.gates import Unsent
+from ..filters.gates.audit import Audit, AuditReport
+from ..filters.gates.base import Unsent
 from ..outputs import Array, OutputSpec
 
 _REMEMBERED = 64

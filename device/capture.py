@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ..errors import Unavailable
 from .config import DeviceConfig
-from .sources import Frame, Source, open_source
+from .sources.open import Frame, Source, open_source
 
 logger = logging.getLogger(__name__)
 

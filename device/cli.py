@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from ..budget import format_bytes
-from ..config_file import write_settings
+from ..settings import write_settings
+from ..units import format_bytes
 from .agent import Agent
 from .config import DEFAULT_TOML, load_config
 from .summary import Summary

@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InvalidInput, ModelFailed
-from ..filters.gates import Learn, Ran
-from ..models import ModelSpec
+from ..filters.gates.base import Learn, Ran
+from ..models.spec import ModelSpec
 from ..outputs import Array
 from ..protos import edge_pb2
-from .answers import local_row, ran, result_row
 from .config import DeviceConfig
-from .handover import Handover
-from .local import LocalModels
-from .packer import Kept, Packer
-from .results_file import InputRow, ResultRow, ResultsFile
-from .sender import Sender
-from .uplink import Uplink
+from .handoff import Handover
+from .local_models import LocalModels
+from .messages import Kept, Packer, local_row, ran, result_row
+from .results import InputRow, ResultRow, ResultsFile
+from .uplink.client import Uplink
+from .uplink.payloads import Sender
 
 logger = logging.getLogger(__name__)
 

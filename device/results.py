@@ -1,13 +1,174 @@
-"""Reading a results file: what a user of the device had for every input."""
+"""Writing the results file: for every input what each model was said to say, and how that came to be."""
 
+import queue
 import sqlite3
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from ..codec import pack, unpack
 from ..errors import InvalidInput
 from ..outputs import Array
-from ..payload import unpack
+
+_QUEUE = 4096
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS inputs (
+    sequence INTEGER PRIMARY KEY, captured_s REAL NOT NULL, kept INTEGER NOT NULL, score REAL,
+    threshold REAL NOT NULL, decide_s REAL NOT NULL, decided_s REAL NOT NULL, sent_bytes INTEGER NOT NULL,
+    audit_probability REAL NOT NULL, received_s REAL, refused TEXT
+);
+CREATE TABLE IF NOT EXISTS results (
+    model TEXT NOT NULL, sequence INTEGER NOT NULL, captured_s REAL NOT NULL, origin TEXT NOT NULL,
+    confidence REAL NOT NULL, trusted INTEGER NOT NULL, sources TEXT NOT NULL, reference INTEGER, value BLOB,
+    trust TEXT NOT NULL DEFAULT '', PRIMARY KEY (model, sequence)
+) WITHOUT ROWID;
+"""
+# Files of earlier versions have no such column.
+_ADD_TRUST = "ALTER TABLE results ADD COLUMN trust TEXT NOT NULL DEFAULT ''"
+_INPUT = "INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)"
+_RESULT = "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+@dataclass(frozen=True)
+class InputRow:
+    """One input, as the agent decided on it; `decided_s` and `received_s` count from the run's start.
+
+    Attributes:
+        sent_bytes: of the message that it was sent in; 0: nothing of it was sent.
+        audit_probability: above 0: the filter would not have kept it; with this probability it was sent all the same.
+    """
+
+    sequence: int
+    captured_s: float
+    kept: bool
+    score: float
+    threshold: float
+    decide_s: float
+    decided_s: float
+    sent_bytes: int = 0
+    audit_probability: float = 0.0
+
+    def sent(self, size_bytes: int) -> Self:
+        """The same, now that it is known what it takes to send it."""
+        return replace(self, sent_bytes=size_bytes)
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """What one model was said to say of one input.
+
+    Attributes:
+        confidence: how sure the answer is; with a reference, how sure it is that the reference's answer still holds.
+        trusted: whether that is certified; with a reference, the reference's own has to be as well.
+        reference: the kept input whose value this is; None where it is its own.
+        value: None where `reference` has it.
+        trust: what stands behind it: "exact", "certified", "unsure", "uncalibrated" or "revoked"; empty: as `trusted`
+            says.
+    """
+
+    model: str
+    sequence: int
+    captured_s: float
+    origin: str
+    confidence: float
+    trusted: bool
+    sources: tuple[str, ...] = ()
+    reference: int | None = None
+    value: Array | None = None
+    trust: str = ""
+
+
+class ResultsFile:
+    """Writes a results file from a thread of its own, so that whoever adds to it never waits for the disk.
+
+    Args:
+        path: the file.
+        anew: start an empty one, whatever is there.
+    """
+
+    def __init__(self, path: Path, *, anew: bool) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(path, check_same_thread=False)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            with self._database:
+                if anew:
+                    self._database.executescript("DROP TABLE IF EXISTS inputs; DROP TABLE IF EXISTS results;")
+                self._database.executescript(_SCHEMA)
+                columns = [row[1] for row in self._database.execute("PRAGMA table_info(results)")]
+                if "trust" not in columns:
+                    self._database.execute(_ADD_TRUST)
+            last = self._database.execute("SELECT MAX(sequence) FROM inputs").fetchone()[0]
+        except (OSError, sqlite3.Error) as error:
+            raise InvalidInput(f"{path}: can't be opened as a results file: {error}") from error
+        self.next_sequence: int = 0 if last is None else int(last) + 1
+        self._queue: queue.Queue[list[tuple[str, tuple[Any, ...]]] | None] = queue.Queue(_QUEUE)
+        self._failure: sqlite3.Error | None = None
+        self._thread = threading.Thread(target=self._write, name="results", daemon=True)
+        self._thread.start()
+
+    def add_input(self, row: InputRow, results: Iterable[ResultRow] = ()) -> None:
+        """Adds an input and, when it is not sent, where its results are."""
+        values = (row.sequence, row.captured_s, row.kept, row.score, row.threshold, row.decide_s, row.decided_s)
+        self._put([(_INPUT, (*values, row.sent_bytes, row.audit_probability)), *map(_statement, results)])
+
+    def add_results(self, sequence: int, received_s: float, results: Iterable[ResultRow]) -> None:
+        """Adds the results of an input that was sent."""
+        received = ("UPDATE inputs SET received_s = ? WHERE sequence = ?", (received_s, sequence))
+        self._put([received, *map(_statement, results)])
+
+    def add_refused(self, sequence: int, reason: str) -> None:
+        """Says that an input that was kept has no results, and why."""
+        self._put([("UPDATE inputs SET refused = ? WHERE sequence = ?", (reason, sequence))])
+
+    def close(self) -> None:
+        """Writes what is left and closes; closing twice is fine."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+            self._database.close()
+
+    def __enter__(self) -> Self:
+        """The file itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes it."""
+        self.close()
+
+    def _put(self, statements: list[tuple[str, tuple[Any, ...]]]) -> None:
+        if self._failure is not None:
+            raise InvalidInput(f"{self.path}: can't be written: {self._failure}") from self._failure
+        self._queue.put(statements)
+
+    def _write(self) -> None:
+        """The thread's whole life: everything that waits goes into one commit."""
+        closing = False
+        while not closing:
+            waiting = [self._queue.get()]
+            while not self._queue.empty():
+                waiting.append(self._queue.get())
+            closing = None in waiting
+            try:
+                with self._database:
+                    for statements in waiting:
+                        for sql, values in statements or ():
+                            self._database.execute(sql, values)
+            except sqlite3.Error as error:
+                self._failure = error
+
+
+def _statement(row: ResultRow) -> tuple[str, tuple[Any, ...]]:
+    value = None if row.value is None else pack(row.value)
+    sources = ",".join(row.sources)
+    how = (row.origin, row.confidence, row.trusted, sources, row.reference)
+    trust = row.trust or ("certified" if row.trusted else "uncalibrated")
+    return _RESULT, (row.model, row.sequence, row.captured_s, *how, value, trust)
 
 
 class Results:

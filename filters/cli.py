@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import InvalidInput
-from ..progress import show_progress
-from ..trace import Trace
-from .evaluate import FilterEvaluation, evaluate_filter
-from .rules import Unchanged, parse_rule
+from ..reporting import show_progress
+from ..traces.trace import Trace
+from .evaluation.evaluate import FilterEvaluation, evaluate_filter
+from .rules.parser import Unchanged, parse_rule
 from .spec import FilterSpec
 
 if TYPE_CHECKING:
-    from .train import FilterTraining
+    from .training.train import FilterTraining
 
 _FREE = ("random", "every K-th")
 _CONTRACT = {"kept": "[green]kept[/]", "broken": "[red]BROKEN[/]", "none": "there is none"}
@@ -56,8 +56,8 @@ def train_filter_command(
         raise InvalidInput(f"rule {parsed.text!r} judges one model's output: say which with --model NAME")
     if out.suffix != ".onnx":
         raise InvalidInput(f"--out {out}: a filter's file must end in .onnx")
-    from .floors import Floor, Slices, parse_recall
-    from .train import train_filter
+    from .training.floors import Floor, Slices, parse_recall
+    from .training.train import train_filter
 
     floors: list[Floor] = [parse_recall(text) for text in recall or ()]
     if slices:
@@ -77,7 +77,7 @@ def train_filter_command(
             progress=told,
         )
     if report is not None:
-        from .train_page import write_training_page
+        from .evaluation.pages import write_training_page
 
         write_training_page(done, report)
     if as_json:
@@ -99,7 +99,7 @@ def train_tasks_command(
     """Learn one filter for several models: one encoder, a decision for each; an input is kept if any needs it."""
     if out.suffix != ".onnx":
         raise InvalidInput(f"--out {out}: a filter's file must end in .onnx")
-    from .train_tasks import parse_tasks, train_tasks
+    from .training.train_tasks import parse_tasks, train_tasks
 
     rules = parse_tasks(task)
     with Trace(trace) as recorded, show_progress("training the filter", quiet=as_json) as told:
@@ -171,8 +171,8 @@ def assess_command(
     parsed = parse_rule(rule)
     if not model and not isinstance(parsed, Unchanged):
         raise InvalidInput(f"rule {parsed.text!r} judges one model's output: say which with --model NAME")
-    from .assess import assess
-    from .assess_page import lines_of, write_page
+    from .evaluation.assess import assess
+    from .evaluation.pages import lines_of, write_page
 
     with Trace(trace) as recorded, show_progress("assessing", quiet=as_json) as told:
         found = assess(

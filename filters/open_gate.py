@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from ..errors import InvalidInput
-from .free_gates import DifferenceGate, EveryGate, FirstGate, RandomGate
-from .gates import Gate
+from .gates.base import Gate
+from .gates.free import DifferenceGate, EveryGate, FirstGate, RandomGate
+from .gates.learned import FilterRuntime
+from .gates.tasks import TasksRuntime, decides_for_several
 from .online.gate import OnlineGate
 from .online.live import LiveUpdate
 from .reuse.gate import ReuseGate, is_reuse
-from .runtime import FilterRuntime
-from .tasks import TasksRuntime, decides_for_several
 
 FORMS = (
     "all, first (and nothing after it), every:K, random:RATE[:SEED], difference:THRESHOLD, or the path of the .onnx of "

@@ -6,12 +6,12 @@ from pathlib import Path
 import onnxruntime as ort
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..config_file import validation_text
 from ..errors import InvalidInput
-from ..models import open_session
+from ..models.session import open_session
 from ..outputs import Array, OutputSpec
+from ..settings import validation_text
 from .modalities import Modality
-from .rules import Rule, Unchanged, parse_rule
+from .rules.parser import Rule, Unchanged, parse_rule
 
 METADATA_KEY = "infilink.filter"
 TASKS_KEY = "infilink.filter.tasks"

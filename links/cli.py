@@ -9,11 +9,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..budget import format_bytes, parse_budget
 from ..errors import InvalidInput
-from ..progress import show_progress
-from ..trace import Trace
-from .evaluate import PROFILE, REVIEW_S, LinksEvaluation, evaluate_links
+from ..reporting import show_progress
+from ..traces.trace import Trace
+from ..units import format_bytes, parse_budget
+from .evaluation.evaluate import PROFILE, REVIEW_S, LinksEvaluation, evaluate_links
 from .graph import LinkGraph
 from .planning.options import PlanOptions
 from .planning.planner import best_plan, make_plan, plan_problem
@@ -212,13 +212,12 @@ def show_links_command(
     Agreement is with the exact model, on the last part of the trace, which nothing was learnt from or chosen on. Skill
     is over the better of holding the last output and the best constant: 1 perfect, 0 no better, below 0 worse.
     """
-    from .showing.matrix import Matrix
-    from .showing.show import show_links
+    from .report.show import Matrix, show_links
     from .table import NEVER
 
     shown = show_links(links, age_s=age, enough=enough)
     if out is not None:
-        from .showing.page import write_show_page
+        from .report.page import write_show_page
 
         write_show_page(shown, out)
     if as_json:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from ..process import ModelCost
-from .linked import Linked
+from ..models.cost import ModelCost
+from .answer import Linked
 
 _MOST_SAVED_S = 2.0
 _FADES = 0.99

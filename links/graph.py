@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..errors import InvalidInput, UnknownModel
-from ..models import ModelSpec
+from ..models.cost import ModelCost
+from ..models.spec import ModelSpec
 from ..outputs import Array
-from ..process import ModelCost
-from .encoding import Encoding
+from .answer import Exact, Linked
+from .encoding.boxes import translate_boxes
+from .encoding.encoding import Encoding
 from .index import INDEX, Index
 from .link import Link
-from .linked import Exact, Linked
-from .placing import translate_boxes
 from .table import Choice, Table, bucket
 from .trust.calibration import LEVELS
 from .trust.certificate import ALPHA

@@ -9,10 +9,10 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import InvalidInput
-from ..models import ModelSpec, parse_spec
+from ..models.cost import ModelCost
+from ..models.spec import ModelSpec, parse_spec
 from ..outputs import Array
-from ..process import ModelCost
-from .encoding import Encoding
+from .encoding.encoding import Encoding
 from .table import Table
 
 INDEX = "links.json"

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import InvalidInput
-from ..models import open_session
+from ..models.session import open_session
 from ..outputs import Array
-from .encoding import Encoding
-from .features import FeatureLayout, layout_of
+from .encoding.encoding import Encoding
+from .encoding.features import FeatureLayout, layout_of
 from .sequences.runner import SequenceRunner
 from .sequences.search import Decoding
 

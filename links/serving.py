@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Mapping
 import numpy as np
 
 from ..errors import InvalidInput, UnknownModel
-from ..models import ModelSpec
+from ..models.spec import ModelSpec
 from ..outputs import Array
 from .graph import Exact, Linked, LinkGraph
 from .planning.plan import Plan

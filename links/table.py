@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from .linked import Trust
+from .answer import Trust
 from .trust.calibration import Calibration
 from .trust.certificate import ALPHA, LEAST
 

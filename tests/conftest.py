@@ -4,7 +4,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from infilink.models import parse_spec, write_spec
+from infilink.models.spec import parse_spec, write_spec
 from onnx import TensorProto, helper
 
 SIZE = 16

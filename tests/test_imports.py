@@ -3,19 +3,22 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import infilink
 import pytest
 
 ROOT = Path(infilink.__file__).parent
-PARTS = ("cloud", "device", "examples", "filters", "links", "protos")
+PARTS = ("cloud", "device", "examples", "filters", "links", "models", "protos", "traces")
 ALLOWED = {
-    "filters": set(),
-    "links": set(),
     "protos": set(),
-    "device": {"filters", "protos"},
-    "cloud": {"filters", "links", "protos"},
+    "models": {"protos"},
+    "traces": {"models"},
+    "filters": {"models", "traces"},
+    "links": {"models", "traces"},
+    "device": {"filters", "models", "protos", "traces"},
+    "cloud": {"filters", "links", "models", "protos", "traces"},
 }
 
 
@@ -54,3 +57,35 @@ def test_the_agent_loads_nothing_heavy():
     code = f"import sys, infilink.device.agent, infilink.device.cli; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def needed_modules(path: Path) -> set[Path]:
+    """The files of infilink that a module needs to be imported: not what its functions import later, or types."""
+    package = path.parent
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        base = package.joinpath(*[".."] * (node.level - 1), *(node.module or "").split(".")).resolve()
+        for name in ("", *(alias.name for alias in node.names)):
+            file = (base / name if name else base).with_suffix(".py")
+            found |= {file} if file.is_file() else set()
+    return found
+
+
+def modules(*folders: str) -> list[Path]:
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    return sorted(path.resolve() for path in (*files, *ROOT.glob("*.py")))
+
+
+def test_no_imports_run_in_a_circle():
+    graph = {path: needed_modules(path) for path in modules(*PARTS)}
+    assert sum(map(len, graph.values())) > len(graph)  # it sees them
+    list(TopologicalSorter(graph).static_order())
+
+
+def test_the_root_holds_ten_modules_that_stand_on_each_other_alone():
+    root = [path for path in modules() if path.name != "cli.py"]
+    assert len(root) == 9, [path.name for path in root]
+    for path in root:
+        assert not imported_parts(path), f"{path.name} imports {', '.join(sorted(imported_parts(path)))}"

@@ -4,20 +4,93 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from ...errors import InvalidInput, Overloaded, Unavailable
-from ...links.domains.averaging import SiteChange, averaged, check_change
 from ...links.domains.link import DomainLink
-from ...links.domains.moments import pool
-from ...links.domains.rounds import first_link
+from ...links.domains.moments import Moments, pool
+from ...links.domains.rounds import SiteChange, averaged, check_change, first_link
 from ...links.domains.task import LinkTask
 from ...outputs import Array
 from ...protos import federation_pb2
-from .config import FederationConfig
-from .members import Member, RoundReport
+from ..endpoint import Listening
 from .wire import pack_moments, pack_weights, unpack_moments, unpack_weights
+
+
+class FederationConfig(Listening):
+    """The aggregator's settings."""
+
+    listen: str = Field(default="127.0.0.1:7430", description="HOST:PORT; port 0 takes a free one")
+    sites: int = Field(default=2, ge=1, le=1000, description="how many sites it waits for before the first round")
+    quorum: int = Field(default=0, ge=0, le=1000, description="how many changes a round needs; 0: most of the sites")
+    rounds: int = Field(default=30, ge=1, le=100_000, description="how many rounds")
+    by_samples: bool = Field(default=False, description="weigh sites by their samples; the paper's mean is plain")
+    seed: int = Field(default=0, ge=0, description="of the first weights")
+    join_timeout_s: float = Field(default=600.0, gt=0, description="how long it waits for the sites to join")
+    round_timeout_s: float = Field(default=60.0, gt=0, description="how long a round waits for the slowest site")
+    largest_norm: float = Field(default=100.0, gt=0, description="of a change; a larger one is refused")
+    max_message_bytes: int = Field(default=8 * 2**20, ge=4096, le=2**30, description="the largest message taken")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.quorum > self.sites:
+            raise ValueError(f"`quorum` {self.quorum} can't be above `sites` {self.sites}")
+        return self
+
+    @property
+    def least(self) -> int:
+        """How many changes a round needs."""
+        return self.quorum or self.sites // 2 + 1
+
+
+_WAITING = 4
+
+
+@dataclass(eq=False)
+class Member:
+    """One joined site.
+
+    Attributes:
+        name: unique among the sites.
+        moments: of its outputs.
+        central_bytes: what its outputs would take, by its own word.
+        outbox: messages to send; None ends its stream. A site that does not read is left behind when it is full.
+        sent_bytes: serialised length of all messages sent.
+        received_bytes: likewise of all it sent.
+    """
+
+    name: str
+    moments: Moments
+    central_bytes: int
+    outbox: "asyncio.Queue[federation_pb2.AggregatorMessage | None]" = field(
+        default_factory=lambda: asyncio.Queue(maxsize=_WAITING)
+    )
+    sent_bytes: int = 0
+    received_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """What a round was.
+
+    Attributes:
+        index: from 0.
+        sites: whose changes were averaged, by name.
+        missing: who was sent the weights and gave nothing that was taken.
+        down_bytes: serialised length of the messages with the weights.
+        up_bytes: of the changes that were taken.
+    """
+
+    index: int
+    sites: tuple[str, ...]
+    missing: tuple[str, ...]
+    down_bytes: int
+    up_bytes: int
+
 
 logger = logging.getLogger(__name__)
 

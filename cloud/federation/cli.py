@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from ...budget import format_bytes
-from ...config_file import checked
 from ...errors import Unavailable
 from ...links.domains.artifact import check_can_save, save_link
-from ...trace import Trace
-from .config import FederationConfig
+from ...settings import checked
+from ...traces.trace import Trace
+from ...units import format_bytes
+from .aggregator import FederationConfig
 
 TokenOption = Annotated[str, typer.Option(help="What sites must know to join.", envvar="INFILINK_TOKEN")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")]
@@ -42,7 +42,7 @@ def serve_command(
 
     What the link predicts from what, the first site to join says; the others must say the same.
     """
-    from .daemon import serve
+    from .service import serve
 
     flags = {
         "listen": listen,
@@ -96,7 +96,7 @@ def join_command(
     The first 60 % of the trace is learnt from, the next 20 % chosen on, the last 20 % is what the figures are from:
     a constant, a link of this site alone, the link that all learnt, and the two fused.
     """
-    from .site_run import run_site
+    from .site import run_site
 
     _log_to_stderr()
     if out is not None:

@@ -1,15 +1,21 @@
 """`infilink.v1.Federation` over gRPC: checks who joins, and carries messages between a stream and the aggregator."""
 
 import asyncio
+import json
+import logging
+import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from ...errors import InvalidInput
+import grpc
+
+from ...errors import InvalidInput, Unavailable
+from ...links.domains.link import DomainLink
 from ...protos import federation_pb2, federation_pb2_grpc
-from ..listening import abort_on_error, check_token, check_version
-from .aggregator import Aggregator
-from .members import Member
+from ..endpoint import abort_on_error, bind, check_token, check_version
+from .aggregator import Aggregator, FederationConfig, Member, RoundReport
 
 _JOIN_TIMEOUT_S = 10.0
 _LONGEST_NAME = 100
@@ -84,3 +90,94 @@ class FederationService(federation_pb2_grpc.FederationServicer):
             raise InvalidInput(f"a stream begins with Join, naming `site` in 1 to {_LONGEST_NAME} characters")
         await check_version(context, first.join.version, here="aggregator", there="site")
         return first
+
+
+logger = logging.getLogger(__name__)
+
+_STOP_S = 10.0
+
+
+@dataclass(frozen=True)
+class Federated:
+    """What a federation came to.
+
+    Attributes:
+        link: what the sites learnt together.
+        reports: each round.
+        sites: each site's bytes by direction, and what sending its outputs would have taken.
+        ended_early: why it ended before the last round; empty if it did not.
+    """
+
+    link: DomainLink
+    reports: tuple[RoundReport, ...]
+    sites: dict[str, dict[str, int]]
+    ended_early: str = ""
+
+    def as_json(self) -> str:
+        """Without the weights."""
+        return json.dumps(
+            {
+                "rounds": [asdict(report) for report in self.reports],
+                "sites": self.sites,
+                "ended_early": self.ended_early,
+            }
+        )
+
+
+def serve(config: FederationConfig) -> Federated:
+    """Leads one federation to its end; prints `ready on HOST:PORT` to stdout when sites may join.
+
+    Raises:
+        InvalidInput: the port is taken, or the certificate can't be read.
+        Unavailable: too few sites joined, or it was told to stop (SIGTERM, SIGINT) before the end of the first round.
+    """
+    return asyncio.run(_serve(config))
+
+
+async def _serve(config: FederationConfig) -> Federated:
+    aggregator = Aggregator(config)
+    service = FederationService(aggregator, token=config.token)
+    server = make_server(config, service)
+    port = bind(server, config)
+    await server.start()
+    print(f"ready on {config.listen.rpartition(':')[0]}:{port}", flush=True)
+    rounds = asyncio.ensure_future(aggregator.run(_tell))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, rounds.cancel)
+    ended_early = ""
+    try:
+        await rounds
+    except (asyncio.CancelledError, Unavailable) as error:
+        ended_early = str(error) or f"told to stop after {len(aggregator.reports)} of {config.rounds} rounds"
+    finally:
+        await service.drain(_STOP_S)
+        await server.stop(_STOP_S)
+    sites = {
+        name: {"down": member.sent_bytes, "up": member.received_bytes, "central": member.central_bytes}
+        for name, member in sorted(aggregator.known.items())
+    }
+    if aggregator.link is None or not aggregator.reports:
+        raise Unavailable(ended_early)
+    return Federated(aggregator.link, tuple(aggregator.reports), sites, ended_early)
+
+
+def _tell(report: RoundReport) -> None:
+    missing = f", without {', '.join(report.missing)}" if report.missing else ""
+    logger.info("round %d: %d sites%s", report.index + 1, len(report.sites), missing)
+
+
+def make_server(config: FederationConfig, service: FederationService) -> Any:
+    """A server with this service, not yet bound."""
+    server = grpc.aio.server(
+        options=[
+            # gRPC reads a message's length first: what is too large is refused before memory is taken for it.
+            ("grpc.max_receive_message_length", config.max_message_bytes),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.so_reuseport", 0),
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+            ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        ]
+    )
+    federation_pb2_grpc.add_FederationServicer_to_server(service, server)  # type: ignore[no-untyped-call]
+    return server

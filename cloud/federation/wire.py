@@ -3,9 +3,9 @@
 import numpy as np
 
 from ...errors import InvalidInput
-from ...links.domains.averaging import SiteChange
 from ...links.domains.moments import Moments
-from ...links.domains.pairs import Pairs
+from ...links.domains.rounds import SiteChange
+from ...links.domains.task import Pairs
 from ...outputs import Array
 from ...protos import federation_pb2
 

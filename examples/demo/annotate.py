@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from ...device.results import Results
-from ...device.sources import open_source
-from ...models import ModelSpec
+from ...device.sources.open import open_source
+from ...models.spec import ModelSpec
 from ...outputs import Array
 from .pipeline import Demo
 from .score import ORIGINS

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ...progress import show_progress
+from ...reporting import show_progress
 
 
 def demo_command(

@@ -8,21 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from ...budget import format_bytes, parse_budget
-from ...device.sources import Source, open_source
+from ...device.record import record
+from ...device.sources.open import Source, open_source
 from ...errors import InvalidInput
-from ...filters.rules import parse_rule
+from ...filters.rules.parser import parse_rule
 from ...filters.spec import FilterSpec
-from ...filters.train import FilterTraining, train_filter
+from ...filters.training.train import FilterTraining, train_filter
 from ...links.graph import LinkGraph
 from ...links.planning.options import PlanOptions
 from ...links.planning.plan import Plan
 from ...links.planning.planner import make_plan
 from ...links.training.train import train_links
-from ...models import ModelSpec, find_models
-from ...progress import Progress
-from ...record import record
-from ...trace import Trace
+from ...models.spec import ModelSpec, find_models
+from ...reporting import Progress
+from ...traces.trace import Trace
+from ...units import format_bytes, parse_budget
 from ..street.video import write_video
 from .daemons import Run, Setting, Stretch, run
 from .rate import difference_threshold

@@ -1,6 +1,6 @@
 """Brings frame difference to the filter's own rate, so that the two are compared at one cost."""
 
-from ...device.sources import open_source
+from ...device.sources.open import open_source
 from ...filters.open_gate import open_gate
 from .daemons import Stretch
 

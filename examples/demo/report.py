@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ... import __version__
-from ...budget import format_bytes
+from ...units import format_bytes
 from .pipeline import Demo
 from .plots import agreement_over_time, bytes_over_time, memory_over_time, when_models_ran
 from .score import Score

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...device.results import Results
-from ...models import ModelSpec
+from ...models.spec import ModelSpec
 from ...outputs import Array
 from .daemons import Run
 

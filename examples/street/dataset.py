@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ...codec import decode_jpeg, encode_jpeg
 from ...outputs import Array
-from ...payload import decode_jpeg, encode_jpeg
 from .backdrop import Backdrop
 from .camera import Camera
 from .networks import STRIDE

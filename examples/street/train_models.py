@@ -21,10 +21,11 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
-from ...decoding import DecoderSpec
-from ...models import ModelSpec, OnnxModel, digest, write_spec
+from ...models.decoding import DecoderSpec
+from ...models.onnx_model import OnnxModel
+from ...models.preprocessing import InputSpec
+from ...models.spec import ModelSpec, digest, write_spec
 from ...outputs import Array, OutputSpec
-from ...preprocessing import InputSpec
 from .dataset import Frames, box_targets, count_targets, cyclist_targets, label_targets, render_frames, true_boxes
 from .networks import BoxHead, PlaceHead, Served, Trunk
 from .truth import ACTIVITY, CONDITIONS, TRAFFIC, Truth

@@ -112,10 +112,10 @@ class Audio(BaseModel):
     def encoder(self) -> "tuple[nn.Module, int]":
         """Three strided convolutions, mean and most: features (n, 96)."""
         if self.net == "paper":
-            from ..paper import PaperMapEncoder
+            from ..networks.paper import PaperMapEncoder
 
             return PaperMapEncoder(1), PaperMapEncoder.FEATURES
-        from ..encoders import MapEncoder
+        from ..networks.encoders import MapEncoder
 
         return MapEncoder(1, stride=2), 96
 

@@ -70,14 +70,14 @@ class FeatureMap(BaseModel):
     def encoder(self) -> "tuple[nn.Module, int]":
         """A 1x1 convolution, a strided and a residual one, mean and most: features (n, 96)."""
         if self.net == "paper":
-            from ..paper import PaperVectorEncoder
+            from ..networks.paper import PaperVectorEncoder
 
             return PaperVectorEncoder(int(np.prod(self.size))), PaperVectorEncoder.FEATURES
         if self.net == "filterforward":
-            from ..paper import FilterForwardEncoder
+            from ..networks.paper import FilterForwardEncoder
 
             return FilterForwardEncoder(self.size[0]), FilterForwardEncoder.FEATURES
-        from ..encoders import MapEncoder
+        from ..networks.encoders import MapEncoder
 
         return MapEncoder(self.size[0], stride=2 if min(self.size[1:]) >= 8 else 1), 96
 

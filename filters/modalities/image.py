@@ -64,10 +64,10 @@ class Image(BaseModel):
     def encoder(self) -> "tuple[nn.Module, int]":
         """Strided convolutions and a residual one, mean and most: features (n, 112)."""
         if self.net == "paper":
-            from ..paper import PaperMapEncoder
+            from ..networks.paper import PaperMapEncoder
 
             return PaperMapEncoder(3), PaperMapEncoder.FEATURES
-        from ..encoders import PictureEncoder
+        from ..networks.encoders import PictureEncoder
 
         return PictureEncoder(3), PictureEncoder.FEATURES
 

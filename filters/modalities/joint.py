@@ -87,7 +87,7 @@ class Joint(BaseModel):
 
     def encoder(self) -> "tuple[nn.Module, int]":
         """The parts' encoders side by side."""
-        from ..encoders import JointEncoder
+        from ..networks.encoders import JointEncoder
 
         made = [part.encoder() for part in self.parts.values()]
         shapes = [(part.shape, part.dtype) for part in self.parts.values()]

@@ -83,10 +83,10 @@ class Signal(BaseModel):
     def encoder(self) -> "tuple[nn.Module, int]":
         """Three strided convolutions over time, mean and most: features (n, 96)."""
         if self.net == "paper":
-            from ..paper import PaperVectorEncoder
+            from ..networks.paper import PaperVectorEncoder
 
             return PaperVectorEncoder(len(self.mean) * self.steps), PaperVectorEncoder.FEATURES
-        from ..encoders import SignalEncoder
+        from ..networks.encoders import SignalEncoder
 
         return SignalEncoder(len(self.mean)), 96
 

@@ -75,10 +75,10 @@ class Text(BaseModel):
     def encoder(self) -> "tuple[nn.Module, int]":
         """Embeddings, their mean and most: features (n, 48)."""
         if self.net == "paper":
-            from ..paper import PaperTextEncoder
+            from ..networks.paper import PaperTextEncoder
 
             return PaperTextEncoder(self.buckets), PaperTextEncoder.FEATURES
-        from ..encoders import TextEncoder
+        from ..networks.encoders import TextEncoder
 
         return TextEncoder(self.buckets, 24), 48
 

@@ -82,10 +82,10 @@ class Video(BaseModel):
     def encoder(self) -> "tuple[nn.Module, int]":
         """One tower for all frames, then the newest frame's features and how they changed: (n, 96)."""
         if self.net == "paper":
-            from ..paper import PaperVideoEncoder
+            from ..networks.paper import PaperVideoEncoder
 
             return PaperVideoEncoder(self.frames), PaperVideoEncoder.FEATURES
-        from ..encoders import VideoEncoder
+        from ..networks.encoders import VideoEncoder
 
         return VideoEncoder(), VideoEncoder.FEATURES
 

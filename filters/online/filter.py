@@ -7,11 +7,11 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ...outputs import Array
-from ..channels import Channels
-from ..examples import Examples
-from ..gates import Decision
-from ..network import TemporalNetwork, one_thread
-from ..split import TRAIN_SHARE
+from ..gates.base import Decision
+from ..modalities.stream import Channels
+from ..training.replay import Examples
+from ..training.temporal import TemporalNetwork, one_thread
+from ..training.trace_split import TRAIN_SHARE
 from .fit import new_network, train_further
 from .inputs import Seen, join_seen, last_seen
 from .memory import ReplayMemory, take

@@ -7,10 +7,10 @@ import torch
 from torch.nn import functional as F
 
 from ...outputs import Array
-from ..channels import SCALARS
-from ..examples import Examples
-from ..fit import augment
-from ..network import TemporalNetwork, one_thread, to_channels
+from ..modalities.stream import SCALARS
+from ..training.fit import augment
+from ..training.replay import Examples
+from ..training.temporal import TemporalNetwork, one_thread, to_channels
 from .memory import ReplayMemory, join, take
 
 BATCH = 32

@@ -9,8 +9,8 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ...outputs import Array, OutputSpec
-from ..gates import Decision, Unsent
-from ..runtime import FilterRuntime
+from ..gates.base import Decision, Unsent
+from ..gates.learned import FilterRuntime
 from .folder import OnlineFolder, digest_of, updates_of
 from .inputs import last_seen
 from .labelling import Labelling

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ...outputs import Array
-from ..channels import Channels
+from ..modalities.stream import Channels
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ...outputs import OutputSpec
-from ..gates import Learn, Ran
-from ..predicates import Predicate
+from ..gates.base import Learn, Ran
+from ..rules.predicates import Predicate
 from .inputs import Seen
 from .labels import Labels
 from .picker import Picker

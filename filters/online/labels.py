@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ...outputs import Array
-from ..examples import Examples
+from ..training.replay import Examples
 from .inputs import Seen
 from .memory import ReplayMemory
 from .threshold import Judged, provable

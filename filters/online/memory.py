@@ -5,9 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...outputs import Array
-from ..channels import CHANNELS, SCALARS
-from ..examples import Examples
-from ..pictures import SIDE
+from ..modalities.stream import CHANNELS, SCALARS, SIDE
+from ..training.replay import Examples
 
 
 class Reservoir:

@@ -9,7 +9,7 @@ from onnx import numpy_helper
 
 from ...errors import InvalidInput
 from ...outputs import Array
-from ..network import TemporalNetwork, to_channels
+from ..training.temporal import TemporalNetwork, to_channels
 
 
 def restored_network(path: Path, images: Array) -> TemporalNetwork:

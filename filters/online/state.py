@@ -11,11 +11,10 @@ import torch
 
 from ... import __version__
 from ...errors import InvalidInput
-from ..artifact import save_filter
-from ..certify import CONFIDENCE
-from ..graphs import network_graph
-from ..predicates import LabelIn, LabelNotIn, Predicate
+from ...evidence import CONFIDENCE
+from ..rules.predicates import LabelIn, LabelNotIn, Predicate
 from ..spec import Certificate, FilterSpec
+from ..training.graphs import network_graph, save_filter
 from .filter import OnlineFilter, OnlineSettings
 from .fit import new_network
 from .policies import POLICIES

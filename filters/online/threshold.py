@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...evidence import CONFIDENCE, autocorrelation_time, clopper_pearson
 from ...outputs import Array
-from ..certify import CONFIDENCE, autocorrelation_time, clopper_pearson
 from ..spec import Level
 
 CLOSED = -1.0

@@ -4,8 +4,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ...errors import InvalidInput
-from ..predicates import Predicate
-from ..rules import Unchanged
+from ..rules.parser import Unchanged
+from ..rules.predicates import Predicate
 from ..spec import FilterSpec
 
 _TRAINED_BY = ("torch", "onnx")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ...codec import pack, unpack
 from ...errors import InvalidInput
 from ...outputs import Array
-from ...payload import pack, unpack
 from .cache import ResultCache
 from .store import Entry
 

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ...errors import InvalidInput
-from ...progress import show_progress
-from ...trace import Trace
-from ..rules import parse_rule
+from ...reporting import show_progress
+from ...traces.trace import Trace
+from ..rules.parser import parse_rule
 from .spec import ReuseSpec
 
 

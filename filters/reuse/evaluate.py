@@ -1,5 +1,6 @@
 """Judges a reuse file on a trace it was not learnt from, live: its cache begins empty."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -7,9 +8,14 @@ from typing import Literal
 import numpy as np
 
 from ...errors import InvalidInput
-from ...outputs import Array
-from ...trace import Trace
-from .runtime import ReuseRuntime
+from ...outputs import Array, OutputSpec
+from ...traces.trace import Trace
+from ..modalities import Modality
+from ..training.losses import PairAgreement
+from ..training.sweep import Sweep
+from .certify import CacheMaker, Stretch, best_rate, gates_of, sweep_gates
+from .gate import ReuseRuntime
+from .spec import Competitor
 
 
 @dataclass(frozen=True)
@@ -78,3 +84,100 @@ def _distinct(outputs: list[Array], most: int = 32) -> list[Array]:
     for index, each in enumerate(outputs):
         known.setdefault(np.round(each, 2).tobytes(), []).append(index)
     return [outputs[found[0]] for found in sorted(known.values(), key=len, reverse=True)[:most]]
+
+
+_DESCRIPTOR = 256
+_SHARES = 41
+
+
+def descriptors(prepared: Array, modality: Modality) -> Array:
+    """Inputs as they are, with nothing learnt, in at most 256 numbers: float32 (n, dims).
+
+    Texts are counts of hashed words; others are block means of what a network would be fed.
+
+    Args:
+        prepared: (n, ...), by the modality.
+        modality: which one.
+    """
+    flat = prepared.reshape(len(prepared), -1)
+    if modality.kind == "text":
+        found = np.zeros((len(flat), _DESCRIPTOR), np.float32)
+        rows, places = np.nonzero(flat)
+        np.add.at(found, (rows, flat[rows, places] % _DESCRIPTOR), 1.0)
+        return found
+    starts = np.unique(np.linspace(0, flat.shape[1], min(_DESCRIPTOR, flat.shape[1]), endpoint=False).astype(int))
+    widths = np.diff(np.append(starts, flat.shape[1]))
+    return np.asarray(np.add.reduceat(flat, starts, axis=1) / widths, np.float32)
+
+
+def measure_competitors(
+    stretch: Stretch,
+    *,
+    raw: Array,
+    make_raw: CacheMaker,
+    theta: float,
+    majority: Array,
+    keys: Array,
+    accuracy: float,
+    seed: int,
+) -> dict[str, Competitor]:
+    """Each one's best rate at an accuracy; its threshold is picked with the results known, so it is flattered.
+
+    Args:
+        stretch: the calibration part.
+        raw: its inputs' descriptors, float32 (inputs, dims).
+        make_raw: makes an empty cache for them.
+        theta: the least homogeneity that the learned one uses.
+        majority: the commonest result of the training part.
+        keys: int (inputs,): the same number for the same result.
+        accuracy: that was asked for.
+        seed: of the random one.
+    """
+    spec, target = stretch.spec, 1.0 - accuracy
+    inputs = len(stretch.outputs)
+    whole = Stretch(spec, raw, stretch.outputs, stretch.captured_s, np.zeros(inputs, np.bool_), np.zeros(inputs))
+    nearest = sweep_gates("nearest raw input", make_raw, whole, gates=gates_of(raw), theta=theta, target=target)
+    held = _Held(stretch.outputs, spec)
+    ladder = np.unique(np.append(np.arange(1, 17), np.geomspace(16, max(17, inputs), 12).round().astype(int)))
+    every = held.sweep("last value", np.stack([np.arange(inputs) % step == 0 for step in ladder]))
+    lots = np.random.default_rng(seed).random(inputs)
+    random = held.sweep("random", lots >= np.linspace(0.0, 1.0, _SHARES)[:, None])
+    found = {
+        sweep.name: Competitor(rate=rate, accuracy=kept, note=note)
+        for sweep, note in (
+            (every, "executes every K-th input and holds its result"),
+            (random, "executes inputs by lot and holds the last result"),
+            (nearest, "the same cache over the inputs as they are"),
+        )
+        for rate, kept in (best_rate(sweep, target),)
+    }
+    error = majority_error(majority, stretch.outputs, spec)
+    share = 1.0 if error <= target else target / error
+    found["majority"] = Competitor(rate=share, accuracy=1.0 - share * error, note="answers with the commonest result")
+    repeated = 1.0 - len(np.unique(keys)) / inputs
+    best = min(1.0, repeated + target)
+    found["oracle"] = Competitor(rate=best, accuracy=accuracy, note="knows which results there were before; at most")
+    return found
+
+
+def majority_error(majority: Array, outputs: Sequence[Array], spec: OutputSpec) -> float:
+    """The mean loss, from 0 to 1, of giving one result for all."""
+    return float(np.mean([1.0 - spec.agreement(majority, output) for output in outputs]))
+
+
+class _Held:
+    """Losses of holding the last executed input's result."""
+
+    def __init__(self, outputs: Sequence[Array], spec: OutputSpec) -> None:
+        self._pairs = PairAgreement(outputs, spec)
+
+    def sweep(self, name: str, kept: Array) -> Sweep:
+        """One row per way to choose, bool (ways, inputs); the first input is executed in any case."""
+        kept = kept.copy()
+        kept[:, 0] = True
+        places = np.arange(kept.shape[1])
+        last = np.maximum.accumulate(np.where(kept, places, 0), axis=1)
+        losses = np.zeros(kept.shape)
+        for row, (ran, held) in enumerate(zip(kept, last, strict=True)):
+            losses[row, ~ran] = 1.0 - self._pairs.of(held[~ran], places[~ran])
+        return Sweep(name, np.arange(len(kept), dtype=np.float64), kept, losses)

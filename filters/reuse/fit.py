@@ -4,17 +4,176 @@ import copy
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...outputs import Array
-from ...progress import Progress
+from ...reporting import Progress
 from ..modalities import Learnable
-from ..singles import Singles
-from .outliers import draw_outliers
-from .pair_head import PairNetwork
-from .pairs import draw_batches
-from .proxies import Proxies
+from ..training.replay import Singles
+
+_SCALES = (0.3, 30.0)
+
+
+def draw_outliers(batch: Array, count: int, random: np.random.Generator) -> Array:
+    """Half noise, half recorded inputs out of order; of words all noise, as their order says little.
+
+    Noise is of floats of any size, from a third to thirty times as large as what was recorded; of whole numbers (words,
+    pixels) any that occur here.
+
+    Args:
+        batch: prepared inputs, (n, ...).
+        count: how many to make.
+        random: where they come from.
+
+    Returns:
+        (count, ...), of the batch's dtype.
+    """
+    words = batch.dtype.kind == "i"
+    noisy = count if words else count // 2
+    shape = (noisy, *batch.shape[1:])
+    if batch.dtype.kind == "f":
+        least, most = _SCALES
+        scale = least * (most / least) ** random.random((noisy,) + (1,) * (batch.ndim - 1))
+        noise = random.normal(0.0, 1.0, shape) * scale * max(float(batch.std()), 1e-6) + float(batch.mean())
+        made = noise.astype(batch.dtype)
+    else:
+        made = random.integers(int(batch.min()), int(batch.max()) + 1, shape).astype(batch.dtype)
+    if words:
+        return made
+    chosen = batch[random.integers(0, len(batch), count - noisy)]
+    mixed = random.permuted(chosen.reshape(len(chosen), -1), axis=1).reshape(chosen.shape)
+    return np.concatenate([made, mixed])
+
+
+HIDDEN = 32
+_DROPOUT = 0.2
+
+
+class PairNetwork(nn.Module):
+    """An encoder, an embedding, the weights of its distance and, where there is a SKIP rule, a score.
+
+    Args:
+        encoder: the modality's: (n, ...) to features (n, features).
+        features: how many there are.
+        dims: the embedding's length.
+        scored: whether a SKIP head stands on the same features.
+    """
+
+    def __init__(self, encoder: nn.Module, features: int, *, dims: int, scored: bool) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.embedding = nn.Sequential(nn.Dropout(_DROPOUT), nn.Linear(features, dims))
+        self.raw_weights = nn.Parameter(torch.zeros(dims))
+        self.bias = nn.Parameter(torch.tensor(2.0))
+        self.head = (
+            nn.Sequential(nn.Dropout(_DROPOUT), nn.Linear(features, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
+            if scored
+            else None
+        )
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """The folded embedding (n, dims) and, if it is scored, the probability that an input is needed (n, 1)."""
+        embedding, logits = self.logits(inputs)
+        return (embedding,) if logits is None else (embedding, torch.sigmoid(logits).unsqueeze(1))
+
+    def logits(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The folded embedding (n, dims), and the logit of the score (n,) or None."""
+        features = self.encoder(inputs)
+        embedding = self.embedding(features) * F.softplus(self.raw_weights)
+        return embedding, None if self.head is None else self.head(features).squeeze(1)
+
+    def pair_logits(self, first: Tensor, second: Tensor) -> Tensor:
+        """The logits of "the same result" for every pair of embeddings (n, dims) and (m, dims): (n, m)."""
+        return self.bias - (first.unsqueeze(1) - second.unsqueeze(0)).abs().sum(dim=2)
+
+    @torch.no_grad()
+    def start_from(self, distance: float) -> None:
+        """Scales the weights so that inputs which are so far apart now are on the border of sameness."""
+        wanted = torch.full_like(self.raw_weights, self.bias.item() / max(distance, 1e-6)) * F.softplus(torch.zeros(()))
+        # The inverse of softplus; for great numbers it is the number itself.
+        self.raw_weights.copy_(torch.where(wanted > 20.0, wanted, torch.log(torch.expm1(wanted.clamp(min=1e-4)))))
+
+
+_ANCHORS = 24
+_CANDIDATES = 16
+
+
+def draw_batches(embeddings: Array, keys: Array, random: np.random.Generator) -> list[Array]:
+    """All inputs in batches; each with another input of the same result and a near one of another result.
+
+    An input is in a batch once, so that no pair in it is of an input with itself.
+
+    Args:
+        embeddings: of all inputs as the network is now, float32 (n, dims).
+        keys: int (n,): the same number for the same result.
+        random: where the order, the partners and the candidates for near ones come from.
+
+    Returns:
+        Inputs, int64 (at most 72,), in rising order.
+    """
+    order = random.permutation(len(keys))
+    partners, hard = draw_partners(keys, random), draw_hard(embeddings, keys, random)
+    found = []
+    for anchors in np.array_split(order, -(-len(order) // _ANCHORS)):
+        rows = np.unique(np.concatenate([anchors, partners[anchors], hard[anchors]]))
+        found.append(rows[rows >= 0])
+    return found
+
+
+def draw_partners(keys: Array, random: np.random.Generator) -> Array:
+    """Per input another one with the same result, each as likely: int64 (n,); -1 where there is none."""
+    order = np.argsort(keys, kind="stable")
+    _, starts, group, sizes = np.unique(keys[order], return_index=True, return_inverse=True, return_counts=True)
+    start, size = starts[group], sizes[group]
+    place = np.arange(len(keys)) - start
+    other = (place + 1 + (random.random(len(keys)) * (size - 1)).astype(np.int64)) % size
+    found = np.empty(len(keys), np.int64)
+    found[order] = np.where(size > 1, order[start + other], -1)
+    return found
+
+
+def draw_hard(embeddings: Array, keys: Array, random: np.random.Generator) -> Array:
+    """Per input the nearest of some candidates with another result: int64 (n,); -1 where none has."""
+    candidates = random.integers(0, len(keys), (len(keys), _CANDIDATES))
+    distances = np.stack([np.abs(embeddings - embeddings[drawn]).sum(axis=1) for drawn in candidates.T], axis=1)
+    distances[keys[candidates] == keys[:, None]] = np.inf
+    nearest = distances.argmin(axis=1)
+    rows = np.arange(len(keys))
+    return np.where(np.isfinite(distances[rows, nearest]), candidates[rows, nearest], -1)
+
+
+_MOST = 256
+_LEAST_INPUTS = 2
+
+
+class Proxies(nn.Module):
+    """The places of the commonest results.
+
+    Args:
+        embeddings: of the inputs as the network is now, float32 (n, dims): a place starts at its inputs' mean.
+        keys: int (n,): the same number for the same result.
+    """
+
+    def __init__(self, embeddings: Array, keys: Array) -> None:
+        super().__init__()
+        numbers, counts = np.unique(keys, return_counts=True)
+        chosen = np.sort(np.argsort(-counts, kind="stable")[:_MOST])
+        self._numbers = numbers[chosen][counts[chosen] >= _LEAST_INPUTS]
+        means = [embeddings[keys == number].mean(axis=0) for number in self._numbers]
+        places = np.asarray(means, np.float32).reshape(-1, embeddings.shape[1])
+        self.places = nn.Parameter(torch.from_numpy(places))
+
+    def loss(self, embedding: Tensor, keys: Array) -> Tensor:
+        """Cross-entropy of the nearest place being that of an input's result; 0 where no input's result has one."""
+        targets = np.searchsorted(self._numbers, keys)
+        known = np.isin(keys, self._numbers)
+        if len(self._numbers) < 2 or not known.any():
+            return embedding.sum() * 0.0
+        some = torch.from_numpy(np.flatnonzero(known))
+        distances = (embedding[some].unsqueeze(1) - self.places.unsqueeze(0)).abs().sum(dim=2)
+        return F.cross_entropy(-distances, torch.from_numpy(targets[known]))
+
 
 DIMS = 32
 _SEEN = 12_000

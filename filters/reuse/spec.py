@@ -5,14 +5,14 @@ from pathlib import Path
 import onnxruntime as ort
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ...config_file import validation_text
 from ...errors import InvalidInput
-from ...models import open_session
+from ...models.session import open_session
 from ...outputs import Array, OutputSpec
+from ...settings import validation_text
 from ..modalities import Modality
 from ..spec import Certificate, Level
 from .cache import ResultCache
-from .cache_settings import CacheSettings
+from .store import CacheSettings
 
 METADATA_KEY = "infilink.reuse"
 FORMAT = 1

@@ -7,17 +7,17 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ...outputs import Array, OutputSpec
-from ...trace import Trace
-from ..losses import Losses
+from ...traces.trace import Trace
 from ..modalities import Learnable, fit_modality
 from ..modalities.video import Video
-from ..predicates import LabelIn, LabelNotIn
-from ..rules import Rule, Unchanged
-from ..singles import Singles
-from ..split import Split, split_of
-from .cache_settings import CacheSettings
-from .competitors import majority_error
+from ..rules.parser import Rule, Unchanged
+from ..rules.predicates import LabelIn, LabelNotIn
+from ..training.losses import Losses
+from ..training.replay import Singles
+from ..training.trace_split import Split, split_of
+from .evaluate import majority_error
 from .result_key import ResultKeys
+from .store import CacheSettings
 
 
 @dataclass(frozen=True)

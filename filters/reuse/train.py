@@ -13,22 +13,20 @@ import torch
 from ... import __version__
 from ...errors import InvalidInput
 from ...outputs import Array
-from ...progress import Progress, part_of
-from ...trace import Trace
-from ..artifact import save_with_spec
-from ..graphs import session_of, traced_graph
-from ..network import one_thread
-from ..rules import Rule
-from ..singles import Singles
+from ...reporting import Progress, part_of
+from ...traces.trace import Trace
+from ..rules.parser import Rule
+from ..training.graphs import save_with_spec, session_of, traced_graph
+from ..training.replay import Singles
+from ..training.temporal import one_thread
 from .cache import ResultCache
-from .cache_settings import CacheSettings, Eviction
-from .certify_gates import Gates, certify_gates, skip_threshold
-from .closed_loop import CacheMaker, Stretch
-from .competitors import descriptors, measure_competitors
+from .certify import CacheMaker, Gates, Stretch, certify_gates, skip_threshold
+from .evaluate import descriptors, measure_competitors
 from .fit import fit_pairs, validated_from
+from .gate import ReuseRuntime
 from .result_key import AT_LEAST
-from .runtime import ReuseRuntime
 from .spec import METADATA_KEY, Competitor, ReuseSpec
+from .store import CacheSettings, Eviction
 from .task import ReuseTask, read_task
 
 MOST_INPUTS = 8000

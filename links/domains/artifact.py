@@ -7,7 +7,7 @@ import numpy as np
 
 from ... import __version__
 from ...errors import InvalidInput
-from ...models import open_session
+from ...models.session import open_session
 from ...outputs import Array
 from .link import DomainLink
 from .task import LinkTask

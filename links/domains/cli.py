@@ -8,10 +8,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ...config_file import read_toml
 from ...errors import InvalidInput
-from ...models import parse_spec
-from ...trace import Trace
+from ...models.spec import parse_spec
+from ...settings import read_toml
+from ...traces.trace import Trace
 from .adapt import Adaptation, adapt, oracle_task
 from .artifact import check_can_save, save_link
 from .labels import labels_of, read_labels

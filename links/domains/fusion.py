@@ -7,9 +7,9 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ...outputs import Array
-from .form import Form
-from .losses import loss_of
+from .fit import loss_of
 from .moments import Moments, Standard
+from .task import Form
 
 _STEPS = 300
 _RATE = 0.2

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InvalidInput, UnknownModel
-from ...logged_cell import read_cell
 from ...outputs import Array, OutputSpec
-from ...trace import Trace
+from ...traces.log_cell import read_cell
+from ...traces.trace import Trace
 
 KEYS = ("sequence", "captured_s", "time")
 LABEL = "label"

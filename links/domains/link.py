@@ -6,12 +6,10 @@ from typing import Self
 import numpy as np
 
 from ...outputs import Array
-from .fit import FitSettings, fit, losses
-from .losses import loss_of
+from .fit import FitSettings, fit, loss_of, losses
 from .moments import Moments, Standard
 from .network import DomainNetwork
-from .pairs import Pairs
-from .task import LinkTask
+from .task import LinkTask, Pairs
 
 ROUND_FIT = FitSettings(steps=60)
 _ROUNDS = 12

@@ -7,12 +7,96 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
-from ...config_file import checked
+import numpy as np
+
 from ...errors import InvalidInput, UnknownModel
-from ...outputs import OutputSpec
-from ...trace import Trace
-from .form import Form, target_form
-from .shape import HIDDEN, Shape
+from ...outputs import Array, OutputSpec
+from ...settings import checked
+from ...traces.trace import Trace
+from .network import HIDDEN, Shape
+
+TARGETS = ("label", "multilabel", "count", "scalar", "vector")
+SOURCES = (*TARGETS, "boxes")
+_LEAST_P = 1e-4
+
+
+class Form:
+    """Outputs as numbers, and back.
+
+    A label is its log-probabilities, a multilabel its log-odds, boxes the counts of each class, the rest as it is.
+
+    Args:
+        output: the outputs' type.
+
+    Raises:
+        InvalidInput: the kind is tokens or mask.
+    """
+
+    def __init__(self, output: OutputSpec) -> None:
+        if output.kind not in SOURCES:
+            raise InvalidInput(
+                f"kind: links across domains read {', '.join(SOURCES)}, not {output.kind!r}; leave that model out"
+            )
+        self.output = output
+        self.length = len(output.classes) or (output.length if output.kind == "vector" else 1)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is predicted as numbers, not as probabilities."""
+        return self.output.kind not in ("label", "multilabel")
+
+    def numbers(self, values: Sequence[Array] | Array) -> Array:
+        """The numbers (n, length), float64, of outputs."""
+        if self.output.kind == "boxes":
+            return np.asarray([self.output.counts(value) for value in values], np.float64).reshape(-1, self.length)
+        stacked = np.asarray(values, np.float64).reshape(-1, self.length)
+        if self.output.kind == "label":
+            return np.asarray(np.log(np.clip(stacked, _LEAST_P, 1.0)))
+        if self.output.kind == "multilabel":
+            p = np.clip(stacked, _LEAST_P, 1.0 - _LEAST_P)
+            return np.asarray(np.log(p / (1.0 - p)))
+        return stacked
+
+    def values(self, numbers: Array) -> Array:
+        """The outputs (n, length), float32, that numbers stand for; of boxes their counts."""
+        if self.output.kind == "label":
+            return softmax(numbers).astype(np.float32)
+        if self.output.kind == "multilabel":
+            return sigmoid(numbers).astype(np.float32)
+        if self.output.kind in ("count", "boxes"):
+            return np.maximum(numbers, 0.0).astype(np.float32)
+        return numbers.astype(np.float32)
+
+    def agreements(self, predicted: Array, exact: Array) -> Array:
+        """Agreement with the exact output row by row (n,), from the numbers of both; see `outputs`."""
+        compact = [self.output.compact(self.values(numbers)) for numbers in (predicted, exact)]
+        assert compact[0] is not None and compact[1] is not None, "no target is compared one by one"
+        return self.output.agreements(compact[0], compact[1])
+
+
+def target_form(output: OutputSpec) -> Form:
+    """The form of an output that is to be predicted.
+
+    Raises:
+        InvalidInput: its kind can't be.
+    """
+    if output.kind not in TARGETS:
+        raise InvalidInput(
+            f"kind: a link across domains predicts {', '.join(TARGETS)}, not {output.kind!r}; choose another target"
+        )
+    return Form(output)
+
+
+def softmax(logits: Array) -> Array:
+    """Probabilities along the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+def sigmoid(logits: Array) -> Array:
+    """Probabilities of log-odds; does not overflow."""
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)))
+
 
 FORMAT = 1
 MOST_NUMBERS = 4096
@@ -149,3 +233,57 @@ def _flat(plain: Mapping[str, Any]) -> dict[str, str]:
     found |= {f"target {plain['target']}.{key}": str(value) for key, value in plain["output"].items()}
     found |= {f"digest of {name}": value for name, value in plain["digests"].items()}
     return found | {key: str(plain[key]) for key in ("format", "target", "hidden")}
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Aligned outputs as numbers.
+
+    Attributes:
+        inputs: the sources', side by side: float64 (n, inputs).
+        targets: the target's: float64 (n, length).
+    """
+
+    inputs: Array
+    targets: Array
+
+    @classmethod
+    def of(cls, task: LinkTask, sources: Mapping[str, Sequence[Array]], targets: Sequence[Array]) -> Self:
+        """From outputs.
+
+        Args:
+            task: which models.
+            sources: each source's outputs.
+            targets: the target's on the same inputs.
+
+        Raises:
+            InvalidInput: they do not fit their types, or are not as many.
+        """
+        for name, values in sources.items():
+            if len(values) != len(targets):
+                raise InvalidInput(f"{name}: has {len(values)} outputs, {task.target} {len(targets)}; align them")
+        read = [
+            form.numbers([form.output.check(value) for value in sources[name]])
+            for name, form in task.source_forms.items()
+        ]
+        return cls(np.concatenate(read, axis=1), task.form.numbers([task.output.check(value) for value in targets]))
+
+    @classmethod
+    def read(cls, trace: Trace, task: LinkTask) -> Self:
+        """All of a trace."""
+        return cls.of(task, {name: trace.outputs(name) for name in task.sources}, trace.outputs(task.target))
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.inputs)
+
+    def rows(self, rows: Array | slice) -> "Pairs":
+        """Some of them."""
+        return Pairs(self.inputs[rows], self.targets[rows])
+
+    def blocks(self, *shares: float) -> list["Pairs"]:
+        """Stretches in time, with these shares of all, and a gap of 2 % between them: neighbours are alike."""
+        gap = max(1, len(self) // 50)
+        ends = np.rint(np.cumsum(shares) * len(self)).astype(int).tolist()
+        starts = [0, *(end + gap for end in ends[:-1])]
+        return [self.rows(slice(start, end)) for start, end in zip(starts, ends, strict=True)]

@@ -8,14 +8,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from ...budget import parse_budget
-from ...config_file import load_settings
 from ...errors import InvalidInput
-from ...process import ModelCost
+from ...models.cost import ModelCost
+from ...settings import load_settings
+from ...units import parse_budget, typical_bytes
 from ..graph import LinkGraph
 from .places import CLOUD, Cloud, Device, LinkCost
 from .problem import PlacementProblem, Weigh
-from .sizes import typical_bytes
 
 NONE = "none"
 

@@ -9,8 +9,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from ...errors import InvalidInput
+from ...models.cost import ModelCost
 from ...outputs import Array
-from ...process import ModelCost
 from ..planning.ways import Ways
 from ..planning.weights import shares
 from ..table import NEVER, Choice, Table

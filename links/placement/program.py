@@ -9,11 +9,9 @@ import numpy as np
 from ...outputs import Array
 from ..planning.program import Rows, silenced
 from .assignment import NO_WAY, Assignment
-from .blocks import Blocks
-from .budget_rows import add_budgets, add_preferences
-from .columns import Allowed, Columns
-from .link_rows import add_links
+from .columns import Allowed, Blocks, Columns
 from .problem import PlacementProblem
+from .rows import add_budgets, add_links, add_preferences
 
 # HiGHS stops at an absolute gap of 1e-6, which SciPy has no option for: values are told to it in thousandths.
 _SCALE = 1000.0

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...process import ModelCost
+from ...models.cost import ModelCost
 from ..table import BUCKETS, NEVER, Choice, Table, bucket
 from .plan import Served
 from .problem import age_weights

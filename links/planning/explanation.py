@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from ...budget import format_bytes
+from ...models.cost import ModelCost
 from ...outputs import Array
-from ...process import ModelCost
+from ...units import format_bytes
 from ..table import BUCKETS, MARGIN, NEVER, Choice, Table
 from .explain import typical_age
 from .plan import Plan

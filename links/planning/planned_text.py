@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-from ...budget import format_bytes
-from ...process import ModelCost
+from ...models.cost import ModelCost
+from ...units import format_bytes
 from .explanation import Explanation
 from .plan import Plan
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from ...errors import InvalidInput
-from ...models import ModelSpec
-from ...process import ModelCost
+from ...models.cost import ModelCost
+from ...models.spec import ModelSpec
 from ..graph import LinkGraph
 from ..table import Table
 from .explain import refusal, serve

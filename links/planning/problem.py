@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...models.cost import ModelCost
 from ...outputs import Array
-from ...process import ModelCost
 from ..table import ASSUMED_HELD, BUCKETS, NEVER, Measured, Table, bucket_bounds_s
 from .options import SEEN_S, PlanOptions
 from .weights import shares

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...outputs import Array
+from ..answer import Linked
 from ..graph import LinkGraph
-from ..linked import Linked
 from ..planning.plan import Plan
 from ..planning.planner import plan_problem
 from ..serving import Serving

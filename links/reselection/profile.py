@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...outputs import Array
+from ..answer import Exact
+from ..encoding.boxes import translate_boxes
 from ..graph import LinkGraph
-from ..linked import Exact
-from ..placing import translate_boxes
 from ..table import NEVER, bucket
 from .posterior import Seen
 

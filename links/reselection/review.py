@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...process import ModelCost
+from ...models.cost import ModelCost
 from ..planning.plan import Plan
 from ..planning.planner import best_plan
 from ..planning.problem import Problem, age_weights

@@ -10,7 +10,7 @@ from torch import nn
 
 from ...outputs import Array
 from ..link import LinkSpec
-from ..training.nodes import Nodes, Sizes, save
+from ..networks.onnx_nodes import Nodes, Sizes, save
 from .attention import Attention
 from .network import SequenceNetwork
 from .residual import STATE, ResidualSequenceNetwork

@@ -6,11 +6,9 @@ import numpy as np
 import torch
 
 from ...outputs import Array
-from ..training.draws import Situations
-from ..training.fit import one_thread, platt
-from ..training.fit_loop import Batch, Recipe, train_best
+from ..training.fit import Batch, Recipe, one_thread, platt, sequence_loss, train_best
 from ..training.judge import Judge
-from ..training.losses import sequence_loss
+from ..training.samples import Situations
 from .network import SequenceNetwork, counted, cut_to_longest
 from .residual import ResidualSequenceNetwork
 from .search import WIDTH

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import torch
 
 from ...outputs import Array
-from ..tokens import NOTHING, OTHER
-from ..training.network import LinkNetwork
+from ..encoding.tokens import NOTHING, OTHER
+from ..networks.vector import LinkNetwork
 from .search import Decoding, search
 
 Fixed = dict[str, torch.Tensor]

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from ..encoding import Encoding
-from ..features import FeatureLayout
+from ..encoding.encoding import Encoding
+from ..encoding.features import FeatureLayout
 from .attention import Attention
 from .network import Fixed, SequenceNetwork
 

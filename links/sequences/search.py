@@ -7,7 +7,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from ...outputs import Array
-from ..tokens import NOTHING
+from ..encoding.tokens import NOTHING
 
 WIDTH = 3
 

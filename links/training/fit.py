@@ -1,7 +1,8 @@
 """Trains one link's network: any subset of its sources, any age of its last output, stopped when it stops to help."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,11 +10,133 @@ import torch.nn.functional as F
 from torch import nn
 
 from ...outputs import Array
-from .draws import Situations
-from .fit_loop import Batch, Recipe, train_best
+from ..encoding.encoding import Encoding
+from ..networks.vector import LinkNetwork, ResidualNetwork, VectorNetwork
 from .judge import Judge
-from .losses import loss_of
-from .network import LinkNetwork, ResidualNetwork, VectorNetwork
+from .samples import Situations
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+
+_CHECK_EVERY = 25
+_PATIENCE = 6
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained: AdamW, the rate falling along a cosine.
+
+    Attributes:
+        steps: at most.
+        batch: situations in each.
+        rate: at the start.
+        least_rate: at the end.
+        weight_decay: of AdamW.
+        better: the share of the best loss so far that has to be reached for patience to begin anew.
+        most_norm: of a step's gradient; None: any.
+    """
+
+    steps: int
+    batch: int
+    rate: float
+    least_rate: float
+    weight_decay: float
+    better: float = 1.0
+    most_norm: float | None = None
+
+
+def train_best(
+    network: nn.Module,
+    recipe: Recipe,
+    *,
+    draw: Callable[[int], Batch],
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    check: Batch,
+) -> None:
+    """Trains in rounds of some steps, each followed by a look at the validation block.
+
+    Args:
+        network: is trained in place.
+        recipe: how.
+        draw: that many training situations: what is read, and what is wanted.
+        loss: of a batch.
+        check: validation situations.
+    """
+    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay, fused=True)
+    rounds = max(1, recipe.steps // _CHECK_EVERY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, rounds, eta_min=recipe.least_rate)
+    best, best_state, worse = float("inf"), network.state_dict(), 0
+    for _ in range(rounds):
+        network.train()
+        drawn = draw(recipe.batch * _CHECK_EVERY)
+        for read, wanted in zip(*(torch.split(tensor, recipe.batch) for tensor in drawn), strict=True):
+            optimizer.zero_grad()
+            loss(read, wanted).backward()  # type: ignore[no-untyped-call]
+            if recipe.most_norm is not None:
+                torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.most_norm)
+            optimizer.step()
+        schedule.step()
+        network.eval()
+        with torch.no_grad():
+            reached = float(loss(*check))
+        worse = 0 if reached < best * recipe.better else worse + 1
+        if reached < best:
+            best, best_state = reached, {name: value.clone() for name, value in network.state_dict().items()}
+        if worse >= _PATIENCE:
+            break
+    network.load_state_dict(best_state)
+
+
+_COUNTS_WEIGHT = 0.7
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""From predicted vectors (n, length) and the exact ones to one number."""
+
+
+def loss_of(encoding: Encoding) -> Loss:
+    """Soft labels for classes; for boxes their counts before their places; what outliers don't rule for numbers."""
+    is_count = torch.from_numpy(encoding.columns < len(encoding.output.classes)).float()
+    weights = is_count * _COUNTS_WEIGHT / max(1.0, float(is_count.sum()))
+    weights += (1 - is_count) * (1 - _COUNTS_WEIGHT) / max(1.0, float((1 - is_count).sum()))
+
+    def boxes(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        return (F.smooth_l1_loss(predicted, wanted, beta=0.3, reduction="none") * weights).sum(dim=1).mean()
+
+    def numbers(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        return F.smooth_l1_loss(predicted, wanted, beta=0.3)
+
+    kind = encoding.output.kind
+    return _of_classes(encoding) or (boxes if kind == "boxes" else numbers)
+
+
+def paper_loss_of(encoding: Encoding) -> Loss:
+    """The paper's: cross-entropy on soft labels for classes, MAE for counts and scalars, MSE for the rest.
+
+    Unlike there, numbers are standardised.
+    """
+    mean_absolute = encoding.output.kind in ("count", "scalar")
+    return _of_classes(encoding) or (F.l1_loss if mean_absolute else F.mse_loss)
+
+
+def sequence_loss(logits: torch.Tensor, ids: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of logits (n, steps, ids) with ids (n, steps), over what `counts` (n, steps), by their number.
+
+    Divided by the true lengths: neither padding nor the batch's longest sequence changes it.
+    """
+    each = F.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none").reshape(ids.shape)
+    return (each * counts).sum() / counts.sum().clamp(min=1.0)
+
+
+def _of_classes(encoding: Encoding) -> Loss | None:
+    mean, std = torch.from_numpy(encoding.mean), torch.from_numpy(encoding.std)
+
+    def label(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(predicted * std + mean, torch.softmax(wanted * std + mean, dim=1))
+
+    def multilabel(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        return F.binary_cross_entropy_with_logits(predicted * std + mean, torch.sigmoid(wanted * std + mean))
+
+    return {"label": label, "multilabel": multilabel}.get(encoding.output.kind)
+
 
 STEPS = 350
 BATCH = 256

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...outputs import Array
-from ..encoding import Encoding
-from ..placing import translate_boxes
+from ..encoding.boxes import translate_boxes
+from ..encoding.encoding import Encoding
 from ..sequences.agreement import sequence_agreements
 from .samples import Samples
 

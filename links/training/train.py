@@ -12,15 +12,35 @@ import numpy as np
 from ... import __version__
 from ...errors import InvalidInput
 from ...outputs import Array
-from ...progress import Progress
-from ...trace import Trace
+from ...reporting import Progress
+from ...traces.trace import Trace
+from ..evaluation.unseen import marks
 from ..index import INDEX, Index
 from ..link import LinkSpec, Net, parse_net, reads_ids
-from ..seen import marks
-from ..showing.linkability import Linkability, write_linkability
+from ..networks.vector import LinkNetwork
+from ..sequences.fit import fit_sequence
 from ..table import NEVER, Table
+from .fit import fit_link
+from .fit_paper import fit_paper, fit_paper_sequence
 from .judge import Judge, best_constant
-from .samples import Samples
+from .linkability import Linkability, write_linkability
+from .samples import Samples, Situations
+
+
+def fit_target(situations: Situations, judge: Judge, *, net: Net, seed: int) -> LinkNetwork:
+    """A trained network, in evaluation mode.
+
+    Args:
+        situations: the recording's, with ids if the network reads them (`reads_ids`).
+        judge: compares the target's outputs.
+        net: whose network.
+        seed: of everything random.
+    """
+    tokens = situations.samples.encodings[situations.target].tokens is not None
+    if net == "paper":
+        fit = fit_paper_sequence if tokens else fit_paper
+        return fit(situations, judge, seed=seed)
+    return fit_sequence(situations, judge, seed=seed) if tokens else fit_link(situations, judge, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -105,10 +125,11 @@ def _learn(
     samples: Samples, target: str, digests: Mapping[str, str], folder: Path, *, seed: int, net: Net
 ) -> tuple[Table, Array, str, Linkability]:
     """One target: its table, best constant, why it has no link, and every pair; the link is written to `folder`."""
+    from ..networks.export import export_link
     from ..sequences.network import SequenceNetwork
-    from .draws import Situations
-    from .export import export_link
-    from .fit_target import fit_target
+    from .samples import Situations
+
+    pass
     from .measure import Cases, measure_free, measure_links
 
     judge = Judge(samples, target)

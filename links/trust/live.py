@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from ...outputs import Array, OutputSpec
-from ..linked import Linked
+from ..answer import Linked
 from .certificate import ALPHA
 from .monitor import Change, Monitor
 

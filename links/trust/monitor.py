@@ -1,18 +1,97 @@
 """One way of answering for a model, watched while it serves: trust is revoked and regained, regions move."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from ..linked import Linked, Trust
-from .adaptive import AdaptiveLevel
+from ...evidence import SequentialTest
+from ..answer import Linked, Trust
 from .calibration import Calibration
 from .certificate import RISK
-from .clumping import Clumping
-from .sequential import SequentialTest
+
+GAMMA = 0.02
+"""How much one audited sample moves the level."""
+HIGHEST = 0.5
+
+
+class AdaptiveLevel:
+    """The level at which to ask for a radius, so that a share `alpha` of exact outputs lies outside.
+
+    From Gibbs & Candes, "Adaptive conformal inference under distribution shift" (2021). After n samples the share
+    outside is at most alpha + (alpha + gamma) / (gamma * n), without any assumption on the stream, if a level of 0 or
+    less means the region that holds everything.
+
+    Args:
+        alpha: the share that may lie outside.
+        gamma: the step.
+    """
+
+    def __init__(self, alpha: float, *, gamma: float = GAMMA) -> None:
+        self.alpha = alpha
+        self.gamma = gamma
+        self.level = alpha
+
+    def update(self, *, outside: bool) -> float:
+        """Takes one compared sample; returns the next level."""
+        # A highest level keeps regions from being empty; it can only make them cover more.
+        self.level = min(HIGHEST, self.level + self.gamma * (self.alpha - float(outside)))
+        return self.level
+
+
+_ASSUMED = 0.3
+_ASSUMED_ERRORS = 3.0
+_HIGHEST = 0.95
+# Of what was seen this long ago, in samples, little more than a third still counts.
+_MEMORY = 200.0
+
+
+class Clumping:
+    """The correlation of one sample's disagreement with the next one's, as it is learnt: constant memory.
+
+    Audited samples are a turn apart, but a scene that is hard lasts. Until disagreements were seen, some correlation is
+    assumed: three errors in a row are then not taken for three accidents.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0.0
+        self._sum = 0.0
+        self._squares = 0.0
+        self._products = 0.0
+        self._last = 0.0
+
+    @property
+    def share(self) -> float:
+        """How many independent samples the next one is worth, from those before it: above 0, at most 1."""
+        of_mean = self._sum * self._sum / max(1.0, self._count)
+        below = max(0.0, self._squares - of_mean)
+        above = max(0.0, self._products - of_mean)
+        correlation = min(_HIGHEST, (above + _ASSUMED * _ASSUMED_ERRORS) / (below + _ASSUMED_ERRORS))
+        return (1.0 - correlation) / (1.0 + correlation)
+
+    def update(self, disagreement: float) -> None:
+        """Takes the next sample, in [0, 1]."""
+        kept = 1.0 - 1.0 / _MEMORY
+        self._count = kept * self._count + 1.0
+        self._sum = kept * self._sum + disagreement
+        self._squares = kept * self._squares + disagreement * disagreement
+        self._products = kept * self._products + disagreement * self._last
+        self._last = disagreement
+
+    def as_list(self) -> list[float]:
+        """Where it stands, as plain values for JSON."""
+        return [self._count, self._sum, self._squares, self._products, self._last]
+
+    def restore(self, values: Sequence[float]) -> None:
+        """Goes on from where `as_list` said it stood.
+
+        Raises:
+            ValueError: these are no five values.
+        """
+        self._count, self._sum, self._squares, self._products, self._last = values
+
 
 DELTA = 0.05
 """How often a certificate that holds is ever revoked, at most."""

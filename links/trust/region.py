@@ -7,7 +7,7 @@ from typing import Literal, Self
 import numpy as np
 
 from ...outputs import Array, OutputSpec
-from .distance import by_agreement
+from .calibration import by_agreement
 
 Form = Literal["set", "undecided", "interval", "counts", "agreement"]
 

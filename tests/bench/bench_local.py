@@ -21,15 +21,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from infilink.budget import format_bytes
+from infilink.device.record import record
 from infilink.device.results import Results
 from infilink.links.graph import LinkGraph
 from infilink.links.placement.cli import plan_devices
 from infilink.links.training.train import train_links
-from infilink.models import find_models
-from infilink.placement_file import PlacementFile
-from infilink.record import record
-from infilink.trace import Trace
+from infilink.models.placement import PlacementFile
+from infilink.models.spec import find_models
+from infilink.traces.trace import Trace
+from infilink.units import format_bytes
 from real.data import find_data, link_models
 
 CLIPS = {"lobby_person": 139.4, "campus_pedestrians": 79.5}

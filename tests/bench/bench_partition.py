@@ -12,12 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from infilink.budget import format_bytes
-from infilink.filters.partition.choice import OFFLOAD, ON_DEVICE, choose
-from infilink.filters.partition.cuts import CutTable, measure_cuts
-from infilink.filters.partition.link import format_link, parse_link
-from infilink.sample_frames import sample_frames
-from infilink.split_cli import describe
+from infilink.device.split_cli import describe, sample_frames
+from infilink.models.split.cuts import OFFLOAD, ON_DEVICE, CutTable, choose, measure_cuts
+from infilink.units import format_bytes, format_link, parse_link
 from real.data import find_data, link_models
 
 MODELS = ("yolox_nano_416x416", "mobilenet_v2_quant")

@@ -26,7 +26,7 @@ import numpy as np
 from infilink import __version__
 from infilink.cloud.config import CloudConfig
 from infilink.cloud.daemon import serve
-from infilink.payload import decode_jpeg, encode_jpeg
+from infilink.codec import decode_jpeg, encode_jpeg
 from infilink.protos import edge_pb2, edge_pb2_grpc
 from rich.console import Console
 from rich.table import Table

@@ -2,7 +2,7 @@
 
 import numpy as np
 from infilink.device.auditor import Auditor
-from infilink.filters.gates import Unsent
+from infilink.filters.gates.base import Unsent
 from infilink.outputs import OutputSpec
 
 COUNT = OutputSpec(kind="count")

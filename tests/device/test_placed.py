@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
-from infilink.device.config import DeviceConfig
-from infilink.device.placed import settled
+from infilink.device.config import DeviceConfig, settled
 from infilink.errors import InvalidInput
-from infilink.models import digest
-from infilink.placement_file import PlacedDevice, PlacedModel, PlacementFile, Send
+from infilink.models.placement import PlacedDevice, PlacedModel, PlacementFile, Send
+from infilink.models.spec import digest
 
 
 def placed(send: Send, **where: str) -> PlacedDevice:

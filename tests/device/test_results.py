@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from infilink.device.results import Results
-from infilink.device.results_file import InputRow, ResultRow, ResultsFile
+from infilink.device.results import InputRow, ResultRow, Results, ResultsFile
 from infilink.errors import InvalidInput
 
 

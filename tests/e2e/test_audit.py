@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 from infilink.device.results import Results
-from infilink.filters.artifact import save_filter
-from infilink.filters.graphs import scalar_graph
 from infilink.filters.spec import FilterSpec
+from infilink.filters.training.graphs import save_filter, scalar_graph
 
 from ..certificates import certificate
 from .conftest import finish

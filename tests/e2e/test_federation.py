@@ -12,13 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from infilink.links.domains.artifact import ServedLink
-from infilink.links.domains.pairs import Pairs
-from infilink.links.domains.site import Site
-from infilink.links.domains.task import LinkTask
-from infilink.models import parse_spec
-from infilink.process import ModelCost
-from infilink.trace import Trace, TraceWriter
-from infilink.trace_info import TraceInfo
+from infilink.links.domains.rounds import Site
+from infilink.links.domains.task import LinkTask, Pairs
+from infilink.models.cost import ModelCost
+from infilink.models.spec import parse_spec
+from infilink.traces.trace import Trace, TraceInfo, TraceWriter
 
 from ..bench.links.reference_rounds import RoundSettings, run_rounds
 from .conftest import TIMEOUT_S

@@ -9,15 +9,15 @@ import grpc
 import numpy as np
 import pytest
 from infilink import __version__
+from infilink.device.record import record
 from infilink.device.results import Results
 from infilink.links.graph import LinkGraph
 from infilink.links.placement.cli import plan_devices
 from infilink.links.training.train import train_links
-from infilink.models import digest, find_models
-from infilink.placement_file import PlacementFile
+from infilink.models.placement import PlacementFile
+from infilink.models.spec import digest, find_models
 from infilink.protos import edge_pb2, edge_pb2_grpc
-from infilink.record import record
-from infilink.trace import Trace
+from infilink.traces.trace import Trace
 
 from .conftest import Daemon, brightness, finish, wait_until, write_model
 from .test_wire import an_input, hello, refusal, talk

@@ -7,12 +7,12 @@ from pathlib import Path
 import onnx
 import pytest
 from infilink.device.results import Results
-from infilink.filters.artifact import save_filter, save_with_spec
 from infilink.filters.modalities.image import Image
-from infilink.filters.reuse.cache_settings import CacheSettings
 from infilink.filters.reuse.spec import METADATA_KEY, ReuseSpec
+from infilink.filters.reuse.store import CacheSettings
 from infilink.filters.spec import FilterSpec, TasksSpec
-from infilink.models import digest
+from infilink.filters.training.graphs import save_filter, save_with_spec
+from infilink.models.spec import digest
 from infilink.outputs import OutputSpec
 from onnx import TensorProto, helper
 

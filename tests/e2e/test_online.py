@@ -11,14 +11,13 @@ import numpy as np
 import onnx
 import pytest
 from infilink.device.results import Results
-from infilink.filters.artifact import save_filter
-from infilink.filters.channels import Channels
-from infilink.filters.examples import Examples
-from infilink.filters.graphs import network_graph
+from infilink.filters.modalities.stream import Channels
 from infilink.filters.online.fit import new_network, train_further
 from infilink.filters.online.inputs import join_seen, last_seen
 from infilink.filters.online.memory import ReplayMemory
 from infilink.filters.spec import FilterSpec, load_filter
+from infilink.filters.training.graphs import network_graph, save_filter
+from infilink.filters.training.replay import Examples
 from onnx import TensorProto, helper
 
 from ..certificates import certificate

@@ -7,15 +7,15 @@ import sys
 
 import numpy as np
 import pytest
+from infilink.device.record import record
 from infilink.device.results import Results
-from infilink.filters.partition.features import write_features
-from infilink.filters.partition.split import split
-from infilink.filters.rules import parse_rule
-from infilink.models import OnnxModel
-from infilink.record import record
-from infilink.trace import Trace
+from infilink.filters.rules.parser import parse_rule
+from infilink.models.onnx_model import OnnxModel
+from infilink.models.split.split import split
+from infilink.traces.feature_maps import write_features
+from infilink.traces.trace import Trace
 
-from ..filters.partition.models import write_chain
+from ..models.split.models import write_chain
 from .conftest import Daemon, brightness, finish
 
 FRAMES = 120
@@ -66,7 +66,7 @@ def test_the_map_travels_and_the_answer_is_the_whole_models(start_daemon, start_
 
 def test_a_filter_of_maps_decides_on_the_device(tail_daemon, start_agent, whole, parts, video, tmp_path):
     pytest.importorskip("torch")
-    from infilink.filters.train import train_filter
+    from infilink.filters.training.train import train_filter
 
     recorded = record(str(video), {"chain": whole}, tmp_path / "in.trace").path
     with Trace(recorded) as trace:

@@ -8,12 +8,12 @@ import grpc
 import numpy as np
 import onnx
 import pytest
+from infilink.codec import encode_jpeg
+from infilink.device.record import record
 from infilink.links.training.train import train_links
-from infilink.models import find_models
-from infilink.payload import encode_jpeg
+from infilink.models.spec import find_models
 from infilink.protos import edge_pb2, edge_pb2_grpc
-from infilink.record import record
-from infilink.trace import Trace
+from infilink.traces.trace import Trace
 from onnx import TensorProto, helper
 
 from .conftest import grey, wait_until, write_model, write_video

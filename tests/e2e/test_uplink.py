@@ -4,7 +4,7 @@ import threading
 
 from infilink import __version__
 from infilink.device.config import DeviceConfig
-from infilink.device.uplink import Uplink
+from infilink.device.uplink.client import Uplink
 from infilink.protos import edge_pb2
 
 from .conftest import TOKEN

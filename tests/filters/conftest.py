@@ -5,13 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from infilink.models import ModelSpec
+from infilink.codec import encode_jpeg
+from infilink.models.cost import ModelCost
+from infilink.models.preprocessing import InputSpec
+from infilink.models.spec import ModelSpec
 from infilink.outputs import OutputSpec
-from infilink.payload import encode_jpeg
-from infilink.preprocessing import InputSpec
-from infilink.process import ModelCost
-from infilink.trace import Trace, TraceWriter
-from infilink.trace_info import TraceInfo
+from infilink.traces.trace import Trace, TraceInfo, TraceWriter
 
 FPS = 10.0
 QUICK = ("network", "background", "difference", "age")
@@ -101,8 +100,8 @@ def reuse_filter(trace_path, tmp_path_factory, reuse_progress):
 
 
 def _train(trace_path, out, rule, models, progress=None, candidates=()):
-    from infilink.filters.rules import parse_rule
-    from infilink.filters.train import train_filter
+    from infilink.filters.rules.parser import parse_rule
+    from infilink.filters.training.train import train_filter
 
     with Trace(trace_path) as opened:
         return train_filter(

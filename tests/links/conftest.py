@@ -5,24 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from infilink.codec import encode_jpeg
 from infilink.links.graph import LinkGraph
 from infilink.links.link import LinkSpec, reads_ids
-from infilink.links.paper.fit import fit_paper, fit_paper_sequence
+from infilink.links.networks.export import export_link
+from infilink.links.networks.vector import LinkNetwork
 from infilink.links.sequences.fit import fit_sequence
 from infilink.links.sequences.network import SequenceNetwork
-from infilink.links.training.draws import Situations
-from infilink.links.training.export import export_link
 from infilink.links.training.fit import fit_link
+from infilink.links.training.fit_paper import fit_paper, fit_paper_sequence
 from infilink.links.training.judge import Judge
-from infilink.links.training.network import LinkNetwork
-from infilink.links.training.samples import Samples
+from infilink.links.training.samples import Samples, Situations
 from infilink.links.training.train import LinksTraining, train_links
-from infilink.models import ModelSpec, parse_spec
+from infilink.models.cost import ModelCost
+from infilink.models.spec import ModelSpec, parse_spec
 from infilink.outputs import Array
-from infilink.payload import encode_jpeg
-from infilink.process import ModelCost
-from infilink.trace import Trace, TraceWriter
-from infilink.trace_info import TraceInfo
+from infilink.traces.trace import Trace, TraceInfo, TraceWriter
 
 OUTPUTS = {
     "people": {"kind": "boxes", "classes": ["person"]},

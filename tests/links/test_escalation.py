@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from infilink.links.answer import Linked
 from infilink.links.escalation import Escalation
-from infilink.links.linked import Linked
-from infilink.process import ModelCost
+from infilink.models.cost import ModelCost
 
 COSTS = {"a": ModelCost(1, 0.01, 0.1), "b": ModelCost(1, 0.05, 0.1)}
 VALUE = np.zeros(1, np.float32)

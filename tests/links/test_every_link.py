@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from infilink.errors import InvalidInput
 from infilink.links.link import Link
-from infilink.links.training.draws import Situations
+from infilink.links.networks.vector import LinkNetwork
 from infilink.links.training.fit import predict
-from infilink.links.training.network import LinkNetwork
+from infilink.links.training.samples import Situations
 from infilink.outputs import Array
 
 Trained = Callable[[str, str], tuple[LinkNetwork, Situations, Path]]

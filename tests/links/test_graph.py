@@ -13,7 +13,7 @@ from infilink.links.link import Link
 from infilink.links.table import NEVER
 from infilink.links.training.train import LinksTraining
 from infilink.outputs import Array
-from infilink.trace import Trace
+from infilink.traces.trace import Trace
 
 
 @pytest.fixture(scope="session")

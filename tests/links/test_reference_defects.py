@@ -10,20 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from infilink.links.encoding import Encoding
-from infilink.links.paper.ensemble import PaperNetwork
-from infilink.links.paper.fit import fit_paper
-from infilink.links.paper.pairs import SeqToVec
-from infilink.links.paper.sequence_ensemble import PaperSequenceNetwork
-from infilink.links.paper.sequences import UNITS, PaperDecoder
+from infilink.links.encoding.encoding import Encoding
+from infilink.links.networks.paper_sequence import UNITS, PaperDecoder, PaperSequenceNetwork
+from infilink.links.networks.paper_vector import PaperNetwork, SeqToVec
+from infilink.links.networks.vector import LinkNetwork, ResidualNetwork
 from infilink.links.sequences.fit import fit_sequence
 from infilink.links.sequences.network import SequenceNetwork, counted
-from infilink.links.training.draws import Situations
-from infilink.links.training.fit import fit_link, predict
+from infilink.links.training.fit import fit_link, predict, sequence_loss
+from infilink.links.training.fit_paper import fit_paper
 from infilink.links.training.judge import Judge
-from infilink.links.training.losses import sequence_loss
-from infilink.links.training.network import LinkNetwork, ResidualNetwork
-from infilink.links.training.samples import Samples
+from infilink.links.training.samples import Samples, Situations
 from infilink.outputs import OutputSpec
 
 Trained = Callable[[str, str], tuple[LinkNetwork, Situations, Path]]

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
-from infilink.links.evaluate import evaluate_links
+from infilink.links.evaluation.evaluate import evaluate_links
 from infilink.links.graph import LinkGraph
 from infilink.links.planning.plan import Plan
 from infilink.links.serving import Serving
-from infilink.links.showing.linkability import read_linkability
 from infilink.links.table import NEVER
+from infilink.links.training.linkability import read_linkability
 from infilink.links.training.train import LinksTraining, train_links
 from infilink.outputs import Array
-from infilink.trace import Trace
+from infilink.traces.trace import Trace
 
 OUTPUTS = {
     "alarm": {"kind": "label", "classes": ["no", "yes"]},

@@ -5,7 +5,7 @@ from infilink.links.graph import LinkGraph
 from infilink.links.planning.plan import Plan
 from infilink.links.planning.planner import make_plan
 from infilink.links.serving import Serving
-from infilink.models import ModelSpec
+from infilink.models.spec import ModelSpec
 
 SCENE = np.asarray([0.1, 0.9], np.float32)
 STANDING = np.asarray([2.0], np.float32)

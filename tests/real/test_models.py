@@ -7,7 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from infilink.models import OnnxModel, find_models
+from infilink.models.onnx_model import OnnxModel
+from infilink.models.spec import find_models
 from infilink.outputs import Array, box_iou
 
 from .data import DEMO_CLIPS, DEMO_MODELS, SPECS, link_models

@@ -16,18 +16,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from infilink.codec import encode_jpeg
 from infilink.examples.street.backdrop import Backdrop
 from infilink.examples.street.camera import Camera
-from infilink.filters.audit import Audit
-from infilink.filters.rules import parse_rule
-from infilink.filters.runtime import FilterRuntime
-from infilink.filters.train import train_filter
-from infilink.models import ModelSpec
+from infilink.filters.gates.audit import Audit
+from infilink.filters.gates.learned import FilterRuntime
+from infilink.filters.rules.parser import parse_rule
+from infilink.filters.training.train import train_filter
+from infilink.models.cost import ModelCost
+from infilink.models.spec import ModelSpec
 from infilink.outputs import Array, OutputSpec
-from infilink.payload import encode_jpeg
-from infilink.process import ModelCost
-from infilink.trace import Trace, TraceWriter
-from infilink.trace_info import TraceInfo
+from infilink.traces.trace import Trace, TraceInfo, TraceWriter
 from infrared import InfraredStreet
 
 CLASSES = ("free", "moving", "queue")

@@ -11,16 +11,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnxruntime as ort
-from infilink.filters.artifact import compress, save_filter
-from infilink.filters.channels import MOTION, SCALARS
-from infilink.filters.encoders import EncoderNetwork
-from infilink.filters.graphs import network_graph, pace_graph, scalar_graph, traced_graph
+from infilink.filters.gates.learned import FilterRuntime
 from infilink.filters.modalities import Learnable, fit_modality
-from infilink.filters.network import TemporalNetwork
-from infilink.filters.pace import Pace
-from infilink.filters.pictures import SIDE, Shrinker
-from infilink.filters.runtime import FilterRuntime
+from infilink.filters.modalities.stream import MOTION, SCALARS, SIDE, Shrinker
+from infilink.filters.networks.encoders import EncoderNetwork
 from infilink.filters.spec import Certificate, FilterSpec, load_filter
+from infilink.filters.training.graphs import (
+    compress,
+    network_graph,
+    pace_graph,
+    save_filter,
+    scalar_graph,
+    traced_graph,
+)
+from infilink.filters.training.staleness import Pace
+from infilink.filters.training.temporal import TemporalNetwork
 from infilink.outputs import Array
 from rich.console import Console
 from rich.table import Table

@@ -24,15 +24,14 @@ import numpy as np
 import torch
 from infilink.examples.street.backdrop import Backdrop
 from infilink.examples.street.camera import Camera
-from infilink.filters.channels import CHANNELS, SCALARS, Channels
-from infilink.filters.gates import Ran
+from infilink.filters.gates.base import Ran
+from infilink.filters.modalities.stream import CHANNELS, SCALARS, SIDE, Channels
 from infilink.filters.online.filter import OnlineFilter, OnlineSettings
 from infilink.filters.online.inputs import Seen
 from infilink.filters.online.labelling import Labelling
 from infilink.filters.online.labels import Labels
 from infilink.filters.online.policies import Active, Mixed, Offline, Periodic, Random
-from infilink.filters.pictures import SIDE
-from infilink.filters.rules import parse_rule
+from infilink.filters.rules.parser import parse_rule
 from infilink.outputs import Array, OutputSpec
 from infrared import InfraredStreet
 

@@ -23,24 +23,23 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from infilink.errors import InvalidInput
-from infilink.filters.bounds import Bounds, rate_at
-from infilink.filters.candidates import (
+from infilink.filters.evaluation.evaluate import evaluate_filter
+from infilink.filters.modalities.stream import LOW_LEVEL
+from infilink.filters.rules.parser import Unchanged
+from infilink.filters.training.candidates import (
     BlendCandidate,
     LowLevelCandidate,
     NetworkCandidate,
     PaceCandidate,
     ScalarCandidate,
 )
-from infilink.filters.contestants import UNCHANGED, Contestant
-from infilink.filters.evaluate import evaluate_filter
-from infilink.filters.graphs import session_of
-from infilink.filters.losses import Losses
-from infilink.filters.low_level import LOW_LEVEL
-from infilink.filters.replay import LONGEST_S, Replay
-from infilink.filters.rules import Unchanged
-from infilink.filters.sweep import Candidate, levels, sweep
-from infilink.filters.train import Competition
-from infilink.trace import Trace
+from infilink.filters.training.contest import UNCHANGED, Contestant
+from infilink.filters.training.graphs import session_of
+from infilink.filters.training.losses import Losses
+from infilink.filters.training.replay import LONGEST_S, Replay
+from infilink.filters.training.sweep import Bounds, Candidate, levels, rate_at, sweep
+from infilink.filters.training.train import Competition
+from infilink.traces.trace import Trace
 from real.data import find_data
 from workloads import LEARNT, MODEL, recorded
 

@@ -20,13 +20,12 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from infilink.errors import InfilinkError
 from infilink.filters.reuse.cache import ResultCache
-from infilink.filters.reuse.cache_settings import CacheSettings
+from infilink.filters.reuse.gate import ReuseRuntime
 from infilink.filters.reuse.index import L1Index
-from infilink.filters.reuse.runtime import ReuseRuntime
-from infilink.filters.reuse.store import Entry
+from infilink.filters.reuse.store import CacheSettings, Entry
 from infilink.filters.reuse.train import train_reuse
 from infilink.outputs import Array, OutputSpec
-from infilink.trace import Trace
+from infilink.traces.trace import Trace
 from real.data import find_data
 from workloads import Labelled, digits, motions, shuffled, texts, write
 

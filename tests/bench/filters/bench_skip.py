@@ -26,29 +26,22 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 
 from infilink.errors import InvalidInput
-from infilink.filters import fit_encoder
-from infilink.filters.bounds import Bounds, rate_at
-from infilink.filters.candidates import (
-    AloneCandidate,
-    LowLevelCandidate,
-    NetworkCandidate,
-    ScalarCandidate,
-)
-from infilink.filters.contestants import Contestant
-from infilink.filters.encoders import EncoderNetwork
-from infilink.filters.evaluate import evaluate_filter
-from infilink.filters.fit_loop import BATCH
-from infilink.filters.graphs import session_of
-from infilink.filters.losses import Losses
-from infilink.filters.low_level import LOW_LEVEL
+from infilink.filters.evaluation.evaluate import evaluate_filter
 from infilink.filters.modalities import fit_modality
+from infilink.filters.modalities.stream import LOW_LEVEL
+from infilink.filters.networks.encoders import EncoderNetwork
 from infilink.filters.open_gate import open_gate
-from infilink.filters.replay import Replay
-from infilink.filters.rules import parse_rule
-from infilink.filters.selection import choose
-from infilink.filters.singles import Singles
-from infilink.filters.sweep import Candidate, levels, sweep
-from infilink.filters.train import Competition
+from infilink.filters.rules.parser import parse_rule
+from infilink.filters.training import fit as fit_encoder
+from infilink.filters.training.candidates import AloneCandidate, LowLevelCandidate, NetworkCandidate, ScalarCandidate
+from infilink.filters.training.contest import Contestant
+from infilink.filters.training.fit_loop import BATCH
+from infilink.filters.training.graphs import session_of
+from infilink.filters.training.losses import Losses
+from infilink.filters.training.replay import Replay, Singles
+from infilink.filters.training.selection import choose
+from infilink.filters.training.sweep import Bounds, Candidate, levels, rate_at, sweep
+from infilink.filters.training.train import Competition
 from workloads import Workload, workloads
 
 ACCURACIES = (0.9, 0.95)

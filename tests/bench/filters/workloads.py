@@ -13,13 +13,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from infilink.filters.partition.features import write_features
-from infilink.models import ModelSpec
+from infilink.codec import pack
+from infilink.models.cost import ModelCost
+from infilink.models.spec import ModelSpec
 from infilink.outputs import Array, OutputSpec
-from infilink.payload import pack
-from infilink.process import ModelCost
-from infilink.trace import Trace, TraceWriter
-from infilink.trace_info import TraceInfo
+from infilink.traces.feature_maps import write_features
+from infilink.traces.trace import Trace, TraceInfo, TraceWriter
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 

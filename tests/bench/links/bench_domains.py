@@ -5,13 +5,11 @@ Each figure is a mean and standard deviation over seeds; each seed is another dr
 
 import numpy as np
 from infilink.cloud.federation.wire import central_bytes, pack_change, pack_weights
-from infilink.links.domains.adapt import adapt_pairs
-from infilink.links.domains.controls import constant
+from infilink.links.domains.adapt import adapt_pairs, constant
 from infilink.links.domains.fusion import Fusion
 from infilink.links.domains.link import learn_link
-from infilink.links.domains.pairs import Pairs
-from infilink.links.domains.site import Site
-from infilink.links.domains.task import LinkTask
+from infilink.links.domains.rounds import Site
+from infilink.links.domains.task import LinkTask, Pairs
 from infilink.outputs import OutputSpec
 from infilink.protos import federation_pb2
 from reference_rounds import RoundSettings, run_rounds

@@ -17,7 +17,7 @@ from infilink.links.placement.places import Cloud, Device
 from infilink.links.placement.problem import PlacementProblem
 from infilink.links.placement.solver import solve
 from infilink.links.table import BUCKETS, NEVER, Measured, Table
-from infilink.process import ModelCost
+from infilink.models.cost import ModelCost
 
 MIB = 2**20
 BASELINE_SHARE = 0.25

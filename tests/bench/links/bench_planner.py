@@ -11,7 +11,7 @@ from infilink.links.graph import LinkGraph
 from infilink.links.planning.options import PlanOptions
 from infilink.links.planning.planner import make_plan
 from infilink.links.table import BUCKETS, NEVER, Measured, Table
-from infilink.process import ModelCost
+from infilink.models.cost import ModelCost
 
 SHARES = (0.15, 0.4)
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from infilink.links.evaluate import replay
+from infilink.links.evaluation.evaluate import replay
+from infilink.links.evaluation.tally import Tally
 from infilink.links.graph import LinkGraph
 from infilink.links.planning.options import PlanOptions
 from infilink.links.planning.paper_rule import paper_rule
@@ -32,10 +33,9 @@ from infilink.links.reselection.posterior import Posterior, Seen
 from infilink.links.reselection.profile import Profiler, by_target
 from infilink.links.serving import Serving
 from infilink.links.table import Table
-from infilink.links.tally import Tally
 from infilink.links.training.train import train_links
 from infilink.outputs import Array
-from infilink.trace import Trace
+from infilink.traces.trace import Trace
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -239,10 +239,10 @@ def summarise(found: Mapping[str, Mapping[int, Mapping[str, Reached]]]) -> None:
 
 def record_traces(folder: Path) -> list[Path]:
     """The street's trace and, where the data is, those of the real clips."""
+    from infilink.device.record import record
     from infilink.examples import street
     from infilink.examples.street.video import write_video
-    from infilink.models import find_models
-    from infilink.record import record
+    from infilink.models.spec import find_models
 
     paths = []
     write_video(folder / "street.mp4", STREET_S, seed=STREET_SEED)

@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-from infilink.budget import parse_budget
 from infilink.links.graph import LinkGraph
 from infilink.links.planning.plan import Plan
 from infilink.links.planning.planner import make_plan
 from infilink.links.serving import Serving
-from infilink.trace import Trace
+from infilink.traces.trace import Trace
+from infilink.units import parse_budget
 from rich.console import Console
 from rich.table import Table
 

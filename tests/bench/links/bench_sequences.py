@@ -8,12 +8,11 @@ import time
 
 import numpy as np
 from infilink.links.link import parse_net, reads_ids
-from infilink.links.training.draws import Situations
 from infilink.links.training.fit import predict
-from infilink.links.training.fit_target import fit_target
 from infilink.links.training.judge import Judge, best_constant
-from infilink.links.training.samples import Samples
-from infilink.models import parse_spec
+from infilink.links.training.samples import Samples, Situations
+from infilink.links.training.train import fit_target
+from infilink.models.spec import parse_spec
 from infilink.outputs import Array
 from rich.console import Console
 from rich.table import Table

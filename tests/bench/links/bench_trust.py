@@ -9,11 +9,10 @@ broken where trusted answers disagree, in truth, more often than the 10 % that w
 import time
 
 import numpy as np
-from infilink.links.linked import Linked
+from infilink.links.answer import Linked
 from infilink.links.trust import ALPHA, certify_threshold
-from infilink.links.trust.adaptive import AdaptiveLevel
 from infilink.links.trust.calibration import Calibration
-from infilink.links.trust.monitor import Monitor
+from infilink.links.trust.monitor import AdaptiveLevel, Monitor
 from infilink.outputs import Array, OutputSpec
 from rich.console import Console
 from rich.table import Table

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from infilink.errors import InvalidInput
-from infilink.links.domains.averaging import SiteChange, averaged, check_change
 from infilink.links.domains.link import DomainLink
-from infilink.links.domains.rounds import first_link
-from infilink.links.domains.site import Site
+from infilink.links.domains.rounds import Site, SiteChange, averaged, check_change, first_link
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,16 @@ import grpc
 import numpy as np
 import pytest
 from infilink import __version__
-from infilink.cloud.federation.aggregator import Aggregator
-from infilink.cloud.federation.config import FederationConfig
-from infilink.cloud.federation.daemon import make_server
-from infilink.cloud.federation.service import FederationService
+from infilink.cloud.federation.aggregator import Aggregator, FederationConfig
+from infilink.cloud.federation.service import FederationService, make_server
 from infilink.cloud.federation.wire import central_bytes, pack_change, pack_moments, unpack_moments, unpack_weights
-from infilink.config_file import checked
 from infilink.errors import InvalidInput, Unavailable
-from infilink.links.domains.averaging import SiteChange
 from infilink.links.domains.link import DomainLink, moments_of
-from infilink.links.domains.pairs import Pairs
-from infilink.links.domains.site import Site
-from infilink.links.domains.task import LinkTask
+from infilink.links.domains.rounds import Site, SiteChange
+from infilink.links.domains.task import LinkTask, Pairs
 from infilink.outputs import OutputSpec
 from infilink.protos import federation_pb2, federation_pb2_grpc
+from infilink.settings import checked
 
 from ...bench.links.reference_rounds import RoundSettings, run_rounds
 

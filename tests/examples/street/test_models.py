@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from infilink.examples.street import dataset, train_models
-from infilink.models import OnnxModel, find_models
+from infilink.models.onnx_model import OnnxModel
+from infilink.models.spec import find_models
 
 FOLDER = Path(train_models.__file__).parent / "models"
 # Below the table's figures by what sixty frames may be off.

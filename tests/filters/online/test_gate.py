@@ -9,10 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
-from infilink.filters.artifact import compress, save_filter
-from infilink.filters.gates import Decision, Ran
-from infilink.filters.graphs import network_graph, scalar_graph
-from infilink.filters.network import TemporalNetwork
+from infilink.filters.gates.base import Decision, Ran
 from infilink.filters.online.fit import new_network
 from infilink.filters.online.folder import BEGAN, UPDATE, OnlineFolder, digest_of, updates_of
 from infilink.filters.online.gate import OnlineGate
@@ -23,11 +20,13 @@ from infilink.filters.online.state import load_online
 from infilink.filters.online.threshold import CLOSED
 from infilink.filters.online.update import update
 from infilink.filters.open_gate import open_gate
-from infilink.filters.rules import parse_rule
+from infilink.filters.rules.parser import parse_rule
 from infilink.filters.spec import FilterSpec, load_filter
-from infilink.filters.train import train_filter
+from infilink.filters.training.graphs import compress, network_graph, save_filter, scalar_graph
+from infilink.filters.training.temporal import TemporalNetwork
+from infilink.filters.training.train import train_filter
 from infilink.outputs import OutputSpec
-from infilink.trace import Trace
+from infilink.traces.trace import Trace
 
 from ...certificates import certificate
 

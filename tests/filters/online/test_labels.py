@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
-from infilink.filters.channels import CHANNELS, SCALARS
+from infilink.filters.modalities.stream import CHANNELS, SCALARS, SIDE
 from infilink.filters.online.inputs import Seen
 from infilink.filters.online.labels import Labels, load_labels
-from infilink.filters.pictures import SIDE
 
 RANDOM = np.random.default_rng(0)
 

@@ -9,18 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
-from infilink.filters.channels import CHANNELS, SCALARS
-from infilink.filters.examples import Examples
+from infilink.filters.gates.learned import FilterRuntime
+from infilink.filters.modalities.stream import CHANNELS, SCALARS, SIDE
 from infilink.filters.online.filter import OnlineFilter, OnlineSettings
 from infilink.filters.online.inputs import Seen
 from infilink.filters.online.memory import ReplayMemory
 from infilink.filters.online.policies import Active, Mixed, Offline, Periodic, Random
 from infilink.filters.online.state import load_online, save_online, write_online
 from infilink.filters.online.threshold import CLOSED, Judged, OnlineThreshold, provable
-from infilink.filters.pictures import SIDE
-from infilink.filters.rules import parse_rule
-from infilink.filters.runtime import FilterRuntime
+from infilink.filters.rules.parser import parse_rule
 from infilink.filters.spec import load_filter
+from infilink.filters.training.replay import Examples
 from infilink.outputs import Array
 
 POLICIES = (Offline(30.0), Periodic(), Random(), Active(), Mixed())

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from infilink.codec import pack
 from infilink.filters.reuse.train import train_reuse
-from infilink.models import ModelSpec
+from infilink.models.cost import ModelCost
+from infilink.models.spec import ModelSpec
 from infilink.outputs import OutputSpec
-from infilink.payload import pack
-from infilink.process import ModelCost
-from infilink.trace import Trace, TraceWriter
-from infilink.trace_info import TraceInfo
+from infilink.traces.trace import Trace, TraceInfo, TraceWriter
 
 CLASSES = ("walk", "run", "still", "swim")
 WORDS = (

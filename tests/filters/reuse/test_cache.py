@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
 from infilink.filters.reuse.cache import ResultCache
-from infilink.filters.reuse.cache_settings import CacheSettings
+from infilink.filters.reuse.store import CacheSettings
 from infilink.outputs import OutputSpec
 
 LABEL = OutputSpec(kind="label", classes=("a", "b", "c"))

@@ -5,7 +5,7 @@ import pytest
 from infilink.errors import InvalidInput
 from infilink.filters.reuse.cache import ResultCache
 from infilink.filters.reuse.cache_file import load_cache, save_cache
-from infilink.filters.reuse.cache_settings import CacheSettings
+from infilink.filters.reuse.store import CacheSettings
 from infilink.outputs import OutputSpec
 
 BOXES = OutputSpec(kind="boxes", classes=("car", "bus"))

@@ -6,7 +6,7 @@ import pytest
 from infilink.errors import InvalidInput
 from infilink.filters.reuse.cli import evaluate_reuse_command, train_reuse_command
 from infilink.filters.reuse.evaluate import evaluate_reuse
-from infilink.trace import Trace
+from infilink.traces.trace import Trace
 
 
 def test_it_answers_on_another_trace_better_than_the_commonest_answer(learnt, write):

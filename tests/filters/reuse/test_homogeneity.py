@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from infilink.filters.reuse.homogeneity import homogeneity, vote
+from infilink.filters.reuse.cache import homogeneity, vote
 
 COUNTS = st.lists(st.integers(1, 20), min_size=1, max_size=12).map(np.asarray)
 

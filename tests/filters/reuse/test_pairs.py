@@ -4,10 +4,8 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from infilink.filters.encoders import SignalEncoder
-from infilink.filters.reuse.outliers import draw_outliers
-from infilink.filters.reuse.pair_head import PairNetwork
-from infilink.filters.reuse.pairs import draw_batches, draw_hard, draw_partners
+from infilink.filters.networks.encoders import SignalEncoder
+from infilink.filters.reuse.fit import PairNetwork, draw_batches, draw_hard, draw_outliers, draw_partners
 
 KEYS = st.lists(st.integers(0, 5), min_size=2, max_size=80).map(np.asarray)
 

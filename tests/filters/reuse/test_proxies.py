@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from infilink.filters.reuse.proxies import Proxies
+from infilink.filters.reuse.fit import Proxies
 
 
 def test_the_nearest_place_is_that_of_the_result():

@@ -6,12 +6,12 @@ import sys
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput, UnknownModel
-from infilink.filters.reuse.runtime import ReuseRuntime
+from infilink.filters.reuse.gate import ReuseRuntime
 from infilink.filters.reuse.spec import load_reuse
 from infilink.filters.reuse.train import train_reuse
-from infilink.filters.rules import parse_rule
+from infilink.filters.rules.parser import parse_rule
 from infilink.outputs import OutputSpec
-from infilink.trace import Trace
+from infilink.traces.trace import Trace
 
 from ..conftest import write_trace
 from .conftest import make, say

@@ -5,13 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from infilink.links.domains.pairs import Pairs
-from infilink.links.domains.task import LinkTask
-from infilink.models import parse_spec
+from infilink.links.domains.task import LinkTask, Pairs
+from infilink.models.cost import ModelCost
+from infilink.models.spec import parse_spec
 from infilink.outputs import Array, OutputSpec
-from infilink.process import ModelCost
-from infilink.trace import TraceWriter
-from infilink.trace_info import TraceInfo
+from infilink.traces.trace import TraceInfo, TraceWriter
 
 COUNT = OutputSpec(kind="count")
 SCENE = OutputSpec(kind="label", classes=("empty", "some", "busy"))

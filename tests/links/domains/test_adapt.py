@@ -7,15 +7,13 @@ import sys
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput, UnknownModel
-from infilink.links.domains.adapt import ORACLE, adapt, oracle_task
+from infilink.links.domains.adapt import ORACLE, adapt, linear, nothing, oracle_task, scaled
 from infilink.links.domains.artifact import ServedLink, save_link
-from infilink.links.domains.controls import linear, nothing, scaled
 from infilink.links.domains.labels import labels_of, read_labels
 from infilink.links.domains.link import learn_link
-from infilink.links.domains.pairs import Pairs
-from infilink.links.domains.task import LinkTask
+from infilink.links.domains.task import LinkTask, Pairs
 from infilink.outputs import OutputSpec
-from infilink.trace import Trace
+from infilink.traces.trace import Trace
 
 COUNT = OutputSpec(kind="count")
 SCENE = OutputSpec(kind="label", classes=("empty", "some", "busy"))

@@ -5,11 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
-from infilink.links.domains.form import Form
 from infilink.links.domains.fusion import Fusion
 from infilink.links.domains.link import learn_link
-from infilink.links.domains.pairs import Pairs
-from infilink.links.domains.task import LinkTask
+from infilink.links.domains.task import Form, LinkTask, Pairs
 from infilink.outputs import OutputSpec
 
 COUNT = Form(OutputSpec(kind="count"))

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from infilink.links.domains.fit import FitSettings, fit, fit_loss_head, losses
-from infilink.links.domains.losses import ranking, squared
-from infilink.links.domains.network import DomainNetwork
-from infilink.links.domains.shape import Shape
+from infilink.links.domains.fit import FitSettings, fit, fit_loss_head, losses, ranking, squared
+from infilink.links.domains.network import DomainNetwork, Shape
 
 
 def test_a_perfect_ranker_loses_nothing():

@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-from infilink.links.domains.fit import FitSettings, fit
-from infilink.links.domains.losses import binary_cross_entropy, cross_entropy, squared
-from infilink.links.domains.network import DomainNetwork
-from infilink.links.domains.shape import Shape
+from infilink.links.domains.fit import FitSettings, binary_cross_entropy, cross_entropy, fit, squared
+from infilink.links.domains.network import DomainNetwork, Shape
 
 
 def total(network, inputs, targets, loss):

@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
-from infilink.links.domains.averaging import SiteChange, averaged, check_change
 from infilink.links.domains.link import moments_of
 from infilink.links.domains.moments import Moments, pool
-from infilink.links.domains.site import Site
+from infilink.links.domains.rounds import Site, SiteChange, averaged, check_change
 from infilink.links.domains.task import LinkTask
 from infilink.outputs import OutputSpec
 

@@ -7,7 +7,7 @@ from math import inf
 from infilink.links.placement.places import Cloud, Device, LinkCost
 from infilink.links.placement.problem import PlacementProblem, Weigh
 from infilink.links.table import BUCKETS, MARGIN, NEVER, Measured, Table
-from infilink.process import ModelCost
+from infilink.models.cost import ModelCost
 
 HAIR = 1 + 1e-9
 

@@ -8,7 +8,7 @@ from infilink.links.graph import LinkGraph
 from infilink.links.placement.cli import init_devices_command
 from infilink.links.placement.devices_file import DevicesFile
 from infilink.links.training.train import LinksTraining
-from infilink.placement_file import PlacementFile
+from infilink.models.placement import PlacementFile
 
 TWO = """
 [cloud]

@@ -8,15 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
-from infilink.links.placement.greedy import choose_runs
-from infilink.links.placement.neighbours import better_runs
 from infilink.links.placement.places import Cloud, Device, LinkCost
 from infilink.links.placement.problem import PlacementProblem, Weigh
 from infilink.links.placement.program import Program
-from infilink.links.placement.solver import place, solve
+from infilink.links.placement.solver import better_runs, choose_runs, place, solve
 from infilink.links.planning.resource import Resource
 from infilink.links.table import bucket
-from infilink.process import ModelCost
+from infilink.models.cost import ModelCost
 
 from ...bench.links.reference_enumeration import enumerate_sets, tables_problem
 from .brute_force import Case, brute_force, constant_table

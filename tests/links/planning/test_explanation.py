@@ -9,7 +9,7 @@ from infilink.links.planning.planner import plan_problem
 from infilink.links.planning.weights import parse_weights, shares
 from infilink.links.table import BUCKETS, NEVER, Measured, Table
 from infilink.links.training.train import LinksTraining
-from infilink.process import ModelCost
+from infilink.models.cost import ModelCost
 
 
 def flat(value: float, count: int, threshold: float | None = None) -> tuple[Measured, ...]:

@@ -14,8 +14,8 @@ from infilink.links.planning.problem import ASSUMED
 from infilink.links.planning.search import Search
 from infilink.links.planning.what_if import what_if
 from infilink.links.table import BUCKETS, NEVER, Measured, Table, bucket_bounds_s
-from infilink.models import ModelSpec
-from infilink.process import ModelCost
+from infilink.models.cost import ModelCost
+from infilink.models.spec import ModelSpec
 
 REFRESH_S = (2.0, 5.0, 20.0)
 SHARE = 0.1

@@ -18,7 +18,7 @@ from infilink.links.planning.selection import SelectionProblem
 from infilink.links.planning.solver import select
 from infilink.links.planning.turns import Turns
 from infilink.links.table import NEVER, Measured, Table
-from infilink.process import ModelCost
+from infilink.models.cost import ModelCost
 
 from ...bench.links.reference_enumeration import enumerate_sets, tables_problem
 

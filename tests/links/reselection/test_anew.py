@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
+from infilink.links.evaluation.tally import Tally
 from infilink.links.graph import LinkGraph
 from infilink.links.planning.plan import Plan
 from infilink.links.planning.planner import make_plan
 from infilink.links.reselection.anew import Anew
 from infilink.links.serving import Serving
-from infilink.links.tally import Tally
 
 from ..conftest import crossing
 

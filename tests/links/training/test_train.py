@@ -12,7 +12,7 @@ from infilink.links.training.measure import subsets
 from infilink.links.training.samples import Blocks
 from infilink.links.training.train import LinksTraining, train_links
 from infilink.links.trust import ALPHA, LEAST, RISK, at_most, certified, certify_threshold, independent_share
-from infilink.trace import Trace
+from infilink.traces.trace import Trace
 
 
 def test_links_are_learnt_where_there_is_something_to_learn(training: LinksTraining) -> None:

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from infilink.links.trust.adaptive import GAMMA, HIGHEST, AdaptiveLevel
 from infilink.links.trust.calibration import Calibration
+from infilink.links.trust.monitor import GAMMA, HIGHEST, AdaptiveLevel
 
 
 @pytest.mark.parametrize("growth", [1.0, 3.0, 100.0])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from infilink.links.trust.clumping import Clumping
+from infilink.links.trust.monitor import Clumping
 
 
 def share_after(values: np.ndarray) -> float:

@@ -4,16 +4,16 @@ import json
 
 import numpy as np
 import pytest
-from infilink.links.encoding import Encoding
+from infilink.links.encoding.encoding import Encoding
 from infilink.links.graph import LinkGraph
 from infilink.links.planning.plan import Plan
 from infilink.links.serving import Serving
 from infilink.links.table import NEVER, Measured, Table
 from infilink.links.trust.calibration import Calibration
 from infilink.links.trust.live import LiveTrust
-from infilink.models import parse_spec
+from infilink.models.cost import ModelCost
+from infilink.models.spec import parse_spec
 from infilink.outputs import Array
-from infilink.process import ModelCost
 
 OUTPUTS = {"cars": {"kind": "count"}, "scene": {"kind": "label", "classes": ["empty", "busy"]}}
 NEAR = Calibration.of(np.zeros(100))

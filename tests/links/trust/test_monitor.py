@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from infilink.links.linked import Linked
+from infilink.links.answer import Linked
 from infilink.links.trust.calibration import Calibration
 from infilink.links.trust.monitor import WINDOW, Monitor
 from infilink.outputs import OutputSpec

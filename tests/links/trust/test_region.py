@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from infilink.links.linked import Linked
+from infilink.links.answer import Linked
 from infilink.links.trust.calibration import LEVELS, Calibration
 from infilink.links.trust.region import Region
 from infilink.outputs import Array, OutputSpec

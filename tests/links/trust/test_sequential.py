@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from infilink.evidence import SequentialTest
 from infilink.links.trust.certificate import upper_bound
 from infilink.links.trust.monitor import DELTA
-from infilink.links.trust.sequential import SequentialTest
 from scipy.stats import beta
 
 ALPHA = 0.1

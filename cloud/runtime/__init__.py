@@ -1,0 +1,1 @@
+"""Models loaded and run within the memory budget."""

@@ -1,0 +1,77 @@
+"""`infilink.v1.Edge` over gRPC: greets devices, checks what they may, and turns our errors into statuses."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+from ...errors import InvalidInput, Overloaded
+from ...protos import edge_pb2, edge_pb2_grpc
+from ..coordinator import Coordinator
+from ..endpoint import abort_on_error, check_token, check_version
+from ..sessions.session import Session
+from ..sessions.stream import DeviceStream
+from ..telemetry import status_reply
+
+logger = logging.getLogger(__name__)
+
+_HELLO_TIMEOUT_S = 10.0
+_REPLACE_TIMEOUT_S = 5.0
+
+
+class EdgeService(edge_pb2_grpc.EdgeServicer):
+    """Serves devices from one coordinator."""
+
+    def __init__(self, coordinator: Coordinator) -> None:
+        self.coordinator = coordinator
+
+    async def Connect(self, messages: AsyncIterator[edge_pb2.DeviceMessage], context: Any) -> None:  # noqa: N802
+        """One device's stream, from Hello to its end."""
+        async with abort_on_error(context):
+            await check_token(context, self.coordinator.config.token)
+            hello = await self._hello(messages, context)
+            if self.coordinator.stopping:
+                raise Overloaded("the coordinator is stopping")
+            session = self.coordinator.open_session(hello)
+            stream = self.coordinator.stream(session)
+            await self._replace(session, stream)
+            logger.info("%s: connected", session.key.device)
+            try:
+                await context.write(edge_pb2.CoordinatorMessage(welcome=self.coordinator.welcome(session)))
+                await stream.run(messages, context.write)
+            finally:
+                if session.connection is stream:
+                    session.connection = None
+                    self.coordinator.rotation.forget(session.key)
+                logger.info("%s: disconnected after %d inputs", session.key.device, session.inputs)
+            if stream.stopped:
+                raise Overloaded("the coordinator is stopping, or another connection took this one's place")
+
+    async def GetStatus(self, _: edge_pb2.StatusRequest, context: Any) -> edge_pb2.StatusReply:  # noqa: N802
+        """What runs, what it takes, and what was counted."""
+        async with abort_on_error(context):
+            await check_token(context, self.coordinator.config.token)
+            return status_reply(self.coordinator)
+        raise AssertionError("abort raises")
+
+    async def _hello(self, messages: AsyncIterator[edge_pb2.DeviceMessage], context: Any) -> edge_pb2.Hello:
+        try:
+            async with asyncio.timeout(_HELLO_TIMEOUT_S):
+                first = await anext(aiter(messages))
+        except (TimeoutError, StopAsyncIteration):
+            raise InvalidInput("a stream begins with Hello") from None
+        hello = first.hello
+        if not first.HasField("hello") or not hello.device or not hello.session:
+            raise InvalidInput("a stream begins with Hello, naming `device` and `session`")
+        await check_version(context, hello.version, here="coordinator", there="device")
+        return hello
+
+    async def _replace(self, session: Session, stream: DeviceStream) -> None:
+        """Makes this the session's connection; one that is still there from before finishes what it has begun."""
+        before, session.connection = session.connection, stream
+        if isinstance(before, DeviceStream):
+            before.stop()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_REPLACE_TIMEOUT_S):
+                    await before.finished.wait()

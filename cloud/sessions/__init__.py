@@ -1,0 +1,1 @@
+"""Devices as the coordinator knows them: their connections, messages and inputs."""

@@ -1,0 +1,72 @@
+"""Answers as they travel: a `Result` from what every model was said to say."""
+
+import math
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, UnknownModel
+from ...links.graph import Linked
+from ...models.spec import ModelSpec
+from ...outputs import Array
+from ...protos import edge_pb2
+
+_ORIGINS = {
+    "executed": edge_pb2.ORIGIN_EXECUTED,
+    "linked": edge_pb2.ORIGIN_LINKED,
+    "held": edge_pb2.ORIGIN_HELD,
+    "constant": edge_pb2.ORIGIN_CONSTANT,
+}
+
+
+class Superseded(InfilinkError):
+    """A newer input took this one's place (policy "latest")."""
+
+
+_CODES: list[tuple[type[InfilinkError], edge_pb2.RefusedCode]] = [
+    (InvalidInput, edge_pb2.REFUSED_CODE_INVALID),
+    (UnknownModel, edge_pb2.REFUSED_CODE_INVALID),
+    (DeadlineExceeded, edge_pb2.REFUSED_CODE_DEADLINE),
+    (Superseded, edge_pb2.REFUSED_CODE_SUPERSEDED),
+    (InfilinkError, edge_pb2.REFUSED_CODE_FAILED),
+]
+
+
+def output_message(spec: ModelSpec, digest: str, linked: Linked, age_s: float) -> edge_pb2.Output:
+    """One model's answer."""
+    value = np.ascontiguousarray(linked.value)
+    region = linked.region
+    little: Array = value.astype(value.dtype.newbyteorder("<"), copy=False)
+    return edge_pb2.Output(
+        model=spec.name,
+        digest=digest,
+        kind=spec.output.kind,
+        shape=value.shape,
+        dtype=value.dtype.name,
+        value=little.tobytes(),
+        origin=_ORIGINS[linked.origin],
+        confidence=linked.confidence if math.isfinite(linked.confidence) else 0.0,
+        trusted=linked.trusted,
+        sources=linked.sources,
+        age_s=age_s,
+        trust=linked.trust,
+        alpha=linked.alpha,
+        calibration_count=linked.calibration_count,
+        calibration_age_s=max(0.0, time.time() - linked.calibrated_s) if linked.calibrated_s else -1.0,
+        region=None if region is None else edge_pb2.Region(form=region.form, bounds=region.bounds),
+    )
+
+
+def refused_message(sequence: int, error: InfilinkError) -> edge_pb2.CoordinatorMessage:
+    """Why an input has no result."""
+    code = next(code for kind, code in _CODES if isinstance(error, kind))
+    return edge_pb2.CoordinatorMessage(refused=edge_pb2.Refused(sequence=sequence, code=code, message=str(error)))
+
+
+def result_message(
+    sequence: int, outputs: Mapping[str, edge_pb2.Output], executed_s: float
+) -> edge_pb2.CoordinatorMessage:
+    """Every model's answer to one input."""
+    result = edge_pb2.Result(sequence=sequence, outputs=outputs.values(), executed_s=executed_s)
+    return edge_pb2.CoordinatorMessage(result=result)

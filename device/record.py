@@ -1,0 +1,142 @@
+"""Recording a trace: every model looks at every input of a source, each in a process of its own."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+
+from ..codec import decode_jpeg, encode_jpeg
+from ..errors import InvalidInput
+from ..models.cost import ModelCost, measure_cost
+from ..models.process import ModelProcess, start_fork_server
+from ..models.process_child import Inferred
+from ..models.spec import digest, read_spec
+from ..reporting import Progress
+from ..traces.trace import Recording, Trace, TraceInfo, TraceWriter
+from .sources.open import Frame, Source, open_source
+
+_COST_FRAMES = 5
+_IN_FLIGHT = 2
+
+
+def record(
+    source: str,
+    models: dict[str, Path],
+    out: Path,
+    *,
+    start_s: float = 0.0,
+    seconds: float | None = None,
+    every: int = 1,
+    progress: Progress | None = None,
+) -> Recording:
+    """Runs every model over a source and writes the aligned inputs and outputs to a trace.
+
+    The models see what the coordinator would: the frame after it was a JPEG. Memory stays flat however long the source
+    is. A recording that was cut off (Ctrl-C) goes on where it stopped when it is called again.
+
+    Args:
+        source: a video file, an RTSP address or a camera's number.
+        models: each model's file, by its name.
+        out: the trace to write, or to go on with.
+        start_s: where in the source to begin.
+        seconds: how much of the source to record; everything if None.
+        every: record one of so many frames.
+        progress: told the share done and what is being done.
+
+    Raises:
+        InvalidInput: the source can't be read, a model is wrong, or `out` was recorded from something else,
+            from another place in it, or with another `every`.
+    """
+    if every < 1:
+        raise InvalidInput(f"every is {every}: it must be at least 1")
+    told = progress or (lambda _share, _text: None)
+    with open_source(source, start_s=start_s, seconds=seconds) as opened:
+        frames = (frame for frame in opened if frame.sequence % every == 0)
+        first = list(islice(frames, _COST_FRAMES))
+        if not first:
+            raise InvalidInput(f"source {source}: gave no frame")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        costs = _known_costs(out, models) or _measure(models, first, told)
+        info = _info(source, opened, models, costs, every=every, start_s=start_s)
+        with TraceWriter(out, info) as writer:
+            total = max(1, opened.frame_count // every) if opened.frame_count else None
+
+            def recorded(sequence: int) -> None:
+                # The numbers count from the source's own beginning, the share from `start_s`.
+                done = (sequence - first[0].sequence) // every + 1
+                told(min(1.0, done / total) if total else 0.0, f"frame {sequence}")
+
+            added = _run(writer, models, _after(writer.last_sequence, first, frames, opened), recorded)
+    with Trace(out) as trace:
+        return Recording(path=out, inputs=len(trace), added=added)
+
+
+def _info(
+    source: str, opened: Source, models: dict[str, Path], costs: dict[str, ModelCost], *, every: int, start_s: float
+) -> TraceInfo:
+    return TraceInfo(
+        source=source,
+        fps=opened.fps,
+        models={name: read_spec(path) for name, path in models.items()},
+        digests={name: digest(path) for name, path in models.items()},
+        costs=costs,
+        every=every,
+        start_s=float(start_s),
+    )
+
+
+def _known_costs(out: Path, models: dict[str, Path]) -> dict[str, ModelCost] | None:
+    """The costs an earlier, unfinished recording has measured already."""
+    try:
+        with Trace(out) as trace:
+            return trace.info.costs if set(trace.info.costs) == set(models) else None
+    except InvalidInput:
+        return None
+
+
+def _measure(models: dict[str, Path], frames: list[Frame], told: Progress) -> dict[str, ModelCost]:
+    start_fork_server()
+    costs = {}
+    images = [frame.image for frame in frames]
+    for i, (name, path) in enumerate(models.items()):
+        told(0.0, f"measuring {name} ({i + 1} of {len(models)})")
+        costs[name] = measure_cost(path, images)
+    return costs
+
+
+def _after(last_sequence: int, first: list[Frame], rest: Iterator[Frame], opened: Source) -> Iterator[Frame]:
+    """The frames that are not recorded yet; a live source counts on from the last one."""
+    offset = 0 if opened.frame_count is not None else last_sequence + 1
+    for part in (first, rest):
+        for frame in part:
+            if frame.sequence + offset > last_sequence:
+                yield Frame(sequence=frame.sequence + offset, captured_s=frame.captured_s, image=frame.image)
+
+
+def _run(writer: TraceWriter, models: dict[str, Path], frames: Iterator[Frame], recorded: Callable[[int], None]) -> int:
+    """Feeds the frames to all models, a few at a time so that none waits for the slowest; rows are written in order."""
+    waiting: deque[tuple[Frame, bytes, dict[str, Future[Inferred]]]] = deque()
+    added = 0
+
+    def finish() -> None:
+        nonlocal added
+        frame, jpeg, futures = waiting.popleft()
+        outputs = {name: future.result().value for name, future in futures.items()}
+        writer.append(frame.sequence, frame.captured_s, jpeg, outputs)
+        added += 1
+        recorded(frame.sequence)
+
+    with ExitStack() as stack:
+        processes = {name: stack.enter_context(ModelProcess(path)) for name, path in models.items()}
+        threads = {name: stack.enter_context(ThreadPoolExecutor(1)) for name in models}
+        for frame in frames:
+            jpeg = encode_jpeg(frame.image)
+            image = decode_jpeg(jpeg)
+            waiting.append((frame, jpeg, {n: threads[n].submit(p.infer, image) for n, p in processes.items()}))
+            if len(waiting) > _IN_FLIGHT:
+                finish()
+        while waiting:
+            finish()
+    return added

@@ -1,0 +1,193 @@
+"""How sure we are of an error: one-sided upper bounds on a mean loss, for losses that come in runs.
+
+NumPy only. Inputs of a stream are no independent draws, so `n` of them are worth `n / tau`, tau being the integrated
+autocorrelation time of the losses.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .outputs import Array
+
+CONFIDENCE = 0.95
+_BETS = np.geomspace(0.02, 0.98, 24)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An upper bound on a mean loss."""
+
+    upper: float
+    effective_inputs: float
+    method: str
+
+
+def upper_bound(losses: Array, *, tau: float = 1.0, confidence: float = CONFIDENCE) -> Bound:
+    """The bound on the mean of losses from 0 to 1, in the order of time, whose autocorrelation time is `tau`."""
+    effective = max(1.0, len(losses) / max(1.0, tau))
+    if np.isin(losses, (0.0, 1.0)).all():
+        errors = float(np.mean(losses)) * effective
+        return Bound(clopper_pearson(errors, effective, confidence=confidence), effective, "clopper-pearson")
+    blocks = np.array_split(np.asarray(losses, np.float64), max(1, int(effective)))
+    means = np.asarray([block.mean() for block in blocks])
+    return Bound(betting(means, confidence=confidence), effective, "betting")
+
+
+def clopper_pearson(errors: float, inputs: float, *, confidence: float = CONFIDENCE) -> float:
+    """The exact upper bound on an error rate: `errors` among `inputs`; both may be effective, so not whole, numbers."""
+    if errors >= inputs:
+        return 1.0
+    return _bisect(lambda rate: incomplete_beta(errors + 1.0, inputs - errors, rate) < confidence)
+
+
+def betting(losses: Array, *, confidence: float = CONFIDENCE) -> float:
+    """The upper bound on the mean of independent losses from 0 to 1, by betting against every larger mean.
+
+    Against a mean m, a gambler who bets a share of the greatest safe stake wins `1 + bet / (1 - m) * (m - loss)` per
+    loss; if m is true (or too small) the average over several bets exceeds 1 / (1 - confidence) with at most the
+    probability 1 - confidence (Waudby-Smith and Ramdas, 2023). It adapts to losses that vary little.
+    """
+    return _bisect(lambda mean: _log_capital(losses, mean) < -math.log1p(-confidence))
+
+
+def _log_capital(losses: Array, mean: float) -> float:
+    stakes = _BETS / max(1e-12, 1.0 - mean)
+    logs = np.log1p(np.multiply.outer(stakes, mean - losses)).sum(axis=1)
+    return float(logs.max() + np.log(np.mean(np.exp(logs - logs.max()))))
+
+
+def autocorrelation_time(losses: Array) -> float:
+    """How many inputs in a row are worth one independent one: 1 plus twice the sum of the autocorrelations.
+
+    The sum ends at the first lag beyond five times its own result (Sokal's window); at least 1.
+    """
+    centred = np.asarray(losses, np.float64) - np.mean(losses)
+    power = float(centred @ centred)
+    if power <= 0.0:
+        return 1.0
+    size = 2 * len(centred)
+    correlations = np.fft.irfft(np.abs(np.fft.rfft(centred, size)) ** 2)[: len(centred)] / power
+    times = 2.0 * np.cumsum(correlations) - 1.0
+    enough = np.arange(len(times)) >= 5.0 * times
+    return max(1.0, float(times[int(np.argmax(enough)) if enough.any() else -1]))
+
+
+def inputs_needed(losses: Array, *, tau: float, target: float, confidence: float = CONFIDENCE) -> int:
+    """How many inputs with losses like these would bring the bound down to `target`; 0 if their mean is not below."""
+    if float(np.mean(losses)) >= target:
+        return 0
+    repeat = 1
+    while repeat <= 4096:
+        if upper_bound(np.tile(losses, repeat), tau=tau, confidence=confidence).upper <= target:
+            return len(losses) * repeat
+        repeat = repeat + max(1, repeat // 4)
+    return 0
+
+
+def incomplete_beta(a: float, b: float, x: float) -> float:
+    """The regularised incomplete beta function: the probability that a Beta(a, b) is at most `x`."""
+    if x <= 0.0 or x >= 1.0:
+        return float(x >= 1.0)
+    if x > (a + 1.0) / (a + b + 2.0):
+        return 1.0 - incomplete_beta(b, a, 1.0 - x)
+    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    return math.exp(log_front) * _beta_fraction(a, b, x) / a
+
+
+def _beta_fraction(a: float, b: float, x: float) -> float:
+    """Its continued fraction, by Lentz's method."""
+    tiny = 1e-300
+    c, d = 1.0, 1.0 / (1.0 - (a + b) * x / (a + 1.0) or tiny)
+    value = d
+    for m in range(1, 500):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        for term in (even, odd):
+            d = 1.0 / (1.0 + term * d or tiny)
+            c = 1.0 + term / c or tiny
+            value *= c * d
+        if abs(c * d - 1.0) < 1e-12:
+            break
+    return value
+
+
+def _bisect(holds: Callable[[float], bool]) -> float:
+    """The greatest number from 0 to 1 for which `holds`, which is true below and false above it."""
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return high
+
+
+_MOST = 1e12
+
+
+class SequentialTest:
+    """A betting test of "the mean of values in [0, 1] does not lie beyond `bound`", whose change may come at any time.
+
+    While that holds (of every value's mean, given those before), `evidence` exceeds 1 / risk with a probability of at
+    most `risk`, over the whole of time and however often one looks: it is an e-process (Waudby-Smith & Ramdas, JRSS B
+    2024). It is a mixture over when the mean changed and to what. Starting points share a mass of 1; after n samples
+    1 / (1 + log(1 + n)) of it is left for those to come, so that a change after 1000 samples needs only 11 nats
+    more than one at the start. Constant memory: all that started alike are one number.
+
+    Args:
+        bound: what the mean is promised to be at most (or at least).
+        alternatives: the means to look out for, all above `bound`, or all below it.
+    """
+
+    def __init__(self, bound: float, alternatives: Sequence[float]) -> None:
+        if not 0.0 < bound < 1.0:
+            raise ValueError(f"bound must be between 0 and 1, not {bound}")
+        self.bound = bound
+        self.alternatives = tuple(alternatives)
+        # A bet is the likelihood ratio of an alternative to the bound, extended linearly to values between 0 and 1.
+        self._at_zero = [(1.0 - mean) / (1.0 - bound) for mean in self.alternatives]
+        self._slope = [mean / bound - zero for mean, zero in zip(self.alternatives, self._at_zero, strict=True)]
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets all samples."""
+        self.count = 0
+        self.evidence = 1.0
+        self._running = [0.0] * len(self.alternatives)
+
+    def update(self, value: float, *, share: float = 1.0) -> float:
+        """Takes the next sample; returns the evidence that the mean lies beyond the bound.
+
+        Args:
+            value: in [0, 1].
+            share: how many independent samples it is worth, at most 1; known before it. A bet to a power below 1 is
+                still a fair one or worse (Jensen), so whatever it is, what holds is not doubted more often.
+        """
+        opened = _mass_left(self.count) - _mass_left(self.count + 1)
+        self.count += 1
+        self._running = [
+            min(_MOST, (running + opened) * (zero + slope * value) ** share)
+            for running, zero, slope in zip(self._running, self._at_zero, self._slope, strict=True)
+        ]
+        self.evidence = sum(self._running) / len(self._running) + _mass_left(self.count)
+        return self.evidence
+
+    def as_list(self) -> list[float]:
+        """Where it stands, as plain values for JSON."""
+        return [float(self.count), self.evidence, *self._running]
+
+    def restore(self, values: Sequence[float]) -> None:
+        """Goes on from where `as_list` said it stood.
+
+        Raises:
+            ValueError: it was of a test with other alternatives.
+        """
+        count, evidence, *running = values
+        if len(running) != len(self.alternatives):
+            raise ValueError(f"a test of {len(self.alternatives)} alternatives has as many numbers, not {len(running)}")
+        self.count, self.evidence, self._running = int(count), evidence, running
+
+
+def _mass_left(count: int) -> float:
+    return 1.0 / (1.0 + math.log1p(count))

@@ -1,0 +1,28 @@
+"""Files that are whole or not there: written beside their place and renamed into it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives the path to write to; when the block ends, what was written stands at `path`, in the place of what did.
+
+    Where the block raises, what stood there before stays. The file's folder is made if it is missing. The name to write
+    to carries this process's number, so that two processes that write the same file don't write into each other's.
+
+    Args:
+        path: where the file shall be.
+
+    Raises:
+        OSError: it can't be written there.
+    """
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Whether a filter is worth it, and what it loses."""

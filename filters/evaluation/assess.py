@@ -1,0 +1,288 @@
+"""Is a workload filterable? Asked before a filter is trained for good: theory, costs, a probe (InFi, section 3.3)."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from ...errors import InvalidInput
+from ...evidence import CONFIDENCE, autocorrelation_time, clopper_pearson
+from ...reporting import Progress
+from ...traces.trace import Trace
+from ..modalities import Learnable, fit_modality
+from ..modalities.stream import Channels
+from ..rules.parser import Rule
+from ..training.candidates import AloneCandidate, NetworkCandidate, PaceCandidate
+from ..training.fit import fit_encoder, fit_network
+from ..training.graphs import network_graph, session_of, traced_graph
+from ..training.losses import Losses
+from ..training.replay import Replay, Singles
+from ..training.staleness import fit_pace
+from ..training.sweep import Bounds, Candidate, calibrate, rate_at
+from ..training.temporal import one_thread
+from ..training.trace_split import LEAST_INPUTS, Split, split_of
+
+Verdict = Literal["FILTERABLE", "TRIVIAL", "NOT WORTH IT", "MORE DATA"]
+
+FRACTIONS = (0.25, 0.5, 1.0)
+_THEORY = {
+    True: "{case}: filterable",
+    False: "{case}: not filterable, its filter is no simpler than the model",
+    None: "{case} by theory",
+}
+_LEAST_SKILL = 0.2
+_RISING = 0.1
+_TIMED = 64
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a small filter reached that was trained on a part of the inputs.
+
+    Attributes:
+        inputs: how many it was trained on.
+        rate: the greatest filtering rate that keeps the accuracy on the later part.
+        skill: 0 is dropping at random, 1 a filter that knows the outputs; below 0 it is worse than random.
+    """
+
+    inputs: int
+    rate: float
+    skill: float
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Whether it is worth to learn a filter, and the numbers that say so. Rates are at the accuracy that was asked for.
+
+    Attributes:
+        verdict: FILTERABLE, TRIVIAL (something that costs nothing does it), NOT WORTH IT, or MORE DATA.
+        why: the reason in words, with its numbers, and what to do.
+        rule: what is redundant.
+        models: whose outputs count.
+        accuracy: the least mean agreement that is asked for.
+        inputs: how many the trace has.
+        redundant: share of the inputs that are; for `unchanged`: that repeat the answer for the one before.
+        redundant_interval: where that share lies, with 95 % confidence, errors coming in runs.
+        theory: which case of the theory the rule is, and what that says.
+        prior: the share of the optimal rate that the paper's filters reached with such a rule; None: it says nothing.
+        constant_accuracy: what it would be right for to drop everything but the first input.
+        optimal_rate: of a filter that knows the outputs.
+        random_rate: of dropping inputs at random.
+        every_rate: `unchanged`: of keeping every K-th input, the best K; 0 for other rules.
+        expected_rate: prior times optimal.
+        break_even_rate: below it, deciding costs more than it saves; measured.
+        filter_s: seconds of one decision, measured.
+        models_s: seconds of the models' inferences on one input, as recorded.
+        speed_up: at most so many times as many inputs per second.
+        probes: the learning curve.
+    """
+
+    verdict: Verdict
+    why: str
+    rule: str
+    models: tuple[str, ...]
+    accuracy: float
+    inputs: int
+    redundant: float
+    redundant_interval: tuple[float, float]
+    theory: str
+    prior: float | None
+    constant_accuracy: float
+    optimal_rate: float
+    random_rate: float
+    every_rate: float
+    expected_rate: float | None
+    break_even_rate: float
+    filter_s: float
+    models_s: float
+    speed_up: float
+    probes: tuple[Probe, ...] = ()
+
+
+def assess(
+    trace: Trace,
+    *,
+    models: Sequence[str] = (),
+    rule: Rule,
+    accuracy: float = 0.9,
+    modality: str = "",
+    fractions: Sequence[float] = FRACTIONS,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Assessment:
+    """Judges a workload, from its theory to a probe; it stops at the first thing that settles the matter.
+
+    Probes are trained on growing `fractions` of the inputs, at least two. Arrays need a `modality`.
+
+    Raises:
+        InvalidInput: the accuracy makes no sense, or the rule does not fit the models.
+        UnknownModel: the trace has no such model.
+    """
+    if not 0.0 < accuracy < 1.0:
+        raise InvalidInput(f"accuracy must be above 0 and below 1, not {accuracy:g}")
+    told = progress or (lambda _share, _what: None)
+    models = tuple(dict.fromkeys(models)) or tuple(trace.models)
+    losses = Losses(trace, models, rule)
+    made = None
+    if trace.info.input == "array":
+        if losses.pairwise:
+            raise InvalidInput(
+                "the rule `unchanged` compares with an earlier picture; give a rule on one input's output"
+            )
+        made = fit_modality(modality, list(trace.inputs()))
+    replay = (
+        Replay(trace, pairwise=losses.pairwise, progress=lambda done, what: told(0.2 * done, what))
+        if made is None
+        else Singles(trace, made)
+    )
+    bounds = Bounds.of(losses, replay, 0, len(trace), accuracy)
+    redundant, interval = _redundancy(losses, len(trace))
+    filter_s = _filter_s(trace, losses.pairwise, made)
+    models_s = sum(trace.info.costs[name].infer_s for name in models if name in trace.info.costs)
+    prior = rule.theory.prior
+    found = Assessment(
+        "MORE DATA",
+        "",
+        losses.rule.text,
+        losses.models,
+        accuracy,
+        len(trace),
+        redundant,
+        interval,
+        _THEORY[rule.theory.filterable].format(case=rule.theory.case),
+        prior,
+        bounds.constant,
+        bounds.optimal,
+        bounds.random,
+        bounds.every,
+        None if prior is None else prior * bounds.optimal,
+        min(1.0, filter_s / models_s) if models_s else 1.0,
+        filter_s,
+        models_s,
+        models_s / (filter_s + (1.0 - bounds.optimal) * models_s) if models_s else 1.0,
+    )
+    settled = _before_probing(found)
+    if settled is not None:
+        verdict, why = settled
+        return replace(found, verdict=verdict, why=why)
+    split = split_of(trace)
+    probes, on_later = _probe(replay, losses, split, accuracy, fractions, made=made, seed=seed, told=told)
+    verdict, why = _after_probing(found, probes, on_later)
+    return replace(found, verdict=verdict, why=why, probes=probes)
+
+
+def _redundancy(losses: Losses, inputs: int) -> tuple[float, tuple[float, float]]:
+    """The share of redundant inputs and its interval, for as many independent inputs as they are worth."""
+    if losses.pairwise:
+        current = np.arange(1, inputs)
+        lost = losses.of(current - 1, current) if inputs > 1 else np.ones(1)
+    else:
+        lost = losses.needed.mean(axis=0)
+    effective = max(1.0, len(lost) / autocorrelation_time(lost))
+    needed = float(lost.mean())
+    side = 1.0 - (1.0 - CONFIDENCE) / 2.0
+    most = clopper_pearson(needed * effective, effective, confidence=side)
+    least = 1.0 - clopper_pearson((1.0 - needed) * effective, effective, confidence=side)
+    return 1.0 - needed, (1.0 - most, 1.0 - least)
+
+
+def _filter_s(trace: Trace, pairwise: bool, made: Learnable | None) -> float:
+    """The time that preparing an input takes, which is most of a decision; median over some inputs."""
+    channels = Channels(pairwise=pairwise, step_s=0.0)
+    times = []
+    for value, captured_s in zip(trace.part(0, min(_TIMED, len(trace))).inputs(), trace.captured_s, strict=False):
+        started = time.perf_counter()
+        if made is None:
+            channels.see(value, float(captured_s))
+        else:
+            made.prepare(value)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times))
+
+
+def _probe(
+    replay: Replay | Singles,
+    losses: Losses,
+    split: Split,
+    accuracy: float,
+    fractions: Sequence[float],
+    *,
+    made: Learnable | None,
+    seed: int,
+    told: Progress,
+) -> tuple[tuple[Probe, ...], Bounds]:
+    """Trains on the newest part of the inputs to learn from, a growing one, and tries it on the later ones."""
+    later = Bounds.of(losses, replay, split.calibrated, split.stop, accuracy)
+    probes = []
+    for index, fraction in enumerate(fractions):
+        told(0.2 + 0.8 * index / len(fractions), f"training on {fraction:.0%} of the inputs")
+        start = split.trained - round(fraction * split.trained)
+        with one_thread():
+            candidates = _candidates(replay, losses, split, made, start=start, seed=seed)
+            runs = [calibrate(each, replay, losses, split, seed=seed) for each in candidates]
+            rate = max(rate_at(run, accuracy) for run in runs)
+        skill = (rate - later.random) / max(later.optimal - later.random, 1e-9)
+        probes.append(Probe(split.trained - start, rate, skill))
+    return tuple(probes), later
+
+
+def _candidates(
+    replay: Replay | Singles, losses: Losses, split: Split, made: Learnable | None, *, start: int, seed: int
+) -> list[Candidate]:
+    """What learns, trained on the inputs from `start` on."""
+    if isinstance(replay, Singles):
+        assert made is not None, "arrays are of some modality"
+        needed = losses.needed.mean(axis=0)
+        encoder, _ = fit_encoder(replay, needed, made, start=start, stop=split.trained, seed=seed)
+        session = session_of(traced_graph(encoder, replay.rows([0])))
+        return [AloneCandidate("network", session, replay, start=split.calibrated)]
+    network, _ = fit_network(replay, losses, start=start, stop=split.trained, seed=seed)
+    found: list[Candidate] = [NetworkCandidate(session_of(network_graph(network)), replay)]
+    if losses.pairwise:
+        found.append(PaceCandidate(fit_pace(replay, losses, start=start, stop=split.trained), replay))
+    return found
+
+
+def _before_probing(found: Assessment) -> tuple[Verdict, str] | None:
+    """What is settled without any training."""
+    if found.constant_accuracy >= found.accuracy:
+        advice = "ask for more accuracy than that" if found.constant_accuracy < 1.0 else "record other scenes"
+        return "TRIVIAL", f"to drop everything is right for {found.constant_accuracy:.3f} of the inputs: {advice}"
+    if found.every_rate > found.break_even_rate and found.every_rate >= found.optimal_rate - 0.02:
+        return "TRIVIAL", (
+            f"keeping every K-th input drops {found.every_rate:.2f} of them, as many as knowing the outputs would "
+            f"({found.optimal_rate:.2f}): use the gate every:K"
+        )
+    if found.optimal_rate <= found.break_even_rate:
+        return "NOT WORTH IT", (
+            f"even a filter that knew the outputs could drop {found.optimal_rate:.2f} of the inputs; deciding pays "
+            f"from {found.break_even_rate:.2f} on"
+        )
+    if found.redundant_interval[1] <= 0.01 and not found.every_rate:
+        return "NOT WORTH IT", f"at most {found.redundant_interval[1]:.3f} of the inputs are redundant by this rule"
+    if found.inputs < LEAST_INPUTS:
+        return "MORE DATA", f"{found.inputs} inputs are too few to try a filter on: record at least {LEAST_INPUTS}"
+    return None
+
+
+def _after_probing(found: Assessment, probes: Sequence[Probe], later: Bounds) -> tuple[Verdict, str]:
+    last, before = probes[-1], probes[-2]
+    curve = ", ".join(f"{probe.rate:.2f} of {probe.inputs}" for probe in probes)
+    reached = f"filters trained on more and more inputs drop: {curve} (random {later.random:.2f}, optimal "
+    reached += f"{later.optimal:.2f})"
+    free = max(later.random, later.every)
+    if last.skill >= _LEAST_SKILL and last.rate > max(free, found.break_even_rate):
+        return "FILTERABLE", f"{reached}; with it, up to {found.speed_up:.1f} times as many inputs per second"
+    if last.skill - before.skill > _RISING:
+        return "MORE DATA", f"{reached}: still rising; record twice as much and ask again"
+    span = found.redundant_interval[1] - found.redundant_interval[0]
+    if span > 0.5:
+        return "MORE DATA", (
+            f"{reached}, but the {found.inputs} inputs come in so few runs that their redundancy could be anything "
+            f"from {found.redundant_interval[0]:.2f} to {found.redundant_interval[1]:.2f}; record longer"
+        )
+    if last.rate <= free and later.every > later.random:
+        return "NOT WORTH IT", f"{reached}: no better than keeping every K-th input ({later.every:.2f})"
+    return "NOT WORTH IT", f"{reached}: what is redundant can't be seen in the inputs"

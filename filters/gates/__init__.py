@@ -1,0 +1,1 @@
+"""What decides on an input at work: NumPy and onnxruntime only."""

@@ -1,0 +1,181 @@
+"""A learned filter at work: one frame in, one decision out, in well under a millisecond."""
+
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from ...outputs import Array, OutputSpec
+from ..modalities import Modality
+from ..modalities.stream import LOW_LEVEL, Channels
+from ..modalities.video import Video, Window
+from ..spec import load_filter, load_tasks
+from .base import Decision, Unsent
+
+
+class Feed:
+    """Feeds one stream to a graph, with the same few buffers for each input.
+
+    Args:
+        session: of the graph.
+        modality: how an input is prepared; None: it is a frame of a stream, seen through `Channels`.
+        pairwise: whether frames are compared with the last kept one.
+        step_s: the least time to the previous frame, in seconds of capture.
+
+    Attributes:
+        channels: None for inputs that a modality prepares.
+    """
+
+    def __init__(
+        self, session: ort.InferenceSession, modality: Modality | None, *, pairwise: bool, step_s: float
+    ) -> None:
+        self.channels: Channels | None = None
+        self._session = session
+        self._modality = modality
+        self._window = Window(modality) if isinstance(modality, Video) else None
+        self._inputs: dict[str, Array] = {}
+        if modality is None:
+            wanted = [each.name for each in session.get_inputs()]
+            low_level = [name for name in wanted if name in LOW_LEVEL]
+            self.channels = Channels(pairwise=pairwise, step_s=step_s, low_level=low_level)
+            seen = {"channels": self.channels.tensor, "scalars": self.channels.scalars, **self.channels.differences}
+            self._inputs = {name: seen[name] for name in wanted}
+
+    def run(self, value: Array, captured_s: float) -> list[Any]:
+        """The graph's outputs for the next input, captured at `captured_s` seconds."""
+        if self.channels is not None:
+            self.channels.see(value, captured_s)
+            return list(self._session.run(None, self._inputs))
+        return list(self._session.run(None, {"input": self._prepared(value)[None]}))
+
+    def use(self, session: ort.InferenceSession) -> None:
+        """Goes over to another graph of the same inputs; the stream goes on."""
+        self._session = session
+
+    def reset(self) -> None:
+        """Starts a new stream."""
+        if self.channels is not None:
+            self.channels.reset()
+        if self._window is not None:
+            self._window.reset()
+
+    def _prepared(self, value: Array) -> Array:
+        assert self._modality is not None
+        # A whole window is prepared as such, single frames make one.
+        if self._window is not None and value.ndim == 3:
+            return self._window.see(value)
+        return np.asarray(self._modality.prepare(value))
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FilterStats:
+    """What a filter did so far: inputs seen, inputs kept, and inputs kept because it failed on them."""
+
+    seen: int
+    kept: int
+    failed: int
+
+
+class FilterRuntime:
+    """A gate that was learnt (`infilink train filter`). The first frame of a stream is always kept.
+
+    It fails open: a frame on which the filter itself fails, or scores NaN, is kept.
+
+    Args:
+        path: the filter's `.onnx` file.
+        accuracy: what it is to keep; None: what it was trained for.
+        task: of a file that decides for several models: which one.
+
+    Attributes:
+        channels: the stream as it sees it, if its inputs are frames.
+
+    Raises:
+        InvalidInput: it is none, or is not proven to keep that accuracy at any threshold.
+    """
+
+    def __init__(self, path: Path | str, *, accuracy: float | None = None, task: str = "") -> None:
+        self.path = Path(path)
+        self.name = f"{self.path.stem}#{task}" if task else self.path.stem
+        self.spec, session = load_filter(self.path, task=task)
+        self._column = 0 if not task else load_tasks(self.path)[0].models.index(task)
+        found = self.spec.certificate
+        self.accuracy: float | None = self.spec.accuracy
+        self.threshold, self._error, self.certified = self.spec.threshold, found.error, found.certified
+        if accuracy is not None:
+            level = self.spec.level(accuracy)
+            self.accuracy, self.threshold, self._error, self.certified = accuracy, level.threshold, level.error, True
+        self._feed = Feed(session, self.spec.modality, pairwise=self.spec.pairwise, step_s=self.spec.step_s)
+        self.channels = self._feed.channels
+        self._first = True
+        self._seen = self._kept = self._failed = 0
+
+    def decide(self, frame: Array, captured_s: float) -> Decision:
+        """Whether to keep the next input, captured at `captured_s` seconds.
+
+        Args:
+            frame: uint8 BGR; or what the filter's modality takes.
+            captured_s: on the source's clock.
+        """
+        score = self._score(frame, captured_s)
+        longest_s = self.spec.longest_s
+        overdue = longest_s is not None and self.channels is not None and self.channels.age_s >= longest_s
+        first = self._first and self.channels is not None
+        # Written so that NaN keeps.
+        keep = first or overdue or not score <= self.threshold
+        self._seen += 1
+        self._failed += math.isnan(score)
+        self._kept += keep
+        if self.channels is not None and keep:
+            self.channels.kept()
+            self._first = False
+        return Decision(keep, score, self.threshold)
+
+    def use(self, path: Path) -> None:
+        """Goes over to a newer file of the same filter, with its threshold, between two inputs; the stream goes on.
+
+        Raises:
+            InvalidInput: the file is no filter.
+        """
+        self.spec, session = load_filter(path)
+        self._feed.use(session)
+        found = self.spec.certificate
+        self.accuracy = self.spec.accuracy
+        self.threshold, self._error, self.certified = self.spec.threshold, found.error, found.certified
+
+    def reset(self) -> None:
+        """Starts a new stream."""
+        self._feed.reset()
+        self._first = True
+
+    def close(self) -> None:
+        """Nothing outlives it."""
+
+    def unsent(self, model: str, output: OutputSpec) -> Unsent:
+        """As the filter's certificate says; a model that it was not learnt from is reused on trust."""
+        if model not in self.spec.models:
+            return Unsent()
+        value = None if self.spec.pairwise else self.spec.answer(model, output)
+        return Unsent("reused" if value is None else "skipped", value, 1.0 - self._error, self.certified)
+
+    def stats(self) -> FilterStats:
+        """What it did since it was opened."""
+        return FilterStats(self._seen, self._kept, self._failed)
+
+    def _score(self, frame: Array, captured_s: float) -> float:
+        try:
+            found = self._feed.run(frame, captured_s)
+            if self.channels is not None:
+                # Of a graph with one output, the score itself is carried.
+                self.channels.carry(float(found[-1][0, 0]))
+            return float(found[0][0, self._column])
+        except Exception:  # whatever it is: a frame too many costs less than one that is lost
+            if not self._failed:
+                logger.exception("%s failed on a frame and keeps it; later failures are only counted", self.path)
+            return math.nan

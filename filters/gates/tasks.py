@@ -1,0 +1,78 @@
+"""One filter for several models: one encoder, one forward pass, a decision per model (the extended InFi paper)."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from ...outputs import Array, OutputSpec
+from ..spec import load_tasks
+from .base import Decision, Unsent
+from .learned import Feed
+
+logger = logging.getLogger(__name__)
+
+
+class TasksRuntime:
+    """A gate that keeps an input if any of its models needs it, and says which of them do not.
+
+    It fails open: an input on which the filter itself fails is kept, for every model.
+
+    Args:
+        path: what `infilink train tasks` wrote.
+
+    Raises:
+        InvalidInput: it is no filter.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.name = self.path.stem
+        self.spec, session = load_tasks(self.path)
+        self.accuracy: float | None = min(task.accuracy for task in self.spec.tasks)
+        modality = self.spec.tasks[0].modality
+        assert modality is not None, "several tasks share the encoder of a modality"
+        self._feed = Feed(session, modality, pairwise=False, step_s=0.0)
+        self._thresholds = np.asarray([task.threshold for task in self.spec.tasks])
+        self._failed = False
+
+    def decide(self, frame: Array, captured_s: float) -> Decision:
+        """Whether to keep the next input: its score is how far the neediest model's is above its threshold."""
+        above = self._scores(frame, captured_s) - self._thresholds
+        # Written so that NaN keeps.
+        needed = ~(above <= 0.0)
+        skipped = [model for model, need in zip(self.spec.models, needed, strict=True) if not need]
+        return Decision(bool(needed.any()), float(above.max()), 0.0, dict.fromkeys(skipped))
+
+    def reset(self) -> None:
+        """Starts a new stream."""
+        self._feed.reset()
+
+    def close(self) -> None:
+        """Nothing outlives it."""
+
+    def unsent(self, model: str, output: OutputSpec) -> Unsent:
+        """As the model's own certificate says; a model that it was not learnt from is reused on trust."""
+        if model not in self.spec.models:
+            return Unsent()
+        task = self.spec.tasks[self.spec.models.index(model)]
+        found = task.certificate
+        return Unsent("skipped", task.answer(model, output), 1.0 - found.error, found.certified)
+
+    def _scores(self, frame: Array, captured_s: float) -> Array:
+        try:
+            return np.asarray(self._feed.run(frame, captured_s)[0][0], np.float64)
+        except Exception:  # whatever it is: an input too many costs less than one that is lost
+            if not self._failed:
+                logger.exception("%s failed on an input and keeps it; later failures are not told", self.path)
+            self._failed = True
+            return np.full(len(self._thresholds), np.nan)
+
+
+def decides_for_several(path: Path) -> bool:
+    """Whether a filter's file has several tasks.
+
+    Raises:
+        InvalidInput: it is no filter.
+    """
+    return len(load_tasks(path)[0].tasks) > 1

@@ -1,1 +1,0 @@
-"""A model in two parts: the first on the device, the second in the cloud, a filter at the cut."""

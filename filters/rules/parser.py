@@ -1,0 +1,231 @@
+"""From the text of a `--rule` to the typed rule that it means."""
+
+import re
+from dataclasses import dataclass
+
+from ...errors import InvalidInput
+from .predicates import OPERATORS, Both, Called, Confidence, Count, Either, Empty, LabelIn, LabelNotIn, Predicate, Value
+from .theory import UNKNOWN, Theory
+
+FORMS = (
+    "count(car, truck) == 0",
+    "count() > 2",
+    "label in (a, b)",
+    "label not in (a, b)",
+    "confidence < 0.9",
+    "value <= 3",
+    "empty",
+    "RULE and RULE",
+    "RULE or RULE",
+    "(RULE)",
+    "unchanged",
+    "unchanged >= 0.9",
+    "unchanged within iou 0.7",
+    "call(FILE.py:function)",
+)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_FUNCTION = re.compile(r"[^():]+\.py:[A-Za-z_]\w*")
+_WORD = re.compile(r"[A-Za-z]+")
+_OPERATOR = re.compile("|".join(OPERATORS))
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """The stream rule: an input is redundant if its outputs agree with those for the last kept input.
+
+    Attributes:
+        at_least: agreement, as a mean over the models, from which on an input counts as redundant; without it, the
+            loss is graded: what is lost is one minus the agreement.
+        min_iou: of models that return boxes: their outputs agree if the boxes of each class match one to one with at
+            least this overlap, and else not at all.
+    """
+
+    at_least: float | None = None
+    min_iou: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The rule as it is written; `parse_rule` makes an equal rule of it."""
+        if self.min_iou is not None:
+            return f"unchanged within iou {self.min_iou!r}"
+        return "unchanged" if self.at_least is None else f"unchanged >= {self.at_least!r}"
+
+    @property
+    def theory(self) -> Theory:
+        """None: it covers rules on one output alone."""
+        return UNKNOWN
+
+
+Rule = Predicate | Unchanged
+
+
+def parse_rule(text: str) -> Rule:
+    """The rule that `text` means; upper and lower case mean the same.
+
+    Raises:
+        InvalidInput: saying where the text stops to make sense, and which forms there are.
+    """
+    return _Parser(text).rule()
+
+
+class _Parser:
+    """Reads one text from left to right; `_at` is how far it came."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def rule(self) -> Rule:
+        start = self._at
+        if self._word() == "unchanged":
+            found: Rule = self._unchanged()
+        else:
+            self._at = start
+            found = self._either(depth=0)
+        self._skip()
+        if self._at < len(self._text):
+            raise self._error("the rule should end, or go on with `and`/`or`,")
+        return found
+
+    def _unchanged(self) -> Unchanged:
+        self._skip()
+        if self._at == len(self._text):
+            return Unchanged()
+        if self._take("within"):
+            if not self._take("iou"):
+                raise self._error("`iou` should come")
+            return Unchanged(min_iou=self._share())
+        self._need(">=")
+        return Unchanged(self._share())
+
+    def _share(self) -> float:
+        self._skip()
+        start = self._at
+        bar = self._number()
+        if not 0.0 < bar <= 1.0:
+            self._at = start
+            raise self._error("a number above 0 and at most 1 should come")
+        return bar
+
+    def _either(self, depth: int) -> Predicate:
+        rules = [self._both(depth)]
+        while self._take("or"):
+            rules.append(self._both(depth))
+        return rules[0] if len(rules) == 1 else Either(tuple(rules))
+
+    def _both(self, depth: int) -> Predicate:
+        rules = [self._single(depth)]
+        while self._take("and"):
+            rules.append(self._single(depth))
+        return rules[0] if len(rules) == 1 else Both(tuple(rules))
+
+    def _single(self, depth: int) -> Predicate:
+        if depth > 20:
+            raise self._error("fewer brackets should come")
+        if self._symbol("("):
+            inner = self._either(depth + 1)
+            self._need(")")
+            return inner
+        self._skip()
+        start = self._at
+        word = self._word()
+        if word == "empty":
+            return Empty()
+        if word == "confidence":
+            return Confidence(self._operator(), self._number())
+        if word == "value":
+            return Value(self._operator(), self._number())
+        if word == "count":
+            return Count(self._names(), self._operator(), self._integer())
+        if word == "label":
+            return self._label()
+        if word == "call":
+            return self._called()
+        self._at = start
+        raise self._error("a rule should come")
+
+    def _label(self) -> Predicate:
+        negated = self._take("not")
+        if not self._take("in"):
+            raise self._error("`in` or `not in` should come")
+        start = self._at
+        names = self._names()
+        if not names:
+            self._at = start
+            raise self._error("at least one class in brackets should come")
+        return LabelNotIn(names) if negated else LabelIn(names)
+
+    def _called(self) -> Predicate:
+        self._need("(")
+        found = self._match(_FUNCTION, "FILE.py:function should come")
+        self._need(")")
+        path, _, function = found.rpartition(":")
+        return Called(path.strip(), function)
+
+    def _names(self) -> tuple[str, ...]:
+        self._need("(")
+        end = self._text.find(")", self._at)
+        if end < 0:
+            self._at = len(self._text)
+            raise self._error("`)` should come")
+        listed = self._text[self._at : end].strip()
+        names = tuple(" ".join(name.split()) for name in listed.split(",")) if listed not in ("", "*") else ()
+        if not all(names):
+            raise self._error("a class name between the commas should come")
+        self._at = end + 1
+        return names
+
+    def _operator(self) -> str:
+        return self._match(_OPERATOR, f"one of {' '.join(OPERATORS)} should come")
+
+    def _number(self) -> float:
+        return float(self._match(_NUMBER, "a number should come"))
+
+    def _integer(self) -> int:
+        self._skip()
+        start = self._at
+        number = self._number()
+        if not number.is_integer():
+            self._at = start
+            raise self._error("a whole number should come")
+        return int(number)
+
+    def _match(self, pattern: re.Pattern[str], expected: str) -> str:
+        self._skip()
+        found = pattern.match(self._text, self._at)
+        if not found:
+            raise self._error(expected)
+        self._at = found.end()
+        return found.group()
+
+    def _word(self) -> str:
+        self._skip()
+        found = _WORD.match(self._text, self._at)
+        self._at = found.end() if found else self._at
+        return found.group().casefold() if found else ""
+
+    def _take(self, word: str) -> bool:
+        start = self._at
+        taken = self._word() == word
+        self._at = self._at if taken else start
+        return taken
+
+    def _symbol(self, symbol: str) -> bool:
+        self._skip()
+        taken = self._text.startswith(symbol, self._at)
+        self._at += len(symbol) if taken else 0
+        return taken
+
+    def _need(self, symbol: str) -> None:
+        if not self._symbol(symbol):
+            raise self._error(f"`{symbol}` should come")
+
+    def _skip(self) -> None:
+        while self._at < len(self._text) and self._text[self._at].isspace():
+            self._at += 1
+
+    def _error(self, expected: str) -> InvalidInput:
+        seen = f"before {self._text[self._at :][:20]!r}" if self._at < len(self._text) else "at its end"
+        return InvalidInput(
+            f"rule {self._text!r}: {expected} at position {self._at + 1}, {seen}; the forms are: {'; '.join(FORMS)}"
+        )

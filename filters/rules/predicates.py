@@ -1,0 +1,334 @@
+"""The redundancy rules as typed objects: which output of a model is worth nothing to its user."""
+
+import importlib.util
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ...errors import InvalidInput
+from ...outputs import Array, OutputSpec
+from .theory import CONFIDENCE, REGRESSION, SUBSET, UNKNOWN, Theory, joined
+
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+
+
+class Predicate(Protocol):
+    """A rule on one input's output alone."""
+
+    @property
+    def text(self) -> str:
+        """The rule as it is written; `parse_rule` makes an equal rule of it."""
+
+    @property
+    def theory(self) -> Theory:
+        """What theory says of it."""
+
+    def check(self, spec: OutputSpec) -> None:
+        """Raises InvalidInput if outputs of this spec can't be judged by the rule."""
+
+    def redundant(self, output: Array, spec: OutputSpec) -> bool:
+        """Whether this output says nothing, so that its input need not have been looked at."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """`count(car, truck) == 0`: how many there are of some classes; of all, if none is named."""
+
+    classes: tuple[str, ...]
+    op: str
+    number: int
+
+    @property
+    def text(self) -> str:
+        """The rule as it is written."""
+        return f"count({', '.join(self.classes)}) {self.op} {self.number}"
+
+    @property
+    def theory(self) -> Theory:
+        """Its case."""
+        return REGRESSION
+
+    def check(self, spec: OutputSpec) -> None:
+        """Fits boxes and multilabel, and count without class names."""
+        _check_kind("count(...)", spec, ("boxes", "multilabel", "count"))
+        if spec.kind == "count" and self.classes:
+            raise InvalidInput(f"{self.text!r}: the model counts without class names: write `count()`")
+        if spec.kind != "count":
+            _indices(self.classes, spec)
+
+    def redundant(self, output: Array, spec: OutputSpec) -> bool:
+        """Whether the number of them compares as the rule says."""
+        if spec.kind == "count":
+            found = round(float(output[0]))
+        else:
+            counts = spec.counts(output) if spec.kind == "boxes" else output >= 0.5
+            found = int(counts[_indices(self.classes, spec)].sum())
+        return bool(OPERATORS[self.op](found, self.number))
+
+
+@dataclass(frozen=True)
+class LabelIn:
+    """`label in (a, b)`: the class that the model is surest of."""
+
+    classes: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The rule as it is written."""
+        return f"label in ({', '.join(self.classes)})"
+
+    @property
+    def theory(self) -> Theory:
+        """Its case."""
+        return SUBSET
+
+    def check(self, spec: OutputSpec) -> None:
+        """Fits label."""
+        _check_kind("label in", spec, ("label",))
+        _indices(self.classes, spec)
+
+    def redundant(self, output: Array, spec: OutputSpec) -> bool:
+        """Whether the surest class is one of those."""
+        return int(np.argmax(output)) in _indices(self.classes, spec)
+
+
+@dataclass(frozen=True)
+class LabelNotIn:
+    """`label not in (a, b)`: any class but those."""
+
+    classes: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The rule as it is written."""
+        return f"label not in ({', '.join(self.classes)})"
+
+    @property
+    def theory(self) -> Theory:
+        """Its case."""
+        return SUBSET
+
+    def check(self, spec: OutputSpec) -> None:
+        """Fits label."""
+        LabelIn(self.classes).check(spec)
+
+    def redundant(self, output: Array, spec: OutputSpec) -> bool:
+        """Whether the surest class is none of those."""
+        return not LabelIn(self.classes).redundant(output, spec)
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """`confidence < 0.9`: how sure the model is of its surest class."""
+
+    op: str
+    number: float
+
+    @property
+    def text(self) -> str:
+        """The rule as it is written."""
+        return f"confidence {self.op} {_number(self.number)}"
+
+    @property
+    def theory(self) -> Theory:
+        """Its case."""
+        return CONFIDENCE
+
+    def check(self, spec: OutputSpec) -> None:
+        """Fits label and multilabel."""
+        _check_kind("confidence", spec, ("label", "multilabel"))
+
+    def redundant(self, output: Array, spec: OutputSpec) -> bool:
+        """Whether the highest probability compares as the rule says."""
+        return bool(OPERATORS[self.op](float(np.max(output)), self.number))
+
+
+@dataclass(frozen=True)
+class Value:
+    """`value <= 3`: the number that the model returns."""
+
+    op: str
+    number: float
+
+    @property
+    def text(self) -> str:
+        """The rule as it is written."""
+        return f"value {self.op} {_number(self.number)}"
+
+    @property
+    def theory(self) -> Theory:
+        """Its case."""
+        return REGRESSION
+
+    def check(self, spec: OutputSpec) -> None:
+        """Fits count and scalar."""
+        _check_kind("value", spec, ("count", "scalar"))
+
+    def redundant(self, output: Array, spec: OutputSpec) -> bool:
+        """Whether the number compares as the rule says."""
+        return bool(OPERATORS[self.op](float(output[0]), self.number))
+
+
+@dataclass(frozen=True)
+class Empty:
+    """`empty`: no box, no token, no label, nothing in the mask, a count of 0."""
+
+    @property
+    def text(self) -> str:
+        """The rule as it is written."""
+        return "empty"
+
+    @property
+    def theory(self) -> Theory:
+        """Its case."""
+        return REGRESSION
+
+    def check(self, spec: OutputSpec) -> None:
+        """Fits every kind that can hold nothing."""
+        _check_kind("empty", spec, ("boxes", "tokens", "mask", "multilabel", "count"))
+
+    def redundant(self, output: Array, spec: OutputSpec) -> bool:
+        """Whether there is nothing in it."""
+        return len(output) == 0 if spec.kind in ("boxes", "tokens") else not bool(np.any(output >= 0.5))
+
+
+def _number(value: float) -> str:
+    return repr(value).removesuffix(".0")
+
+
+def _check_kind(form: str, spec: OutputSpec, kinds: tuple[str, ...]) -> None:
+    if spec.kind not in kinds:
+        raise InvalidInput(
+            f"the rule `{form}` judges outputs of kind {', '.join(kinds)}; this model's kind is {spec.kind}"
+        )
+
+
+def _indices(names: tuple[str, ...], spec: OutputSpec) -> list[int]:
+    """Which classes are named, whatever their case; all of them if none is."""
+    known = {name.casefold(): i for i, name in enumerate(spec.classes)}
+    unknown = [name for name in names if name.casefold() not in known]
+    if unknown:
+        listed = ", ".join(spec.classes[:100]) + (", ..." if len(spec.classes) > 100 else "")
+        raise InvalidInput(f"the model has no class {', '.join(map(repr, unknown))}; its classes: {listed}")
+    return [known[name.casefold()] for name in names] or list(range(len(spec.classes)))
+
+
+@dataclass(frozen=True)
+class Both:
+    """`a and b`: redundant by every one of its rules."""
+
+    rules: tuple[Predicate, ...]
+
+    @property
+    def text(self) -> str:
+        """The rule as it is written."""
+        return " and ".join(_operand(rule) for rule in self.rules)
+
+    @property
+    def theory(self) -> Theory:
+        """The least promising of its rules' cases."""
+        return joined(tuple(rule.theory for rule in self.rules))
+
+    def check(self, spec: OutputSpec) -> None:
+        """Fits what every one of its rules fits."""
+        for rule in self.rules:
+            rule.check(spec)
+
+    def redundant(self, output: Array, spec: OutputSpec) -> bool:
+        """Whether every rule says so."""
+        return all(rule.redundant(output, spec) for rule in self.rules)
+
+
+@dataclass(frozen=True)
+class Either:
+    """`a or b`: redundant by at least one of its rules."""
+
+    rules: tuple[Predicate, ...]
+
+    @property
+    def text(self) -> str:
+        """The rule as it is written."""
+        return " or ".join(_operand(rule) for rule in self.rules)
+
+    @property
+    def theory(self) -> Theory:
+        """The least promising of its rules' cases."""
+        return joined(tuple(rule.theory for rule in self.rules))
+
+    def check(self, spec: OutputSpec) -> None:
+        """Fits what every one of its rules fits."""
+        for rule in self.rules:
+            rule.check(spec)
+
+    def redundant(self, output: Array, spec: OutputSpec) -> bool:
+        """Whether at least one rule says so."""
+        return any(rule.redundant(output, spec) for rule in self.rules)
+
+
+def _operand(rule: Predicate) -> str:
+    return f"({rule.text})" if isinstance(rule, Both | Either) else rule.text
+
+
+@dataclass(frozen=True)
+class Called:
+    """`call(rules.py:quiet)`: redundant if that function of the output (an array, as the model's kind has it) is true.
+
+    The file is read when outputs are judged, so where a trace is learnt from or judged; a device needs only the filter.
+    """
+
+    path: str
+    function: str
+
+    @property
+    def text(self) -> str:
+        """The rule as it is written."""
+        return f"call({self.path}:{self.function})"
+
+    @property
+    def theory(self) -> Theory:
+        """None: it may be anything."""
+        return UNKNOWN
+
+    def check(self, spec: OutputSpec) -> None:
+        """Raises InvalidInput if there is no such function."""
+        assert callable(self._called)
+
+    def redundant(self, output: Array, spec: OutputSpec) -> bool:
+        """What the function says.
+
+        Raises:
+            InvalidInput: it fails, or says something else than true or false.
+        """
+        try:
+            found = self._called(output)
+        except Exception as error:
+            raise InvalidInput(f"{self.text}: the function failed on {spec.summary(output)}: {error!r}") from error
+        if not isinstance(found, bool | np.bool_):
+            raise InvalidInput(f"{self.text}: the function must return True (redundant) or False, not {found!r}")
+        return bool(found)
+
+    @cached_property
+    def _called(self) -> Callable[[Array], object]:
+        path = Path(self.path)
+        spec = importlib.util.spec_from_file_location(f"infilink_rule_{path.stem}", path)
+        if not path.is_file() or spec is None or spec.loader is None:
+            raise InvalidInput(f"{self.text}: there is no Python file {path}")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found = getattr(module, self.function, None)
+        if not callable(found):
+            raise InvalidInput(f"{self.text}: {path} has no function {self.function!r}")
+        called: Callable[[Array], object] = found
+        return called

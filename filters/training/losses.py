@@ -1,0 +1,91 @@
+"""What is lost on each input that is not kept, read off the outputs in a trace."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...outputs import Array, OutputSpec, boxes_f1
+from ...traces.trace import Trace
+from ..rules.parser import Rule, Unchanged
+from ..rules.predicates import LabelIn, LabelNotIn
+
+
+class PairAgreement:
+    """How far a model's outputs for two inputs agree, for many pairs at once."""
+
+    def __init__(self, outputs: Sequence[Array], spec: OutputSpec, *, min_iou: float | None = None) -> None:
+        self.outputs = outputs
+        self.spec = spec
+        self.min_iou = min_iou if spec.kind == "boxes" else None
+        self._compact = spec.compact(outputs) if self.min_iou is None else None
+        self._known: dict[tuple[int, int], float] = {}
+
+    def of(self, first: Array, second: Array) -> Array:
+        """The agreement of the outputs at the indices `first` with those at `second`: float64, from 0 to 1."""
+        if self._compact is None:
+            return np.asarray([self._one(int(i), int(j)) for i, j in zip(first, second, strict=True)])
+        return self.spec.agreements(self._compact[first], self._compact[second])
+
+    def _one(self, i: int, j: int) -> float:
+        if (i, j) not in self._known:
+            a, b = self.outputs[i], self.outputs[j]
+            if self.min_iou is None:
+                self._known[i, j] = self.spec.agreement(a, b)
+            else:
+                self._known[i, j] = float(len(a) == len(b) and boxes_f1(a, b, self.min_iou) >= 1.0)
+        return self._known[i, j]
+
+
+class Losses:
+    """What is lost on an input that is not kept, by the rule.
+
+    For a rule on one input it is the share of the models whose output was needed. For `unchanged` it is one minus the
+    mean agreement with the outputs for the last kept input (or, with a bar, 1 if that is below the bar).
+
+    Raises:
+        InvalidInput: the rule does not fit a model's outputs.
+    """
+
+    def __init__(self, trace: Trace, models: Sequence[str], rule: Rule) -> None:
+        self.rule = rule
+        self.models = tuple(models)
+        self._pairs: list[PairAgreement] = []
+        self.needed = np.zeros((len(models), len(trace)))
+        for row, model in enumerate(models):
+            outputs = trace.outputs(model)
+            spec = trace.models[model].output
+            if isinstance(rule, Unchanged):
+                self._pairs.append(PairAgreement(outputs, spec, min_iou=rule.min_iou))
+            else:
+                rule.check(spec)
+                self.needed[row] = [not rule.redundant(output, spec) for output in outputs]
+
+    @property
+    def pairwise(self) -> bool:
+        """Whether the loss depends on the last kept input."""
+        return isinstance(self.rule, Unchanged)
+
+    def agreements(self, kept: Array, current: Array) -> Array:
+        """Per model and pair: how far the answer for `current` is right if `kept` is the last kept input."""
+        if self.pairwise:
+            return np.stack([pairs.of(kept, current) for pairs in self._pairs])
+        return np.asarray(1.0 - self.needed[:, current])
+
+    def of(self, kept: Array, current: Array) -> Array:
+        """Per pair: the loss, from 0 to 1."""
+        mean = self.agreements(kept, current).mean(axis=0)
+        if isinstance(self.rule, Unchanged) and self.rule.at_least is not None:
+            return np.asarray(mean < self.rule.at_least - 1e-9, np.float64)
+        return np.asarray(1.0 - mean)
+
+
+def answers_of(trace: Trace, losses: Losses) -> dict[str, str]:
+    """For a label rule: the commonest class among a model's redundant outputs; for others nothing: the empty output."""
+    if not isinstance(losses.rule, LabelIn | LabelNotIn):
+        return {}
+    found = {}
+    for model, needed in zip(losses.models, losses.needed, strict=True):
+        labels = [int(np.argmax(output)) for output in trace.outputs(model)]
+        counts = np.bincount(np.asarray(labels)[needed == 0])
+        found[model] = trace.models[model].output.classes[int(np.argmax(counts))]
+    return found

@@ -1,0 +1,1 @@
+"""Outputs as vectors, and back."""

@@ -1,0 +1,1 @@
+"""Links judged on a trace."""

@@ -1,0 +1,254 @@
+"""Replays a recording under a budget as it would be served, and compares it with what is free on the same inputs."""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...models.spec import ModelSpec
+from ...outputs import Array
+from ...reporting import Progress
+from ...traces.trace import Trace
+from ..graph import Linked, LinkGraph
+from ..planning.options import PlanOptions
+from ..planning.plan import Plan
+from ..planning.planner import hold_plan, make_plan
+from ..reselection.anew import Anew
+from ..serving import Serving
+from ..trust.live import LiveTrust
+from .tally import ModelTally, Tally
+from .unseen import unseen
+
+COLUMNS = (
+    "sequence",
+    "captured_s",
+    "model",
+    "score",
+    "decision",
+    "origin",
+    "served",
+    "true",
+    "agreement",
+    "trust",
+    "region",
+)
+
+
+def decision_rows(
+    models: Mapping[str, ModelSpec],
+    moment: tuple[int, float],
+    answers: Mapping[str, Linked],
+    exact: Mapping[str, Array],
+    agreements: Mapping[str, float],
+) -> Iterator[tuple[object, ...]]:
+    """The rows of one input, captured at `moment` (its sequence number and time)."""
+    for name, answer in answers.items():
+        output = models[name].output
+        yield (
+            moment[0],
+            round(moment[1], 6),
+            name,
+            round(answer.confidence, 6),
+            "run" if answer.origin == "executed" else "predict",
+            answer.origin,
+            output.summary(answer.value),
+            output.summary(exact[name]),
+            round(agreements[name], 6),
+            answer.trust,
+            "" if answer.region is None else answer.region.text(output),
+        )
+
+
+@contextmanager
+def decision_writer(path: Path | None) -> Iterator[Callable[[Iterable[tuple[object, ...]]], None] | None]:
+    """A function that writes rows under a header; the file gets its name when it is whole."""
+    if path is None:
+        yield None
+        return
+    beside = path.with_name(path.name + ".part")
+    try:
+        with beside.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(COLUMNS)
+            yield writer.writerows
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+REVIEW_S = 60.0
+PROFILE = 0.01
+_ANEW = "chosen anew"
+
+
+@dataclass(frozen=True)
+class LinksEvaluation:
+    """What a plan with links reached on a recording, closed loop.
+
+    Attributes:
+        inputs: how many inputs were replayed.
+        first_sequence: the first of them; later than the recording's first where links were learnt from the rest.
+        left_out: how many were not replayed, because the links were learnt from them.
+        plan: what ran, chosen from what training measured.
+        agreement: mean agreement with the exact models over all models and inputs, exact outputs included.
+        predicted_agreement: the same over the outputs that were not executed alone; None if all were.
+        free_agreement: what holding and constants alone reach on those same outputs, under the same plan.
+        skill: (predicted - free) / (1 - free); None where that says nothing.
+        executions_saved: share of all executions that did not happen.
+        trusted_share: share of the predicted outputs that are called trusted.
+        trusted_agreement: agreement of those; None if there are none.
+        trusted_bound: 95 % upper bound on how often those disagree; None if there are none.
+        region_share: share of the predicted outputs that have a region.
+        region_coverage: share of the regions that hold the exact output; None if there are none.
+        audited: how many predictions were compared during the replay, as they are while serving.
+        revocations: how often trust was revoked during the replay because of them.
+        regained: how often it was gained, or regained.
+        models: the same by model.
+        anew: overall agreement where the plan is chosen anew every `REVIEW_S`, and how models are answered for more
+            often, from what is seen, with a profile of `PROFILE` of the inputs: as a coordinator does it.
+        switches: how often another plan was put in service by that.
+        baselines: overall agreement of what is free, on the same inputs and budget.
+    """
+
+    inputs: int
+    first_sequence: int
+    left_out: int
+    plan: Plan
+    agreement: float
+    predicted_agreement: float | None
+    free_agreement: float | None
+    skill: float | None
+    executions_saved: float
+    trusted_share: float
+    trusted_agreement: float | None
+    trusted_bound: float | None
+    region_share: float
+    region_coverage: float | None
+    audited: int
+    revocations: int
+    regained: int
+    models: Mapping[str, ModelTally]
+    anew: float
+    switches: int
+    baselines: Mapping[str, float]
+
+
+def evaluate_links(
+    folder: Path | str,
+    trace: Trace,
+    *,
+    budget_bytes: int,
+    decisions: Path | None = None,
+    progress: Progress | None = None,
+) -> LinksEvaluation:
+    """Replays a recording under the best plan for a budget.
+
+    Inputs that the links were learnt from or chosen on are left out, whatever the recording is called: of their own
+    only the last part is replayed, which is logged as a warning.
+
+    Args:
+        folder: the links.
+        trace: the recording.
+        budget_bytes: the memory models may use.
+        decisions: a CSV file to write every answer to.
+        progress: told the share done and what is being done.
+
+    Raises:
+        InvalidInput: the recording's models are not those the links were learnt from, or the budget is too small.
+    """
+    graph = LinkGraph.load(folder)
+    graph.check(trace.info.digests)
+    plan = make_plan(graph, budget_bytes)
+    rest = unseen(graph, trace)
+    outputs = {name: rest.outputs(name) for name in graph.models}
+    if rest is not trace:
+        rest.close()
+    tallies = {}
+    runs = _runs(graph, plan, budget_bytes)
+    for index, (name, serving) in enumerate(runs.items()):
+        if progress is not None:
+            progress(index / (len(runs) + 1), f"replaying: {name}")
+        tallies[name] = _tally(graph, serving, rest, outputs, decisions if name == "links" else None)
+    if progress is not None:
+        progress(len(runs) / (len(runs) + 1), "replaying: chosen anew")
+    anew = Anew(graph, plan, budget_bytes, review_s=REVIEW_S, profile=PROFILE)
+    tallies[_ANEW] = _tally_anew(graph, anew, rest, outputs)
+    if progress is not None:
+        progress(1.0, "done")
+    found = _evaluation(rest, plan, tallies, runs["links"].live, left_out=len(trace) - len(rest))
+    return replace(found, switches=anew.switches)
+
+
+def _runs(graph: LinkGraph, plan: Plan, budget_bytes: int) -> dict[str, Serving]:
+    """The plan with links, and what is free."""
+    free = graph.without_links()
+    return {
+        "links": Serving(graph, plan),
+        "same plan, held": Serving(free, plan),
+        "hold + round-robin": Serving(free, hold_plan(graph.costs, budget_bytes)),
+        "run what fits": Serving(free, make_plan(free, budget_bytes, options=PlanOptions(refresh_choices_s=()))),
+        "constant": Serving(free, Plan(budget_bytes, 0, ())),
+    }
+
+
+def _tally(
+    graph: LinkGraph, serving: Serving, trace: Trace, outputs: Mapping[str, Sequence[Array]], decisions: Path | None
+) -> Tally:
+    tally = Tally(graph.models)
+    with decision_writer(decisions) as write:
+        for row, answers in enumerate(replay(serving, trace.captured_s, outputs)):
+            exact = {name: values[row] for name, values in outputs.items()}
+            agreements = tally.add(answers, exact)
+            if write is not None:
+                moment = (int(trace.sequences[row]), float(trace.captured_s[row]))
+                write(decision_rows(graph.models, moment, answers, exact, agreements))
+    return tally
+
+
+def _tally_anew(graph: LinkGraph, anew: Anew, trace: Trace, outputs: Mapping[str, Sequence[Array]]) -> Tally:
+    tally = Tally(graph.models)
+    for row, moment in enumerate(trace.captured_s):
+        exact = {name: values[row] for name, values in outputs.items()}
+        tally.add(anew.answer(float(moment), exact), exact)
+    return tally
+
+
+def replay(
+    serving: Serving, captured_s: Sequence[float] | Array, outputs: Mapping[str, Sequence[Array]]
+) -> Iterator[dict[str, Linked]]:
+    """The answers to one input after another, the exact outputs coming from a recording."""
+    for row, moment in enumerate(captured_s):
+        running = (*serving.plan.resident, *serving.due(float(moment)))
+        yield serving.complete(float(moment), {name: outputs[name][row] for name in running})
+
+
+def _evaluation(
+    trace: Trace, plan: Plan, tallies: Mapping[str, Tally], live: LiveTrust, *, left_out: int
+) -> LinksEvaluation:
+    links = tallies["links"]
+    predicted, free = links.predicted_agreement, tallies["same plan, held"].predicted_agreement
+    skill = None if predicted is None or free is None or free >= 1.0 else (predicted - free) / (1.0 - free)
+    return LinksEvaluation(
+        inputs=len(trace),
+        first_sequence=int(trace.sequences[0]),
+        left_out=left_out,
+        plan=plan,
+        agreement=links.agreement,
+        predicted_agreement=predicted,
+        free_agreement=free,
+        skill=skill,
+        executions_saved=links.saved,
+        trusted_share=links.trusted_share,
+        trusted_agreement=links.trusted_agreement,
+        trusted_bound=links.trusted_bound,
+        region_share=links.region_share,
+        region_coverage=links.region_coverage,
+        audited=live.audited,
+        revocations=live.revocations,
+        regained=live.regained,
+        models=links.models(),
+        anew=tallies[_ANEW].agreement,
+        switches=0,
+        baselines={name: tally.agreement for name, tally in tallies.items() if name not in ("links", _ANEW)},
+    )

@@ -1,0 +1,128 @@
+"""Counts how answers agree with the exact outputs, by model and by how they came to be."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...models.spec import ModelSpec
+from ...outputs import Array
+from ..graph import Linked
+from ..trust import independent_share, upper_bound
+
+
+@dataclass(frozen=True)
+class ModelTally:
+    """One model's answers.
+
+    Attributes:
+        agreement: mean over all its answers.
+        predicted_agreement: mean over those that were not executed; None if all were.
+        origins: how many answers came to be how.
+    """
+
+    agreement: float
+    predicted_agreement: float | None
+    origins: Mapping[str, int]
+
+
+class Tally:
+    """Adds up answers.
+
+    Args:
+        models: every model's spec.
+    """
+
+    def __init__(self, models: Mapping[str, ModelSpec]) -> None:
+        self._specs = models
+        self._sums: dict[str, Counter[str]] = {name: Counter() for name in models}
+        self._counts: dict[str, Counter[str]] = {name: Counter() for name in models}
+        self._trusted: dict[str, list[float]] = {name: [] for name in models}
+        self._regions = 0
+        self._covered = 0
+
+    def add(self, answers: Mapping[str, Linked], exact: Mapping[str, Array]) -> dict[str, float]:
+        """Counts one input's answers; returns each one's agreement."""
+        agreements = {}
+        for name, answer in answers.items():
+            executed = answer.origin == "executed"
+            agreement = 1.0 if executed else self._specs[name].output.agreement(answer.value, exact[name])
+            agreements[name] = agreement
+            self._sums[name][answer.origin] += agreement  # type: ignore[assignment]
+            self._counts[name][answer.origin] += 1
+            if answer.trusted and not executed:
+                self._trusted[name].append(agreement)
+            if answer.region is not None:
+                self._regions += 1
+                self._covered += answer.covers(exact[name], agreement)
+        return agreements
+
+    @property
+    def agreement(self) -> float:
+        """Mean agreement over all answers."""
+        return sum(self._total(self._sums)) / max(1, sum(self._total(self._counts)))
+
+    @property
+    def predicted_agreement(self) -> float | None:
+        """Mean agreement over the answers that were not executed; None if there are none."""
+        count = sum(self._predicted(self._counts))
+        return sum(self._predicted(self._sums)) / count if count else None
+
+    @property
+    def saved(self) -> float:
+        """Share of the answers that were not executed."""
+        return sum(self._predicted(self._counts)) / max(1, sum(self._total(self._counts)))
+
+    @property
+    def trusted_share(self) -> float:
+        """Share of the answers that were not executed and are trusted, among those not executed."""
+        return sum(map(len, self._trusted.values())) / max(1, sum(self._predicted(self._counts)))
+
+    @property
+    def trusted_agreement(self) -> float | None:
+        """Mean agreement of the trusted answers that were not executed; None if there are none."""
+        count = sum(map(len, self._trusted.values()))
+        return sum(map(sum, self._trusted.values())) / count if count else None
+
+    @property
+    def trusted_bound(self) -> float | None:
+        """The 95 % upper bound on how often trusted answers disagree; None if there are none.
+
+        Neighbours in time disagree together: each answer counts as the share of an independent one that it is worth.
+        """
+        series = [np.asarray(agreements) for agreements in self._trusted.values() if agreements]
+        if not series:
+            return None
+        share = independent_share(series)
+        agreements = np.concatenate(series)
+        return upper_bound(float((1.0 - agreements).sum()) * share, len(agreements) * share)
+
+    @property
+    def region_share(self) -> float:
+        """Share of the answers not executed that have a region."""
+        return self._regions / max(1, sum(self._predicted(self._counts)))
+
+    @property
+    def region_coverage(self) -> float | None:
+        """Share of the regions that hold the exact output; None if there are none."""
+        return self._covered / self._regions if self._regions else None
+
+    def models(self) -> dict[str, ModelTally]:
+        """The same by model."""
+        tallies = {}
+        for name, counts in self._counts.items():
+            sums = self._sums[name]
+            predicted = counts.total() - counts["executed"]
+            agreement = sum(sums.values()) / max(1, counts.total())
+            alone = (sum(sums.values()) - sums["executed"]) / predicted if predicted else None
+            tallies[name] = ModelTally(agreement, alone, dict(counts))
+        return tallies
+
+    @staticmethod
+    def _total(counters: Mapping[str, Counter[str]]) -> list[float]:
+        return [float(sum(counter.values())) for counter in counters.values()]
+
+    @staticmethod
+    def _predicted(counters: Mapping[str, Counter[str]]) -> list[float]:
+        return [float(sum(counter.values()) - counter["executed"]) for counter in counters.values()]

@@ -1,0 +1,281 @@
+"""What a folder of links knows of its models: who can be predicted from whom, in numbers and in words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+from rich import box
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from ...errors import InvalidInput
+from ..index import Index
+from ..table import BUCKETS, NEVER, Choice, Table, bucket, bucket_bounds_s
+from ..training.linkability import Linkability, Reached, Row, read_linkability
+from ..trust import ALPHA
+
+ENOUGH = 1.0 - ALPHA
+"""An answer that agrees less than this does not stand in for the model."""
+
+Do = Literal["link", "hold", "constant", "run"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do with one model when it does not run on an input.
+
+    Attributes:
+        target: the model.
+        do: link it, hold its last output, answer with a constant; or run it, as none of them agrees enough.
+        origin: the best of the three, whether it agrees enough or not.
+        sources: the models that the best link reads.
+        agreement: what that reached on inputs that nothing was learnt from or chosen on.
+        interval: where it lies with 95 % confidence; None: not kept by the version that trained the links.
+        inputs: on how many inputs it was measured; None: not kept.
+        effective: how many independent ones they are worth; None: not kept.
+        sure: whether the interval lies all on one side of what is enough; False where there is none.
+        text: the same in words.
+    """
+
+    target: str
+    do: Do
+    origin: Literal["linked", "held", "constant"]
+    sources: tuple[str, ...]
+    agreement: float
+    interval: tuple[float, float] | None
+    inputs: int | None
+    effective: float | None
+    sure: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What `infilink links show` shows.
+
+    Attributes:
+        folder: the links.
+        age_s: how old a last output the figures are for, beside those without one.
+        enough: the agreement that an answer must reach.
+        targets: each model's row of the matrix.
+        verdicts: what to do with each model.
+        predicts: how much each model tells of the others where they never ran, the best first: mean skill of the links
+            from it alone, over the constant and over what a link says without any source; no skill counts 0.
+        missing: what these links do not tell, and how to get it; empty if all is there.
+    """
+
+    folder: Path
+    age_s: float
+    enough: float
+    targets: Mapping[str, Linkability]
+    verdicts: tuple[Verdict, ...]
+    predicts: Mapping[str, float]
+    missing: str
+
+    @property
+    def age(self) -> int:
+        """The bucket of `age_s`."""
+        return bucket(self.age_s)
+
+    @property
+    def age_text(self) -> str:
+        """The ages that the figures are for: "8 to 16 s"."""
+        return age_text(self.age)
+
+
+def show_links(folder: Path | str, *, age_s: float = 10.0, enough: float = ENOUGH) -> Shown:
+    """Reads a folder of links and judges each model.
+
+    Args:
+        folder: as `train_links` wrote it; one of an earlier version tells less.
+        age_s: how old the last output is that holding and links start from.
+        enough: the agreement that an answer must reach to stand in for the model.
+
+    Raises:
+        InvalidInput: no such folder, something in it is damaged, or an option makes no sense.
+    """
+    folder = Path(folder)
+    if not 0.0 <= age_s < float("inf"):
+        raise InvalidInput(f"the age of the last output must be at least 0 s, not {age_s:g}")
+    if not 0.0 < enough <= 1.0:
+        raise InvalidInput(f"enough must be above 0 and at most 1, not {enough:g}")
+    index = Index.read(folder)
+    targets = read_linkability(folder)
+    missing = ""
+    if targets is None:
+        names = tuple(index.tables)
+        targets = {
+            name: Linkability.of_table(table, tuple(other for other in names if other != name))
+            for name, table in index.tables.items()
+        }
+        missing = (
+            "an earlier version trained these links: it did not keep the pairs that are of no use, nor on how many "
+            "inputs it measured; train them again (`infilink train links`) to see both"
+        )
+    age = bucket(age_s)
+    verdicts = tuple(_verdict(name, index.tables[name], targets[name], age, enough) for name in targets)
+    return Shown(folder, age_s, enough, targets, verdicts, _predicts(targets), missing)
+
+
+def age_text(index: int) -> str:
+    """A bucket of ages in words."""
+    if index == NEVER:
+        return "never ran"
+    low, high = bucket_bounds_s(index)
+    return f"under {high:g} s" if low == 0 else f"over {low:g} s" if high == float("inf") else f"{low:g} to {high:g} s"
+
+
+def _verdict(name: str, table: Table, row: Linkability, age: int, enough: float) -> Verdict:
+    others = frozenset(row.sources)
+    choice = table.choose(others, age)
+    found = _found(row, choice, age)
+    held, constant = _figure(row.held, age), _figure(row.constant, age)
+    interval, sure = found.interval, False
+    do: Do = {"linked": "link", "held": "hold", "constant": "constant"}[choice.origin]  # type: ignore[assignment]
+    if found.agreement < enough:
+        do = "run"
+    if interval is not None:
+        sure = interval[1] < enough if do == "run" else interval[0] >= enough
+    return Verdict(
+        name,
+        do,
+        choice.origin,
+        choice.sources,
+        found.agreement,
+        interval,
+        found.inputs,
+        found.effective,
+        sure,
+        f"{_advice(do, choice, enough)}{_numbers(found)}; held {held}, constant {constant}"
+        f"{_never(table, others, row)}{'' if sure else _unsure(found, enough)}",
+    )
+
+
+def _found(row: Linkability, choice: Choice, age: int) -> Reached:
+    """What a choice reached: as kept if it stands in the matrix, else by its table, on the same inputs."""
+    ways: dict[tuple[str, tuple[str, ...]], Row] = {
+        ("held", ()): row.held,
+        ("constant", ()): row.constant,
+        ("linked", ()): row.itself,
+        **{("linked", (name,)): cells for name, cells in row.sources.items()},
+        ("linked", tuple(row.sources)): row.others,
+    }
+    cell = ways.get((choice.origin, choice.sources), (None,) * (age + 1))[age]
+    if cell is not None:
+        return cell
+    same = row.constant[age]
+    agreement = choice.measured.report
+    if same is None:
+        return Reached(agreement, 0.0)
+    return Reached(agreement, agreement - (same.agreement - same.gain), same.inputs, same.effective)
+
+
+def _advice(do: Do, choice: Choice, enough: float) -> str:
+    from_what = " and ".join(filter(None, [", ".join(choice.sources), "its own last output"]))
+    means = {"linked": f"a link from {from_what}", "held": "holding its last output", "constant": "a constant"}
+    if do == "run":
+        return f"needs to be run: what did best before, {means[choice.origin]}, does not agree to {enough:g} later: "
+    if do == "link":
+        return f"worth linking from {from_what}: "
+    return "better held: " if do == "hold" else "a constant will do: "
+
+
+def _numbers(found: Reached) -> str:
+    text = f"{found.agreement:.2f}"
+    if found.interval is None or found.effective is None:
+        return text
+    low, high = found.interval
+    return f"{text} ({low:.2f} to {high:.2f}; {found.inputs} inputs, worth {found.effective:.0f} independent ones)"
+
+
+def _never(table: Table, others: frozenset[str], row: Linkability) -> str:
+    """What it comes to if the model never runs."""
+    choice = table.choose(others, NEVER)
+    found = _found(row, choice, NEVER)
+    if choice.origin == "linked":
+        return f"; if it never runs {found.agreement:.2f} from {', '.join(choice.sources)}"
+    return f"; if it never runs {found.agreement:.2f}, a constant"
+
+
+def _unsure(found: Reached, enough: float) -> str:
+    if found.interval is None:
+        return "; how sure that is was not kept"
+    return f"; not sure: it may lie on the other side of {enough:g}, a longer recording would tell"
+
+
+def _figure(row: Row, age: int) -> str:
+    cell = row[age]
+    return "-" if cell is None else f"{cell.agreement:.2f}"
+
+
+def _tells(cell: Reached | None, without: Reached | None) -> float:
+    if cell is None:
+        return 0.0
+    level = max(cell.agreement - cell.gain, 0.0 if without is None else without.agreement)
+    return max(0.0, cell.agreement - level) / max(1.0 - level, 1e-6)
+
+
+def _predicts(targets: Mapping[str, Linkability]) -> dict[str, float]:
+    means = {}
+    for source in targets:
+        rows = [row for row in targets.values() if source in row.sources]
+        skills = [_tells(row.sources[source][NEVER], row.itself[NEVER]) for row in rows]
+        means[source] = sum(skills) / max(1, len(skills))
+    return dict(sorted(means.items(), key=lambda item: -item[1]))
+
+
+_OTHERS, _HELD, _CONSTANT = "all others", "held", "constant"
+# From which skill on a cell is shown how: clearly worth a link, worth one, no better than what is free, worse.
+_COLOURS = ((0.5, "bold green"), (0.05, "green"), (-0.05, "yellow"), (float("-inf"), "red"))
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """What every way to answer for every model reached.
+
+    Attributes:
+        columns: the ways: a link from one model alone, from all others together, holding, the best constant. A model
+            in its own column: a link from nothing but its own last output; if it never ran, from nothing at all.
+        rows: by target; None where nothing was measured.
+    """
+
+    columns: tuple[str, ...]
+    rows: Mapping[str, tuple[Reached | None, ...]]
+
+    @classmethod
+    def of(cls, targets: Mapping[str, Linkability], age: int) -> Self:
+        """The matrix at one age bucket; without a last output there is nothing to hold."""
+        names = tuple(targets)
+        free = (_CONSTANT,) if age == NEVER else (_HELD, _CONSTANT)
+        nothing = (None,) * BUCKETS
+        rows = {}
+        for target, row in targets.items():
+            ways = [row.itself if name == target else row.sources.get(name, nothing) for name in names]
+            ways += [row.others, row.constant] if age == NEVER else [row.others, row.held, row.constant]
+            rows[target] = tuple(way[age] for way in ways)
+        return cls((*names, _OTHERS, *free), rows)
+
+    def table(self, title: str) -> RichTable:
+        """For the terminal: agreement, under it the skill over the better of holding and the constant, coloured."""
+        table = RichTable(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table.add_column("", no_wrap=True)
+        for column in self.columns:
+            table.add_column(column, justify="right", overflow="fold")
+        for target, cells in self.rows.items():
+            table.add_row(target, *(_text(cell, column) for column, cell in zip(self.columns, cells, strict=True)))
+        return table
+
+
+def _text(cell: Reached | None, column: str) -> Text:
+    if cell is None:
+        return Text("-", style="dim")
+    agreement = f"{cell.agreement:.2f}"
+    if column in (_HELD, _CONSTANT):
+        return Text(agreement)
+    skill = cell.skill
+    if skill is None:
+        # Nothing was to be gained.
+        return Text(f"{agreement}\n-", style="red" if cell.gain < _COLOURS[-2][0] else "dim")
+    style = next(colour for least, colour in _COLOURS if skill >= least)
+    return Text(f"{agreement}\n{max(skill, -9.99):+.2f}", style=style)

@@ -1,0 +1,245 @@
+"""How well each model's output is predicted from each other's: the pairs themselves, kept beside the links.
+
+A table (`table.py`) keeps what is of use to a plan. This keeps also what is not, so that it can be shown.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ...errors import InvalidInput
+from ...outputs import Array
+from ..table import BUCKETS, NEVER, Measured, Table
+from ..trust import independent_share
+
+if TYPE_CHECKING:
+    from ..networks.vector import LinkNetwork
+    from .judge import Judge
+    from .measure import Cases
+    from .samples import Situations
+
+LINKABILITY = "linkability.json"
+FORMAT = 1
+_FREE = ("constant", "held")
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What one way to answer for a model reached on the last block, which nothing was learnt from or chosen on.
+
+    Attributes:
+        agreement: mean agreement with the exact outputs.
+        gain: that less what the better of holding and the constant reached on the same inputs.
+        inputs: on how many inputs; None: not kept.
+        effective: how many independent ones they are worth, as neighbours in time are right or wrong together.
+        gain_error: standard error of the gain, from `effective`.
+    """
+
+    agreement: float
+    gain: float
+    inputs: int | None = None
+    effective: float | None = None
+    gain_error: float | None = None
+
+    @property
+    def skill(self) -> float | None:
+        """Gain as a share of what was to be gained: 1 perfect, 0 no better; None where nothing was to be gained."""
+        left = 1.0 - (self.agreement - self.gain)
+        return self.gain / left if left > 1e-6 else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Where the agreement lies with 95 % confidence (Wilson, on the independent inputs); None: not known."""
+        if not self.effective:
+            return None
+        return wilson(self.agreement, self.effective)
+
+
+Row = tuple[Reached | None, ...]
+"""By age bucket, `NEVER` included; None where no input has a last output of that age, or nothing was kept."""
+
+
+@dataclass(frozen=True)
+class Linkability:
+    """One target's row of the matrix.
+
+    Attributes:
+        constant: the best constant.
+        held: its own last exact output; None at `NEVER`.
+        sources: a link from one other model alone (and the target's own last output, if it has one), by model.
+        itself: a link from nothing but the target's own last output; at `NEVER` from nothing at all, so that what a
+            source tells can be told from what a link says anyway.
+        others: a link from all other models together.
+    """
+
+    constant: Row
+    held: Row
+    sources: Mapping[str, Row] = field(default_factory=dict)
+    itself: Row = (None,) * BUCKETS
+    others: Row = (None,) * BUCKETS
+
+    @classmethod
+    def measure(
+        cls, judge: "Judge", constant: Array, report: "Cases", link: "tuple[LinkNetwork, Situations] | None"
+    ) -> Self:
+        """Replays every single source, all of them together, holding and the constant over the last block.
+
+        Args:
+            judge: compares the target's outputs.
+            constant: its best constant.
+            report: the cases of the last block.
+            link: the trained network, and how its inputs are made; None if the output never changes.
+        """
+        reached = {
+            "constant": judge.constant(constant, report.inputs),
+            "held": judge.held(report.inputs, report.earlier),
+        }
+        if link is None:
+            rows = _rows(reached, report)
+            return cls(rows["constant"], (*rows["held"][:NEVER], None))
+        network, situations = link
+        names = situations.sources
+        wanted = {f"from {name}": (name,) for name in names} | {"itself": (), "others": names}
+        reached |= {way: _replay(network, situations, judge, of, report) for way, of in wanted.items()}
+        rows = _rows(reached, report)
+        return cls(
+            rows["constant"],
+            (*rows["held"][:NEVER], None),
+            {name: rows[f"from {name}"] for name in names},
+            rows["itself"],
+            rows["others"],
+        )
+
+    @classmethod
+    def of_table(cls, table: Table, others: tuple[str, ...]) -> Self:
+        """What a table tells of it: the links that are of use to a plan, without how sure they are."""
+
+        def row(cells: tuple[Measured, ...]) -> Row:
+            return tuple(Reached(cell.report, cell.report - level) for cell, level in zip(cells, free, strict=False))
+
+        held = [cell.report for cell in table.held]
+        free = [max(table.constant.report, level) for level in held] + [table.constant.report]
+        linked = {sources: row(cells) for sources, cells in table.linked.items()}
+        none: Row = (None,) * BUCKETS
+        return cls(
+            row((table.constant,) * BUCKETS),
+            (*row(table.held), None),
+            {name: linked.get((name,), none) for name in others},
+            linked.get((), none),
+            linked.get(tuple(others), none),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "constant": _plain(self.constant),
+            "held": _plain(self.held),
+            "sources": {name: _plain(row) for name, row in self.sources.items()},
+            "itself": _plain(self.itself),
+            "others": _plain(self.others),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Reads what `as_dict` wrote."""
+        return cls(
+            _row(data["constant"]),
+            _row(data["held"]),
+            {name: _row(row) for name, row in data["sources"].items()},
+            _row(data["itself"]),
+            _row(data["others"]),
+        )
+
+
+def write_linkability(folder: Path, targets: Mapping[str, Linkability]) -> None:
+    """Writes it into a folder of links."""
+    data = {"format": FORMAT, "targets": {name: each.as_dict() for name, each in targets.items()}}
+    beside = folder / f"{LINKABILITY}.part"
+    beside.write_text(json.dumps(data), encoding="utf-8")
+    beside.replace(folder / LINKABILITY)
+
+
+def read_linkability(folder: Path) -> dict[str, Linkability] | None:
+    """What `write_linkability` wrote; None in a folder that an earlier version wrote.
+
+    Raises:
+        InvalidInput: the file is damaged, or of another format.
+    """
+    path = folder / LINKABILITY
+    if not path.is_file():
+        return None
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["format"] != FORMAT:
+            raise InvalidInput(
+                f"{path}: has format {data['format']}, this version reads {FORMAT}; train the links again"
+            )
+        return {name: Linkability.from_dict(each) for name, each in data["targets"].items()}
+    except InvalidInput:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(f"{path}: is damaged ({error!r}); train the links again") from error
+
+
+def wilson(share: float, count: float) -> tuple[float, float]:
+    """The 95 % interval of a share that was seen in so many independent tries."""
+    z2 = 1.96**2
+    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
+    width = 1.96 / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count * count))
+    return max(0.0, middle - width), min(1.0, middle + width)
+
+
+def _replay(
+    network: "LinkNetwork", situations: "Situations", judge: "Judge", sources: tuple[str, ...], cases: "Cases"
+) -> Array:
+    from .fit import one_thread, predict
+
+    with one_thread():
+        draws = situations.fixed(cases.inputs, cases.earlier, sources)
+        vectors, _ = predict(network, situations.features(draws))
+    return judge.linked(vectors, cases.inputs, cases.earlier, [sources] * len(vectors))
+
+
+def _rows(reached: Mapping[str, Array], cases: "Cases") -> dict[str, Row]:
+    """Each way's agreements by age bucket, beside the better of holding and the constant there."""
+    rows: dict[str, list[Reached | None]] = {way: [] for way in reached}
+    for index in range(BUCKETS):
+        of = cases.of(index)
+        count = int(of.sum())
+        here = {way: agreements[of] for way, agreements in reached.items()}
+        free = here["constant"]
+        if count and index != NEVER and here["held"].mean() >= free.mean():
+            free = here["held"]
+        # Pooled: a way that was always right would otherwise seem to be measured on independent inputs.
+        shares = {
+            is_free: independent_share([each for way, each in here.items() if (way in _FREE) == is_free])
+            for is_free in (True, False)
+            if count
+        }
+        for way, agreements in here.items():
+            rows[way].append(_reached(agreements, free, count * shares[way in _FREE]) if count else None)
+    return {way: tuple(row) for way, row in rows.items()}
+
+
+def _reached(agreements: Array, free: Array, effective: float) -> Reached:
+    effective = max(1.0, effective)
+    gains = agreements - free
+    error = float(gains.std()) / math.sqrt(effective)
+    return Reached(float(agreements.mean()), float(gains.mean()), len(gains), effective, error)
+
+
+def _plain(row: Row) -> list[list[float | int | None] | None]:
+    return [None if cell is None else [_rounded(value) for value in astuple(cell)] for cell in row]
+
+
+def _rounded(value: float | int | None) -> float | int | None:
+    return np.round(value, 6).item() if isinstance(value, float) else value
+
+
+def _row(data: list[list[Any] | None]) -> Row:
+    return tuple(None if cell is None else Reached(*cell) for cell in data)

@@ -1,0 +1,1 @@
+"""What a model is: its spec, its session, its process, what it costs."""

@@ -1,0 +1,221 @@
+"""`infilink models`, `infilink export` and `infilink init model`."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ..errors import InfilinkError, InvalidInput
+from ..outputs import KINDS, OutputSpec
+from ..reporting import show_progress
+from ..units import format_bytes
+from .cost import ModelCost, measure_cost
+from .decoding import DECODERS
+from .guess import Graph, Guess, guess, read_graph, spec_name
+from .onnx_model import OnnxModel
+from .session import open_session
+from .spec import METADATA_KEY, ModelSpec, read_spec
+from .split.parts import ServedTail, TailProcess
+from .split.spec import is_part, read_partition
+
+EXIT_WRONG_SPEC = 2
+_NOISE_FRAMES = 5
+_SHOWN_CLASSES = 3
+
+
+def models_command(
+    folder: Annotated[Path, typer.Argument(help="The folder with the .onnx models.")],
+    measure: Annotated[bool, typer.Option(help="Also load each one and measure its memory and time.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """List a folder's models and what their specs say; exit code 2 if one has no spec or a wrong one."""
+    if not folder.is_dir():
+        raise InvalidInput(f"{folder}: there is no such folder of models")
+    paths = sorted(folder.glob("*.onnx"))
+    if not paths:
+        raise InvalidInput(f"{folder}: holds no .onnx file")
+    rows: list[dict[str, Any]] = []
+    with show_progress("measuring" if measure else "reading", quiet=as_json) as progress:
+        for i, path in enumerate(paths):
+            progress(i / len(paths), path.stem)
+            rows.append(_row(path, {row["name"]: row["file"] for row in rows if "name" in row}, measure=measure))
+    if as_json:
+        print(json.dumps({"folder": str(folder), "models": rows}))
+    else:
+        Console().print(_table(folder, rows, measure=measure))
+    if any("error" in row for row in rows):
+        raise typer.Exit(EXIT_WRONG_SPEC)
+
+
+def export_command(
+    target: Annotated[str, typer.Argument(help="PATH.py:function that returns (module, spec, sample inputs).")],
+    out: Annotated[Path, typer.Argument(help="The .onnx file to write.")],
+    int8: Annotated[bool, typer.Option("--int8", help="Make it int8, calibrated on the sample inputs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Export a torch module as an ONNX file with its spec inside, checked against torch.
+
+    The function returns the module, its spec (a ModelSpec or a dict with the keys of docs/MODELS.md), and a list of
+    sample inputs: arrays or tensors, each one batch as the module takes it.
+    """
+    from .export import export
+
+    done = export(target, out, int8=int8)
+    if as_json:
+        quantized = None if done.int8 is None else vars(done.int8)
+        result = {"file": str(out), "name": done.spec.name, "size_bytes": done.size_bytes, "samples": done.samples}
+        print(json.dumps({**result, "difference": done.difference, "int8": quantized}))
+        return
+    print(f"wrote {out}: {done.spec.name}, {format_bytes(done.size_bytes)}, its spec inside")
+    print(f"onnxruntime differs from torch by at most {done.difference:.2g} on {done.samples} sample inputs")
+    if done.int8 is not None:
+        print(
+            f"int8 ({done.int8.method}) differs from float by at most {done.int8.largest:.2g}, on average "
+            f"{done.int8.mean:.2g}; the float file was {format_bytes(done.int8.float_bytes)}"
+        )
+    if out.with_suffix(".toml").exists():
+        print(f"note: {out.with_suffix('.toml')} lies beside it and counts before the spec inside")
+
+
+def init_model_command(
+    path: Annotated[Path, typer.Argument(help="The .onnx file to write a spec for.")],
+) -> None:
+    """Write NAME.toml beside a model, guessed from its graph: a first version to be checked."""
+    beside = path.with_suffix(".toml")
+    if beside.exists():
+        raise InvalidInput(f"{beside}: is there already; edit it, or move it away first")
+    if METADATA_KEY in open_session(path).get_modelmeta().custom_metadata_map:
+        raise InvalidInput(f"{path}: has its spec inside already; see it with `infilink models {path.parent}`")
+    graph = read_graph(path)
+    guessed = guess(graph)
+    part = beside.with_suffix(".toml.part")
+    part.write_text(spec_text(spec_name(path), graph, guessed), encoding="utf-8")
+    part.replace(beside)
+    print(
+        f"wrote {beside}: kind {guessed.output['kind']}, decoder {guessed.decoder['name']} ({guessed.why}); "
+        f"check it, then: infilink models {path.parent}"
+    )
+
+
+def spec_text(name: str, graph: Graph, guessed: Guess) -> str:
+    """The commented TOML of a guessed spec."""
+    chosen = {"color": graph.color, "resize": "stretch", "mean": [0.0], "std": [255.0], **guessed.input}
+    if graph.color == "GRAY":
+        chosen = {**chosen, "color": "GRAY", "mean": chosen["mean"][:1], "std": chosen["std"][:1]}
+    if graph.dtype == "tensor(uint8)":
+        chosen = {**chosen, "mean": [0.0], "std": [1.0]}
+    choose = "" if all(graph.input_shape[1:]) else "; the graph leaves it open (0 above): choose one"
+    lines = [
+        "# Guessed from the graph's shapes. What a graph can't tell (colours, resize, mean, std, class names) is only",
+        "# usual for its family: check every line. docs/MODELS.md has each key; `infilink models` says if it fits.",
+        f"name = {_toml(name)}",
+        'version = "1"',
+        'description = ""',
+        "",
+        "[input]",
+        f"# {graph.input_name!r}: {list(graph.input_shape)}, {graph.dtype}",
+        f"size = {_toml(list(graph.size))} # width, height{choose}",
+        f'layout = "{graph.layout}" # NCHW, NHWC',
+        f"color = {_toml(chosen['color'])} # RGB, BGR, GRAY",
+        f"resize = {_toml(chosen['resize'])} # stretch, letterbox (picture at the top left), letterbox_center",
+        f"mean = {_toml(chosen['mean'])} # (pixel - mean) / std, pixels from 0 to 255",
+        f"std = {_toml(chosen['std'])}",
+        "",
+        "[output]",
+        f"# It looks like: {guessed.why}. The outputs for one picture:",
+        *(f"#   {name!r}: {list(shape)}" for name, shape in graph.outputs.items()),
+        *(f"{key} = {_toml(value)}{_OUTPUT_NOTES.get(key, '')}" for key, value in guessed.output.items()),
+        *(['measure = "f1" # f1: where each is; counts: how many there are'] * (guessed.output["kind"] == "boxes")),
+        "",
+        "[decoder]",
+        f"# One of {', '.join(DECODERS)}",
+        *(f"{key} = {_toml(value)}" for key, value in guessed.decoder.items()),
+        *(["score = 0.35 # the least score that counts"] * (guessed.output["kind"] == "boxes")),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_OUTPUT_NOTES = {
+    "kind": f" # {', '.join(KINDS)}",
+    "classes": ' # names in order: ["car", "truck"]; a number stands for "0", "1", ...; "coco" for its 80',
+}
+
+
+def _toml(value: Any) -> str:
+    """A string, number or list of them: JSON's spelling is TOML's."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _row(path: Path, known: dict[str, str], *, measure: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {"file": path.name, "size_bytes": path.stat().st_size}
+    try:
+        spec = _answering_spec(path, row)
+        if spec.name in known:
+            raise InvalidInput(f"{path.name} and {known[spec.name]} are both called {spec.name!r}; rename one")
+        row |= {"name": spec.name, **spec.model_dump(mode="json", exclude={"name"})}
+        row["classes"] = short_output(spec.output)
+        if measure:
+            cost = _measured(path, part="map" in row)
+            row |= {"memory_bytes": cost.memory_bytes, "infer_s": cost.infer_s, "load_s": cost.load_s}
+    except InfilinkError as error:
+        row["error"] = str(error)
+    return row
+
+
+def _answering_spec(path: Path, row: dict[str, Any]) -> ModelSpec:
+    """The spec of a model that was seen to answer: only that shows that its decoder fits too."""
+    if not is_part(path) or read_spec(path).input is not None:
+        model = OnnxModel(path)
+        model.infer(np.full((360, 640, 3), 114, np.uint8))
+        return model.spec
+    served = ServedTail(path)
+    served.infer(np.zeros(1, np.uint8))
+    cut = read_partition(path, "tail")
+    row["map"] = f"map {'x'.join(map(str, cut.shape[1:]))} of {cut.model} at {cut.tensor}"
+    return served.spec
+
+
+def _measured(path: Path, *, part: bool) -> ModelCost:
+    if part:
+        return measure_cost(path, [np.zeros(1, np.uint8)] * _NOISE_FRAMES, kind=TailProcess)
+    noise = np.random.default_rng(0)
+    return measure_cost(path, [noise.integers(0, 256, (360, 640, 3), np.uint8) for _ in range(_NOISE_FRAMES)])
+
+
+def short_output(output: OutputSpec) -> str:
+    """What a model answers with, in short: "car, bus, truck ... (80)"."""
+    if output.classes:
+        more = f" ... ({len(output.classes)})" if len(output.classes) > _SHOWN_CLASSES else ""
+        return ", ".join(output.classes[:_SHOWN_CLASSES]) + more
+    return f"length {output.length}" if output.length else ""
+
+
+def _table(folder: Path, rows: list[dict[str, Any]], *, measure: bool) -> Table:
+    table = Table(title=f"{folder}: {len(rows)} models", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for column in ("model", "version", "input", "output", "decoder"):
+        table.add_column(column, overflow="fold")
+    for column in ("on disk", *(("memory", "ms per input") if measure else ())):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        if "error" in row:
+            said = ["", "", f"[red]{escape(row['error'])}[/red]", ""]
+        else:
+            output = f"{row['output']['kind']}: {row['classes']}".removesuffix(": ")
+            said = [row["version"], row.get("map") or _pixels(row["input"]), output, row["decoder"]["name"]]
+        cells = [row.get("name", row["file"]), *map(str, said[:2]), said[2], said[3], format_bytes(row["size_bytes"])]
+        if measure:
+            known = "memory_bytes" in row
+            cells += [format_bytes(row["memory_bytes"]), f"{row['infer_s'] * 1000:.1f}"] if known else ["", ""]
+        table.add_row(*cells)
+    return table
+
+
+def _pixels(taken: dict[str, Any]) -> str:
+    width, height = taken["size"]
+    return f"{width}x{height} {taken['layout']}"

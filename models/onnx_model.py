@@ -1,0 +1,94 @@
+"""A heavy model: `ModelSpec` says how to feed it and read it, `OnnxModel` runs it on one frame.
+
+The spec is a TOML file beside the model (`yolox_nano.toml` for `yolox_nano.onnx`) or JSON inside it, in the ONNX
+file's own `metadata_props` under the key `infilink`. The one beside wins. docs/MODELS.md says how to write one.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+
+from ..errors import InvalidInput, ModelFailed
+from ..outputs import Array
+from .decoding import DECODERS, decode
+from .preprocessing import Placement, preprocess
+from .session import _first_line, open_session
+from .spec import ModelSpec, _spec_beside, _spec_inside
+
+
+class OnnxModel:
+    """One loaded ONNX model on the CPU: preprocess, run, decode.
+
+    Args:
+        path: the `.onnx` file; its spec is inside or beside it.
+        threads: how many threads one inference may use.
+        optimized: where onnxruntime's own optimized form of the file is kept: it is written by the first to load the
+            model and read by the next, which takes a third of the time. It is good on this machine only, and for this
+            very file.
+
+    Raises:
+        InvalidInput: no ONNX file, no spec, or a spec that does not fit the model.
+    """
+
+    def __init__(self, path: Path | str, *, threads: int = 1, optimized: Path | None = None) -> None:
+        self.path = Path(path)
+        beside = _spec_beside(self.path)
+        self._session = open_session(self.path, threads=threads, optimized=optimized)
+        self.spec = beside or _spec_inside(self._session, self.path)
+        self._input = _find_input(self._session, self.spec, self.path)
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def infer(self, frame: Array) -> Array:
+        """The model's output for one frame (uint8 BGR, height x width x 3), as `outputs.py` describes it per kind.
+
+        Raises:
+            InvalidInput: this is no frame.
+            ModelFailed: the model or its decoder raised, or its output does not fit its spec.
+        """
+        try:
+            tensor, placement = preprocess(frame, self.spec.picture)
+        except cv2.error as error:
+            raise ModelFailed(f"{self.spec.name}: a frame of {frame.shape}: {_first_line(error)}") from error
+        return self._decode(self._run(tensor), placement)
+
+    def _run(self, tensor: Array) -> dict[str, Array]:
+        if self._input.type == "tensor(uint8)":
+            tensor = tensor.astype(np.uint8)
+        try:
+            return dict(zip(self._outputs, self._session.run(None, {self._input.name: tensor}), strict=True))
+        except Exception as error:  # onnxruntime raises many types of its own
+            raise ModelFailed(f"{self.spec.name}: {_first_line(error)}") from error
+
+    def _decode(self, raw: dict[str, Array], placement: Placement) -> Array:
+        try:
+            return self.spec.output.check(decode(raw, self.spec.decoder, self.spec.output, placement))
+        except Exception as error:  # what a model returns may be of any shape and type, a list of maps too
+            shapes = ", ".join(f"{name} {list(np.shape(value))}" for name, value in raw.items())
+            raise ModelFailed(
+                f"{self.spec.name}: decoder {self.spec.decoder.name!r} can't read its outputs ({shapes}): {error}; "
+                f"correct `[decoder]` or `[output]` in the model's spec (decoders: {', '.join(DECODERS)})"
+            ) from error
+
+
+def _find_input(session: ort.InferenceSession, spec: ModelSpec, path: Path) -> Any:
+    inputs = {node.name: node for node in session.get_inputs()}
+    # Those with a default are not among them: onnxruntime lists them as initializers.
+    if len(inputs) != 1:
+        raise InvalidInput(
+            f"{path}: needs {len(inputs)} inputs ({', '.join(inputs)}), and only a frame can be fed: models with "
+            "several are not supported yet; export it with one, or give the others default initializers"
+        )
+    name = spec.picture.name or next(iter(inputs))
+    if name not in inputs:
+        raise InvalidInput(f"{path}: has no input {name!r}: `input.name` must be one of {', '.join(inputs)}")
+    expected, actual = spec.picture.tensor_shape, inputs[name].shape
+    fits = len(actual) == 4 and all(not isinstance(a, int) or a == e for a, e in zip(actual, expected, strict=True))
+    if not fits:
+        raise InvalidInput(
+            f"{path}: its input {name!r} is {actual}, but its spec makes {list(expected)} "
+            f"(`input.size` is width, height; `input.layout` is {spec.picture.layout})"
+        )
+    return inputs[name]

@@ -1,0 +1,123 @@
+"""From a frame to a model's input tensor, and where the frame lies in it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ..errors import InvalidInput
+from ..outputs import Array
+
+
+class InputSpec(BaseModel):
+    """How to make a model's input tensor: `(pixel - mean) / std`, pixels from 0 to 255, in `color` order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(default="", description="the ONNX input's name; empty: the only one there is")
+    size: tuple[int, int] = Field(description="width, height")
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    color: Literal["RGB", "BGR", "GRAY"] = "RGB"
+    resize: Literal["stretch", "letterbox", "letterbox_center"] = "stretch"
+    fill: int = Field(default=114, ge=0, le=255, description="the letterbox's grey")
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (255.0,)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "InputSpec":
+        channels = 1 if self.color == "GRAY" else 3
+        for key, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) not in (1, channels):
+                allowed = "1 number" if channels == 1 else f"1 or {channels} numbers"
+                raise ValueError(f"`{key}` must have {allowed}, not {len(values)}")
+        if 0.0 in self.std:
+            raise ValueError("`std` must not be 0")
+        if min(self.size) < 1 or max(self.size) > 8192:
+            raise ValueError(f"`size` (width, height) must be from 1 to 8192 each, not {self.size}")
+        return self
+
+    @property
+    def tensor_shape(self) -> tuple[int, int, int, int]:
+        """The tensor's shape for one frame."""
+        channels = 1 if self.color == "GRAY" else 3
+        width, height = self.size
+        return (1, channels, height, width) if self.layout == "NCHW" else (1, height, width, channels)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a frame lies in a model's input: a box at x in the input is at `(x - offset_x) / width` of the frame."""
+
+    offset_x: float
+    offset_y: float
+    width: float
+    height: float
+    input_width: int
+    input_height: int
+
+    def to_frame(self, boxes: Array) -> Array:
+        """Boxes x1, y1, x2, y2 in input pixels (n, 4) as shares of the frame, cut at its borders."""
+        moved = (boxes - (self.offset_x, self.offset_y) * 2) / ((self.width, self.height) * 2)
+        return np.clip(moved, 0.0, 1.0).astype(np.float32)
+
+
+def check_frame(frame: Array) -> None:
+    """Makes sure that this is a frame.
+
+    Raises:
+        InvalidInput: it is not uint8, not height x width x 3, or has no pixel.
+    """
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+        raise InvalidInput(
+            f"a frame must be uint8 of shape (height, width, 3), at least 1 pixel; not {frame.dtype} of {frame.shape}"
+        )
+
+
+def preprocess(frame: Array, spec: InputSpec) -> tuple[Array, Placement]:
+    """The input tensor (float32, `spec.tensor_shape`) of a frame (uint8 BGR, height x width x 3).
+
+    Raises:
+        InvalidInput: it is no such frame.
+    """
+    check_frame(frame)
+    width, height = spec.size
+    if spec.resize == "stretch":
+        image = cv2.resize(frame, spec.size, interpolation=_interpolation(frame, width, height))
+        placement = Placement(0, 0, width, height, width, height)
+    else:
+        image, placement = _letterbox(frame, spec)
+    if spec.color == "GRAY":
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[:, :, None]
+    elif spec.color == "RGB":
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    tensor = image.astype(np.float32)
+    if spec.mean != (0.0,):
+        tensor -= np.asarray(spec.mean, np.float32)
+    if spec.std != (1.0,):
+        tensor *= 1.0 / np.asarray(spec.std, np.float32)
+    if spec.layout == "NCHW":
+        tensor = np.ascontiguousarray(tensor.transpose(2, 0, 1))
+    return tensor[None], placement
+
+
+def _letterbox(frame: Array, spec: InputSpec) -> tuple[Array, Placement]:
+    width, height = spec.size
+    scale = min(width / frame.shape[1], height / frame.shape[0])
+    # Cut, not rounded, as the reference code of YOLOX does; the boxes go back through the exact scale.
+    inner_width, inner_height = max(1, int(frame.shape[1] * scale)), max(1, int(frame.shape[0] * scale))
+    left, top = 0, 0
+    if spec.resize == "letterbox_center":
+        left, top = (width - inner_width) // 2, (height - inner_height) // 2
+    image = np.full((height, width, 3), spec.fill, np.uint8)
+    inner = image[top : top + inner_height, left : left + inner_width]
+    inner[:] = cv2.resize(
+        frame, (inner_width, inner_height), interpolation=_interpolation(frame, inner_width, inner_height)
+    )
+    return image, Placement(left, top, frame.shape[1] * scale, frame.shape[0] * scale, width, height)
+
+
+def _interpolation(frame: Array, width: int, height: int) -> int:
+    shrinks_much = frame.shape[1] >= 2 * width and frame.shape[0] >= 2 * height
+    return cv2.INTER_AREA if shrinks_much else cv2.INTER_LINEAR

@@ -1,0 +1,227 @@
+"""A model in a process of its own: unloading it really gives its memory back, and what it holds can be measured.
+
+Processes come from a fork server that has onnxruntime loaded already: a new one costs some 7 MB and is ready as fast
+as its model loads. What it counts is its *unique* set size: what would be free if it ended.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import ModuleType
+from typing import ClassVar
+
+import numpy as np
+import psutil
+
+from ..errors import InfilinkError, ModelFailed
+from ..outputs import Array
+from .onnx_model import OnnxModel
+from .preprocessing import check_frame
+from .process_child import Inferred, Served, serve_model
+from .shared_frame import SharedFrame
+from .spec import ModelSpec
+
+_START_TIMEOUT_S = 60.0
+_STARTING = threading.Lock()
+# Not `__main__`, as is the default: a program that imports much would be copied into every worker.
+_PRELOAD = ["infilink.models.preload"]
+
+
+class ModelProcess:
+    """An `OnnxModel` in a process of its own. Close it, or use it as a context manager.
+
+    Args:
+        path: the `.onnx` file.
+        threads: how many threads one inference may use.
+        optimized: where onnxruntime's own optimized form of the file is kept between loads; None: it is not.
+    """
+
+    opener: ClassVar[Callable[..., Served]] = OnnxModel
+    """Makes what is served, in the process: called with the path, `threads` and `optimized`."""
+
+    def __init__(self, path: Path | str, *, threads: int = 1, optimized: Path | None = None) -> None:
+        self.path = Path(path)
+        self.threads = threads
+        self.optimized = optimized
+        self.load_s = 0.0
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._pid: int | None = None
+        self._pipe: Connection | None = None
+        self._frame: SharedFrame | None = None
+        self._spec: ModelSpec | None = None
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model's spec, once it is loaded."""
+        assert self._spec is not None, "load() comes first"
+        return self._spec
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number; None while there is none. Any thread may ask."""
+        return self._pid
+
+    def load(self, *, warm_up: bool = True) -> "ModelProcess":
+        """Starts the process and loads the model; to warm it up it runs once on a grey frame.
+
+        Raises:
+            InvalidInput: what `OnnxModel` raises.
+            ModelFailed: the process ended or did not get ready in time.
+        """
+        started = time.perf_counter()
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(_PRELOAD)
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=serve_model, args=(type(self).opener, self.path, self.threads, self.optimized, theirs), daemon=True
+        )
+        with _STARTING, _no_main():
+            self._process.start()
+        self._pid = self._process.pid
+        theirs.close()
+        try:
+            if not self._pipe.poll(_START_TIMEOUT_S):
+                raise ModelFailed(f"{self.path}: not ready after {_START_TIMEOUT_S:.0f} s")
+            reply = self._receive()
+            if not isinstance(reply, ModelSpec):
+                raise ModelFailed(f"{self.path}: its process answered {reply!r}")
+            self._spec = reply
+            if warm_up:
+                self.infer(self.blank())
+        except BaseException:
+            self.close()
+            raise
+        self.load_s = time.perf_counter() - started
+        return self
+
+    def blank(self) -> Array:
+        """What it is warmed up with: a grey frame."""
+        return np.full((360, 640, 3), 114, np.uint8)
+
+    def check(self, frame: Array) -> None:
+        """Raises InvalidInput if this is no frame (uint8 BGR)."""
+        check_frame(frame)
+
+    def infer(self, frame: Array) -> Inferred:
+        """The model's output for one frame (uint8 BGR); blocks until it is there.
+
+        Raises:
+            InvalidInput: this is no frame.
+            ModelFailed: the model failed on this frame, its process ended, or this is closed.
+        """
+        if self._pipe is None:
+            raise ModelFailed(f"{self.path.stem}: is closed, or was never loaded")
+        self.check(frame)
+        try:
+            if self._frame is None or self._frame.size < frame.size:
+                self._close_frame()
+                self._frame = SharedFrame(frame.size)
+            self._frame.write(frame)
+            self._pipe.send((self._frame.path, self._frame.size, frame.shape))
+        except OSError as error:
+            raise ModelFailed(f"{self.path.stem}: its process has ended") from error
+        reply = self._receive()
+        if not isinstance(reply, Inferred):
+            raise ModelFailed(f"{self.path}: its process answered {reply!r}")
+        return reply
+
+    def memory_bytes(self) -> int:
+        """The process's unique set size now; 0 when it is not running. Any thread may ask."""
+        pid = self._pid
+        try:
+            return 0 if pid is None else int(psutil.Process(pid).memory_full_info().uss)
+        except psutil.Error:
+            return 0
+
+    def transient_bytes(self) -> int:
+        """How much more than now the process once held, inside an inference; 0 where the system does not say."""
+        with suppress(OSError, StopIteration, ValueError, IndexError):
+            lines = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines()
+            most, now = (int(next(x for x in lines if x.startswith(key)).split()[1]) for key in ("VmHWM:", "VmRSS:"))
+            return max(0, most - now) * 1024
+        return 0
+
+    def kill(self) -> None:
+        """Ends the process from any thread, whatever it does: whoever waits for its answer is told that it failed."""
+        pid = self._pid
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Ends the process and waits until its memory is free; closing twice is fine."""
+        self._pid = None
+        if self._process is not None:
+            # It holds nothing that needs a tidy end, and waiting for a running inference would hold its memory. It goes
+            # before the pipe: whoever waits for its answer in another thread then hears the end of it.
+            self._process.kill()
+            self._process.join()
+            self._process.close()
+            self._process = None
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+        self._close_frame()
+
+    def __enter__(self) -> "ModelProcess":
+        """Loads the model."""
+        return self.load()
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the process."""
+        self.close()
+
+    def _close_frame(self) -> None:
+        if self._frame is not None:
+            self._frame.close()
+            self._frame = None
+
+    def _receive(self) -> object:
+        # It may be closed by another thread, which does not wait for an inference.
+        pipe = self._pipe
+        try:
+            if pipe is None:
+                raise EOFError
+            reply = pipe.recv()
+        except (EOFError, OSError) as error:
+            raise ModelFailed(f"{self.path.stem}: its process has ended (killed, or out of memory)") from error
+        if isinstance(reply, InfilinkError):
+            raise reply
+        return reply
+
+
+def start_fork_server() -> None:
+    """Starts the fork server now, so that the first model to load does not pay for it."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOAD)
+    with _no_main():
+        process = context.Process(target=_nothing)
+        process.start()
+    process.join()
+    process.close()
+
+
+def _nothing() -> None:
+    """What the fork server's first process does."""
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """Starts a process without importing the caller's program into it.
+
+    multiprocessing would run the main module again in every worker, which costs memory and trips over any script
+    that has no `if __name__ == "__main__"`; a worker needs nothing of it.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

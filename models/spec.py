@@ -1,0 +1,167 @@
+"""A heavy model: `ModelSpec` says how to feed it and read it, `OnnxModel` runs it on one frame.
+
+The spec is a TOML file beside the model (`yolox_nano.toml` for `yolox_nano.onnx`) or JSON inside it, in the ONNX
+file's own `metadata_props` under the key `infilink`. The one beside wins. docs/MODELS.md says how to write one.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import onnxruntime as ort
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from ..errors import InvalidInput, UnknownModel
+from ..outputs import OutputSpec
+from ..settings import checked, read_toml
+from .decoding import DecoderSpec
+from .preprocessing import InputSpec
+from .session import open_session
+
+METADATA_KEY = "infilink"
+
+COCO_CLASSES = tuple(
+    "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,parking meter,"
+    "bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,handbag,tie,suitcase,frisbee,"
+    "skis,snowboard,sports ball,kite,baseball bat,baseball glove,skateboard,surfboard,tennis racket,bottle,wine glass,"
+    "cup,fork,knife,spoon,bowl,banana,apple,sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,"
+    "potted plant,bed,dining table,toilet,tv,laptop,mouse,remote,keyboard,cell phone,microwave,oven,toaster,sink,"
+    "refrigerator,book,clock,vase,scissors,teddy bear,hair drier,toothbrush".split(",")
+)
+
+
+def _named_classes(value: Any) -> Any:
+    """Spells out the short forms of `classes`: "coco" (the 80 names) and a number n ("0" to "n-1")."""
+    if isinstance(value, Mapping) and value.get("classes") == "coco":
+        return {**value, "classes": COCO_CLASSES}
+    if isinstance(value, Mapping) and isinstance(value.get("classes"), int):
+        return {**value, "classes": tuple(str(i) for i in range(value["classes"]))}
+    return value
+
+
+class ModelSpec(BaseModel):
+    """Everything there is to know of a model beside its weights."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="what it is called on the wire and in tables"
+    )
+    version: str = "1"
+    description: str = ""
+    input: InputSpec | None = Field(
+        default=None,
+        description="how a frame becomes its input; a model that is run elsewhere has none",
+    )
+    output: Annotated[OutputSpec, BeforeValidator(_named_classes)]
+    decoder: DecoderSpec = DecoderSpec()
+
+    @property
+    def picture(self) -> InputSpec:
+        """How a frame becomes its input.
+
+        Raises:
+            InvalidInput: the spec does not say.
+        """
+        if self.input is None:
+            raise InvalidInput(f"model {self.name!r}: its spec has no `input`: say how it is fed (`input.size`)")
+        return self.input
+
+    @model_validator(mode="after")
+    def _keeps_what_there_is(self) -> "ModelSpec":
+        for name in self.decoder.keep:
+            if name not in self.output.classes:
+                raise ValueError(f"`decoder.keep` names {name!r}, but the classes are {', '.join(self.output.classes)}")
+        return self
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """The spec beside the model (`NAME.toml`), or else the one inside it.
+
+    Raises:
+        InvalidInput: there is none, or it is wrong; the message names the key and what is allowed.
+    """
+    return _spec_beside(path) or _spec_inside(open_session(path), path)
+
+
+def _spec_beside(path: Path) -> ModelSpec | None:
+    beside = path.with_suffix(".toml")
+    if not beside.is_file():
+        return None
+    return parse_spec({"name": path.stem, **read_toml(beside)}, where=str(beside))
+
+
+def _spec_inside(session: ort.InferenceSession, path: Path) -> ModelSpec:
+    metadata = session.get_modelmeta().custom_metadata_map
+    if METADATA_KEY not in metadata:
+        raise InvalidInput(
+            f"{path}: has no spec: write {path.with_suffix('.toml').name} beside it (docs/MODELS.md, or start from "
+            f"`infilink init model {path.name}`)"
+        )
+    try:
+        found: Any = json.loads(metadata[METADATA_KEY])
+    except json.JSONDecodeError as error:
+        raise InvalidInput(f"{path}: its metadata {METADATA_KEY!r} is not valid JSON: {error}") from error
+    return parse_spec(found, where=f"{path} (metadata)")
+
+
+def parse_spec(data: Mapping[str, Any], *, where: str) -> ModelSpec:
+    """A spec from its parsed TOML or JSON.
+
+    Raises:
+        InvalidInput: naming `where`, the key, and what is wrong with it.
+    """
+    return checked(ModelSpec, data, where=where)
+
+
+def write_spec(path: Path, spec: ModelSpec) -> None:
+    """Writes `spec` into the ONNX file's own metadata (needs the `onnx` package, in `infilink[train]`)."""
+    import onnx
+
+    model = onnx.load(str(path))
+    kept = [prop for prop in model.metadata_props if prop.key != METADATA_KEY]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    model.metadata_props.add(key=METADATA_KEY, value=spec.model_dump_json(exclude_defaults=True))
+    beside = path.with_suffix(".onnx.part")
+    onnx.save(model, str(beside))
+    beside.replace(path)
+
+
+def find_models(folder: Path) -> dict[str, Path]:
+    """Every model in a folder, by its spec's name, in the order of the names.
+
+    Raises:
+        InvalidInput: no such folder, no model in it, two of one name, or a model without a valid spec.
+    """
+    if not folder.is_dir():
+        raise InvalidInput(f"{folder}: there is no such folder of models")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob("*.onnx")):
+        name = read_spec(path).name
+        if name in found:
+            raise InvalidInput(f"{path} and {found[name]} are both called {name!r}; give one another `name`")
+        found[name] = path
+    if not found:
+        raise InvalidInput(f"{folder}: holds no .onnx file")
+    return dict(sorted(found.items()))
+
+
+def select_models(models: dict[str, Path], names: list[str] | tuple[str, ...]) -> dict[str, Path]:
+    """Those of `models` that are named; all, if none is.
+
+    Raises:
+        UnknownModel: one of the names is not there.
+    """
+    for name in names:
+        if name not in models:
+            raise UnknownModel(name, tuple(models))
+    return {name: models[name] for name in names} if names else models
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, its first 16 hex digits: what a result names as the version of what made it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -1,0 +1,85 @@
+"""A self-contained page: style, text, plots as SVG (plots need matplotlib, in `infilink[train]`)."""
+
+import io
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich import progress as rich_progress
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "td,th{padding:.2rem 1.5rem .2rem 0;vertical-align:top;text-align:left}"
+    "td+td,th+th{text-align:right;font-variant-numeric:tabular-nums}"
+    "svg{max-width:100%;height:auto}.verdict{font-size:1.4rem;font-weight:600}tr.won{font-weight:600}"
+)
+
+
+def write_html(path: Path, title: str, body: str) -> None:
+    """Writes a page with that body, beside and renamed."""
+    page = (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title><style>{_STYLE}</style>{body}"
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text(page + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def table_html(rows: Iterable[tuple[str, ...]], *, head: tuple[str, ...] = (), won: str = "") -> str:
+    """A table; the row whose first cell is `won` stands out."""
+    made = [f"<tr>{''.join(f'<th>{escape(cell)}</th>' for cell in head)}</tr>"] if head else []
+    for row in rows:
+        mark = " class=won" if won and row[0] == won else ""
+        made.append(f"<tr{mark}>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>")
+    return f"<table>{''.join(made)}</table>"
+
+
+def new_figure(*, height: float = 3.2) -> "Figure":
+    """An empty figure as wide as the page."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(7, height), layout="constrained")
+
+
+def svg(figure: "Figure") -> str:
+    """A figure as text to go into a page."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()[text.getvalue().index("<svg") :]
+
+
+Progress = Callable[[float, str], None]
+"""Is told the share done, from 0 to 1, and what is being done."""
+
+
+@contextmanager
+def show_progress(title: str, *, quiet: bool = False) -> Iterator[Progress]:
+    """Draws a bar while the body runs; yields a function to be told the share done (0 to 1) and what is being done."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("[dim]{task.fields[what]}"),
+    )
+    with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task(title, total=1.0, what="")
+        yield lambda share, what: bar.update(task, completed=share, what=what)
+
+
+def part_of(progress: Progress | None, start: float, stop: float) -> Progress | None:
+    """What a part of some work is to tell, which is the whole's from `start` to `stop`."""
+    if progress is None:
+        return None
+    whole = progress
+    return lambda done, doing: whole(start + done * (stop - start), doing)

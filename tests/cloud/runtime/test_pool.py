@@ -1,0 +1,166 @@
+"""The room for rotating models: never over the budget, nothing loaded twice, nobody left waiting."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from infilink.cloud.runtime.memory import MemoryBudget
+from infilink.cloud.runtime.pool import Room
+from infilink.errors import ModelFailed, OutOfMemory
+
+
+class FakeWorker:
+    """Counts what is loaded, and lets others run while it loads."""
+
+    def __init__(self, name, loaded, loads, *, fails=False):
+        self.name, self.loaded, self.loads, self.fails = name, loaded, loads, fails
+
+    async def load(self, *, warm_up):
+        assert self.name not in self.loaded
+        self.loaded.add(self.name)
+        self.loads.append(self.name)
+        await asyncio.sleep(0)
+        if self.fails:
+            raise ModelFailed(f"{self.name} is broken")
+
+    async def unload(self):
+        await asyncio.sleep(0)
+        self.loaded.discard(self.name)
+
+
+def make_room(needs, limit, *, broken=()):
+    loaded, loads = set(), []
+    workers = {name: FakeWorker(name, loaded, loads, fails=name in broken) for name in needs}
+    return Room(workers, MemoryBudget(limit, needs)), loaded, loads
+
+
+async def use(room, name, *, steps=1):
+    async with room.holding(name):
+        assert room.holds(name)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+
+
+def test_a_model_stays_until_another_needs_its_place():
+    async def story():
+        room, loaded, loads = make_room({"a": 4, "b": 4, "c": 4}, 8)
+        for name in ("a", "b", "a", "c", "a"):
+            await use(room, name)
+        assert loads == ["a", "b", "c"], "b was idle for longer than a"
+        assert loaded == {"a", "c"}
+
+    asyncio.run(story())
+
+
+def test_a_large_model_waits_for_all_that_is_in_its_way():
+    async def story():
+        room, loaded, _ = make_room({"a": 4, "b": 4, "large": 8}, 8)
+        async with asyncio.timeout(10):
+            await asyncio.gather(use(room, "a", steps=9), use(room, "b", steps=5), use(room, "large"), use(room, "a"))
+        assert loaded in ({"large"}, {"a"}, {"a", "b"})
+
+    asyncio.run(story())
+
+
+def test_what_never_fits_is_refused_at_once_and_costs_nobody_its_place():
+    async def story():
+        room, _, _ = make_room({"a": 4, "huge": 9}, 8)
+        with pytest.raises(OutOfMemory):
+            await use(room, "huge")
+        await use(room, "a")
+
+    asyncio.run(story())
+
+
+def test_a_model_that_does_not_load_leaves_its_place_to_others():
+    async def story():
+        room, loaded, _ = make_room({"a": 8, "b": 8}, 8, broken=("a",))
+        with pytest.raises(ModelFailed):
+            await use(room, "a")
+        await use(room, "b")
+        assert loaded == {"b"} and room.memory.reserved_bytes == 8
+
+    asyncio.run(story())
+
+
+def test_whoever_goes_away_while_room_is_made_leaves_no_room_lost():
+    async def story():
+        room, loaded, _ = make_room({"a": 8, "b": 8, "c": 8}, 8)
+        for steps in range(8):
+            await use(room, "a")
+            going = asyncio.create_task(use(room, "b", steps=3))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            going.cancel()
+            await asyncio.gather(going, return_exceptions=True)
+            async with asyncio.timeout(10):
+                await use(room, "c")
+            assert loaded == {"c"} and room.memory.reserved_bytes == 8
+
+    asyncio.run(story())
+
+
+@given(
+    needs=st.lists(st.integers(1, 8), min_size=1, max_size=6),
+    uses=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), max_size=30),
+)
+def test_whatever_is_asked_for_together_all_get_it_within_the_budget(needs, uses):
+    async def story():
+        names = {str(index): need for index, need in enumerate(needs)}
+        room, loaded, _ = make_room(names, 10)
+
+        async def one(index, steps):
+            name = str(index % len(needs))
+            async with room.holding(name):
+                assert name in loaded
+                assert sum(names[each] for each in loaded) <= 10
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(one(*each) for each in uses))
+
+    asyncio.run(story())
+
+
+def test_a_resident_stays_whoever_comes_until_it_is_released():
+    async def story():
+        room, loaded, loads = make_room({"a": 4, "b": 4, "c": 4}, 8)
+        await room.settle("a")
+        for name in ("b", "c", "b"):
+            await use(room, name)
+            assert "a" in loaded
+        await room.release("a")
+        await use(room, "a")
+        assert loads.count("a") == 1, "released, it stays loaded until its place is needed"
+        await use(room, "c")
+        await use(room, "b")
+        assert loaded == {"b", "c"}
+
+    asyncio.run(story())
+
+
+def test_what_does_not_fit_beside_the_residents_is_refused_at_once():
+    async def story():
+        room, _, _ = make_room({"a": 4, "b": 6}, 8)
+        await room.settle("a")
+        with pytest.raises(OutOfMemory):
+            await use(room, "b")
+        await room.release("a")
+        await use(room, "b")
+
+    asyncio.run(story())
+
+
+def test_a_model_in_its_turn_becomes_a_resident_without_a_second_load():
+    async def story():
+        room, loaded, loads = make_room({"a": 4, "b": 4, "c": 4}, 8)
+        await use(room, "a")
+        await room.settle("a")
+        await room.settle("b")
+        assert loads == ["a", "b"] and loaded == {"a", "b"}
+        with pytest.raises(OutOfMemory):
+            await use(room, "c")
+
+    asyncio.run(story())

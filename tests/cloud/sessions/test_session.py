@@ -1,0 +1,39 @@
+"""A session hands on what its inputs tell, and only to whom it may."""
+
+import numpy as np
+from infilink.cloud.sessions.session import Session, SessionKey
+from infilink.links.planning.plan import Plan
+from infilink.links.serving import Serving
+from infilink.models.spec import parse_spec
+
+SPECS = {
+    name: parse_spec({"name": name, "input": {"size": [32, 32]}, "output": {"kind": "count"}}, where=name)
+    for name in ("doors", "people")
+}
+ONE = np.asarray([1.0], np.float32)
+
+
+class Listening(Serving):
+    """A real one that remembers what it was told of escalations."""
+
+    told = ()
+
+    def complete(self, captured_s, exact, *, escalated=()):
+        self.told = tuple(escalated)
+        return super().complete(captured_s, exact, escalated=escalated)
+
+
+def test_models_that_ran_as_their_answers_were_not_trusted_are_told_apart() -> None:
+    serving = Listening(None, Plan(100, 50, ("doors",)), models=SPECS)
+    session = Session(SessionKey("camera", "today"), serving)
+    session.complete(0.0, {"doors": ONE, "people": ONE}, escalated=("people",))
+    assert serving.told == ("people",), "their answers were chosen for being doubtful: no sample of the others"
+
+
+def test_how_old_an_answer_is_counts_from_when_its_model_last_ran() -> None:
+    session = Session(SessionKey("camera", "today"), Serving(None, Plan(100, 50, ("doors",)), models=SPECS))
+    assert session.complete(0.0, {"doors": ONE})["people"][1] == -1.0
+    session.complete(1.0, {"doors": ONE, "people": ONE})
+    assert {name: age for name, (_, age) in session.complete(4.0, {"doors": ONE}).items()} == {"doors": 0, "people": 3}
+    assert set(session.complete(5.0, {"doors": ONE}, ("doors",))) == {"doors"}
+    assert session.inputs == 4

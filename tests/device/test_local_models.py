@@ -1,0 +1,90 @@
+"""Models on the device: each in its process, and one that dies or hangs takes nothing with it."""
+
+import logging
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from infilink.device.config import DeviceConfig
+from infilink.device.local_models import LocalModel, LocalModels, open_local
+from infilink.errors import InvalidInput, ModelFailed
+from infilink.models.onnx_model import OnnxModel
+from infilink.models.spec import digest
+
+FRAME = np.full((24, 32, 3), 50, np.uint8)
+
+
+@pytest.fixture
+def models(tiny_models: Path):
+    config = DeviceConfig(name="d", source="0", coordinator="h:1", local=tiny_models, local_models=("light", "bright"))
+    one = open_local(config)
+    yield one
+    one.close()
+    one.close()
+
+
+def test_those_that_are_named_say_what_they_say_anywhere(models: LocalModels, tiny_models: Path) -> None:
+    assert {name: model.digest for name, model in models.models.items()} == {
+        name: digest(tiny_models / f"{name}.onnx") for name in ("light", "bright")
+    }
+    models.load()
+    outputs = models.run(FRAME, ["light", "bright"])
+    for name, value in outputs.items():
+        assert np.array_equal(value, OnnxModel(tiny_models / f"{name}.onnx").infer(FRAME))
+        assert models.models[name].spec.name == name
+    assert list(models.run(FRAME, ["bright"])) == ["bright"]
+    assert models.run(FRAME, []) == {}
+    stats = models.stats()
+    assert stats.executions == 3 and stats.infer_s > 0 and stats.peak_bytes > 2**20
+    pids = [model._process.pid for model in models.models.values() if model._process is not None]
+    models.close()
+    assert len(pids) == 2 and not any(map(psutil.pid_exists, pids)) and models.memory_bytes() == 0
+
+
+def signal_to(models: LocalModels, name: str, number: int) -> None:
+    process = models.models[name]._process
+    assert process is not None
+    os.kill(process.pid, number)
+
+
+def test_one_that_dies_is_missed_on_that_frame_and_there_on_the_next(
+    models: LocalModels, caplog: pytest.LogCaptureFixture
+) -> None:
+    models.load()
+    signal_to(models, "light", signal.SIGKILL)
+    with caplog.at_level(logging.WARNING):
+        assert set(models.run(FRAME, models.models)) == {"bright"}
+        assert set(models.run(FRAME, models.models)) == {"bright", "light"}
+        # Again at once: it is not started over and over.
+        signal_to(models, "light", signal.SIGKILL)
+        assert set(models.run(FRAME, models.models)) == {"bright"}
+        with pytest.raises(ModelFailed, match="light: its process does not stay alive"):
+            models.run(FRAME, ["light"])
+    assert sum("told once" in record.message for record in caplog.records) == 2
+
+
+def test_one_that_hangs_is_ended(models: LocalModels) -> None:
+    models.load()
+    signal_to(models, "light", signal.SIGSTOP)
+    models.infer_timeout_s = 0.5
+    assert set(models.run(FRAME, models.models)) == {"bright"}
+
+
+def test_without_a_folder_there_is_none_and_a_wrong_name_is_told(tiny_models: Path) -> None:
+    config = DeviceConfig(name="d", source="0", coordinator="h:1")
+    assert not open_local(config).models
+    with pytest.raises(InvalidInput, match=r"holds no model called 'dark' .*it holds: bright, corner, light"):
+        open_local(config.model_copy(update={"local": tiny_models, "local_models": ("dark",)}))
+    assert set(open_local(config.model_copy(update={"local": tiny_models})).models) == {"bright", "corner", "light"}
+
+
+def test_a_model_that_cannot_be_loaded_is_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(b"no model")
+    one = LocalModels([LocalModel("broken", path)])
+    with pytest.raises(InvalidInput, match="broken"):
+        one.load()
+    one.close()

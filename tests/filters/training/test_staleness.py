@@ -1,0 +1,94 @@
+"""The learned blend rises with age, difference and pace, and its file computes what was learnt, frame by frame."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from infilink.filters.gates.base import Decision
+from infilink.filters.gates.learned import FilterRuntime
+from infilink.filters.modalities.stream import AGE, SCALARS
+from infilink.filters.rules.parser import Unchanged
+from infilink.filters.training.candidates import BlendCandidate
+from infilink.filters.training.graphs import blend_graph, session_of
+from infilink.filters.training.losses import Losses
+from infilink.filters.training.replay import Replay
+from infilink.filters.training.staleness import TOP, fit_blend, fit_pace
+from infilink.filters.training.sweep import Bounds, levels, rate_at, sweep
+from infilink.filters.training.train import train_filter
+from infilink.traces.trace import Trace
+
+TRAINED = 160
+
+
+@pytest.fixture(scope="module")
+def learnt(trace_path):
+    with Trace(trace_path) as trace:
+        replay = Replay(trace, pairwise=True)
+        losses = Losses(trace, ("scene",), Unchanged(1.0))
+        pace = fit_pace(replay, losses, start=0, stop=TRAINED)
+        return replay, losses, fit_blend(replay, losses, pace, start=0, stop=TRAINED, seed=0)
+
+
+def candidate_of(learnt) -> BlendCandidate:
+    replay, _, blend = learnt
+    return BlendCandidate(session_of(blend_graph(blend)), blend.pace, replay)
+
+
+def test_the_graph_computes_what_was_learnt(learnt):
+    replay, _, blend = learnt
+    kept = np.asarray([3, 10, 40])
+    now = np.full(3, 45)
+    changes = blend.pace.changes(replay)
+    wanted = blend.scores(replay.scalars(kept, now), changes[45] - changes[kept])
+    assert np.allclose(candidate_of(learnt).scores(kept, 45), wanted, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.sampled_from(("age", "top", "changes")), st.floats(0.0, 0.5), st.integers(0, 2**31))
+def test_more_age_difference_or_change_never_lowers_the_score(learnt, what, more, seed):
+    _, _, blend = learnt
+    random = np.random.default_rng(seed)
+    scalars = random.uniform(0, 0.5, (1, len(SCALARS))).astype(np.float32)
+    changes = random.uniform(0, 0.5, 1)
+    before = blend.scores(scalars, changes)[0]
+    scalars[0, AGE] += more * (what == "age")
+    scalars[0, TOP] += more * (what == "top")
+    assert blend.scores(scalars, changes + more * (what == "changes"))[0] >= before - 1e-6
+
+
+def test_it_beats_every_kth_where_pictures_tell(learnt):
+    replay, losses, _ = learnt
+    bounds = Bounds.of(losses, replay, 165, 260, 0.9)
+    candidate = candidate_of(learnt)
+    run = sweep(
+        candidate, levels(candidate, replay, start=165, stop=260), replay=replay, losses=losses, start=165, stop=260
+    )
+    assert rate_at(run, 0.9) > bounds.every + 0.1
+
+
+def test_the_same_seed_learns_the_same(learnt):
+    replay, losses, blend = learnt
+    again = fit_blend(replay, losses, blend.pace, start=0, stop=TRAINED, seed=0)
+    assert np.array_equal(again.weights, blend.weights) and again.bias == blend.bias
+
+
+def test_its_file_scores_live_as_it_was_calibrated(trace_path, tmp_path):
+    path = tmp_path / "blend.onnx"
+    with Trace(trace_path) as trace:
+        train_filter(trace, models=("scene",), rule=Unchanged(1.0), accuracy=0.8, out=path, candidates=("blend",))
+        gate = FilterRuntime(path)
+        taken: list[Decision] = [gate.decide(*each) for each in zip(trace.frames(), trace.captured_s, strict=True)]
+        replay = Replay(trace, pairwise=True)
+        losses = Losses(trace, ("scene",), Unchanged(1.0))
+        # Fitted anew on the same part: what calibration saw.
+        stop = round(0.65 * len(trace))
+        pace = fit_pace(replay, losses, start=0, stop=stop)
+        blend = fit_blend(replay, losses, pace, start=0, stop=stop, seed=0)
+    candidate = BlendCandidate(session_of(blend_graph(blend)), pace, replay)
+    last = 0
+    for j, decision in enumerate(taken):
+        if j:
+            assert decision.score == pytest.approx(candidate.scores(np.asarray([last]), j)[0], abs=1e-3)
+        if decision.keep:
+            last = j
+    assert 0 < sum(decision.keep for decision in taken) < len(taken)

@@ -1,0 +1,204 @@
+"""A model's process: it says what the model says, and its life and death are noticed."""
+
+import importlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from infilink.errors import InvalidInput, ModelFailed
+from infilink.models.cost import measure_cost
+from infilink.models.onnx_model import OnnxModel
+from infilink.models.process import ModelProcess, start_fork_server
+from infilink.models.process_child import serve_model
+from infilink.outputs import Array
+
+RNG = np.random.default_rng(0)
+FRAMES = [RNG.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((24, 32), (48, 64), (10, 10), (48, 64))]
+MAIN = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+import numpy as np
+from infilink.process import ModelProcess
+
+with Path(sys.argv[2]).open("a") as log:
+    log.write("main\\n")
+with ModelProcess(sys.argv[1]) as process:
+    print(process.infer(np.full((8, 8, 3), 50, np.uint8)).value[0])
+"""
+COLLECTING = """
+import gc
+from infilink.models import OnnxModel
+
+class Collecting(OnnxModel):
+    def infer(self, frame):
+        gc.collect()
+        return super().infer(frame)
+"""
+
+
+@pytest.fixture
+def process(tiny_models: Path):
+    one = ModelProcess(tiny_models / "bright.onnx").load()
+    yield one
+    one.close()
+
+
+@pytest.mark.parametrize("name", ["bright", "light", "corner"])
+def test_it_says_what_the_model_says_here_whatever_the_frames_size(tiny_models: Path, name: str) -> None:
+    here = OnnxModel(tiny_models / f"{name}.onnx")
+    with ModelProcess(tiny_models / f"{name}.onnx") as process:
+        assert process.spec == here.spec
+        for frame in FRAMES:
+            inferred = process.infer(frame)
+            assert np.array_equal(inferred.value, here.infer(frame))
+            assert 0 < inferred.infer_s < 10
+
+
+def test_it_runs_elsewhere_holds_memory_and_gives_it_back(process: ModelProcess) -> None:
+    pid = process.pid
+    assert pid != os.getpid()
+    assert process.memory_bytes() > 2**20
+    assert process.transient_bytes() >= 0
+    assert process.load_s > 0
+    process.close()
+    assert not psutil.pid_exists(pid)
+    assert process.memory_bytes() == 0
+    process.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [np.zeros((0, 8, 3), np.uint8), np.zeros((8, 8, 3), np.float64), np.zeros((8, 8), np.uint8)],
+    ids=["no pixel", "floats", "grey"],
+)
+def test_what_is_no_frame_is_refused_and_the_next_frame_is_answered(process: ModelProcess, wrong: Array) -> None:
+    pid = process.pid
+    with pytest.raises(InvalidInput, match="a frame must be uint8 of shape"):
+        process.infer(wrong)
+    assert process.infer(np.full((8, 8, 3), 50, np.uint8)).value == pytest.approx([50])
+    assert process.pid == pid
+
+
+def test_whatever_a_frame_brings_about_is_answered_and_not_the_end(tiny_models: Path) -> None:
+    context = multiprocessing.get_context("forkserver")
+    ours, theirs = context.Pipe()
+    worker = context.Process(
+        target=serve_model, args=(OnnxModel, tiny_models / "bright.onnx", 1, None, theirs), daemon=True
+    )
+    worker.start()
+    theirs.close()
+    assert ours.recv().name == "bright"
+    for request, told in ((("/nowhere", 4, (4,)), "FileNotFoundError"), (("short",), "TypeError")):
+        ours.send(request)
+        reply = ours.recv()
+        assert isinstance(reply, ModelFailed)
+        assert str(reply).startswith(f"bright: {told}: ")
+    ours.close()
+    worker.join(timeout=30)
+    assert worker.exitcode == 0
+
+
+def test_a_garbage_collection_makes_nothing_private_that_was_shared(tiny_models, tmp_path, monkeypatch) -> None:
+    (tmp_path / "collecting.py").write_text(COLLECTING)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    class CollectingProcess(ModelProcess):
+        opener = importlib.import_module("collecting").Collecting
+
+    with CollectingProcess(tiny_models / "bright.onnx") as process:
+        process.infer(FRAMES[0])
+        collected = process.memory_bytes()
+    with ModelProcess(tiny_models / "bright.onnx") as process:
+        process.infer(FRAMES[0])
+        assert collected < process.memory_bytes() + 2 * 2**20
+
+
+def test_a_closed_process_says_so(process: ModelProcess) -> None:
+    process.close()
+    with pytest.raises(ModelFailed, match="bright: is closed"):
+        process.infer(FRAMES[0])
+
+
+def test_closing_it_from_another_thread_ends_the_wait(process: ModelProcess) -> None:
+    os.kill(process.pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as thread:
+        asked = thread.submit(process.infer, FRAMES[0])
+        process.close()
+        with pytest.raises(ModelFailed):
+            asked.result(timeout=30)
+
+
+def test_whoever_measures_while_it_is_closed_gets_nothing_and_no_error(process: ModelProcess, monkeypatch) -> None:
+    own, seen = process._process, []
+    for name in ("join", "close"):
+        real = getattr(own, name)
+        monkeypatch.setattr(own, name, lambda real=real: (real(), seen.append((process.pid, process.memory_bytes()))))
+    process.close()
+    assert seen == [(None, 0), (None, 0)]
+    process.kill()
+
+
+def test_a_process_that_was_killed_is_an_error_and_not_a_wait_for_ever(process: ModelProcess) -> None:
+    os.kill(process.pid, signal.SIGKILL)
+    for _ in range(2):
+        with pytest.raises(ModelFailed, match="bright: its process has ended"):
+            process.infer(FRAMES[0])
+    process.close()
+
+
+def test_a_process_that_is_killed_in_the_middle_of_an_inference_ends_the_wait(process: ModelProcess) -> None:
+    os.kill(process.pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as thread:
+        asked = thread.submit(process.infer, FRAMES[0])
+        os.kill(process.pid, signal.SIGKILL)
+        with pytest.raises(ModelFailed, match="its process has ended"):
+            asked.result(timeout=30)
+
+
+def test_it_does_not_end_with_the_signals_that_are_meant_for_its_owner(process: ModelProcess) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(process.pid, number)
+    assert process.infer(np.full((8, 8, 3), 50, np.uint8)).value == pytest.approx([50])
+
+
+def test_a_model_that_cannot_be_loaded_is_the_users_mistake_and_leaves_no_process(tmp_path: Path) -> None:
+    process = ModelProcess(tmp_path / "none.onnx")
+    with pytest.raises(InvalidInput, match=r"none.onnx: there is no such file"):
+        process.load()
+    assert process.memory_bytes() == 0
+    process.close()
+
+
+def test_a_model_that_cannot_read_its_own_output_fails_when_it_is_loaded(tmp_path: Path, make_model) -> None:
+    path = make_model(tmp_path, "bright", spec=False)
+    text = "[input]\nsize = [16, 16]\n[output]\nkind = 'boxes'\nclasses = ['car']\n[decoder]\nname = 'yolox'\n"
+    path.with_suffix(".toml").write_text(text)
+    with pytest.raises(ModelFailed, match="decoder 'yolox' can't read its outputs"):
+        ModelProcess(path).load()
+
+
+def test_a_cost_is_measured_on_the_frames_given(tiny_models: Path) -> None:
+    start_fork_server()
+    cost = measure_cost(tiny_models / "corner.onnx", FRAMES)
+    assert 2**20 < cost.memory_bytes < 2**30
+    assert 0 < cost.infer_s < cost.load_s
+    with pytest.raises(InvalidInput, match="at least one frame"):
+        measure_cost(tiny_models / "corner.onnx", [])
+
+
+def test_the_callers_program_is_not_run_again_in_the_worker(tiny_models: Path, tmp_path: Path) -> None:
+    """It has no `if __name__ == "__main__"`: run again, it would start processes for ever."""
+    script, log = tmp_path / "program.py", tmp_path / "log"
+    script.write_text(MAIN)
+    command = [sys.executable, str(script), str(tiny_models / "bright.onnx"), str(log)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "50.0\n"
+    assert log.read_text() == "main\n"

@@ -1,0 +1,67 @@
+"""Settings from TOML: what is wrong with them is told by file and key."""
+
+from pathlib import Path
+
+import pytest
+from infilink.errors import InvalidInput
+from infilink.settings import load_settings
+from pydantic import BaseModel, ConfigDict
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    width: int = 1
+    height: int = 1
+
+
+class Outer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    file: str = ""
+    inner: Inner = Inner()
+    each: list[Inner] = []
+
+
+def load(path: Path | None, **overrides: object) -> Outer:
+    return load_settings(Outer, path, overrides, init="outer", is_path=lambda key, _: key == "file")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "outer.toml"
+
+
+def test_options_go_before_the_file_and_the_files_paths_start_at_it(path: Path) -> None:
+    path.write_text('name = "a"\nfile = "b.onnx"\n')
+    assert load(path, name="c", file=None) == Outer(name="c", file=str(path.parent / "b.onnx"))
+    assert load(path, file="d.onnx").file == "d.onnx"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("nmae = 'a'\n", "outer.toml: name: Field required; nmae: there is no such key; did you mean 'name'?"),
+        (
+            "name = 'a'\n[inner]\nwidht = 3\n",
+            "inner.widht: there is no such key; did you mean 'width'? (keys: width, h",
+        ),
+        ("name = 'a'\n[inner]\nfar = 3\n", "inner.far: there is no such key (keys: width, height)"),
+        ("name = 'a'\n[[each]]\nfar = 3\n", "each.0.far: there is no such key"),
+        ("name = 3\n", "name: Input should be a valid string"),
+        ("name = ", "outer.toml: can't be read as TOML"),
+    ],
+)
+def test_a_mistake_names_the_file_and_the_key(path: Path, text: str, told: str) -> None:
+    path.write_text(text)
+    with pytest.raises(InvalidInput) as caught:
+        load(path)
+    assert told in str(caught.value)
+
+
+def test_no_file_says_how_to_write_one_and_options_alone_are_named(path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"outer.toml: there is no such file \(write one: `infilink init outer`\)"):
+        load(path)
+    with pytest.raises(InvalidInput, match="the options: name: Field required"):
+        load(None)

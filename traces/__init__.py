@@ -1,0 +1,1 @@
+"""Recordings of inputs and of what models said of them, and other systems' logs as recordings."""

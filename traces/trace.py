@@ -1,0 +1,335 @@
+"""A recording: aligned inputs and what the models said of each, in one SQLite file, written and read as a stream.
+
+Filters and links learn from it and are judged on it. Row by row: the input's sequence number, when it was captured,
+the input as it would travel (a JPEG; nothing where only outputs were logged), and one output per model. Each row is
+whole or absent, so a recording that was cut off goes on where it stopped. While it is written SQLite keeps a `-wal` and
+a `-shm` beside it; once it is closed it is one plain file, which can be copied and read from where nothing can be
+written.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from ..codec import decode_jpeg, pack, unpack
+from ..errors import InvalidInput, UnknownModel
+from ..models.cost import ModelCost
+from ..models.spec import ModelSpec, parse_spec
+from ..outputs import Array
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TraceInfo:
+    """What holds for the whole recording.
+
+    Attributes:
+        source: what was recorded, as the user named it.
+        fps: the source's frames per second; inputs may be fewer (`every`).
+        models: each model's spec, in the order of their names.
+        digests: each model file's digest: links and filters learnt here serve these very models.
+        costs: what each model cost on the machine that recorded.
+        input: what an input is: "image" (a JPEG), "array" (a text, a sound, a signal, as numpy writes it), or "none":
+            only the outputs were kept.
+        every: one of how many of the source's frames was recorded.
+        start_s: where in the source the recording began.
+    """
+
+    source: str
+    fps: float
+    models: dict[str, ModelSpec]
+    digests: dict[str, str]
+    costs: dict[str, ModelCost]
+    every: int = 1
+    input: Literal["image", "array", "none"] = "image"
+    start_s: float = 0.0
+    format: int = FORMAT
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+def read_info(database: sqlite3.Connection, path: Path) -> TraceInfo | None:
+    """What is stored; None if nothing is yet.
+
+    Raises:
+        InvalidInput: the database is no trace, or has a format that this version does not read.
+    """
+    try:
+        row = database.execute("SELECT value FROM meta WHERE key = 'info'").fetchone()
+    except sqlite3.Error as error:
+        raise InvalidInput(f"{path}: is not an infilink trace ({error})") from error
+    if row is None:
+        return None
+    data: dict[str, Any] = json.loads(row[0])
+    if data.get("format") != FORMAT:
+        raise InvalidInput(f"{path}: has format {data.get('format')}, this version reads {FORMAT}; record it again")
+    data["models"] = {name: parse_spec(spec, where=str(path)) for name, spec in data["models"].items()}
+    data["costs"] = {name: ModelCost(**cost) for name, cost in data["costs"].items()}
+    return TraceInfo(**data)
+
+
+def dump_info(info: TraceInfo) -> str:
+    """As it is stored: JSON."""
+    models = {name: spec.model_dump(mode="json", exclude_defaults=True) for name, spec in info.models.items()}
+    costs = {name: asdict(cost) for name, cost in info.costs.items()}
+    plain = {f: getattr(info, f) for f in ("source", "fps", "digests", "every", "input", "start_s", "format", "notes")}
+    return json.dumps({**plain, "models": models, "costs": costs})
+
+
+def check_same(path: Path, found: TraceInfo, wanted: TraceInfo) -> None:
+    """Raises InvalidInput if a recording can't go on as `wanted`: it was begun as something else."""
+    for key in ("source", "every", "input", "start_s", "digests"):
+        if getattr(found, key) != getattr(wanted, key):
+            raise InvalidInput(
+                f"{path}: was recorded with {key} {getattr(found, key)!r}, not {getattr(wanted, key)!r}; "
+                "give another --out, or delete it to start again"
+            )
+
+
+_COMMIT_EVERY = 32
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS inputs (sequence INTEGER PRIMARY KEY, captured_s REAL NOT NULL, jpeg BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS outputs (
+    model INTEGER NOT NULL, sequence INTEGER NOT NULL, value BLOB NOT NULL, PRIMARY KEY (model, sequence)
+) WITHOUT ROWID;
+"""
+
+
+class TraceWriter:
+    """Writes a trace; opened on a trace that is there already, it goes on after the last whole row.
+
+    Args:
+        path: the file.
+        info: what holds for the whole; must say the same sources and models as the file it goes on with.
+
+    Raises:
+        InvalidInput: the file is there and is something else, or was recorded from another source or other models.
+    """
+
+    def __init__(self, path: Path | str, info: TraceInfo) -> None:
+        self.path = Path(path)
+        self.info = info
+        self._names = list(info.models)
+        self._pending = 0
+        self._database = _open(self.path, write=True)
+        try:
+            self.last_sequence = self._begin()
+        except sqlite3.Error as error:
+            self._database.close()
+            raise InvalidInput(f"{self.path}: can't be opened as a trace: {error}") from error
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _begin(self) -> int:
+        """Makes sure that the file is this trace, or makes it; what its last sequence number is, -1 if it has none."""
+        # Looked at first: another program's file stays as it was, also its journal's mode.
+        found = read_info(self._database, self.path) if _has_tables(self._database, self.path) else None
+        if found is not None:
+            check_same(self.path, found, self.info)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._database.executescript(_SCHEMA)
+        if found is None:
+            with self._database:
+                self._database.execute("INSERT INTO meta VALUES ('info', ?)", (dump_info(self.info),))
+        row = self._database.execute("SELECT MAX(sequence) FROM inputs").fetchone()
+        return -1 if row[0] is None else int(row[0])
+
+    def append(self, sequence: int, captured_s: float, jpeg: bytes, outputs: Mapping[str, Array]) -> None:
+        """Adds one input (a JPEG) and every model's output for it; a row is written whole or not at all."""
+        if sequence <= self.last_sequence:
+            raise InvalidInput(f"sequence {sequence} is already recorded (the last one is {self.last_sequence})")
+        rows = [(i, sequence, pack(outputs[name])) for i, name in enumerate(self._names)]
+        self._database.execute("INSERT INTO inputs VALUES (?, ?, ?)", (sequence, captured_s, jpeg))
+        self._database.executemany("INSERT INTO outputs VALUES (?, ?, ?)", rows)
+        self.last_sequence = sequence
+        self._pending += 1
+        if self._pending >= _COMMIT_EVERY:
+            self._database.commit()
+            self._pending = 0
+
+    def close(self) -> None:
+        """Commits what is written and makes it one plain file; closing twice is fine."""
+        try:
+            self._database.commit()
+            # Where somebody reads it just now, it stays as it is: that is a whole trace too, with two files beside it.
+            with suppress(sqlite3.OperationalError):
+                self._database.execute("PRAGMA busy_timeout = 0")
+                self._database.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.ProgrammingError:
+            return
+        finally:
+            self._database.close()
+
+    def __enter__(self) -> Self:
+        """The writer itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        """Closes; what is written stays, also after an error."""
+        self.close()
+
+
+class Trace:
+    """Reads a trace. Indices run over its inputs from 0; `part` gives a stretch of it without copying.
+
+    Raises:
+        InvalidInput: no such file, not a trace, or an empty one.
+    """
+
+    def __init__(self, path: Path | str, *, start: int = 0, stop: int | None = None) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise InvalidInput(f"{self.path}: there is no such trace (record one: `infilink record`)")
+        self._start = start
+        self._database = _open(self.path, write=False)
+        try:
+            self.info, rows = self._read(start, stop)
+        except sqlite3.Error as error:
+            self._database.close()
+            raise InvalidInput(f"{self.path}: is damaged ({error}); record it again") from error
+        except BaseException:
+            self._database.close()
+            raise
+        self.sequences = np.asarray([row[0] for row in rows], np.int64)
+        self.captured_s = np.asarray([row[1] for row in rows], np.float64)
+
+    def _read(self, start: int, stop: int | None) -> tuple[TraceInfo, list[tuple[int, float]]]:
+        info = read_info(self._database, self.path)
+        if info is None:
+            raise InvalidInput(f"{self.path}: is not an infilink trace")
+        rows = self._database.execute("SELECT sequence, captured_s FROM inputs ORDER BY sequence").fetchall()
+        rows = rows[start:stop]
+        if not rows:
+            raise InvalidInput(f"{self.path}: holds no input (in the part from {start} to {stop})")
+        return info, rows
+
+    @property
+    def models(self) -> dict[str, ModelSpec]:
+        """Each model's spec, by name."""
+        return self.info.models
+
+    def __len__(self) -> int:
+        """How many inputs it holds."""
+        return len(self.sequences)
+
+    def part(self, start: int, stop: int) -> "Trace":
+        """The inputs from index `start` up to `stop`, as a trace of its own."""
+        return Trace(self.path, start=self._start + start, stop=self._start + min(stop, len(self)))
+
+    def outputs(self, model: str) -> list[Array]:
+        """Every output of a model, aligned with `sequences`.
+
+        Raises:
+            UnknownModel: the trace has no such model.
+            InvalidInput: outputs are missing for some inputs.
+        """
+        if model not in self.models:
+            raise UnknownModel(model, tuple(self.models))
+        cursor = self._database.execute(
+            "SELECT value FROM outputs WHERE model = ? AND sequence BETWEEN ? AND ? ORDER BY sequence",
+            (list(self.models).index(model), int(self.sequences[0]), int(self.sequences[-1])),
+        )
+        values = [unpack(row[0]) for row in cursor]
+        if len(values) != len(self):
+            raise InvalidInput(f"{self.path}: model {model!r} has {len(values)} outputs for {len(self)} inputs")
+        return values
+
+    def payloads(self) -> Iterator[bytes]:
+        """Every input as it was stored, one at a time."""
+        cursor = self._database.execute(
+            "SELECT jpeg FROM inputs WHERE sequence BETWEEN ? AND ? ORDER BY sequence",
+            (int(self.sequences[0]), int(self.sequences[-1])),
+        )
+        for (jpeg,) in cursor:
+            yield jpeg
+
+    def frames(self) -> Iterator[Array]:
+        """Every input as a frame (uint8 BGR), decoded one at a time.
+
+        Raises:
+            InvalidInput: its inputs are no pictures, or it holds none.
+        """
+        if self.info.input not in ("image", "none"):
+            raise InvalidInput(f"{self.path}: its inputs are {self.info.input}s, not pictures")
+        return self.inputs()
+
+    def inputs(self) -> Iterator[Array]:
+        """Every input as an array, read one at a time: a frame, or what was recorded.
+
+        Raises:
+            InvalidInput: it holds outputs only.
+        """
+        if self.info.input == "none":
+            raise InvalidInput(
+                f"{self.path}: holds outputs only: links learn from it, filters need the inputs too; record those as "
+                "well (`infilink record`, or `record_callables` in Python)"
+            )
+        decode = decode_jpeg if self.info.input == "image" else unpack
+        for payload in self.payloads():
+            yield decode(payload)
+
+    def close(self) -> None:
+        """Closes the file; closing twice is fine."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        """The trace itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes the file."""
+        self.close()
+
+
+def _open(path: Path, *, write: bool) -> sqlite3.Connection:
+    try:
+        if write:
+            return sqlite3.connect(path)
+        alone = "&immutable=1" if _lacks_its_log(path) else ""
+        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{alone}", uri=True, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise InvalidInput(f"{path}: can't be opened as a trace: {error}") from error
+
+
+def _lacks_its_log(path: Path) -> bool:
+    """Whether the file says that it has a log and there is none: a copy of it, or an earlier version's recording.
+
+    SQLite would make the log, just to read the file, and would fail where nothing can be written.
+    """
+    with path.open("rb") as file:
+        logged = file.read(19)[18:] == b"\2"
+    return logged and not path.with_name(f"{path.name}-wal").exists()
+
+
+def _has_tables(database: sqlite3.Connection, path: Path) -> bool:
+    """Whether a trace's tables are there; none at all are in a new file."""
+    tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and not {"meta", "inputs", "outputs"} <= tables:
+        raise InvalidInput(f"{path}: is another program's database, not an infilink trace; give another --out")
+    return bool(tables)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What was recorded.
+
+    Attributes:
+        path: the trace.
+        inputs: how many inputs it now holds.
+        added: how many of them this call added; the others were there already.
+    """
+
+    path: Path
+    inputs: int
+    added: int

@@ -1,0 +1,91 @@
+"""A memory budget as a user writes it: `200MiB`, `1.5GiB`, `40%` of what all the models would take."""
+
+import re
+from collections.abc import Mapping
+
+from .errors import InvalidInput
+from .outputs import Kind, OutputSpec
+
+_UNITS = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%|[KMG]i?B|B)?\s*", re.IGNORECASE)
+
+
+def parse_budget(text: str, sizes: Mapping[str, int]) -> int:
+    """A budget in bytes.
+
+    Args:
+        text: a number with B, KB, MB, GB, KiB, MiB or GiB, or a percentage of what all the models take together.
+        sizes: the bytes that each model takes, measured.
+
+    Raises:
+        InvalidInput: not a budget, or smaller than the smallest model.
+    """
+    found = _PATTERN.fullmatch(text)
+    if found is None:
+        raise InvalidInput(f"budget {text!r}: write a size (200MiB, 1.5GiB) or a share of all the models (40%)")
+    number, unit = float(found.group(1)), (found.group(2) or "").upper()
+    total = sum(sizes.values())
+    size_bytes = int(total * number / 100) if unit == "%" else int(number * _UNITS[unit])
+    if sizes:
+        smallest = min(sizes, key=lambda name: sizes[name])
+        least = sizes[smallest]
+        if size_bytes < least:
+            raise InvalidInput(
+                f"budget {text}: {format_bytes(size_bytes)} is less than the smallest model takes ({smallest}: "
+                f"{format_bytes(least)}; all {len(sizes)} together: {format_bytes(total)}); give at least "
+                f"{least // 2**20 + 1}MiB"
+            )
+    return size_bytes
+
+
+def format_bytes(size_bytes: float) -> str:
+    """A size for people: "512 B", "3.1 KiB", "51.9 MiB", "1.4 GiB"."""
+    for unit in ("B", "KiB", "MiB"):
+        if abs(size_bytes) < 1024:
+            return f"{size_bytes:.0f} B" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1024
+    return f"{size_bytes:.1f} GiB"
+
+
+LINK_FORMS = "500kbit, 10Mbit, 1Gbit (bits a second; /s and bps may follow), or 1.25MB/s (bytes a second)"
+_PREFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
+_BANDWIDTH = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?)(bit/s|bits/s|bits|bit|bps|b/s)\s*", re.IGNORECASE)
+_BYTES = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KkMmGg]?)(B|B/s|byte/s|bytes/s)\s*")
+
+
+def parse_link(text: str) -> float:
+    """A link's speed in bits a second.
+
+    A capital `B` is bytes, as in `MB/s`; everything else is bits. Prefixes are of a thousand each.
+
+    Raises:
+        InvalidInput: it is no speed, or is 0; the message lists the forms.
+    """
+    # Bytes first: only their capital tells MB/s from Mb/s.
+    for pattern, bits in ((_BYTES, 8.0), (_BANDWIDTH, 1.0)):
+        found = pattern.fullmatch(text)
+        if found is not None and float(found.group(1)) > 0:
+            return float(found.group(1)) * _PREFIXES[found.group(2).upper()] * bits
+    raise InvalidInput(f"link {text!r}: write a speed above 0: {LINK_FORMS}")
+
+
+def format_link(link_bps: float) -> str:
+    """A link's speed for people: "10 Mbit/s"."""
+    for prefix in ("", "k", "M"):
+        if link_bps < 1000:
+            return f"{link_bps:g} {prefix}bit/s"
+        link_bps /= 1000
+    return f"{link_bps:g} Gbit/s"
+
+
+_FLOAT_BYTES = 4
+_BOXES, _TOKENS, _MASK_BYTES = 8, 64, 64 * 64
+_ANY_SIZE: dict[Kind, int] = {"boxes": _BOXES * 6 * _FLOAT_BYTES, "tokens": _TOKENS * 8, "mask": _MASK_BYTES}
+
+
+def typical_bytes(output: OutputSpec) -> int:
+    """The bytes of one output: exact where the kind has one size; else of 8 boxes, 64 tokens, a mask of 64 by 64."""
+    if output.kind in _ANY_SIZE:
+        return _ANY_SIZE[output.kind]
+    (length,) = output.shape
+    return length * _FLOAT_BYTES
