@@ -13,7 +13,7 @@ Trust = Literal["exact", "certified", "unsure", "uncalibrated", "revoked"]
 
 
 @dataclass(frozen=True)
-class Linked:
+class Answer:
     """One model's answer to one input.
 
     Attributes:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from ..models.cost import ModelCost
-from .answer import Linked
+from .answer import Answer
 
 _MOST_SAVED_S = 2.0
 _FADES = 0.99
@@ -30,7 +30,7 @@ class Escalation:
         self._counted_s: float | None = None
 
     def choose(
-        self, answers: Mapping[str, Linked], now_s: float, *, left_s: float | None, loaded: frozenset[str] = frozenset()
+        self, answers: Mapping[str, Answer], now_s: float, *, left_s: float | None, loaded: frozenset[str] = frozenset()
     ) -> tuple[str, ...]:
         """The models to run on this input as well, the most gain for its time first.
 

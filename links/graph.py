@@ -8,16 +8,14 @@ from ..errors import InvalidInput, UnknownModel
 from ..models.cost import ModelCost
 from ..models.spec import ModelSpec
 from ..outputs import Array
-from .answer import Exact, Linked
+from .answer import Answer, Exact
 from .encoding.boxes import translate_boxes
 from .encoding.encoding import Encoding
 from .index import INDEX, Index
 from .link import Link
-from .table import Choice, Table, bucket
+from .table import Route, Table, bucket
 from .trust.calibration import LEVELS
 from .trust.certificate import ALPHA
-
-__all__ = ["Exact", "LinkGraph", "Linked"]
 
 
 class LinkGraph:
@@ -54,7 +52,7 @@ class LinkGraph:
         self.encodings = dict(encodings)
         self.notes = dict(notes)
         self.calibrated_s = float(self.notes.get("calibrated_s", 0.0))
-        self._choices: dict[tuple[str, frozenset[str], int], Choice] = {}
+        self._routes: dict[tuple[str, frozenset[str], int], Route] = {}
 
     @classmethod
     def load(cls, folder: Path | str) -> "LinkGraph":
@@ -121,13 +119,13 @@ class LinkGraph:
             raise InvalidInput(f"{name}: {error}") from error
         return Exact(value, self.encodings[name].encode(value))
 
-    def choose(self, target: str, available: frozenset[str], age_s: float | None) -> Choice:
+    def choose(self, target: str, available: frozenset[str], age_s: float | None) -> Route:
         """How the target is answered for when `available` ran and its own last output is `age_s` old."""
         key = (target, available, bucket(age_s))
-        choice = self._choices.get(key)
-        if choice is None:
-            choice = self._choices[key] = self.tables[target].choose(available - {target}, key[2])
-        return choice
+        route = self._routes.get(key)
+        if route is None:
+            route = self._routes[key] = self.tables[target].choose(available - {target}, key[2])
+        return route
 
     def predict(
         self,
@@ -138,7 +136,7 @@ class LinkGraph:
         age_s: float | None = None,
         then: Mapping[str, Array] | None = None,
         alpha: float = ALPHA,
-    ) -> Linked:
+    ) -> Answer:
         """What the target would say.
 
         Args:
@@ -178,38 +176,38 @@ class LinkGraph:
         then: Mapping[str, Exact],
         *,
         alpha: float = ALPHA,
-    ) -> Linked:
+    ) -> Answer:
         """`predict` from outputs that are checked and have their vectors: what is called for every input."""
-        choice = self.choose(target, frozenset(now), None if last is None else age_s)
-        measured = choice.measured
-        if choice.origin == "constant":
-            return self._linked(target, self.constants[target], measured.validation, choice, alpha)
-        if choice.origin == "held":
+        route = self.choose(target, frozenset(now), None if last is None else age_s)
+        measured = route.measured
+        if route.origin == "constant":
+            return self._linked(target, self.constants[target], measured.validation, route, alpha)
+        if route.origin == "held":
             assert last is not None
-            return self._linked(target, last.value, measured.validation, choice, alpha)
+            return self._linked(target, last.value, measured.validation, route, alpha)
         vector, confidence = self.links[target].predict(
-            {name: now[name].vector for name in choice.sources},
-            {name: then[name].vector for name in choice.sources if name in then},
+            {name: now[name].vector for name in route.sources},
+            {name: then[name].vector for name in route.sources if name in then},
             None if last is None else last.vector,
             age_s,
         )
         output = self.models[target].output
-        hints = [translate_boxes(self.models[name].output, output, now[name].value) for name in choice.sources]
+        hints = [translate_boxes(self.models[name].output, output, now[name].value) for name in route.sources]
         value = self.encodings[target].decode(
             vector,
             last=None if last is None else last.value,
             hints=[hint for hint in hints if hint is not None],
         )
-        return self._linked(target, value, confidence, choice, alpha)
+        return self._linked(target, value, confidence, route, alpha)
 
-    def _linked(self, target: str, value: Array, confidence: float, choice: Choice, alpha: float) -> Linked:
-        measured = choice.measured
-        return Linked(
+    def _linked(self, target: str, value: Array, confidence: float, route: Route, alpha: float) -> Answer:
+        measured = route.measured
+        return Answer(
             value,
             confidence,
-            choice.origin,
-            choice.sources,
-            choice.trust(confidence, alpha),
+            route.origin,
+            route.sources,
+            route.trust(confidence, alpha),
             alpha,
             self.models[target].output,
             measured.calibration,

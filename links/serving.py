@@ -9,7 +9,8 @@ import numpy as np
 from ..errors import InvalidInput, UnknownModel
 from ..models.spec import ModelSpec
 from ..outputs import Array
-from .graph import Exact, Linked, LinkGraph
+from .answer import Answer, Exact
+from .graph import LinkGraph
 from .planning.plan import Plan
 from .table import bucket
 from .trust.live import LiveTrust
@@ -80,7 +81,7 @@ class Serving:
             self._turns[name] = turns
         return tuple(due)
 
-    def preview(self, captured_s: float, exact: Mapping[str, Array]) -> dict[str, Linked]:
+    def preview(self, captured_s: float, exact: Mapping[str, Array]) -> dict[str, Answer]:
         """What `complete` would answer for the models that did not run; everything stays as it is.
 
         Raises:
@@ -92,7 +93,7 @@ class Serving:
 
     def complete(
         self, captured_s: float, exact: Mapping[str, Array], *, escalated: Container[str] = ()
-    ) -> dict[str, Linked]:
+    ) -> dict[str, Answer]:
         """Every model's answer for one input, from the outputs of those that ran on it.
 
         Args:
@@ -110,7 +111,7 @@ class Serving:
             self._last[name], self._last_s[name] = value, captured_s
             self._then[name] = ran
         return {
-            name: Linked(ran[name].value, 1.0, "executed", (), "exact")
+            name: Answer(ran[name].value, 1.0, "executed", (), "exact")
             if name in ran
             else self._answer(name, captured_s, ran)
             for name in self.models
@@ -141,11 +142,11 @@ class Serving:
             last, age = self._last.get(name), self._age(name, captured_s)
             seen = None
             for now in (always, ran):
-                choice = self.graph.choose(name, frozenset(now), self._age_s(name, captured_s))
+                route = self.graph.choose(name, frozenset(now), self._age_s(name, captured_s))
                 # A constant before the model ever ran tells nothing of the answers after that.
-                if choice == seen or (last is None and choice.origin == "constant"):
+                if route == seen or (last is None and route.origin == "constant"):
                     continue
-                seen = choice
+                seen = route
                 answer = self._recorded(self.graph, name, captured_s, now)
                 self.live.observe(
                     name,
@@ -157,17 +158,17 @@ class Serving:
                     now_s=self._clock(),
                 )
 
-    def _answer(self, name: str, captured_s: float, ran: Mapping[str, Exact]) -> Linked:
+    def _answer(self, name: str, captured_s: float, ran: Mapping[str, Exact]) -> Answer:
         last = self._last.get(name)
         if self.graph is not None and name in self.graph.models:
             answer = self._recorded(self.graph, name, captured_s, ran)
             return self.live.apply(name, answer, never=last is None, age=self._age(name, captured_s))
         output = self.models[name].output
         if last is None:
-            return Linked(output.empty(), 0.0, "constant", output=output)
-        return Linked(last.value, 0.0, "held", output=output)
+            return Answer(output.empty(), 0.0, "constant", output=output)
+        return Answer(last.value, 0.0, "held", output=output)
 
-    def _recorded(self, graph: LinkGraph, name: str, captured_s: float, now: Mapping[str, Exact]) -> Linked:
+    def _recorded(self, graph: LinkGraph, name: str, captured_s: float, now: Mapping[str, Exact]) -> Answer:
         """What the links answer from the outputs of `now`, whatever was seen live."""
         return graph.answer(
             name, now, self._last.get(name), self._age_s(name, captured_s) or 0.0, self._then.get(name, {})

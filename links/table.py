@@ -71,7 +71,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Route:
     """How to answer for a model: by which means, from which sources, and how well that was measured to do."""
 
     origin: Origin
@@ -80,7 +80,7 @@ class Choice:
 
     @property
     def merit(self) -> float:
-        """What choices are compared by: a link must beat what is free by `MARGIN`."""
+        """What routes are compared by: a link must beat what is free by `MARGIN`."""
         return self.measured.validation - (MARGIN if self.origin == "linked" else 0.0)
 
     def trust(self, confidence: float, alpha: float) -> Trust:
@@ -107,22 +107,22 @@ class Table:
     held: tuple[Measured, ...]
     linked: Mapping[tuple[str, ...], tuple[Measured, ...]] = field(default_factory=dict)
 
-    def free(self, age: int) -> Choice:
+    def free(self, age: int) -> Route:
         """The last output held, unless the constant was measured to be clearly better."""
-        constant = Choice("constant", (), self.constant)
+        constant = Route("constant", (), self.constant)
         if age == NEVER:
             return constant
-        held = Choice("held", (), self.held[age])
+        held = Route("held", (), self.held[age])
         return held if held.merit >= constant.merit - CONSTANT_MARGIN else constant
 
-    def best_link(self, available: frozenset[str], age: int) -> Choice | None:
+    def best_link(self, available: frozenset[str], age: int) -> Route | None:
         """The best link from sources that are all available; of equals the one with fewer sources."""
         links = [
-            Choice("linked", sources, row[age]) for sources, row in self.linked.items() if available.issuperset(sources)
+            Route("linked", sources, row[age]) for sources, row in self.linked.items() if available.issuperset(sources)
         ]
-        return max(links, key=lambda choice: (choice.merit, -len(choice.sources)), default=None)
+        return max(links, key=lambda route: (route.merit, -len(route.sources)), default=None)
 
-    def choose(self, available: frozenset[str], age: int) -> Choice:
+    def choose(self, available: frozenset[str], age: int) -> Route:
         """The best way to answer; with more sources available it is never worse (on the validation block)."""
         free, link = self.free(age), self.best_link(available, age)
         return free if link is None or link.merit <= free.merit else link

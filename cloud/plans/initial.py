@@ -11,7 +11,7 @@ import numpy as np
 from ...errors import InvalidInput
 from ...links.graph import LinkGraph
 from ...links.planning.options import PlanOptions
-from ...links.planning.plan import Plan, Served
+from ...links.planning.plan import AnswerSource, Plan
 from ...links.planning.planner import full_plan, hold_plan, make_plan
 from ...models.cost import ModelCost, measure_cost
 from ...models.placement import PlacedDevice, PlacedModel, PlacementFile
@@ -49,13 +49,13 @@ def _plan(device: PlacedDevice, budget_bytes: int | None, costs: Mapping[str, Mo
     )
 
 
-def _served(model: PlacedModel) -> Served:
+def _served(model: PlacedModel) -> AnswerSource:
     if model.where == "device":
-        return Served("executed", (), model.expected_agreement, "runs on the device")
+        return AnswerSource("executed", (), model.expected_agreement, "runs on the device")
     if model.where == "cloud":
-        return Served("executed", (), model.expected_agreement, "runs on every input")
+        return AnswerSource("executed", (), model.expected_agreement, "runs on every input")
     why = f"linked from {'+'.join(model.sources)}" if model.where == "linked" else f"{model.where}: no link is placed"
-    return Served(model.where, model.sources, model.expected_agreement, why)
+    return AnswerSource(model.where, model.sources, model.expected_agreement, why)
 
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Hashable, Iterable, Mapping
 from typing import Any
 
 from ...errors import InfilinkError, ModelFailed
-from ...links.answer import Linked
+from ...links.answer import Answer
 from ...links.escalation import Escalation
 from ...links.planning.plan import Plan
 from ...outputs import Array
@@ -68,7 +68,7 @@ class Scheduler:
         finally:
             self.rotation.done()
 
-    async def escalate(self, frame: Array, answers: Mapping[str, Linked], *, left_s: float | None) -> dict[str, Array]:
+    async def escalate(self, frame: Array, answers: Mapping[str, Answer], *, left_s: float | None) -> dict[str, Array]:
         """The exact outputs of rotating models whose answers are not trusted, as far as time is worth it.
 
         Args:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, UnknownModel
-from ...links.graph import Linked
+from ...links.answer import Answer
 from ...models.spec import ModelSpec
 from ...outputs import Array
 from ...protos import edge_pb2
@@ -33,7 +33,7 @@ _CODES: list[tuple[type[InfilinkError], edge_pb2.RefusedCode]] = [
 ]
 
 
-def output_message(spec: ModelSpec, digest: str, linked: Linked, age_s: float) -> edge_pb2.Output:
+def output_message(spec: ModelSpec, digest: str, linked: Answer, age_s: float) -> edge_pb2.Output:
     """One model's answer."""
     value = np.ascontiguousarray(linked.value)
     region = linked.region

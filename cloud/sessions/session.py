@@ -5,7 +5,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ...links.graph import Linked
+from ...links.answer import Answer
 from ...links.serving import Serving
 from ...outputs import Array
 from ...protos import edge_pb2
@@ -66,7 +66,7 @@ class Session:
         models: Container[str] = (),
         *,
         escalated: Container[str] = (),
-    ) -> dict[str, tuple[Linked, float]]:
+    ) -> dict[str, tuple[Answer, float]]:
         """Every wanted model's answer and how long ago, in capture time, it last ran (-1: never).
 
         Args:

@@ -10,15 +10,16 @@ from ...models.spec import ModelSpec
 from ...outputs import Array
 from ...reporting import Progress
 from ...traces.trace import Trace
-from ..graph import Linked, LinkGraph
+from ..answer import Answer
+from ..graph import LinkGraph
 from ..planning.options import PlanOptions
 from ..planning.plan import Plan
 from ..planning.planner import hold_plan, make_plan
-from ..reselection.anew import Anew
+from ..reselection.anew import ReplannedServing
 from ..serving import Serving
 from ..trust.live import LiveTrust
 from .tally import ModelTally, Tally
-from .unseen import unseen
+from .unseen import held_out
 
 COLUMNS = (
     "sequence",
@@ -38,7 +39,7 @@ COLUMNS = (
 def decision_rows(
     models: Mapping[str, ModelSpec],
     moment: tuple[int, float],
-    answers: Mapping[str, Linked],
+    answers: Mapping[str, Answer],
     exact: Mapping[str, Array],
     agreements: Mapping[str, float],
 ) -> Iterator[tuple[object, ...]]:
@@ -160,7 +161,7 @@ def evaluate_links(
     graph = LinkGraph.load(folder)
     graph.check(trace.info.digests)
     plan = make_plan(graph, budget_bytes)
-    rest = unseen(graph, trace)
+    rest = held_out(graph, trace)
     outputs = {name: rest.outputs(name) for name in graph.models}
     if rest is not trace:
         rest.close()
@@ -172,7 +173,7 @@ def evaluate_links(
         tallies[name] = _tally(graph, serving, rest, outputs, decisions if name == "links" else None)
     if progress is not None:
         progress(len(runs) / (len(runs) + 1), "replaying: chosen anew")
-    anew = Anew(graph, plan, budget_bytes, review_s=REVIEW_S, profile=PROFILE)
+    anew = ReplannedServing(graph, plan, budget_bytes, review_s=REVIEW_S, profile=PROFILE)
     tallies[_ANEW] = _tally_anew(graph, anew, rest, outputs)
     if progress is not None:
         progress(1.0, "done")
@@ -206,7 +207,9 @@ def _tally(
     return tally
 
 
-def _tally_anew(graph: LinkGraph, anew: Anew, trace: Trace, outputs: Mapping[str, Sequence[Array]]) -> Tally:
+def _tally_anew(
+    graph: LinkGraph, anew: ReplannedServing, trace: Trace, outputs: Mapping[str, Sequence[Array]]
+) -> Tally:
     tally = Tally(graph.models)
     for row, moment in enumerate(trace.captured_s):
         exact = {name: values[row] for name, values in outputs.items()}
@@ -216,7 +219,7 @@ def _tally_anew(graph: LinkGraph, anew: Anew, trace: Trace, outputs: Mapping[str
 
 def replay(
     serving: Serving, captured_s: Sequence[float] | Array, outputs: Mapping[str, Sequence[Array]]
-) -> Iterator[dict[str, Linked]]:
+) -> Iterator[dict[str, Answer]]:
     """The answers to one input after another, the exact outputs coming from a recording."""
     for row, moment in enumerate(captured_s):
         running = (*serving.plan.resident, *serving.due(float(moment)))

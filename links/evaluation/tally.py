@@ -8,7 +8,7 @@ import numpy as np
 
 from ...models.spec import ModelSpec
 from ...outputs import Array
-from ..graph import Linked
+from ..answer import Answer
 from ..trust import independent_share, upper_bound
 
 
@@ -42,7 +42,7 @@ class Tally:
         self._regions = 0
         self._covered = 0
 
-    def add(self, answers: Mapping[str, Linked], exact: Mapping[str, Array]) -> dict[str, float]:
+    def add(self, answers: Mapping[str, Answer], exact: Mapping[str, Array]) -> dict[str, float]:
         """Counts one input's answers; returns each one's agreement."""
         agreements = {}
         for name, answer in answers.items():

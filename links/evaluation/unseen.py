@@ -17,14 +17,14 @@ logger = logging.getLogger(__name__)
 _MARKS = 64
 
 
-def marks(trace: Trace, *, before: int) -> dict[str, str]:
+def fingerprints(trace: Trace, *, before: int) -> dict[str, str]:
     """A hash of some inputs and their outputs, by sequence number, spread over those before `before`: for the notes."""
     learnt = trace.sequences[trace.sequences < before]
     chosen = learnt[np.linspace(0, len(learnt) - 1, min(len(learnt), _MARKS)).astype(np.int64)]
     return _hashes(trace, trace.models, {int(sequence) for sequence in chosen})
 
 
-def unseen(graph: LinkGraph, trace: Trace) -> Trace:
+def held_out(graph: LinkGraph, trace: Trace) -> Trace:
     """The part of a recording that the links were not learnt from; the recording itself, if that is all of it.
 
     Raises:

@@ -18,7 +18,7 @@ from ..graph import LinkGraph
 from .devices_file import DEFAULT_TOML, DevicesFile
 from .places import CLOUD
 from .problem import PlacementProblem
-from .result import Answer, Placement, Where, amount
+from .result import PlacedAnswer, Placement, Where, amount
 from .solver import place
 
 _WHERE: dict[Where, Literal["device", "cloud", "linked", "held", "constant"]] = {
@@ -60,7 +60,7 @@ def placement_file(problem: PlacementProblem, placed: Placement, digests: Mappin
     )
 
 
-def _model(answer: Answer) -> PlacedModel:
+def _model(answer: PlacedAnswer) -> PlacedModel:
     return PlacedModel(where=_WHERE[answer.where], sources=answer.sources, expected_agreement=answer.expected_agreement)
 
 
@@ -92,7 +92,7 @@ def print_placement(console: Console, problem: PlacementProblem, placed: Placeme
         _print_reasons(console, placed)
 
 
-def _cell(answer: Answer) -> str:
+def _cell(answer: PlacedAnswer) -> str:
     if answer.where in ("device", "cloud"):
         return f"[{_COLOURS[answer.where]}]{answer.where}[/]"
     if answer.where in ("held", "constant"):

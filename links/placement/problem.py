@@ -13,7 +13,7 @@ from ...models.cost import ModelCost
 from ...outputs import Array
 from ..planning.ways import Ways
 from ..planning.weights import shares
-from ..table import NEVER, Choice, Table
+from ..table import NEVER, Route, Table
 from .places import Cloud, Device, LinkCost
 
 Weigh = Literal["inputs", "devices"]
@@ -112,14 +112,14 @@ class PlacementProblem:
             np.asarray([link.infer_s for link in own]),
         )
 
-    def choice(self, model: int, way: int) -> Choice:
+    def route(self, model: int, way: int) -> Route:
         """How a model that does not run is answered for by a link, or without one where `way` is negative."""
         table = self.tables[model]
         if way < 0:
             return table.free(self.age)
         members = frozenset(self.names[index] for index in np.flatnonzero(self.ways.sources[way]))
         sources = next(sources for sources in table.linked if frozenset(sources) == members)
-        return Choice("linked", sources, table.linked[sources][self.age])
+        return Route("linked", sources, table.linked[sources][self.age])
 
     @cached_property
     def free(self) -> Array:

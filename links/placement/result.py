@@ -77,7 +77,7 @@ Where = Literal["device", "cloud", "linked on the device", "linked in the cloud"
 
 
 @dataclass(frozen=True)
-class Answer:
+class PlacedAnswer:
     """How one model is answered for on one class of devices.
 
     Attributes:
@@ -129,7 +129,7 @@ class Placement:
     value: float
     gap: float
     expected_agreement: float
-    answers: Mapping[str, Mapping[str, Answer]]
+    answers: Mapping[str, Mapping[str, PlacedAnswer]]
     held_in_cloud: tuple[str, ...]
     sent: Mapping[str, tuple[str, ...]]
     uses: tuple[Use, ...]
@@ -158,19 +158,19 @@ def describe(problem: PlacementProblem, chosen: Assignment, gap: float) -> Place
     )
 
 
-def _answer(problem: PlacementProblem, chosen: Assignment, device: int, model: int) -> Answer:
+def _answer(problem: PlacementProblem, chosen: Assignment, device: int, model: int) -> PlacedAnswer:
     if chosen.runs[device, model]:
-        return Answer("device" if chosen.on_device[device, model] else "cloud", (), 1.0, 1.0)
+        return PlacedAnswer("device" if chosen.on_device[device, model] else "cloud", (), 1.0, 1.0)
     way = int(chosen.way[device, model])
-    choice = problem.choice(model, way)
+    route = problem.route(model, way)
     where: Where
     if way == NO_WAY:
-        assert choice.origin != "linked"
-        where = choice.origin
+        assert route.origin != "linked"
+        where = route.origin
     else:
         where = "linked on the device" if chosen.device_way[device, model] >= 0 else "linked in the cloud"
     refused = tuple(refusals(problem, chosen, device, model))
-    return Answer(where, choice.sources, choice.measured.validation, choice.measured.report, refused)
+    return PlacedAnswer(where, route.sources, route.measured.validation, route.measured.report, refused)
 
 
 def _uses(problem: PlacementProblem, chosen: Assignment) -> list[Use]:

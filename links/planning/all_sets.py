@@ -10,7 +10,7 @@ MOST_MODELS = 18
 """Up to so many models every set is looked at: 2 ** 18 of them."""
 
 
-def sums(values: Iterable[float]) -> Array:
+def subset_sums(values: Iterable[float]) -> Array:
     """The sum over each set: float (2 ** models,) from one value per model."""
     found = np.zeros(1)
     for value in values:
@@ -18,7 +18,7 @@ def sums(values: Iterable[float]) -> Array:
     return found
 
 
-def spread(best: Array) -> Array:
+def subset_maxima(best: Array) -> Array:
     """The best over all subsets of each set, in place: (2 ** models, ...) from what each set has of its own."""
     rest = best.shape[1:]
     for bit in range(len(best).bit_length() - 1):

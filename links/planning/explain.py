@@ -5,18 +5,18 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...models.cost import ModelCost
-from ..table import BUCKETS, NEVER, Choice, Table, bucket
-from .plan import Served
+from ..table import BUCKETS, NEVER, Route, Table, bucket
+from .plan import AnswerSource
 from .problem import age_weights
 from .search import Found
 
 _MIB = 2**20
 
 
-def serve(name: str, table: Table, found: Found) -> Served:
+def serve(name: str, table: Table, found: Found) -> AnswerSource:
     """How one model is answered for, and its agreement averaged over the ages its last output will have."""
     if name in found.resident:
-        return Served("executed", (), 1.0, "resident: runs on every input")
+        return AnswerSource("executed", (), 1.0, "resident: runs on every input")
     available = frozenset(found.resident)
     cells = np.eye(BUCKETS)[NEVER] if name not in found.refresh_s else age_weights(found.refresh_s[name])
     choices = {int(age): table.choose(available, int(age)) for age in np.flatnonzero(cells)}
@@ -26,7 +26,7 @@ def serve(name: str, table: Table, found: Found) -> Served:
     most = max(shares, key=lambda key: shares[key])
     usual = next(choice for choice in choices.values() if (choice.origin, choice.sources) == most)
     expected = sum(float(cells[age]) * choice.measured.report for age, choice in choices.items())
-    return Served(usual.origin, usual.sources, expected, _why(name, table, found, usual, expected))
+    return AnswerSource(usual.origin, usual.sources, expected, _why(name, table, found, usual, expected))
 
 
 def typical_age(name: str, found: Found) -> int:
@@ -34,7 +34,7 @@ def typical_age(name: str, found: Found) -> int:
     return bucket(found.refresh_s[name] / 2) if name in found.refresh_s else NEVER
 
 
-def _why(name: str, table: Table, found: Found, usual: Choice, expected: float) -> str:
+def _why(name: str, table: Table, found: Found, usual: Route, expected: float) -> str:
     age = typical_age(name, found)
     means = {
         "linked": f"linked from {'+'.join(usual.sources) or 'its own last output'}",

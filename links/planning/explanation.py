@@ -9,7 +9,7 @@ import numpy as np
 from ...models.cost import ModelCost
 from ...outputs import Array
 from ...units import format_bytes
-from ..table import BUCKETS, MARGIN, NEVER, Choice, Table
+from ..table import BUCKETS, MARGIN, NEVER, Route, Table
 from .explain import typical_age
 from .plan import Plan
 from .planner import open_search, plan_of
@@ -185,13 +185,13 @@ def _answers(table: Table, name: str, found: Found) -> tuple[Refused, ...]:
     return tuple(rows)
 
 
-def _named(choice: Choice) -> str:
+def _named(choice: Route) -> str:
     if choice.origin != "linked":
         return choice.origin
     return f"link from {'+'.join(choice.sources) or 'its own last output'}"
 
 
-def _figure(choice: Choice) -> str:
+def _figure(choice: Route) -> str:
     return f"{choice.measured.validation:.3f}"
 
 

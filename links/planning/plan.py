@@ -6,7 +6,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class Served:
+class AnswerSource:
     """How one model is answered for under a plan.
 
     Attributes:
@@ -41,7 +41,7 @@ class Plan:
     memory_bytes: int
     resident: tuple[str, ...]
     refresh_s: Mapping[str, float] = field(default_factory=dict)
-    served: Mapping[str, Served] = field(default_factory=dict)
+    served: Mapping[str, AnswerSource] = field(default_factory=dict)
     expected_agreement: float = 1.0
     refused: Mapping[str, str] = field(default_factory=dict)
     gap: float = 0.0

@@ -10,7 +10,7 @@ from ..table import Table
 from .explain import refusal, serve
 from .local_search import LocalSearch
 from .options import DEFAULTS, PlanOptions
-from .plan import Plan, Served
+from .plan import AnswerSource, Plan
 from .problem import ASSUMED, Problem
 from .search import MOST_MODELS, Found, Search
 from .weights import shares
@@ -50,7 +50,7 @@ def make_plan(
 
 def full_plan(models: Mapping[str, ModelSpec], costs: Mapping[str, ModelCost]) -> Plan:
     """Everything is resident and nothing is predicted; there is no budget."""
-    served = {name: Served("executed", (), 1.0, "runs on every input") for name in models}
+    served = {name: AnswerSource("executed", (), 1.0, "runs on every input") for name in models}
     memory = sum(costs[name].memory_bytes for name in models if name in costs)
     return Plan(None, memory, tuple(models), served=served)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...outputs import Array
 from ..table import BUCKETS, MARGIN, NEVER, Table
-from .all_sets import MOST_MODELS, spread, sums
+from .all_sets import MOST_MODELS, subset_maxima, subset_sums
 from .problem import ASSUMED, Problem
 from .turns import Turns
 
@@ -51,13 +51,13 @@ class Search:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        memory = sums(problem.memory)
+        memory = subset_sums(problem.memory)
         self._never, self._gains = _values(problem, memory)
         self._turns = Turns.of(problem.turn_shares, most=max(problem.weights) * (1 + problem.options.audit_gain))
         self._room = problem.options.max_load_share * _at_once(problem, memory)
         bounds = self._never + self._turns.bounds(self._gains, self._room)
         self._bounds = np.where(memory <= problem.budget_bytes, bounds, -1.0)
-        self._order = np.lexsort((sums(problem.infer_s), -np.round(self._bounds, 9)))
+        self._order = np.lexsort((subset_sums(problem.infer_s), -np.round(self._bounds, 9)))
 
     def best(self, *, model: str | None = None, runs: Runs | None = None) -> Found | None:
         """The best choice; of equals the one with less computing, then fewer turns.
@@ -161,7 +161,7 @@ def promises(table: Table, names: Sequence[str], own: int) -> Array:
             mask = sum(1 << place[name] for name in sources)
             best[mask] = [cell.validation for cell in row]
     # A set may use any subset of itself.
-    spread(best)
+    subset_maxima(best)
     free = [table.free(age) for age in range(BUCKETS)]
     merit = np.asarray([choice.merit for choice in free])
     value = np.asarray([choice.measured.validation for choice in free])

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ...errors import InvalidInput
 from ..index import Index
-from ..table import BUCKETS, NEVER, Choice, Table, bucket, bucket_bounds_s
+from ..table import BUCKETS, NEVER, Route, Table, bucket, bucket_bounds_s
 from ..training.linkability import Linkability, Reached, Row, read_linkability
 from ..trust import ALPHA
 
@@ -128,11 +128,11 @@ def age_text(index: int) -> str:
 
 def _verdict(name: str, table: Table, row: Linkability, age: int, enough: float) -> Verdict:
     others = frozenset(row.sources)
-    choice = table.choose(others, age)
-    found = _found(row, choice, age)
+    route = table.choose(others, age)
+    found = _found(row, route, age)
     held, constant = _figure(row.held, age), _figure(row.constant, age)
     interval, sure = found.interval, False
-    do: Do = {"linked": "link", "held": "hold", "constant": "constant"}[choice.origin]  # type: ignore[assignment]
+    do: Do = {"linked": "link", "held": "hold", "constant": "constant"}[route.origin]  # type: ignore[assignment]
     if found.agreement < enough:
         do = "run"
     if interval is not None:
@@ -140,20 +140,20 @@ def _verdict(name: str, table: Table, row: Linkability, age: int, enough: float)
     return Verdict(
         name,
         do,
-        choice.origin,
-        choice.sources,
+        route.origin,
+        route.sources,
         found.agreement,
         interval,
         found.inputs,
         found.effective,
         sure,
-        f"{_advice(do, choice, enough)}{_numbers(found)}; held {held}, constant {constant}"
+        f"{_advice(do, route, enough)}{_numbers(found)}; held {held}, constant {constant}"
         f"{_never(table, others, row)}{'' if sure else _unsure(found, enough)}",
     )
 
 
-def _found(row: Linkability, choice: Choice, age: int) -> Reached:
-    """What a choice reached: as kept if it stands in the matrix, else by its table, on the same inputs."""
+def _found(row: Linkability, route: Route, age: int) -> Reached:
+    """What a route reached: as kept if it stands in the matrix, else by its table, on the same inputs."""
     ways: dict[tuple[str, tuple[str, ...]], Row] = {
         ("held", ()): row.held,
         ("constant", ()): row.constant,
@@ -161,21 +161,21 @@ def _found(row: Linkability, choice: Choice, age: int) -> Reached:
         **{("linked", (name,)): cells for name, cells in row.sources.items()},
         ("linked", tuple(row.sources)): row.others,
     }
-    cell = ways.get((choice.origin, choice.sources), (None,) * (age + 1))[age]
+    cell = ways.get((route.origin, route.sources), (None,) * (age + 1))[age]
     if cell is not None:
         return cell
     same = row.constant[age]
-    agreement = choice.measured.report
+    agreement = route.measured.report
     if same is None:
         return Reached(agreement, 0.0)
     return Reached(agreement, agreement - (same.agreement - same.gain), same.inputs, same.effective)
 
 
-def _advice(do: Do, choice: Choice, enough: float) -> str:
-    from_what = " and ".join(filter(None, [", ".join(choice.sources), "its own last output"]))
+def _advice(do: Do, route: Route, enough: float) -> str:
+    from_what = " and ".join(filter(None, [", ".join(route.sources), "its own last output"]))
     means = {"linked": f"a link from {from_what}", "held": "holding its last output", "constant": "a constant"}
     if do == "run":
-        return f"needs to be run: what did best before, {means[choice.origin]}, does not agree to {enough:g} later: "
+        return f"needs to be run: what did best before, {means[route.origin]}, does not agree to {enough:g} later: "
     if do == "link":
         return f"worth linking from {from_what}: "
     return "better held: " if do == "hold" else "a constant will do: "
@@ -191,10 +191,10 @@ def _numbers(found: Reached) -> str:
 
 def _never(table: Table, others: frozenset[str], row: Linkability) -> str:
     """What it comes to if the model never runs."""
-    choice = table.choose(others, NEVER)
-    found = _found(row, choice, NEVER)
-    if choice.origin == "linked":
-        return f"; if it never runs {found.agreement:.2f} from {', '.join(choice.sources)}"
+    route = table.choose(others, NEVER)
+    found = _found(row, route, NEVER)
+    if route.origin == "linked":
+        return f"; if it never runs {found.agreement:.2f} from {', '.join(route.sources)}"
     return f"; if it never runs {found.agreement:.2f}, a constant"
 
 

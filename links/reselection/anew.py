@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...outputs import Array
-from ..answer import Linked
+from ..answer import Answer
 from ..graph import LinkGraph
 from ..planning.plan import Plan
 from ..planning.planner import plan_problem
@@ -18,7 +18,7 @@ from .review import review
 ANSWER_S = 2.0
 
 
-class Anew:
+class ReplannedServing:
     """One stream, whose exact outputs are all recorded; those that would not have run are not looked at.
 
     Args:
@@ -45,7 +45,7 @@ class Anew:
         self._answered_s: float | None = None
         self._reviewed_s = 0.0
 
-    def answer(self, captured_s: float, recorded: Mapping[str, Array]) -> dict[str, Linked]:
+    def answer(self, captured_s: float, recorded: Mapping[str, Array]) -> dict[str, Answer]:
         """Every model's answer for the next input; profiled inputs count as executed."""
         self._choose(captured_s)
         judged = self.serving.due(captured_s)

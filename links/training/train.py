@@ -14,7 +14,7 @@ from ...errors import InvalidInput
 from ...outputs import Array
 from ...reporting import Progress
 from ...traces.trace import Trace
-from ..evaluation.unseen import marks
+from ..evaluation.unseen import fingerprints
 from ..index import INDEX, Index
 from ..link import LinkSpec, Net, parse_net, reads_ids
 from ..networks.vector import LinkNetwork
@@ -182,7 +182,7 @@ def _index(
         "source": trace.info.source,
         "inputs": len(trace),
         "first_sequence": int(trace.sequences[0]),
-        "marks": marks(trace, before=int(trace.sequences[samples.blocks.report[0]])),
+        "marks": fingerprints(trace, before=int(trace.sequences[samples.blocks.report[0]])),
         "report_sequence": int(trace.sequences[samples.blocks.report[0]]),
         "step_s": samples.step_s,
         "seed": seed,

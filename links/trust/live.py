@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from ...outputs import Array, OutputSpec
-from ..answer import Linked
+from ..answer import Answer
 from .certificate import ALPHA
 from .monitor import Change, Monitor
 
@@ -67,7 +67,7 @@ class LiveTrust:
         self._monitors: dict[Way, Monitor] = {}
         self._changes: deque[TrustChange] = deque(maxlen=_CHANGES)
 
-    def apply(self, target: str, answer: Linked, *, never: bool, age: int) -> Linked:
+    def apply(self, target: str, answer: Answer, *, never: bool, age: int) -> Answer:
         """The answer as it stands by what was seen live.
 
         Args:
@@ -82,7 +82,7 @@ class LiveTrust:
         return answer if monitor is None else monitor.apply(answer, age)
 
     def observe(
-        self, target: str, output: OutputSpec, answer: Linked, exact: Array, *, never: bool, age: int, now_s: float
+        self, target: str, output: OutputSpec, answer: Answer, exact: Array, *, never: bool, age: int, now_s: float
     ) -> None:
         """Compares what would have been served with what the model said on the same input.
 

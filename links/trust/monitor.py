@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 
 from ...evidence import SequentialTest
-from ..answer import Linked, Trust
+from ..answer import Answer, Trust
 from .calibration import Calibration
 from .certificate import RISK
 
@@ -128,7 +128,7 @@ class Monitor:
         self._calibration: Calibration | None = None
         self._calibrated_s = 0.0
 
-    def apply(self, answer: Linked, age: int) -> Linked:
+    def apply(self, answer: Answer, age: int) -> Answer:
         """The answer as it stands by what was seen live.
 
         Args:
@@ -143,7 +143,7 @@ class Monitor:
             level=self._level.level,
         )
 
-    def observe(self, answer: Linked, age: int, *, agreement: float, distance: float, now_s: float) -> Change | None:
+    def observe(self, answer: Answer, age: int, *, agreement: float, distance: float, now_s: float) -> Change | None:
         """Takes one audited sample; returns what it changed, if anything.
 
         Args:
@@ -213,7 +213,7 @@ class Monitor:
         monitor._calibrated_s = float(data["calibrated_s"])
         return monitor
 
-    def _trust(self, answer: Linked, age: int) -> Trust:
+    def _trust(self, answer: Answer, age: int) -> Trust:
         if self.state == "recorded":
             return answer.trust
         if self.state == "live" and _eligible(answer) and age <= self._oldest:
@@ -222,7 +222,7 @@ class Monitor:
             return answer.trust
         return "revoked" if self.state == "revoked" else "uncalibrated"
 
-    def _move_region(self, answer: Linked, distance: float, now_s: float) -> None:
+    def _move_region(self, answer: Answer, distance: float, now_s: float) -> None:
         calibration = self._calibration or answer.calibration
         if calibration is not None and calibration.calibrated(self.alpha):
             self._level.update(outside=distance > calibration.radius(self._level.level) + 1e-9)
@@ -234,6 +234,6 @@ class Monitor:
             self._calibrated_s = now_s
 
 
-def _eligible(answer: Linked) -> bool:
+def _eligible(answer: Answer) -> bool:
     """Whether it may be certified live: what was so before, what is held, and a link's surest outputs."""
     return answer.trust == "certified" or answer.origin != "linked" or answer.confidence >= LIVE_CONFIDENCE

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from infilink.cloud.learned_state import Learnt
 from infilink.errors import InvalidInput
-from infilink.links.answer import Linked
+from infilink.links.answer import Answer
 from infilink.outputs import OutputSpec
 
 COUNT = OutputSpec(kind="count")
 ONE, TWO = np.asarray([1.0], np.float32), np.asarray([2.0], np.float32)
-HELD = Linked(ONE, 0.9, "held", (), "certified", output=COUNT)
+HELD = Answer(ONE, 0.9, "held", (), "certified", output=COUNT)
 
 
 def disagree(learnt, device, times=100):

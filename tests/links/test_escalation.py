@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from infilink.links.answer import Linked
+from infilink.links.answer import Answer
 from infilink.links.escalation import Escalation
 from infilink.models.cost import ModelCost
 
@@ -10,8 +10,8 @@ COSTS = {"a": ModelCost(1, 0.01, 0.1), "b": ModelCost(1, 0.05, 0.1)}
 VALUE = np.zeros(1, np.float32)
 
 
-def answer(confidence: float, origin="linked") -> Linked:
-    return Linked(VALUE, confidence, origin)
+def answer(confidence: float, origin="linked") -> Answer:
+    return Answer(VALUE, confidence, origin)
 
 
 def saved(escalation: Escalation, answers=None) -> Escalation:

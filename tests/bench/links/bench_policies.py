@@ -28,7 +28,7 @@ from infilink.links.planning.plan import Plan
 from infilink.links.planning.planner import hold_plan, make_plan
 from infilink.links.planning.resource import Resource
 from infilink.links.planning.selection import SelectionProblem
-from infilink.links.reselection.anew import Anew
+from infilink.links.reselection.anew import ReplannedServing
 from infilink.links.reselection.posterior import Posterior, Seen
 from infilink.links.reselection.profile import Profiler, by_target
 from infilink.links.serving import Serving
@@ -110,7 +110,7 @@ def chosen_anew(graph: LinkGraph, part: Replayed, budget_bytes: int, seed: int) 
     """Ours, as a coordinator does it: profiled inputs count as executed; `seed` draws which these are."""
     tally = Tally(graph.models)
     plan = make_plan(graph, budget_bytes)
-    anew = Anew(graph, plan, budget_bytes, review_s=REVIEW_S, profile=PROFILED, seed=seed)
+    anew = ReplannedServing(graph, plan, budget_bytes, review_s=REVIEW_S, profile=PROFILED, seed=seed)
     for moment, exact in part.rows():
         tally.add(anew.answer(moment, exact), exact)
     return Reached(tally.agreement, tally.predicted_agreement, tally.saved)

@@ -9,7 +9,7 @@ broken where trusted answers disagree, in truth, more often than the 10 % that w
 import time
 
 import numpy as np
-from infilink.links.answer import Linked
+from infilink.links.answer import Answer
 from infilink.links.trust import ALPHA, certify_threshold
 from infilink.links.trust.calibration import Calibration
 from infilink.links.trust.monitor import AdaptiveLevel, Monitor
@@ -43,7 +43,7 @@ def clumped(rng: np.random.Generator, count: int, rate: float, stays: float) -> 
 
 def revoked_at(monitor: Monitor, disagreements: Array) -> int | None:
     """After how many audited trusted answers trust was revoked."""
-    answer = Linked(np.zeros(1), 0.99, "linked", ("s",), "certified", output=OUTPUT)
+    answer = Answer(np.zeros(1), 0.99, "linked", ("s",), "certified", output=OUTPUT)
     for index, disagreement in enumerate(disagreements):
         agreement = 1.0 - float(disagreement)
         if monitor.observe(answer, 1, agreement=agreement, distance=0.0, now_s=0.0) == "revoked":
@@ -144,7 +144,7 @@ def regions() -> Table:
 
 def cost_us() -> float:
     """Processor time of one audited sample, without the link's own prediction."""
-    monitor, answer = Monitor(ALPHA), Linked(np.zeros(1), 0.99, "linked", ("s",), "certified", output=OUTPUT)
+    monitor, answer = Monitor(ALPHA), Answer(np.zeros(1), 0.99, "linked", ("s",), "certified", output=OUTPUT)
     started = time.thread_time()
     for _ in range(5000):
         monitor.observe(answer, 1, agreement=1.0, distance=0.1, now_s=0.0)

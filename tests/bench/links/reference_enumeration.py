@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from infilink.errors import InvalidInput
-from infilink.links.planning.all_sets import MOST_MODELS, spread, sums
+from infilink.links.planning.all_sets import MOST_MODELS, subset_maxima, subset_sums
 from infilink.links.planning.resource import Resource
 from infilink.links.planning.selection import Selection, SelectionProblem
 from infilink.links.planning.ways import UNUSED, Ways
@@ -82,7 +82,7 @@ def enumerate_sets(problem: SelectionProblem) -> Selection:
     if count > MOST_MODELS:
         raise InvalidInput(f"every set can be looked at for up to {MOST_MODELS} models; there are {count}")
     sets = np.arange(1 << count)
-    totals = [sums(row) for row in problem.costs]
+    totals = [subset_sums(row) for row in problem.costs]
     values = _values(problem, sets)
     for total, limit in zip(totals, problem.limits, strict=True):
         values[total > limit] = UNUSED
@@ -105,6 +105,6 @@ def _values(problem: SelectionProblem, sets: Array) -> Array:
         for ways, where in ((plain, running < 2), (problem.ways, running >= 2)):
             best = np.full(len(sets), UNUSED)
             np.maximum.at(best, codes[rows], ways.values[rows])
-            reached = np.where(where, np.maximum(reached, spread(best)), reached)
+            reached = np.where(where, np.maximum(reached, subset_maxima(best)), reached)
         values += problem.weights[own] * np.where(sets >> own & 1 == 1, problem.executed[own], reached)
     return values

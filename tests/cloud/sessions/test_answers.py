@@ -7,7 +7,7 @@ import pytest
 from infilink.cloud.sessions.answers import output_message
 from infilink.cloud.sessions.session import Session, SessionKey
 from infilink.device.messages import result_row
-from infilink.links.answer import Linked
+from infilink.links.answer import Answer
 from infilink.links.planning.plan import Plan
 from infilink.links.serving import Serving
 from infilink.links.trust.calibration import LEVELS, Calibration
@@ -19,12 +19,12 @@ CALIBRATION = Calibration(40, (1.5,) * len(LEVELS))
 VALUE = np.asarray([2.0], np.float32)
 
 
-def sent(linked: Linked) -> edge_pb2.Output:
+def sent(linked: Answer) -> edge_pb2.Output:
     return edge_pb2.Output.FromString(output_message(SPEC, "d", linked, 3.0).SerializeToString())
 
 
 def test_trust_and_region_go_over_the_wire() -> None:
-    linked = Linked(VALUE, 0.9, "held", (), "certified", output=SPEC.output, calibration=CALIBRATION, calibrated_s=1.0)
+    linked = Answer(VALUE, 0.9, "held", (), "certified", output=SPEC.output, calibration=CALIBRATION, calibrated_s=1.0)
     output = sent(linked)
     assert (output.trust, output.trusted, output.calibration_count) == ("certified", True, 40)
     assert output.alpha == pytest.approx(0.1)
@@ -34,14 +34,14 @@ def test_trust_and_region_go_over_the_wire() -> None:
 
 
 def test_where_nothing_was_compared_there_is_no_region() -> None:
-    output = sent(Linked(VALUE, 0.9, "held", output=SPEC.output))
+    output = sent(Answer(VALUE, 0.9, "held", output=SPEC.output))
     assert (output.trust, output.trusted, output.calibration_age_s) == ("uncalibrated", False, -1.0)
     assert not output.HasField("region")
 
 
 def test_lost_trust_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     session = Session(SessionKey("gate", "1"), Serving(None, Plan(None, 0, ()), models={"cars": SPEC}))
-    held = Linked(VALUE, 0.9, "held", (), "certified", output=SPEC.output, calibration=CALIBRATION)
+    held = Answer(VALUE, 0.9, "held", (), "certified", output=SPEC.output, calibration=CALIBRATION)
     for _ in range(60):
         exact = np.asarray([5.0], np.float32)
         session.serving.live.observe("cars", SPEC.output, held, exact, never=False, age=1, now_s=0.0)

@@ -4,7 +4,7 @@ from infilink.links.evaluation.tally import Tally
 from infilink.links.graph import LinkGraph
 from infilink.links.planning.plan import Plan
 from infilink.links.planning.planner import make_plan
-from infilink.links.reselection.anew import Anew
+from infilink.links.reselection.anew import ReplannedServing
 from infilink.links.serving import Serving
 
 from ..conftest import crossing
@@ -22,7 +22,7 @@ def broken(count: int) -> list[dict[str, np.ndarray]]:
     return rows
 
 
-def served(anew: Anew, rows: list[dict[str, np.ndarray]]) -> Tally:
+def served(anew: ReplannedServing, rows: list[dict[str, np.ndarray]]) -> Tally:
     tally = Tally(anew.graph.models)
     for index, row in enumerate(rows):
         tally.add(anew.answer(index * STEP_S, row), row)
@@ -39,19 +39,19 @@ def stays(graph: LinkGraph, plan: Plan, rows: list[dict[str, np.ndarray]]) -> fl
 
 def test_where_links_break_it_finds_the_models_to_run(graph: LinkGraph) -> None:
     plan, rows = Plan(BUDGET, 0, ("vehicles",)), broken(240)
-    anew = Anew(graph, plan, BUDGET, review_s=20.0, profile=0.05)
+    anew = ReplannedServing(graph, plan, BUDGET, review_s=20.0, profile=0.05)
     assert served(anew, rows).agreement > stays(graph, plan, rows) + 0.1
     assert anew.switches >= 1 and {"scene", "standing"} <= {*anew.serving.plan.resident, *anew.serving.plan.rotating}
 
 
 def test_where_nothing_breaks_it_costs_next_to_nothing(graph: LinkGraph) -> None:
     plan, rows = make_plan(graph, BUDGET), crossing(200, 7)
-    anew = Anew(graph, plan, BUDGET, review_s=20.0, profile=0.02)
+    anew = ReplannedServing(graph, plan, BUDGET, review_s=20.0, profile=0.02)
     assert served(anew, rows).agreement >= stays(graph, plan, rows) - 0.01
 
 
 def test_the_budget_is_kept_but_for_the_profile(graph: LinkGraph) -> None:
-    anew = Anew(graph, make_plan(graph, BUDGET), BUDGET, review_s=5.0, profile=0.0)
+    anew = ReplannedServing(graph, make_plan(graph, BUDGET), BUDGET, review_s=5.0, profile=0.0)
     for index, row in enumerate(broken(80)):
         anew.answer(index * STEP_S, row)
         residents = sum(graph.costs[name].memory_bytes for name in anew.serving.plan.resident)
@@ -61,7 +61,9 @@ def test_the_budget_is_kept_but_for_the_profile(graph: LinkGraph) -> None:
 
 def test_the_same_seed_does_the_same(graph: LinkGraph) -> None:
     agreements = [
-        served(Anew(graph, make_plan(graph, BUDGET), BUDGET, review_s=10.0, profile=0.1, seed=4), broken(60)).agreement
+        served(
+            ReplannedServing(graph, make_plan(graph, BUDGET), BUDGET, review_s=10.0, profile=0.1, seed=4), broken(60)
+        ).agreement
         for _ in range(2)
     ]
     assert agreements[0] == pytest.approx(agreements[1], abs=0)

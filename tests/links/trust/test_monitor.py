@@ -3,21 +3,21 @@
 from dataclasses import replace
 
 import numpy as np
-from infilink.links.answer import Linked
+from infilink.links.answer import Answer
 from infilink.links.trust.calibration import Calibration
 from infilink.links.trust.monitor import WINDOW, Monitor
 from infilink.outputs import OutputSpec
 
 OUTPUT = OutputSpec(kind="count")
 CALIBRATION = Calibration.of(np.linspace(0.0, 1.0, 100))
-SURE = Linked(
+SURE = Answer(
     np.asarray([2.0]), 0.97, "linked", ("s",), "certified", output=OUTPUT, calibration=CALIBRATION, calibrated_s=5.0
 )
 UNSURE = replace(SURE, confidence=0.6, trust="unsure")
 AGE = 3
 
 
-def feed(monitor: Monitor, answer: Linked, rate: float, count: int, seed: int = 0, *, distance: float = 0.2):
+def feed(monitor: Monitor, answer: Answer, rate: float, count: int, seed: int = 0, *, distance: float = 0.2):
     """Audited samples that disagree at a rate; what they changed, and after how many."""
     changes = []
     for index, wrong in enumerate(np.random.default_rng(seed).random(count) < rate):
@@ -64,7 +64,7 @@ def test_doubtful_answers_are_no_evidence_against_the_sure_ones() -> None:
 
 def test_what_the_recording_could_not_certify_the_stream_can() -> None:
     monitor = Monitor(0.1)
-    held = Linked(np.asarray([2.0]), 0.8, "held", (), "uncalibrated", output=OUTPUT)
+    held = Answer(np.asarray([2.0]), 0.8, "held", (), "uncalibrated", output=OUTPUT)
     assert held.region is None
     ((change, at),) = feed(monitor, held, 0.0, 80)
     assert change == "regained" and at >= 28

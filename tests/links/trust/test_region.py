@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from infilink.links.answer import Linked
+from infilink.links.answer import Answer
 from infilink.links.trust.calibration import LEVELS, Calibration
 from infilink.links.trust.region import Region
 from infilink.outputs import Array, OutputSpec
@@ -56,9 +56,9 @@ def holds(region: Region, output: OutputSpec, answer: Array, exact: Array) -> bo
     return all(low - 1e-5 <= number <= high + 1e-5 for low, high, number in pairs)
 
 
-def answer_of(value: Array, output: OutputSpec, radius: float, confidence: float) -> Linked:
+def answer_of(value: Array, output: OutputSpec, radius: float, confidence: float) -> Answer:
     calibration = Calibration(100, (radius,) * len(LEVELS))
-    return Linked(value, confidence, "linked", ("s",), output=output, calibration=calibration)
+    return Answer(value, confidence, "linked", ("s",), output=output, calibration=calibration)
 
 
 @pytest.mark.parametrize("name", list(OUTPUTS))
@@ -103,9 +103,9 @@ def test_a_region_grows_with_its_radius(name: str) -> None:
 def test_there_is_no_region_without_enough_comparisons() -> None:
     output, value = OUTPUTS["count"], np.asarray([2.0], np.float32)
     few = Calibration.of(np.zeros(8))
-    assert Linked(value, 0.9, "held", output=output, calibration=few).region is None
-    assert Linked(value, 0.9, "held", output=output).region is None
-    assert Linked(value, 1.0, "executed", (), "exact").region is None
+    assert Answer(value, 0.9, "held", output=output, calibration=few).region is None
+    assert Answer(value, 0.9, "held", output=output).region is None
+    assert Answer(value, 1.0, "executed", (), "exact").region is None
 
 
 def test_regions_in_words() -> None:
