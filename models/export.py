@@ -159,7 +159,7 @@ def _export_graph(
 
     with warnings.catch_warnings():
         # We choose the tracing exporter on purpose, and what tracing may get wrong the parity check finds.
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.onnx|infilink\.export")
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.onnx|infilink\.models\.export")
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
         _guarded(trace, f"{where}: torch can't export the module to ONNX opset {OPSET}")
     return expected

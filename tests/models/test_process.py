@@ -26,7 +26,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np
-from infilink.process import ModelProcess
+from infilink.models.process import ModelProcess
 
 with Path(sys.argv[2]).open("a") as log:
     log.write("main\\n")
@@ -35,7 +35,7 @@ with ModelProcess(sys.argv[1]) as process:
 """
 COLLECTING = """
 import gc
-from infilink.models import OnnxModel
+from infilink.models.onnx_model import OnnxModel
 
 class Collecting(OnnxModel):
     def infer(self, frame):
