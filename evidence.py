@@ -1,4 +1,4 @@
-"""How sure we are of an error: one-sided upper bounds on a mean loss, for losses that come in runs.
+"""How sure we are of a mean loss: an upper bound on it from a recording, and a test of it while serving.
 
 NumPy only. Inputs of a stream are no independent draws, so `n` of them are worth `n / tau`, tau being the integrated
 autocorrelation time of the losses.
@@ -14,6 +14,8 @@ from .outputs import Array
 
 CONFIDENCE = 0.95
 _BETS = np.geomspace(0.02, 0.98, 24)
+# Evidence stays finite however long it grows.
+_MOST_EVIDENCE = 1e12
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Bound:
 
 
 def upper_bound(losses: Array, *, tau: float = 1.0, confidence: float = CONFIDENCE) -> Bound:
-    """The bound on the mean of losses from 0 to 1, in the order of time, whose autocorrelation time is `tau`."""
+    """The bound on the mean of losses from 0 to 1, given in the order of time and with autocorrelation time `tau`."""
     effective = max(1.0, len(losses) / max(1.0, tau))
     if np.isin(losses, (0.0, 1.0)).all():
         errors = float(np.mean(losses)) * effective
@@ -37,10 +39,10 @@ def upper_bound(losses: Array, *, tau: float = 1.0, confidence: float = CONFIDEN
 
 
 def clopper_pearson(errors: float, inputs: float, *, confidence: float = CONFIDENCE) -> float:
-    """The exact upper bound on an error rate: `errors` among `inputs`; both may be effective, so not whole, numbers."""
+    """The exact upper bound on an error rate from `errors` among `inputs`; both may be effective numbers, not whole."""
     if errors >= inputs:
         return 1.0
-    return _bisect(lambda rate: incomplete_beta(errors + 1.0, inputs - errors, rate) < confidence)
+    return _bisect(lambda rate: _incomplete_beta(errors + 1.0, inputs - errors, rate) < confidence)
 
 
 def betting(losses: Array, *, confidence: float = CONFIDENCE) -> float:
@@ -53,10 +55,16 @@ def betting(losses: Array, *, confidence: float = CONFIDENCE) -> float:
     return _bisect(lambda mean: _log_capital(losses, mean) < -math.log1p(-confidence))
 
 
-def _log_capital(losses: Array, mean: float) -> float:
-    stakes = _BETS / max(1e-12, 1.0 - mean)
-    logs = np.log1p(np.multiply.outer(stakes, mean - losses)).sum(axis=1)
-    return float(logs.max() + np.log(np.mean(np.exp(logs - logs.max()))))
+def inputs_needed(losses: Array, *, tau: float, target: float, confidence: float = CONFIDENCE) -> int:
+    """How many inputs with losses like these bring the bound down to `target`; 0: none does, or far too many."""
+    if float(np.mean(losses)) >= target:
+        return 0
+    repeat = 1
+    while repeat <= 4096:
+        if upper_bound(np.tile(losses, repeat), tau=tau, confidence=confidence).upper <= target:
+            return len(losses) * repeat
+        repeat = repeat + max(1, repeat // 4)
+    return 0
 
 
 def autocorrelation_time(losses: Array) -> float:
@@ -75,63 +83,12 @@ def autocorrelation_time(losses: Array) -> float:
     return max(1.0, float(times[int(np.argmax(enough)) if enough.any() else -1]))
 
 
-def inputs_needed(losses: Array, *, tau: float, target: float, confidence: float = CONFIDENCE) -> int:
-    """How many inputs with losses like these would bring the bound down to `target`; 0 if their mean is not below."""
-    if float(np.mean(losses)) >= target:
-        return 0
-    repeat = 1
-    while repeat <= 4096:
-        if upper_bound(np.tile(losses, repeat), tau=tau, confidence=confidence).upper <= target:
-            return len(losses) * repeat
-        repeat = repeat + max(1, repeat // 4)
-    return 0
-
-
-def incomplete_beta(a: float, b: float, x: float) -> float:
-    """The regularised incomplete beta function: the probability that a Beta(a, b) is at most `x`."""
-    if x <= 0.0 or x >= 1.0:
-        return float(x >= 1.0)
-    if x > (a + 1.0) / (a + b + 2.0):
-        return 1.0 - incomplete_beta(b, a, 1.0 - x)
-    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
-    return math.exp(log_front) * _beta_fraction(a, b, x) / a
-
-
-def _beta_fraction(a: float, b: float, x: float) -> float:
-    """Its continued fraction, by Lentz's method."""
-    tiny = 1e-300
-    c, d = 1.0, 1.0 / (1.0 - (a + b) * x / (a + 1.0) or tiny)
-    value = d
-    for m in range(1, 500):
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        for term in (even, odd):
-            d = 1.0 / (1.0 + term * d or tiny)
-            c = 1.0 + term / c or tiny
-            value *= c * d
-        if abs(c * d - 1.0) < 1e-12:
-            break
-    return value
-
-
-def _bisect(holds: Callable[[float], bool]) -> float:
-    """The greatest number from 0 to 1 for which `holds`, which is true below and false above it."""
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return high
-
-
-_MOST = 1e12
-
-
 class SequentialTest:
-    """A betting test of "the mean of values in [0, 1] does not lie beyond `bound`", whose change may come at any time.
+    """A sequential test, by betting, of whether the mean of values in [0, 1] keeps to `bound`; it may change any time.
 
-    While that holds (of every value's mean, given those before), `evidence` exceeds 1 / risk with a probability of at
-    most `risk`, over the whole of time and however often one looks: it is an e-process (Waudby-Smith & Ramdas, JRSS B
-    2024). It is a mixture over when the mean changed and to what. Starting points share a mass of 1; after n samples
+    While it does (each value's mean, given those before), `evidence` exceeds 1 / risk with a probability of at most
+    `risk`, over all time and however often one looks: it is an e-process (Waudby-Smith & Ramdas, JRSS B 2024). It is
+    a mixture over when the mean changed and to what. Starting points share a mass of 1; after n samples
     1 / (1 + log(1 + n)) of it is left for those to come, so that a change after 1000 samples needs only 11 nats
     more than one at the start. Constant memory: all that started alike are one number.
 
@@ -161,13 +118,13 @@ class SequentialTest:
 
         Args:
             value: in [0, 1].
-            share: how many independent samples it is worth, at most 1; known before it. A bet to a power below 1 is
-                still a fair one or worse (Jensen), so whatever it is, what holds is not doubted more often.
+            share: how many independent samples it is worth, at most 1; must not depend on the sample itself. A bet to a
+                power below 1 is a fair one or worse (Jensen), so no share makes false alarms more frequent.
         """
         opened = _mass_left(self.count) - _mass_left(self.count + 1)
         self.count += 1
         self._running = [
-            min(_MOST, (running + opened) * (zero + slope * value) ** share)
+            min(_MOST_EVIDENCE, (running + opened) * (zero + slope * value) ** share)
             for running, zero, slope in zip(self._running, self._at_zero, self._slope, strict=True)
         ]
         self.evidence = sum(self._running) / len(self._running) + _mass_left(self.count)
@@ -189,5 +146,47 @@ class SequentialTest:
         self.count, self.evidence, self._running = int(count), evidence, running
 
 
+def _log_capital(losses: Array, mean: float) -> float:
+    stakes = _BETS / max(1e-12, 1.0 - mean)
+    logs = np.log1p(np.multiply.outer(stakes, mean - losses)).sum(axis=1)
+    return float(logs.max() + np.log(np.mean(np.exp(logs - logs.max()))))
+
+
 def _mass_left(count: int) -> float:
     return 1.0 / (1.0 + math.log1p(count))
+
+
+def _incomplete_beta(a: float, b: float, x: float) -> float:
+    """The regularised incomplete beta function: the probability that a Beta(a, b) is at most `x`."""
+    if x <= 0.0 or x >= 1.0:
+        return float(x >= 1.0)
+    if x > (a + 1.0) / (a + b + 2.0):
+        return 1.0 - _incomplete_beta(b, a, 1.0 - x)
+    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    return math.exp(log_front) * _beta_fraction(a, b, x) / a
+
+
+def _beta_fraction(a: float, b: float, x: float) -> float:
+    """Its continued fraction, by Lentz's method."""
+    tiny = 1e-300
+    c, d = 1.0, 1.0 / (1.0 - (a + b) * x / (a + 1.0) or tiny)
+    value = d
+    for m in range(1, 500):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        for term in (even, odd):
+            d = 1.0 / (1.0 + term * d or tiny)
+            c = 1.0 + term / c or tiny
+            value *= c * d
+        if abs(c * d - 1.0) < 1e-12:
+            break
+    return value
+
+
+def _bisect(holds: Callable[[float], bool]) -> float:
+    """Where `holds`, true for small numbers and false for large ones, changes between 0 and 1; never too low."""
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return high

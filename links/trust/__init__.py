@@ -1,13 +1,12 @@
 """How far an answer may be trusted: certified beforehand, watched and revoked while serving."""
 
-from .certificate import ALPHA, GRID, LEAST, RISK, at_most, certified, certify_threshold, independent_share, upper_bound
+from .certificate import ALPHA, GRID, LEAST, RISK, certified, certify_threshold, independent_share, upper_bound
 
 __all__ = [
     "ALPHA",
     "GRID",
     "LEAST",
     "RISK",
-    "at_most",
     "certified",
     "certify_threshold",
     "independent_share",

@@ -1,4 +1,4 @@
-"""From which confidence on a link's outputs may be trusted: certified by counting, never read off a curve."""
+"""From which confidence on a link's outputs may be trusted: certified by counting what disagreed."""
 
 import math
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 
+from ...evidence import clopper_pearson
 from ...outputs import Array
 
 ALPHA = 0.1
@@ -14,44 +15,22 @@ RISK = 0.05
 """How often, over recordings, a certificate may be wrong (if inputs were independent)."""
 LEAST = math.ceil(math.log(RISK) / math.log1p(-ALPHA))
 """With fewer outputs nothing is certified, even if all agree."""
-_MOST_COUNTED = 5000
 GRID = (0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
 
 
+def upper_bound(errors: float, count: float) -> float:
+    """The Clopper-Pearson upper bound on the error rate, wrong with probability `RISK`.
+
+    Args:
+        errors: how many; a part of one counts as a whole one.
+        count: among how many outputs; a part of one is not counted.
+    """
+    return _upper_bound(math.ceil(errors - 1e-9), math.floor(count + 1e-9))
+
+
 @cache
-def at_most(errors: int, count: int, rate: float) -> float:
-    """The probability of at most `errors` in `count` independent tries at that rate.
-
-    Where it is below a risk, `rate` is above the Clopper-Pearson upper bound of that risk.
-    """
-    logs = (
-        math.lgamma(count + 1)
-        - math.lgamma(k + 1)
-        - math.lgamma(count - k + 1)
-        + k * math.log(rate)
-        + (count - k) * math.log1p(-rate)
-        for k in range(min(errors, count) + 1)
-    )
-    return math.fsum(math.exp(log) for log in logs)
-
-
-def upper_bound(errors: float, count: float, *, risk: float = RISK) -> float:
-    """The Clopper-Pearson upper bound on the rate behind so many errors, wrong with probability `risk`.
-
-    A part of an error counts up to a whole one. More than 5000 are counted as if they were 5000 with that share of
-    errors, which bounds the work and is never too low.
-    """
-    shrink = min(1.0, _MOST_COUNTED / max(count, 1.0))
-    tries = math.floor(count * shrink + 1e-9)
-    wrong = math.ceil(errors * shrink - 1e-9)
-    if wrong >= tries:
-        return 1.0
-    low, high = 0.0, 1.0
-    while high - low > 1e-5:
-        middle = (low + high) / 2
-        # Not from the cache: nobody asks for these rates again.
-        low, high = (low, middle) if at_most.__wrapped__(wrong, tries, middle) <= risk else (middle, high)
-    return high
+def _upper_bound(errors: int, count: int) -> float:
+    return clopper_pearson(errors, count, confidence=1.0 - RISK)
 
 
 def independent_share(series: Sequence[Array]) -> float:
@@ -70,15 +49,13 @@ def independent_share(series: Sequence[Array]) -> float:
 
 
 def certified(agreements: Array, *, share: float = 1.0) -> bool:
-    """Whether outputs like these disagree in at most `ALPHA`; a part of a disagreement counts up to a whole one.
+    """Whether outputs like these are shown to disagree in at most `ALPHA`.
 
     Args:
         agreements: those of outputs that were compared.
         share: how many independent outputs each is worth.
     """
-    count = math.floor(len(agreements) * share + 1e-9)
-    errors = math.ceil(float(np.sum(1.0 - agreements)) * share - 1e-9)
-    return count >= LEAST and at_most(errors, count, ALPHA) <= RISK
+    return upper_bound(float(np.sum(1.0 - agreements)) * share, len(agreements) * share) <= ALPHA
 
 
 def certify_threshold(confidences: Array, agreements: Array, *, share: float = 1.0) -> float | None:

@@ -11,7 +11,6 @@ from infilink.links.table import NEVER
 from infilink.links.training.measure import subsets
 from infilink.links.training.samples import Blocks
 from infilink.links.training.train import LinksTraining, train_links
-from infilink.links.trust import ALPHA, LEAST, RISK, at_most, certified, certify_threshold, independent_share
 from infilink.traces.trace import Trace
 
 
@@ -82,45 +81,3 @@ def test_subsets_are_all_of_few_and_some_of_many() -> None:
     many = subsets(tuple("abcdefghij"))
     assert len(many) == 1 + 10 + 45 + 1
     assert tuple("abcdefghij") in many
-
-
-def test_nothing_is_certified_on_few_or_wrong_outputs() -> None:
-    assert LEAST == 29
-    assert not certified(np.ones(LEAST - 1))
-    assert certified(np.ones(LEAST))
-    assert not certified(np.append(np.ones(LEAST), 0.0))
-    assert certify_threshold(np.full(28, 0.999), np.ones(28)) is None
-    confidences = np.concatenate([np.full(60, 0.97), np.full(60, 0.6)])
-    agreements = np.concatenate([np.ones(60), np.zeros(60)])
-    threshold = certify_threshold(confidences, agreements)
-    assert threshold is not None
-    assert 0.6 < threshold <= 0.97
-
-
-def test_errors_that_come_in_runs_count_for_less() -> None:
-    rng = np.random.default_rng(0)
-    alone = [(rng.random(400) < 0.9).astype(float)]
-    runs = [np.repeat(rng.random(40) < 0.9, 10).astype(float)]
-    assert independent_share(alone) > 0.8
-    assert independent_share(runs) < 0.25
-    assert independent_share([np.ones(50)]) == 1.0
-    assert certified(np.ones(60), share=0.5)
-    assert not certified(np.ones(57), share=0.5)
-
-
-def test_certificates_break_no_more_often_than_promised() -> None:
-    rng = np.random.default_rng(0)
-    broken = 0
-    for _ in range(400):
-        confidences = rng.uniform(0.4, 1.0, 200)
-        truth = confidences - 0.08
-        threshold = certify_threshold(confidences, (rng.random(200) < truth).astype(float))
-        if threshold is not None:
-            broken += float(np.mean(1.0 - (np.linspace(max(threshold, 0.4), 1.0, 500) - 0.08))) > ALPHA
-    assert broken / 400 <= RISK + 0.03
-
-
-def test_the_binomial_tail_is_right() -> None:
-    assert at_most(0, 29, 0.1) == pytest.approx(0.9**29)
-    assert at_most(5, 5, 0.1) == pytest.approx(1.0)
-    assert at_most(1, 10, 0.5) == pytest.approx(11 / 1024)
