@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import InvalidInput, ModelFailed
 from ..filters.gates.audit import AuditReport
-from ..filters.gates.base import Decision, Gate, Ran, Unsent
+from ..filters.gates.base import Decision, Gate, ModelOutput, Substitute
 from ..filters.online.gate import OnlineGate
 from ..filters.online.live import LiveStats
 from ..filters.open_gate import open_gate
@@ -43,7 +43,7 @@ class Agent:
         self._decide_s: deque[float] = deque(maxlen=_TIMES)
         self._reference: int | None = None
         self._auditor: Auditor | None = None
-        self._unsent: dict[str, Unsent] = {}
+        self._unsent: dict[str, Substitute] = {}
         self._results: ResultsFile | None = None
         self._sender: Sender
         self._exchange: Exchange
@@ -83,7 +83,7 @@ class Agent:
             if frame is None and not self.stopped.is_set():
                 raise InvalidInput(f"source {config.source}: gave no frame")
             outputs = {name: spec.output for name, spec in self._exchange.open(self.stopped).items()}
-            self._unsent = {name: gate.unsent(name, output) for name, output in outputs.items()}
+            self._unsent = {name: gate.substitute(name, output) for name, output in outputs.items()}
             self._auditor = self._make_auditor(gate, outputs)
             while frame is not None:
                 self._frames += 1
@@ -141,7 +141,7 @@ class Agent:
         elif self._results is not None:
             self._results.add_input(row, self._answers(frame, unsent))
 
-    def _answered_here(self, decision: Decision) -> dict[str, Unsent]:
+    def _answered_here(self, decision: Decision) -> dict[str, Substitute]:
         """The models that need not look at an input, and how they are answered for."""
         names = decision.answers if decision.keep else self._unsent
         return {name: decision.answers.get(name) or self._unsent[name] for name in names if name in self._unsent}
@@ -158,7 +158,7 @@ class Agent:
             audit_probability=audited,
         )
 
-    def _answers(self, frame: Frame, answered: dict[str, Unsent]) -> list[ResultRow]:
+    def _answers(self, frame: Frame, answered: dict[str, Substitute]) -> list[ResultRow]:
         """The answers of the models that do not look at a frame."""
         return [
             ResultRow(
@@ -174,7 +174,7 @@ class Agent:
             for model, unsent in answered.items()
         ]
 
-    def _on_answer(self, sequence: int, values: Mapping[str, Array], exact: Mapping[str, Ran]) -> None:
+    def _on_answer(self, sequence: int, values: Mapping[str, Array], exact: Mapping[str, ModelOutput]) -> None:
         """An input's answers came; called from the uplink's thread."""
         if self._auditor is not None and self._auditor.answered(sequence, values, exact):
             self._tell_alarm(self._auditor.report())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..filters.gates.audit import Audit, AuditReport
-from ..filters.gates.base import Unsent
+from ..filters.gates.base import Substitute
 from ..outputs import Array, OutputSpec
 
 _REMEMBERED = 64
@@ -24,7 +24,7 @@ class _Audited:
     """
 
     kept: bool
-    unsent: Mapping[str, Unsent]
+    unsent: Mapping[str, Substitute]
     reference: int | None
 
 
@@ -59,7 +59,7 @@ class Auditor:
         """Whether the filter was shown not to keep its promise: until it is again, everything is sent."""
         return self._audit.broken
 
-    def take(self, sequence: int, unsent: Mapping[str, Unsent], *, kept: bool, reference: int | None) -> float:
+    def take(self, sequence: int, unsent: Mapping[str, Substitute], *, kept: bool, reference: int | None) -> float:
         """Takes note of a decision.
 
         Args:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InvalidInput, ModelFailed
-from ..filters.gates.base import Learn, Ran
+from ..filters.gates.base import Learn, ModelOutput
 from ..models.spec import ModelSpec
 from ..outputs import Array
 from ..protos import edge_pb2
@@ -22,7 +22,7 @@ from .uplink.payloads import Sender
 
 logger = logging.getLogger(__name__)
 
-Answered = Callable[[int, Mapping[str, Array], Mapping[str, Ran]], None]
+Answered = Callable[[int, Mapping[str, Array], Mapping[str, ModelOutput]], None]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class _Sent:
 
     captured_s: float
     learn: Learn | None
-    local: Mapping[str, Ran]
+    local: Mapping[str, ModelOutput]
 
 
 class Exchange:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidInput, ModelFailed
-from ..filters.gates.base import Learn, Ran
+from ..filters.gates.base import Learn, ModelOutput
 from ..models.spec import ModelSpec
 from ..outputs import Array
 from ..protos import edge_pb2
@@ -39,16 +39,16 @@ def result_row(sequence: int, captured_s: float, output: Any) -> ResultRow:
     )
 
 
-def ran(answer: Any, rows: Sequence[ResultRow]) -> dict[str, Ran]:
+def ran(answer: Any, rows: Sequence[ResultRow]) -> dict[str, ModelOutput]:
     """What the models themselves said of an input, of a `Result` and its rows."""
     return {
-        output.model: Ran(row.value, output.digest)
+        output.model: ModelOutput(row.value, output.digest)
         for output, row in zip(answer.outputs, rows, strict=True)
         if output.origin == edge_pb2.ORIGIN_EXECUTED and row.value is not None
     }
 
 
-def local_output(spec: ModelSpec, said: Ran) -> edge_pb2.Output:
+def local_output(spec: ModelSpec, said: ModelOutput) -> edge_pb2.Output:
     """What a model on this device said, as it travels."""
     value = np.ascontiguousarray(said.value)
     little: Array = value.astype(value.dtype.newbyteorder("<"), copy=False)
@@ -117,7 +117,7 @@ class Packer:
         self.local = local
         self.models = tuple(models)
 
-    def pack(self, kept: Kept) -> tuple[edge_pb2.Input, dict[str, Ran]]:
+    def pack(self, kept: Kept) -> tuple[edge_pb2.Input, dict[str, ModelOutput]]:
         """A kept frame as it travels, and what the models here said of it.
 
         Raises:
@@ -140,7 +140,7 @@ class Packer:
         )
         return message, local
 
-    def _run(self, image: Array, looked: Iterable[str]) -> dict[str, Ran]:
+    def _run(self, image: Array, looked: Iterable[str]) -> dict[str, ModelOutput]:
         """What the models here say; where frames do not travel all of them are asked, as others hang on that."""
         alone = self.config.send == "outputs"
         try:
@@ -149,4 +149,4 @@ class Packer:
             if alone:
                 raise
             return {}
-        return {name: Ran(value, self.local.models[name].digest) for name, value in outputs.items()}
+        return {name: ModelOutput(value, self.local.models[name].digest) for name, value in outputs.items()}

@@ -1,1 +1,1 @@
-"""What decides on an input at work: NumPy and onnxruntime only."""
+"""Gates at work: what decides whether an input is kept. NumPy and onnxruntime only."""

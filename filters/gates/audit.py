@@ -1,9 +1,9 @@
 """The live audit of a filter: what it loses now, how sure that is, and when to stop trusting it. NumPy only.
 
-A share of the inputs that the filter would not keep is run all the same. The bound on what is lost holds at every
-moment at once, however often it is looked at; the alarm is sequential too, and is false at most once in so many audits
-on average. While the alarm is on the filter is open: everything is kept, so that every input it would have dropped
-tells how it does, until that is shown to be good again.
+The models run on a share of the inputs that the filter would not keep, all the same. The bound on the loss holds at all
+times at once, however often it is read. The alarm is a sequential test too, with at most one false alarm in 1,000
+audits on average. While it is on, everything is kept: then each input that the filter would have dropped is an audit,
+until the filter is shown to be good again.
 """
 
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ _WINDOW = 2000
 
 @dataclass(frozen=True)
 class AuditReport:
-    """How a filter does.
+    """How well a filter does.
 
     Attributes:
-        audited: how many inputs that it would not have kept were run all the same.
-        error: the mean loss over all inputs, kept ones (without loss) included; None before the first audit.
-        upper_bound: of that error, at any time, with 95 % confidence; over the newest `_WINDOW` audits.
+        audited: how many inputs that it would not have kept the models ran on all the same.
+        error: the mean loss over all inputs, with kept ones counted as no loss; None before the first audit.
+        upper_bound: of that error, valid at all times, with 95 % confidence; over the newest audits.
         target: the error that was promised.
         broken: whether the alarm is on.
         alarms: how often it went on.
@@ -62,15 +62,15 @@ class Audit:
         self._unsent += unsent
 
     def add(self, loss: float) -> bool:
-        """Takes the loss, from 0 to 1, of an input that the filter would not have kept; true if the alarm changes."""
+        """Adds the loss, from 0 to 1, on an input that the filter would not have kept; true if the alarm changes."""
         self._audited += 1
         self._losses.append(loss)
         if len(self._losses) > _WINDOW:
             del self._losses[: _WINDOW // 2]
-        # What may be lost on an unsent input so that the mean over all inputs is as promised.
+        # The mean loss on an input that is not kept at which the mean over all inputs is as promised.
         allowed = float(np.clip(self.target * self._seen / max(1, self._unsent), 1e-3, 1.0 - 1e-3))
-        # Bets that losses are larger than allowed, or while the alarm is on that they are smaller: evidence starts
-        # anew whenever it runs out, so that a change after a long good time is seen as fast as one at the start.
+        # Bets that losses are larger than allowed, or while the alarm is on that they are smaller. Evidence starts
+        # anew whenever it runs out, so that a change after a long good time is found as fast as one at the start.
         gain = (allowed - loss) / (1.0 - allowed) if self.broken else (loss - allowed) / allowed
         self._evidence = np.maximum(self._evidence, 1.0) * (1.0 + _BETS * gain)
         if float(self._evidence.mean()) < (_CLEAR if self.broken else _ALARM):
@@ -82,7 +82,7 @@ class Audit:
         return True
 
     def report(self) -> AuditReport:
-        """How the filter does, since it was last shown to do otherwise."""
+        """How well the filter does, since the alarm last changed."""
         share = self._unsent / max(1, self._seen)
         losses = np.asarray(self._losses)
         return AuditReport(

@@ -1,4 +1,4 @@
-"""What a gate is: it decides input by input what is kept, and says how the rest is answered for."""
+"""The interface of a gate: whether a model should see an input, and which answer stands in where it does not."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,15 +8,15 @@ from ...outputs import Array, OutputSpec
 
 
 @dataclass(frozen=True)
-class Unsent:
-    """How a model is answered for on the inputs that are not kept.
+class Substitute:
+    """The answer that stands in for a model's output on an input that the model does not see.
 
     Attributes:
-        origin: "skipped" (such inputs say nothing) or "reused" (the answer is that for the last kept input).
-        value: what it is taken to have said; None: what it said of the last kept input.
-        confidence: the agreement with what it would have said that was measured when the gate was calibrated; 0 where
-            nothing was.
-        trusted: whether that is certified.
+        origin: "skipped" (the input holds nothing of interest) or "reused" (an earlier answer is repeated).
+        value: the output; None: the model's output for the last kept input.
+        confidence: the agreement with the model's real output as it was measured in calibration, from 0 to 1; 0 if it
+            was not measured.
+        trusted: whether that agreement is certified.
     """
 
     origin: Literal["skipped", "reused"] = "reused"
@@ -26,62 +26,63 @@ class Unsent:
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What a model itself said of an input.
+class ModelOutput:
+    """What a model itself returned for an input.
 
     Attributes:
         value: its output.
-        digest: the model file's: which version said it.
+        digest: of the model's file, to tell versions apart.
     """
 
     value: Array
     digest: str
 
 
-Learn = Callable[[Mapping[str, Ran]], None]
+Learn = Callable[[Mapping[str, ModelOutput]], None]
+"""Takes the models' outputs for one input, by the models' names."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a gate says of one input.
+    """What a gate decides on one input.
 
     Attributes:
-        keep: whether a model should look at it.
-        score: how needed it is.
+        keep: whether the models should see it.
+        score: how much it is needed.
         threshold: it is kept if its score is above.
-        answers: the models that need not run on this input, kept or not, and how they are answered for; None: as the
-            gate's `unsent` says. So are the models that are not named here, if the input is not kept.
-        learn: to be told what the models said of this input, by name, once they have; None: it wants to know nothing.
-        asks: whether it is kept only to hear that, so that the models themselves have to look at it.
+        answers: the models that need not run on this input, even if it is kept, with the substitute for each; None: the
+            one that the gate's `substitute` gives. If the input is not kept, so are the models that are not named here.
+        learn: to be called with the models' outputs for this input, once there are any; None: nothing is learned.
+        asks: whether the input is kept only to learn from it, so that the models themselves have to run on it.
     """
 
     keep: bool
     score: float
     threshold: float
-    answers: Mapping[str, Unsent | None] = field(default_factory=dict)
+    answers: Mapping[str, Substitute | None] = field(default_factory=dict)
     learn: Learn | None = None
     asks: bool = False
 
 
 class Gate(Protocol):
-    """Decides for the inputs of one stream, in their order.
+    """Decides on the inputs of one stream, in their order.
 
     Attributes:
         name: what it is called in tables.
-        accuracy: the mean agreement that it promises to keep; None: it promises nothing.
+        accuracy: the mean agreement with the models that it promises; None: it promises nothing.
     """
 
     name: str
     accuracy: float | None
 
     def decide(self, frame: Array, captured_s: float) -> Decision:
-        """Whether to keep the next frame (uint8 BGR), captured at `captured_s` seconds."""
+        """Decides on the next frame (uint8 BGR), captured at `captured_s` seconds."""
 
     def reset(self) -> None:
         """Starts a new stream: its first frame is kept."""
 
-    def unsent(self, model: str, output: OutputSpec) -> Unsent:
-        """How a model with such outputs is answered for on what is not kept."""
+    def substitute(self, model: str, output: OutputSpec) -> Substitute:
+        """The answer for a model with such outputs on what is not kept."""
 
     def close(self) -> None:
-        """Ends it; what is to outlive it is written."""
+        """Ends it, and writes what has to outlive it; may be called twice."""

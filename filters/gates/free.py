@@ -1,4 +1,4 @@
-"""Gates of which nothing was learnt: what costs nothing, and what every filter is compared with."""
+"""Gates that are not learned: they cost nothing, and every filter is compared with them."""
 
 import random
 
@@ -7,17 +7,17 @@ import numpy as np
 
 from ...outputs import Array, OutputSpec
 from ..modalities.stream import Shrinker
-from .base import Decision, Unsent
+from .base import Decision, Substitute
 
 
 class FreeGate:
-    """What gates have in common of which nothing was learnt: nobody knows what they lose."""
+    """What these gates have in common: nobody has measured what they lose."""
 
     accuracy: float | None = None
 
-    def unsent(self, model: str, output: OutputSpec) -> Unsent:
+    def substitute(self, model: str, output: OutputSpec) -> Substitute:
         """The answer for the last kept input, on trust."""
-        return Unsent()
+        return Substitute()
 
     def close(self) -> None:
         """Nothing outlives it."""
@@ -45,7 +45,7 @@ class EveryGate(FreeGate):
 
 
 class FirstGate(FreeGate):
-    """Keeps a stream's first input alone: what a constant answer is worth."""
+    """Keeps only the first input of a stream: what a constant answer is worth."""
 
     name = "first"
 
@@ -63,7 +63,7 @@ class FirstGate(FreeGate):
 
 
 class RandomGate(FreeGate):
-    """Keeps a share of the inputs, by lot."""
+    """Keeps a random share of the inputs."""
 
     def __init__(self, share: float, *, seed: int = 0) -> None:
         self.share = share
@@ -73,20 +73,20 @@ class RandomGate(FreeGate):
         self._first = True
 
     def decide(self, frame: Array, captured_s: float) -> Decision:
-        """Draws a lot."""
-        score = self._random.random()
-        keep = self._first or score < self.share
+        """Keeps it by a random draw."""
+        draw = self._random.random()
+        keep = self._first or draw < self.share
         self._first = False
-        return Decision(keep, 1.0 - score, 1.0 - self.share)
+        return Decision(keep, 1.0 - draw, 1.0 - self.share)
 
     def reset(self) -> None:
-        """Starts a new stream, with the same lots."""
+        """Starts a new stream, with the same random draws."""
         self._random = random.Random(self.seed)
         self._first = True
 
 
 class DifferenceGate(FreeGate):
-    """Keeps a frame that differs from the last kept one by more than `threshold`, the mean over the grey picture."""
+    """Keeps a frame whose grey picture differs from the last kept one's by more than `threshold`, on average."""
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
@@ -95,13 +95,12 @@ class DifferenceGate(FreeGate):
         self._reference: Array | None = None
 
     def decide(self, frame: Array, captured_s: float) -> Decision:
-        """Compares with the last kept frame, from 0 (the same) to 1."""
+        """Compares it with the last kept frame: from 0 (the same) to 1."""
         picture = self._shrinker.shrink(frame)
-        first = self._reference is None
         score = 1.0
         if self._reference is not None:
             score = cv2.norm(picture, self._reference, cv2.NORM_L1) / (255.0 * picture.size)
-        keep = first or score > self.threshold
+        keep = self._reference is None or score > self.threshold
         if keep:
             self._reference = np.array(picture)
         return Decision(keep, score, self.threshold)

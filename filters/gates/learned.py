@@ -1,4 +1,4 @@
-"""A learned filter at work: one frame in, one decision out, in well under a millisecond."""
+"""A learned filter at work: runs its file on one input after another, each in well under a millisecond."""
 
 import logging
 import math
@@ -14,62 +14,7 @@ from ..modalities import Modality
 from ..modalities.stream import LOW_LEVEL, Channels
 from ..modalities.video import Video, Window
 from ..spec import load_filter, load_tasks
-from .base import Decision, Unsent
-
-
-class Feed:
-    """Feeds one stream to a graph, with the same few buffers for each input.
-
-    Args:
-        session: of the graph.
-        modality: how an input is prepared; None: it is a frame of a stream, seen through `Channels`.
-        pairwise: whether frames are compared with the last kept one.
-        step_s: the least time to the previous frame, in seconds of capture.
-
-    Attributes:
-        channels: None for inputs that a modality prepares.
-    """
-
-    def __init__(
-        self, session: ort.InferenceSession, modality: Modality | None, *, pairwise: bool, step_s: float
-    ) -> None:
-        self.channels: Channels | None = None
-        self._session = session
-        self._modality = modality
-        self._window = Window(modality) if isinstance(modality, Video) else None
-        self._inputs: dict[str, Array] = {}
-        if modality is None:
-            wanted = [each.name for each in session.get_inputs()]
-            low_level = [name for name in wanted if name in LOW_LEVEL]
-            self.channels = Channels(pairwise=pairwise, step_s=step_s, low_level=low_level)
-            seen = {"channels": self.channels.tensor, "scalars": self.channels.scalars, **self.channels.differences}
-            self._inputs = {name: seen[name] for name in wanted}
-
-    def run(self, value: Array, captured_s: float) -> list[Any]:
-        """The graph's outputs for the next input, captured at `captured_s` seconds."""
-        if self.channels is not None:
-            self.channels.see(value, captured_s)
-            return list(self._session.run(None, self._inputs))
-        return list(self._session.run(None, {"input": self._prepared(value)[None]}))
-
-    def use(self, session: ort.InferenceSession) -> None:
-        """Goes over to another graph of the same inputs; the stream goes on."""
-        self._session = session
-
-    def reset(self) -> None:
-        """Starts a new stream."""
-        if self.channels is not None:
-            self.channels.reset()
-        if self._window is not None:
-            self._window.reset()
-
-    def _prepared(self, value: Array) -> Array:
-        assert self._modality is not None
-        # A whole window is prepared as such, single frames make one.
-        if self._window is not None and value.ndim == 3:
-            return self._window.see(value)
-        return np.asarray(self._modality.prepare(value))
-
+from .base import Decision, Substitute
 
 logger = logging.getLogger(__name__)
 
@@ -84,20 +29,20 @@ class FilterStats:
 
 
 class FilterRuntime:
-    """A gate that was learnt (`infilink train filter`). The first frame of a stream is always kept.
+    """A learned gate (`infilink train filter`). The first frame of a stream is always kept.
 
     It fails open: a frame on which the filter itself fails, or scores NaN, is kept.
 
     Args:
         path: the filter's `.onnx` file.
-        accuracy: what it is to keep; None: what it was trained for.
-        task: of a file that decides for several models: which one.
+        accuracy: the accuracy to keep; None: the one that it was trained for.
+        task: of a file that decides for several models: the model.
 
     Attributes:
-        channels: the stream as it sees it, if its inputs are frames.
+        channels: what it sees of the stream, if its inputs are frames; None otherwise.
 
     Raises:
-        InvalidInput: it is none, or is not proven to keep that accuracy at any threshold.
+        InvalidInput: the file is no filter, or no threshold of it is proven to keep that accuracy.
     """
 
     def __init__(self, path: Path | str, *, accuracy: float | None = None, task: str = "") -> None:
@@ -138,7 +83,7 @@ class FilterRuntime:
         return Decision(keep, score, self.threshold)
 
     def use(self, path: Path) -> None:
-        """Goes over to a newer file of the same filter, with its threshold, between two inputs; the stream goes on.
+        """Switches to a newer file of the same filter, with its threshold, between two inputs; the stream goes on.
 
         Raises:
             InvalidInput: the file is no filter.
@@ -157,12 +102,12 @@ class FilterRuntime:
     def close(self) -> None:
         """Nothing outlives it."""
 
-    def unsent(self, model: str, output: OutputSpec) -> Unsent:
-        """As the filter's certificate says; a model that it was not learnt from is reused on trust."""
+    def substitute(self, model: str, output: OutputSpec) -> Substitute:
+        """As the filter's certificate says; for a model that it was not learned from, the last answer on trust."""
         if model not in self.spec.models:
-            return Unsent()
+            return Substitute()
         value = None if self.spec.pairwise else self.spec.answer(model, output)
-        return Unsent("reused" if value is None else "skipped", value, 1.0 - self._error, self.certified)
+        return Substitute("reused" if value is None else "skipped", value, 1.0 - self._error, self.certified)
 
     def stats(self) -> FilterStats:
         """What it did since it was opened."""
@@ -172,10 +117,66 @@ class FilterRuntime:
         try:
             found = self._feed.run(frame, captured_s)
             if self.channels is not None:
-                # Of a graph with one output, the score itself is carried.
+                # The last output is carried to the next input; where there is one output, that is the score.
                 self.channels.carry(float(found[-1][0, 0]))
             return float(found[0][0, self._column])
         except Exception:  # whatever it is: a frame too many costs less than one that is lost
             if not self._failed:
                 logger.exception("%s failed on a frame and keeps it; later failures are only counted", self.path)
             return math.nan
+
+
+class Feed:
+    """Prepares the inputs of one stream for a filter's graph and runs it, at work and in measurements alike.
+
+    Frames of a stream are seen through `Channels`, in the same few buffers each time.
+
+    Args:
+        session: of the graph.
+        modality: how an input is prepared; None: it is a frame of a stream.
+        pairwise: whether frames are compared with the last kept one.
+        step_s: the least time to the previous frame, in seconds of capture.
+
+    Attributes:
+        channels: what is seen of the stream; None for inputs that a modality prepares.
+    """
+
+    def __init__(
+        self, session: ort.InferenceSession, modality: Modality | None, *, pairwise: bool, step_s: float
+    ) -> None:
+        self.channels: Channels | None = None
+        self._session = session
+        self._modality = modality
+        self._window = Window(modality) if isinstance(modality, Video) else None
+        self._inputs: dict[str, Array] = {}
+        if modality is None:
+            wanted = [each.name for each in session.get_inputs()]
+            low_level = [name for name in wanted if name in LOW_LEVEL]
+            self.channels = Channels(pairwise=pairwise, step_s=step_s, low_level=low_level)
+            seen = {"channels": self.channels.tensor, "scalars": self.channels.scalars, **self.channels.differences}
+            self._inputs = {name: seen[name] for name in wanted}
+
+    def run(self, value: Array, captured_s: float) -> list[Any]:
+        """The graph's outputs for the next input, captured at `captured_s` seconds."""
+        if self.channels is not None:
+            self.channels.see(value, captured_s)
+            return list(self._session.run(None, self._inputs))
+        return list(self._session.run(None, {"input": self._prepared(value)[None]}))
+
+    def use(self, session: ort.InferenceSession) -> None:
+        """Switches to another graph with the same inputs; the stream goes on."""
+        self._session = session
+
+    def reset(self) -> None:
+        """Starts a new stream."""
+        if self.channels is not None:
+            self.channels.reset()
+        if self._window is not None:
+            self._window.reset()
+
+    def _prepared(self, value: Array) -> Array:
+        assert self._modality is not None
+        # A whole clip is prepared as such; single frames make a window of the newest ones.
+        if self._window is not None and value.ndim == 3:
+            return self._window.see(value)
+        return np.asarray(self._modality.prepare(value))

@@ -1,4 +1,4 @@
-"""One filter for several models: one encoder, one forward pass, a decision per model (the extended InFi paper)."""
+"""One filter for several models: a shared encoder and a decision per model (the extended InFi paper)."""
 
 import logging
 from pathlib import Path
@@ -7,14 +7,14 @@ import numpy as np
 
 from ...outputs import Array, OutputSpec
 from ..spec import load_tasks
-from .base import Decision, Unsent
+from .base import Decision, Substitute
 from .learned import Feed
 
 logger = logging.getLogger(__name__)
 
 
 class TasksRuntime:
-    """A gate that keeps an input if any of its models needs it, and says which of them do not.
+    """A gate that keeps an input if any of its models needs it, and says which of them need not run.
 
     It fails open: an input on which the filter itself fails is kept, for every model.
 
@@ -51,26 +51,26 @@ class TasksRuntime:
     def close(self) -> None:
         """Nothing outlives it."""
 
-    def unsent(self, model: str, output: OutputSpec) -> Unsent:
-        """As the model's own certificate says; a model that it was not learnt from is reused on trust."""
+    def substitute(self, model: str, output: OutputSpec) -> Substitute:
+        """As the model's own certificate says; for a model that it was not learned from, the last answer on trust."""
         if model not in self.spec.models:
-            return Unsent()
+            return Substitute()
         task = self.spec.tasks[self.spec.models.index(model)]
         found = task.certificate
-        return Unsent("skipped", task.answer(model, output), 1.0 - found.error, found.certified)
+        return Substitute("skipped", task.answer(model, output), 1.0 - found.error, found.certified)
 
     def _scores(self, frame: Array, captured_s: float) -> Array:
         try:
             return np.asarray(self._feed.run(frame, captured_s)[0][0], np.float64)
         except Exception:  # whatever it is: an input too many costs less than one that is lost
             if not self._failed:
-                logger.exception("%s failed on an input and keeps it; later failures are not told", self.path)
+                logger.exception("%s failed on an input and keeps it; later failures are not logged", self.path)
             self._failed = True
             return np.full(len(self._thresholds), np.nan)
 
 
 def decides_for_several(path: Path) -> bool:
-    """Whether a filter's file has several tasks.
+    """Whether a filter's file decides for several models.
 
     Raises:
         InvalidInput: it is no filter.

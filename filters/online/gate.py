@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ...outputs import Array, OutputSpec
-from ..gates.base import Decision, Unsent
+from ..gates.base import Decision, Substitute
 from ..gates.learned import FilterRuntime
 from .folder import OnlineFolder, digest_of, updates_of
 from .inputs import last_seen
@@ -74,7 +74,7 @@ class OnlineGate:
         )
         self._updater = Updater(self.folder, command)
         self._resumes = self.folder.waiting(updates)
-        self._answers: dict[str, Unsent | None] = {}
+        self._answers: dict[str, Substitute | None] = {}
         self._rate = self.filter.spec.certificate.rate
         self._last_s: float | None = None
         self._updates = self._failed = 0
@@ -100,7 +100,7 @@ class OnlineGate:
         self.filter.reset()
         self._last_s = None
 
-    def unsent(self, model: str, output: OutputSpec) -> Unsent:
+    def substitute(self, model: str, output: OutputSpec) -> Substitute:
         """As the filter's certificate says; a model that it was not learnt from is reused on trust.
 
         Raises:
@@ -109,7 +109,7 @@ class OnlineGate:
         if model in self._labelling.models:
             self._labelling.rule.check(output)
             self._labelling.outputs[model] = output
-        return self.filter.unsent(model, output)
+        return self.filter.substitute(model, output)
 
     def stats(self) -> LiveStats:
         """What came of it since it was opened."""
@@ -164,7 +164,7 @@ class OnlineGate:
         self._labelling.changed()
         self._updates += 1
         outputs = self._labelling.outputs
-        self._answers = {name: self.filter.unsent(name, output) for name, output in outputs.items()}
+        self._answers = {name: self.filter.substitute(name, output) for name, output in outputs.items()}
         self._tell(before)
 
     def _tell(self, before: float) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ...outputs import OutputSpec
-from ..gates.base import Learn, Ran
+from ..gates.base import Learn, ModelOutput
 from ..rules.predicates import Predicate
 from .inputs import Seen
 from .labels import Labels
@@ -83,7 +83,7 @@ class Labelling:
             self._picker.renew()
 
     def _learn(
-        self, labels: Labels, seen: Seen, score: float, kept: bool, probability: float, ran: Mapping[str, Ran]
+        self, labels: Labels, seen: Seen, score: float, kept: bool, probability: float, ran: Mapping[str, ModelOutput]
     ) -> None:
         if not all(name in ran and name in self.outputs for name in self.models):
             return

@@ -12,7 +12,7 @@ from typing import Literal
 from ...models.session import open_session
 from ...models.spec import digest
 from ...outputs import Array, OutputSpec
-from ..gates.base import Decision, Ran, Unsent
+from ..gates.base import Decision, ModelOutput, Substitute
 from .cache import CacheStats, Hit
 from .cache_file import load_cache, save_cache
 from .spec import METADATA_KEY, load_reuse
@@ -209,18 +209,18 @@ class ReuseGate:
         """Writes the cache, if it has a file."""
         self.runtime.close()
 
-    def unsent(self, model: str, output: OutputSpec) -> Unsent:
+    def substitute(self, model: str, output: OutputSpec) -> Substitute:
         """As the certificate says; a model that it was not learnt from is reused on trust."""
         spec = self.runtime.spec
         if model != spec.model:
-            return Unsent()
-        return Unsent("reused", None, spec.answered_agreement, spec.certificate.certified)
+            return Substitute()
+        return Substitute("reused", None, spec.answered_agreement, spec.certificate.certified)
 
-    def _answers(self, found: ReuseDecision) -> Mapping[str, Unsent | None]:
+    def _answers(self, found: ReuseDecision) -> Mapping[str, Substitute | None]:
         assert found.origin is not None, "what is not kept is answered"
-        return {self.runtime.spec.model: Unsent(found.origin, found.answer, found.confidence, found.trusted)}
+        return {self.runtime.spec.model: Substitute(found.origin, found.answer, found.confidence, found.trusted)}
 
-    def _learn(self, ticket: Ticket, now_s: float, ran: Mapping[str, Ran]) -> None:
+    def _learn(self, ticket: Ticket, now_s: float, ran: Mapping[str, ModelOutput]) -> None:
         said = ran.get(self.runtime.spec.model)
         if said is not None:
             if said.digest != self.runtime.cache.version:

@@ -4,7 +4,19 @@ import re
 from dataclasses import dataclass
 
 from ...errors import InvalidInput
-from .predicates import OPERATORS, Both, Called, Confidence, Count, Either, Empty, LabelIn, LabelNotIn, Predicate, Value
+from .predicates import (
+    OPERATORS,
+    Both,
+    Confidence,
+    Count,
+    Either,
+    Empty,
+    FunctionRule,
+    LabelIn,
+    LabelNotIn,
+    Predicate,
+    Value,
+)
 from .theory import UNKNOWN, Theory
 
 FORMS = (
@@ -160,7 +172,7 @@ class _Parser:
         found = self._match(_FUNCTION, "FILE.py:function should come")
         self._need(")")
         path, _, function = found.rpartition(":")
-        return Called(path.strip(), function)
+        return FunctionRule(path.strip(), function)
 
     def _names(self) -> tuple[str, ...]:
         self._need("(")

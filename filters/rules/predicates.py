@@ -282,7 +282,7 @@ def _operand(rule: Predicate) -> str:
 
 
 @dataclass(frozen=True)
-class Called:
+class FunctionRule:
     """`call(rules.py:quiet)`: redundant if that function of the output (an array, as the model's kind has it) is true.
 
     The file is read when outputs are judged, so where a trace is learnt from or judged; a device needs only the filter.

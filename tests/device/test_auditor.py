@@ -2,14 +2,14 @@
 
 import numpy as np
 from infilink.device.auditor import Auditor
-from infilink.filters.gates.base import Unsent
+from infilink.filters.gates.base import Substitute
 from infilink.outputs import OutputSpec
 
 COUNT = OutputSpec(kind="count")
 
 
-REUSED = {"m": Unsent("reused", None, 0.9, True)}
-SKIPPED = {"m": Unsent("skipped", np.asarray([0.0], np.float32), 0.9, True)}
+REUSED = {"m": Substitute("reused", None, 0.9, True)}
+SKIPPED = {"m": Substitute("skipped", np.asarray([0.0], np.float32), 0.9, True)}
 
 
 def auditor(share: float, *models: str) -> Auditor:

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from infilink.examples.street.backdrop import Backdrop
 from infilink.examples.street.camera import Camera
-from infilink.filters.gates.base import Ran
+from infilink.filters.gates.base import ModelOutput
 from infilink.filters.modalities.stream import CHANNELS, SCALARS, SIDE, Channels
 from infilink.filters.online.filter import OnlineFilter, OnlineSettings
 from infilink.filters.online.inputs import Seen
@@ -126,7 +126,7 @@ def follow_live(day: Day, settings: OnlineSettings) -> Followed:
         probability = labelling.take(score, kept=kept)
         found.labelled[i] = probability > 0
         if probability:
-            said = Ran(np.asarray([day.needed[i]], np.float32), "")
+            said = ModelOutput(np.asarray([day.needed[i]], np.float32), "")
             labelling.learner(seen, score=score, kept=kept, probability=probability)({"truth": said})
         if i >= next_at and labelling.labels.tells(1.0 - settings.accuracy):
             next_at = i + period

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from infilink.errors import InvalidInput
-from infilink.filters.gates.base import Unsent
+from infilink.filters.gates.base import Substitute
 from infilink.filters.gates.learned import FilterRuntime
 from infilink.filters.open_gate import open_gate
 from infilink.filters.spec import METADATA_KEY
@@ -52,15 +52,15 @@ def test_what_is_not_kept_is_answered_as_the_certificate_says(reuse_filter, skip
         gate = FilterRuntime(trained.path)
         model = next(iter(trained.spec.models))
         output = OutputSpec(kind="boxes", classes=("car", "person"))
-        unsent = gate.unsent(model, output)
+        unsent = gate.substitute(model, output)
         assert unsent.origin == origin
         assert unsent.confidence == 1.0 - trained.spec.certificate.error
         assert unsent.trusted == trained.spec.certificate.certified
         assert (unsent.value is None) == (origin == "reused")
         if unsent.value is not None:
             assert unsent.value.shape == (0, 6)
-        assert gate.unsent("stranger", output) == Unsent()
-    assert open_gate("every:3").unsent("anybody", output) == Unsent("reused", None, 0.0, False)
+        assert gate.substitute("stranger", output) == Substitute()
+    assert open_gate("every:3").substitute("anybody", output) == Substitute("reused", None, 0.0, False)
 
 
 def test_another_accuracy_needs_no_training_if_the_table_proves_it(reuse_filter, tmp_path):

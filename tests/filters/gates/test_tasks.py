@@ -50,10 +50,10 @@ def test_an_input_is_kept_if_any_model_needs_it(tasks_filter, trace_path):
 def test_what_is_not_kept_is_answered_model_by_model(tasks_filter, trace_path):
     gate = open_gate(tasks_filter.path)
     with Trace(trace_path) as trace:
-        unsent = gate.unsent("scene", trace.models["scene"].output)
+        unsent = gate.substitute("scene", trace.models["scene"].output)
         assert unsent.origin == "skipped" and unsent.value is not None and unsent.value.argmax() in (0, 2)
         assert 0.7 < unsent.confidence <= 1.0
-        assert gate.unsent("other", trace.models["scene"].output).confidence == 0.0
+        assert gate.substitute("other", trace.models["scene"].output).confidence == 0.0
 
 
 def test_an_input_that_it_fails_on_is_kept_for_every_model(tasks_filter):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
-from infilink.filters.gates.base import Decision, Ran
+from infilink.filters.gates.base import Decision, ModelOutput
 from infilink.filters.online.fit import new_network
 from infilink.filters.online.folder import BEGAN, UPDATE, OnlineFolder, digest_of, updates_of
 from infilink.filters.online.gate import OnlineGate
@@ -66,7 +66,7 @@ def open_online(path, tmp_path):
     def begin(*, share=0.5, period_s=5.0, command=SAYS_NOTHING, close_timeout_s=0.0) -> OnlineGate:
         live = LiveUpdate(tmp_path / "online", share, period_s)
         opened.append(OnlineGate(path, live, close_timeout_s=close_timeout_s, command=command))
-        opened[-1].unsent("squares", OUTPUT)
+        opened[-1].substitute("squares", OUTPUT)
         return opened[-1]
 
     yield begin
@@ -88,7 +88,7 @@ def run(gate: OnlineGate, start: int, stop: int, *, digest="d0", told=True) -> l
         image, answer = frame(index)
         decisions.append(gate.decide(image, index / 10))
         if decisions[-1].learn is not None and told:
-            decisions[-1].learn({"squares": Ran(np.asarray([answer], np.float32), digest)})
+            decisions[-1].learn({"squares": ModelOutput(np.asarray([answer], np.float32), digest)})
     return decisions
 
 
@@ -142,14 +142,14 @@ def test_a_newer_filter_comes_into_service_between_two_inputs(tmp_path, path, ne
     caplog.set_level(logging.INFO)
     newer = write_next(tmp_path / "next.onnx", path, network)
     gate = open_online(command=copies(newer))
-    before = gate.unsent("squares", OUTPUT)
+    before = gate.substitute("squares", OUTPUT)
     first = run(gate, 0, 150)
     assert sum(d.keep for d in first[:50]) < 40
     then = until(gate, lambda stats: stats.updates, 150)
     after = run(gate, then, then + 30)
     assert all(d.keep and not d.asks and d.threshold == CLOSED for d in after)
     assert (before.confidence, before.trusted) == (0.99, True)
-    now = gate.unsent("squares", OUTPUT)
+    now = gate.substitute("squares", OUTPUT)
     assert (now.confidence, now.trusted) == (0.5, False)
     assert "update 1 is in service" in caplog.text and "it keeps everything" in caplog.text
     assert not (tmp_path / "online" / "labels.npz").exists()
@@ -224,8 +224,8 @@ def test_an_answer_counts_for_its_own_period_or_not_at_all(open_online):
     run(gate, 20, 200)
     labelled = gate.stats().labelled
     for learn in late:
-        learn({"squares": Ran(np.ones(1, np.float32), "d0")})
-        learn({"another": Ran(np.ones(1, np.float32), "d0")})
+        learn({"squares": ModelOutput(np.ones(1, np.float32), "d0")})
+        learn({"another": ModelOutput(np.ones(1, np.float32), "d0")})
     assert gate.stats().labelled == labelled
 
 
@@ -241,7 +241,7 @@ def test_an_answer_that_can_not_be_judged_is_told_once_and_not_learnt_from(tmp_p
     rule = f"call({tmp_path / 'rules.py'}:fails)"
     save_filter(tmp_path / "called.onnx", network_graph(network), SPEC.model_copy(update={"rule": rule}))
     gate = OnlineGate(tmp_path / "called.onnx", LiveUpdate(tmp_path / "online", 0.5))
-    gate.unsent("squares", OUTPUT)
+    gate.substitute("squares", OUTPUT)
     run(gate, 0, 50)
     gate.close()
     assert gate.stats().asked > 0 == gate.stats().labelled
@@ -250,7 +250,7 @@ def test_an_answer_that_can_not_be_judged_is_told_once_and_not_learnt_from(tmp_p
 
 def test_a_model_that_the_rule_does_not_fit_is_refused(open_online):
     with pytest.raises(InvalidInput, match="judges outputs of kind count, scalar"):
-        open_online().unsent("squares", OutputSpec(kind="label", classes=("a", "b")))
+        open_online().substitute("squares", OutputSpec(kind="label", classes=("a", "b")))
 
 
 def test_a_folder_of_another_filter_is_refused(open_online, tmp_path, path, network):
@@ -320,7 +320,7 @@ def test_a_filter_as_it_is_trained_can_be_updated(trace_path, tmp_path):
             candidates=("network",),
         )
     gate = open_gate(trained.path, update=LiveUpdate(tmp_path / "online", 0.5, 1e9))
-    gate.unsent("squares", OUTPUT)
+    gate.substitute("squares", OUTPUT)
     decisions = run(gate, 0, 60)
     gate.close()
     held = load_labels(tmp_path / "online" / "pending.npz")[0].memory.all()

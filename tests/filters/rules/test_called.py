@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from infilink.errors import InvalidInput
 from infilink.filters.rules.parser import parse_rule
-from infilink.filters.rules.predicates import Called
+from infilink.filters.rules.predicates import FunctionRule
 from infilink.filters.rules.theory import CONFIDENCE, REGRESSION, SUBSET, UNKNOWN
 from infilink.filters.training.train import train_filter
 from infilink.outputs import OutputSpec
@@ -29,7 +29,7 @@ def rules(tmp_path):
 def test_a_function_judges_outputs(rules):
     for name in ("odd", "odd_numpy"):
         rule = parse_rule(f"call({rules}:{name})")
-        assert rule == Called(str(rules), name)
+        assert rule == FunctionRule(str(rules), name)
         rule.check(COUNT)
         assert rule.redundant(np.asarray([3.0]), COUNT) and not rule.redundant(np.asarray([2.0]), COUNT)
 
@@ -39,7 +39,7 @@ def test_a_function_judges_outputs(rules):
 )
 def test_a_function_that_is_wrong_is_told(rules, name, says):
     with pytest.raises(InvalidInput, match=says):
-        Called(str(rules), name).redundant(np.asarray([1.0]), COUNT)
+        FunctionRule(str(rules), name).redundant(np.asarray([1.0]), COUNT)
 
 
 def test_a_file_that_is_not_there_is_told_when_it_is_needed(tmp_path):
