@@ -20,6 +20,7 @@ from ..models.cost import ModelCost
 from ..models.process import ModelProcess
 from ..models.spec import digest
 from ..models.split.parts import TailProcess
+from ..models.supervisor import Supervisor
 from ..protos import edge_pb2
 from .config import CloudConfig
 from .learned_state import Learnt
@@ -56,12 +57,15 @@ class Coordinator:
         self._optimized = tempfile.TemporaryDirectory(prefix="infilink-")
         self.workers = {
             name: Worker(
-                name,
-                path,
-                threads=config.threads,
-                infer_timeout_s=config.infer_timeout_s,
-                optimized=Path(self._optimized.name) / f"{name}.onnx",
-                kind=TailProcess if self.repository.tail else ModelProcess,
+                Supervisor(
+                    name,
+                    path,
+                    threads=config.threads,
+                    optimized=Path(self._optimized.name) / f"{name}.onnx",
+                    kind=TailProcess if self.repository.tail else ModelProcess,
+                    infer_timeout_s=config.infer_timeout_s,
+                    repeat=True,
+                )
             )
             for name, path in self.repository.paths.items()
         }

@@ -73,7 +73,7 @@ class Exchange:
         self.uplink = Uplink(
             config,
             session=session,
-            local={name: model.digest for name, model in local.models.items()},
+            local=local.digests,
             on_answer=self._on_answer,
             report=report,
         )

@@ -149,4 +149,4 @@ class Packer:
             if alone:
                 raise
             return {}
-        return {name: ModelOutput(value, self.local.models[name].digest) for name, value in outputs.items()}
+        return {name: ModelOutput(value, self.local.digests[name]) for name, value in outputs.items()}

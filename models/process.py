@@ -65,7 +65,7 @@ class ModelProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process's number; None while there is none. Any thread may ask."""
+        """The process's number; None while there is none, and once it is known to have ended. Any thread may ask."""
         return self._pid
 
     def load(self, *, warm_up: bool = True) -> "ModelProcess":
@@ -109,12 +109,16 @@ class ModelProcess:
         """Raises InvalidInput if this is no frame (uint8 BGR)."""
         check_frame(frame)
 
-    def infer(self, frame: Array) -> Inferred:
+    def infer(self, frame: Array, *, timeout_s: float | None = None) -> Inferred:
         """The model's output for one frame (uint8 BGR); blocks until it is there.
+
+        Args:
+            frame: the frame.
+            timeout_s: how long the process may take before it is ended; None: as long as it wants.
 
         Raises:
             InvalidInput: this is no frame.
-            ModelFailed: the model failed on this frame, its process ended, or this is closed.
+            ModelFailed: the model failed on this frame, its process ended (`pid` is then None), or this is closed.
         """
         if self._pipe is None:
             raise ModelFailed(f"{self.path.stem}: is closed, or was never loaded")
@@ -123,11 +127,14 @@ class ModelProcess:
             if self._frame is None or self._frame.size < frame.size:
                 self._close_frame()
                 self._frame = SharedFrame(frame.size)
-            self._frame.write(frame)
+        except OSError as error:
+            raise ModelFailed(f"{self.path.stem}: no memory to hand over a frame of {frame.shape}: {error}") from error
+        self._frame.write(frame)
+        try:
             self._pipe.send((self._frame.path, self._frame.size, frame.shape))
         except OSError as error:
-            raise ModelFailed(f"{self.path.stem}: its process has ended") from error
-        reply = self._receive()
+            raise self._ended("its process has ended") from error
+        reply = self._receive(timeout_s)
         if not isinstance(reply, Inferred):
             raise ModelFailed(f"{self.path}: its process answered {reply!r}")
         return reply
@@ -183,18 +190,26 @@ class ModelProcess:
             self._frame.close()
             self._frame = None
 
-    def _receive(self) -> object:
+    def _receive(self, timeout_s: float | None = None) -> object:
         # It may be closed by another thread, which does not wait for an inference.
         pipe = self._pipe
         try:
             if pipe is None:
                 raise EOFError
+            if not pipe.poll(timeout_s):
+                self.kill()
+                raise self._ended(f"no output after {timeout_s:g} s; its process was ended")
             reply = pipe.recv()
         except (EOFError, OSError) as error:
-            raise ModelFailed(f"{self.path.stem}: its process has ended (killed, or out of memory)") from error
+            raise self._ended("its process has ended (killed, or out of memory)") from error
         if isinstance(reply, InfilinkError):
             raise reply
         return reply
+
+    def _ended(self, why: str) -> ModelFailed:
+        """Takes note that there is no process any more; what its owner is told."""
+        self._pid = None
+        return ModelFailed(f"{self.path.stem}: {why}")
 
 
 def start_fork_server() -> None:

@@ -3,18 +3,31 @@
 import logging
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 from infilink.device.config import DeviceConfig
-from infilink.device.local_models import LocalModel, LocalModels, open_local
+from infilink.device.local_models import LocalModels, open_local
 from infilink.errors import InvalidInput, ModelFailed
 from infilink.models.onnx_model import OnnxModel
+from infilink.models.process import ModelProcess
 from infilink.models.spec import digest
+from infilink.models.supervisor import Supervisor
 
 FRAME = np.full((24, 32, 3), 50, np.uint8)
+
+
+class MeteredProcess(ModelProcess):
+    """Says that an inference takes a quarter of a second, and that the process holds 100 bytes."""
+
+    def infer(self, frame, *, timeout_s=None):
+        return replace(super().infer(frame, timeout_s=timeout_s), infer_s=0.25)
+
+    def memory_bytes(self) -> int:
+        return 100
 
 
 @pytest.fixture
@@ -27,9 +40,7 @@ def models(tiny_models: Path):
 
 
 def test_those_that_are_named_say_what_they_say_anywhere(models: LocalModels, tiny_models: Path) -> None:
-    assert {name: model.digest for name, model in models.models.items()} == {
-        name: digest(tiny_models / f"{name}.onnx") for name in ("light", "bright")
-    }
+    assert models.digests == {name: digest(tiny_models / f"{name}.onnx") for name in ("light", "bright")}
     models.load()
     outputs = models.run(FRAME, ["light", "bright"])
     for name, value in outputs.items():
@@ -37,17 +48,27 @@ def test_those_that_are_named_say_what_they_say_anywhere(models: LocalModels, ti
         assert models.models[name].spec.name == name
     assert list(models.run(FRAME, ["bright"])) == ["bright"]
     assert models.run(FRAME, []) == {}
-    stats = models.stats()
-    assert stats.executions == 3 and stats.infer_s > 0 and stats.peak_bytes > 2**20
-    pids = [model._process.pid for model in models.models.values() if model._process is not None]
+    pids = [model.pid for model in models.models.values()]
     models.close()
     assert len(pids) == 2 and not any(map(psutil.pid_exists, pids)) and models.memory_bytes() == 0
 
 
+def test_it_counts_what_they_take(tiny_models: Path) -> None:
+    names = ("light", "bright")
+    one = LocalModels(Supervisor(name, tiny_models / f"{name}.onnx", kind=MeteredProcess) for name in names)
+    one.load()
+    assert one.peak_bytes == 200
+    one.run(FRAME, names)
+    one.run(FRAME, ["bright"])
+    one.close()
+    stats = one.stats()
+    assert (stats.executions, stats.infer_s, stats.peak_bytes) == (3, 0.75, 200) and one.memory_bytes() == 0
+
+
 def signal_to(models: LocalModels, name: str, number: int) -> None:
-    process = models.models[name]._process
-    assert process is not None
-    os.kill(process.pid, number)
+    pid = models.models[name].pid
+    assert pid is not None
+    os.kill(pid, number)
 
 
 def test_one_that_dies_is_missed_on_that_frame_and_there_on_the_next(
@@ -69,7 +90,7 @@ def test_one_that_dies_is_missed_on_that_frame_and_there_on_the_next(
 def test_one_that_hangs_is_ended(models: LocalModels) -> None:
     models.load()
     signal_to(models, "light", signal.SIGSTOP)
-    models.infer_timeout_s = 0.5
+    models.models["light"].infer_timeout_s = 0.01
     assert set(models.run(FRAME, models.models)) == {"bright"}
 
 
@@ -84,7 +105,7 @@ def test_without_a_folder_there_is_none_and_a_wrong_name_is_told(tiny_models: Pa
 def test_a_model_that_cannot_be_loaded_is_told_at_once(tmp_path: Path) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(b"no model")
-    one = LocalModels([LocalModel("broken", path)])
+    one = LocalModels([Supervisor("broken", path)])
     with pytest.raises(InvalidInput, match="broken"):
         one.load()
     one.close()

@@ -1,87 +1,63 @@
-"""A worker: loaded, asked, started again when its process dies, and gone when it is unloaded."""
+"""A worker: the event loop asks its model without waiting for it, and closes it whatever it does."""
 
 import asyncio
 import os
 import signal
-import time
+import threading
 
 import numpy as np
 import psutil
 import pytest
 from infilink.cloud.runtime.worker import Worker
-from infilink.errors import InvalidInput, ModelFailed
+from infilink.errors import ModelFailed
+from infilink.models.process import ModelProcess
+from infilink.models.supervisor import Supervisor
 
-FRAME = np.full((48, 64, 3), 80, np.uint8)
-
-
-def worker(path, **options):
-    return Worker("bright", path, **options)
+BRIGHTNESSES = (80, 10, 200)
 
 
-def pid_of(one):
-    return one._process.pid
+def frame(brightness: int):
+    return np.full((48, 64, 3), brightness, np.uint8)
 
 
-def test_a_worker_answers_and_its_memory_is_free_after_unloading(model):
+def test_a_worker_answers_in_the_order_asked_and_its_memory_is_free_after_unloading(model):
     async def story():
-        one = worker(model)
+        one = Worker(Supervisor("bright", model))
         await one.load()
-        assert float((await one.infer(FRAME))[0]) == pytest.approx(80, abs=1)
-        assert one.measure() > 2**20 and one.stats().state == "loaded"
-        pid = pid_of(one)
+        answers = await asyncio.gather(*(one.infer(frame(brightness)) for brightness in BRIGHTNESSES))
+        assert [round(float(answer[0])) for answer in answers] == list(BRIGHTNESSES)
+        taken = one.measure()
+        assert taken > 2**20 and one.stats().memory_bytes == taken and one.stats().state == "loaded"
+        pid = one.pid
         await one.unload()
         assert not psutil.pid_exists(pid) and one.measure() == 0
-        assert (one.stats().state, one.stats().executions, one.stats().loads) == ("unloaded", 1, 1)
+        stats = one.stats()
+        assert (stats.state, stats.executions, stats.loads, stats.memory_bytes) == ("unloaded", 3, 1, 0)
         one.close()
         one.close()
 
     asyncio.run(story())
 
 
-def test_a_process_that_was_killed_is_started_again_and_the_input_answered(model):
+def test_closing_it_ends_what_it_is_doing(model):
+    begun = threading.Event()
+
+    class ToldProcess(ModelProcess):
+        def infer(self, frame, *, timeout_s=None):
+            begun.set()
+            return super().infer(frame, timeout_s=timeout_s)
+
     async def story():
-        one = worker(model)
-        await one.load()
-        os.kill(pid_of(one), signal.SIGKILL)
-        assert float((await one.infer(FRAME))[0]) == pytest.approx(80, abs=1)
-        assert one.stats().loads == 2
+        one = Worker(Supervisor("bright", model, repeat=True, kind=ToldProcess))
+        await one.load(warm_up=False)
+        pid = one.pid
+        os.kill(pid, signal.SIGSTOP)
+        # It stands still until it is closed, and the loop goes on.
+        answer = asyncio.ensure_future(one.infer(frame(80)))
+        await asyncio.to_thread(begun.wait)
         one.close()
-
-    asyncio.run(story())
-
-
-def test_a_process_that_does_not_come_back_is_an_error_and_not_tried_at_once_again(model, tmp_path):
-    async def story():
-        path = tmp_path / model.name
-        for suffix in (".onnx", ".toml"):
-            path.with_suffix(suffix).write_bytes(model.with_suffix(suffix).read_bytes())
-        one = worker(path)
-        await one.load()
-        path.unlink()
-        os.kill(pid_of(one), signal.SIGKILL)
-        with pytest.raises(InvalidInput, match="no such file"):
-            await one.infer(FRAME)
-        with pytest.raises(ModelFailed, match="does not stay alive"):
-            await one.infer(FRAME)
-        assert one.stats().state == "failed"
-        one.close()
-
-    asyncio.run(story())
-
-
-def test_an_inference_that_hangs_is_ended_by_the_next_measurement(model):
-    async def story():
-        one = worker(model, infer_timeout_s=0.0)
-        await one.load()
-        first = pid_of(one)
-        os.kill(first, signal.SIGSTOP)
-        answer = asyncio.create_task(one.infer(FRAME))
-        ends = time.monotonic() + 30
-        while not answer.done() and psutil.pid_exists(first) and time.monotonic() < ends:
-            await asyncio.to_thread(one.measure)
-        one.infer_timeout_s = 30.0
-        assert float((await answer)[0]) == pytest.approx(80, abs=1)
-        assert one.stats().loads == 2
-        one.close()
+        with pytest.raises(ModelFailed):
+            await answer
+        assert not psutil.pid_exists(pid) and one.stats().loads == 1
 
     asyncio.run(story())

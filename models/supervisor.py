@@ -1,0 +1,160 @@
+"""A model that is kept running: its process is started again when it dies and ended when it hangs."""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from ..errors import InfilinkError, ModelFailed
+from ..outputs import Array
+from .process import ModelProcess
+from .process_child import Inferred
+from .spec import ModelSpec
+
+logger = logging.getLogger(__name__)
+
+State = Literal["unloaded", "loading", "loaded", "failed"]
+
+RETRY_S = 5.0
+"""How long a model whose process does not stay alive is left alone before it is started again."""
+
+
+class Supervisor:
+    """A model's process and, when that ends, the next one.
+
+    One thread at a time loads, infers and unloads; the rest is for any thread.
+
+    Args:
+        name: the model's name.
+        path: its file.
+        threads: how many threads one inference may use.
+        optimized: where onnxruntime's optimized form of the file is kept between loads.
+        kind: the process it runs in: for frames, or for the maps of a model's first part.
+        infer_timeout_s: an inference that takes longer is ended with its process.
+        repeat: whether an input on which the process ended is given to the next process; without it that input fails.
+        clock: the time in seconds, for the wait between restarts.
+
+    Attributes:
+        state: what the process does.
+        loads: how often the model was loaded.
+        executions: how many outputs it gave.
+        infer_s: what these took, inside the process.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        *,
+        threads: int = 1,
+        optimized: Path | None = None,
+        kind: type[ModelProcess] = ModelProcess,
+        infer_timeout_s: float = 30.0,
+        repeat: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.path = path
+        self.threads = threads
+        self.optimized = optimized
+        self.kind = kind
+        self.infer_timeout_s = infer_timeout_s
+        self.repeat = repeat
+        self.clock = clock
+        self.state: State = "unloaded"
+        self.loads = 0
+        self.executions = 0
+        self.infer_s = 0.0
+        self._process: ModelProcess | None = None
+        self._spec: ModelSpec | None = None
+        self._retry_at = 0.0
+        self._stopped = False
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model's spec, once it was loaded."""
+        assert self._spec is not None, "load() comes first"
+        return self._spec
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number; None while there is none."""
+        process = self._process
+        return None if process is None else process.pid
+
+    def load(self, *, warm_up: bool = True) -> None:
+        """Starts the process and loads the model; warmed up, its first output is as fast as the others.
+
+        Raises:
+            InvalidInput: the model can't be loaded.
+            ModelFailed: its process ended, or was not ready in time.
+        """
+        self.state = "loading"
+        try:
+            process = self.kind(self.path, threads=self.threads, optimized=self.optimized).load(warm_up=warm_up)
+        except InfilinkError:
+            self.state = "failed"
+            raise
+        self._process, self._spec, self.state = process, process.spec, "loaded"
+        self.loads += 1
+        logger.info("%s: loaded in %.2f s", self.name, process.load_s)
+
+    def infer(self, frame: Array) -> Array:
+        """The model's output for a frame, from a new process where the last one ended.
+
+        Raises:
+            InvalidInput: this is no frame, or the model can't be loaded any more.
+            ModelFailed: the model failed on this frame, or its process ended or does not stay alive.
+        """
+        ended_before = self._process is None
+        if ended_before and self.clock() < self._retry_at:
+            raise ModelFailed(f"{self.name}: its process does not stay alive")
+        try:
+            inferred = self._ask(frame)
+        except ModelFailed as error:
+            if self._process is not None or ended_before or self._stopped or not self.repeat:
+                raise
+            logger.warning("%s; starting it again", error)
+            inferred = self._ask(frame)
+        self.executions += 1
+        self.infer_s += inferred.infer_s
+        return inferred.value
+
+    def unload(self) -> None:
+        """Ends the process; its memory is free when this returns."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
+        self.state = "unloaded"
+
+    def stop(self) -> None:
+        """Ends the process for good, whatever it does: whoever waits for an output is told that it failed.
+
+        `unload` then cleans up, once no other thread uses this any more.
+        """
+        self._stopped = True
+        process = self._process
+        if process is not None:
+            # Not close(): its pipe is in use by the thread that waits.
+            process.kill()
+
+    def memory_bytes(self) -> int:
+        """What the process takes now; 0 when it does not run."""
+        process = self._process
+        return 0 if process is None else process.memory_bytes()
+
+    def _ask(self, frame: Array) -> Inferred:
+        """Asks the process, which is started if there is none, and given up if it ends over this."""
+        if self._process is None:
+            self._retry_at = self.clock() + RETRY_S
+            self.load(warm_up=False)
+        process = self._process
+        assert process is not None
+        try:
+            return process.infer(frame, timeout_s=self.infer_timeout_s)
+        except ModelFailed:
+            if process.pid is None:
+                self.unload()
+                self.state = "failed"
+            raise
