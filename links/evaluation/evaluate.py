@@ -1,11 +1,12 @@
-"""Replays a recording under a budget as it would be served, and compares it with what is free on the same inputs."""
+"""Replays a recording under a budget as it would be served, and compares links with holding and constants there."""
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from ...files import replacing
 from ...models.spec import ModelSpec
 from ...outputs import Array
 from ...reporting import Progress
@@ -21,6 +22,10 @@ from ..trust.live import LiveTrust
 from .tally import ModelTally, Tally
 from .unseen import held_out
 
+REVIEW_S = 60.0
+"""How often the plan is chosen anew, where it is."""
+PROFILE = 0.01
+"""On which share of the inputs every model then runs."""
 COLUMNS = (
     "sequence",
     "captured_s",
@@ -34,52 +39,7 @@ COLUMNS = (
     "trust",
     "region",
 )
-
-
-def decision_rows(
-    models: Mapping[str, ModelSpec],
-    moment: tuple[int, float],
-    answers: Mapping[str, Answer],
-    exact: Mapping[str, Array],
-    agreements: Mapping[str, float],
-) -> Iterator[tuple[object, ...]]:
-    """The rows of one input, captured at `moment` (its sequence number and time)."""
-    for name, answer in answers.items():
-        output = models[name].output
-        yield (
-            moment[0],
-            round(moment[1], 6),
-            name,
-            round(answer.confidence, 6),
-            "run" if answer.origin == "executed" else "predict",
-            answer.origin,
-            output.summary(answer.value),
-            output.summary(exact[name]),
-            round(agreements[name], 6),
-            answer.trust,
-            "" if answer.region is None else answer.region.text(output),
-        )
-
-
-@contextmanager
-def decision_writer(path: Path | None) -> Iterator[Callable[[Iterable[tuple[object, ...]]], None] | None]:
-    """A function that writes rows under a header; the file gets its name when it is whole."""
-    if path is None:
-        yield None
-        return
-    beside = path.with_name(path.name + ".part")
-    try:
-        with beside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(COLUMNS)
-            yield writer.writerows
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-REVIEW_S = 60.0
-PROFILE = 0.01
+"""Of the file of answers."""
 _ANEW = "chosen anew"
 
 
@@ -107,9 +67,9 @@ class LinksEvaluation:
         regained: how often it was gained, or regained.
         models: the same by model.
         anew: overall agreement where the plan is chosen anew every `REVIEW_S`, and how models are answered for more
-            often, from what is seen, with a profile of `PROFILE` of the inputs: as a coordinator does it.
+            often, from what is seen, with every model run on a share `PROFILE` of the inputs: as a coordinator does it.
         switches: how often another plan was put in service by that.
-        baselines: overall agreement of what is free, on the same inputs and budget.
+        baselines: overall agreement of what needs no links, on the same inputs and budget.
     """
 
     inputs: int
@@ -145,8 +105,8 @@ def evaluate_links(
 ) -> LinksEvaluation:
     """Replays a recording under the best plan for a budget.
 
-    Inputs that the links were learnt from or chosen on are left out, whatever the recording is called: of their own
-    only the last part is replayed, which is logged as a warning.
+    Inputs that the links were learnt from or chosen on are left out, whatever the recording is called. Of the
+    recording that they were trained on only the last part is replayed, which is logged as a warning.
 
     Args:
         folder: the links.
@@ -165,24 +125,32 @@ def evaluate_links(
     outputs = {name: rest.outputs(name) for name in graph.models}
     if rest is not trace:
         rest.close()
-    tallies = {}
+    say = progress or (lambda share, doing: None)
     runs = _runs(graph, plan, budget_bytes)
+    tallies = {}
     for index, (name, serving) in enumerate(runs.items()):
-        if progress is not None:
-            progress(index / (len(runs) + 1), f"replaying: {name}")
-        tallies[name] = _tally(graph, serving, rest, outputs, decisions if name == "links" else None)
-    if progress is not None:
-        progress(len(runs) / (len(runs) + 1), "replaying: chosen anew")
+        say(index / (len(runs) + 1), f"replaying: {name}")
+        answers = replay(serving, rest.captured_s, outputs)
+        tallies[name] = _tally(graph, rest, outputs, answers, decisions if name == "links" else None)
+    say(len(runs) / (len(runs) + 1), f"replaying: {_ANEW}")
     anew = ReplannedServing(graph, plan, budget_bytes, review_s=REVIEW_S, profile=PROFILE)
-    tallies[_ANEW] = _tally_anew(graph, anew, rest, outputs)
-    if progress is not None:
-        progress(1.0, "done")
-    found = _evaluation(rest, plan, tallies, runs["links"].live, left_out=len(trace) - len(rest))
-    return replace(found, switches=anew.switches)
+    tallies[_ANEW] = _tally(graph, rest, outputs, _replanned(anew, rest.captured_s, outputs))
+    say(1.0, "done")
+    live = runs["links"].live
+    return _evaluation(rest, plan, tallies, live, left_out=len(trace) - len(rest), switches=anew.switches)
+
+
+def replay(
+    serving: Serving, captured_s: Sequence[float] | Array, outputs: Mapping[str, Sequence[Array]]
+) -> Iterator[dict[str, Answer]]:
+    """The answers to one input after another, with the exact outputs of a recording."""
+    for row, moment in enumerate(captured_s):
+        running = (*serving.plan.resident, *serving.due(float(moment)))
+        yield serving.complete(float(moment), {name: outputs[name][row] for name in running})
 
 
 def _runs(graph: LinkGraph, plan: Plan, budget_bytes: int) -> dict[str, Serving]:
-    """The plan with links, and what is free."""
+    """The plan with links, and what needs none."""
     free = graph.without_links()
     return {
         "links": Serving(graph, plan),
@@ -193,41 +161,35 @@ def _runs(graph: LinkGraph, plan: Plan, budget_bytes: int) -> dict[str, Serving]
     }
 
 
+def _replanned(
+    anew: ReplannedServing, captured_s: Array, outputs: Mapping[str, Sequence[Array]]
+) -> Iterator[dict[str, Answer]]:
+    """The same where the plan is chosen anew."""
+    for row, moment in enumerate(captured_s):
+        yield anew.answer(float(moment), {name: values[row] for name, values in outputs.items()})
+
+
 def _tally(
-    graph: LinkGraph, serving: Serving, trace: Trace, outputs: Mapping[str, Sequence[Array]], decisions: Path | None
+    graph: LinkGraph,
+    trace: Trace,
+    outputs: Mapping[str, Sequence[Array]],
+    answers: Iterable[Mapping[str, Answer]],
+    decisions: Path | None = None,
 ) -> Tally:
+    """How the answers to all inputs agree; each is written to the file `decisions`."""
     tally = Tally(graph.models)
-    with decision_writer(decisions) as write:
-        for row, answers in enumerate(replay(serving, trace.captured_s, outputs)):
+    with _writer(decisions) as write:
+        for row, answered in enumerate(answers):
             exact = {name: values[row] for name, values in outputs.items()}
-            agreements = tally.add(answers, exact)
+            agreements = tally.add(answered, exact)
             if write is not None:
                 moment = (int(trace.sequences[row]), float(trace.captured_s[row]))
-                write(decision_rows(graph.models, moment, answers, exact, agreements))
+                write(_rows(graph.models, moment, answered, exact, agreements))
     return tally
-
-
-def _tally_anew(
-    graph: LinkGraph, anew: ReplannedServing, trace: Trace, outputs: Mapping[str, Sequence[Array]]
-) -> Tally:
-    tally = Tally(graph.models)
-    for row, moment in enumerate(trace.captured_s):
-        exact = {name: values[row] for name, values in outputs.items()}
-        tally.add(anew.answer(float(moment), exact), exact)
-    return tally
-
-
-def replay(
-    serving: Serving, captured_s: Sequence[float] | Array, outputs: Mapping[str, Sequence[Array]]
-) -> Iterator[dict[str, Answer]]:
-    """The answers to one input after another, the exact outputs coming from a recording."""
-    for row, moment in enumerate(captured_s):
-        running = (*serving.plan.resident, *serving.due(float(moment)))
-        yield serving.complete(float(moment), {name: outputs[name][row] for name in running})
 
 
 def _evaluation(
-    trace: Trace, plan: Plan, tallies: Mapping[str, Tally], live: LiveTrust, *, left_out: int
+    trace: Trace, plan: Plan, tallies: Mapping[str, Tally], live: LiveTrust, *, left_out: int, switches: int
 ) -> LinksEvaluation:
     links = tallies["links"]
     predicted, free = links.predicted_agreement, tallies["same plan, held"].predicted_agreement
@@ -252,6 +214,43 @@ def _evaluation(
         regained=live.regained,
         models=links.models(),
         anew=tallies[_ANEW].agreement,
-        switches=0,
+        switches=switches,
         baselines={name: tally.agreement for name, tally in tallies.items() if name not in ("links", _ANEW)},
     )
+
+
+@contextmanager
+def _writer(path: Path | None) -> Iterator[Callable[[Iterable[tuple[object, ...]]], None] | None]:
+    """A function that writes rows under a header, None without a path; the file gets its name when it is whole."""
+    if path is None:
+        yield None
+        return
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        yield writer.writerows
+
+
+def _rows(
+    models: Mapping[str, ModelSpec],
+    moment: tuple[int, float],
+    answers: Mapping[str, Answer],
+    exact: Mapping[str, Array],
+    agreements: Mapping[str, float],
+) -> Iterator[tuple[object, ...]]:
+    """The rows of one input, captured at `moment` (its sequence number and time)."""
+    for name, answer in answers.items():
+        output = models[name].output
+        yield (
+            moment[0],
+            round(moment[1], 6),
+            name,
+            round(answer.confidence, 6),
+            "run" if answer.origin == "executed" else "predict",
+            answer.origin,
+            output.summary(answer.value),
+            output.summary(exact[name]),
+            round(agreements[name], 6),
+            answer.trust,
+            "" if answer.region is None else answer.region.text(output),
+        )

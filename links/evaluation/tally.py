@@ -1,4 +1,4 @@
-"""Counts how answers agree with the exact outputs, by model and by how they came to be."""
+"""Counts how answers agree with the exact outputs, by model and by the origin of the answers."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class ModelTally:
     Attributes:
         agreement: mean over all its answers.
         predicted_agreement: mean over those that were not executed; None if all were.
-        origins: how many answers came to be how.
+        origins: how many answers have which origin.
     """
 
     agreement: float

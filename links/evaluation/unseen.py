@@ -1,4 +1,4 @@
-"""Which inputs of a recording links were learnt from, told by what they are and not by the recording's name."""
+"""Which inputs of a recording links were learnt from, recognised by their content and not by the recording's name."""
 
 import hashlib
 import logging
@@ -14,13 +14,18 @@ from ..graph import LinkGraph
 
 logger = logging.getLogger(__name__)
 
-_MARKS = 64
+_FINGERPRINTS = 64
 
 
 def fingerprints(trace: Trace, *, before: int) -> dict[str, str]:
-    """A hash of some inputs and their outputs, by sequence number, spread over those before `before`: for the notes."""
+    """Hashes of some inputs and their outputs, by sequence number, for the links' notes.
+
+    Args:
+        trace: the recording.
+        before: the sequence number that all of them lie before; they are spread evenly.
+    """
     learnt = trace.sequences[trace.sequences < before]
-    chosen = learnt[np.linspace(0, len(learnt) - 1, min(len(learnt), _MARKS)).astype(np.int64)]
+    chosen = learnt[np.linspace(0, len(learnt) - 1, min(len(learnt), _FINGERPRINTS)).astype(np.int64)]
     return _hashes(trace, trace.models, {int(sequence) for sequence in chosen})
 
 
