@@ -1,7 +1,10 @@
 """`links.json`: what a folder of links says of its models, and what was measured."""
 
 import json
-from collections.abc import Mapping
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -104,3 +107,41 @@ class Index:
             tuple(data["links"]),
             data["notes"],
         )
+
+
+def check_writable(out: Path) -> None:
+    """Whether a folder of links may be written there: it is new, empty, or holds links already.
+
+    Raises:
+        InvalidInput: something else is there.
+    """
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / INDEX).is_file())):
+        raise InvalidInput(f"{out}: is there already and holds no links; give another --out")
+
+
+@contextmanager
+def replacing_links(out: Path) -> Iterator[Path]:
+    """Gives a folder to write links to; when the block ends it stands at `out`, in the place of the links there.
+
+    Where the block raises, what stood there before stays. Whoever reads meanwhile finds one of the two whole.
+
+    Raises:
+        InvalidInput: something else than links is there.
+    """
+    check_writable(out)
+    part, old = (out.with_name(f"{out.name}.{os.getpid()}.{end}") for end in ("part", "old"))
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        if out.exists():
+            out.rename(old)
+        try:
+            part.rename(out)
+        except OSError:
+            if old.exists():
+                old.rename(out)
+            raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)

@@ -5,7 +5,7 @@ A table (`table.py`) keeps what is of use to a plan. This keeps also what is not
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -18,9 +18,8 @@ from ..table import BUCKETS, NEVER, Measured, Table
 from ..trust import independent_share
 
 if TYPE_CHECKING:
-    from ..networks.vector import LinkNetwork
     from .judge import Judge
-    from .measure import Cases
+    from .measure import Cases, Predict, TargetCases
     from .samples import Situations
 
 LINKABILITY = "linkability.json"
@@ -85,34 +84,39 @@ class Linkability:
 
     @classmethod
     def measure(
-        cls, judge: "Judge", constant: Array, report: "Cases", link: "tuple[LinkNetwork, Situations] | None"
+        cls,
+        cases: "TargetCases",
+        link: "tuple[Predict, Situations] | None",
+        sets: Collection[tuple[str, ...]] | None = None,
     ) -> Self:
         """Replays every single source, all of them together, holding and the constant over the last block.
 
         Args:
-            judge: compares the target's outputs.
-            constant: its best constant.
-            report: the cases of the last block.
-            link: the trained network, and how its inputs are made; None if the output never changes.
+            cases: the target's.
+            link: the link, and how its inputs are made; None if there is none to be measured.
+            sets: the sets of sources that it can predict from; None: any.
         """
+        judge, report = cases.judge, cases.report
         reached = {
-            "constant": judge.constant(constant, report.inputs),
+            "constant": judge.constant(cases.constant, report.inputs),
             "held": judge.held(report.inputs, report.earlier),
         }
         if link is None:
             rows = _rows(reached, report)
             return cls(rows["constant"], (*rows["held"][:NEVER], None))
-        network, situations = link
+        predict, situations = link
         names = situations.sources
-        wanted = {f"from {name}": (name,) for name in names} | {"itself": (), "others": names}
-        reached |= {way: _replay(network, situations, judge, of, report) for way, of in wanted.items()}
+        ways = {f"from {name}": (name,) for name in names} | {"itself": (), "others": names}
+        wanted = {way: sources for way, sources in ways.items() if sets is None or sources in sets}
+        reached |= {way: _replay(predict, situations, judge, of, report) for way, of in wanted.items()}
         rows = _rows(reached, report)
+        none: Row = (None,) * BUCKETS
         return cls(
             rows["constant"],
             (*rows["held"][:NEVER], None),
-            {name: rows[f"from {name}"] for name in names},
-            rows["itself"],
-            rows["others"],
+            {name: rows.get(f"from {name}", none) for name in names},
+            rows.get("itself", none),
+            rows.get("others", none),
         )
 
     @classmethod
@@ -195,13 +199,10 @@ def wilson(share: float, count: float) -> tuple[float, float]:
 
 
 def _replay(
-    network: "LinkNetwork", situations: "Situations", judge: "Judge", sources: tuple[str, ...], cases: "Cases"
+    predict: "Predict", situations: "Situations", judge: "Judge", sources: tuple[str, ...], cases: "Cases"
 ) -> Array:
-    from .fit import one_thread, predict
-
-    with one_thread():
-        draws = situations.fixed(cases.inputs, cases.earlier, sources)
-        vectors, _ = predict(network, situations.features(draws))
+    draws = situations.fixed(cases.inputs, cases.earlier, sources)
+    vectors, _ = predict(situations.features(draws))
     return judge.linked(vectors, cases.inputs, cases.earlier, [sources] * len(vectors))
 
 

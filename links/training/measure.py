@@ -1,19 +1,21 @@
 """Measures what every way to answer for a target reaches: the table that plans and predictions choose by."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Self
 
 import numpy as np
 
 from ...outputs import Array
-from ..networks.vector import LinkNetwork
 from ..table import ASSUMED_HELD, BUCKETS, NEVER, Measured, Table, bucket_bounds_s
 from ..trust import certified, certify_threshold, independent_share
 from ..trust.calibration import Calibration, by_agreement, distances, forms, spread
-from .fit import one_thread, predict
-from .judge import Judge
+from .judge import Judge, best_constant
 from .samples import OLDEST_S, Samples, Situations
+
+Predict = Callable[[Array], tuple[Array, Array]]
+"""From feature vectors (n, size): what a link predicts (n, length), and the probabilities that it agrees (n,)."""
 
 
 class Compared:
@@ -147,6 +149,36 @@ def measure_free(judge: Judge, constant: Array, validation: Cases, report: Cases
 
 
 @dataclass(frozen=True)
+class TargetCases:
+    """What every way to answer for one target is measured on, and what is reached there without links.
+
+    Attributes:
+        judge: compares the target's outputs.
+        constant: its best constant output.
+        validation: the cases that choices are made on.
+        report: those of the last block.
+        free: the table of the constant and of holding.
+    """
+
+    judge: Judge
+    constant: Array
+    validation: Cases
+    report: Cases
+    free: Table
+
+    @classmethod
+    def of(cls, samples: Samples, target: str, *, seed: int) -> Self:
+        """The cases of a recording; `seed` is of the draws of ages."""
+        judge = Judge(samples, target)
+        constant = best_constant(judge)
+        validation = Cases(samples, judge, samples.blocks.validation, seed=seed + 3)
+        report = Cases(samples, judge, samples.blocks.report, seed=seed + 4)
+        # Holding and the constant learn next to nothing: they are measured on all that comes before the report block.
+        before = Cases(samples, judge, np.arange(samples.blocks.report[0]), seed=seed + 5)
+        return cls(judge, constant, validation, report, measure_free(judge, constant, before, report))
+
+
+@dataclass(frozen=True)
 class _Replayed:
     """What a link from some sources reached in each case of a block, and how far from the exact outputs it was."""
 
@@ -156,26 +188,27 @@ class _Replayed:
 
 
 def measure_links(
-    network: LinkNetwork,
-    situations: Situations,
-    judge: Judge,
-    free: Table,
-    constant: Array,
-    validation: Cases,
-    report: Cases,
+    predict: Predict, situations: Situations, cases: TargetCases, sets: Iterable[tuple[str, ...]] | None = None
 ) -> Table:
-    """The table with every link that is, at some age, clearly better than what is free."""
-    with one_thread():
-        replayed = {
-            sources: [_replay(network, situations, judge, sources, cases) for cases in (validation, report)]
-            for sources in subsets(situations.sources)
-        }
-    never = validation.of(NEVER)
+    """The table with every link that is, at some age, clearly better than what is free.
+
+    Args:
+        predict: the link.
+        situations: make what it reads.
+        cases: of the same target.
+        sets: the sets of sources that it can predict from; None: any (`subsets`).
+    """
+    free, blocks = cases.free, (cases.validation, cases.report)
+    replayed = {
+        sources: [_replay(predict, situations, cases.judge, sources, block) for block in blocks]
+        for sources in (subsets(situations.sources) if sets is None else sets)
+    }
+    never = cases.validation.of(NEVER)
     share = independent_share([first.agreements[never] for first, _ in replayed.values()])
-    base = _free_agreements(judge, free, constant, validation)
+    base = _free_agreements(cases.judge, free, cases.constant, cases.validation)
     linked = {}
     for sources, (first, second) in replayed.items():
-        row = _link_cells(first, second, base, free, validation, report, share)
+        row = _link_cells(first, second, base, free, cases.validation, cases.report, share)
         table = Table(free.constant, free.held, {sources: row})
         if any(table.choose(frozenset(sources), index).origin == "linked" for index in range(BUCKETS)):
             linked[sources] = row
@@ -191,10 +224,10 @@ def _free_agreements(judge: Judge, free: Table, constant: Array, cases: Cases) -
 
 
 def _replay(
-    network: LinkNetwork, situations: Situations, judge: Judge, sources: tuple[str, ...], cases: Cases
+    predict: Predict, situations: Situations, judge: Judge, sources: tuple[str, ...], cases: Cases
 ) -> _Replayed:
     draws = situations.fixed(cases.inputs, cases.earlier, sources)
-    vectors, confidences = predict(network, situations.features(draws))
+    vectors, confidences = predict(situations.features(draws))
     agreements = judge.linked(vectors, cases.inputs, cases.earlier, [sources] * len(vectors))
     distances = Compared(judge).linked(vectors, cases.inputs, agreements, confidences)
     return _Replayed(agreements, confidences, distances)

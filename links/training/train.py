@@ -1,29 +1,28 @@
 """Learns the links of a recording: one network per model, measured, and written as a folder."""
 
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ... import __version__
-from ...errors import InvalidInput
 from ...outputs import Array
 from ...reporting import Progress
 from ...traces.trace import Trace
 from ..evaluation.unseen import fingerprints
-from ..index import INDEX, Index
+from ..index import Index, check_writable, replacing_links
 from ..link import LinkSpec, Net, parse_net, reads_ids
 from ..networks.vector import LinkNetwork
 from ..sequences.fit import fit_sequence
+from ..sequences.network import SequenceNetwork
 from ..table import NEVER, Table
-from .fit import fit_link
+from .fit import fit_link, one_thread, predict
 from .fit_paper import fit_paper, fit_paper_sequence
-from .judge import Judge, best_constant
+from .judge import Judge
 from .linkability import Linkability, write_linkability
+from .measure import TargetCases, measure_links
 from .samples import Samples, Situations
 
 
@@ -96,26 +95,19 @@ def train_links(
     started = time.perf_counter()
     parse_net(net)
     out = Path(out)
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / INDEX).is_file())):
-        raise InvalidInput(f"{out}: is there already and holds no links; give another --out")
+    check_writable(out)
     say = progress or (lambda share, doing: None)
     say(0.0, "reading the recording")
     samples = Samples.read(trace)
-    beside = out.with_name(out.name + ".part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    try:
-        tables, constants, refused, linkable = {}, {}, {}, {}
+    tables, constants, refused, linkable = {}, {}, {}, {}
+    with replacing_links(out) as folder:
         for index, target in enumerate(samples.models):
             say((index + 0.1) / (len(samples.models) + 0.2), f"learning {target}")
             tables[target], constants[target], refused[target], linkable[target] = _learn(
-                samples, target, dict(trace.info.digests), beside, seed=seed, net=net
+                samples, target, dict(trace.info.digests), folder, seed=seed, net=net
             )
-        write_linkability(beside, linkable)
-        _index(trace, samples, tables, constants, seed=seed, net=net).write(beside)
-        _replace(out, beside)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        write_linkability(folder, linkable)
+        _index(trace, samples, tables, constants, seed=seed, net=net).write(folder)
     say(1.0, "done")
     targets = {name: _learnt(samples, name, table, refused[name]) for name, table in tables.items()}
     return LinksTraining(out, len(samples), time.perf_counter() - started, targets)
@@ -126,31 +118,22 @@ def _learn(
 ) -> tuple[Table, Array, str, Linkability]:
     """One target: its table, best constant, why it has no link, and every pair; the link is written to `folder`."""
     from ..networks.export import export_link
-    from ..sequences.network import SequenceNetwork
-    from .samples import Situations
 
-    pass
-    from .measure import Cases, measure_free, measure_links
-
-    judge = Judge(samples, target)
-    constant = best_constant(judge)
-    validation = Cases(samples, judge, samples.blocks.validation, seed=seed + 3)
-    report = Cases(samples, judge, samples.blocks.report, seed=seed + 4)
-    # Holding and the constant learn next to nothing: they are measured on all that comes before the report block.
-    before = Cases(samples, judge, np.arange(samples.blocks.report[0]), seed=seed + 5)
-    free = measure_free(judge, constant, before, report)
+    cases = TargetCases.of(samples, target, seed=seed)
     if samples.encodings[target].length == 0:
-        linkable = Linkability.measure(judge, constant, report, None)
-        return free, constant, "its output never changes in the recording", linkable
+        linkable = Linkability.measure(cases, None)
+        return cases.free, cases.constant, "its output never changes in the recording", linkable
     situations = Situations(samples, target, ids=reads_ids(net, samples.encodings[target]))
     if net == "paper" and not any(situations.layout.lengths.values()):
-        linkable = Linkability.measure(judge, constant, report, None)
-        return free, constant, "no other model's output changes in the recording", linkable
-    network = fit_target(situations, judge, net=net, seed=seed)
-    table = measure_links(network, situations, judge, free, constant, validation, report)
-    linkable = Linkability.measure(judge, constant, report, (network, situations))
+        linkable = Linkability.measure(cases, None)
+        return cases.free, cases.constant, "no other model's output changes in the recording", linkable
+    network = fit_target(situations, cases.judge, net=net, seed=seed)
+    predictor = partial(predict, network)
+    with one_thread():
+        table = measure_links(predictor, situations, cases)
+        linkable = Linkability.measure(cases, (predictor, situations))
     if not table.linked:
-        return table, constant, "no link is better than holding its last output or a constant", linkable
+        return table, cases.constant, "no link is better than holding its last output or a constant", linkable
     spec = LinkSpec(
         target,
         {name: samples.encodings[name] for name in (*situations.sources, target)},
@@ -160,7 +143,7 @@ def _learn(
         network.decoding if isinstance(network, SequenceNetwork) else None,
     )
     export_link(network, spec, folder / f"{target}.onnx")
-    return table, constant, "", linkable
+    return table, cases.constant, "", linkable
 
 
 def _learnt(samples: Samples, target: str, table: Table, why: str) -> LearntTarget:
@@ -193,13 +176,3 @@ def _index(
     links = tuple(name for name, table in tables.items() if table.linked)
     info = trace.info
     return Index(info.models, info.costs, info.digests, samples.encodings, tables, constants, links, notes)
-
-
-def _replace(out: Path, new: Path) -> None:
-    """Puts the new folder in the old one's place; whoever reads finds one of them whole."""
-    old = out.with_name(out.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        out.rename(old)
-    new.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
