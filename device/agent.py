@@ -1,11 +1,12 @@
-"""The agent: takes frames from a source, sends those that are worth it, and knows every frame's results."""
+"""The agent: takes frames from a source, sends those that are worth it, and knows every model's result for each."""
 
 import logging
 import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 
 import numpy as np
 
@@ -19,14 +20,15 @@ from ..outputs import Array, OutputSpec
 from ..protos import edge_pb2
 from .auditor import Auditor
 from .capture import Capture
-from .config import DeviceConfig, settled
+from .config import DeviceConfig, apply_placement
 from .exchange import Exchange
 from .local_models import open_local
-from .messages import Kept
+from .messages import KeptFrame
 from .results import InputRow, ResultRow, ResultsFile
-from .sources.open import Frame, is_live
+from .sources.base import Frame
+from .sources.open import is_live
 from .summary import Summary, peak_rss_bytes
-from .uplink.payloads import Sender, open_sender
+from .uplink.payloads import PayloadEncoder, open_encoder
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +43,13 @@ class Agent:
         self.stopped = threading.Event()
         self._frames = 0
         self._decide_s: deque[float] = deque(maxlen=_TIMES)
+        # The newest frame that the models ran on: the reference of the frames after it.
         self._reference: int | None = None
         self._auditor: Auditor | None = None
-        self._unsent: dict[str, Substitute] = {}
+        # By the coordinator's models.
+        self._substitutes: dict[str, Substitute] = {}
         self._results: ResultsFile | None = None
-        self._sender: Sender
+        self._encoder: PayloadEncoder
         self._exchange: Exchange
 
     def stop(self) -> None:
@@ -53,56 +57,38 @@ class Agent:
         self.stopped.set()
 
     def run(self) -> Summary:
-        """Captures, decides, sends, and waits for the last answer.
+        """Captures, decides and sends until the source ends, and waits for the last answer.
 
         Raises:
-            InvalidInput: the source, the gate, a model of this device, the placement or the results file is not what it
-                should be.
+            InvalidInput: the source, the gate, a model of this device, the placement or the results file can't be used.
             ModelFailed: a model of this device does not start.
             Unavailable: nobody answers, or the answers ended.
         """
-        config = settled(self.config)
-        gate = open_gate(config.gate, cache=config.cache, update=config.live_update)
-        self._sender = open_sender(config.head, gate, quality=config.quality)
-        local = open_local(config)
-        if config.results is not None:
-            self._results = ResultsFile(config.results, anew=not is_live(config.source))
-        first = self._results.next_sequence if self._results else 0
-        self._exchange = Exchange(
-            config,
-            session=uuid.uuid4().hex,
-            sender=self._sender,
-            local=local,
-            results=self._results,
-            report=self.report,
-            on_answer=self._on_answer,
-        )
-        frames = iter(Capture(config, self.stopped, first=first))
-        try:
-            frame = next(frames, None)
-            if frame is None and not self.stopped.is_set():
-                raise InvalidInput(f"source {config.source}: gave no frame")
-            outputs = {name: spec.output for name, spec in self._exchange.open(self.stopped).items()}
-            self._unsent = {name: gate.substitute(name, output) for name, output in outputs.items()}
-            self._auditor = self._make_auditor(gate, outputs)
-            while frame is not None:
-                self._frames += 1
-                try:
-                    self._take(frame, gate)
-                except ModelFailed as error:
-                    self._exchange.fail(self._row(frame, Decision(True, 0.0, 0.0), 0.0, kept=True), error)
-                frame = next(frames, None)
+        config = apply_placement(self.config)
+        with ExitStack() as stack:
+            gate = open_gate(config.gate, cache=config.cache, update=config.live_update)
+            stack.callback(gate.close)
+            self._encoder = open_encoder(config.head, gate, quality=config.quality)
+            local = open_local(config)
+            if config.results is not None:
+                self._results = stack.enter_context(ResultsFile(config.results, anew=not is_live(config.source)))
+            self._exchange = Exchange(
+                config,
+                session=uuid.uuid4().hex,
+                encoder=self._encoder,
+                local=local,
+                results=self._results,
+                report=self.report,
+                on_answer=self._take_answer,
+            )
+            stack.callback(self._exchange.close)
+            self._capture(config, gate)
             self._exchange.finish()
             wall_s = time.perf_counter() - self._exchange.started
             return self._summary(wall_s, gate.stats() if isinstance(gate, OnlineGate) else LiveStats())
-        finally:
-            self._exchange.close()
-            gate.close()
-            if self._results is not None:
-                self._results.close()
 
     def report(self) -> edge_pb2.Report:
-        """The counts as they travel."""
+        """The device's counts, as the coordinator is sent them."""
         exchange = self._exchange
         return edge_pb2.Report(
             frames=self._frames,
@@ -113,40 +99,61 @@ class Agent:
             memory_bytes=peak_rss_bytes() + exchange.local.memory_bytes(),
         )
 
+    def _capture(self, config: DeviceConfig, gate: Gate) -> None:
+        """The capture loop, from the source's first frame to its last; connects once there is a first frame."""
+        first = self._results.next_sequence if self._results else 0
+        frames: Iterator[Frame] = iter(Capture(config, self.stopped, first=first))
+        frame = next(frames, None)
+        if frame is None and not self.stopped.is_set():
+            raise InvalidInput(f"source {config.source}: gave no frame")
+        outputs = {name: spec.output for name, spec in self._exchange.open(self.stopped).items()}
+        self._substitutes = {name: gate.substitute(name, output) for name, output in outputs.items()}
+        self._auditor = self._make_auditor(gate, outputs)
+        while frame is not None:
+            self._frames += 1
+            try:
+                self._take(frame, gate)
+            except ModelFailed as error:
+                self._exchange.fail(self._row(frame, Decision(True, 0.0, 0.0), 0.0, kept=True), error)
+            frame = next(frames, None)
+
     def _take(self, frame: Frame, gate: Gate) -> None:
-        """One frame's way: decided, and sent or answered at once."""
-        seen = self._sender.seen(frame.image)
+        """Decides on one frame, and sends it or answers it at once."""
+        gate_input = self._encoder.gate_input(frame.image)
         started = time.perf_counter()
-        decision = gate.decide(seen, frame.captured_s)
+        decision = gate.decide(gate_input, frame.captured_s)
         decide_s = time.perf_counter() - started
         self._decide_s.append(decide_s)
-        unsent = self._answered_here(decision)
-        # Without an answer to refer to there is nothing to save.
-        if self._reference is None and any(each.value is None for each in unsent.values()):
-            unsent = {}
-        audited = 0.0
+        chosen = self._chosen(decision)
+        # With no earlier answer to refer to, every model has to run.
+        if self._reference is None and any(each.value is None for each in chosen.values()):
+            chosen = {}
+        kept = len(chosen) < len(self._substitutes)
+        probability = 0.0
         if self._auditor is not None:
-            audited = self._auditor.take(
-                frame.sequence, unsent, kept=len(unsent) < len(self._unsent), reference=self._reference
-            )
-        kept = audited > 0 or len(unsent) < len(self._unsent)
-        row = self._row(frame, decision, decide_s, kept=kept, audited=audited)
-        if kept:
-            if decision.keep or not audited:
-                self._reference = frame.sequence
-            answers = tuple(self._answers(frame, {} if audited else unsent))
-            deadline_ns = time.time_ns() + round(self.config.deadline_s * 1e9) if self.config.deadline_s else 0
-            exact = audited > 0 or decision.asks
-            self._exchange.send(Kept(frame, row, answers, deadline_ns, exact, decision.learn))
-        elif self._results is not None:
-            self._results.add_input(row, self._answers(frame, unsent))
+            probability = self._auditor.take(frame.sequence, chosen, kept=kept, reference=self._reference)
+        audited = probability > 0
+        row = self._row(frame, decision, decide_s, kept=kept or audited, probability=probability)
+        if not row.kept:
+            if self._results is not None:
+                self._results.add_input(row, self._answers(frame, chosen))
+            return
+        if decision.keep or not audited:
+            self._reference = frame.sequence
+        answers = tuple(self._answers(frame, {} if audited else chosen))
+        deadline_ns = time.time_ns() + round(self.config.deadline_s * 1e9) if self.config.deadline_s else 0
+        self._exchange.send(KeptFrame(frame, row, answers, deadline_ns, audited or decision.asks, decision.learn))
 
-    def _answered_here(self, decision: Decision) -> dict[str, Substitute]:
-        """The models that need not look at an input, and how they are answered for."""
-        names = decision.answers if decision.keep else self._unsent
-        return {name: decision.answers.get(name) or self._unsent[name] for name in names if name in self._unsent}
+    def _chosen(self, decision: Decision) -> dict[str, Substitute]:
+        """The models that need not run on an input, each with its substitute."""
+        names = decision.answers if decision.keep else self._substitutes
+        return {
+            name: decision.answers.get(name) or self._substitutes[name] for name in names if name in self._substitutes
+        }
 
-    def _row(self, frame: Frame, decision: Decision, decide_s: float, *, kept: bool, audited: float = 0.0) -> InputRow:
+    def _row(
+        self, frame: Frame, decision: Decision, decide_s: float, *, kept: bool, probability: float = 0.0
+    ) -> InputRow:
         return InputRow(
             sequence=frame.sequence,
             captured_s=frame.captured_s,
@@ -155,38 +162,38 @@ class Agent:
             threshold=decision.threshold,
             decide_s=decide_s,
             decided_s=time.perf_counter() - self._exchange.started,
-            audit_probability=audited,
+            audit_probability=probability,
         )
 
-    def _answers(self, frame: Frame, answered: dict[str, Substitute]) -> list[ResultRow]:
-        """The answers of the models that do not look at a frame."""
+    def _answers(self, frame: Frame, substitutes: dict[str, Substitute]) -> list[ResultRow]:
+        """The results of the models that do not run on a frame."""
         return [
             ResultRow(
                 model=model,
                 sequence=frame.sequence,
                 captured_s=frame.captured_s,
-                origin=unsent.origin,
-                confidence=unsent.confidence,
-                trusted=unsent.trusted,
-                reference=self._reference if unsent.value is None else None,
-                value=unsent.value,
+                origin=substitute.origin,
+                confidence=substitute.confidence,
+                trusted=substitute.trusted,
+                reference=self._reference if substitute.value is None else None,
+                value=substitute.value,
             )
-            for model, unsent in answered.items()
+            for model, substitute in substitutes.items()
         ]
 
-    def _on_answer(self, sequence: int, values: Mapping[str, Array], exact: Mapping[str, ModelOutput]) -> None:
-        """An input's answers came; called from the uplink's thread."""
+    def _take_answer(self, sequence: int, values: Mapping[str, Array], exact: Mapping[str, ModelOutput]) -> None:
+        """An input's answer came; called from the uplink's thread."""
         if self._auditor is not None and self._auditor.answered(sequence, values, exact):
-            self._tell_alarm(self._auditor.report())
+            self._log_alarm(self._auditor.report())
 
     def _make_auditor(self, gate: Gate, outputs: dict[str, OutputSpec]) -> Auditor | None:
         """The live audit of a gate that promises something."""
         if gate.accuracy is None or not self.config.audit:
             return None
-        learnt = {name: output for name, output in outputs.items() if self._unsent[name].confidence}
+        learnt = {name: output for name, output in outputs.items() if self._substitutes[name].confidence}
         return Auditor(self.config.audit, 1.0 - gate.accuracy, learnt)
 
-    def _tell_alarm(self, report: AuditReport) -> None:
+    def _log_alarm(self, report: AuditReport) -> None:
         if report.broken:
             logger.warning(
                 "%s loses more than the %.3f it promised: everything is sent until it does not (train it again)",

@@ -1,4 +1,4 @@
-"""The device's side of the live audit: which unsent inputs are sent all the same, and what their answers tell."""
+"""The device's side of the live audit: which unsent inputs are sent all the same, and what their answers show."""
 
 import random
 import threading
@@ -15,16 +15,16 @@ _REMEMBERED = 64
 
 @dataclass(frozen=True)
 class _Audited:
-    """An input that was sent for an audit, as it would have been answered.
+    """An input that was sent for an audit, and the answers it would have had otherwise.
 
     Attributes:
-        kept: whether some model looks at it anyway.
-        unsent: how the others would have been answered for.
-        reference: the kept input that this refers to.
+        kept: whether some model would have run on it anyway.
+        substitutes: the answers of the models that would not have run.
+        reference: the kept input that these refer to.
     """
 
     kept: bool
-    unsent: Mapping[str, Substitute]
+    substitutes: Mapping[str, Substitute]
     reference: int | None
 
 
@@ -32,10 +32,10 @@ class Auditor:
     """Audits one stream's gate; `take` is called by the capture loop, `answered` by the uplink's thread.
 
     Args:
-        share: how many of the unsent inputs are audited, while the filter is believed.
+        share: the share of the unsent inputs that is audited, while the filter keeps its promise.
         target: the mean loss that the filter promised to stay below.
         outputs: the output specs of the models that the filter was learnt from.
-        seed: of the lots.
+        seed: of the random draw that picks them.
     """
 
     def __init__(
@@ -54,67 +54,62 @@ class Auditor:
         self._audited: dict[int, _Audited] = {}
         self._answers: dict[int, dict[str, Array]] = {}
 
-    @property
-    def broken(self) -> bool:
-        """Whether the filter was shown not to keep its promise: until it is again, everything is sent."""
-        return self._audit.broken
-
-    def take(self, sequence: int, unsent: Mapping[str, Substitute], *, kept: bool, reference: int | None) -> float:
-        """Takes note of a decision.
+    def take(self, sequence: int, substitutes: Mapping[str, Substitute], *, kept: bool, reference: int | None) -> float:
+        """Takes note of a decision, and draws whether it is audited.
 
         Args:
-            sequence: of which input.
-            unsent: the models that are not to look at it, and how they are answered for.
-            kept: whether others are.
-            reference: the kept input whose answers are taken where `unsent` has no value.
+            sequence: the input's.
+            substitutes: the models that need not run on it, each with its substitute.
+            kept: whether other models are to run on it.
+            reference: the kept input whose outputs stand in where a substitute has no value of its own.
 
         Returns:
-            Above 0 if all models are to look at it all the same: with what probability.
+            Above 0 if every model is to run on it all the same: the probability with which it was picked.
         """
-        unsent = {name: each for name, each in unsent.items() if name in self.outputs}
+        learnt = {name: each for name, each in substitutes.items() if name in self.outputs}
         with self._lock:
-            self._audit.saw(unsent=bool(unsent))
+            self._audit.saw(unsent=bool(learnt))
             probability = 1.0 if self._audit.broken else self.share
-            if not unsent or self._random.random() >= probability:
+            if not learnt or self._random.random() >= probability:
                 return 0.0
-            if reference is None and any(each.value is None for each in unsent.values()):
+            if reference is None and any(each.value is None for each in learnt.values()):
                 return 0.0
-            self._audited[sequence] = _Audited(kept, unsent, reference)
-            _forget(self._audited)
+            self._audited[sequence] = _Audited(kept, learnt, reference)
+            _forget_oldest(self._audited)
             return probability
 
     def answered(self, sequence: int, values: Mapping[str, Array], exact: Container[str]) -> bool:
-        """Takes an input's answer; true if by it the alarm goes on or off.
+        """Takes an input's answer; whether the alarm changes with it.
 
         Args:
-            sequence: of which input.
-            values: what each model was said to say.
+            sequence: the input's.
+            values: the output that each model has there.
             exact: the models that ran on it.
         """
         with self._lock:
             audited = self._audited.pop(sequence, None)
             if audited is None or audited.kept:
                 self._answers[sequence] = dict(values)
-                _forget(self._answers)
+                _forget_oldest(self._answers)
             if audited is None:
                 return False
-            served = {} if audited.reference is None else self._answers.get(audited.reference, {})
+            referred = {} if audited.reference is None else self._answers.get(audited.reference, {})
             losses = {}
-            for model, unsent in audited.unsent.items():
-                value = served.get(model) if unsent.value is None else unsent.value
+            for model, substitute in audited.substitutes.items():
+                value = referred.get(model) if substitute.value is None else substitute.value
                 if model in exact and value is not None:
                     losses[model] = 1.0 - self.outputs[model].agreement(value, values[model])
-            # Models that look at it in any case lose nothing.
-            sent = len(self.outputs.keys() - audited.unsent.keys())
-            return bool(losses) and self._audit.add(sum(losses.values()) / (len(losses) + sent))
+            # Models that run on it in any case lose nothing.
+            lossless = len(self.outputs.keys() - audited.substitutes.keys())
+            return bool(losses) and self._audit.add(sum(losses.values()) / (len(losses) + lossless))
 
     def report(self) -> AuditReport:
-        """How the filter does."""
+        """What the filter loses, as far as the audits show."""
         with self._lock:
             return self._audit.report()
 
 
-def _forget(items: dict[int, Any]) -> None:
-    """Keeps the newest: an audit whose reference was answered long ago, or never, tells nothing."""
+def _forget_oldest(items: dict[int, Any]) -> None:
+    """Keeps the newest: an audit whose reference was answered long ago, or never, shows nothing."""
     while len(items) > _REMEMBERED:
         del items[next(iter(items))]

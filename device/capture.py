@@ -1,4 +1,4 @@
-"""A source as the agent needs it: at its pace, and opened again when a live one breaks."""
+"""A source as the agent needs it: at its own pace, and opened again when a live one breaks."""
 
 import logging
 import threading
@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from ..errors import Unavailable
 from .config import DeviceConfig
-from .sources.open import Frame, Source, open_source
+from .sources.base import Frame, Source
+from .sources.open import open_source
 
 logger = logging.getLogger(__name__)
 
@@ -20,8 +21,8 @@ class Capture:
 
     Args:
         config: the source, what part of it, and the pace.
-        stopped: ends it.
-        first: added to a live source's numbers, which start from 0 each time it is opened.
+        stopped: ends the capture, and every wait in it.
+        first: added to a live source's sequences, which start from 0 each time it is opened.
     """
 
     def __init__(self, config: DeviceConfig, stopped: threading.Event, *, first: int = 0) -> None:
@@ -33,8 +34,8 @@ class Capture:
         """Every frame.
 
         Raises:
-            InvalidInput: the source is no video.
-            Unavailable: nothing answers there at the start; later on it is tried again and again.
+            InvalidInput: the source is not a video.
+            Unavailable: it can't be opened at the start; later on it is tried again and again.
         """
         source: Source | None = self._open()
         wait_s = _REOPEN_S[0]
@@ -60,7 +61,7 @@ class Capture:
         return open_source(config.source, start_s=config.start_s, seconds=config.seconds, loop=config.loop)
 
     def _paced(self, source: Source) -> Iterator[Frame]:
-        """The frames of one opening, not before their time."""
+        """The frames of a source that was just opened, none before its time."""
         offset = self._offset if source.live else 0
         waits = self.config.pace == "source" and not source.live
         begun: float | None = None

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
+from ..errors import InvalidInput
 from ..settings import write_settings
 from ..units import format_bytes
 from .agent import Agent
@@ -38,7 +39,8 @@ def device_command(
     device_class: Annotated[
         str | None, typer.Option("--class", help="The class of devices in the placement that this is one of.")
     ] = None,
-    policy: Annotated[str | None, typer.Option(help="all: answer every frame; latest: never wait.")] = None,
+    queue: Annotated[str | None, typer.Option(help="all: answer every frame; latest: never wait.")] = None,
+    policy: Annotated[str | None, typer.Option(hidden=True)] = None,
     pace: Annotated[str | None, typer.Option(help="source: its frame rate; max: as fast as possible.")] = None,
     start_s: Annotated[float | None, typer.Option("--start", help="Where in a file to begin, seconds.")] = None,
     seconds: Annotated[float | None, typer.Option(help="How much of the source to take.")] = None,
@@ -46,6 +48,8 @@ def device_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
     """Run the agent: filter a source's frames, send what is worth it, and receive every model's results."""
+    if policy is not None:
+        raise InvalidInput("--policy is now called --queue")
     flags = {
         "name": name,
         "source": source,
@@ -58,7 +62,7 @@ def device_command(
         "send": send,
         "placement": placement,
         "device_class": device_class,
-        "policy": policy,
+        "queue": queue,
         "pace": pace,
         "start_s": start_s,
         "seconds": seconds,

@@ -1,4 +1,4 @@
-"""What the agent is told: one TOML file, checked whole before anything starts."""
+"""The agent's settings: one TOML file, with what its placement adds, checked as a whole before anything starts."""
 
 import re
 from collections.abc import Mapping
@@ -37,55 +37,57 @@ coordinator = "127.0.0.1:7420"
 # filter or reuse file; "filter.onnx@0.95": with another accuracy than it was trained for.
 gate = "all"
 
-# A trained filter can learn on from what the models say of the frames that are sent; this folder keeps what it has
-# learnt. Every update_period_s (seconds of capture) it is updated in a process of its own, which needs infilink[train]
-# installed here; update_share of all frames are sent only to be learnt from.
+# A trained filter can go on learning, from the models' outputs for the frames that are sent; this folder keeps what it
+# has learnt. Every update_period_s (seconds of capture) it is updated in a process of its own, which needs
+# infilink[train] installed here; update_share of all frames are sent only to be learnt from.
 # update = "online"
 # update_share = 0.05
 # update_period_s = 3600.0
 
-# What a reuse file knows can outlive a restart, in this file.
+# This file keeps a reuse file's results over a restart.
 # cache = "results.cache"
 
-# The live audit of a trained filter: this share of the frames that it would not send is sent all the same, to see what
-# it loses. If that is shown to be more than it promised, everything is sent until it keeps its promise again.
+# The live audit of a trained filter: this share of the frames that it would not send is sent all the same, to measure
+# how much accuracy it loses. If that is shown to be more than it promised, everything is sent until it keeps its
+# promise again.
 audit = 0.01
 
 # JPEG quality, 1 to 100.
 quality = 90
 
-# "all": every kept frame is answered; capture waits when too many are unanswered.
-# "latest": capture never waits; the newest kept frame replaces the one that waits.
-policy = "latest"
+# Which kept frames are sent when they come faster than they are answered.
+# "all": every one; capture waits while `window` frames are unanswered.
+# "latest": capture never waits; one frame more is held back, and the newest kept frame replaces it.
+queue = "latest"
 
-# The first part of a model (`infilink split`): it runs here, and what it makes of a frame travels instead of the frame;
-# the coordinator serves the second part. The gate may then be a filter that was learnt at the cut.
+# The first part of a model (`infilink split`): it runs here, and its feature map travels instead of the frame; the
+# coordinator serves the second part. The gate may then be a filter that was trained on these maps.
 # head = "model.head.onnx"
 
 # Models that run here, on the frames that are kept: a folder, and which of its models (all, if left out). The
-# coordinator must have the same files; it takes what they say and does not run them.
+# coordinator must have the same files; it takes their outputs from this device and does not run them.
 # local = "models"
 # local_models = ["person"]
 
-# "inputs": frames travel, with what the models here said of them. "outputs": only that; then no other model can run on
-# them, and the coordinator predicts what it can.
+# "inputs": frames travel, with the outputs of the models here. "outputs": only these outputs travel; then no other
+# model can run on the frames, and the coordinator predicts what it can.
 # send = "inputs"
 
-# Or both as a placement says (`infilink plan LINKS --devices devices.toml --out placement.json`) for the class of
-# devices that this is one of: by its name, if left out, or the only class there is. `local` is then the folder.
+# Or a placement decides both (`infilink plan LINKS --devices devices.toml --out placement.json`), for the class of
+# devices that this one belongs to: if left out, the class with its name, or the only one. `local` is then the folder.
 # placement = "placement.json"
 # device_class = "camera"
 
-# How many frames may be unanswered at once.
+# The most frames that may be unanswered at once.
 window = 8
 
-# Seconds after its capture when a frame's answer is of no more use (0: never). The clocks must agree.
+# Seconds after its capture from when on a frame's answer is of no use (0: always of use). The clocks must agree.
 # deadline_s = 0.0
 
 # A SQLite file with every frame's results; a file source starts it anew, a live one goes on with it.
 # results = "results.sqlite"
 
-# What the coordinator asks for, if it has a `token`; and the certificate to trust, if it speaks TLS.
+# The coordinator's token, if it has one; and the certificate to trust, if it uses TLS.
 # token = ""
 # tls_ca = "ca.pem"
 
@@ -116,7 +118,7 @@ class DeviceConfig(BaseModel):
     update_period_s: float = Field(default=3600.0, gt=0)
     audit: float = Field(default=0.01, ge=0, le=1)
     quality: int = Field(default=90, ge=1, le=100)
-    policy: Literal["all", "latest"] = "latest"
+    queue: Literal["all", "latest"] = "latest"
     head: Path | None = None
     local: Path | None = None
     local_models: tuple[str, ...] | None = Field(default=None, min_length=1)
@@ -133,10 +135,17 @@ class DeviceConfig(BaseModel):
 
     @property
     def live_update(self) -> LiveUpdate | None:
-        """How the filter learns on; None: it stays as it is."""
+        """How the filter goes on learning; None: it stays as it is."""
         if self.update is None:
             return None
         return LiveUpdate(self.update, self.update_share, self.update_period_s)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_old_keys(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "policy" in values:
+            raise ValueError("`policy` is now called `queue`")
+        return values
 
     @field_validator("source", mode="before")
     @classmethod
@@ -152,26 +161,56 @@ class DeviceConfig(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _local(self) -> Self:
+    def _check_combinations(self) -> Self:
         if self.local is not None and self.head is not None:
             raise ValueError("`head` is for one model in two parts, `local` for whole ones: leave one of them out")
         if self.device_class and self.placement is None:
             raise ValueError("`device_class` names a class of a `placement`: give both")
         for key, given in (("local_models", self.local_models is not None), ("send", self.send != "inputs")):
             if given and self.placement is not None:
-                raise ValueError(f"the `placement` says what runs here and what travels: leave `{key}` out")
+                raise ValueError(f"the `placement` decides what runs here and what travels: leave `{key}` out")
             if given and self.local is None:
                 raise ValueError(f"`{key}` needs `local`, the folder of models that run here")
         return self
 
 
 def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -> DeviceConfig:
-    """The settings in a TOML file, with those of `overrides` that are not None in their place.
+    """Reads the settings from a TOML file; those of `overrides` that are not None replace the file's.
 
     Raises:
-        InvalidInput: naming the file, the key and what is allowed.
+        InvalidInput: a setting is wrong; the message names the file, the key and what is allowed.
     """
     return load_settings(DeviceConfig, path, overrides, init="device", is_path=_is_path)
+
+
+def apply_placement(config: DeviceConfig) -> DeviceConfig:
+    """The settings completed by their placement: the models that run here, what travels, and the device's class.
+
+    Raises:
+        InvalidInput: the file is not a placement or has no such class, or `local` does not hold the models that it was
+            planned with.
+    """
+    if config.placement is None:
+        return config
+    placement = PlacementFile.load(config.placement)
+    name = config.device_class or _class_of(placement, config)
+    placed = placement.device(name)
+    models = placed.running("device")
+    if models and config.local is None:
+        raise InvalidInput(f"{config.placement}: class {name!r} runs {', '.join(models)}: give their folder as `local`")
+    if not models and placed.send == "outputs":
+        raise InvalidInput(f"{config.placement}: class {name!r} runs nothing and sends nothing: it needs no agent")
+    if config.local is not None and models:
+        found = find_models(config.local)
+        for model in models:
+            if model in found and digest(found[model]) != placement.digests[model]:
+                raise InvalidInput(
+                    f"{found[model]}: has digest {digest(found[model])}, but {config.placement} was planned for "
+                    f"{placement.digests[model]}: put the same file there"
+                )
+    local = config.local if models else None
+    update = {"local": local, "local_models": models, "send": placed.send, "device_class": name}
+    return config.model_copy(update=update)
 
 
 def _is_path(key: str, value: str) -> bool:
@@ -182,36 +221,8 @@ def _is_path(key: str, value: str) -> bool:
     )
 
 
-def settled(config: DeviceConfig) -> DeviceConfig:
-    """The settings with what their placement says: the models that run here, what travels, and the class.
-
-    Raises:
-        InvalidInput: the file is no placement, has no such class, or places models that are not in `local`.
-    """
-    if config.placement is None:
-        return config
-    placement = PlacementFile.load(config.placement)
-    name = config.device_class or _class_of(placement, config)
-    placed = placement.device(name)
-    models = placed.running("device")
-    if models and config.local is None:
-        raise InvalidInput(f"{config.placement}: has {name!r} run {', '.join(models)}: give their folder as `local`")
-    if not models and placed.send == "outputs":
-        raise InvalidInput(f"{config.placement}: has {name!r} run nothing and send nothing: it needs no agent")
-    if config.local is not None and models:
-        found = find_models(config.local)
-        for model in models:
-            if model in found and digest(found[model]) != placement.digests[model]:
-                raise InvalidInput(
-                    f"{found[model]}: has digest {digest(found[model])}, and {config.placement} was planned for "
-                    f"{placement.digests[model]}: put the same file there"
-                )
-    changed = {"local_models": models, "local": config.local if models else None}
-    return config.model_copy(update={**changed, "send": placed.send, "device_class": name})
-
-
 def _class_of(placement: PlacementFile, config: DeviceConfig) -> str:
-    """The class that has the device's own name, or the only one."""
+    """The class with the device's own name, or the only one."""
     if config.name in placement.devices or len(placement.devices) > 1:
         return config.name
     return next(iter(placement.devices))

@@ -1,4 +1,4 @@
-"""What becomes of the frames that are kept: models here look at them, they are sent, and their answers come back."""
+"""What happens to the frames that are kept: models here run on them, they are sent, and their answers come back."""
 
 import logging
 import threading
@@ -13,16 +13,16 @@ from ..models.spec import ModelSpec
 from ..outputs import Array
 from ..protos import edge_pb2
 from .config import DeviceConfig
-from .handoff import Handover
+from .handoff import Handoff
 from .local_models import LocalModels
-from .messages import Kept, Packer, local_row, ran, result_row
+from .messages import InputBuilder, KeptFrame, executed_outputs, local_row, result_row
 from .results import InputRow, ResultRow, ResultsFile
 from .uplink.client import Uplink
-from .uplink.payloads import Sender
+from .uplink.payloads import PayloadEncoder
 
 logger = logging.getLogger(__name__)
 
-Answered = Callable[[int, Mapping[str, Array], Mapping[str, ModelOutput]], None]
+OnAnswer = Callable[[int, Mapping[str, Array], Mapping[str, ModelOutput]], None]
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,20 @@ class _Sent:
 
 
 class Exchange:
-    """Sends kept frames and takes their answers; all of it goes into the results file.
+    """Sends kept frames and receives their answers; all of it is written to the results file.
 
-    With models of its own, a device runs them in a thread behind the capture loop, which never waits for them but
-    where every frame is to be answered (policy "all").
+    A device with models of its own runs them in a thread behind the capture loop, which waits for them only where every
+    frame is to be answered (queue "all").
 
     Args:
         config: what travels, and where to.
-        session: names this run.
-        sender: makes payloads of frames.
+        session: names this run of the device.
+        encoder: encodes the payloads.
         local: the models that run here.
-        results: where every result goes; None: nowhere.
-        report: asked now and then for the device's own counts.
-        on_answer: told of every answered input: its number, what each model was said to say, and what those that ran
-            said; called from the uplink's thread.
+        results: where every result is written; None: nowhere.
+        report: called now and then for the device's own counts.
+        on_answer: called for every answered input with its sequence, the output that each model has there, and the
+            outputs of the models that ran on it; from the uplink's thread.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class Exchange:
         config: DeviceConfig,
         *,
         session: str,
-        sender: Sender,
+        encoder: PayloadEncoder,
         local: LocalModels,
         results: ResultsFile | None,
         report: Callable[[], edge_pb2.Report],
-        on_answer: Answered,
+        on_answer: OnAnswer,
     ) -> None:
         self.config = config
-        self.sender = sender
+        self.encoder = encoder
         self.local = local
         self.results = results
         self.on_answer = on_answer
@@ -74,14 +74,14 @@ class Exchange:
             config,
             session=session,
             local=local.digests,
-            on_answer=self._on_answer,
+            on_answer=self._take_answer,
             report=report,
         )
         self._counting = threading.Lock()
         self._sent: dict[int, _Sent] = {}
-        self._packer: Packer
-        self._handover: Handover[Kept] | None = None
-        self._told = False
+        self._builder: InputBuilder
+        self._handoff: Handoff[KeptFrame] | None = None
+        self._failure_logged = False
 
     def open(self, stopped: threading.Event) -> dict[str, ModelSpec]:
         """Loads the models that run here and connects; returns the specs of the coordinator's models.
@@ -90,9 +90,9 @@ class Exchange:
             stopped: ends every wait.
 
         Raises:
-            InvalidInput: the coordinator's models are not what this device needs, or one here is no model.
-            ModelFailed: one here does not start.
-            Unavailable: nobody answers, or the coordinator does not want this device.
+            InvalidInput: the coordinator's models are not what this device needs, or one of those here is not a model.
+            ModelFailed: a model here does not start.
+            Unavailable: nobody answers, or the coordinator refuses this device.
         """
         self.stopped = stopped
         self.local.load()
@@ -103,28 +103,33 @@ class Exchange:
                 "that run on devices: install the same version on both, or leave `local` out"
             )
         specs = {name: ModelSpec.model_validate_json(text) for name, text in welcome.specs.items()}
-        self.sender.check(specs)
-        self._packer = Packer(self.config, self.sender, self.local, specs)
+        self.encoder.check(specs)
+        self._builder = InputBuilder(self.config, self.encoder, self.local, specs)
         if self.local.models:
-            self._handover = Handover(self._send, waits=self.config.policy == "all")
-            self._handover.start()
+            self._handoff = Handoff(self._send, waits=self.config.queue == "all")
+            self._handoff.start()
         self.started = time.perf_counter()
         return specs
 
-    def send(self, kept: Kept) -> None:
-        """Has the models here look at a frame, and sends it.
+    def send(self, kept: KeptFrame) -> None:
+        """Runs the models here on a frame, and sends it.
 
         Raises:
             InfilinkError: nothing more can be sent.
         """
         self._count("kept")
-        if self._handover is None:
+        if self._handoff is None:
             self._send(kept)
             return
-        replaced = self._handover.put(kept, self.stopped)
+        replaced = self._handoff.put(kept, self.stopped)
         if replaced is not None:
             self._add_input(replaced.row, replaced.answers)
             self._drop(replaced.frame.sequence)
+
+    def fail(self, row: InputRow, reason: ModelFailed) -> None:
+        """Takes note of a frame that can't be sent, because a model that the gate needs failed on it."""
+        self._count("kept")
+        self._refuse(row, reason)
 
     def finish(self) -> None:
         """Waits until everything is answered.
@@ -133,31 +138,27 @@ class Exchange:
             Unavailable: no answer came for `answer_timeout_s`.
             InfilinkError: nothing more could be sent.
         """
-        if self._handover is not None:
-            self._handover.finish()
+        if self._handoff is not None:
+            self._handoff.finish()
         self.uplink.finish()
-        self.sender.tell()
-
-    def fail(self, row: InputRow, reason: ModelFailed) -> None:
-        """Takes note of a frame that would be kept, but a model here failed on it: there is nothing to send."""
-        self._count("kept")
-        self._refuse(row, reason)
+        self.encoder.log_summary()
 
     def close(self) -> None:
         """Ends the connection and every model; closing twice is fine."""
         self.stopped.set()
         self.local.close()
-        if self._handover is not None:
-            self._handover.close()
+        if self._handoff is not None:
+            self._handoff.close()
         self.uplink.close()
 
-    def _send(self, kept: Kept) -> None:
+    def _send(self, kept: KeptFrame) -> None:
         frame = kept.frame
         try:
-            message, local = self._packer.pack(kept)
+            message, local = self._builder.build(kept)
         except ModelFailed as error:
             self._refuse(kept.row, error)
             return
+        # Both before it is offered: its answer may be here before `offer` returns.
         self._sent[frame.sequence] = _Sent(frame.captured_s, kept.learn, local)
         answers = [row for row in kept.answers if row.model not in local]
         rows = [local_row(name, frame, said.value) for name, said in local.items()]
@@ -165,31 +166,7 @@ class Exchange:
         for sequence in self.uplink.offer(message, self.stopped):
             self._drop(sequence)
 
-    def _refuse(self, row: InputRow, reason: ModelFailed) -> None:
-        if not self._told:
-            logger.warning("%s (told once; such frames count as refused)", reason)
-        self._told = True
-        self._count("refused")
-        self._add_input(row)
-        if self.results is not None:
-            self.results.add_refused(row.sequence, str(reason))
-
-    def _add_input(self, row: InputRow, answers: Iterable[ResultRow] = ()) -> None:
-        if self.results is not None:
-            self.results.add_input(row, answers)
-
-    def _drop(self, sequence: int) -> None:
-        self._count("dropped")
-        self._sent.pop(sequence, None)
-        if self.results is not None:
-            self.results.add_refused(sequence, "dropped")
-
-    def _count(self, what: str) -> None:
-        # Three threads count.
-        with self._counting:
-            self.counts[what] += 1
-
-    def _on_answer(self, answer: Any) -> None:
+    def _take_answer(self, answer: Any) -> None:
         """A Result or Refused came; called from the uplink's thread."""
         sent = self._sent.pop(answer.sequence, _Sent(0.0, None, {}))
         received_s = time.perf_counter() - self.started
@@ -202,8 +179,32 @@ class Exchange:
         rows = [result_row(answer.sequence, sent.captured_s, output) for output in answer.outputs]
         if self.results is not None:
             self.results.add_results(answer.sequence, received_s, rows)
-        exact = {**ran(answer, rows), **sent.local}
+        exact = {**executed_outputs(answer, rows), **sent.local}
         if sent.learn is not None:
             sent.learn(exact)
         values = {row.model: row.value for row in rows if row.value is not None}
         self.on_answer(answer.sequence, values | {name: each.value for name, each in exact.items()}, exact)
+
+    def _refuse(self, row: InputRow, reason: ModelFailed) -> None:
+        if not self._failure_logged:
+            logger.warning("%s (logged once; such frames count as refused)", reason)
+        self._failure_logged = True
+        self._count("refused")
+        self._add_input(row)
+        if self.results is not None:
+            self.results.add_refused(row.sequence, str(reason))
+
+    def _drop(self, sequence: int) -> None:
+        self._count("dropped")
+        self._sent.pop(sequence, None)
+        if self.results is not None:
+            self.results.add_refused(sequence, "dropped")
+
+    def _add_input(self, row: InputRow, answers: Iterable[ResultRow] = ()) -> None:
+        if self.results is not None:
+            self.results.add_input(row, answers)
+
+    def _count(self, what: str) -> None:
+        # Three threads count: the capture loop, the handoff's and the uplink's.
+        with self._counting:
+            self.counts[what] += 1

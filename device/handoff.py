@@ -1,4 +1,4 @@
-"""From the capture loop to a thread that takes its time: one item waits at most, the loop only if it is told to."""
+"""Between the capture loop and a slower thread: at most one item waits, and the loop itself only if it is told to."""
 
 import logging
 import threading
@@ -12,12 +12,12 @@ logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 
-class Handover(Generic[Item]):
+class Handoff(Generic[Item]):
     """Does work on items in a thread of its own, one after another, in their order.
 
     Args:
-        work: what is done with each.
-        waits: `put` waits while one is waiting (policy "all"); else the newest takes its place.
+        work: what is done with each item.
+        waits: whether `put` waits while another item does (queue "all"); otherwise the newest item replaces it.
     """
 
     def __init__(self, work: Callable[[Item], None], *, waits: bool) -> None:
@@ -27,21 +27,25 @@ class Handover(Generic[Item]):
         self._waiting: list[Item] = []
         self._ending = False
         self._failure: InfilinkError | None = None
-        self._thread = threading.Thread(target=self._run, name="handover", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="handoff", daemon=True)
 
     def start(self) -> None:
         """Starts the thread."""
         self._thread.start()
 
     def put(self, item: Item, stopped: threading.Event) -> Item | None:
-        """Takes an item; returns the one whose place it takes.
+        """Hands an item over; returns the one that it replaced.
+
+        Args:
+            item: the item.
+            stopped: ends the wait for room; the item is taken all the same.
 
         Raises:
-            InfilinkError: what the work raised.
+            InfilinkError: the error that the work raised.
         """
         with self._changed:
             while self.waits and self._waiting and self._failure is None and not stopped.is_set():
-                # Woken now and then: `stopped` is set by a signal, which may not take this lock.
+                # Woken now and then: `stopped` is set by a signal handler, which may not take this lock.
                 self._changed.wait(0.5)
             if self._failure is not None:
                 raise self._failure
@@ -51,29 +55,27 @@ class Handover(Generic[Item]):
             return replaced
 
     def finish(self) -> None:
-        """Waits until all is done.
+        """Waits until the work on every item is done.
 
         Raises:
-            InfilinkError: what the work raised.
+            InfilinkError: the error that the work raised.
         """
         self._end()
-        if self._thread.is_alive():
-            self._thread.join()
         if self._failure is not None:
             raise self._failure
 
     def close(self) -> None:
-        """Ends the thread after what it is doing; what waits is left undone. Closing twice is fine."""
+        """Ends the thread once its present item is done; items that wait are dropped. Closing twice is fine."""
         with self._changed:
             self._waiting.clear()
         self._end()
-        if self._thread.is_alive():
-            self._thread.join()
 
     def _end(self) -> None:
         with self._changed:
             self._ending = True
             self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _run(self) -> None:
         while True:
@@ -86,10 +88,13 @@ class Handover(Generic[Item]):
             try:
                 self.work(item)
             except Exception as error:
-                if not isinstance(error, InfilinkError):
-                    logger.exception("the thread behind the capture loop failed")
-                with self._changed:
-                    told = f"the thread behind the capture loop failed: {error!r}"
-                    self._failure = error if isinstance(error, InfilinkError) else InfilinkError(told)
-                    self._changed.notify_all()
+                self._fail(error)
                 return
+
+    def _fail(self, error: Exception) -> None:
+        if not isinstance(error, InfilinkError):
+            logger.exception("the thread behind the capture loop failed")
+            error = InfilinkError(f"the thread behind the capture loop failed: {error!r}")
+        with self._changed:
+            self._failure = error
+            self._changed.notify_all()

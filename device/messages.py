@@ -1,4 +1,4 @@
-"""What is sent of a frame: itself, what this device's own models say of it, or both."""
+"""What travels between device and coordinator: kept frames as inputs one way, answers as rows of results the other."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,41 +15,89 @@ from .config import DeviceConfig
 from .local_models import LocalModels
 from .results import InputRow, ResultRow
 from .sources.base import Frame
-from .uplink.payloads import Sender
+from .uplink.payloads import PayloadEncoder
 
 _DTYPES = ("float32", "int64")
+_POLICIES = {"all": edge_pb2.POLICY_ALL, "latest": edge_pb2.POLICY_LATEST}
 
 
-def result_row(sequence: int, captured_s: float, output: Any) -> ResultRow:
-    """One model's answer as the results file has it.
+@dataclass(frozen=True)
+class KeptFrame:
+    """A frame that the gate kept, with everything that was decided about it.
 
-    Raises:
-        InvalidInput: its bytes are not what its shape and dtype say.
+    Attributes:
+        frame: the frame.
+        row: the decision; its `sent_bytes` is not known yet.
+        answers: the results of the models that need not run on it.
+        deadline_ns: Unix time after which the answer is of no use; 0: none.
+        audited: whether every model is to run on it, for an audit or to learn from.
+        learn: to be called with the models' own outputs for it; None: nobody learns from it.
     """
-    return ResultRow(
-        model=output.model,
-        sequence=sequence,
-        captured_s=captured_s,
-        origin=edge_pb2.Origin.Name(output.origin).removeprefix("ORIGIN_").lower(),
-        confidence=output.confidence,
-        trusted=output.trusted,
-        sources=tuple(output.sources),
-        value=_array(output),
-        trust=output.trust,
-    )
+
+    frame: Frame
+    row: InputRow
+    answers: tuple[ResultRow, ...]
+    deadline_ns: int
+    audited: bool
+    learn: Learn | None
 
 
-def ran(answer: Any, rows: Sequence[ResultRow]) -> dict[str, ModelOutput]:
-    """What the models themselves said of an input, of a `Result` and its rows."""
-    return {
-        output.model: ModelOutput(row.value, output.digest)
-        for output, row in zip(answer.outputs, rows, strict=True)
-        if output.origin == edge_pb2.ORIGIN_EXECUTED and row.value is not None
-    }
+class InputBuilder:
+    """Builds the inputs that are sent to the coordinator, running the models of this device on the way.
+
+    Args:
+        config: what travels of a frame.
+        encoder: encodes the payloads.
+        local: the models that run here.
+        models: the names of the coordinator's models.
+    """
+
+    def __init__(
+        self, config: DeviceConfig, encoder: PayloadEncoder, local: LocalModels, models: Iterable[str]
+    ) -> None:
+        self.config = config
+        self.encoder = encoder
+        self.local = local
+        self.models = tuple(models)
+
+    def build(self, kept: KeptFrame) -> tuple[edge_pb2.Input, dict[str, ModelOutput]]:
+        """The input for a kept frame, and the outputs of the models here, which it carries.
+
+        Raises:
+            ModelFailed: the head failed on the frame or, where frames do not travel, every model here did.
+        """
+        frame, answered = kept.frame, {row.model for row in kept.answers}
+        wanted = [name for name in self.models if name not in answered]
+        local = self._run_local(frame.image, wanted)
+        # Without a model in the cloud that is to run on the frame, nobody needs it.
+        travels = self.config.send == "inputs" and not local.keys() >= set(wanted)
+        message = edge_pb2.Input(
+            sequence=frame.sequence,
+            captured_ns=round(frame.captured_s * 1e9),
+            deadline_ns=kept.deadline_ns,
+            encoding=self.encoder.encoding,
+            payload=self.encoder.encode(frame.image) if travels else b"",
+            policy=_POLICIES[self.config.queue],
+            audit=kept.audited,
+            models=wanted if answered else (),
+            outputs=[local_output(self.local.models[name].spec, said) for name, said in local.items()],
+        )
+        return message, local
+
+    def _run_local(self, image: Array, wanted: Iterable[str]) -> dict[str, ModelOutput]:
+        """The outputs of the models here; without frames all of them run, as the cloud's predictions need them."""
+        alone = self.config.send == "outputs"
+        try:
+            outputs = self.local.run(image, [name for name in self.local.models if alone or name in wanted])
+        except ModelFailed:
+            if alone:
+                raise
+            return {}
+        return {name: ModelOutput(value, self.local.digests[name]) for name, value in outputs.items()}
 
 
 def local_output(spec: ModelSpec, said: ModelOutput) -> edge_pb2.Output:
-    """What a model on this device said, as it travels."""
+    """The output of a model on this device, as an input carries it."""
     value = np.ascontiguousarray(said.value)
     little: Array = value.astype(value.dtype.newbyteorder("<"), copy=False)
     return edge_pb2.Output(
@@ -64,8 +112,36 @@ def local_output(spec: ModelSpec, said: ModelOutput) -> edge_pb2.Output:
 
 
 def local_row(model: str, frame: Frame, value: Array) -> ResultRow:
-    """The same as the results file has it."""
+    """The output of a model on this device, as a row of the results file."""
     return ResultRow(model, frame.sequence, frame.captured_s, "local", 1.0, True, value=value, trust="exact")
+
+
+def result_row(sequence: int, captured_s: float, output: Any) -> ResultRow:
+    """An output that the coordinator sent, as a row of the results file.
+
+    Raises:
+        InvalidInput: its bytes do not fit its shape and dtype.
+    """
+    return ResultRow(
+        model=output.model,
+        sequence=sequence,
+        captured_s=captured_s,
+        origin=edge_pb2.Origin.Name(output.origin).removeprefix("ORIGIN_").lower(),
+        confidence=output.confidence,
+        trusted=output.trusted,
+        sources=tuple(output.sources),
+        value=_array(output),
+        trust=output.trust,
+    )
+
+
+def executed_outputs(answer: Any, rows: Sequence[ResultRow]) -> dict[str, ModelOutput]:
+    """The outputs of the models that ran on an input, from its `Result` and the rows made of it."""
+    return {
+        output.model: ModelOutput(row.value, output.digest)
+        for output, row in zip(answer.outputs, rows, strict=True)
+        if output.origin == edge_pb2.ORIGIN_EXECUTED and row.value is not None
+    }
 
 
 def _array(output: Any) -> Array:
@@ -75,78 +151,3 @@ def _array(output: Any) -> Array:
         return np.frombuffer(output.value, np.dtype(output.dtype).newbyteorder("<")).reshape(tuple(output.shape))
     except ValueError as error:
         raise InvalidInput(f"{output.model}: {len(output.value)} bytes are no {tuple(output.shape)}") from error
-
-
-_POLICIES = {"all": edge_pb2.POLICY_ALL, "latest": edge_pb2.POLICY_LATEST}
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A frame that is to be sent, as it was decided on.
-
-    Attributes:
-        frame: the frame.
-        row: how it was decided; what it takes to send it is not known yet.
-        answers: of the models that need not look at it.
-        deadline_ns: Unix time after which nobody wants the answer; 0: none.
-        audited: whether all models are to run on it, for an audit or to learn from.
-        learn: to be told what the models said of it.
-    """
-
-    frame: Frame
-    row: InputRow
-    answers: tuple[ResultRow, ...]
-    deadline_ns: int
-    audited: bool
-    learn: Learn | None
-
-
-class Packer:
-    """Makes the inputs that travel.
-
-    Args:
-        config: what travels.
-        sender: makes payloads of frames.
-        local: the models that run here.
-        models: the coordinator's.
-    """
-
-    def __init__(self, config: DeviceConfig, sender: Sender, local: LocalModels, models: Iterable[str]) -> None:
-        self.config = config
-        self.sender = sender
-        self.local = local
-        self.models = tuple(models)
-
-    def pack(self, kept: Kept) -> tuple[edge_pb2.Input, dict[str, ModelOutput]]:
-        """A kept frame as it travels, and what the models here said of it.
-
-        Raises:
-            ModelFailed: the head, or where frames do not travel every model here, failed on it.
-        """
-        frame, answered = kept.frame, {row.model for row in kept.answers}
-        looked = [name for name in self.models if name not in answered]
-        local = self._run(frame.image, looked)
-        others = set(looked).difference(local)
-        message = edge_pb2.Input(
-            sequence=frame.sequence,
-            captured_ns=round(frame.captured_s * 1e9),
-            deadline_ns=kept.deadline_ns,
-            encoding=self.sender.encoding,
-            payload=b"" if self.config.send == "outputs" or not others else self.sender.payload(frame.image),
-            policy=_POLICIES[self.config.policy],
-            audit=kept.audited,
-            models=looked if answered else (),
-            outputs=[local_output(self.local.models[name].spec, said) for name, said in local.items()],
-        )
-        return message, local
-
-    def _run(self, image: Array, looked: Iterable[str]) -> dict[str, ModelOutput]:
-        """What the models here say; where frames do not travel all of them are asked, as others hang on that."""
-        alone = self.config.send == "outputs"
-        try:
-            outputs = self.local.run(image, [name for name in self.local.models if alone or name in looked])
-        except ModelFailed:
-            if alone:
-                raise
-            return {}
-        return {name: ModelOutput(value, self.local.digests[name]) for name, value in outputs.items()}

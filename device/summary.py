@@ -1,4 +1,4 @@
-"""What a run of the agent came to."""
+"""The figures of one run of the agent."""
 
 import json
 import resource
@@ -9,12 +9,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class LocalStats:
-    """What the models on the device did.
+    """The figures of the models on the device.
 
     Attributes:
-        executions: how often one ran on a frame.
+        executions: how often any of them ran on a frame.
         infer_s: the time inside them, over all executions.
-        peak_bytes: the most that their processes were seen to take together.
+        peak_bytes: the most memory that their processes were seen to take together.
     """
 
     executions: int = 0
@@ -24,29 +24,29 @@ class LocalStats:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run came to.
+    """The figures of a run.
 
     Attributes:
-        frames: how many the source gave.
-        kept: how many of them were kept to be sent.
+        frames: how many frames the source gave.
+        kept: how many of them were kept, to be sent.
         answered: how many of those got results.
-        dropped: kept, and replaced by a newer one before they were sent (policy "latest").
-        refused: kept, and refused by the coordinator.
-        sent_bytes: size of all messages sent.
-        received_bytes: size of all messages received.
+        dropped: kept, and replaced by a newer one before they were sent (queue "latest").
+        refused: kept, and refused by the coordinator, or a model here failed on them.
+        sent_bytes: the size of all messages sent.
+        received_bytes: the size of all messages received.
         connections: how often it connected.
         wall_s: from the first frame to the last answer.
         fps: frames over wall_s.
         decide_p50_ms: the gate's time for a frame, median.
         decide_p99_ms: the gate's time for a frame, 99th percentile.
-        peak_rss_bytes: the most memory this process ever held.
-        local: what the models on the device did; beside this process.
-        audited: how many inputs the filter would not have kept and were sent to see what it loses.
+        peak_rss_bytes: the most memory that this process ever held.
+        local: the models on the device, whose processes are not in peak_rss_bytes.
+        audited: how many inputs the filter would not have kept but were sent, to measure what it loses.
         audit_error: the mean loss over all inputs by that; None without an audit.
-        audit_upper_bound: what that loss is at most, with 95 % confidence; None without an audit.
+        audit_upper_bound: the upper bound of that loss, with 95 % confidence; None without an audit.
         alarms: how often the filter was shown to lose more than it promised.
-        asked: how many inputs were kept only to hear what the models say of them.
-        labelled: how many inputs, these and others, the filter was told of to learn from.
+        asked: how many inputs were kept only to learn from the models' outputs.
+        labelled: how many inputs the filter was given outputs for to learn from, these included.
         updates: how often a filter that had learnt from them came into service.
         updates_failed: how many updates failed.
     """
@@ -80,9 +80,9 @@ class Summary:
 
 
 def peak_rss_bytes() -> int:
-    """The most memory this process ever held."""
+    """The most memory that this process ever held."""
     try:
-        # Linux's ru_maxrss is handed down by whoever started this process, however large that was.
+        # Linux's ru_maxrss is inherited from whatever process started this one, however large that was.
         status = Path("/proc/self/status").read_text(encoding="ascii")
         return int(status.split("VmHWM:")[1].split()[0]) * 1024
     except (OSError, IndexError):

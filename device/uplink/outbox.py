@@ -1,4 +1,4 @@
-"""What is sent and not answered yet: bounded, kept in order, and sent again on the next connection."""
+"""The inputs that have no answer yet: kept in order and within a bound, and sent again on the next connection."""
 
 import threading
 import time
@@ -8,22 +8,37 @@ from ...errors import InfilinkError, Unavailable
 from ...protos import edge_pb2
 
 
-class Lane:
-    """One connection's share: what is still to be sent on it. `limit` is 0 until the coordinator says how many."""
+class ConnectionWindow:
+    """What may be sent on one connection.
 
-    def __init__(self, waiting: list[int]) -> None:
-        self.to_send = deque(waiting)
+    Args:
+        to_send: the sequences that are to be sent on it, in order.
+
+    Attributes:
+        in_flight: how many were sent on it and have no answer yet.
+        limit: the most that may be in flight; 0 until the coordinator has said how many it takes.
+        closed: whether the connection has ended.
+    """
+
+    def __init__(self, to_send: list[int]) -> None:
+        self.to_send = deque(to_send)
         self.in_flight = 0
         self.limit = 0
-        self.ended = False
+        self.closed = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether an input may be sent now."""
+        return bool(self.to_send) and self.in_flight < self.limit and not self.closed
 
 
 class Outbox:
-    """The inputs between the capture loop, which adds them, and the uplink's threads, which send and answer them.
+    """Stands between the capture loop, which adds inputs, and the uplink's threads, which send and answer them.
 
     Args:
-        window: how many may be unanswered.
-        waits: `offer` waits for room (policy "all"); else the newest takes the place of the one that waits.
+        window: the most inputs that may be unanswered.
+        waits: whether `offer` waits for room in the window (queue "all"); otherwise one input more is held back, and
+            the newest replaces it.
     """
 
     def __init__(self, window: int, *, waits: bool) -> None:
@@ -31,14 +46,15 @@ class Outbox:
         self.waits = waits
         self._changed = threading.Condition()
         self._unanswered: OrderedDict[int, edge_pb2.Input] = OrderedDict()
-        self._waiting: edge_pb2.Input | None = None
-        self._lane: Lane | None = None
+        self._held_back: edge_pb2.Input | None = None
+        self._answers = 0
+        self._connection: ConnectionWindow | None = None
         self._failure: InfilinkError | None = None
         self._finishing = False
 
     @property
     def failure(self) -> InfilinkError | None:
-        """Why nothing more can be sent, if so."""
+        """Why nothing more can be sent; None while sending is possible."""
         return self._failure
 
     @property
@@ -47,7 +63,11 @@ class Outbox:
         return self._finishing
 
     def offer(self, message: edge_pb2.Input, stopped: threading.Event) -> list[int]:
-        """Takes an input to be sent; returns the sequences it takes the place of.
+        """Adds an input; returns the sequences of those that it replaced.
+
+        Args:
+            message: the input.
+            stopped: ends the wait for room; the input is added all the same.
 
         Raises:
             InfilinkError: nothing more can be sent.
@@ -56,60 +76,59 @@ class Outbox:
             self._raise_failure()
             if self.waits:
                 while len(self._unanswered) >= self.window and not stopped.is_set():
-                    # Woken now and then: `stopped` is set by a signal, which may not take this lock.
+                    # Woken now and then: `stopped` is set by a signal handler, which may not take this lock.
                     self._changed.wait(0.5)
                     self._raise_failure()
             elif len(self._unanswered) >= self.window:
-                replaced = [] if self._waiting is None else [int(self._waiting.sequence)]
-                self._waiting = message
+                replaced = [] if self._held_back is None else [int(self._held_back.sequence)]
+                self._held_back = message
                 return replaced
             self._admit(message)
             return []
 
-    def open_lane(self) -> Lane:
-        """A new connection's lane: everything unanswered is to be sent on it."""
+    def open_connection(self) -> ConnectionWindow:
+        """Begins a connection, on which everything unanswered is to be sent."""
         with self._changed:
-            self._lane = Lane(list(self._unanswered))
-            return self._lane
+            self._connection = ConnectionWindow(list(self._unanswered))
+            return self._connection
 
-    def open_window(self, lane: Lane, limit: int) -> None:
-        """The coordinator takes so many at once: sending may begin."""
+    def allow(self, connection: ConnectionWindow, limit: int) -> None:
+        """Lets sending begin on a connection: the coordinator takes `limit` inputs at a time."""
         with self._changed:
-            lane.limit = max(1, min(self.window, limit))
+            connection.limit = max(1, min(self.window, limit))
             self._changed.notify_all()
 
-    def close_lane(self, lane: Lane) -> None:
-        """The connection is over."""
+    def close_connection(self, connection: ConnectionWindow) -> None:
+        """Takes note that a connection has ended."""
         with self._changed:
-            lane.ended = True
-            self._lane = None
+            connection.closed = True
+            self._connection = None
             self._changed.notify_all()
 
-    def take(self, lane: Lane, timeout_s: float) -> edge_pb2.Input | None:
-        """The next input to send on a lane; None after a time without one, at the end, or when the lane is closed."""
+    def take(self, connection: ConnectionWindow, timeout_s: float) -> edge_pb2.Input | None:
+        """The next input to send on a connection; None if there is none in time, at the end, or once it is closed."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: lane.ended or self._finishing or (lane.to_send and lane.in_flight < lane.limit), timeout_s
-            )
-            while lane.to_send and lane.in_flight < lane.limit and not lane.ended:
-                message = self._unanswered.get(lane.to_send.popleft())
+            self._changed.wait_for(lambda: connection.ready or connection.closed or self._finishing, timeout_s)
+            while connection.ready:
+                message = self._unanswered.get(connection.to_send.popleft())
                 if message is not None:
-                    lane.in_flight += 1
+                    connection.in_flight += 1
                     return message
             return None
 
-    def is_open(self, sequence: int) -> bool:
-        """Whether an input still waits for its answer."""
+    def is_unanswered(self, sequence: int) -> bool:
+        """Whether an input is still to be answered."""
         with self._changed:
             return sequence in self._unanswered
 
-    def answered(self, lane: Lane, sequence: int) -> None:
-        """An input has its answer; the next one may go."""
+    def answered(self, connection: ConnectionWindow, sequence: int) -> None:
+        """Takes note that an input has its answer, which makes room for the next one."""
         with self._changed:
-            lane.in_flight -= 1
+            connection.in_flight -= 1
+            self._answers += 1
             self._unanswered.pop(sequence, None)
-            if self._waiting is not None and len(self._unanswered) < self.window:
-                message, self._waiting = self._waiting, None
+            if self._held_back is not None and len(self._unanswered) < self.window:
+                message, self._held_back = self._held_back, None
                 self._admit(message)
             self._changed.notify_all()
 
@@ -121,32 +140,33 @@ class Outbox:
             InfilinkError: nothing more can be sent.
         """
         with self._changed:
-            least, since = len(self._unanswered), time.monotonic()
+            answers, since = self._answers, time.monotonic()
             while self._unanswered:
                 self._raise_failure()
-                if len(self._unanswered) < least:
-                    least, since = len(self._unanswered), time.monotonic()
+                if self._answers > answers:
+                    answers, since = self._answers, time.monotonic()
                 left_s = since + timeout_s - time.monotonic()
                 if left_s <= 0:
-                    raise Unavailable(f"{least} inputs got no answer in {timeout_s:g} s (`answer_timeout_s`)")
+                    count = len(self._unanswered) + (self._held_back is not None)
+                    raise Unavailable(f"{count} inputs got no answer in {timeout_s:g} s (`answer_timeout_s`)")
                 self._changed.wait(left_s)
 
     def finish(self) -> None:
-        """Says that nothing more will be offered."""
+        """Takes note that nothing more will be offered."""
         with self._changed:
             self._finishing = True
             self._changed.notify_all()
 
     def fail(self, error: InfilinkError) -> None:
-        """Says that nothing more can be sent; whoever waits is told."""
+        """Takes note that nothing more can be sent: `offer` and `drain` raise this error, also where they wait."""
         with self._changed:
             self._failure = error
             self._changed.notify_all()
 
     def _admit(self, message: edge_pb2.Input) -> None:
         self._unanswered[message.sequence] = message
-        if self._lane is not None:
-            self._lane.to_send.append(message.sequence)
+        if self._connection is not None:
+            self._connection.to_send.append(message.sequence)
         self._changed.notify_all()
 
     def _raise_failure(self) -> None:

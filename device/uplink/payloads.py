@@ -1,4 +1,4 @@
-"""What a device sends of a frame, and what its gate looks at: the picture, or what a model's first part makes of it."""
+"""What travels of a frame, and what its gate decides on: the picture, or the feature map of a model's first part."""
 
 import logging
 import time
@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 _JPEG_EVERY = 32
 
 
-class Sender(Protocol):
-    """Makes payloads of frames.
+class PayloadEncoder(Protocol):
+    """Encodes the payloads of one device.
 
     Attributes:
         encoding: the payloads' `Encoding` on the wire.
@@ -32,37 +32,37 @@ class Sender(Protocol):
 
     encoding: Any
 
-    def seen(self, image: Array) -> Array:
-        """What the gate is to decide on, for a frame (uint8 BGR)."""
+    def gate_input(self, image: Array) -> Array:
+        """What the gate decides on, for a frame (uint8 BGR)."""
 
-    def payload(self, image: Array) -> bytes:
-        """The frame as it travels."""
+    def encode(self, image: Array) -> bytes:
+        """The payload for a frame (uint8 BGR)."""
 
     def check(self, specs: Mapping[str, ModelSpec]) -> None:
-        """Makes sure that the coordinator's models can take it."""
+        """Checks that the coordinator's models take such payloads."""
 
-    def tell(self) -> None:
-        """Says in the log what was sent."""
+    def log_summary(self) -> None:
+        """Logs what was sent, where that is of interest."""
 
 
-class PictureSender:
-    """Sends JPEGs."""
+class JpegEncoder:
+    """Frames travel as JPEGs."""
 
     encoding = edge_pb2.ENCODING_JPEG
 
     def __init__(self, quality: int) -> None:
         self.quality = quality
 
-    def seen(self, image: Array) -> Array:
+    def gate_input(self, image: Array) -> Array:
         """The frame itself."""
         return image
 
-    def payload(self, image: Array) -> bytes:
+    def encode(self, image: Array) -> bytes:
         """A JPEG."""
         return encode_jpeg(image, self.quality)
 
     def check(self, specs: Mapping[str, ModelSpec]) -> None:
-        """Makes sure that all models take pictures.
+        """Checks that every model takes pictures.
 
         Raises:
             InvalidInput: one is the second part of a model.
@@ -74,16 +74,16 @@ class PictureSender:
                 "device the first part (`head`), or the coordinator the whole model"
             )
 
-    def tell(self) -> None:
-        """Nothing: a JPEG is what everybody expects."""
+    def log_summary(self) -> None:
+        """Logs nothing: JPEGs are the usual case."""
 
 
-class MapSender:
-    """Sends a head's maps (spec 2.7, model partition).
+class FeatureMapEncoder:
+    """Frames travel as the feature maps of a model's first part (spec 2.7, model partition).
 
     Args:
-        head: the model's first part.
-        on_maps: whether the gate decides on maps: else the head runs only on what is kept.
+        head: the first part.
+        on_maps: whether the gate decides on maps; otherwise the head runs only on the frames that are kept.
         quality: of the JPEGs that the maps are compared with.
     """
 
@@ -93,40 +93,40 @@ class MapSender:
         self.head = head
         self.on_maps = on_maps
         self.quality = quality
-        self.seen_frames = 0
-        self.sent = 0
-        self.sent_bytes = 0
+        self.head_runs = 0
+        self.encoded = 0
+        self.encoded_bytes = 0
         self._head_s = 0.0
         self._jpegs_bytes: list[int] = []
         self._last: tuple[Array, SeenMap] | None = None
 
-    def seen(self, image: Array) -> Array:
-        """The map as a filter takes it, or the frame.
+    def gate_input(self, image: Array) -> Array:
+        """The map as a filter takes it, if the gate decides on maps; otherwise the frame.
 
         Raises:
             ModelFailed: the head failed on this frame.
         """
-        return self._see(image).features if self.on_maps else image
+        return self._run_head(image).features if self.on_maps else image
 
-    def payload(self, image: Array) -> bytes:
-        """The map, in the form it was split for.
+    def encode(self, image: Array) -> bytes:
+        """The map, in the form that the model was split for.
 
         Raises:
             ModelFailed: the head failed on this frame.
         """
-        # What the gate has decided on is there already.
+        # The map that the gate decided on need not be made again.
         last = self._last if self.on_maps else None
-        seen = last[1] if last is not None and last[0] is image else self._see(image)
-        message = self.head.pack(seen)
-        # Now and then, as it takes time: nobody needs this JPEG.
-        if self.sent % _JPEG_EVERY == 0:
+        seen = last[1] if last is not None and last[0] is image else self._run_head(image)
+        payload = self.head.pack(seen)
+        # Only for comparison, so only now and then: it takes time.
+        if self.encoded % _JPEG_EVERY == 0:
             self._jpegs_bytes.append(len(encode_jpeg(image, self.quality)))
-        self.sent += 1
-        self.sent_bytes += len(message)
-        return message
+        self.encoded += 1
+        self.encoded_bytes += len(payload)
+        return payload
 
     def check(self, specs: Mapping[str, ModelSpec]) -> None:
-        """Makes sure that the coordinator serves this model's second part.
+        """Checks that the coordinator serves this model's second part.
 
         Raises:
             InvalidInput: it does not.
@@ -138,67 +138,65 @@ class MapSender:
                 f"{', '.join(specs)}): give it the folder `tail` that `infilink split` wrote beside this head"
             )
 
-    def tell(self) -> None:
-        """The bytes beside those of JPEGs and of maps as float32, and the head's time."""
-        if self.sent:
+    def log_summary(self) -> None:
+        """Logs the size of a map, compared with a JPEG and with a map as float32, and the head's time."""
+        if self.encoded:
             jpeg = sum(self._jpegs_bytes) / len(self._jpegs_bytes)
             raw = 4 * self.head.partition.map.count
             logger.info(
                 "sent %d maps of %s on average; a JPEG of these frames has %s, a map as float32 %s; the head ran on %d "
                 "frames, %.1f ms each",
-                self.sent,
-                format_bytes(self.sent_bytes / self.sent),
+                self.encoded,
+                format_bytes(self.encoded_bytes / self.encoded),
                 format_bytes(jpeg),
                 format_bytes(raw),
-                self.seen_frames,
-                1000 * self._head_s / self.seen_frames,
+                self.head_runs,
+                1000 * self._head_s / self.head_runs,
             )
 
-    def _see(self, image: Array) -> SeenMap:
+    def _run_head(self, image: Array) -> SeenMap:
         started = time.perf_counter()
         seen = self.head.see(image)
         self._last = (image, seen)
         self._head_s += time.perf_counter() - started
-        self.seen_frames += 1
+        self.head_runs += 1
         return seen
 
 
-def open_sender(head: Path | None, gate: Gate, *, quality: int) -> Sender:
-    """What fits the gate: a filter of maps needs the head whose maps it was learnt from.
+def open_encoder(head: Path | None, gate: Gate, *, quality: int) -> PayloadEncoder:
+    """The encoder that fits the gate: a filter of maps needs the head whose maps it was trained on.
 
     Args:
-        head: the model's first part; None: pictures are sent.
+        head: the file of a model's first part; None: pictures are sent.
         gate: as `open_gate` opens it.
         quality: of JPEGs.
 
     Raises:
-        InvalidInput: the file is no head, or the gate takes something else.
+        InvalidInput: the file is not a head, or the gate decides on something else.
     """
-    of_maps = isinstance(gate, FilterRuntime) and isinstance(gate.spec.modality, FeatureMap)
+    if not isinstance(gate, FilterRuntime) or not isinstance(gate.spec.modality, FeatureMap):
+        return JpegEncoder(quality) if head is None else FeatureMapEncoder(Head(head), on_maps=False, quality=quality)
     if head is None:
-        if of_maps:
-            raise InvalidInput(
-                f"gate {gate.name}: decides on feature maps: give the `head` whose maps it was learnt from "
-                "(`infilink split`)"
-            )
-        return PictureSender(quality)
+        raise InvalidInput(
+            f"gate {gate.name}: decides on feature maps: give the `head` whose maps it was trained on "
+            "(`infilink split`)"
+        )
     opened = Head(head)
-    if isinstance(gate, FilterRuntime) and isinstance(gate.spec.modality, FeatureMap):
-        _check_filter(gate, gate.spec.modality, opened)
-    return MapSender(opened, on_maps=of_maps, quality=quality)
+    _check_filter(gate, gate.spec.modality, opened)
+    return FeatureMapEncoder(opened, on_maps=True, quality=quality)
 
 
 def _check_filter(gate: FilterRuntime, modality: FeatureMap, head: Head) -> None:
-    """A filter decides on the maps that it was learnt from, or not at all: on others it would fail, frame by frame."""
-    at = head.partition
+    """A filter decides on the maps that it was trained on: on any others it would fail, frame by frame."""
+    partition = head.partition
     advice = "train it on this head's maps (`infilink split --features`)"
     if tuple(modality.size) != head.features_shape:
         sizes = ["x".join(map(str, size)) for size in (modality.size, head.features_shape)]
         raise InvalidInput(
             f"gate {gate.path}: decides on maps of {sizes[0]}, the head {head.path} makes {sizes[1]}; {advice}"
         )
-    if gate.spec.models.get(at.model) != at.digest:
+    if gate.spec.models.get(partition.model) != partition.digest:
         raise InvalidInput(
-            f"gate {gate.path}: was learnt from {', '.join(gate.spec.models)}, and the head {head.path} is of another "
-            f"{at.model} ({at.digest}); {advice}"
+            f"gate {gate.path}: was trained on {', '.join(gate.spec.models)}, but the head {head.path} is of another "
+            f"{partition.model} ({partition.digest}); {advice}"
         )

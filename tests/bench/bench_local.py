@@ -85,7 +85,7 @@ def stream(folder: Path, name: str, clip: Path, start_s: float, cloud: dict[str,
             "coordinator": address,
             "gate": "every:2",
             "pace": "max",
-            "policy": "all",
+            "queue": "all",
             "results": f"{name}.sqlite",
             **device,
         }

@@ -1,11 +1,15 @@
-"""The agent's TOML: every mistake names the file and the key."""
+"""The agent's settings: every mistake names the file and the key, and a placement decides what runs here."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
-from infilink.device.config import DEFAULT_TOML, DeviceConfig, load_config
+from infilink.device.cli import device_command
+from infilink.device.config import DEFAULT_TOML, DeviceConfig, apply_placement, load_config
 from infilink.errors import InvalidInput
 from infilink.filters.online.live import LiveUpdate
+from infilink.models.placement import PlacedDevice, PlacedModel, PlacementFile, Send
+from infilink.models.spec import digest
 
 GOOD = 'name = "a"\nsource = "0"\ncoordinator = "127.0.0.1:7420"\n'
 
@@ -13,7 +17,7 @@ GOOD = 'name = "a"\nsource = "0"\ncoordinator = "127.0.0.1:7420"\n'
 def test_the_default_file_is_valid_and_names_every_key(tmp_path):
     path = tmp_path / "device.toml"
     path.write_text(DEFAULT_TOML)
-    assert load_config(path).policy == "latest"
+    assert load_config(path).queue == "latest"
     uncommented = DEFAULT_TOML.replace("\n# ", "\n")
     names = {line.split(" = ")[0] for line in uncommented.splitlines() if " = " in line}
     assert set(DeviceConfig.model_fields) <= names
@@ -60,6 +64,15 @@ def test_an_unknown_key_is_answered_with_the_known_ones(tmp_path):
         load_config(path)
 
 
+def test_the_old_name_of_a_key_or_flag_is_answered_with_the_new_one(tmp_path):
+    path = tmp_path / "d.toml"
+    path.write_text(GOOD + 'policy = "all"\n')
+    with pytest.raises(InvalidInput, match=r"d.toml: .*`policy` is now called `queue`"):
+        load_config(path)
+    with pytest.raises(InvalidInput, match="--policy is now called --queue"):
+        device_command(policy="all")
+
+
 def test_no_file_says_how_to_write_one(tmp_path):
     with pytest.raises(InvalidInput, match="infilink init device"):
         load_config(tmp_path / "none.toml")
@@ -86,3 +99,61 @@ def test_a_filter_learns_on_only_where_a_folder_is_given(tmp_path):
     assert load_config(path).live_update is None
     path.write_text(GOOD + 'update = "online"\nupdate_share = 0.2\nupdate_period_s = 60.0\n')
     assert load_config(path).live_update == LiveUpdate(tmp_path / "online", 0.2, 60.0)
+
+
+def placed(send: Send, **where: str) -> PlacedDevice:
+    models = {name: PlacedModel.model_validate({"where": at, "expected_agreement": 1.0}) for name, at in where.items()}
+    return PlacedDevice(send=send, expected_agreement=1.0, models=models)
+
+
+DOOR = placed("outputs", bright="device", light="linked")
+YARD = placed("inputs", bright="cloud", light="cloud")
+IDLE = placed("outputs", bright="constant", light="constant")
+
+
+@pytest.fixture
+def placed_config(tmp_path: Path, tiny_models: Path):
+    """Configurations of a device with a placement of these classes."""
+
+    def make(classes: dict[str, PlacedDevice], **settings: object) -> DeviceConfig:
+        digests = {name: digest(tiny_models / f"{name}.onnx") for name in ("bright", "light")}
+        placement = PlacementFile(digests=digests, cloud_memory_bytes=None, expected_agreement=1.0, devices=classes)
+        placement.save(tmp_path / "p.json")
+        values = {"name": "d", "source": "0", "coordinator": "h:1", "placement": tmp_path / "p.json"}
+        return DeviceConfig.model_validate({**values, "local": tiny_models, **settings})
+
+    return make
+
+
+def test_the_class_says_what_runs_here_and_what_travels(placed_config, tiny_models):
+    classes = {"door": DOOR, "yard": YARD}
+    door = apply_placement(placed_config(classes, device_class="door"))
+    assert (door.local, door.local_models, door.send, door.device_class) == (
+        tiny_models,
+        ("bright",),
+        "outputs",
+        "door",
+    )
+    yard = apply_placement(placed_config(classes, name="yard"))
+    assert (yard.local, yard.local_models, yard.send, yard.device_class) == (None, (), "inputs", "yard")
+    assert apply_placement(placed_config({"door": DOOR})).device_class == "door"
+    plain = DeviceConfig(name="d", source="0", coordinator="h:1")
+    assert apply_placement(plain) is plain
+
+
+def test_a_placement_that_cannot_be_carried_out_is_refused(placed_config):
+    for classes, settings, text in (
+        ({"door": DOOR, "yard": YARD}, {}, "'d'; the placement has door, yard"),
+        ({"door": DOOR}, {"local": None}, "class 'door' runs bright: give their folder as `local`"),
+        ({"idle": IDLE}, {}, "class 'idle' runs nothing and sends nothing"),
+    ):
+        with pytest.raises(InvalidInput, match=text):
+            apply_placement(placed_config(classes, **settings))
+
+
+def test_another_file_of_a_model_is_told_from_the_one_that_was_planned_with(placed_config):
+    given = placed_config({"door": DOOR})
+    placement = PlacementFile.load(given.placement)
+    placement.model_copy(update={"digests": {**placement.digests, "bright": "0" * 16}}).save(given.placement)
+    with pytest.raises(InvalidInput, match=r"bright.onnx: has digest \w+, but .*p.json was planned for 0{16}"):
+        apply_placement(given)

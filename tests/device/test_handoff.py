@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from infilink.device.handoff import Handover
+from infilink.device.handoff import Handoff
 from infilink.errors import InfilinkError, ModelFailed
 
 TIMEOUT_S = 10.0
@@ -24,7 +24,7 @@ def opened():
                 raise item
             done.append(item)
 
-        one = Handover(work, waits=waits)
+        one = Handoff(work, waits=waits)
         one.start()
         made.append((one, go))
         return one, started, go, done

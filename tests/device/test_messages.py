@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from infilink.device.config import DeviceConfig
 from infilink.device.local_models import open_local
-from infilink.device.messages import Kept, Packer, result_row
+from infilink.device.messages import InputBuilder, KeptFrame, result_row
 from infilink.device.results import InputRow, ResultRow
 from infilink.device.sources.base import Frame
-from infilink.device.uplink.payloads import PictureSender
+from infilink.device.uplink.payloads import JpegEncoder
 from infilink.errors import ModelFailed
 from infilink.models.onnx_model import OnnxModel
 from infilink.models.spec import digest
@@ -20,32 +20,32 @@ ROW = InputRow(7, 0.5, True, 0.9, 0.5, 0.001, 0.6)
 MODELS = ("bright", "corner", "elsewhere")
 
 
-def kept(*unsent: str) -> Kept:
+def kept(*unsent: str) -> KeptFrame:
     """The frame, with these models not to look at it."""
     rows = tuple(ResultRow(name, 7, 0.5, "skipped", 0.9, True) for name in unsent)
-    return Kept(FRAME, ROW, rows, 99, False, None)
+    return KeptFrame(FRAME, ROW, rows, 99, False, None)
 
 
 @pytest.fixture
-def packer(tiny_models: Path):
-    """Packers of a device that runs `bright` and `corner`."""
+def builder(tiny_models: Path):
+    """Builders of a device that runs `bright` and `corner`."""
     opened = []
 
     def make(**settings):
-        values = {"name": "d", "source": "0", "coordinator": "h:1", "policy": "all", "local": tiny_models}
+        values = {"name": "d", "source": "0", "coordinator": "h:1", "queue": "all", "local": tiny_models}
         config = DeviceConfig(**{**values, "local_models": ("bright", "corner"), **settings})
         local = open_local(config)
         opened.append(local)
         local.load()
-        return Packer(config, PictureSender(90), local, MODELS)
+        return InputBuilder(config, JpegEncoder(90), local, MODELS)
 
     yield make
     for local in opened:
         local.close()
 
 
-def test_frames_travel_with_what_was_said_of_them(packer, tiny_models):
-    message, local = packer().pack(kept())
+def test_frames_travel_with_what_was_said_of_them(builder, tiny_models):
+    message, local = builder().build(kept())
     assert (message.sequence, message.captured_ns, message.deadline_ns) == (7, 500_000_000, 99)
     assert message.payload[:2] == b"\xff\xd8" and not message.models and message.policy == edge_pb2.POLICY_ALL
     assert [output.model for output in message.outputs] == ["bright", "corner"]
@@ -57,26 +57,26 @@ def test_frames_travel_with_what_was_said_of_them(packer, tiny_models):
     assert [output.kind for output in message.outputs] == ["scalar", "boxes"]
 
 
-def test_a_frame_that_only_models_here_look_at_stays_here(packer):
-    message, local = packer().pack(kept("elsewhere", "corner"))
+def test_a_frame_that_only_models_here_look_at_stays_here(builder):
+    message, local = builder().build(kept("elsewhere", "corner"))
     assert message.payload == b"" and list(message.models) == ["bright"] and list(local) == ["bright"]
 
 
-def test_where_frames_do_not_travel_every_model_here_looks_as_others_hang_on_that(packer):
-    message, local = packer(send="outputs").pack(kept("bright"))
+def test_where_frames_do_not_travel_every_model_here_looks_as_others_hang_on_that(builder):
+    message, local = builder(send="outputs").build(kept("bright"))
     assert message.payload == b"" and list(message.models) == ["corner", "elsewhere"]
     assert set(local) == {"bright", "corner"}
 
 
-def test_what_failed_here_is_left_to_the_cloud_if_it_sees_the_frame(packer):
-    inputs, alone = packer(), packer(send="outputs")
+def test_what_failed_here_is_left_to_the_cloud_if_it_sees_the_frame(builder):
+    inputs, alone = builder(), builder(send="outputs")
     for one in (inputs, alone):
         one.local.close()
     inputs.local, alone.local = Failing(inputs.local.models), Failing(alone.local.models)
-    message, local = inputs.pack(kept("elsewhere"))
+    message, local = inputs.build(kept("elsewhere"))
     assert message.payload and list(message.models) == ["bright", "corner"] and not local and not message.outputs
     with pytest.raises(ModelFailed, match="all of them"):
-        alone.pack(kept())
+        alone.build(kept())
 
 
 class Failing:

@@ -173,7 +173,7 @@ def start_agent(tmp_path, video):
             "name": f"camera-{len(processes)}",
             "source": str(video),
             "pace": "max",
-            "policy": "all",
+            "queue": "all",
             "quality": 100,
             "coordinator": address,
             "token": TOKEN,

@@ -291,6 +291,6 @@ def test_what_waits_behind_a_model_of_the_device_is_bounded_and_the_newest_goes_
     copied(models, slow, "bright")
     write_model(slow / "slow.onnx", repeat=20_000)
     daemon = start_daemon(models=str(slow))
-    summary = finish(start_agent(daemon.address, local=str(slow), policy="latest", pace="source", seconds=3))
+    summary = finish(start_agent(daemon.address, local=str(slow), queue="latest", pace="source", seconds=3))
     assert summary["dropped"] > 10 and summary["answered"] + summary["dropped"] == summary["kept"] == 75
     assert summary["fps"] > 10, "capture waits for no model"

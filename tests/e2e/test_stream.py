@@ -115,7 +115,7 @@ def test_skipped_frames_have_the_answer_of_the_last_kept_one(daemon, start_agent
 
 
 def test_latest_never_waits_and_says_what_it_dropped(daemon, start_agent, tmp_path):
-    summary = finish(start_agent(daemon.address, policy="latest", window=1))
+    summary = finish(start_agent(daemon.address, queue="latest", window=1))
     assert summary["frames"] == 120 == summary["answered"] + summary["dropped"] + summary["refused"]
     assert summary["answered"] >= 1
 

@@ -23,7 +23,7 @@ def test_bytes_are_those_of_the_serialised_messages(daemon):
         reports.append(edge_pb2.Report(frames=5))
         return reports[-1]
 
-    config = DeviceConfig(name="counts", source="0", coordinator=daemon.address, token=TOKEN, policy="all")
+    config = DeviceConfig(name="counts", source="0", coordinator=daemon.address, token=TOKEN, queue="all")
     uplink = Uplink(config, session="counted", on_answer=answers.append, report=report)
     welcome = uplink.start()
     inputs = [an_input(sequence).input for sequence in range(5)]

@@ -62,7 +62,7 @@ def test_ffmpeg_and_opencv_write_nothing_themselves(tmp_path):
     path = tmp_path / "x.mp4"
     path.write_bytes(b"not a video " * 500)
     code = f"""
-from infilink.device.sources import open_source
+from infilink.device.sources.open import open_source
 from infilink.errors import InfilinkError
 for text in ({str(path)!r}, "97", "rtsp://127.0.0.1:1/none"):
     try:
