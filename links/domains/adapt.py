@@ -56,7 +56,7 @@ def scaled(task: LinkTask, train: Pairs) -> DomainLink:
     loss, adam = loss_of(task.form), Adam(len(weights))
     for _ in range(_STEPS):
         predicted = train.inputs * weights[0] + weights[1:]
-        graded = loss(predicted[None], None, train.targets[None]).mean[0]
+        graded = loss(predicted, train.targets).slope
         adam.step(weights, np.append((graded * train.inputs).sum(), graded.sum(axis=0)), _RATE)
     return affine_link(task, np.eye(task.inputs) * weights[0], weights[1:])
 
@@ -75,7 +75,7 @@ def linear(task: LinkTask, train: Pairs) -> DomainLink:
     loss, adam = loss_of(task.form), Adam(len(weights))
     for _ in range(_STEPS):
         predicted = inputs @ weights[:size].reshape(-1, length) + weights[size:]
-        graded = loss(predicted[None], None, train.targets[None]).mean[0]
+        graded = loss(predicted, train.targets).slope
         adam.step(weights, np.append((inputs.T @ graded).ravel(), graded.sum(axis=0)), _RATE)
     return affine_link(task, weights[:size].reshape(-1, length), weights[size:], of_inputs)
 
@@ -83,7 +83,7 @@ def linear(task: LinkTask, train: Pairs) -> DomainLink:
 def affine_link(task: LinkTask, matrix: Array, bias: Array, of_inputs: Standard | None = None) -> DomainLink:
     """A link that is only a straight line, so that whichever wins is served from the same kind of file."""
     network = DomainNetwork(task.shape, np.zeros(task.shape.size))
-    network.parts["skip"][0], network.parts["bias"][0] = matrix, bias
+    network.parts["skip"][:], network.parts["bias"][:] = matrix, bias
     of_inputs = of_inputs or Standard.plain(task.inputs)
     return DomainLink(task, of_inputs, Standard.plain(task.form.length), network)
 

@@ -39,7 +39,9 @@ def save_link(link: DomainLink, path: Path) -> None:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    parts = {name: link.network.parts[name][0] for name in ("first", "first_bias", "second", "skip", "bias")}
+    parts = {
+        name: np.atleast_2d(link.network.parts[name]) for name in ("first", "first_bias", "second", "skip", "bias")
+    }
     parts |= {"mean": link.of_inputs.mean[None], "std": link.of_inputs.std[None]}
     parts |= {"target_mean": link.of_targets.mean[None], "target_std": link.of_targets.std[None]}
     nodes = [

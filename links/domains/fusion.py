@@ -84,12 +84,11 @@ def _centred(form: Form, numbers: Array) -> Array:
 def _learnt(form: Form, stacked: Array, targets: Array) -> Array:
     """Weights that make the loss small: exponentiated gradient, which keeps them on the simplex."""
     standard = Moments.of(targets).standard if form.is_number else Standard.plain(form.length)
-    known, wanted = standard.apply(stacked), standard.apply(targets)[None]
+    known, wanted = standard.apply(stacked), standard.apply(targets)
     loss = loss_of(form)
     weights = np.full(len(known), 1.0 / len(known))
     for _ in range(_STEPS):
-        graded = loss(np.tensordot(weights, known, 1)[None], None, wanted).mean[0]
-        slope = (known * graded).sum(axis=(1, 2))
+        slope = (known * loss(np.tensordot(weights, known, 1), wanted).slope).sum(axis=(1, 2))
         weights = weights * np.exp(np.clip(-_RATE * (slope - slope.mean()), -1.0, 1.0))
         weights /= weights.sum()
     return weights

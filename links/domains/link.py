@@ -1,4 +1,4 @@
-"""A link across domains: what it is for, how it standardises, and its network; learnt and served in numpy."""
+"""A link across domains: what it is for, how it standardises, and its network; learnt in numpy."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 from ...outputs import Array
-from .fit import FitSettings, fit, loss_of, losses
+from .fit import FitSettings, fit, loss_of
 from .moments import Moments, Standard
 from .network import DomainNetwork
 from .task import LinkTask, Pairs
@@ -55,21 +55,21 @@ class DomainLink:
 
     def predict(self, inputs: Array) -> Array:
         """The target's numbers (n, length) from the sources' (n, inputs)."""
-        return self.of_targets.undo(self.network.forward(self.of_inputs.apply(inputs)).mean[0])
+        return self.of_targets.undo(self.network.forward(self.of_inputs.apply(inputs)).predicted)
 
     def agreement(self, pairs: Pairs) -> float:
         """Mean agreement with the targets."""
         return float(self.task.form.agreements(self.predict(pairs.inputs), pairs.targets).mean())
 
-    def learn(self, pairs: Pairs, settings: FitSettings, random: np.random.Generator) -> float:
-        """Trains in place; the mean loss afterwards."""
+    def learn(self, pairs: Pairs, settings: FitSettings, random: np.random.Generator) -> None:
+        """Trains in place."""
         standard = self.of_inputs.apply(pairs.inputs), self.of_targets.apply(pairs.targets)
-        return fit(self.network, *standard, loss_of(self.task.form), settings, random)
+        fit(self.network, *standard, loss_of(self.task.form), settings, random)
 
     def loss(self, pairs: Pairs) -> float:
         """The mean loss."""
-        standard = self.of_inputs.apply(pairs.inputs), self.of_targets.apply(pairs.targets)
-        return float(losses(self.network, *standard, loss_of(self.task.form)).mean())
+        predicted = self.network.forward(self.of_inputs.apply(pairs.inputs)).predicted
+        return float(loss_of(self.task.form)(predicted, self.of_targets.apply(pairs.targets)).each.mean())
 
 
 def moments_of(pairs: Pairs) -> Moments:

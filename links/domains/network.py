@@ -2,7 +2,7 @@
 
 One hidden layer of tanh beside a straight line from inputs to outputs. Neither has a region without a gradient, so no
 start is dead (a ReLU of width 2 with inputs that are never negative starts dead in every fourth draw). Where a link
-learns on a device's or site's own machine, this needs no training framework there.
+learns at a site, on a machine of its own, this needs no training framework there.
 """
 
 import math
@@ -16,7 +16,6 @@ import numpy as np
 from ...outputs import Array
 
 HIDDEN = 24
-LOSS_HIDDEN = 12
 
 
 @dataclass(frozen=True)
@@ -27,29 +26,17 @@ class Shape:
         inputs: how many numbers it reads.
         outputs: how many it predicts.
         hidden: how many hidden units.
-        members: how many networks of an ensemble are held side by side.
-        variance: whether it predicts a variance beside each number.
-        loss_head: whether it predicts its own loss.
     """
 
     inputs: int
     outputs: int
     hidden: int = HIDDEN
-    members: int = 1
-    variance: bool = False
-    loss_head: bool = False
 
     @cached_property
-    def parts(self) -> dict[str, tuple[int, int, int]]:
-        """The weights' shapes by name."""
-        m, i, h, o = self.members, self.inputs, self.hidden, self.outputs
-        parts = {"first": (m, i, h), "first_bias": (m, 1, h), "second": (m, h, o), "skip": (m, i, o), "bias": (m, 1, o)}
-        if self.variance:
-            parts |= {"spread": (m, h, o), "spread_bias": (m, 1, o)}
-        if self.loss_head:
-            k = LOSS_HIDDEN
-            parts |= {"rank": (m, h, k), "rank_bias": (m, 1, k), "rank_out": (m, k, 1)}
-        return parts
+    def parts(self) -> dict[str, tuple[int, ...]]:
+        """The weights' shapes by name, in the order in which they lie in one vector."""
+        i, h, o = self.inputs, self.hidden, self.outputs
+        return {"first": (i, h), "first_bias": (h,), "second": (h, o), "skip": (i, o), "bias": (o,)}
 
     @cached_property
     def slices(self) -> dict[str, slice]:
@@ -62,11 +49,8 @@ class Shape:
 
     @property
     def size(self) -> int:
-        """How many weights."""
-        return sum(math.prod(shape) for shape in self.parts.values())
-
-
-_WIDEST = 5.0
+        """How many weights there are."""
+        return sum(map(math.prod, self.parts.values()))
 
 
 @dataclass(frozen=True)
@@ -74,20 +58,18 @@ class Passed:
     """A forward pass.
 
     Attributes:
-        inputs: float64 (members, n, inputs).
-        hidden: float64 (members, n, hidden).
-        mean: float64 (members, n, outputs): what is predicted.
-        log_variance: of the same shape; None if the network has none.
+        inputs: float64 (n, inputs).
+        hidden: float64 (n, hidden).
+        predicted: float64 (n, outputs).
     """
 
     inputs: Array
     hidden: Array
-    mean: Array
-    log_variance: Array | None
+    predicted: Array
 
 
 class DomainNetwork:
-    """An ensemble of such networks, all weights in one vector.
+    """The network; all its weights lie in one vector, which travels, is averaged, and is trained in place.
 
     Args:
         shape: the sizes.
@@ -108,63 +90,22 @@ class DomainNetwork:
         parts["first"][:] = random.normal(0.0, 1.0 / np.sqrt(shape.inputs), parts["first"].shape)
         parts["first_bias"][:] = random.uniform(-1.0, 1.0, parts["first_bias"].shape)
         parts["second"][:] = random.normal(0.0, 0.1 / np.sqrt(shape.hidden), parts["second"].shape)
-        if shape.loss_head:
-            parts["rank"][:] = random.normal(0.0, 1.0 / np.sqrt(shape.hidden), parts["rank"].shape)
-            parts["rank_out"][:] = random.normal(0.0, 0.3, parts["rank_out"].shape)
         return network
 
-    def copy(self) -> "DomainNetwork":
-        """The same with weights of its own."""
-        return DomainNetwork(self.shape, self.weights.copy())
-
     def forward(self, inputs: Array) -> Passed:
-        """What it predicts.
-
-        Args:
-            inputs: standardised, (n, inputs) for all members or (members, n, inputs).
-        """
+        """What it predicts from standardised inputs (n, inputs)."""
         parts = self.parts
-        each = np.broadcast_to(inputs, (self.shape.members, *inputs.shape[-2:]))
-        hidden = np.tanh(each @ parts["first"] + parts["first_bias"])
-        mean = hidden @ parts["second"] + each @ parts["skip"] + parts["bias"]
-        log_variance = None
-        if self.shape.variance:
-            log_variance = _WIDEST * np.tanh((hidden @ parts["spread"] + parts["spread_bias"]) / _WIDEST)
-        return Passed(each, hidden, mean, log_variance)
+        hidden = np.tanh(inputs @ parts["first"] + parts["first_bias"])
+        return Passed(inputs, hidden, hidden @ parts["second"] + inputs @ parts["skip"] + parts["bias"])
 
-    def gradient(self, passed: Passed, mean: Array, log_variance: Array | None) -> Array:
-        """The gradient of all weights (`shape.size`,), from that of what was predicted; the loss head's is 0."""
+    def gradient(self, passed: Passed, slope: Array) -> Array:
+        """The gradient of all weights (`shape.size`,), from that of what was predicted (n, outputs)."""
         found = np.zeros(self.shape.size)
-        to, parts = _views(self.shape, found), self.parts
-        hidden_t, inputs_t = passed.hidden.transpose(0, 2, 1), passed.inputs.transpose(0, 2, 1)
-        back = mean @ parts["second"].transpose(0, 2, 1)
-        to["second"][:], to["skip"][:], to["bias"][:] = hidden_t @ mean, inputs_t @ mean, mean.sum(1, keepdims=True)
-        if log_variance is not None and passed.log_variance is not None:
-            inner = log_variance * (1.0 - np.square(passed.log_variance / _WIDEST))
-            to["spread"][:], to["spread_bias"][:] = hidden_t @ inner, inner.sum(1, keepdims=True)
-            back = back + inner @ parts["spread"].transpose(0, 2, 1)
-        bent = back * (1.0 - np.square(passed.hidden))
-        to["first"][:], to["first_bias"][:] = inputs_t @ bent, bent.sum(1, keepdims=True)
+        to = _views(self.shape, found)
+        to["second"][:], to["skip"][:], to["bias"][:] = passed.hidden.T @ slope, passed.inputs.T @ slope, slope.sum(0)
+        bent = (slope @ self.parts["second"].T) * (1.0 - np.square(passed.hidden))
+        to["first"][:], to["first_bias"][:] = passed.inputs.T @ bent, bent.sum(0)
         return found
-
-    def predicted_loss(self, passed: Passed) -> Array:
-        """The loss it expects of each input (members, n), in no unit: only the order counts (TPAMI, "Loss prediction").
-
-        It reads the hidden units through a layer of its own, so it is no line in the prediction.
-        """
-        return np.asarray((self._rank_hidden(passed) @ self.parts["rank_out"])[:, :, 0])
-
-    def rank_gradient(self, passed: Passed, expected: Array) -> Array:
-        """The gradient of the loss head's weights alone, from that of `predicted_loss` (members, n)."""
-        found = np.zeros(self.shape.size)
-        to, hidden, out = _views(self.shape, found), self._rank_hidden(passed), expected[:, :, None]
-        to["rank_out"][:] = hidden.transpose(0, 2, 1) @ out
-        bent = (out @ self.parts["rank_out"].transpose(0, 2, 1)) * (1.0 - np.square(hidden))
-        to["rank"][:], to["rank_bias"][:] = passed.hidden.transpose(0, 2, 1) @ bent, bent.sum(1, keepdims=True)
-        return found
-
-    def _rank_hidden(self, passed: Passed) -> Array:
-        return np.asarray(np.tanh(passed.hidden @ self.parts["rank"] + self.parts["rank_bias"]))
 
 
 def _views(shape: Shape, weights: Array) -> Mapping[str, Array]:
