@@ -1,1 +1,1 @@
-"""When an input is redundant."""
+"""Redundancy rules: they say which inputs a model need not run on."""

@@ -1,4 +1,4 @@
-"""From the text of a `--rule` to the typed rule that it means."""
+"""Parses the text of a `--rule` into the typed rule that it means."""
 
 import re
 from dataclasses import dataclass
@@ -43,13 +43,13 @@ _OPERATOR = re.compile("|".join(OPERATORS))
 
 @dataclass(frozen=True)
 class Unchanged:
-    """The stream rule: an input is redundant if its outputs agree with those for the last kept input.
+    """The rule on a stream: an input is redundant if the outputs for it agree with those for the last kept input.
 
     Attributes:
-        at_least: agreement, as a mean over the models, from which on an input counts as redundant; without it, the
-            loss is graded: what is lost is one minus the agreement.
-        min_iou: of models that return boxes: their outputs agree if the boxes of each class match one to one with at
-            least this overlap, and else not at all.
+        at_least: the agreement, as a mean over the models, from which an input is redundant; None: the loss is graded,
+            it is one minus the agreement.
+        min_iou: for models that return boxes: their outputs agree fully if the boxes of each class match one to one
+            with at least this overlap, and not at all otherwise.
     """
 
     at_least: float | None = None
@@ -64,7 +64,7 @@ class Unchanged:
 
     @property
     def theory(self) -> Theory:
-        """None: it covers rules on one output alone."""
+        """Unknown: the theory covers only rules on one output."""
         return UNKNOWN
 
 
@@ -72,16 +72,16 @@ Rule = Predicate | Unchanged
 
 
 def parse_rule(text: str) -> Rule:
-    """The rule that `text` means; upper and lower case mean the same.
+    """The rule that `text` means, in upper or lower case.
 
     Raises:
-        InvalidInput: saying where the text stops to make sense, and which forms there are.
+        InvalidInput: it is none; the message says where the text stops making sense, and which forms there are.
     """
     return _Parser(text).rule()
 
 
 class _Parser:
-    """Reads one text from left to right; `_at` is how far it came."""
+    """Reads one text from left to right; `_at` is the position that it has reached."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -152,7 +152,7 @@ class _Parser:
         if word == "label":
             return self._label()
         if word == "call":
-            return self._called()
+            return self._function()
         self._at = start
         raise self._error("a rule should come")
 
@@ -167,12 +167,12 @@ class _Parser:
             raise self._error("at least one class in brackets should come")
         return LabelNotIn(names) if negated else LabelIn(names)
 
-    def _called(self) -> Predicate:
+    def _function(self) -> Predicate:
         self._need("(")
         found = self._match(_FUNCTION, "FILE.py:function should come")
         self._need(")")
-        path, _, function = found.rpartition(":")
-        return FunctionRule(path.strip(), function)
+        path, _, name = found.rpartition(":")
+        return FunctionRule(path.strip(), name)
 
     def _names(self) -> tuple[str, ...]:
         self._need("(")

@@ -1,4 +1,4 @@
-"""The redundancy rules as typed objects: which output of a model is worth nothing to its user."""
+"""The redundancy rules on one output as typed objects: they say which outputs are worth nothing to their user."""
 
 import importlib.util
 import operator
@@ -33,18 +33,18 @@ class Predicate(Protocol):
 
     @property
     def theory(self) -> Theory:
-        """What theory says of it."""
+        """Its case in the theory of filterability."""
 
     def check(self, spec: OutputSpec) -> None:
         """Raises InvalidInput if outputs of this spec can't be judged by the rule."""
 
     def redundant(self, output: Array, spec: OutputSpec) -> bool:
-        """Whether this output says nothing, so that its input need not have been looked at."""
+        """Whether this output is worth nothing, so that the model need not have run on its input."""
 
 
 @dataclass(frozen=True)
 class Count:
-    """`count(car, truck) == 0`: how many there are of some classes; of all, if none is named."""
+    """`count(car, truck) == 0`: how many objects of some classes there are; of all classes, if none is named."""
 
     classes: tuple[str, ...]
     op: str
@@ -69,7 +69,7 @@ class Count:
             _indices(self.classes, spec)
 
     def redundant(self, output: Array, spec: OutputSpec) -> bool:
-        """Whether the number of them compares as the rule says."""
+        """Whether their number compares as the rule says."""
         if spec.kind == "count":
             found = round(float(output[0]))
         else:
@@ -80,7 +80,7 @@ class Count:
 
 @dataclass(frozen=True)
 class LabelIn:
-    """`label in (a, b)`: the class that the model is surest of."""
+    """`label in (a, b)`: the most probable class is one of these."""
 
     classes: tuple[str, ...]
 
@@ -100,13 +100,13 @@ class LabelIn:
         _indices(self.classes, spec)
 
     def redundant(self, output: Array, spec: OutputSpec) -> bool:
-        """Whether the surest class is one of those."""
+        """Whether the most probable class is one of them."""
         return int(np.argmax(output)) in _indices(self.classes, spec)
 
 
 @dataclass(frozen=True)
 class LabelNotIn:
-    """`label not in (a, b)`: any class but those."""
+    """`label not in (a, b)`: the most probable class is none of these."""
 
     classes: tuple[str, ...]
 
@@ -125,13 +125,13 @@ class LabelNotIn:
         LabelIn(self.classes).check(spec)
 
     def redundant(self, output: Array, spec: OutputSpec) -> bool:
-        """Whether the surest class is none of those."""
+        """Whether the most probable class is none of them."""
         return not LabelIn(self.classes).redundant(output, spec)
 
 
 @dataclass(frozen=True)
 class Confidence:
-    """`confidence < 0.9`: how sure the model is of its surest class."""
+    """`confidence < 0.9`: the probability of the most probable class."""
 
     op: str
     number: float
@@ -204,25 +204,57 @@ class Empty:
         return len(output) == 0 if spec.kind in ("boxes", "tokens") else not bool(np.any(output >= 0.5))
 
 
-def _number(value: float) -> str:
-    return repr(value).removesuffix(".0")
+@dataclass(frozen=True)
+class FunctionRule:
+    """`call(rules.py:quiet)`: redundant if a Python function of the user's returns true for the output array.
 
+    The file is read when outputs are judged: in training and evaluation. A device needs the filter alone.
+    """
 
-def _check_kind(form: str, spec: OutputSpec, kinds: tuple[str, ...]) -> None:
-    if spec.kind not in kinds:
-        raise InvalidInput(
-            f"the rule `{form}` judges outputs of kind {', '.join(kinds)}; this model's kind is {spec.kind}"
-        )
+    path: str
+    function: str
 
+    @property
+    def text(self) -> str:
+        """The rule as it is written."""
+        return f"call({self.path}:{self.function})"
 
-def _indices(names: tuple[str, ...], spec: OutputSpec) -> list[int]:
-    """Which classes are named, whatever their case; all of them if none is."""
-    known = {name.casefold(): i for i, name in enumerate(spec.classes)}
-    unknown = [name for name in names if name.casefold() not in known]
-    if unknown:
-        listed = ", ".join(spec.classes[:100]) + (", ..." if len(spec.classes) > 100 else "")
-        raise InvalidInput(f"the model has no class {', '.join(map(repr, unknown))}; its classes: {listed}")
-    return [known[name.casefold()] for name in names] or list(range(len(spec.classes)))
+    @property
+    def theory(self) -> Theory:
+        """Unknown: the function may be anything."""
+        return UNKNOWN
+
+    def check(self, spec: OutputSpec) -> None:
+        """Raises InvalidInput if there is no such function."""
+        assert callable(self._loaded)
+
+    def redundant(self, output: Array, spec: OutputSpec) -> bool:
+        """What the function returns.
+
+        Raises:
+            InvalidInput: it fails, or returns something other than true or false.
+        """
+        try:
+            found = self._loaded(output)
+        except Exception as error:
+            raise InvalidInput(f"{self.text}: the function failed on {spec.summary(output)}: {error!r}") from error
+        if not isinstance(found, bool | np.bool_):
+            raise InvalidInput(f"{self.text}: the function must return True (redundant) or False, not {found!r}")
+        return bool(found)
+
+    @cached_property
+    def _loaded(self) -> Callable[[Array], object]:
+        path = Path(self.path)
+        spec = importlib.util.spec_from_file_location(f"infilink_rule_{path.stem}", path)
+        if not path.is_file() or spec is None or spec.loader is None:
+            raise InvalidInput(f"{self.text}: there is no Python file {path}")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found = getattr(module, self.function, None)
+        if not callable(found):
+            raise InvalidInput(f"{self.text}: {path} has no function {self.function!r}")
+        function: Callable[[Array], object] = found
+        return function
 
 
 @dataclass(frozen=True)
@@ -281,54 +313,22 @@ def _operand(rule: Predicate) -> str:
     return f"({rule.text})" if isinstance(rule, Both | Either) else rule.text
 
 
-@dataclass(frozen=True)
-class FunctionRule:
-    """`call(rules.py:quiet)`: redundant if that function of the output (an array, as the model's kind has it) is true.
+def _number(value: float) -> str:
+    return repr(value).removesuffix(".0")
 
-    The file is read when outputs are judged, so where a trace is learnt from or judged; a device needs only the filter.
-    """
 
-    path: str
-    function: str
+def _check_kind(form: str, spec: OutputSpec, kinds: tuple[str, ...]) -> None:
+    if spec.kind not in kinds:
+        raise InvalidInput(
+            f"the rule `{form}` judges outputs of kind {', '.join(kinds)}; this model's kind is {spec.kind}"
+        )
 
-    @property
-    def text(self) -> str:
-        """The rule as it is written."""
-        return f"call({self.path}:{self.function})"
 
-    @property
-    def theory(self) -> Theory:
-        """None: it may be anything."""
-        return UNKNOWN
-
-    def check(self, spec: OutputSpec) -> None:
-        """Raises InvalidInput if there is no such function."""
-        assert callable(self._called)
-
-    def redundant(self, output: Array, spec: OutputSpec) -> bool:
-        """What the function says.
-
-        Raises:
-            InvalidInput: it fails, or says something else than true or false.
-        """
-        try:
-            found = self._called(output)
-        except Exception as error:
-            raise InvalidInput(f"{self.text}: the function failed on {spec.summary(output)}: {error!r}") from error
-        if not isinstance(found, bool | np.bool_):
-            raise InvalidInput(f"{self.text}: the function must return True (redundant) or False, not {found!r}")
-        return bool(found)
-
-    @cached_property
-    def _called(self) -> Callable[[Array], object]:
-        path = Path(self.path)
-        spec = importlib.util.spec_from_file_location(f"infilink_rule_{path.stem}", path)
-        if not path.is_file() or spec is None or spec.loader is None:
-            raise InvalidInput(f"{self.text}: there is no Python file {path}")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        found = getattr(module, self.function, None)
-        if not callable(found):
-            raise InvalidInput(f"{self.text}: {path} has no function {self.function!r}")
-        called: Callable[[Array], object] = found
-        return called
+def _indices(names: tuple[str, ...], spec: OutputSpec) -> list[int]:
+    """The indices of the named classes, in any case of letters; of all classes, if none is named."""
+    known = {name.casefold(): i for i, name in enumerate(spec.classes)}
+    unknown = [name for name in names if name.casefold() not in known]
+    if unknown:
+        listed = ", ".join(spec.classes[:100]) + (", ..." if len(spec.classes) > 100 else "")
+        raise InvalidInput(f"the model has no class {', '.join(map(repr, unknown))}; its classes: {listed}")
+    return [known[name.casefold()] for name in names] or list(range(len(spec.classes)))

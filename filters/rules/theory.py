@@ -1,6 +1,6 @@
-"""What theory says of a rule before anything is tried (InFi, section 3.3): can its filter be simpler than the model?
+"""What theory says of a rule before anything is trained (InFi, section 3.3): can its filter be simpler than the model?
 
-A prior, no proof: the paper compares bounds, and orders the cases as its experiments do (its figure 11).
+It is a prior and no proof: the paper compares bounds, and its experiments give the same order (its figure 11).
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Theory:
-    """A case of the theory.
+    """A case that the theory distinguishes.
 
     Attributes:
         case: its name.
@@ -28,5 +28,5 @@ UNKNOWN = Theory("not covered", filterable=None, prior=None)
 
 
 def joined(theories: tuple[Theory, ...]) -> Theory:
-    """That of a rule made of rules: the least promising of theirs."""
+    """The case of a rule made of several rules: the least promising of theirs."""
     return min(theories, key=lambda theory: -1.0 if theory.prior is None else theory.prior)
