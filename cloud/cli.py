@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
+from ..errors import InvalidInput
 from ..settings import write_settings
 from .config import DEFAULT_TOML, load_config
 from .daemon import serve
@@ -17,21 +18,24 @@ def cloud_command(
     config: Annotated[Path | None, typer.Option(help="The coordinator's TOML file (`infilink init cloud`).")] = None,
     listen: Annotated[str | None, typer.Option(help="HOST:PORT; port 0 takes a free one.")] = None,
     models: Annotated[Path | None, typer.Option(help="The folder with the .onnx models.")] = None,
-    links: Annotated[Path | None, typer.Option(help="What `infilink train links` wrote.")] = None,
-    policy: Annotated[str | None, typer.Option(help="full, links or hold.")] = None,
+    links: Annotated[Path | None, typer.Option(help="The folder that `infilink train links` wrote.")] = None,
+    answers: Annotated[str | None, typer.Option(help="full, links or hold: how inputs are answered.")] = None,
+    policy: Annotated[str | None, typer.Option(hidden=True)] = None,
     placement: Annotated[
         Path | None, typer.Option(help="What runs for which devices (`infilink plan --devices --out`).")
     ] = None,
     budget: Annotated[str | None, typer.Option(help="200MiB, 1.5GiB, 40% or none.")] = None,
-    ledger: Annotated[Path | None, typer.Option(help="The SQLite file that remembers every answer.")] = None,
+    ledger: Annotated[Path | None, typer.Option(help="The SQLite file that keeps every answer.")] = None,
     status_file: Annotated[Path | None, typer.Option(help="Write the final status here, as JSON.")] = None,
 ) -> None:
     """Run the coordinator: what fits the budget runs, the rest is predicted from it. Ctrl-C stops it in order."""
+    if policy is not None:
+        raise InvalidInput("--policy is now called --answers")
     flags = {
         "listen": listen,
         "models": models,
         "links": links,
-        "policy": policy,
+        "answers": answers,
         "placement": placement,
         "budget": budget,
         "ledger": ledger,

@@ -1,4 +1,4 @@
-"""What the coordinator is told: one TOML file, checked whole before anything starts."""
+"""The coordinator's settings: one TOML file, checked as a whole before anything starts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from ..links.reselection.context import Groups
 from ..settings import load_settings
 from ..units import parse_budget
-from .endpoint import Listening
+from .endpoint import EndpointConfig
 
 DEFAULT_TOML = """\
 # The coordinator: `infilink cloud --config cloud.toml`. Relative paths start at this file's folder.
@@ -20,39 +20,39 @@ listen = "127.0.0.1:7420"
 # The folder with the .onnx models, each with its spec (`infilink init model`).
 models = "models"
 
-# What `infilink train links` wrote; needed for policy "links".
+# The folder that `infilink train links` wrote; `answers = "links"` needs it.
 # links = "links"
 
-# What runs: "full": every model on every input. "links": what fits the budget, the rest predicted from it.
-# "hold": what fits the budget, the rest held from its last output.
-policy = "full"
+# How inputs are answered. "full": every model runs on every input. "links": the models that fit the budget run, and the
+# others are predicted from their outputs. "hold": the models that fit run, and the others repeat their last output.
+answers = "full"
 
-# Or what runs for which devices, as a placement says (`infilink plan LINKS --devices devices.toml --out
-# placement.json`): in the place of `policy` and `budget`; needs `links`.
+# Or a placement decides what runs for which devices (`infilink plan LINKS --devices devices.toml --out
+# placement.json`), instead of `answers` and `budget`; it needs `links`.
 # placement = "placement.json"
 
-# The memory all models together may take: "200MiB", "1.5GiB", "40%" of what they all take, or "none".
+# The memory that all models together may take: "200MiB", "1.5GiB", "40%" of what they all take, or "none".
 budget = "none"
 
-# The seconds between two inputs of a device, behind its filter. Where it is given, what runs is chosen for how stale
-# outputs get until the next input, too.
+# The seconds between two inputs of a device, after its filter. Where it is given, the choice of what runs also counts
+# how stale outputs get until the next input.
 # input_every_s = 0.5
 
-# Policy "links": every so many seconds what runs is chosen anew, from how links do now (0: never). For that this share
-# of the inputs is given to every model that fits, one after another. A plan is changed only for a gain that pays for
-# the loads. Cameras that see alike can be planned for together.
+# With `answers = "links"`, what runs is reviewed every so many seconds, by how well links do now (0: never). For that,
+# every model that fits the budget runs on this share of the inputs. The plan changes only where the gain is worth the
+# loads. Cameras with similar scenes can be grouped.
 reselect_s = 3600.0
 profile = 0.01
 # groups = { doors = ["door-*"], yard = ["yard-1", "yard-2"] }
 
-# This share of the time may go into running a rotating model after all where its predicted output is not trusted, and
-# the input's deadline leaves time for it.
+# The share of time that may be spent on running a rotating model after all where its predicted output is not trusted
+# and the input's deadline allows it.
 escalate = 0.0
 
 # Threads of one inference.
 threads = 1
 
-# Every answer is written here before it is sent, so that none is lost or made twice.
+# Every answer is written to this file before it is sent, so that none is lost and none is made twice.
 ledger = "ledger.sqlite"
 
 # How many answers the ledger keeps.
@@ -62,14 +62,14 @@ ledger_rows = 100000
 max_devices = 32
 max_in_flight = 16
 
-# The largest input, as it travels and as a picture.
+# The largest input: in bytes as it travels, and in pixels as a picture.
 max_input_bytes = 8388608
 max_input_pixels = 33554432
 
-# An inference that takes longer is ended, and its model loaded again.
+# An inference that takes longer is ended, and its model is loaded again.
 infer_timeout_s = 30.0
 
-# What devices must know to connect, and the certificate and key to speak TLS with.
+# The token that devices must give, and the certificate and key to use TLS with.
 # token = ""
 # tls_cert = "cert.pem"
 # tls_key = "key.pem"
@@ -78,12 +78,12 @@ infer_timeout_s = 30.0
 _PATHS = ("models", "links", "placement", "ledger", "tls_cert", "tls_key")
 
 
-class CloudConfig(Listening):
+class CloudConfig(EndpointConfig):
     """The coordinator's settings; `DEFAULT_TOML` says what each is for."""
 
     models: Path
     links: Path | None = None
-    policy: Literal["full", "links", "hold"] = "full"
+    answers: Literal["full", "links", "hold"] = "full"
     placement: Path | None = None
     budget: str = "none"
     input_every_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
@@ -100,6 +100,13 @@ class CloudConfig(Listening):
     max_input_pixels: int = Field(default=2**25, ge=1024, le=2**30)
     infer_timeout_s: float = Field(default=30.0, gt=0)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _check_old_keys(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "policy" in values:
+            raise ValueError("`policy` is now called `answers`")
+        return values
+
     @field_validator("budget")
     @classmethod
     def _budget(cls, value: str) -> str:
@@ -115,12 +122,12 @@ class CloudConfig(Listening):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.policy == "links" and self.links is None:
-            raise ValueError('policy "links" needs `links`, the folder that `infilink train links` wrote')
+        if self.answers == "links" and self.links is None:
+            raise ValueError('`answers = "links"` needs `links`, the folder that `infilink train links` wrote')
         if self.placement is not None:
             if self.links is None:
                 raise ValueError("`placement` needs `links`, the folder that it was planned for")
-            for key, given in (("policy", self.policy != "full"), ("budget", self.budget != "none")):
+            for key, given in (("answers", self.answers != "full"), ("budget", self.budget != "none")):
                 if given:
                     raise ValueError(f"`placement` says what runs: leave `{key}` out")
         return self

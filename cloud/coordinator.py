@@ -1,4 +1,4 @@
-"""The coordinator: owns the models' processes, the plan and the sessions; what the services stand on."""
+"""The coordinator: owns the models' processes, the plan and the sessions; services are built on it."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .. import __version__
-from ..errors import Overloaded, UnknownModel
+from ..errors import Overloaded
 from ..links.escalation import Escalation
 from ..links.graph import LinkGraph
 from ..links.index import INDEX
@@ -23,29 +23,29 @@ from ..models.split.parts import TailProcess
 from ..models.supervisor import Supervisor
 from ..protos import edge_pb2
 from .config import CloudConfig
-from .learned_state import Learnt
+from .learned_state import LearnedState
 from .ledger import Ledger
 from .plans.active import ActivePlan
-from .plans.initial import make_planned
+from .plans.initial import make_initial_plan
 from .plans.reselection import Reselection
 from .repository import Repository
 from .runtime.memory import MemoryBudget
-from .runtime.pool import Room
+from .runtime.pool import ModelPool
 from .runtime.rotation import Rotation
 from .runtime.scheduler import Scheduler
 from .runtime.worker import Worker
-from .sessions.admission import check_device, check_local
+from .sessions.admission import check_hello
 from .sessions.session import Session, SessionKey
 from .sessions.stream import DeviceStream, StreamCounts
 
 logger = logging.getLogger(__name__)
 
 _SAMPLE_EVERY_S = 0.25
-_KEEP_EVERY_S = 10.0
+_SAVE_EVERY_S = 10.0
 
 
 class Coordinator:
-    """Everything but the network; `start` it, or use it as an async context manager."""
+    """Everything but the network: `start` it, and `close` it in the end."""
 
     def __init__(self, config: CloudConfig) -> None:
         self.config = config
@@ -69,56 +69,56 @@ class Coordinator:
             )
             for name, path in self.repository.paths.items()
         }
-        self.learnt: Learnt | None = None
+        self.learned: LearnedState | None = None
         self.reselection: Reselection | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.started = time.monotonic()
 
     async def start(self) -> None:
-        """Plans and loads the resident models.
+        """Makes the plan and loads the resident models.
 
         Raises:
-            InvalidInput: the models, the links and the budget do not go together.
+            InvalidInput: the models, the links and the budget do not fit together.
         """
-        planned = await make_planned(self.config, self.repository)
-        plan, costs = planned.plan, planned.costs
+        initial = await make_initial_plan(self.config, self.repository)
+        plan, costs = initial.plan, initial.costs
         self.memory = MemoryBudget(plan.budget_bytes, {name: cost.memory_bytes for name, cost in costs.items()})
-        self.rotation = Rotation(Room(self.workers, self.memory))
+        self.pool = ModelPool(self.workers, self.memory)
+        self.rotation = Rotation(self.pool)
         escalation = Escalation(costs, self.config.escalate) if self.config.escalate else None
         self.scheduler = Scheduler(plan, self.workers, self.rotation, escalation)
-        self.in_service = ActivePlan(
-            planned, self.scheduler, self.rotation, lambda: (session.serving for session in self.sessions.values())
+        self.active = ActivePlan(
+            initial, self.scheduler, self.rotation, lambda: (session.serving for session in self.sessions.values())
         )
         for name in plan.resident:
-            await self.rotation.room.settle(name)
-            await self._sample()
+            await self.pool.pin(name)
         self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self.rotation.run())]
-        graph = planned.graph
+        graph = initial.graph
         if graph is not None and self.config.links is not None:
             links = digest(self.config.links / INDEX)
-            self.learnt = Learnt(self.config.ledger, links, devices=2 * self.config.max_devices)
-            self._tasks.append(asyncio.create_task(self._keep_learnt(self.learnt)))
-        # What was placed stays.
-        budget_bytes = plan.budget_bytes if planned.placement is None else None
+            self.learned = LearnedState(self.config.ledger, links, devices=2 * self.config.max_devices)
+            self._tasks.append(asyncio.create_task(self._save_regularly(self.learned)))
+        # A placement is made for all devices and stays.
+        budget_bytes = plan.budget_bytes if initial.placement is None else None
         if graph is not None and budget_bytes is not None and self.config.reselect_s > 0:
             self.reselection = self._open_reselection(graph, costs, budget_bytes)
             self._tasks.append(
-                asyncio.create_task(self.in_service.reselect(self.reselection, period_s=self.config.reselect_s))
+                asyncio.create_task(self.active.reselect(self.reselection, period_s=self.config.reselect_s))
             )
         logger.info("resident: %s; rotating: %s", ", ".join(plan.resident), ", ".join(plan.rotating) or "none")
 
     def _open_reselection(self, graph: LinkGraph, costs: Mapping[str, ModelCost], budget_bytes: int) -> Reselection:
         reselection = Reselection(self.config, graph, costs, budget_bytes)
-        known = self.learnt.contexts() if self.learnt is not None else None
+        known = self.learned.contexts() if self.learned is not None else None
         if known is not None:
             try:
                 reselection.restore(known)
             except (KeyError, ValueError) as error:
-                logger.warning("what was learnt of contexts is not of these links (%s) and begins anew", error)
+                logger.warning("what was learned about contexts is not of these links (%s) and starts empty", error)
         return reselection
 
     def welcome(self, session: Session) -> edge_pb2.Welcome:
-        """What a device is greeted with."""
+        """The answer to a device's Hello."""
         return edge_pb2.Welcome(
             version=__version__,
             specs={name: spec.model_dump_json(exclude_defaults=True) for name, spec in self.repository.specs.items()},
@@ -131,42 +131,37 @@ class Coordinator:
         """The session a Hello names: a new one, or the one whose connection broke.
 
         Raises:
-            UnknownModel: it wants a model that is not here.
-            InvalidInput: it runs a model that is not here, or not as the placement says.
-            Overloaded: there are `max_devices` already.
+            UnknownModel, InvalidInput: what `check_hello` raises.
+            Overloaded: `max_devices` are connected already.
         """
-        for name in hello.models:
-            if name not in self.repository.paths:
-                raise UnknownModel(name, tuple(self.repository.paths))
-        check_local(hello.local, self.repository, device=hello.device)
-        check_device(self.in_service.planned.placement, hello.device_class, hello.local)
+        check_hello(hello, self.repository, self.active.current.placement)
         key = SessionKey(hello.device, hello.session)
         session = self.sessions.get(key)
         if session is None:
-            self._make_room()
-            plan, local = self.in_service.planned.plan_for(hello.device_class), dict(hello.local)
-            live = self.learnt.trust(hello.device) if self.learnt is not None else None
-            serving = Serving(self.in_service.planned.graph, plan, models=self.repository.specs, local=local, live=live)
+            self._forget_idle()
+            plan, local = self.active.current.plan_for(hello.device_class), dict(hello.local)
+            live = self.learned.trust(hello.device) if self.learned is not None else None
+            serving = Serving(self.active.current.graph, plan, models=self.repository.specs, local=local, live=live)
             watched = self.reselection.watch(hello.device) if self.reselection is not None else None
             session = self.sessions[key] = Session(key, serving, tuple(hello.models), local, watched=watched)
         self.sessions.move_to_end(key)
         return session
 
     def stream(self, session: Session) -> DeviceStream:
-        """What serves a session's new connection."""
+        """The stream for a new connection of a session."""
         return DeviceStream(
             self.config, self.repository, self.scheduler, self.ledger, session, self.counts, self.reselection
         )
 
     def stop(self) -> None:
-        """Lets every stream finish what it has begun; the rest is left to the devices."""
+        """Stops reading from all devices; inputs that were read are still answered."""
         self.stopping = True
         for session in self.sessions.values():
             if session.connection is not None:
                 session.connection.stop()
 
-    def _make_room(self) -> None:
-        """Forgets the sessions that ended longest ago; those that are connected stay."""
+    def _forget_idle(self) -> None:
+        """Forgets the sessions that have been idle longest; those that are connected stay."""
         idle = [key for key, session in self.sessions.items() if session.connection is None]
         if len(self.sessions) - len(idle) >= self.config.max_devices:
             raise Overloaded(f"{self.config.max_devices} devices are connected already (`max_devices`)")
@@ -174,26 +169,26 @@ class Coordinator:
             self.rotation.forget(key)
             del self.sessions[key]
 
-    async def _keep_learnt(self, learnt: Learnt) -> None:
-        """Keeps on disk what was learnt while serving, as long as the coordinator runs."""
+    async def _save_regularly(self, learned: LearnedState) -> None:
+        """Saves what was learned while serving, until cancelled."""
         while True:
-            await asyncio.sleep(_KEEP_EVERY_S)
-            await self._keep(learnt)
+            await asyncio.sleep(_SAVE_EVERY_S)
+            await self._save(learned)
 
-    async def _keep(self, learnt: Learnt) -> None:
-        contexts = await self.reselection.learnt() if self.reselection is not None else None
-        trust = learnt.changed()
+    async def _save(self, learned: LearnedState) -> None:
+        contexts = await self.reselection.state() if self.reselection is not None else None
+        trust = learned.changed()
         if trust or contexts is not None:
-            await asyncio.to_thread(learnt.keep, trust, contexts)
+            await asyncio.to_thread(learned.save, trust, contexts)
 
     async def close(self) -> None:
         """Ends every process; closing twice is fine."""
         for task in self._tasks:
             task.cancel()
-        if self.learnt is not None:
-            await self._keep(self.learnt)
-            self.learnt.close()
-            self.learnt = None
+        if self.learned is not None:
+            await self._save(self.learned)
+            self.learned.close()
+            self.learned = None
         if self.reselection is not None:
             self.reselection.close()
             self.reselection = None
@@ -204,18 +199,7 @@ class Coordinator:
         self.ledger.close()
 
     async def _watch(self) -> None:
-        """Measures what the models take, as long as the coordinator runs."""
+        """Measures the models' memory, until cancelled."""
         while True:
             await asyncio.sleep(_SAMPLE_EVERY_S)
-            await self._sample()
-
-    async def _sample(self) -> None:
-        self.memory.sample(await asyncio.to_thread(self._measure))
-
-    def _measure(self) -> dict[str, int]:
-        """What each model's process takes; one after another, so that one that ended meanwhile does not count.
-
-        Its place may be another's by then, and both were never there at once.
-        """
-        taken = {name: (worker.pid, worker.measure()) for name, worker in self.workers.items()}
-        return {name: size for name, (pid, size) in taken.items() if size and self.workers[name].pid == pid}
+            await self.pool.sample()

@@ -1,4 +1,4 @@
-"""The coordinator as a process: starts, says that it is ready, serves until a signal, and stops in order."""
+"""The coordinator as a process: it starts, serves until a signal, and stops in order."""
 
 import asyncio
 import json
@@ -11,6 +11,7 @@ import grpc
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from ..files import replacing
 from ..protos import edge_pb2, edge_pb2_grpc
 from .config import CloudConfig
 from .coordinator import Coordinator
@@ -27,14 +28,14 @@ _SERVICE = edge_pb2.DESCRIPTOR.services_by_name["Edge"].full_name
 def serve(config: CloudConfig, *, status_file: Path | None = None) -> None:
     """Serves until SIGTERM or SIGINT.
 
-    Prints `ready on HOST:PORT` to stdout when devices may connect.
+    Prints `ready on HOST:PORT` to stdout once devices can connect.
 
     Args:
         config: the settings.
         status_file: where to write the final status, as JSON.
 
     Raises:
-        InvalidInput: the port is taken, or the models, the links and the budget do not go together.
+        InvalidInput: the port is taken, or the models, the links and the budget do not fit together.
     """
     asyncio.run(_serve(config, status_file))
 
@@ -44,7 +45,7 @@ async def _serve(config: CloudConfig, status_file: Path | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server, healthy = _make_server(config), health.aio.HealthServicer()
-    # Before the models are loaded, which takes time: a port that is taken must be said at once.
+    # Before the models are loaded, which takes time: a port in use is an error at once.
     port = bind(server, config)
     coordinator = Coordinator(config)
     try:
@@ -69,7 +70,7 @@ async def _serve(config: CloudConfig, status_file: Path | None) -> None:
 
 
 async def _unless(stop: asyncio.Event, work: Any) -> bool:
-    """Does `work` to its end; False if told to stop before."""
+    """Runs `work` to its end; False if `stop` is set before."""
     task, stopped = asyncio.ensure_future(work), asyncio.create_task(stop.wait())
     await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
@@ -83,7 +84,7 @@ async def _unless(stop: asyncio.Event, work: Any) -> bool:
 def _make_server(config: CloudConfig) -> Any:
     return grpc.aio.server(
         options=[
-            # A payload that is a little too large gets a Refused of its own; far too large ends the stream.
+            # An input that is a little too large is refused by itself; one that is far too large ends the stream.
             ("grpc.max_receive_message_length", 2 * config.max_input_bytes + 2**20),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0),
@@ -96,7 +97,7 @@ def _make_server(config: CloudConfig) -> Any:
 
 
 def _reflect(server: Any) -> None:
-    """Lets tools such as grpcurl ask what there is, when the package for it is installed."""
+    """Lets tools such as grpcurl list the services, if the package for it is installed."""
     try:
         from grpc_reflection.v1alpha import reflection
     except ModuleNotFoundError:
@@ -108,6 +109,5 @@ def _write_status(path: Path, status: edge_pb2.StatusReply) -> None:
     text = json.dumps(
         MessageToDict(status, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
     )
-    part = path.with_name(path.name + ".part")
-    part.write_text(text + "\n", encoding="utf-8")
-    part.replace(path)
+    with replacing(path) as part:
+        part.write_text(text + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Where a daemon listens, and who may talk to it: address, TLS, token; for every service of the coordinator's side."""
+"""Where a gRPC service listens and who may call it: address, TLS and token."""
 
 import asyncio
 import hmac
@@ -21,14 +21,14 @@ logger = logging.getLogger(__name__)
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s]+):(\d{1,5})")
 
 
-class Listening(BaseModel):
-    """The settings that every daemon has."""
+class EndpointConfig(BaseModel):
+    """The settings that every service has."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     listen: str = Field(default="127.0.0.1:7420", description="HOST:PORT; port 0 takes a free one")
-    token: str = Field(default="", description="what others must know to connect; empty: nothing")
-    tls_cert: Path | None = Field(default=None, description="the certificate to speak TLS with")
+    token: str = Field(default="", description="the token that callers must give; empty: none")
+    tls_cert: Path | None = Field(default=None, description="the certificate to use TLS with")
     tls_key: Path | None = Field(default=None, description="its key")
 
     @field_validator("listen")
@@ -46,7 +46,7 @@ class Listening(BaseModel):
         return self
 
 
-def bind(server: Any, config: Listening) -> int:
+def bind(server: Any, config: EndpointConfig) -> int:
     """Makes a gRPC server listen; returns its port.
 
     Raises:
@@ -66,7 +66,7 @@ def bind(server: Any, config: Listening) -> int:
 
 @asynccontextmanager
 async def abort_on_error(context: Any) -> AsyncIterator[None]:
-    """Ends a call with the status of our own error; any other is logged here and leaves without detail."""
+    """Ends a call with the status of one of our errors; any other error is logged and sent without detail."""
     try:
         yield
     except InfilinkError as error:
@@ -79,20 +79,20 @@ async def abort_on_error(context: Any) -> AsyncIterator[None]:
 
 
 async def check_token(context: Any, token: str) -> None:
-    """Ends a call whose metadata do not have the token."""
+    """Ends a call whose metadata lack the token."""
     given = dict(context.invocation_metadata() or ()).get("authorization", "")
     if token and not hmac.compare_digest(str(given).encode(), f"Bearer {token}".encode()):
         await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token is missing or wrong (`token`)")
 
 
 async def check_version(context: Any, theirs: str, *, here: str, there: str) -> None:
-    """Ends a call of another infilink than this one; patch releases go together.
+    """Ends a call from another release of infilink; patch releases are compatible.
 
     Args:
-        context: the call's.
-        theirs: the version that the other side says it is.
-        here: what this side is called.
-        there: what the other is called.
+        context: the call's context.
+        theirs: the caller's version.
+        here: the name of this side, for the message.
+        there: the name of the caller's side.
     """
     ours = __version__.split(".")[:2]
     if ours != theirs.split(".")[:2]:
@@ -104,7 +104,7 @@ async def check_version(context: Any, theirs: str, *, here: str, there: str) -> 
 
 
 def _check_free(listen: str) -> None:
-    """Binds for a moment: the system says what is wrong in fewer words than gRPC."""
+    """Binds the port for a moment, as the system's error is clearer than gRPC's."""
     host, _, port = listen.rpartition(":")
     try:
         family, kind, _, _, address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
@@ -113,5 +113,6 @@ def _check_free(listen: str) -> None:
             probe.bind(address)
     except OSError as error:
         raise InvalidInput(
-            f"can't listen on {listen}: {error.strerror}; stop what does, or give another `listen` (port 0: a free one)"
+            f"can't listen on {listen}: {error.strerror}; stop what listens there, or give another `listen` "
+            "(port 0: a free one)"
         ) from error

@@ -1,6 +1,6 @@
-"""What the coordinator learnt of its links while it served, on disk: a revoked link stays revoked over a restart.
+"""What the coordinator learned about its links while serving, on disk: a revoked link stays revoked after a restart.
 
-Of each device how far its answers may be trusted, and of each context how well each way to answer does there.
+For each device the trust in its answers, and for each context how well each way of predicting a model does.
 """
 
 import io
@@ -22,7 +22,7 @@ from ..outputs import Array
 logger = logging.getLogger(__name__)
 
 MOST_DEVICES = 10_000
-"""So many devices' trust is kept on disk; the one unseen for longest is forgotten."""
+"""How many devices' trust is kept on disk; the least recently saved is deleted first."""
 _CONTEXTS = "contexts"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS learnt (
@@ -32,13 +32,13 @@ CREATE TABLE IF NOT EXISTS learnt (
 """
 
 
-class Learnt:
-    """Kept in the ledger's file, for one state of the links: what was learnt of others says nothing of these.
+class LearnedState:
+    """The learned state of one version of the links, in the ledger's file; that of other versions is deleted.
 
     Args:
         path: the SQLite file.
-        links: tells one state of the links from another.
-        devices: how many devices' trust is held in memory, at least.
+        links: identifies the version of the links.
+        devices: how many devices' trust is kept in memory, at least.
 
     Raises:
         InvalidInput: the file can't be opened.
@@ -62,7 +62,7 @@ class Learnt:
             raise InvalidInput(f"{path}: can't be opened: {error}; give another `ledger`") from error
 
     def trust(self, device: str) -> LiveTrust:
-        """The live trust of a device's answers: all of its sessions share it, and it goes on where it was left."""
+        """The live trust in a device's answers, shared by all its sessions; it continues from what was saved."""
         live = self._trust.get(device)
         if live is None:
             live = self._trust[device] = self._read_trust(device)
@@ -71,7 +71,7 @@ class Learnt:
         return live
 
     def contexts(self) -> Mapping[str, Array] | None:
-        """What `keep` was last given; None: nothing, or it can't be read."""
+        """The arrays that `save` was last given; None: there are none, or they can't be read."""
         found = self._find(_CONTEXTS)
         if found is None:
             return None
@@ -79,11 +79,11 @@ class Learnt:
             with np.load(io.BytesIO(found), allow_pickle=False) as arrays:
                 return dict(arrays)
         except (OSError, ValueError) as error:
-            logger.warning("%s: what was learnt of contexts is damaged (%s) and begins anew", self.path, error)
+            logger.warning("%s: what was learned about contexts is damaged (%s) and starts empty", self.path, error)
             return None
 
     def changed(self) -> dict[str, bytes]:
-        """The devices' trust that changed since this was last asked: for `keep`, which may run in another thread."""
+        """The devices' trust that changed since the last call, for `save`, which may run in another thread."""
         rows = {}
         for device, live in self._trust.items():
             if live.audited != self._audited[device]:
@@ -93,12 +93,12 @@ class Learnt:
             del self._audited[self._trust.popitem(last=False)[0]]
         return rows
 
-    def keep(self, trust: Mapping[str, bytes], contexts: Mapping[str, Array] | None = None) -> None:
-        """Writes what is given. A failure is told and costs what was learnt since, nothing else.
+    def save(self, trust: Mapping[str, bytes], contexts: Mapping[str, Array] | None = None) -> None:
+        """Writes the state. A failure is logged, and only what was learned since the last save is lost.
 
         Args:
-            trust: what `changed` gave.
-            contexts: arrays, whole; None: as they were.
+            trust: what `changed` returned.
+            contexts: all arrays of re-selection's state; None: they did not change.
         """
         rows = dict(trust)
         if contexts is not None:
@@ -106,7 +106,7 @@ class Learnt:
             np.savez_compressed(file, **contexts)  # type: ignore[arg-type]  # its stub takes names for its options
             rows[_CONTEXTS] = file.getvalue()
         try:
-            # Whoever waited for an earlier call may be gone, and the call itself not.
+            # A cancelled caller leaves its call running in its thread: calls may overlap.
             with self._lock, self._file:
                 self._file.executemany(
                     "INSERT OR REPLACE INTO learnt (links, name, kept_s, value) VALUES (?, ?, ?, ?)",
@@ -115,7 +115,7 @@ class Learnt:
                 newest = "SELECT number FROM learnt ORDER BY number DESC LIMIT ?"
                 self._file.execute(f"DELETE FROM learnt WHERE number NOT IN ({newest})", (MOST_DEVICES,))
         except sqlite3.Error as error:
-            logger.warning("%s: what was learnt while serving can't be kept: %s", self.path, error)
+            logger.warning("%s: what was learned while serving can't be saved: %s", self.path, error)
 
     def close(self) -> None:
         """Closes the file; closing twice is fine."""
@@ -129,7 +129,7 @@ class Learnt:
         try:
             return LiveTrust.from_dict(json.loads(found))
         except (KeyError, TypeError, ValueError) as error:
-            logger.warning("%s: the trust of device %r is damaged (%r) and begins anew", self.path, device, error)
+            logger.warning("%s: the trust of device %r is damaged (%r) and starts empty", self.path, device, error)
             return LiveTrust()
 
     def _find(self, name: str) -> bytes | None:

@@ -1,4 +1,4 @@
-"""The ledger: every answer is on disk before it is sent, so a repeated input gets the same answer again."""
+"""The ledger: every answer is on disk before it is sent, so that a repeated input gets the same answer again."""
 
 import asyncio
 import sqlite3
@@ -18,7 +18,7 @@ _PRUNE_EVERY = 500
 
 @dataclass(frozen=True)
 class InputKey:
-    """What names an input for ever."""
+    """Identifies an input of any device, for ever."""
 
     device: str
     session: str
@@ -29,10 +29,17 @@ _Row = tuple[InputKey, bytes, "asyncio.Future[None]"]
 
 
 class Ledger:
-    """Answers by input, in a SQLite file; the newest `rows` of them are kept.
+    """The answers by input, in a SQLite file that outlives the process; the newest `rows` of them are kept.
 
-    It outlives the coordinator's process. After a power cut the newest answers may be missing; those whose device
-    had not heard them are then made again.
+    After a power failure the newest answers may be missing; an input whose answer did not reach its device is then
+    answered anew.
+
+    Args:
+        path: the SQLite file; its folder is made if it is missing.
+        rows: how many answers to keep.
+
+    Raises:
+        InvalidInput: the file can't be opened.
     """
 
     def __init__(self, path: Path, *, rows: int = 100_000) -> None:
@@ -48,13 +55,13 @@ class Ledger:
             self._writer.execute("PRAGMA synchronous = NORMAL")
             with self._writer:
                 self._writer.executescript(_SCHEMA)
-            # Its own connection: a look-up must not wait for a commit.
+            # A connection of its own, so that a look-up does not wait for a commit.
             self._reader = sqlite3.connect(path, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise InvalidInput(f"{path}: can't be opened as a ledger: {error}; give another `ledger`") from error
 
     def find(self, key: InputKey) -> bytes | None:
-        """The answer that was given to this input before."""
+        """The answer that this input got before; None: it has none."""
         row = self._reader.execute(
             "SELECT answer FROM answers WHERE device = ? AND session = ? AND sequence = ?",
             (key.device, key.session, key.sequence),
@@ -62,7 +69,7 @@ class Ledger:
         return None if row is None else bytes(row[0])
 
     async def record(self, key: InputKey, answer: bytes) -> None:
-        """Writes an answer; it is on disk when this returns. What is recorded meanwhile shares the next commit."""
+        """Writes an answer, which is on disk when this returns; answers recorded meanwhile share the next commit."""
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending.append((key, answer, written))
         if self._flushing is None or self._flushing.done():

@@ -1,4 +1,4 @@
-"""The models on disk: their files, specs and digests."""
+"""The coordinator's models on disk: their files, specs and digests."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,10 @@ class Repository:
     """A folder of models.
 
     Attributes:
-        paths: each model's file, by its name.
+        paths: each model's file, by name.
         specs: each model's spec.
-        digests: each model file's digest, the version of what it makes.
-        tail: where the one model is the second part of one: which cut its inputs are maps of.
+        digests: each file's digest, which is the version of the model's outputs.
+        tail: the cut whose feature maps are its inputs, where the only model is a partitioned model's second part.
     """
 
     paths: dict[str, Path]
@@ -29,7 +29,8 @@ class Repository:
         """Reads every spec.
 
         Raises:
-            InvalidInput: no folder, no model in it, a model without a valid spec, or a second part beside others.
+            InvalidInput: there is no folder or no model in it, a spec is missing or invalid, or a second part stands
+                beside other models.
         """
         paths = find_models(folder)
         specs = {name: read_spec(path) for name, path in paths.items()}

@@ -1,4 +1,4 @@
-"""What the coordinator says of itself."""
+"""The coordinator's figures, as the GetStatus reply."""
 
 import time
 from dataclasses import asdict
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def status_reply(coordinator: "Coordinator") -> edge_pb2.StatusReply:
-    """Everything that is counted."""
-    plan, memory = coordinator.in_service.planned.plan, coordinator.memory.stats()
+    """The status: the plan, the memory, and all counters."""
+    plan, memory = coordinator.active.current.plan, coordinator.memory.stats()
     models = []
     for name, worker in coordinator.workers.items():
         models.append(edge_pb2.ModelStatus(name=name, **asdict(worker.stats())))
@@ -45,6 +45,6 @@ def status_reply(coordinator: "Coordinator") -> edge_pb2.StatusReply:
         ],
         uptime_s=time.monotonic() - coordinator.started,
         escalated=coordinator.scheduler.escalation.runs if coordinator.scheduler.escalation is not None else 0,
-        switches=coordinator.in_service.switches,
+        switches=coordinator.active.switches,
         profiled=coordinator.reselection.profiled if coordinator.reselection is not None else 0,
     )

@@ -17,11 +17,11 @@ from ...links.domains.rounds import SiteChange, averaged, check_change, first_li
 from ...links.domains.task import LinkTask
 from ...outputs import Array
 from ...protos import federation_pb2
-from ..endpoint import Listening
+from ..endpoint import EndpointConfig
 from .wire import pack_moments, pack_weights, unpack_moments, unpack_weights
 
 
-class FederationConfig(Listening):
+class FederationConfig(EndpointConfig):
     """The aggregator's settings."""
 
     listen: str = Field(default="127.0.0.1:7430", description="HOST:PORT; port 0 takes a free one")

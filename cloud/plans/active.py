@@ -1,4 +1,4 @@
-"""The plan in service: put in the place of another, or looked at anew, while inputs are answered."""
+"""The active plan: the one that all sessions are served by, and how it is replaced while inputs are answered."""
 
 import asyncio
 import logging
@@ -13,131 +13,131 @@ from ...links.table import Table
 from ...outputs import Array
 from ..runtime.rotation import Rotation
 from ..runtime.scheduler import Scheduler
-from .initial import Planned
+from .initial import InitialPlan
 from .reselection import ANSWER_S, Reselection
 
 logger = logging.getLogger(__name__)
 
 
 class ActivePlan:
-    """What runs now, for all sessions.
+    """Serves all sessions by one plan, and switches to another.
 
     Args:
-        planned: the plan to begin with, and the links.
+        current: the plan and the links to start with.
         scheduler: runs the models.
         rotation: loads them.
-        servings: the links' state of every session there is now.
+        servings: gives the links' state of every session there is now.
 
     Attributes:
-        planned: the plan and the links as they are now.
-        switches: how often another plan was put in service.
+        current: the plan and the links now.
+        switches: how often the plan was switched.
     """
 
     def __init__(
         self,
-        planned: Planned,
+        current: InitialPlan,
         scheduler: Scheduler,
         rotation: Rotation,
         servings: Callable[[], Iterable[Serving]],
     ) -> None:
-        self.planned = planned
+        self.current = current
         self.scheduler = scheduler
         self.rotation = rotation
         self.servings = servings
         self.switches = 0
 
     async def switch(self, plan: Plan) -> None:
-        """Puts another plan in service, within the budget at every moment.
+        """Switches to another plan, within the budget at every moment.
 
-        Residents that leave are answered for before they go; those that come run from when they are loaded.
+        Residents that leave are predicted before they may be unloaded; new ones run once they are loaded.
 
         Raises:
-            InfilinkError: what `Worker.load` raises; then those that did load are resident.
+            InfilinkError: what `Worker.load` raises; the models that did load are resident then.
         """
-        stay = tuple(name for name in self.planned.plan.resident if name in plan.resident)
-        leave = [name for name in self.planned.plan.resident if name not in plan.resident]
+        stay = tuple(name for name in self.current.plan.resident if name in plan.resident)
+        leave = [name for name in self.current.plan.resident if name not in plan.resident]
         self.serve(replace(plan, resident=stay))
         for name in leave:
-            await self.rotation.room.release(name)
+            await self.rotation.pool.unpin(name)
         for name in plan.resident:
             if name not in stay:
-                await self.rotation.room.settle(name)
+                await self.rotation.pool.pin(name)
                 stay = (*stay, name)
                 self.serve(replace(plan, resident=stay))
         self.switches += 1
 
     def serve(self, plan: Plan) -> None:
-        """Has all sessions served by another plan from now on; what it has resident must be loaded."""
-        self.planned = replace(self.planned, plan=plan)
+        """Serves all sessions by a plan from now on; its residents must be loaded."""
+        self.current = replace(self.current, plan=plan)
         self.scheduler.plan = plan
         for serving in self.servings():
             serving.plan = plan
 
     def answer_by(self, tables: Mapping[str, Table]) -> None:
-        """Chooses from now on by these tables how models that do not run are answered for."""
-        if self.planned.graph is None:
+        """Predicts models that do not run by these tables from now on."""
+        if self.current.graph is None:
             return
-        graph = self.planned.graph.with_tables(tables)
-        self.planned = replace(self.planned, graph=graph)
+        graph = self.current.graph.with_tables(tables)
+        self.current = replace(self.current, graph=graph)
         for serving in self.servings():
             serving.graph = graph
 
     async def _profile(self, reselection: Reselection, *, at_least: int | None) -> None:
-        """Shows inputs that wait for it to the models that do not fit beside the residents, one after another.
+        """Runs the models that do not fit beside the residents on the inputs that wait for them, one after another.
 
-        Some residents step aside for that long, and are answered for.
+        Some residents are displaced meanwhile, and predicted.
         """
-        plan = self.planned.plan
+        plan = self.current.plan
         samples = reselection.waiting() if at_least is None else reselection.waiting(at_least=at_least)
         if not samples:
             return
-        # None are, if the plan has changed since: then the inputs wait for nobody.
-        aside, absent = reselection.aside(plan), reselection.absent(plan)
-        self.serve(replace(plan, resident=tuple(name for name in plan.resident if name not in aside)))
-        for name in aside:
-            await self.rotation.room.release(name)
+        # Both are empty if the plan has changed since so that every model fits.
+        displaced, absent = reselection.displaced(plan), reselection.absent(plan)
+        self.serve(replace(plan, resident=tuple(name for name in plan.resident if name not in displaced)))
+        for name in displaced:
+            await self.rotation.pool.unpin(name)
         outputs: list[dict[str, Array]] = [{} for _ in samples]
         for name in absent:
             try:
-                for sample, said in zip(samples, outputs, strict=True):
+                for sample, absent_outputs in zip(samples, outputs, strict=True):
                     if name not in sample.exact:
-                        said[name] = await self.rotation.infer(name, sample.frame)
+                        absent_outputs[name] = await self.rotation.infer(name, sample.frame)
             except InfilinkError as error:
                 logger.warning("%s can't be profiled: %s", name, error)
-        back = [name for name in plan.resident if name not in aside]
-        for name in aside:
+        back = [name for name in plan.resident if name not in displaced]
+        for name in displaced:
             try:
-                await self.rotation.room.settle(name)
+                await self.rotation.pool.pin(name)
                 back.append(name)
             except InfilinkError as error:
-                logger.warning("%s stepped aside and does not come back: %s", name, error)
+                logger.warning("%s was displaced for profiling and can't be loaded again: %s", name, error)
         self.serve(replace(plan, resident=tuple(name for name in plan.resident if name in back)))
-        for sample, said in zip(samples, outputs, strict=True):
-            reselection.complete(sample, said)
+        for sample, absent_outputs in zip(samples, outputs, strict=True):
+            reselection.complete(sample, absent_outputs)
 
     async def reselect(self, reselection: Reselection, *, period_s: float) -> None:
-        """Looks at the plan once in every period, and more often at how models are answered for; never ends.
+        """Reviews the plan once in every period, and how models are predicted more often, until cancelled.
 
         Args:
-            reselection: what was seen since.
-            period_s: the time between two looks.
+            reselection: what was observed since the last review.
+            period_s: the time between two reviews.
         """
-        looked_s = time.monotonic()
+        reviewed_s = time.monotonic()
         while True:
             await asyncio.sleep(min(ANSWER_S, period_s))
-            due = time.monotonic() - looked_s >= period_s
+            due = time.monotonic() - reviewed_s >= period_s
             try:
                 await self._profile(reselection, at_least=1 if due else None)
                 if not due:
                     self.answer_by(await reselection.tables())
                     continue
-                looked_s = time.monotonic()
-                found = await reselection.review(self.planned.plan)
+                reviewed_s = time.monotonic()
+                found = await reselection.review(self.current.plan)
                 logger.info("re-selection: %s", found.why)
                 self.answer_by(found.tables)
                 if found.switch:
                     await self.switch(found.plan)
             except InfilinkError as error:
-                logger.warning("re-selection: %s; the next look at the plan is in %g s", error, period_s)
+                logger.warning("re-selection: %s; the plan is reviewed again in %g s", error, period_s)
             except Exception:
-                logger.exception("re-selection failed; the next look at the plan is in %g s", period_s)
+                logger.exception("re-selection failed; the plan is reviewed again in %g s", period_s)

@@ -1,4 +1,4 @@
-"""From the configuration to the plan: what is resident, what rotates, what is predicted."""
+"""The plan that the coordinator starts with: which models are resident, which rotate, and which are predicted."""
 
 import asyncio
 import logging
@@ -19,19 +19,108 @@ from ...units import format_bytes, parse_budget
 from ..config import CloudConfig
 from ..repository import Repository
 
+logger = logging.getLogger(__name__)
+
+_MEASURE_SIZES = ((720, 1280), (360, 640))
+
+
+@dataclass(frozen=True)
+class InitialPlan:
+    """A plan with the links and costs that it is made from.
+
+    Attributes:
+        plan: what runs.
+        graph: the links; None: models that do not run are answered by their last output.
+        costs: each model's cost; empty where no budget needs it.
+        placement: what runs for which devices; None: the plan is for all devices.
+        placed: the placement's plans, by class of devices.
+    """
+
+    plan: Plan
+    graph: LinkGraph | None
+    costs: Mapping[str, ModelCost]
+    placement: PlacementFile | None = None
+    placed: Mapping[str, Plan] = field(default_factory=dict)
+
+    def plan_for(self, device_class: str) -> Plan:
+        """The plan for the inputs of one class of devices."""
+        return self.placed.get(device_class, self.plan)
+
+
+async def make_initial_plan(config: CloudConfig, repository: Repository) -> InitialPlan:
+    """Reads the links, measures the models whose costs are not known, and plans.
+
+    Raises:
+        InvalidInput: the links or the placement are of other models, nothing fits the budget, or a partitioned model's
+            second part is given a budget.
+    """
+    free = config.answers == "full" and config.budget == "none" and config.placement is None
+    if repository.tail is not None and not free:
+        raise InvalidInput(
+            f"{config.models}: holds the second part of {repository.tail.model}, which is served whole: leave "
+            "`answers`, `budget` and `placement` out"
+        )
+    graph = _read_links(config.links, repository)
+    costs = dict(graph.costs) if graph is not None else {}
+    if config.placement is not None:
+        assert graph is not None, "the configuration is checked"
+        return _read_placement(config.placement, graph)
+    if config.budget != "none":
+        costs |= await _measure({n: p for n, p in repository.paths.items() if n not in costs}, config.threads)
+    if config.budget == "none":
+        used = graph if config.answers == "links" else None
+        return InitialPlan(full_plan(repository.specs, costs), used, costs)
+    budget_bytes = parse_budget(config.budget, {name: cost.memory_bytes for name, cost in costs.items()})
+    if config.answers == "full":
+        plan = full_plan(repository.specs, costs)
+        if plan.memory_bytes > budget_bytes:
+            raise InvalidInput(
+                f"budget {config.budget}: all {len(costs)} models take {format_bytes(plan.memory_bytes)}; give more, "
+                'or set `answers` to "links" or "hold" to run a part of them'
+            )
+        return InitialPlan(plan, None, costs)
+    options = PlanOptions(input_every_s=config.input_every_s)
+    if config.answers == "links":
+        assert graph is not None, "the configuration is checked"
+        return InitialPlan(make_plan(graph, budget_bytes, options=options), graph, costs)
+    return InitialPlan(hold_plan(costs, budget_bytes, options=options), None, costs)
+
+
+def _read_links(folder: Path | None, repository: Repository) -> LinkGraph | None:
+    if folder is None:
+        return None
+    graph = LinkGraph.load(folder)
+    graph.check(repository.digests)
+    extra = sorted(set(repository.paths) - set(graph.models))
+    if extra:
+        raise InvalidInput(
+            f"{folder}: was trained without {', '.join(extra)}; move it out of the models' folder, or record and train "
+            "the links again"
+        )
+    return graph
+
+
+def _read_placement(path: Path, graph: LinkGraph) -> InitialPlan:
+    placement = PlacementFile.load(path)
+    if placement.digests != graph.digests:
+        raise InvalidInput(f"{path}: was planned for other models than the links are of; plan it again")
+    return InitialPlan(
+        whole_plan(placement, graph.costs), graph, graph.costs, placement, class_plans(placement, graph.costs)
+    )
+
 
 def class_plans(placement: PlacementFile, costs: Mapping[str, ModelCost]) -> dict[str, Plan]:
-    """What runs in the cloud on the inputs of each class's devices.
+    """The cloud's plan for each class of devices.
 
     Args:
         placement: what runs where.
-        costs: what each model costs.
+        costs: each model's cost.
     """
     return {name: _plan(device, placement.cloud_memory_bytes, costs) for name, device in placement.devices.items()}
 
 
 def whole_plan(placement: PlacementFile, costs: Mapping[str, ModelCost]) -> Plan:
-    """What the cloud holds, for all classes together; devices that are of none get all of it."""
+    """The plan with the resident models of all classes together, which is also that of devices without a class."""
     held = {name for device in placement.devices.values() for name in device.running("cloud")}
     resident = tuple(name for name in costs if name in held)
     memory_bytes = sum(costs[name].memory_bytes for name in resident)
@@ -58,98 +147,8 @@ def _served(model: PlacedModel) -> AnswerSource:
     return AnswerSource(model.where, model.sources, model.expected_agreement, why)
 
 
-logger = logging.getLogger(__name__)
-
-_MEASURE_SIZES = ((720, 1280), (360, 640))
-
-
-@dataclass(frozen=True)
-class Planned:
-    """What the coordinator starts with.
-
-    Attributes:
-        plan: what runs.
-        graph: the links; None: what does not run is held.
-        costs: what each model costs; empty when nothing needs to know.
-        placement: what runs for which devices; None: the plan, for all.
-        placed: its plans, by class of devices.
-    """
-
-    plan: Plan
-    graph: LinkGraph | None
-    costs: Mapping[str, ModelCost]
-    placement: PlacementFile | None = None
-    placed: Mapping[str, Plan] = field(default_factory=dict)
-
-    def plan_for(self, device_class: str) -> Plan:
-        """What runs on the inputs of one class's devices."""
-        return self.placed.get(device_class, self.plan)
-
-
-async def make_planned(config: CloudConfig, repository: Repository) -> Planned:
-    """Reads the links, measures what is not known, and plans.
-
-    Raises:
-        InvalidInput: the links or the placement are of other models, nothing fits the budget, or a second part is to
-            have one.
-    """
-    free = config.policy == "full" and config.budget == "none" and config.placement is None
-    if repository.tail is not None and not free:
-        raise InvalidInput(
-            f"{config.models}: holds the second part of {repository.tail.model}, which is served whole: leave "
-            "`policy`, `budget` and `placement` out"
-        )
-    graph = _read_links(config.links, repository)
-    costs = dict(graph.costs) if graph is not None else {}
-    if config.placement is not None:
-        assert graph is not None, "the configuration is checked"
-        return _read_placement(config.placement, graph)
-    if config.budget != "none":
-        costs |= await _measure({n: p for n, p in repository.paths.items() if n not in costs}, config.threads)
-    if config.budget == "none":
-        used = graph if config.policy == "links" else None
-        return Planned(full_plan(repository.specs, costs), used, costs)
-    budget_bytes = parse_budget(config.budget, {name: cost.memory_bytes for name, cost in costs.items()})
-    if config.policy == "full":
-        plan = full_plan(repository.specs, costs)
-        if plan.memory_bytes > budget_bytes:
-            raise InvalidInput(
-                f"budget {config.budget}: all {len(costs)} models take {format_bytes(plan.memory_bytes)}; give more, "
-                'or policy "links" or "hold" to run a part of them'
-            )
-        return Planned(plan, None, costs)
-    options = PlanOptions(input_every_s=config.input_every_s)
-    if config.policy == "links":
-        assert graph is not None, "the configuration is checked"
-        return Planned(make_plan(graph, budget_bytes, options=options), graph, costs)
-    return Planned(hold_plan(costs, budget_bytes, options=options), None, costs)
-
-
-def _read_links(folder: Path | None, repository: Repository) -> LinkGraph | None:
-    if folder is None:
-        return None
-    graph = LinkGraph.load(folder)
-    graph.check(repository.digests)
-    extra = sorted(set(repository.paths) - set(graph.models))
-    if extra:
-        raise InvalidInput(
-            f"{folder}: was learnt without {', '.join(extra)}; move it out of the models' folder, or record and train "
-            "the links again"
-        )
-    return graph
-
-
-def _read_placement(path: Path, graph: LinkGraph) -> Planned:
-    placement = PlacementFile.load(path)
-    if placement.digests != graph.digests:
-        raise InvalidInput(f"{path}: was planned for other models than the links are of; plan it again")
-    return Planned(
-        whole_plan(placement, graph.costs), graph, graph.costs, placement, class_plans(placement, graph.costs)
-    )
-
-
 async def _measure(paths: Mapping[str, Path], threads: int) -> dict[str, ModelCost]:
-    """Each model's cost on noise, one after another: two at once could take more than the budget."""
+    """Each model's cost on noise, one after another: two at once could exceed the budget."""
     random = np.random.default_rng(0)
     frames = [random.integers(0, 256, (*size, 3), np.uint8) for size in _MEASURE_SIZES for _ in range(2)]
     costs = {}

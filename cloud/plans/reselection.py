@@ -1,4 +1,4 @@
-"""Re-selection at work: some inputs are shown to every model, and now and then the plan is looked at anew."""
+"""Re-selection: every model runs on a sample of the inputs, and the plan is reviewed from time to time."""
 
 import asyncio
 import logging
@@ -29,18 +29,18 @@ logger = logging.getLogger(__name__)
 _MOST_WAITING = 64
 _SAMPLES = 16
 ANSWER_S = 5.0
-"""How often it is chosen anew by which way each model is answered for; plans are looked at more seldom."""
+"""How often each model's way of being predicted is chosen again; plans are reviewed less often."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """An input, and what was said of it; its frame is held only while it waits for models that did not fit.
+    """An input and its models' outputs; the frame is kept only while it waits for models that did not fit.
 
     Attributes:
-        stream: whose it is.
+        stream: the stream of the input.
         captured_s: when it was captured.
-        frame: what the models see.
-        exact: the outputs of those that ran.
+        frame: the models' input.
+        exact: the outputs of the models that ran.
     """
 
     stream: "Watched"
@@ -51,12 +51,12 @@ class Sample:
 
 @dataclass
 class Watched:
-    """What is known of one stream.
+    """The state of re-selection for one stream.
 
     Attributes:
-        group: of its device.
-        profiler: compares what links say with what models said on it.
-        activity: how much goes on in it.
+        group: the group of its device.
+        profiler: compares the links' predictions with the models' outputs.
+        activity: measures how much the outputs change.
         last: each model's last exact output.
     """
 
@@ -67,14 +67,14 @@ class Watched:
 
 
 class Reselection:
-    """Collects what inputs show, and compares plans. Everything it counts is touched by one thread of its own.
+    """Observes the outputs of models and compares plans, in one thread of its own.
 
     Args:
         config: the period, the share of inputs that are profiled, the groups.
         graph: the links.
-        costs: what the models cost.
-        budget_bytes: the memory they may use.
-        seed: of the lots.
+        costs: each model's cost.
+        budget_bytes: the memory that the models may use.
+        seed: seeds the random draw of the inputs that are profiled.
     """
 
     def __init__(
@@ -91,27 +91,27 @@ class Reselection:
         self._taken = 0
         self._random = random.Random(seed)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reselection")
-        # Taken by the event loop, given back by the thread.
-        self._room_to_wait = threading.BoundedSemaphore(_MOST_WAITING)
+        # Acquired by the event loop, released by the thread.
+        self._waiting_slots = threading.BoundedSemaphore(_MOST_WAITING)
 
     def watch(self, device: str) -> Watched:
-        """What to give to `came` for a stream of that device."""
+        """The state for a stream of that device, to be part of each of its samples."""
         return Watched(self._groups.of(device), Profiler(self.graph))
 
     def profile(self, plan: Plan) -> tuple[str, ...] | None:
-        """The models to run on the next input beside the residents, each that fits there; None: no profile of it."""
+        """The models to run on the next input beside the residents, each that fits; None: it is not profiled."""
         if self._random.random() >= self.config.profile:
             return None
         self.profiled += 1
-        room = self._room(plan.resident)
-        return tuple(name for name in self._others(plan) if self.costs[name].memory_bytes <= room)
+        free_bytes = self._free_bytes(plan.resident)
+        return tuple(name for name in self._others(plan) if self.costs[name].memory_bytes <= free_bytes)
 
-    def came(self, sample: Sample, plan: Plan, *, profiled: bool) -> None:
-        """Takes what the models said of an input, in the order of its stream.
+    def observe(self, sample: Sample, plan: Plan, *, profiled: bool) -> None:
+        """Observes an input's outputs; inputs of a stream come in order.
 
-        A model that had its turn shows how its answers would have been just before; residents need no other's answer
-        for theirs, and are judged on profiled inputs alone, for the plans in which they would not run. A profiled input
-        waits for `complete` if a model could not run on it.
+        A rotating model that had its turn shows how good its prediction was just before. Residents are not predicted
+        under this plan; they are compared on profiled inputs only, for the plans in which they would not run. A
+        profiled input waits for `complete` if a model could not run on it.
         """
         if profiled and self.absent(plan):
             self._samples.append(sample)
@@ -120,22 +120,22 @@ class Reselection:
         self._submit(sample, judged, thorough=profiled)
 
     def absent(self, plan: Plan) -> tuple[str, ...]:
-        """The models that do not fit beside the residents, though they would alone, the largest first."""
-        room = self._room(plan.resident)
+        """The models that fit the budget but not beside the residents, the largest first."""
+        free_bytes = self._free_bytes(plan.resident)
         sizes = {name: self.costs[name].memory_bytes for name in self._others(plan)}
-        found = [name for name, size_bytes in sizes.items() if room < size_bytes <= self.budget_bytes]
+        found = [name for name, size_bytes in sizes.items() if free_bytes < size_bytes <= self.budget_bytes]
         return tuple(sorted(found, key=lambda name: (-sizes[name], name)))
 
-    def aside(self, plan: Plan) -> tuple[str, ...]:
-        """The residents that have to step aside, for a moment, so that each absent model fits in its turn."""
+    def displaced(self, plan: Plan) -> tuple[str, ...]:
+        """The residents to unload while absent models run, so that each of these fits in its turn."""
         needed = max((self.costs[name].memory_bytes for name in self.absent(plan)), default=0)
         staying = sorted(plan.resident, key=lambda name: self.costs[name].memory_bytes)
-        while staying and self._room(staying) < needed:
+        while staying and self._free_bytes(staying) < needed:
             staying.pop()
         return tuple(name for name in plan.resident if name not in staying)
 
     def waiting(self, *, at_least: int = _SAMPLES) -> tuple[Sample, ...]:
-        """The inputs that wait for absent models, if there are so many; each is given once."""
+        """The inputs that wait for absent models, if there are at least so many; each is returned once."""
         if len(self._samples) < at_least:
             return ()
         samples = tuple(self._samples)
@@ -143,28 +143,28 @@ class Reselection:
         return samples
 
     def complete(self, sample: Sample, outputs: Mapping[str, Array]) -> None:
-        """Takes what absent models said of an input that waited."""
+        """Observes an input that waited, with the outputs of the absent models."""
         exact = {**sample.exact, **outputs}
         self._submit(replace(sample, exact=exact), tuple(exact), thorough=True)
 
     async def tables(self) -> dict[str, Table]:
-        """What each way to answer reaches now, for the contexts that came in."""
+        """How well each way of predicting a model does, weighted by the contexts of recent inputs."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._contexts.tables)
 
-    async def learnt(self) -> dict[str, Array] | None:
-        """What was seen and is not forgotten, to be kept on disk; None: nothing came since this was last asked."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._learnt)
+    async def state(self) -> dict[str, Array] | None:
+        """The state to keep on disk; None: nothing was observed since the last call."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._state)
 
-    def restore(self, learnt: Mapping[str, Array]) -> None:
-        """Goes on from what `learnt` gave; call it before the first input comes.
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Continues from what `state` returned; call it before the first input.
 
         Raises:
             KeyError, ValueError: it is of other links.
         """
-        self._contexts.restore(learnt)
+        self._contexts.restore(state)
 
     async def review(self, plan: Plan) -> Review:
-        """Compares a plan with the best one for the inputs that came since the last review."""
+        """Compares a plan with the best one for the inputs since the last review."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._review, plan)
 
     def close(self) -> None:
@@ -174,15 +174,15 @@ class Reselection:
     def _others(self, plan: Plan) -> list[str]:
         return [name for name in self.graph.models if name not in plan.resident]
 
-    def _room(self, residents: Iterable[str]) -> int:
+    def _free_bytes(self, residents: Iterable[str]) -> int:
         return self.budget_bytes - sum(self.costs[name].memory_bytes for name in residents)
 
     def _submit(self, sample: Sample, judged: tuple[str, ...], *, thorough: bool) -> None:
-        if self._room_to_wait.acquire(blocking=False):
+        if self._waiting_slots.acquire(blocking=False):
             self._thread.submit(self._take, sample, judged, thorough, time.time())
 
     def _take(self, sample: Sample, judged: tuple[str, ...], thorough: bool, now_s: float) -> None:
-        self._room_to_wait.release()
+        self._waiting_slots.release()
         stream = sample.stream
         try:
             for name, value in sample.exact.items():
@@ -196,11 +196,11 @@ class Reselection:
                 seen = stream.profiler.observe(sample.captured_s, sample.exact, targets=judged, thorough=thorough)
                 self._contexts.observe(context, seen)
         except InfilinkError as error:
-            logger.warning("an input is not counted for the next plan: %s", error)
+            logger.warning("an input is not counted in the next review of the plan: %s", error)
         except Exception:
-            logger.exception("an input is not counted for the next plan")
+            logger.exception("an input is not counted in the next review of the plan")
 
-    def _learnt(self) -> dict[str, Array] | None:
+    def _state(self) -> dict[str, Array] | None:
         taken, self._taken = self._taken, 0
         return self._contexts.as_arrays() if taken else None
 

@@ -1,4 +1,4 @@
-"""The memory budget: asked before a model is loaded, and held against what the models really take."""
+"""The memory budget: reserved from before a model is loaded, and compared with what the models really take."""
 
 import logging
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class MemoryStats:
-    """What was measured.
+    """The memory of all models' processes together.
 
     Attributes:
         limit_bytes: the budget; None: no limit.
-        reserved_bytes: what the loaded models may take by what is known of them.
+        reserved_bytes: what the loaded models need by what was measured of them so far.
         memory_bytes: what they took at the last sample.
         peak_bytes: the most they took at any sample.
         samples: how often they were measured.
-        violations: how many samples were above the budget.
+        violations: how many samples exceeded the budget.
     """
 
     limit_bytes: int | None
@@ -36,7 +36,7 @@ class MemoryBudget:
 
     Args:
         limit_bytes: the budget; None: no limit.
-        needs: what each model takes, measured before; one that is not named is taken to need nothing.
+        needs: what each model takes, measured before; a model that is not named counts as 0.
     """
 
     def __init__(self, limit_bytes: int | None, needs: Mapping[str, int]) -> None:
@@ -51,14 +51,14 @@ class MemoryBudget:
 
     @property
     def reserved_bytes(self) -> int:
-        """What the models with a reservation may take."""
+        """What the models with a reservation need."""
         return sum(self._needs.get(name, 0) for name in self._reserved)
 
     def reserve(self, name: str) -> None:
-        """Makes room for a model; call it before it is loaded.
+        """Reserves a model's memory; call it before the model is loaded.
 
         Raises:
-            OutOfMemory: there is not enough.
+            OutOfMemory: not enough of the budget is free.
         """
         needed = self._needs.get(name, 0)
         if self.limit_bytes is not None and self.reserved_bytes + needed > self.limit_bytes:
@@ -67,11 +67,11 @@ class MemoryBudget:
         self._reserved.add(name)
 
     def release(self, name: str) -> None:
-        """Gives a model's room back; call it after its process has ended."""
+        """Frees a model's reservation; call it after its process has ended."""
         self._reserved.discard(name)
 
     def sample(self, taken: Mapping[str, int]) -> None:
-        """Takes note of what each model's process takes now; the most it ever took is what it needs from now on."""
+        """Records what each model's process takes now; a model needs from now on the most that it ever took."""
         for name, size_bytes in taken.items():
             self._needs[name] = max(self._needs.get(name, 0), size_bytes)
         self._memory_bytes = sum(taken.values())
@@ -81,11 +81,11 @@ class MemoryBudget:
         self._violations += above
         if above and not self._above:
             most = ", ".join(f"{name} {format_bytes(size_bytes)}" for name, size_bytes in taken.items())
-            logger.warning("above the budget of %s: %s", format_bytes(self.limit_bytes or 0), most)
+            logger.warning("the budget of %s is exceeded: %s", format_bytes(self.limit_bytes or 0), most)
         self._above = above
 
     def stats(self) -> MemoryStats:
-        """What was measured so far."""
+        """The figures so far."""
         return MemoryStats(
             limit_bytes=self.limit_bytes,
             reserved_bytes=self.reserved_bytes,

@@ -1,4 +1,4 @@
-"""Models that are not resident take turns in the room that is left."""
+"""Models that are not resident take turns in the memory that the residents leave."""
 
 import asyncio
 import logging
@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 from ...errors import InfilinkError
 from ...outputs import Array
-from .pool import Room
+from .pool import ModelPool
 
 logger = logging.getLogger(__name__)
 
@@ -14,19 +14,19 @@ _IDLE_S = 5.0
 
 
 class Rotation:
-    """Gives models their turn, in one of two ways.
+    """Gives rotating models their turn, in one of two ways.
 
-    A stream that may wait calls `infer`: the model is loaded, if it is not, and runs on that very input. A stream that
-    must not (live, policy "latest") asks with `request`: the model is loaded in the background, and the stream's next
+    A stream that may wait calls `infer`: the model is loaded if necessary and runs on that very input. A stream that
+    must not wait (one of a live source) calls `request`: the model is loaded in the background, and the stream's next
     input gets it from `take`.
 
     Args:
-        room: holds the models that have their turn.
-        idle_s: a model that no input came for in this time has had its turn.
+        pool: loads the models.
+        idle_s: a turn ends when no input came for the model in this time.
     """
 
-    def __init__(self, room: Room, *, idle_s: float = _IDLE_S) -> None:
-        self.room = room
+    def __init__(self, pool: ModelPool, *, idle_s: float = _IDLE_S) -> None:
+        self.pool = pool
         self.idle_s = idle_s
         self._wanted: dict[str, set[Hashable]] = {}
         self._asked = asyncio.Event()
@@ -36,13 +36,13 @@ class Rotation:
         self._used = asyncio.Event()
 
     async def infer(self, name: str, frame: Array) -> Array:
-        """The output of a model for this frame; one that is not resident waits for its turn.
+        """The output of a model for a frame; waits until the model is loaded.
 
         Raises:
-            OutOfMemory: there is no room for it beside the residents.
+            OutOfMemory: it does not fit beside the residents.
             ModelFailed: it failed on this frame.
         """
-        async with self.room.holding(name) as worker:
+        async with self.pool.lease(name) as worker:
             return await worker.infer(frame)
 
     def request(self, name: str, stream: Hashable) -> None:
@@ -53,7 +53,7 @@ class Rotation:
         self._asked.set()
 
     def take(self, stream: Hashable) -> str | None:
-        """The loaded model that this stream waits for, if there is one: run it now, then call `done`."""
+        """The loaded model that this stream waits for, if any: run it now, then call `done`."""
         if self._loaded is None or stream not in self._waiting:
             return None
         self._waiting.discard(stream)
@@ -61,19 +61,19 @@ class Rotation:
         return self._loaded
 
     def done(self) -> None:
-        """Says that what `take` gave has run."""
+        """Reports that the model from `take` has run."""
         self._running -= 1
         self._used.set()
 
     def forget(self, stream: Hashable) -> None:
-        """Drops everything a stream asked for: it is gone."""
+        """Drops all requests of a stream that has ended."""
         self._waiting.discard(stream)
         for streams in self._wanted.values():
             streams.discard(stream)
         self._used.set()
 
     async def run(self) -> None:
-        """Serves requests, the oldest first, until cancelled."""
+        """Serves requests, oldest first, until cancelled."""
         while True:
             while not self._wanted:
                 self._asked.clear()
@@ -84,17 +84,19 @@ class Rotation:
                 try:
                     await self._turn(name, streams)
                 except InfilinkError as error:
-                    logger.warning("can't rotate: %s", error)
+                    logger.warning("a rotating model has no turn: %s", error)
 
     async def _turn(self, name: str, streams: set[Hashable]) -> None:
-        async with self.room.holding(name):
-            self._loaded, self._waiting = name, streams
-            try:
+        # Set before the load, so that a stream that ends meanwhile is not waited for.
+        self._waiting = streams
+        try:
+            async with self.pool.lease(name):
+                self._loaded = name
                 while self._waiting or self._running:
                     self._used.clear()
                     async with asyncio.timeout(self.idle_s):
                         await self._used.wait()
-            except TimeoutError:
-                logger.info("%s: no input came for it", name)
-            finally:
-                self._loaded, self._waiting = None, set()
+        except TimeoutError:
+            logger.info("%s: its turn ends, as no input came for it", name)
+        finally:
+            self._loaded, self._waiting = None, set()

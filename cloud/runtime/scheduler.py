@@ -1,4 +1,4 @@
-"""What runs on one input: the resident models and, when its turn has come, a rotating one."""
+"""What runs on one input: the resident models, and rotating ones whose turn has come."""
 
 import asyncio
 import logging
@@ -18,13 +18,13 @@ logger = logging.getLogger(__name__)
 
 
 class Scheduler:
-    """Runs an input's models at once, each in its own process.
+    """Runs an input's models concurrently, each in its own process.
 
     Args:
-        plan: which models rotate.
+        plan: which models are resident and which rotate.
         workers: every model's worker; the residents are loaded.
-        rotation: loads the others in turn, and holds the residents while they run.
-        escalation: which answers are worth running the model for after all; None: none is.
+        rotation: loads the others in turn, and keeps the residents loaded while they run.
+        escalation: decides which untrusted answers are worth running their model for; None: none is.
     """
 
     def __init__(
@@ -39,23 +39,25 @@ class Scheduler:
     async def run(
         self, frame: Array, residents: Iterable[str], due: Iterable[str], stream: Hashable, *, wait: bool
     ) -> dict[str, Array]:
-        """The exact outputs of the models that ran on this frame; one that failed is not among them.
+        """The outputs of the models that ran on this frame; a model that failed is left out.
 
         Args:
             frame: uint8 BGR.
-            residents: the resident models that are to look at it.
-            due: the rotating models that the stream is to see again.
-            stream: whose input it is.
-            wait: whether they run on this very input, which waits for their loads, or on a later one once loaded.
+            residents: the resident models to run on it.
+            due: the rotating models that are due on this stream.
+            stream: the stream of the input.
+            wait: whether the rotating models run on this very input, which then waits until they are loaded, or on a
+                later one.
 
         Raises:
             ModelFailed: none of them could run.
         """
-        # Held, each: while plans change a resident may be on its way out, and must not be loaded beside the budget.
+        # Through the pool, not the worker: while the plan changes a resident may be about to be unloaded, and must not
+        # be loaded again outside the budget.
         runs = {name: self.rotation.infer(name, frame) for name in residents}
         if wait:
-            # First those that are loaded: else the others would push them out.
-            order = sorted(due, key=lambda name: not self.rotation.room.holds(name))
+            # Loaded ones first, or the others would evict them.
+            order = sorted(due, key=lambda name: not self.rotation.pool.is_loaded(name))
             runs |= {name: self.rotation.infer(name, frame) for name in order}
             return await self._exact(runs)
         for name in due:
@@ -69,18 +71,18 @@ class Scheduler:
             self.rotation.done()
 
     async def escalate(self, frame: Array, answers: Mapping[str, Answer], *, left_s: float | None) -> dict[str, Array]:
-        """The exact outputs of rotating models whose answers are not trusted, as far as time is worth it.
+        """The outputs of rotating models whose predicted answers are not trusted, as far as the escalation decides.
 
         Args:
             frame: uint8 BGR.
-            answers: how the models that did not run would be answered for.
-            left_s: until the input's deadline; None: it has none.
+            answers: what would be answered for the models that did not run.
+            left_s: the time until the input's deadline; None: it has none.
         """
         if self.escalation is None:
             return {}
-        # The others do not fit beside the residents, or are worth no turn.
+        # A model without a turn does not fit beside the residents, or is not worth one.
         rotating = {name: answer for name, answer in answers.items() if name in self.plan.refresh_s}
-        loaded = frozenset(name for name in rotating if self.rotation.room.holds(name))
+        loaded = frozenset(name for name in rotating if self.rotation.pool.is_loaded(name))
         chosen = self.escalation.choose(rotating, time.monotonic(), left_s=left_s, loaded=loaded)
         try:
             return await self._exact({name: self.rotation.infer(name, frame) for name in chosen})
@@ -88,14 +90,14 @@ class Scheduler:
             return {}
 
     async def _exact(self, runs: dict[str, Coroutine[Any, Any, Array]]) -> dict[str, Array]:
-        """The outputs of all that ran; a failure is logged once until it works again, raised only if nothing ran."""
+        """The outputs of all that ran; a failing model is logged once until it works again, and raised if none ran."""
         exact: dict[str, Array] = {}
         failures = []
         outputs = await asyncio.gather(*runs.values(), return_exceptions=True)
         for name, output in zip(runs, outputs, strict=True):
             if isinstance(output, InfilinkError):
                 if name not in self._failing:
-                    logger.warning("%s (told once, until it works again)", output)
+                    logger.warning("%s (logged once until it works again)", output)
                 self._failing.add(name)
                 failures.append(str(output))
             elif isinstance(output, BaseException):

@@ -1,4 +1,4 @@
-"""`infilink.v1.Edge` over gRPC: greets devices, checks what they may, and turns our errors into statuses."""
+"""The gRPC service `infilink.v1.Edge`: admits devices, serves their streams, and reports the status."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
         self.coordinator = coordinator
 
     async def Connect(self, messages: AsyncIterator[edge_pb2.DeviceMessage], context: Any) -> None:  # noqa: N802
-        """One device's stream, from Hello to its end."""
+        """Serves one device's stream, from Hello to its end."""
         async with abort_on_error(context):
             await check_token(context, self.coordinator.config.token)
             hello = await self._hello(messages, context)
@@ -46,10 +46,10 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
                     self.coordinator.rotation.forget(session.key)
                 logger.info("%s: disconnected after %d inputs", session.key.device, session.inputs)
             if stream.stopped:
-                raise Overloaded("the coordinator is stopping, or another connection took this one's place")
+                raise Overloaded("the coordinator is stopping, or another connection of the session replaced this one")
 
     async def GetStatus(self, _: edge_pb2.StatusRequest, context: Any) -> edge_pb2.StatusReply:  # noqa: N802
-        """What runs, what it takes, and what was counted."""
+        """The plan, the memory, and all counters."""
         async with abort_on_error(context):
             await check_token(context, self.coordinator.config.token)
             return status_reply(self.coordinator)
@@ -68,7 +68,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
         return hello
 
     async def _replace(self, session: Session, stream: DeviceStream) -> None:
-        """Makes this the session's connection; one that is still there from before finishes what it has begun."""
+        """Makes this the session's connection; an earlier one that is still open answers what it has read, and ends."""
         before, session.connection = session.connection, stream
         if isinstance(before, DeviceStream):
             before.stop()

@@ -1,23 +1,34 @@
-"""What a device's own models said of an input, taken off the wire: of which models, and whether it can be true."""
+"""Whether a device may join: the models it names are the coordinator's, and it does what its placement says."""
 
 from collections.abc import Mapping
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, UnknownModel
 from ...models.placement import PlacementFile
+from ...protos import edge_pb2
 from ..repository import Repository
 
 
-def check_local(local: Mapping[str, str], repository: Repository, *, device: str) -> None:
-    """Makes sure that the models which a device runs itself are those that are here.
+def check_hello(hello: edge_pb2.Hello, repository: Repository, placement: PlacementFile | None) -> None:
+    """Makes sure that the coordinator can serve a device.
 
     Args:
-        local: their files' digests, by name.
-        repository: the models here.
-        device: whose they are.
+        hello: the device's first message.
+        repository: the coordinator's models.
+        placement: what runs for which devices; None: the coordinator has none.
 
     Raises:
-        InvalidInput: one is not here, or its file is another; names both.
+        UnknownModel: it wants a model that is not here.
+        InvalidInput: it runs a model whose file is not here, or other models than its placement says.
     """
+    for name in hello.models:
+        if name not in repository.paths:
+            raise UnknownModel(name, tuple(repository.paths))
+    _check_local(hello.local, repository, device=hello.device)
+    _check_class(hello.device_class, hello.local, placement)
+
+
+def _check_local(local: Mapping[str, str], repository: Repository, *, device: str) -> None:
+    """Makes sure that the models which a device runs are the same files as here; `local` has their digests."""
     for name, digest in local.items():
         known = repository.digests.get(name)
         if known is None:
@@ -33,12 +44,8 @@ def check_local(local: Mapping[str, str], repository: Repository, *, device: str
             )
 
 
-def check_device(placement: PlacementFile | None, device_class: str, local: Mapping[str, str]) -> None:
-    """Makes sure that a device does what the placement has its class do.
-
-    Raises:
-        InvalidInput: there is no such class, or the device runs other models than the placement says.
-    """
+def _check_class(device_class: str, local: Mapping[str, str], placement: PlacementFile | None) -> None:
+    """Makes sure that a device runs what the placement says for its class; a device of no class runs what it likes."""
     if not device_class:
         return
     if placement is None:

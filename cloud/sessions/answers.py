@@ -1,4 +1,4 @@
-"""Answers as they travel: a `Result` from what every model was said to say."""
+"""Messages to the device: a Result with every model's answer, or the reason why an input has none."""
 
 import math
 import time
@@ -21,9 +21,10 @@ _ORIGINS = {
 
 
 class Superseded(InfilinkError):
-    """A newer input took this one's place (policy "latest")."""
+    """A newer input of the stream came before a model ran on this one (POLICY_LATEST)."""
 
 
+# The first class that fits decides.
 _CODES: list[tuple[type[InfilinkError], edge_pb2.RefusedCode]] = [
     (InvalidInput, edge_pb2.REFUSED_CODE_INVALID),
     (UnknownModel, edge_pb2.REFUSED_CODE_INVALID),
@@ -33,8 +34,29 @@ _CODES: list[tuple[type[InfilinkError], edge_pb2.RefusedCode]] = [
 ]
 
 
+def result_message(
+    sequence: int, outputs: Mapping[str, edge_pb2.Output], executed_s: float
+) -> edge_pb2.CoordinatorMessage:
+    """The message with every model's answer to one input."""
+    result = edge_pb2.Result(sequence=sequence, outputs=outputs.values(), executed_s=executed_s)
+    return edge_pb2.CoordinatorMessage(result=result)
+
+
+def refused_message(sequence: int, error: InfilinkError) -> edge_pb2.CoordinatorMessage:
+    """The message that an input has no result, and why."""
+    code = next(code for kind, code in _CODES if isinstance(error, kind))
+    return edge_pb2.CoordinatorMessage(refused=edge_pb2.Refused(sequence=sequence, code=code, message=str(error)))
+
+
 def output_message(spec: ModelSpec, digest: str, linked: Answer, age_s: float) -> edge_pb2.Output:
-    """One model's answer."""
+    """One model's answer.
+
+    Args:
+        spec: the model's spec.
+        digest: the digest of its file.
+        linked: the answer.
+        age_s: how long ago, in capture time, the model last ran on the stream; -1: never.
+    """
     value = np.ascontiguousarray(linked.value)
     region = linked.region
     little: Array = value.astype(value.dtype.newbyteorder("<"), copy=False)
@@ -56,17 +78,3 @@ def output_message(spec: ModelSpec, digest: str, linked: Answer, age_s: float) -
         calibration_age_s=max(0.0, time.time() - linked.calibrated_s) if linked.calibrated_s else -1.0,
         region=None if region is None else edge_pb2.Region(form=region.form, bounds=region.bounds),
     )
-
-
-def refused_message(sequence: int, error: InfilinkError) -> edge_pb2.CoordinatorMessage:
-    """Why an input has no result."""
-    code = next(code for kind, code in _CODES if isinstance(error, kind))
-    return edge_pb2.CoordinatorMessage(refused=edge_pb2.Refused(sequence=sequence, code=code, message=str(error)))
-
-
-def result_message(
-    sequence: int, outputs: Mapping[str, edge_pb2.Output], executed_s: float
-) -> edge_pb2.CoordinatorMessage:
-    """Every model's answer to one input."""
-    result = edge_pb2.Result(sequence=sequence, outputs=outputs.values(), executed_s=executed_s)
-    return edge_pb2.CoordinatorMessage(result=result)

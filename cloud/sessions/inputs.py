@@ -1,4 +1,4 @@
-"""What a device's own models said of an input, taken off the wire: of which models, and whether it can be true."""
+"""What an input carries: its picture or feature map, and the outputs of models that ran on the device; all checked."""
 
 import asyncio
 import struct
@@ -16,23 +16,87 @@ from ...outputs import Array
 from ...protos import edge_pb2
 from ..config import CloudConfig
 
-# Boxes are compared in pairs, tokens in a table: what is dear must be bounded in number, not in bytes alone.
+# Boxes are compared in pairs and tokens in a table, so their number must be bounded, not only their bytes.
 _MOST_ITEMS = 4096
 _ITEMS = ("boxes", "tokens")
+# The start-of-frame markers of a JPEG; C4, C8 and CC in this range are not.
+_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
-def read_outputs(
-    outputs: Iterable[edge_pb2.Output], local: Mapping[str, str], specs: Mapping[str, ModelSpec]
-) -> dict[str, Array]:
-    """The outputs that an input carries; arrays are views of the message's bytes, nothing is copied.
+async def read_frame(message: edge_pb2.Input, tail: PartitionSpec | None, config: CloudConfig) -> Array | None:
+    """The models' input: a picture as uint8 BGR, or a feature map's bytes; None if the message carries only outputs.
 
     Args:
-        outputs: as they came.
-        local: the models that the device said it runs, with their digests.
+        message: the input.
+        tail: the cut whose feature maps are sent, where the model here is a partitioned model's second part.
+        config: the limits.
+
+    Raises:
+        InvalidInput: it is too large, or neither a readable picture nor a map of that cut.
+    """
+    size_bytes = len(message.payload) + sum(len(output.value) for output in message.outputs)
+    if size_bytes > config.max_input_bytes:
+        raise InvalidInput(f"the input has {size_bytes} bytes; at most {config.max_input_bytes} are taken")
+    if message.outputs and not message.payload:
+        return None
+    wanted = edge_pb2.ENCODING_JPEG if tail is None else edge_pb2.ENCODING_MAP
+    if message.encoding != wanted:
+        known = "a JPEG" if tail is None else f"the maps of {tail.model} at {tail.tensor!r}"
+        raise InvalidInput(f"encoding {message.encoding} is not known here; send {known}")
+    if tail is not None:
+        check_map(message.payload, tail)
+        return np.frombuffer(message.payload, np.uint8)
+    decode = partial(decode_picture, message.payload, max_pixels=config.max_input_pixels)
+    return await asyncio.get_running_loop().run_in_executor(None, decode)
+
+
+def decode_picture(jpeg: bytes, *, max_pixels: int) -> Array:
+    """A JPEG as uint8 BGR; one with too many pixels is refused before it is decoded.
+
+    Raises:
+        InvalidInput: it is no readable JPEG, or has more than `max_pixels`.
+    """
+    width, height = picture_size(jpeg)
+    if width * height > max_pixels:
+        raise InvalidInput(f"the picture is {width}x{height}, more than {max_pixels} pixels (`max_input_pixels`)")
+    return decode_jpeg(jpeg)
+
+
+def picture_size(jpeg: bytes) -> tuple[int, int]:
+    """Width and height from a JPEG's header, without decoding it.
+
+    Raises:
+        InvalidInput: it is not a JPEG, or ends before its size.
+    """
+    if jpeg[:2] != b"\xff\xd8":
+        raise InvalidInput("the payload is no JPEG")
+    position = 2
+    while position + 9 <= len(jpeg):
+        mark, kind, length = struct.unpack_from(">BBH", jpeg, position)
+        if mark != 0xFF:
+            break
+        if kind == 0xFF:  # A fill byte.
+            position += 1
+        elif kind in _FRAME_MARKERS:
+            height, width = struct.unpack_from(">HH", jpeg, position + 5)
+            return width, height
+        else:
+            position += 2 + length
+    raise InvalidInput("the payload is a JPEG without a size: cut off or damaged")
+
+
+def read_local_outputs(
+    outputs: Iterable[edge_pb2.Output], local: Mapping[str, str], specs: Mapping[str, ModelSpec]
+) -> dict[str, Array]:
+    """The outputs of models that ran on the device; arrays are views of the message's bytes, nothing is copied.
+
+    Args:
+        outputs: the outputs in the message.
+        local: the models that the device's Hello named, with their digests.
         specs: every model's spec.
 
     Raises:
-        InvalidInput: one is of another model or version, comes twice, or is not what its model can have said.
+        InvalidInput: an output is of another model or version, occurs twice, or is none that its model can give.
     """
     found: dict[str, Array] = {}
     for output in outputs:
@@ -66,69 +130,3 @@ def _value(output: edge_pb2.Output, spec: ModelSpec) -> Array:
         return spec.output.check(np.frombuffer(output.value, dtype).reshape(shape))
     except InvalidInput as error:
         raise InvalidInput(f"{spec.name}: {error}") from error
-
-
-# Start-of-frame markers; C4, C8 and CC are other things.
-_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-
-
-def picture_size(jpeg: bytes) -> tuple[int, int]:
-    """Width and height.
-
-    Raises:
-        InvalidInput: not a JPEG, or cut off before its size.
-    """
-    if jpeg[:2] != b"\xff\xd8":
-        raise InvalidInput("the payload is no JPEG")
-    position = 2
-    while position + 9 <= len(jpeg):
-        mark, kind, length = struct.unpack_from(">BBH", jpeg, position)
-        if mark != 0xFF:
-            break
-        if kind == 0xFF:  # A fill byte.
-            position += 1
-        elif kind in _FRAME_MARKERS:
-            height, width = struct.unpack_from(">HH", jpeg, position + 5)
-            return width, height
-        else:
-            position += 2 + length
-    raise InvalidInput("the payload is a JPEG without a size: cut off or damaged")
-
-
-def decode_picture(jpeg: bytes, *, max_pixels: int) -> Array:
-    """The frame in a JPEG (uint8 BGR) that is not larger than allowed.
-
-    Raises:
-        InvalidInput: no readable JPEG, or too large.
-    """
-    width, height = picture_size(jpeg)
-    if width * height > max_pixels:
-        raise InvalidInput(f"the picture is {width}x{height}, more than {max_pixels} pixels (`max_input_pixels`)")
-    return decode_jpeg(jpeg)
-
-
-async def read_frame(message: edge_pb2.Input, tail: PartitionSpec | None, config: CloudConfig) -> Array | None:
-    """What the models see of an input: uint8 BGR, or a map's bytes; None if it carries nothing but outputs.
-
-    Args:
-        message: the input.
-        tail: where the model here is the second part of one: which cut its inputs are maps of.
-        config: the limits.
-
-    Raises:
-        InvalidInput: it is too large, or no such thing.
-    """
-    size_bytes = len(message.payload) + sum(len(output.value) for output in message.outputs)
-    if size_bytes > config.max_input_bytes:
-        raise InvalidInput(f"the input has {size_bytes} bytes; at most {config.max_input_bytes} are taken")
-    if message.outputs and not message.payload:
-        return None
-    wanted = edge_pb2.ENCODING_JPEG if tail is None else edge_pb2.ENCODING_MAP
-    if message.encoding != wanted:
-        known = "a JPEG" if tail is None else f"the maps of {tail.model} at {tail.tensor!r}"
-        raise InvalidInput(f"encoding {message.encoding} is not known here; send {known}")
-    if tail is not None:
-        check_map(message.payload, tail)
-        return np.frombuffer(message.payload, np.uint8)
-    decode = partial(decode_picture, message.payload, max_pixels=config.max_input_pixels)
-    return await asyncio.get_running_loop().run_in_executor(None, decode)

@@ -1,4 +1,4 @@
-"""One run of one device as the coordinator knows it, over all its connections."""
+"""A session: the coordinator's state for one run of one device, over all its connections."""
 
 import logging
 from collections.abc import Container, Mapping
@@ -13,40 +13,40 @@ from ..plans.reselection import Watched
 
 logger = logging.getLogger(__name__)
 
-_TOLD = {
-    "revoked": "is no longer trusted: it was seen to disagree with the model too often",
-    "regained": "is trusted: it was seen to agree with the model",
+_CHANGES = {
+    "revoked": "is no longer trusted: it disagreed with the model too often",
+    "regained": "is trusted: it agreed with the model",
 }
 
 
 @dataclass(frozen=True)
 class SessionKey:
-    """What names a run of a device."""
+    """Identifies one run of a device."""
 
     device: str
     session: str
 
 
 class Connection(Protocol):
-    """What serves a session's stream, as much as others need of it."""
+    """The connection that serves a session, as far as others need it."""
 
     def stop(self) -> None:
-        """Reads no more; what was read is still answered."""
+        """Stops reading; inputs that were read are still answered."""
 
 
 @dataclass
 class Session:
-    """What is kept between two inputs.
+    """The state that is kept between two inputs.
 
     Attributes:
-        key: whose it is.
-        serving: the links' state.
-        wanted: the models whose outputs the device wants; all, if empty.
+        key: the device and its run.
+        serving: the links' state for this stream.
+        wanted: the models whose outputs the device wants; empty: all.
         local: the models that the device runs itself, with their files' digests.
-        report: what the device last said of itself.
-        inputs: how many were answered with a result.
-        connection: what serves its stream now.
-        watched: what re-selection knows of its stream; None: nothing is chosen anew.
+        report: the device's last report of its own counters.
+        inputs: the number of inputs answered with a result.
+        connection: the connection that serves it now; None: it is not connected.
+        watched: re-selection's state for this stream; None: there is no re-selection.
     """
 
     key: SessionKey
@@ -67,23 +67,23 @@ class Session:
         *,
         escalated: Container[str] = (),
     ) -> dict[str, tuple[Answer, float]]:
-        """Every wanted model's answer and how long ago, in capture time, it last ran (-1: never).
+        """Every wanted model's answer to an input, and how long ago, in capture time, the model last ran (-1: never).
 
         Args:
             captured_s: when the input was captured.
             exact: the outputs of the models that ran on it, here or on the device.
-            models: those whose answers are wanted for this very input; all, if empty.
-            escalated: the models that ran because their answers were not trusted.
+            models: the models whose answers this input asks for; empty: all that the device wants.
+            escalated: the models that ran because their predicted answers were not trusted.
         """
         answers = self.serving.complete(captured_s, exact, escalated=escalated)
         for change in self.serving.live.take_changes():
-            told = _TOLD[change.change]
-            logger.warning("%s: %s %s (%d audited)", self.key.device, change.way.text, told, change.audited)
+            text = _CHANGES[change.change]
+            logger.warning("%s: %s %s (%d audited)", self.key.device, change.way.text, text, change.audited)
         for name in exact:
             self._exact_s[name] = captured_s
         self.inputs += 1
         return {
-            name: (linked, max(0.0, captured_s - self._exact_s[name]) if name in self._exact_s else -1.0)
-            for name, linked in answers.items()
+            name: (answer, max(0.0, captured_s - self._exact_s[name]) if name in self._exact_s else -1.0)
+            for name, answer in answers.items()
             if (not self.wanted or name in self.wanted) and (not models or name in models)
         }

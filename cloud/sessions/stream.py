@@ -1,4 +1,4 @@
-"""One device's stream on the coordinator: every input is answered once, in order, from the ledger if it came before."""
+"""One device's stream: every input is answered once and in order; a repeated one from the ledger."""
 
 import asyncio
 import time
@@ -15,23 +15,23 @@ from ..plans.reselection import Reselection, Sample
 from ..repository import Repository
 from ..runtime.scheduler import Scheduler
 from .answers import Superseded, output_message, refused_message, result_message
-from .inputs import read_frame, read_outputs
+from .inputs import read_frame, read_local_outputs
 from .session import Session
 
-# Inputs of one stream that are decoded or run at once: the models of the second work while the first's slowest ends.
+# Inputs of one stream that are decoded and run at once: models run on the second while the slowest ends on the first.
 _AT_ONCE = 2
 
 
 @dataclass(frozen=True)
-class Ran:
-    """The models' work on one input.
+class Executed:
+    """What the models gave for one input.
 
     Attributes:
-        frame: what they saw; None: outputs came without a frame, and nothing could run.
-        exact: their outputs, those that came with the input among them.
-        given: the models whose outputs came with it.
-        executed_s: how long they took.
-        profiled: whether every model that fits was to run.
+        frame: the models' input; None: the message carried only outputs, and nothing could run here.
+        exact: the models' outputs, both those that ran here and those that ran on the device.
+        given: the models that ran on the device.
+        executed_s: how long decoding and running took.
+        profiled: whether the input was chosen for re-selection, so that every model that fits was to run.
     """
 
     frame: Array | None
@@ -43,14 +43,14 @@ class Ran:
 
 @dataclass
 class StreamCounts:
-    """What all streams together did."""
+    """The inputs of all streams, by how they were answered; `repeated` ones came from the ledger."""
 
     results: int = 0
     refused: int = 0
     repeated: int = 0
 
 
-_Pending = tuple[edge_pb2.Input, "asyncio.Task[Ran] | bytes"]
+_Pending = tuple[edge_pb2.Input, "asyncio.Task[Executed] | bytes"]
 
 
 class DeviceStream:
@@ -60,10 +60,10 @@ class DeviceStream:
         config: the limits.
         repository: the models' specs and digests.
         scheduler: runs the models.
-        ledger: remembers the answers.
-        session: what is kept between the inputs.
-        counts: told of every answer.
-        reselection: what is told how the models did; None: the plan stays.
+        ledger: keeps every answer.
+        session: the state that is kept between inputs.
+        counts: counts the answers of all streams.
+        reselection: observes the models' outputs to choose a plan; None: the plan stays.
     """
 
     def __init__(
@@ -87,9 +87,9 @@ class DeviceStream:
         self.finished = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
         self._at_once = asyncio.Semaphore(_AT_ONCE)
-        # Full: nothing more is read, and gRPC's flow control holds the device back.
+        # While it is full nothing is read, and gRPC's flow control stops the device.
         self._pending: asyncio.Queue[_Pending | None] = asyncio.Queue(config.max_in_flight)
-        self._running: set[asyncio.Task[Ran]] = set()
+        self._running: set[asyncio.Task[Executed]] = set()
         self._newest = -1
 
     async def run(
@@ -97,8 +97,12 @@ class DeviceStream:
     ) -> None:
         """Answers until the device ends the stream or `stop` is called.
 
+        Args:
+            messages: the device's messages after Hello.
+            write: sends one answer.
+
         Raises:
-            InvalidInput: the device sent what does not belong here.
+            InvalidInput: a message is neither Input nor Report.
         """
         self._reader = asyncio.create_task(self._read(messages))
         if self.stopped:
@@ -117,7 +121,7 @@ class DeviceStream:
             self.finished.set()
 
     def stop(self) -> None:
-        """Reads no more; what was read is still answered."""
+        """Stops reading; inputs that were read are still answered."""
         self.stopped = True
         if self._reader is not None:
             self._reader.cancel()
@@ -135,8 +139,8 @@ class DeviceStream:
         finally:
             await self._pending.put(None)
 
-    def _begin(self, message: edge_pb2.Input) -> "asyncio.Task[Ran] | bytes":
-        """Starts the work on an input; an answer that was given before is there at once."""
+    def _begin(self, message: edge_pb2.Input) -> "asyncio.Task[Executed] | bytes":
+        """Starts running an input's models; for a repeated input, returns the answer from the ledger."""
         self._newest = max(self._newest, message.sequence)
         known = self.ledger.find(self._key(message))
         if known is not None:
@@ -146,36 +150,36 @@ class DeviceStream:
         task.add_done_callback(self._ended)
         return task
 
-    def _ended(self, task: "asyncio.Task[Ran]") -> None:
+    def _ended(self, task: "asyncio.Task[Executed]") -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # Asked for, or asyncio complains where nobody waits for it any more.
+            task.exception()  # Retrieved, or asyncio logs an error where nothing awaits the task any more.
 
-    async def _run(self, message: edge_pb2.Input) -> Ran:
-        """Decodes an input and runs its models, less those that ran on the device."""
+    async def _run(self, message: edge_pb2.Input) -> Executed:
+        """Decodes an input and runs its models, except those that ran on the device."""
         async with self._at_once:
             started = time.perf_counter()
             if message.deadline_ns and time.time_ns() > message.deadline_ns:
-                raise DeadlineExceeded("its deadline was over before a model ran on it")
+                raise DeadlineExceeded("the deadline passed before a model ran on it")
             if message.policy == edge_pb2.POLICY_LATEST and message.sequence < self._newest:
-                raise Superseded(f"input {self._newest} took its place")
+                raise Superseded(f"the newer input {self._newest} replaced it")
             unknown = sorted(set(message.models).difference(self.repository.specs))
             if unknown:
                 raise UnknownModel(unknown[0], tuple(self.repository.specs))
-            given = read_outputs(message.outputs, self.session.local, self.repository.specs)
+            given = read_local_outputs(message.outputs, self.session.local, self.repository.specs)
             frame = await read_frame(message, self.repository.tail, self.config)
             exact, profiled = ({}, False) if frame is None else await self._execute(message, frame, given)
-            return Ran(frame, exact | given, frozenset(given), time.perf_counter() - started, profiled)
+            return Executed(frame, exact | given, frozenset(given), time.perf_counter() - started, profiled)
 
     async def _execute(
         self, message: edge_pb2.Input, frame: Array, given: Mapping[str, Array]
     ) -> tuple[dict[str, Array], bool]:
-        """What the models said that ran on a frame, and whether every model that fits was to run."""
+        """The outputs of the models that ran on a frame, and whether the frame was chosen for re-selection."""
         wanted, plan = frozenset(message.models), self.session.serving.plan
         due = self.session.serving.due(message.captured_ns / 1e9, audit=message.audit, wanted=wanted)
-        # Whoever wants every input answered and sets no deadline gets the plan to the letter.
+        # Where every input is to be answered and there is no deadline, rotating models run exactly when they are due.
         wait = message.audit or (message.policy != edge_pb2.POLICY_LATEST and not message.deadline_ns)
-        # A deadline leaves no time for models that have to be loaded first.
+        # Profiling loads models, and a deadline leaves no time for that.
         profiled = None
         if self.reselection is not None and not message.deadline_ns and not wanted:
             profiled = self.reselection.profile(plan)
@@ -190,42 +194,42 @@ class DeviceStream:
             exact = {}
         return exact, profiled is not None
 
-    async def _answer(self, message: edge_pb2.Input, work: "asyncio.Task[Ran] | bytes") -> Any:
-        """The answer, in the ledger before it is returned."""
+    async def _answer(self, message: edge_pb2.Input, work: "asyncio.Task[Executed] | bytes") -> Any:
+        """The answer to an input; it is in the ledger before it is returned."""
         if isinstance(work, bytes):
             self.counts.repeated += 1
             return edge_pb2.CoordinatorMessage.FromString(work)
         try:
-            ran = await work
+            executed = await work
         except InfilinkError as error:
             self.counts.refused += 1
             return refused_message(message.sequence, error)
         captured_s = message.captured_ns / 1e9
-        if self.reselection is not None and self.session.watched is not None and ran.frame is not None:
-            sample = Sample(self.session.watched, captured_s, ran.frame, ran.exact)
-            self.reselection.came(sample, self.session.serving.plan, profiled=ran.profiled)
+        if self.reselection is not None and self.session.watched is not None and executed.frame is not None:
+            sample = Sample(self.session.watched, captured_s, executed.frame, executed.exact)
+            self.reselection.observe(sample, self.session.serving.plan, profiled=executed.profiled)
         specs, digests = self.repository.specs, self.repository.digests
-        escalated = await self._escalate(message, ran)
-        answers = self.session.complete(captured_s, ran.exact | escalated, message.models, escalated=escalated)
+        escalated = await self._escalate(message, executed)
+        answers = self.session.complete(captured_s, executed.exact | escalated, message.models, escalated=escalated)
         outputs = {
-            name: output_message(specs[name], digests[name], linked, age_s)
-            for name, (linked, age_s) in answers.items()
-            if name not in ran.given
+            name: output_message(specs[name], digests[name], answer, age_s)
+            for name, (answer, age_s) in answers.items()
+            if name not in executed.given
         }
-        answer = result_message(message.sequence, outputs, ran.executed_s)
-        await self.ledger.record(self._key(message), answer.SerializeToString())
+        result = result_message(message.sequence, outputs, executed.executed_s)
+        await self.ledger.record(self._key(message), result.SerializeToString())
         self.counts.results += 1
-        return answer
+        return result
 
-    async def _escalate(self, message: edge_pb2.Input, ran: Ran) -> dict[str, Array]:
-        """The outputs of models that are worth running after all, by what would be answered for them."""
-        if self.scheduler.escalation is None or ran.frame is None:
+    async def _escalate(self, message: edge_pb2.Input, executed: Executed) -> dict[str, Array]:
+        """The outputs of models that are run after all because their predicted answers are not trusted."""
+        if self.scheduler.escalation is None or executed.frame is None:
             return {}
-        answers = self.session.serving.preview(message.captured_ns / 1e9, ran.exact)
+        answers = self.session.serving.preview(message.captured_ns / 1e9, executed.exact)
         named = set(message.models) or set(self.session.wanted) or set(answers)
         left_s = message.deadline_ns / 1e9 - time.time() if message.deadline_ns else None
         asked = {name: answer for name, answer in answers.items() if name in named}
-        return await self.scheduler.escalate(ran.frame, asked, left_s=left_s)
+        return await self.scheduler.escalate(executed.frame, asked, left_s=left_s)
 
     def _key(self, message: edge_pb2.Input) -> InputKey:
         return InputKey(self.session.key.device, self.session.key.session, message.sequence)

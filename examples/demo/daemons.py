@@ -28,14 +28,14 @@ class Setting:
     Attributes:
         name: what the run is called in the report.
         gate: the agent's gate, as `device.toml` has it.
-        policy: the coordinator's policy: links, hold or full; only links knows what was learnt.
+        answers: how the coordinator answers for models: "links", "hold" or "full"; only "links" uses trained links.
         budget: the coordinator's budget, as `cloud.toml` has it; "none" without.
         input_every_s: how often the gate is expected to keep an input.
     """
 
     name: str
     gate: str
-    policy: str
+    answers: str
     budget: str
     input_every_s: float = 0.0
 
@@ -95,7 +95,7 @@ def _cloud_toml(setting: Setting, models: Path, links: Path, folder: Path) -> st
         "listen": "127.0.0.1:0",
         "models": str(models.absolute()),
         "budget": setting.budget,
-        "policy": setting.policy,
+        "answers": setting.answers,
         "input_every_s": setting.input_every_s,
         # To "hold" they say what the models cost, which it would else measure first.
         "links": str(links.absolute()),
@@ -118,7 +118,7 @@ def _device_toml(setting: Setting, stretch: Stretch, address: str, results: Path
             "gate": setting.gate,
             # Here everything is known from the full run, and the free gates are not audited either.
             "audit": 0.0,
-            "policy": "all",
+            "queue": "all",
             "results": str(results.absolute()),
         }
     )

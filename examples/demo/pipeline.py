@@ -143,15 +143,15 @@ def run_demo(options: DemoOptions, progress: Progress) -> Demo:
     plan = make_plan(LinkGraph.load(links_folder), budget_bytes, options=PlanOptions(input_every_s=every_s))
 
     settings = [
-        Setting("full", gate="all", policy="full", budget="none"),
+        Setting("full", gate="all", answers="full", budget="none"),
         Setting(
             "infilink",
             gate=str(filter_path.absolute()),
-            policy="links",
+            answers="links",
             budget=f"{budget_bytes}B",
             input_every_s=every_s,
         ),
-        Setting("hold", gate="all", policy="hold", budget=f"{budget_bytes}B"),
+        Setting("hold", gate="all", answers="hold", budget=f"{budget_bytes}B"),
     ]
     runs: dict[str, Run] = {}
     for setting in settings:
@@ -238,7 +238,7 @@ def _free_gates(serve: Stretch, ours: Compared, budget_bytes: int, every_s: floa
         "difference": f"difference:{threshold:.6f}",
     }
     return [
-        Setting(name, gate=gate, policy="hold", budget=f"{budget_bytes}B", input_every_s=every_s)
+        Setting(name, gate=gate, answers="hold", budget=f"{budget_bytes}B", input_every_s=every_s)
         for name, gate in gates.items()
     ]
 

@@ -35,7 +35,7 @@ def answers_until(address, enough):
 
 
 def test_rotating_models_are_run_in_turn_and_held_between(start_daemon):
-    daemon = start_daemon(policy="hold", budget="70%")
+    daemon = start_daemon(answers="hold", budget="70%")
     status = daemon.status()
     assert status.resident and status.refresh_s
     assert sorted([*status.resident, *status.refresh_s]) == ["bright", "double", "third"]

@@ -72,7 +72,7 @@ def test_a_plan_whose_links_broke_is_changed_while_inputs_are_answered(start_dae
     daemon = start_daemon(
         models=str(learnt / "models"),
         links=str(learnt / "links"),
-        policy="links",
+        answers="links",
         budget=BUDGET,
         reselect_s=1.0,
         profile=0.5,
@@ -117,14 +117,14 @@ def test_a_plan_whose_links_broke_is_changed_while_inputs_are_answered(start_dae
 
 def test_where_nothing_changed_the_plan_stays(start_daemon, learnt):
     daemon = start_daemon(
-        models=str(learnt / "models"), links=str(learnt / "links"), policy="links", budget=BUDGET, reselect_s=0.5
+        models=str(learnt / "models"), links=str(learnt / "links"), answers="links", budget=BUDGET, reselect_s=0.5
     )
     wait_until(lambda: daemon.log.read_text().count("still the best") >= 2, "two looks at the plan")
     assert daemon.status().switches == 0
 
 
 def test_answers_that_are_not_trusted_are_made_by_the_model_where_time_allows(start_daemon):
-    daemon = start_daemon(policy="hold", budget=BUDGET, escalate=0.5)
+    daemon = start_daemon(answers="hold", budget=BUDGET, escalate=0.5)
 
     def inputs():
         yield hello(session="escalated")
@@ -146,7 +146,7 @@ def test_answers_that_are_not_trusted_are_made_by_the_model_where_time_allows(st
 def test_what_a_device_showed_of_its_links_outlives_the_coordinator(start_daemon, learnt):
     folders = {"models": str(learnt / "models"), "links": str(learnt / "links")}
     # Inputs come seldom enough for turns.
-    settings = {**folders, "policy": "links", "budget": BUDGET, "input_every_s": 1.0}
+    settings = {**folders, "answers": "links", "budget": BUDGET, "input_every_s": 1.0}
 
     def talk(daemon, session, count):
         messages = [hello(session=session)]

@@ -1,9 +1,6 @@
 """From a placement to plans: each class of devices has its own."""
 
-import pytest
 from infilink.cloud.plans.initial import class_plans, whole_plan
-from infilink.cloud.sessions.admission import check_device
-from infilink.errors import InvalidInput
 from infilink.models.cost import ModelCost
 from infilink.models.placement import PlacedDevice, PlacedModel, PlacementFile
 
@@ -32,18 +29,3 @@ def test_each_class_has_what_runs_on_its_inputs_and_the_cloud_holds_all_of_it() 
     assert (yard.served["a"].origin, yard.served["a"].expected_agreement) == ("constant", 0.3)
     whole = whole_plan(PLACEMENT, COSTS)
     assert (whole.resident, whole.memory_bytes, whole.budget_bytes, whole.rotating) == (("b", "c"), 60, 70, ())
-
-
-def test_a_device_does_what_its_class_does_or_is_of_none() -> None:
-    check_device(PLACEMENT, "", {"b": "d"})
-    check_device(PLACEMENT, "door", {"a": "d"})
-    check_device(None, "", {})
-    for device_class, local, text in (
-        ("door", {}, "the device runs no model, and the coordinator's placement has 'door' run a"),
-        ("yard", {"a": "d"}, "the device runs a, and the coordinator's placement has 'yard' run none"),
-        ("gate", {}, "no class of devices is called 'gate'"),
-    ):
-        with pytest.raises(InvalidInput, match=text):
-            check_device(PLACEMENT, device_class, local)
-    with pytest.raises(InvalidInput, match="the coordinator has no placement"):
-        check_device(None, "door", {})

@@ -1,4 +1,4 @@
-"""Which models a profile reaches, and who steps aside for the others."""
+"""Which models a profile reaches, and which residents they displace."""
 
 from types import SimpleNamespace
 
@@ -36,11 +36,11 @@ def test_what_fits_beside_the_residents_runs_at_once(reselection):
     assert reselection.profiled == 2
 
 
-def test_for_what_does_not_fit_the_fewest_residents_step_aside(reselection):
+def test_for_what_does_not_fit_the_fewest_residents_are_displaced(reselection):
     assert reselection.absent(plan("a", "b")) == ("large",)
-    assert reselection.aside(plan("a", "b", "c")) == ("a", "b", "c")
-    assert reselection.aside(plan("c")) == ("c",)
-    assert reselection.absent(plan()) == () and reselection.aside(plan()) == ()
+    assert reselection.displaced(plan("a", "b", "c")) == ("a", "b", "c")
+    assert reselection.displaced(plan("c")) == ("c",)
+    assert reselection.absent(plan()) == () and reselection.displaced(plan()) == ()
 
 
 def test_what_the_budget_never_holds_is_left_alone(reselection):
@@ -49,12 +49,12 @@ def test_what_the_budget_never_holds_is_left_alone(reselection):
 
 def test_inputs_wait_for_absent_models_up_to_a_bound(reselection):
     for index in range(40):
-        reselection.came(sample(index), plan("a", "b"), profiled=True)
+        reselection.observe(sample(index), plan("a", "b"), profiled=True)
     waiting = reselection.waiting()
     assert [each.captured_s for each in waiting] == list(map(float, range(24, 40)))
     assert reselection.waiting(at_least=1) == ()
 
 
 def test_few_are_waited_for_only_at_the_end_of_a_period(reselection):
-    reselection.came(sample(), plan("a", "b"), profiled=True)
+    reselection.observe(sample(), plan("a", "b"), profiled=True)
     assert reselection.waiting() == () and len(reselection.waiting(at_least=1)) == 1

@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 from infilink.cloud.runtime.memory import MemoryBudget
-from infilink.cloud.runtime.pool import Room
+from infilink.cloud.runtime.pool import ModelPool
 from infilink.cloud.runtime.rotation import Rotation
 from infilink.cloud.runtime.scheduler import Scheduler
 from infilink.errors import ModelFailed
@@ -15,6 +15,11 @@ FRAME = np.zeros((4, 4, 3), np.uint8)
 
 
 class FakeWorker:
+    pid = None
+
+    def measure(self):
+        return 0
+
     def __init__(self, value):
         self.value = value
 
@@ -38,7 +43,7 @@ def run(one, due, *, wait):
 def scheduler(values, *, rotating=()):
     workers = {name: FakeWorker(value) for name, value in values.items()}
     plan = Plan(None, 0, tuple(name for name in values if name not in rotating), dict.fromkeys(rotating, 1.0))
-    return Scheduler(plan, workers, Rotation(Room(workers, MemoryBudget(None, {}))))
+    return Scheduler(plan, workers, Rotation(ModelPool(workers, MemoryBudget(None, {}))))
 
 
 def test_a_model_that_fails_does_not_take_the_others_with_it():
@@ -46,7 +51,7 @@ def test_a_model_that_fails_does_not_take_the_others_with_it():
     assert list(exact) == ["a"]
 
 
-def test_a_model_that_keeps_failing_is_told_of_once(caplog):
+def test_a_model_that_keeps_failing_is_logged_once(caplog):
     async def story():
         one = scheduler({"a": 1, "b": ModelFailed("b is broken")})
         for _ in range(3):
@@ -85,7 +90,7 @@ def test_an_input_that_may_wait_gets_the_rotating_model_at_once():
         one = scheduler({"a": 1, "r": 2, "s": 3}, rotating=("r", "s"))
         assert list(await run(one, ("r", "s"), wait=True)) == ["a", "r", "s"]
         assert list(await run(one, (), wait=True)) == ["a"]
-        assert one.rotation.room.holds("r") and one.rotation.room.holds("s")
+        assert one.rotation.pool.is_loaded("r") and one.rotation.pool.is_loaded("s")
 
     asyncio.run(story())
 
@@ -99,7 +104,7 @@ def test_only_the_residents_that_are_to_look_at_it_run():
 def test_without_room_for_the_rotating_model_the_others_still_answer():
     async def story():
         one = scheduler({"a": 1, "r": 2}, rotating=("r",))
-        one.rotation.room.memory = MemoryBudget(10, {"r": 20})
+        one.rotation.pool.memory = MemoryBudget(10, {"r": 20})
         assert list(await run(one, ("r",), wait=True)) == ["a"]
 
     asyncio.run(story())

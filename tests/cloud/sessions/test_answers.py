@@ -49,5 +49,5 @@ def test_lost_trust_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
         for moment in range(3):
             session.complete(float(moment), {})
     assert [record.getMessage() for record in caplog.records] == [
-        "gate: cars held is no longer trusted: it was seen to disagree with the model too often (6 audited)"
+        "gate: cars held is no longer trusted: it disagreed with the model too often (6 audited)"
     ]

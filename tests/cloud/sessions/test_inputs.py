@@ -1,17 +1,26 @@
-"""Outputs that devices send: bounded and checked by kind before anything looks at them."""
+"""Inputs are checked before anything works on them: pictures by size, outputs of devices by model, kind and values."""
 
+import asyncio
+import struct
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
-from infilink.cloud.repository import Repository
-from infilink.cloud.sessions.admission import check_local
-from infilink.cloud.sessions.inputs import read_outputs
+from hypothesis import given
+from hypothesis import strategies as st
+from infilink.cloud.config import CloudConfig
+from infilink.cloud.sessions.inputs import decode_picture, picture_size, read_frame, read_local_outputs
+from infilink.codec import encode_jpeg
 from infilink.errors import InvalidInput
-from infilink.models.spec import digest, parse_spec
+from infilink.models.spec import parse_spec
 from infilink.outputs import Array
 from infilink.protos import edge_pb2
 
+CONFIG = CloudConfig(models=Path("models"), max_input_bytes=1024)
+FRAME = np.full((16, 24, 3), 90, np.uint8)
+LARGE = edge_pb2.Output(model="m", value=bytes(900))
 OUTPUTS: dict[str, dict[str, Any]] = {
     "boxes": {"kind": "boxes", "classes": ["car"]},
     "mask": {"kind": "mask"},
@@ -24,20 +33,69 @@ SPECS = {
 LOCAL = dict.fromkeys(SPECS, "d")
 
 
-def message(name: str, value: Array) -> edge_pb2.Output:
-    return edge_pb2.Output(
-        model=name,
-        digest="d",
-        kind=SPECS[name].output.kind,
-        shape=value.shape,
-        dtype=value.dtype.name,
-        value=value.tobytes(),
-    )
+def read(payload: bytes, *outputs: edge_pb2.Output, encoding: edge_pb2.Encoding = edge_pb2.ENCODING_JPEG):
+    return asyncio.run(read_frame(edge_pb2.Input(payload=payload, encoding=encoding, outputs=outputs), None, CONFIG))
+
+
+def jpeg(width, height, *options):
+    return cv2.imencode(".jpg", np.zeros((height, width, 3), np.uint8), list(options))[1].tobytes()
+
+
+def message(name: str, value: Array, **changed: Any) -> edge_pb2.Output:
+    fields = {"model": name, "digest": "d", "kind": SPECS[name].output.kind, "dtype": value.dtype.name}
+    return edge_pb2.Output(**{**fields, "shape": value.shape, "value": value.tobytes(), **changed})
 
 
 def a_box(**changed: float) -> Array:
     box = {"x1": 0.1, "y1": 0.1, "x2": 0.2, "y2": 0.2, "score": 0.9, "class": 0.0, **changed}
     return np.asarray([list(box.values())], np.float32)
+
+
+def test_a_picture_with_or_without_outputs_and_outputs_alone():
+    small = edge_pb2.Output(model="m", value=bytes(4))
+    for found in (read(encode_jpeg(FRAME)), read(encode_jpeg(FRAME), small)):
+        np.testing.assert_allclose(found, FRAME, atol=3)
+    assert read(b"", LARGE) is None
+    assert read(b"", LARGE, encoding=edge_pb2.ENCODING_UNSPECIFIED) is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "outputs", "text"),
+    [
+        (b"", [], "no JPEG"),
+        (bytes(1025), [], "1025 bytes; at most 1024"),
+        (bytes(200), [LARGE], "1100 bytes; at most 1024"),
+        (b"", [LARGE, LARGE], "1800 bytes; at most 1024"),
+    ],
+)
+def test_what_is_no_picture_or_too_large_is_refused(payload, outputs, text):
+    with pytest.raises(InvalidInput, match=text):
+        read(payload, *outputs)
+
+
+def test_another_encoding_is_refused():
+    with pytest.raises(InvalidInput, match="send a JPEG"):
+        read(encode_jpeg(FRAME), encoding=edge_pb2.ENCODING_MAP)
+
+
+@pytest.mark.parametrize("options", [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_QUALITY, 1)])
+def test_the_size_in_the_header_is_that_of_the_picture(options):
+    assert picture_size(jpeg(67, 31, *options)) == (67, 31)
+    assert decode_picture(jpeg(67, 31, *options), max_pixels=67 * 31).shape == (31, 67, 3)
+
+
+def test_a_huge_picture_is_refused_undecoded():
+    bomb = bytearray(jpeg(64, 64))
+    at = bomb.index(b"\xff\xc0")
+    bomb[at + 5 : at + 9] = struct.pack(">HH", 65000, 65000)
+    with pytest.raises(InvalidInput, match="65000x65000"):
+        decode_picture(bytes(bomb), max_pixels=2**25)
+
+
+@given(st.binary(max_size=200), st.booleans())
+def test_any_bytes_are_a_picture_or_invalid(data, begins_well):
+    with pytest.raises(InvalidInput):
+        decode_picture((b"\xff\xd8" if begins_well else b"") + data, max_pixels=1000)
 
 
 @pytest.mark.parametrize(
@@ -50,8 +108,8 @@ def a_box(**changed: float) -> Array:
         ("words", np.zeros(0, np.int64)),
     ],
 )
-def test_what_a_model_can_have_said_is_taken_as_it_is(name: str, value: Array) -> None:
-    (found,) = read_outputs([message(name, value)], LOCAL, SPECS).values()
+def test_an_output_that_its_model_can_give_is_taken_as_it_is(name: str, value: Array) -> None:
+    (found,) = read_local_outputs([message(name, value)], LOCAL, SPECS).values()
     assert found.dtype == value.dtype
     np.testing.assert_array_equal(found, value)
 
@@ -69,17 +127,20 @@ def test_what_a_model_can_have_said_is_taken_as_it_is(name: str, value: Array) -
         ("words", np.zeros(2, np.float32), "in 'float32', not 'tokens' in 'int64'"),
     ],
 )
-def test_what_it_cannot_have_said_is_refused_by_name(name: str, value: Array, text: str) -> None:
+def test_an_output_that_it_cannot_give_is_refused_by_name(name: str, value: Array, text: str) -> None:
     with pytest.raises(InvalidInput, match=f"^{name}: .*{text}"):
-        read_outputs([message(name, value)], LOCAL, SPECS)
+        read_local_outputs([message(name, value)], LOCAL, SPECS)
 
 
-def test_models_of_devices_must_be_those_that_are_here(model) -> None:  # type: ignore[no-untyped-def]
-    repository = Repository.open(model.parent)
-    check_local({"bright": digest(model)}, repository, device="door")
-    with pytest.raises(
-        InvalidInput, match=f"door runs model 'bright' with digest 0, and the one here has {digest(model)}"
-    ):
-        check_local({"bright": "0"}, repository, device="door")
-    with pytest.raises(InvalidInput, match=r"door runs model 'dark' itself, .*there are: bright.*device's `local`"):
-        check_local({"dark": "0"}, repository, device="door")
+@pytest.mark.parametrize(
+    ("outputs", "text"),
+    [
+        ([message("boxes", a_box(), model="cats")], r"'cats', which the device did not say it runs \(it runs: boxes, "),
+        ([message("boxes", a_box(), digest="e")], "'boxes' with digest 'e', not 'd'"),
+        ([message("boxes", a_box()), message("boxes", a_box())], "two outputs of 'boxes'"),
+    ],
+    ids=["another model", "another version", "twice"],
+)
+def test_outputs_of_models_that_the_device_did_not_name_are_refused(outputs, text):
+    with pytest.raises(InvalidInput, match=text):
+        read_local_outputs(outputs, LOCAL, SPECS)
