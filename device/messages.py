@@ -4,20 +4,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from ..errors import InvalidInput, ModelFailed
+from ..errors import ModelFailed
 from ..filters.gates.base import Learn, ModelOutput
 from ..models.spec import ModelSpec
 from ..outputs import Array
 from ..protos import edge_pb2
+from ..protos.arrays import read_array, write_array
 from .config import DeviceConfig
 from .local_models import LocalModels
 from .results import InputRow, ResultRow
 from .sources.base import Frame
 from .uplink.payloads import PayloadEncoder
 
-_DTYPES = ("float32", "int64")
 _POLICIES = {"all": edge_pb2.POLICY_ALL, "latest": edge_pb2.POLICY_LATEST}
 
 
@@ -98,17 +96,9 @@ class InputBuilder:
 
 def local_output(spec: ModelSpec, said: ModelOutput) -> edge_pb2.Output:
     """The output of a model on this device, as an input carries it."""
-    value = np.ascontiguousarray(said.value)
-    little: Array = value.astype(value.dtype.newbyteorder("<"), copy=False)
-    return edge_pb2.Output(
-        model=spec.name,
-        digest=said.digest,
-        kind=spec.output.kind,
-        shape=value.shape,
-        dtype=value.dtype.name,
-        value=little.tobytes(),
-        origin=edge_pb2.ORIGIN_LOCAL,
-    )
+    message = edge_pb2.Output(model=spec.name, digest=said.digest, kind=spec.output.kind, origin=edge_pb2.ORIGIN_LOCAL)
+    write_array(message, said.value)
+    return message
 
 
 def local_row(model: str, frame: Frame, value: Array) -> ResultRow:
@@ -130,7 +120,7 @@ def result_row(sequence: int, captured_s: float, output: Any) -> ResultRow:
         confidence=output.confidence,
         trusted=output.trusted,
         sources=tuple(output.sources),
-        value=_array(output),
+        value=read_array(output),
         trust=output.trust,
     )
 
@@ -142,12 +132,3 @@ def executed_outputs(answer: Any, rows: Sequence[ResultRow]) -> dict[str, ModelO
         for output, row in zip(answer.outputs, rows, strict=True)
         if output.origin == edge_pb2.ORIGIN_EXECUTED and row.value is not None
     }
-
-
-def _array(output: Any) -> Array:
-    if output.dtype not in _DTYPES:
-        raise InvalidInput(f"{output.model}: sent as {output.dtype!r}; only {', '.join(_DTYPES)} are known")
-    try:
-        return np.frombuffer(output.value, np.dtype(output.dtype).newbyteorder("<")).reshape(tuple(output.shape))
-    except ValueError as error:
-        raise InvalidInput(f"{output.model}: {len(output.value)} bytes are no {tuple(output.shape)}") from error

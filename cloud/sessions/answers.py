@@ -4,13 +4,11 @@ import math
 import time
 from collections.abc import Mapping
 
-import numpy as np
-
 from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, UnknownModel
 from ...links.answer import Answer
 from ...models.spec import ModelSpec
-from ...outputs import Array
 from ...protos import edge_pb2
+from ...protos.arrays import write_array
 
 _ORIGINS = {
     "executed": edge_pb2.ORIGIN_EXECUTED,
@@ -57,16 +55,11 @@ def output_message(spec: ModelSpec, digest: str, linked: Answer, age_s: float) -
         linked: the answer.
         age_s: how long ago, in capture time, the model last ran on the stream; -1: never.
     """
-    value = np.ascontiguousarray(linked.value)
     region = linked.region
-    little: Array = value.astype(value.dtype.newbyteorder("<"), copy=False)
-    return edge_pb2.Output(
+    message = edge_pb2.Output(
         model=spec.name,
         digest=digest,
         kind=spec.output.kind,
-        shape=value.shape,
-        dtype=value.dtype.name,
-        value=little.tobytes(),
         origin=_ORIGINS[linked.origin],
         confidence=linked.confidence if math.isfinite(linked.confidence) else 0.0,
         trusted=linked.trusted,
@@ -78,3 +71,5 @@ def output_message(spec: ModelSpec, digest: str, linked: Answer, age_s: float) -
         calibration_age_s=max(0.0, time.time() - linked.calibrated_s) if linked.calibrated_s else -1.0,
         region=None if region is None else edge_pb2.Region(form=region.form, bounds=region.bounds),
     )
+    write_array(message, linked.value)
+    return message

@@ -4,7 +4,6 @@ import asyncio
 import struct
 from collections.abc import Iterable, Mapping
 from functools import partial
-from math import prod
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from ...models.spec import ModelSpec
 from ...models.split.spec import PartitionSpec, check_map
 from ...outputs import Array
 from ...protos import edge_pb2
+from ...protos.arrays import read_array
 from ..config import CloudConfig
 
 # Boxes are compared in pairs and tokens in a table, so their number must be bounded, not only their bytes.
@@ -119,14 +119,12 @@ def _value(output: edge_pb2.Output, spec: ModelSpec) -> Array:
             f"{spec.name}: an output of kind {output.kind!r} in {output.dtype!r}, not {spec.output.kind!r} in "
             f"{expected!r}"
         )
-    shape, dtype = tuple(output.shape), np.dtype(expected).newbyteorder("<")
-    if prod(shape) * dtype.itemsize != len(output.value):
-        raise InvalidInput(f"{spec.name}: {len(output.value)} bytes are no {expected} of shape {shape}")
-    if spec.output.kind in _ITEMS and shape[:1] > (_MOST_ITEMS,):
-        raise InvalidInput(f"{spec.name}: {shape[0]} {spec.output.kind} are more than {_MOST_ITEMS}")
-    if spec.output.kind == "mask" and 0 in shape:
-        raise InvalidInput(f"{spec.name}: a mask of shape {shape} has no pixels")
+    value = read_array(output)
+    if spec.output.kind in _ITEMS and value.shape[:1] > (_MOST_ITEMS,):
+        raise InvalidInput(f"{spec.name}: {len(value)} {spec.output.kind} are more than {_MOST_ITEMS}")
+    if spec.output.kind == "mask" and not value.size:
+        raise InvalidInput(f"{spec.name}: a mask of shape {value.shape} has no pixels")
     try:
-        return spec.output.check(np.frombuffer(output.value, dtype).reshape(shape))
+        return spec.output.check(value)
     except InvalidInput as error:
         raise InvalidInput(f"{spec.name}: {error}") from error
