@@ -1,4 +1,4 @@
-"""From predicted counts and a coarse grid to boxes: where the sources or the last output have some, those are kept."""
+"""From predicted counts and a coarse grid to boxes, which are placed where the sources or the last output have some."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ def mean_sizes(values: Sequence[Array], classes: int) -> Array:
 
 
 def place_boxes(raw: Array, sizes: Array, *, last: Array | None, hints: Sequence[Array]) -> Array:
-    """The boxes of an encoding's raw form: the counts say how many, the rest of it and the known boxes where.
+    """The boxes of an encoding's raw form: its counts say how many, its grids and the known boxes say where.
 
     Args:
         raw: counts by class, then each class's grid.

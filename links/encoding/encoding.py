@@ -1,4 +1,4 @@
-"""An output as a short vector of standardised numbers, and back: what links read and write, whatever the kind.
+"""An output of any kind as a short vector of standardised numbers, and back: what links read and write.
 
 Each kind has a raw form: a label its log-probabilities, a multilabel its log-odds, numbers themselves, boxes their
 counts by class and a coarse grid of where they are, a mask a coarse grid, tokens a description of what they hold. Of

@@ -50,7 +50,7 @@ class Tokens:
 
     @classmethod
     def fit(cls, values: Sequence[Array]) -> "Tokens":
-        """What suits these sequences."""
+        """The tokens and pairs of these sequences that are worth describing."""
         seen = Counter(np.concatenate([np.zeros(0, np.int64), *values]).tolist())
         # Of equally frequent ones the smaller first, so that the order of the recording does not matter.
         kept = [token for token, _ in sorted(seen.items(), key=lambda item: (-item[1], item[0]))[:_MOST_TOKENS]]

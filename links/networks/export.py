@@ -3,18 +3,17 @@
 from pathlib import Path
 
 from ..link import LinkSpec
+from ..sequences.export import residual_nodes, save_sequence
+from ..sequences.residual import ResidualSequenceNetwork
+from .export_paper import paper_nodes, paper_sequence_nodes
 from .onnx_nodes import Nodes, Sizes, save
+from .paper_sequence import PaperSequenceNetwork
+from .paper_vector import PaperNetwork
 from .vector import LinkNetwork, ResidualNetwork
 
 
 def export_link(network: LinkNetwork, spec: LinkSpec, path: Path) -> None:
-    """Writes `network` to `path`, with `spec` in its metadata; beside it first, then renamed."""
-    from ..sequences.export import residual_nodes, save_sequence
-    from ..sequences.residual import ResidualSequenceNetwork
-    from .export_paper import paper_nodes, paper_sequence_nodes
-    from .paper_sequence import PaperSequenceNetwork
-    from .paper_vector import PaperNetwork
-
+    """Writes `network` to `path`, with `spec` in its metadata."""
     if isinstance(network, ResidualSequenceNetwork):
         save_sequence(residual_nodes(network), network, spec, path)
     elif isinstance(network, PaperSequenceNetwork):

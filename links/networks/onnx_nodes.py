@@ -1,4 +1,4 @@
-"""An ONNX graph as it grows, node by node, from torch's layers: what the files of links are written with."""
+"""Builds an ONNX graph node by node from torch's layers, and writes it as the file of a link."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,11 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from ... import __version__
+from ...files import replacing
 from ..link import METADATA_KEY, LinkSpec
+
+Sizes = dict[str, tuple[int | str, ...]]
+"""Shapes by name; a text is an axis of any length."""
 
 _OPSET = 17
 _IR_VERSION = 8
@@ -57,11 +61,11 @@ class Nodes:
         return self.node("Concat", sources, target, axis=axis)
 
     def add_axis(self, source: str, axis: int, target: str) -> str:
-        """The same with an axis of length 1 more."""
+        """`source` with one more axis, of length 1."""
         return self.node("Unsqueeze", [source, self.constant(f"axis.{axis}", np.asarray([axis]))], target)
 
     def drop_axis(self, source: str, axis: int, target: str) -> str:
-        """The same without an axis of length 1."""
+        """`source` without an axis of length 1."""
         return self.node("Squeeze", [source, self.constant(f"axis.{axis}", np.asarray([axis]))], target)
 
     def sum(self, source: str, axis: int, target: str, *, keep: bool = False) -> str:
@@ -71,14 +75,10 @@ class Nodes:
         )
 
 
-Sizes = dict[str, tuple[int | str, ...]]
-"""Shapes by name; a text is an axis of any length."""
-
-
 def save(
     parts: Nodes, spec: LinkSpec, path: Path, *, inputs: Sizes, outputs: Sizes, integers: frozenset[str] = frozenset()
 ) -> None:
-    """Writes the graph to `path`, with `spec` in its metadata; beside it first, then renamed."""
+    """Writes the graph to `path`, with `spec` in its metadata."""
 
     def ends(sizes: Sizes) -> list[onnx.ValueInfoProto]:
         return [
@@ -95,6 +95,5 @@ def save(
         producer_version=__version__,
     )
     model.metadata_props.add(key=METADATA_KEY, value=spec.dump())
-    beside = path.with_name(path.name + ".part")
-    onnx.save(model, str(beside))
-    beside.replace(path)
+    with replacing(path) as part:
+        onnx.save(model, str(part))

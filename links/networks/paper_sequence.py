@@ -1,4 +1,4 @@
-"""The paper's links from one model to one that gives token sequences: an encoder, and a GRU decoder with attention."""
+"""The paper's network of a target that gives tokens: a link from each source (encoder, decoder), and their ensemble."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -60,8 +60,8 @@ class SeqEncoder(nn.Module):
 class PaperDecoder(nn.Module):
     """Embedding(V, 64), additive attention(64), GRU(64), Dense(V).
 
-    The GRU gets its own state from the token before; in the reference code it never does, so that what was said only
-    counts as what attention asks with.
+    The GRU gets its own state from the token before; in the reference code it never does, so that earlier tokens count
+    only in the query of the attention.
 
     Args:
         size: V, how many ids the target has.
@@ -99,7 +99,7 @@ class PaperSequenceLink(nn.Module):
 
 
 class PaperSequenceNetwork(SequenceNetwork):
-    """Every source's link hears the same tokens; its logits, times the source's weights, are summed.
+    """Every source's link reads the same tokens so far; the weighted sum of their logits gives the next one.
 
     The weights are trained with all sources and serve any subset of them; one source alone is answered by its link.
 
@@ -123,7 +123,7 @@ class PaperSequenceNetwork(SequenceNetwork):
 
     @property
     def pairs(self) -> list[tuple[str, PaperSequenceLink]]:
-        """Every source's link."""
+        """Each source with its link."""
         return [(name, cast(PaperSequenceLink, link)) for name, link in self.links.items()]
 
     def encode(self, features: torch.Tensor) -> tuple[Fixed, torch.Tensor]:
@@ -141,7 +141,7 @@ class PaperSequenceNetwork(SequenceNetwork):
         return {"memory": memory, "keys": keys, "there": positions, "present": there}, states
 
     def each(self, fixed: Fixed, state: torch.Tensor, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Every link's logits (n, sources, size), there or not, and the next states side by side."""
+        """Every link's logits (n, sources, size), whether its source ran or not, and the next states side by side."""
         logits, states, start = [], [], 0
         for index, (_, link) in enumerate(self.pairs):
             stop = start + link.encoder.positions
@@ -163,7 +163,7 @@ class PaperSequenceNetwork(SequenceNetwork):
         return self.mix(logits, fixed["present"]), state
 
     def mix(self, logits: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
-        """The logits (..., size) of the links (..., sources, size) whose sources are there (..., sources)."""
+        """The logits (..., size) from those of the links (..., sources, size) whose sources ran (..., sources)."""
         heard = logits * present[..., None]
         together = (heard * self.weights).sum(dim=-2)
         return torch.where(present.sum(dim=-1, keepdim=True) < 1.5, heard.sum(dim=-2), together) + self.barred

@@ -1,4 +1,4 @@
-"""The paper's links from one model to one whose output is a vector (MLink, TPAMI 2023, section on model links)."""
+"""The paper's network of a target that is a vector: a link from each source, and their ensemble (MLink, TPAMI 2023)."""
 
 from collections.abc import Mapping
 
@@ -10,6 +10,64 @@ from ..encoding.features import FeatureLayout
 from .vector import AGREE_WIDTH, VectorNetwork
 
 DROPOUT = 0.5
+
+
+class PaperNetwork(VectorNetwork):
+    """The weighted sum of what each source's link predicts; the target's activation comes after that.
+
+    The weights are trained with all sources and serve any subset of them; one source alone is answered by its link.
+    The paper leaves the shape of the weights open: here a source has one for each number of the target's vector. It
+    has no confidence; the head for that is ours. The last exact output is not read.
+
+    Args:
+        layout: what it reads.
+        encodings: how each model's outputs become vectors.
+        target: the model that is predicted.
+    """
+
+    def __init__(self, layout: FeatureLayout, encodings: Mapping[str, Encoding], target: str) -> None:
+        super().__init__()
+        self.layout = layout
+        self.length = layout.target_length
+        self.links = nn.ModuleDict()
+        for name in usable(layout):
+            tokens = encodings[name].tokens
+            self.links[name] = (
+                VecToVec(layout.lengths[name], self.length) if tokens is None else SeqToVec(tokens.size, self.length)
+            )
+        count = max(1, len(self.links))
+        self.weights = nn.Parameter(torch.full((len(self.links), self.length), 1.0 / count))
+        self.agree_hidden = nn.Linear(len(self.links) + 2 * self.length, AGREE_WIDTH)
+        self.agree_out = nn.Linear(AGREE_WIDTH, 1)
+
+    def linked(self, features: torch.Tensor) -> torch.Tensor:
+        """What each source's link predicts (n, sources, length), whether the source ran or not."""
+        if not self.links:
+            return features.new_zeros(len(features), 0, self.length)
+        return torch.stack([link(source_of(self.layout, name, features)) for name, link in self.links.items()], dim=1)
+
+    def hidden(self, features: torch.Tensor) -> torch.Tensor:
+        """The links' outputs side by side, 0 where the source did not run; then which sources ran."""
+        there = masks(self.layout, tuple(self.links), features)
+        return torch.cat([(self.linked(features) * there[:, :, None]).flatten(1), there], dim=1)
+
+    def vector(self, features: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        """The ensemble, or the one link (n, length)."""
+        linked, there = self._parts(hidden)
+        together: torch.Tensor = (linked * self.weights).sum(dim=1)
+        return torch.where(there.sum(dim=1, keepdim=True) < 1.5, linked.sum(dim=1), together)
+
+    def agree_logit(self, hidden: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
+        """From which sources ran, what is predicted, and how far the links' predictions are apart."""
+        linked, there = self._parts(hidden)
+        apart = ((linked - vector[:, None]).abs() * there[:, :, None]).sum(dim=1)
+        logit: torch.Tensor = self.agree_out(torch.relu(self.agree_hidden(torch.cat([there, vector, apart], dim=1))))
+        return logit[:, 0]
+
+    def _parts(self, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        count = len(self.links)
+        linked = hidden[:, : count * self.length].reshape(-1, count, self.length)
+        return linked, hidden[:, count * self.length :]
 
 
 class VecToVec(nn.Module):
@@ -61,84 +119,8 @@ class SeqToVec(nn.Module):
         return predicted
 
 
-def at_end(states: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-    """Of states (n, steps, size) those of the last token; 0 where a sequence is empty."""
-    lengths = (ids > 0).sum(dim=1, keepdim=True)
-    last = (torch.arange(1, ids.shape[1] + 1) == lengths).to(states.dtype)
-    return (states * last[:, :, None]).sum(dim=1)
-
-
-def as_keras(module: nn.Module) -> None:
-    """Weights as Keras starts them: uniform (Glorot), biases 0, embeddings within 0.05."""
-    for name, parameter in module.named_parameters():
-        if "bias" in name:
-            nn.init.zeros_(parameter)
-        elif "words" in name:
-            nn.init.uniform_(parameter, -0.05, 0.05)
-        else:
-            nn.init.xavier_uniform_(parameter)
-
-
-class PaperNetwork(VectorNetwork):
-    """Every source's link, times the source's weights, summed; the target's activation comes after that.
-
-    The weights are trained with all sources and serve any subset of them; one source alone is answered by its link.
-    The paper leaves the shape of the weights open: here a source has one for each number of the target's vector. It
-    has no confidence; the head for that is ours. The last exact output is not read.
-
-    Args:
-        layout: what it reads.
-        encodings: how each model's outputs become vectors.
-        target: the model that is predicted.
-    """
-
-    def __init__(self, layout: FeatureLayout, encodings: Mapping[str, Encoding], target: str) -> None:
-        super().__init__()
-        self.layout = layout
-        self.length = layout.target_length
-        self.links = nn.ModuleDict()
-        for name in usable(layout):
-            tokens = encodings[name].tokens
-            self.links[name] = (
-                VecToVec(layout.lengths[name], self.length) if tokens is None else SeqToVec(tokens.size, self.length)
-            )
-        count = max(1, len(self.links))
-        self.weights = nn.Parameter(torch.full((len(self.links), self.length), 1.0 / count))
-        self.agree_hidden = nn.Linear(len(self.links) + 2 * self.length, AGREE_WIDTH)
-        self.agree_out = nn.Linear(AGREE_WIDTH, 1)
-
-    def linked(self, features: torch.Tensor) -> torch.Tensor:
-        """What each source's link says (n, sources, length), there or not."""
-        if not self.links:
-            return features.new_zeros(len(features), 0, self.length)
-        return torch.stack([link(source_of(self.layout, name, features)) for name, link in self.links.items()], dim=1)
-
-    def hidden(self, features: torch.Tensor) -> torch.Tensor:
-        """The links' outputs side by side, 0 where the source is not there; then which are there."""
-        there = masks(self.layout, tuple(self.links), features)
-        return torch.cat([(self.linked(features) * there[:, :, None]).flatten(1), there], dim=1)
-
-    def vector(self, features: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-        """The ensemble, or the one link (n, length)."""
-        linked, there = self._parts(hidden)
-        together: torch.Tensor = (linked * self.weights).sum(dim=1)
-        return torch.where(there.sum(dim=1, keepdim=True) < 1.5, linked.sum(dim=1), together)
-
-    def agree_logit(self, hidden: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
-        """From which sources are there, what is predicted, and how far the links are apart."""
-        linked, there = self._parts(hidden)
-        apart = ((linked - vector[:, None]).abs() * there[:, :, None]).sum(dim=1)
-        logit: torch.Tensor = self.agree_out(torch.relu(self.agree_hidden(torch.cat([there, vector, apart], dim=1))))
-        return logit[:, 0]
-
-    def _parts(self, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        count = len(self.links)
-        linked = hidden[:, : count * self.length].reshape(-1, count, self.length)
-        return linked, hidden[:, count * self.length :]
-
-
 def usable(layout: FeatureLayout) -> list[str]:
-    """The sources that say something: those whose output changes."""
+    """The sources whose output changes in the recording."""
     return [name for name, length in layout.lengths.items() if length]
 
 
@@ -150,6 +132,24 @@ def source_of(layout: FeatureLayout, name: str, features: torch.Tensor) -> torch
 
 
 def masks(layout: FeatureLayout, names: tuple[str, ...], features: torch.Tensor) -> torch.Tensor:
-    """1 where a source is there (n, sources)."""
+    """1 where a source ran (n, sources)."""
     order = list(layout.lengths)
     return features[:, [2 * layout.total + order.index(name) for name in names]]
+
+
+def at_end(states: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """The states (n, size) at the last token, of all states (n, steps, size); 0 where a sequence is empty."""
+    lengths = (ids > 0).sum(dim=1, keepdim=True)
+    last = (torch.arange(1, ids.shape[1] + 1) == lengths).to(states.dtype)
+    return (states * last[:, :, None]).sum(dim=1)
+
+
+def as_keras(module: nn.Module) -> None:
+    """Initialises weights as Keras does: uniform (Glorot), biases 0, embeddings within 0.05."""
+    for name, parameter in module.named_parameters():
+        if "bias" in name:
+            nn.init.zeros_(parameter)
+        elif "words" in name:
+            nn.init.uniform_(parameter, -0.05, 0.05)
+        else:
+            nn.init.xavier_uniform_(parameter)
