@@ -94,7 +94,7 @@ class FilterSpec(BaseModel):
     """Everything there is to know of a filter beside its weights.
 
     Attributes:
-        kind: which candidate won (`contestants.py` has their names).
+        kind: which candidate won (`training/contest.py` has their names).
         rule: the redundancy rule as it was written.
         models: the models it was learnt from, name to digest: it serves those alone.
         reference: what the third channel compares with: "previous" frame or "last kept" frame.

@@ -1,6 +1,6 @@
-"""Kinds of input: how each becomes what a network is fed. NumPy only, but `encoder`.
+"""Kinds of input, and how each is prepared for a network. NumPy and OpenCV only, except for `encoder`.
 
-To add one: a file here with a class as the others are, and its name in `MODALITIES`.
+To add one: a file here with a class like the others, and its name in `MODALITIES`.
 """
 
 from typing import Annotated, Any

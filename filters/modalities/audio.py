@@ -60,12 +60,12 @@ class Audio(BaseModel):
 
     @property
     def dtype(self) -> str:
-        """Of what a network is fed."""
+        """Of a prepared input."""
         return "float32"
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of what a network is fed for one input."""
+        """Of one prepared input."""
         return (1, *_PAPER_SIZE) if self.net == "paper" else (1, _BANDS, self.frames)
 
     @cached_property

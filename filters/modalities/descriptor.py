@@ -1,6 +1,6 @@
-"""Hand-made descriptors of pictures, sounds, texts and signals, for looking up what was said of the nearest ones.
+"""Hand-made descriptors of pictures, sounds, texts and signals, to look up the answers for the nearest known inputs.
 
-What FoggyCache does: SIFT or MFCC, hashed by random projections; nothing is learnt.
+As in FoggyCache: SIFT or MFCC, hashed by random projections; nothing is learned.
 """
 
 from functools import cached_property

@@ -44,12 +44,12 @@ class FeatureMap(BaseModel):
 
     @property
     def dtype(self) -> str:
-        """Of what a network is fed."""
+        """Of a prepared input."""
         return "float32"
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of what a network is fed for one input."""
+        """Of one prepared input."""
         return self.size
 
     def prepare(self, value: Array) -> Array:

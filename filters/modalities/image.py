@@ -1,4 +1,4 @@
-"""A picture by itself: colours, no memory of earlier ones."""
+"""A picture by itself, in colour, without memory of earlier ones."""
 
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -40,12 +40,12 @@ class Image(BaseModel):
 
     @property
     def dtype(self) -> str:
-        """Of what a network is fed."""
+        """Of a prepared input."""
         return "uint8"
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of what a network is fed for one input."""
+        """Of one prepared input."""
         return (3, self.side, self.side)
 
     def prepare(self, value: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Inputs of several modalities at once: what was seen and heard at one moment, or a picture and its caption."""
+"""Inputs of several modalities at once: sight and sound of one moment, or a picture and its caption."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -57,12 +57,12 @@ class Joint(BaseModel):
 
     @property
     def dtype(self) -> str:
-        """Of what a network is fed."""
+        """Of a prepared input."""
         return "float32"
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of what a network is fed for one input: all parts, flat."""
+        """Of one prepared input: all parts, flat."""
         return (sum(int(np.prod(part.shape)) for part in self.parts.values()),)
 
     def prepare(self, value: Array) -> Array:
@@ -95,7 +95,7 @@ class Joint(BaseModel):
 
 
 def join(**parts: Array) -> Array:
-    """One input made of several: an array of no dimensions with a field per part; `payload.pack` packs it like any."""
+    """One input made of several: an array of no dimensions with a field per part, which `codec.pack` packs like any other."""
     kind = np.dtype([(name, part.dtype, part.shape) for name, part in parts.items()])
     joined = np.zeros((), kind)
     for name, part in parts.items():

@@ -46,12 +46,12 @@ class Text(BaseModel):
 
     @property
     def dtype(self) -> str:
-        """Of what a network is fed."""
+        """Of a prepared input."""
         return "int64"
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of what a network is fed for one input."""
+        """Of one prepared input."""
         return (self.length,)
 
     def prepare(self, value: Array) -> Array:

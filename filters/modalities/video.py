@@ -1,4 +1,4 @@
-"""A window of frames: what a picture shows and how it came to it."""
+"""A window of frames: the newest picture of a stream and those that led to it."""
 
 from collections import deque
 from typing import TYPE_CHECKING, Literal, Self
@@ -47,12 +47,12 @@ class Video(BaseModel):
 
     @property
     def dtype(self) -> str:
-        """Of what a network is fed."""
+        """Of a prepared input."""
         return "uint8"
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of what a network is fed for one input."""
+        """Of one prepared input."""
         return (self.frames, 3, self.side, self.side)
 
     def prepare(self, value: Array) -> Array:
