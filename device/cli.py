@@ -1,4 +1,4 @@
-"""`infilink device` and `infilink init device`."""
+"""The commands `infilink device`, which runs the agent, and `infilink init device`, which writes its configuration."""
 
 import logging
 import signal
@@ -28,16 +28,16 @@ def device_command(
     ] = None,
     cache: Annotated[Path | None, typer.Option(help="Where a reuse file's results outlive a restart.")] = None,
     update: Annotated[
-        Path | None, typer.Option(help="Let the filter learn on; this folder keeps what it has learnt.")
+        Path | None, typer.Option(help="Let the filter go on learning; this folder keeps what it has learnt.")
     ] = None,
     head: Annotated[Path | None, typer.Option(help="The first part of a split model, to run here.")] = None,
     local: Annotated[Path | None, typer.Option(help="A folder of models to run here, on what is kept.")] = None,
-    send: Annotated[str | None, typer.Option(help="With --local: inputs, or the outputs of its models alone.")] = None,
+    send: Annotated[str | None, typer.Option(help="With --local: inputs, or only the outputs of its models.")] = None,
     placement: Annotated[
         Path | None, typer.Option(help="What runs here and what travels (`infilink plan --devices --out`).")
     ] = None,
     device_class: Annotated[
-        str | None, typer.Option("--class", help="The class of devices in the placement that this is one of.")
+        str | None, typer.Option("--class", help="The class in the placement that this device belongs to.")
     ] = None,
     queue: Annotated[str | None, typer.Option(help="all: answer every frame; latest: never wait.")] = None,
     policy: Annotated[str | None, typer.Option(hidden=True)] = None,
@@ -74,7 +74,7 @@ def device_command(
 
     def stop(*_: object) -> None:
         if agent.stopped.is_set():
-            raise KeyboardInterrupt  # Asked twice: not even the answers are waited for.
+            raise KeyboardInterrupt  # The second signal: not even the answers are waited for.
         agent.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -89,7 +89,7 @@ def device_command(
 def init_command(
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("device.toml"),
 ) -> None:
-    """Write the agent's configuration, every key explained."""
+    """Write the agent's configuration, with every key explained."""
     write_settings(out, DEFAULT_TOML)
     print(f"wrote {out}; start the agent with: infilink device --config {out}")
 

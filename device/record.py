@@ -1,4 +1,4 @@
-"""Recording a trace: every model looks at every input of a source, each in a process of its own."""
+"""Recording a trace: every model runs on every input of a source, each in a process of its own."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -15,7 +15,8 @@ from ..models.process_child import Inferred
 from ..models.spec import digest, read_spec
 from ..reporting import Progress
 from ..traces.trace import Recording, Trace, TraceInfo, TraceWriter
-from .sources.open import Frame, Source, open_source
+from .sources.base import Frame, Source
+from .sources.open import open_source
 
 _COST_FRAMES = 5
 _IN_FLIGHT = 2
@@ -33,40 +34,40 @@ def record(
 ) -> Recording:
     """Runs every model over a source and writes the aligned inputs and outputs to a trace.
 
-    The models see what the coordinator would: the frame after it was a JPEG. Memory stays flat however long the source
-    is. A recording that was cut off (Ctrl-C) goes on where it stopped when it is called again.
+    As in the coordinator, the models run on frames that were JPEGs. Memory does not grow with the source's length. A
+    recording that was interrupted (Ctrl-C) continues where it stopped when it is called again.
 
     Args:
         source: a video file, an RTSP address or a camera's number.
         models: each model's file, by its name.
-        out: the trace to write, or to go on with.
+        out: the trace to write, or to continue.
         start_s: where in the source to begin.
-        seconds: how much of the source to record; everything if None.
-        every: record one of so many frames.
-        progress: told the share done and what is being done.
+        seconds: how much of the source to record; None: all of it.
+        every: one of this many frames is recorded.
+        progress: called with the share that is done and what is being done.
 
     Raises:
-        InvalidInput: the source can't be read, a model is wrong, or `out` was recorded from something else,
-            from another place in it, or with another `every`.
+        InvalidInput: the source can't be read, a model can't be loaded, or `out` was recorded from another source, from
+            another place in it, with other models or with another `every`.
     """
     if every < 1:
         raise InvalidInput(f"every is {every}: it must be at least 1")
-    told = progress or (lambda _share, _text: None)
+    report = progress or (lambda _share, _text: None)
     with open_source(source, start_s=start_s, seconds=seconds) as opened:
         frames = (frame for frame in opened if frame.sequence % every == 0)
         first = list(islice(frames, _COST_FRAMES))
         if not first:
             raise InvalidInput(f"source {source}: gave no frame")
         out.parent.mkdir(parents=True, exist_ok=True)
-        costs = _known_costs(out, models) or _measure(models, first, told)
+        costs = _known_costs(out, models) or _measure(models, first, report)
         info = _info(source, opened, models, costs, every=every, start_s=start_s)
         with TraceWriter(out, info) as writer:
             total = max(1, opened.frame_count // every) if opened.frame_count else None
 
             def recorded(sequence: int) -> None:
-                # The numbers count from the source's own beginning, the share from `start_s`.
+                # The sequence counts from the source's own beginning, the share from `start_s`.
                 done = (sequence - first[0].sequence) // every + 1
-                told(min(1.0, done / total) if total else 0.0, f"frame {sequence}")
+                report(min(1.0, done / total) if total else 0.0, f"frame {sequence}")
 
             added = _run(writer, models, _after(writer.last_sequence, first, frames, opened), recorded)
     with Trace(out) as trace:
@@ -88,7 +89,7 @@ def _info(
 
 
 def _known_costs(out: Path, models: dict[str, Path]) -> dict[str, ModelCost] | None:
-    """The costs an earlier, unfinished recording has measured already."""
+    """The costs that an earlier, unfinished recording has measured already."""
     try:
         with Trace(out) as trace:
             return trace.info.costs if set(trace.info.costs) == set(models) else None
@@ -96,18 +97,18 @@ def _known_costs(out: Path, models: dict[str, Path]) -> dict[str, ModelCost] | N
         return None
 
 
-def _measure(models: dict[str, Path], frames: list[Frame], told: Progress) -> dict[str, ModelCost]:
+def _measure(models: dict[str, Path], frames: list[Frame], report: Progress) -> dict[str, ModelCost]:
     start_fork_server()
     costs = {}
     images = [frame.image for frame in frames]
     for i, (name, path) in enumerate(models.items()):
-        told(0.0, f"measuring {name} ({i + 1} of {len(models)})")
+        report(0.0, f"measuring {name} ({i + 1} of {len(models)})")
         costs[name] = measure_cost(path, images)
     return costs
 
 
 def _after(last_sequence: int, first: list[Frame], rest: Iterator[Frame], opened: Source) -> Iterator[Frame]:
-    """The frames that are not recorded yet; a live source counts on from the last one."""
+    """The frames that are not recorded yet; those of a live source are numbered on from the last one."""
     offset = 0 if opened.frame_count is not None else last_sequence + 1
     for part in (first, rest):
         for frame in part:
@@ -116,7 +117,7 @@ def _after(last_sequence: int, first: list[Frame], rest: Iterator[Frame], opened
 
 
 def _run(writer: TraceWriter, models: dict[str, Path], frames: Iterator[Frame], recorded: Callable[[int], None]) -> int:
-    """Feeds the frames to all models, a few at a time so that none waits for the slowest; rows are written in order."""
+    """Runs all models on the frames, a few frames at a time so that no model waits for the slowest; writes in order."""
     waiting: deque[tuple[Frame, bytes, dict[str, Future[Inferred]]]] = deque()
     added = 0
 

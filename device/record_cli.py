@@ -1,4 +1,4 @@
-"""`infilink record`."""
+"""The command `infilink record`: runs models over a source and shows what each of them costs."""
 
 import json
 from pathlib import Path
@@ -18,16 +18,16 @@ from ..units import format_bytes
 def record_command(
     source: Annotated[str, typer.Option(help="A video file, an RTSP address, or a camera's number.")],
     models: Annotated[Path, typer.Option(help="The folder with the .onnx models.")],
-    out: Annotated[Path, typer.Option(help="The trace to write, or to go on with.")],
+    out: Annotated[Path, typer.Option(help="The trace to write, or to continue.")],
     only: Annotated[list[str] | None, typer.Option("--model", help="Only this model (may be repeated).")] = None,
     start: Annotated[float, typer.Option(help="Where in the source to begin, seconds.", min=0)] = 0.0,
     seconds: Annotated[float | None, typer.Option(help="How much of the source to record.", min=0.1)] = None,
-    every: Annotated[int, typer.Option(help="Record one of so many frames.", min=1)] = 1,
+    every: Annotated[int, typer.Option(help="Record one of this many frames.", min=1)] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Run models over a source and keep aligned inputs and outputs: a trace.
+    """Run models over a source and write a trace: the inputs with every model's outputs.
 
-    Memory stays flat however long the source is. After Ctrl-C, the same command goes on where it stopped.
+    Memory does not grow with the source's length. After Ctrl-C, the same command continues where it stopped.
     """
     from .record import record
 

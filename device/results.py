@@ -1,4 +1,4 @@
-"""Writing the results file: for every input what each model was said to say, and how that came to be."""
+"""The results file: every model's result for every input, and how it was obtained; written by the agent, read later."""
 
 import queue
 import sqlite3
@@ -34,11 +34,18 @@ _RESULT = "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 @dataclass(frozen=True)
 class InputRow:
-    """One input, as the agent decided on it; `decided_s` and `received_s` count from the run's start.
+    """One input, as the agent decided on it.
 
     Attributes:
-        sent_bytes: of the message that it was sent in; 0: nothing of it was sent.
-        audit_probability: above 0: the filter would not have kept it; with this probability it was sent all the same.
+        sequence: the input's.
+        captured_s: when it was captured.
+        kept: whether it was to be sent.
+        score: how much it needs the models, by the gate.
+        threshold: the score above which the gate keeps an input.
+        decide_s: the time that the decision took.
+        decided_s: when it was decided on, from the run's start.
+        sent_bytes: the size of its message; 0: nothing of it was sent.
+        audit_probability: above 0: the filter would not have kept it, but it was sent, as it was with this probability.
     """
 
     sequence: int
@@ -52,21 +59,26 @@ class InputRow:
     audit_probability: float = 0.0
 
     def sent(self, size_bytes: int) -> Self:
-        """The same, now that it is known what it takes to send it."""
+        """The same row with the size of the input's message."""
         return replace(self, sent_bytes=size_bytes)
 
 
 @dataclass(frozen=True)
 class ResultRow:
-    """What one model was said to say of one input.
+    """One model's result for one input.
 
     Attributes:
-        confidence: how sure the answer is; with a reference, how sure it is that the reference's answer still holds.
-        trusted: whether that is certified; with a reference, the reference's own has to be as well.
-        reference: the kept input whose value this is; None where it is its own.
-        value: None where `reference` has it.
-        trust: what stands behind it: "exact", "certified", "unsure", "uncalibrated" or "revoked"; empty: as `trusted`
-            says.
+        model: the model's name.
+        sequence: the input's.
+        captured_s: when the input was captured.
+        origin: how the result was obtained: "executed", "linked", "held", "constant", "local", "skipped" or "reused".
+        confidence: the result's; with a reference, that the reference's result still holds.
+        trusted: whether the confidence is certified; with a reference, the reference's own has to be as well.
+        sources: the models whose outputs it was predicted from.
+        reference: the kept input whose value this is; None: the value is its own.
+        value: the output; None where `reference` has it.
+        trust: how the result is certified: "exact", "certified", "unsure", "uncalibrated" or "revoked"; empty: by
+            `trusted`.
     """
 
     model: str
@@ -82,11 +94,14 @@ class ResultRow:
 
 
 class ResultsFile:
-    """Writes a results file from a thread of its own, so that whoever adds to it never waits for the disk.
+    """Writes a results file, from a thread of its own, so that whoever adds to it does not wait for the disk.
 
     Args:
         path: the file.
-        anew: start an empty one, whatever is there.
+        anew: whether to start with an empty file; otherwise results are added to what is there.
+
+    Raises:
+        InvalidInput: the file can't be opened as a results file.
     """
 
     def __init__(self, path: Path, *, anew: bool) -> None:
@@ -113,7 +128,11 @@ class ResultsFile:
         self._thread.start()
 
     def add_input(self, row: InputRow, results: Iterable[ResultRow] = ()) -> None:
-        """Adds an input and, when it is not sent, where its results are."""
+        """Adds an input, with the results that are known already.
+
+        Raises:
+            InvalidInput: the file can't be written any more; so do the other methods that add to it.
+        """
         values = (row.sequence, row.captured_s, row.kept, row.score, row.threshold, row.decide_s, row.decided_s)
         self._put([(_INPUT, (*values, row.sent_bytes, row.audit_probability)), *map(_statement, results)])
 
@@ -123,11 +142,11 @@ class ResultsFile:
         self._put([received, *map(_statement, results)])
 
     def add_refused(self, sequence: int, reason: str) -> None:
-        """Says that an input that was kept has no results, and why."""
+        """Adds the reason why an input that was kept has no results."""
         self._put([("UPDATE inputs SET refused = ? WHERE sequence = ?", (reason, sequence))])
 
     def close(self) -> None:
-        """Writes what is left and closes; closing twice is fine."""
+        """Writes what is left and closes the file; closing twice is fine."""
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
@@ -147,7 +166,7 @@ class ResultsFile:
         self._queue.put(statements)
 
     def _write(self) -> None:
-        """The thread's whole life: everything that waits goes into one commit."""
+        """Writes everything that waits in one commit, again and again; the thread's whole life."""
         closing = False
         while not closing:
             waiting = [self._queue.get()]
@@ -166,16 +185,19 @@ class ResultsFile:
 def _statement(row: ResultRow) -> tuple[str, tuple[Any, ...]]:
     value = None if row.value is None else pack(row.value)
     sources = ",".join(row.sources)
-    how = (row.origin, row.confidence, row.trusted, sources, row.reference)
+    origin = (row.origin, row.confidence, row.trusted, sources, row.reference)
     trust = row.trust or ("certified" if row.trusted else "uncalibrated")
-    return _RESULT, (row.model, row.sequence, row.captured_s, *how, value, trust)
+    return _RESULT, (row.model, row.sequence, row.captured_s, *origin, value, trust)
 
 
 class Results:
-    """Reads a results file; every list is aligned with `sequences`.
+    """Reads a results file; every list has one item for each of `sequences`.
+
+    Args:
+        path: the file.
 
     Raises:
-        InvalidInput: no such file, or not a results file.
+        InvalidInput: there is no such file, or it is not a results file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -197,9 +219,12 @@ class Results:
         self.models: list[str] = [row[0] for row in names]
 
     def served(self, model: str) -> list[Array]:
-        """The value a user had for each input: its own, or else that of the input it refers to.
+        """The value that a user had for each input: its own, or that of the input it refers to.
 
-        An input without any answer (dropped, refused) has the last one before it.
+        An input without a result (dropped, refused) has the last value before it.
+
+        Raises:
+            InvalidInput: the file holds no output of this model.
         """
         own = {row[0]: unpack(row[1]) for row in self._rows("sequence, value", model) if row[1] is not None}
         if not own:
@@ -216,12 +241,12 @@ class Results:
         return values
 
     def origins(self, model: str) -> list[str]:
-        """How each input's value came to be; "held" for an input without any answer."""
+        """How each input's result was obtained; "held" for an input without one."""
         found = dict(self._rows("sequence, origin", model))
         return [found.get(sequence, "held") for sequence in self.sequences]
 
     def trust(self, model: str) -> list[str]:
-        """What stands behind each input's value; empty where there is no answer, or none was kept."""
+        """How each input's result is certified; empty where there is no result, or the file does not say."""
         columns = [row[1] for row in self._database.execute("PRAGMA table_info(results)")]
         found = dict(self._rows("sequence, trust", model)) if "trust" in columns else {}
         return [found.get(sequence, "") for sequence in self.sequences]

@@ -1,4 +1,4 @@
-"""`infilink split`."""
+"""The command `infilink split`: cuts a model in two, shows where it can be cut, or writes the maps at a cut."""
 
 import json
 import sys
@@ -24,17 +24,68 @@ from ..traces.trace import Trace
 from ..units import LINK_FORMS, format_bytes, format_link, parse_link
 from .sources.open import open_source
 
+# Of a clip, one of this many frames is taken.
 _EVERY = 25
 _NOISE_SIZE = (360, 640, 3)
+# A pipe has no width: rich would assume 80 columns and fold the names that --at needs.
+_PIPE_COLUMNS = 120
+
+
+def split_command(
+    model: Annotated[
+        Path, typer.Argument(help="The .onnx file of the whole model; with --features also that of a head.")
+    ],
+    at: Annotated[str | None, typer.Option(help="The tensor to cut at.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder for both parts; with --features the trace to write.")
+    ] = None,
+    list_cuts: Annotated[bool, typer.Option("--list", help="Measure every valid cut.")] = False,
+    features: Annotated[
+        Path | None, typer.Option(help="A trace of pictures: write its feature maps as a trace.")
+    ] = None,
+    transfer: Annotated[str, typer.Option(help=f"How the map travels: {', '.join(TRANSFERS)}.")] = "uint8+zlib",
+    trace: Annotated[Path | None, typer.Option(help="Check and measure on this trace's frames.")] = None,
+    source: Annotated[str | None, typer.Option(help="... on this clip's.")] = None,
+    inputs: Annotated[int, typer.Option(help="... on so many frames.", min=1, max=1000)] = 8,
+    link: Annotated[list[str] | None, typer.Option(help=f"--list: the uplink (repeatable): {LINK_FORMS}.")] = None,
+    device_slowdown: Annotated[
+        float, typer.Option(help="--list: how much slower the device is than this machine.")
+    ] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Cut a model in two: the device runs the first part and sends its feature map, the cloud the second.
+
+    --at TENSOR --out DIR writes both parts and compares their output with the whole model's. --list shows where it can
+    be cut and what each cut costs; --link adds where it is best cut. --at TENSOR --features IN.trace --out OUT.trace
+    writes the feature maps that a filter at the cut is trained on.
+    """
+    if list_cuts:
+        if at or out or features:
+            raise InvalidInput("--list measures every cut: leave out --at, --out and --features")
+        links = [parse_link(text) for text in link or []]
+        frames, seen = sample_frames(trace, source, inputs)
+        with show_progress("measuring", quiet=as_json) as progress:
+            table = measure_cuts(model, frames, seen=seen, progress=progress)
+        choices = [choose(table, link_bps, device_slowdown=device_slowdown) for link_bps in links]
+        _show_cuts(table, choices, as_json=as_json)
+    elif features is not None:
+        _write_features(model, at, features, _needed(out, "the trace to write"), as_json=as_json)
+    elif at is None:
+        raise InvalidInput("say where to cut (--at TENSOR --out DIR), or list where that is possible (--list)")
+    else:
+        folder = _needed(out, "the folder to write both parts to")
+        form = _transfer(transfer)
+        frames, seen = sample_frames(trace, source, inputs)
+        _show_split(split(model, at, folder, frames=frames, transfer=form), seen, as_json=as_json)
 
 
 def sample_frames(trace: Path | None, source: str | None, count: int) -> tuple[list[Array], str]:
-    """Frames (uint8 BGR), and what they are.
+    """Frames (uint8 BGR) to measure a model on, and what to call them; noise, if neither source of frames is given.
 
     Args:
-        trace: a recorded trace: frames from all over it.
-        source: a clip or a camera: one of 25 frames from its start.
-        count: how many, at most.
+        trace: a recorded trace; frames are taken at equal distances from all of it.
+        source: a clip or a camera; one of 25 frames is taken, from its start.
+        count: how many frames, at most.
 
     Raises:
         InvalidInput: both are given, or one holds no pictures.
@@ -60,51 +111,6 @@ def sample_frames(trace: Path | None, source: str | None, count: int) -> tuple[l
     return noise, "noise"
 
 
-_PIPE_COLUMNS = 120
-
-
-def split_command(
-    model: Annotated[Path, typer.Argument(help="The whole model's .onnx file; with --features also a head's.")],
-    at: Annotated[str | None, typer.Option(help="The tensor to cut at.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The folder for both parts; with --features the trace.")] = None,
-    list_cuts: Annotated[bool, typer.Option("--list", help="Measure every valid cut.")] = False,
-    features: Annotated[Path | None, typer.Option(help="A trace of pictures: write its maps as a trace.")] = None,
-    transfer: Annotated[str, typer.Option(help=f"How the map travels: {', '.join(TRANSFERS)}.")] = "uint8+zlib",
-    trace: Annotated[Path | None, typer.Option(help="Check and measure on this trace's frames.")] = None,
-    source: Annotated[str | None, typer.Option(help="... on this clip's.")] = None,
-    inputs: Annotated[int, typer.Option(help="... on so many frames.", min=1, max=1000)] = 8,
-    link: Annotated[list[str] | None, typer.Option(help=f"--list: the uplink (repeatable): {LINK_FORMS}.")] = None,
-    device_slowdown: Annotated[
-        float, typer.Option(help="--list: how much slower the device is than this machine.")
-    ] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
-    """Cut a model in two: the device runs the first part and sends its feature map, the cloud the second.
-
-    --at TENSOR --out DIR writes both parts, and checks that together they say what the whole says. --list shows where
-    it can be cut and what each cut costs; --link adds where it is best cut. --at TENSOR --features IN.trace --out
-    OUT.trace writes the maps that a filter at the cut learns from.
-    """
-    if list_cuts:
-        if at or out or features:
-            raise InvalidInput("--list measures every cut: leave out --at, --out and --features")
-        links = [parse_link(text) for text in link or []]
-        frames, seen = sample_frames(trace, source, inputs)
-        with show_progress("measuring", quiet=as_json) as progress:
-            table = measure_cuts(model, frames, seen=seen, progress=progress)
-        choices = [choose(table, link_bps, device_slowdown=device_slowdown) for link_bps in links]
-        _show_cuts(table, choices, as_json=as_json)
-    elif features is not None:
-        _write_features(model, at, features, _needed(out, "the trace to write"), as_json=as_json)
-    elif at is None:
-        raise InvalidInput("say where to cut (--at TENSOR --out DIR), or see where that is possible (--list)")
-    else:
-        folder = _needed(out, "the folder to write both parts to")
-        form = _transfer(transfer)
-        frames, seen = sample_frames(trace, source, inputs)
-        _show_split(split(model, at, folder, frames=frames, transfer=form), seen, as_json=as_json)
-
-
 def _needed(out: Path | None, what: str) -> Path:
     if out is None:
         raise InvalidInput(f"--out is missing: {what}")
@@ -128,7 +134,7 @@ def _show_split(done: Split, seen: str, *, as_json: bool) -> None:
     size = format_bytes(done.tail.stat().st_size)
     print(f"wrote {done.tail} ({size}), for the coordinator: --models {done.tail.parent}")
     print(
-        f"both together differ from the whole by at most {parity.difference:.2g} (outputs reach {parity.scale:.3g}) "
+        f"their outputs differ from the whole model's by at most {parity.difference:.2g} (of up to {parity.scale:.3g}) "
         f"on {parity.samples} inputs ({seen})"
     )
     for name, agreement in parity.agreement.items():
@@ -154,8 +160,8 @@ def _show_cuts(table: CutTable, choices: list[Choice], *, as_json: bool) -> None
     if as_json:
         print(json.dumps({**asdict(table), "links": [asdict(choice) for choice in choices]}))
         return
-    said = f"{table.model}: {len(table.cuts)} cuts; {table.inputs} inputs ({table.seen}), one thread"
-    shown = Table(title=said, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    title = f"{table.model}: {len(table.cuts)} cuts; {table.inputs} inputs ({table.seen}), one thread"
+    shown = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     shown.add_column("cut at", overflow="fold", min_width=16)
     shown.add_column("map", no_wrap=True)
     for column in ("float32", "uint8", "zlib", "ms before", "ms after", "agreement"):
@@ -165,14 +171,13 @@ def _show_cuts(table: CutTable, choices: list[Choice], *, as_json: bool) -> None
         times = f"{cut.head_s * 1e3:.1f}", f"{cut.tail_s * 1e3:.1f}"
         shape = "x".join(map(str, cut.shape[1:]))
         shown.add_row(cut.tensor, shape, format_bytes(cut.float_bytes), small, smallest, *times, f"{cut.agreement:.3f}")
-    # A pipe has no width: rich would take 80 columns and fold the names that --at needs.
     Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(shown)
     print(
         f"a frame: raw {format_bytes(table.picture_bytes)}, as the model takes it {format_bytes(table.input_bytes)}, "
         f"JPEG {format_bytes(table.jpeg.sent_bytes)}; the whole model: {table.whole_s * 1e3:.1f} ms"
     )
     if table.seen == "noise":
-        print("noise is larger than any picture, as JPEG and as map: give --trace or --source")
+        print("noise takes more bytes than any picture, as JPEG and as map: give --trace or --source")
     for choice in choices:
         print(
             f"over {format_link(choice.link_bps)}, the device {choice.device_slowdown:g} times as slow as this machine:"

@@ -1,1 +1,1 @@
-"""Where frames come from."""
+"""The sources of frames: video files, cameras and network streams."""

@@ -1,4 +1,4 @@
-"""A frame, what gives frames, and how many it gives a second."""
+"""The base of every source: the frame, the protocol that sources follow, and their frame rate."""
 
 import logging
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ class Frame:
 
     Attributes:
         sequence: its number within the source, from 0, without gaps.
-        captured_s: when it was captured: the position in a file, the monotonic clock for what is live.
+        captured_s: when it was captured: its position in a file, or the monotonic clock's time for a live source.
         image: uint8 BGR, height x width x 3.
     """
 
@@ -30,7 +30,14 @@ class Frame:
 
 
 class Source(Protocol):
-    """Frames, one after another, until the source ends; `close` it, or use it as a context manager."""
+    """Gives frames, one after another, until it ends; `close` it, or use it as a context manager.
+
+    Attributes:
+        name: as the user names it.
+        fps: its frames per second.
+        frame_count: how many frames it will give; None: not known.
+        live: whether frames come when they are captured, and are lost when nobody takes them.
+    """
 
     name: str
     fps: float
@@ -40,7 +47,7 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[Frame]: ...
 
     def close(self) -> None:
-        """Lets the source go; closing twice is fine."""
+        """Releases the source; closing twice is fine."""
 
     def __enter__(self) -> Self: ...
 
@@ -48,9 +55,9 @@ class Source(Protocol):
 
 
 def frame_rate(capture: Any) -> float:
-    """A capture's frames per second; a guess where it does not say."""
+    """The frames per second of an OpenCV capture; a guess where it does not say."""
     fps = float(capture.get(cv2.CAP_PROP_FPS))
     if 0 < fps <= 1000:
         return fps
-    logger.warning("the source does not say its frame rate; taking %g fps", _FALLBACK_FPS)
+    logger.warning("the source does not say its frame rate; assuming %g fps", _FALLBACK_FPS)
     return _FALLBACK_FPS

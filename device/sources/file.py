@@ -14,7 +14,17 @@ logger = logging.getLogger(__name__)
 
 
 class VideoFile:
-    """The frames of a video file, numbered from its first one."""
+    """Gives the frames of a video file, numbered from its first one.
+
+    Args:
+        path: the file.
+        start_s: where in it to start, in seconds.
+        seconds: how much of it to give; None: all of it.
+        loop: whether to start again at its end; numbers and times go on rising.
+
+    Raises:
+        InvalidInput: the file is not a video, or ends before `start_s`.
+    """
 
     live = False
 
@@ -23,7 +33,7 @@ class VideoFile:
         self.name = str(path)
         self._capture = _open_file(path)
         self.fps = frame_rate(self._capture)
-        # Rounded: the frame a user means by "2.0 s" is the nearest one, not the one before it.
+        # Rounded: by "2.0 s" a user means the nearest frame, not the one before it.
         self._first = round(start_s * self.fps)
         self._most = None if seconds is None else max(1, round(seconds * self.fps))
         self._loop = loop
@@ -33,7 +43,11 @@ class VideoFile:
             raise InvalidInput(f"{path}: ends before `start_s` {start_s:g} (frame {self._first} at {self.fps:g} fps)")
 
     def __iter__(self) -> Iterator[Frame]:
-        """Every frame from the start; once, unless it loops."""
+        """Every frame from the start; once, unless it loops.
+
+        Raises:
+            InvalidInput: no frame can be decoded.
+        """
         sequence, given, since_start = self._first, 0, 0
         while self._most is None or given < self._most:
             done, image = self._capture.read()

@@ -13,7 +13,15 @@ _TIMEOUT_MS = 5000
 
 
 class LiveSource:
-    """A camera or a network stream: frames as they come, stamped with the monotonic clock."""
+    """Gives the frames of a camera or a network stream as they come, each with the monotonic clock's time.
+
+    Args:
+        text: the stream's address, or the camera's number.
+        seconds: how long to take frames; None: without end.
+
+    Raises:
+        Unavailable: it can't be opened.
+    """
 
     live = True
     frame_count: int | None = None
@@ -28,7 +36,7 @@ class LiveSource:
         """Every frame until `seconds` are over.
 
         Raises:
-            Unavailable: the stream ended or went silent.
+            Unavailable: the stream ended or fell silent.
         """
         started, sequence = time.monotonic(), 0
         while self._seconds is None or time.monotonic() - started < self._seconds:
@@ -39,7 +47,7 @@ class LiveSource:
             sequence += 1
 
     def close(self) -> None:
-        """Lets the camera go; closing twice is fine."""
+        """Releases the camera; closing twice is fine."""
         self._capture.release()
 
     def __enter__(self) -> Self:
@@ -47,7 +55,7 @@ class LiveSource:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Lets the camera go."""
+        """Releases the camera."""
         self.close()
 
 

@@ -1,1 +1,1 @@
-"""What leaves the device, and what comes back."""
+"""The device's connection to the coordinator: what is sent, how it is kept until it is answered, and the stream."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ...device.record import record
-from ...device.sources.open import Source, open_source
+from ...device.sources.base import Source
+from ...device.sources.open import open_source
 from ...errors import InvalidInput
 from ...filters.rules.parser import parse_rule
 from ...filters.spec import FilterSpec
