@@ -1,12 +1,14 @@
 """Settings in a TOML file, read and checked against their pydantic model: every mistake names the file and the key."""
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from .errors import InvalidInput
 
@@ -113,3 +115,20 @@ def _suggestion(key: str, known: list[str]) -> str:
         return ""
     near = get_close_matches(key, known, n=1)
     return (f"; did you mean {near[0]!r}?" if near else "") + f" (keys: {', '.join(known)})"
+
+
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s]+):(\d{1,5})")
+
+
+def _check_address(value: str, *, least_port: int) -> str:
+    found = _ADDRESS.fullmatch(value)
+    if found is None or not least_port <= int(found.group(2)) < 65536:
+        raise ValueError(f'must be "HOST:PORT", such as "127.0.0.1:7420", not {value!r}')
+    return value
+
+
+Address = Annotated[str, AfterValidator(partial(_check_address, least_port=1))]
+"""HOST:PORT to connect to; an IPv6 host stands in brackets."""
+
+ListenAddress = Annotated[str, AfterValidator(partial(_check_address, least_port=0))]
+"""HOST:PORT to listen on; port 0 takes a free one."""

@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 import logging
-import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,14 +10,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import grpc
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .. import __version__
 from ..errors import InfilinkError, InvalidInput
+from ..settings import ListenAddress
 
 logger = logging.getLogger(__name__)
-
-_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s]+):(\d{1,5})")
 
 
 class EndpointConfig(BaseModel):
@@ -26,18 +24,10 @@ class EndpointConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    listen: str = Field(default="127.0.0.1:7420", description="HOST:PORT; port 0 takes a free one")
+    listen: ListenAddress = Field(default="127.0.0.1:7420", description="HOST:PORT; port 0 takes a free one")
     token: str = Field(default="", description="the token that callers must give; empty: none")
     tls_cert: Path | None = Field(default=None, description="the certificate to use TLS with")
     tls_key: Path | None = Field(default=None, description="its key")
-
-    @field_validator("listen")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        found = _ADDRESS.fullmatch(value)
-        if found is None or int(found.group(2)) > 65535:
-            raise ValueError(f'must be "HOST:PORT", such as "127.0.0.1:7420", not {value!r}')
-        return value
 
     @model_validator(mode="after")
     def _pair(self) -> Self:

@@ -1,6 +1,5 @@
 """The agent's settings: one TOML file, with what its placement adds, checked as a whole before anything starts."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -11,7 +10,7 @@ from ..errors import InvalidInput
 from ..filters.online.live import LiveUpdate
 from ..models.placement import PlacementFile, Send
 from ..models.spec import digest, find_models
-from ..settings import load_settings
+from ..settings import Address, load_settings
 
 DEFAULT_TOML = """\
 # The agent: `infilink device --config device.toml`. Relative paths start at this file's folder.
@@ -96,8 +95,6 @@ connect_timeout_s = 10.0
 answer_timeout_s = 30.0
 """
 
-_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s]+):(\d{1,5})")
-
 
 class DeviceConfig(BaseModel):
     """The agent's settings; `DEFAULT_TOML` says what each is for."""
@@ -110,7 +107,7 @@ class DeviceConfig(BaseModel):
     seconds: float | None = Field(default=None, gt=0)
     loop: bool = False
     pace: Literal["max", "source"] = "source"
-    coordinator: str
+    coordinator: Address
     gate: str = "all"
     cache: Path | None = None
     update: Path | None = None
@@ -151,14 +148,6 @@ class DeviceConfig(BaseModel):
     @classmethod
     def _camera(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-    @field_validator("coordinator")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        found = _ADDRESS.fullmatch(value)
-        if found is None or not 0 < int(found.group(2)) < 65536:
-            raise ValueError(f'must be "HOST:PORT", such as "127.0.0.1:7420", not {value!r}')
-        return value
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:

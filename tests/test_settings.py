@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from infilink.errors import InvalidInput
-from infilink.settings import load_settings
+from infilink.settings import Address, ListenAddress, checked, load_settings
 from pydantic import BaseModel, ConfigDict
 
 
@@ -65,3 +65,26 @@ def test_no_file_says_how_to_write_one_and_options_alone_are_named(path: Path) -
         load(path)
     with pytest.raises(InvalidInput, match="the options: name: Field required"):
         load(None)
+
+
+class Ends(BaseModel):
+    connect: Address = "h:1"
+    listen: ListenAddress = "h:0"
+
+
+@pytest.mark.parametrize("good", ["127.0.0.1:7420", "cam.example:1", "[::1]:65535"])
+def test_an_address_is_a_host_and_a_port(good: str) -> None:
+    assert Ends(connect=good, listen=good).connect == good
+
+
+@pytest.mark.parametrize("bad", ["7420", "nowhere", "a:99999", "a:", ":1", "a b:1", "::1:7420", "a:1:2", "a:1\n"])
+def test_what_is_no_address_is_told_with_an_example(bad: str) -> None:
+    for key in Ends.model_fields:
+        with pytest.raises(InvalidInput, match=f'here: {key}: must be "HOST:PORT", such as "127.0.0.1:7420", not '):
+            checked(Ends, {key: bad}, where="here")
+
+
+def test_port_0_is_one_to_listen_on_only() -> None:
+    assert Ends(listen="[::]:0").listen == "[::]:0"
+    with pytest.raises(InvalidInput, match="connect: must be"):
+        checked(Ends, {"connect": "h:0"}, where="here")

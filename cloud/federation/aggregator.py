@@ -17,6 +17,7 @@ from ...links.domains.rounds import SiteChange, averaged, check_change, first_li
 from ...links.domains.task import LinkTask
 from ...outputs import Array
 from ...protos import federation_pb2
+from ...settings import ListenAddress
 from ..endpoint import EndpointConfig
 from .wire import pack_moments, pack_weights, unpack_moments, unpack_weights
 
@@ -24,7 +25,7 @@ from .wire import pack_moments, pack_weights, unpack_moments, unpack_weights
 class FederationConfig(EndpointConfig):
     """The aggregator's settings."""
 
-    listen: str = Field(default="127.0.0.1:7430", description="HOST:PORT; port 0 takes a free one")
+    listen: ListenAddress = Field(default="127.0.0.1:7430", description="HOST:PORT; port 0 takes a free one")
     sites: int = Field(default=2, ge=1, le=1000, description="how many sites it waits for before the first round")
     quorum: int = Field(default=0, ge=0, le=1000, description="how many changes a round needs; 0: most of the sites")
     rounds: int = Field(default=30, ge=1, le=100_000, description="how many rounds")
