@@ -1,4 +1,4 @@
-"""The page of linkability: what to do with each model, heat maps of who predicts whom, how outputs age."""
+"""The page of linkability: how to answer for each model, heat maps of who predicts whom, how outputs age."""
 
 from collections.abc import Mapping
 from html import escape

@@ -1,4 +1,4 @@
-"""What a folder of links knows of its models: who can be predicted from whom, in numbers and in words."""
+"""Which model can be predicted from which others, read from a folder of links: as a matrix and in words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,15 +20,19 @@ ENOUGH = 1.0 - ALPHA
 
 Do = Literal["link", "hold", "constant", "run"]
 
+_OTHERS, _HELD, _CONSTANT = "all others", "held", "constant"
+# The colour of a cell from which skill on: clearly worth a link, worth one, no better than holding, worse.
+_COLOURS = ((0.5, "bold green"), (0.05, "green"), (-0.05, "yellow"), (float("-inf"), "red"))
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """What to do with one model when it does not run on an input.
+    """How best to answer for one model when it does not run on an input.
 
     Attributes:
         target: the model.
         do: link it, hold its last output, answer with a constant; or run it, as none of them agrees enough.
-        origin: the best of the three, whether it agrees enough or not.
+        origin: the best of the first three, whether it agrees enough or not.
         sources: the models that the best link reads.
         agreement: what that reached on inputs that nothing was learnt from or chosen on.
         interval: where it lies with 95 % confidence; None: not kept by the version that trained the links.
@@ -60,9 +64,9 @@ class Shown:
         enough: the agreement that an answer must reach.
         targets: each model's row of the matrix.
         verdicts: what to do with each model.
-        predicts: how much each model tells of the others where they never ran, the best first: mean skill of the links
-            from it alone, over the constant and over what a link says without any source; no skill counts 0.
-        missing: what these links do not tell, and how to get it; empty if all is there.
+        predicts: how good a source each model is for the others where they never ran, the best first: mean skill of the
+            links from it alone, over the constant and over a link without any source; no skill counts 0.
+        missing: what is not known of these links, and how to get it; empty if all is.
     """
 
     folder: Path
@@ -124,6 +128,57 @@ def age_text(index: int) -> str:
         return "never ran"
     low, high = bucket_bounds_s(index)
     return f"under {high:g} s" if low == 0 else f"over {low:g} s" if high == float("inf") else f"{low:g} to {high:g} s"
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The agreement that every way to answer for every model reached.
+
+    Attributes:
+        columns: the ways: a link from one model alone, from all others together, holding, the best constant. A model
+            in its own column: a link from nothing but its own last output; if it never ran, from nothing at all.
+        rows: by target; None where nothing was measured.
+    """
+
+    columns: tuple[str, ...]
+    rows: Mapping[str, tuple[Reached | None, ...]]
+
+    @classmethod
+    def of(cls, targets: Mapping[str, Linkability], age: int) -> Self:
+        """The matrix at one age bucket; without a last output there is nothing to hold."""
+        names = tuple(targets)
+        free = (_CONSTANT,) if age == NEVER else (_HELD, _CONSTANT)
+        nothing = (None,) * BUCKETS
+        rows = {}
+        for target, row in targets.items():
+            ways = [row.itself if name == target else row.sources.get(name, nothing) for name in names]
+            ways += [row.others, row.constant] if age == NEVER else [row.others, row.held, row.constant]
+            rows[target] = tuple(way[age] for way in ways)
+        return cls((*names, _OTHERS, *free), rows)
+
+    def table(self, title: str) -> RichTable:
+        """For the terminal: agreement, under it the skill over the better of holding and the constant, coloured."""
+        table = RichTable(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table.add_column("", no_wrap=True)
+        for column in self.columns:
+            table.add_column(column, justify="right", overflow="fold")
+        for target, cells in self.rows.items():
+            table.add_row(target, *(_text(cell, column) for column, cell in zip(self.columns, cells, strict=True)))
+        return table
+
+
+def _text(cell: Reached | None, column: str) -> Text:
+    if cell is None:
+        return Text("-", style="dim")
+    agreement = f"{cell.agreement:.2f}"
+    if column in (_HELD, _CONSTANT):
+        return Text(agreement)
+    skill = cell.skill
+    if skill is None:
+        # Nothing was to be gained.
+        return Text(f"{agreement}\n-", style="red" if cell.gain < _COLOURS[-2][0] else "dim")
+    style = next(colour for least, colour in _COLOURS if skill >= least)
+    return Text(f"{agreement}\n{max(skill, -9.99):+.2f}", style=style)
 
 
 def _verdict(name: str, table: Table, row: Linkability, age: int, enough: float) -> Verdict:
@@ -209,73 +264,18 @@ def _figure(row: Row, age: int) -> str:
     return "-" if cell is None else f"{cell.agreement:.2f}"
 
 
-def _tells(cell: Reached | None, without: Reached | None) -> float:
-    if cell is None:
-        return 0.0
-    level = max(cell.agreement - cell.gain, 0.0 if without is None else without.agreement)
-    return max(0.0, cell.agreement - level) / max(1.0 - level, 1e-6)
-
-
 def _predicts(targets: Mapping[str, Linkability]) -> dict[str, float]:
     means = {}
     for source in targets:
         rows = [row for row in targets.values() if source in row.sources]
-        skills = [_tells(row.sources[source][NEVER], row.itself[NEVER]) for row in rows]
+        skills = [_source_skill(row.sources[source][NEVER], row.itself[NEVER]) for row in rows]
         means[source] = sum(skills) / max(1, len(skills))
     return dict(sorted(means.items(), key=lambda item: -item[1]))
 
 
-_OTHERS, _HELD, _CONSTANT = "all others", "held", "constant"
-# From which skill on a cell is shown how: clearly worth a link, worth one, no better than what is free, worse.
-_COLOURS = ((0.5, "bold green"), (0.05, "green"), (-0.05, "yellow"), (float("-inf"), "red"))
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """What every way to answer for every model reached.
-
-    Attributes:
-        columns: the ways: a link from one model alone, from all others together, holding, the best constant. A model
-            in its own column: a link from nothing but its own last output; if it never ran, from nothing at all.
-        rows: by target; None where nothing was measured.
-    """
-
-    columns: tuple[str, ...]
-    rows: Mapping[str, tuple[Reached | None, ...]]
-
-    @classmethod
-    def of(cls, targets: Mapping[str, Linkability], age: int) -> Self:
-        """The matrix at one age bucket; without a last output there is nothing to hold."""
-        names = tuple(targets)
-        free = (_CONSTANT,) if age == NEVER else (_HELD, _CONSTANT)
-        nothing = (None,) * BUCKETS
-        rows = {}
-        for target, row in targets.items():
-            ways = [row.itself if name == target else row.sources.get(name, nothing) for name in names]
-            ways += [row.others, row.constant] if age == NEVER else [row.others, row.held, row.constant]
-            rows[target] = tuple(way[age] for way in ways)
-        return cls((*names, _OTHERS, *free), rows)
-
-    def table(self, title: str) -> RichTable:
-        """For the terminal: agreement, under it the skill over the better of holding and the constant, coloured."""
-        table = RichTable(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        table.add_column("", no_wrap=True)
-        for column in self.columns:
-            table.add_column(column, justify="right", overflow="fold")
-        for target, cells in self.rows.items():
-            table.add_row(target, *(_text(cell, column) for column, cell in zip(self.columns, cells, strict=True)))
-        return table
-
-
-def _text(cell: Reached | None, column: str) -> Text:
+def _source_skill(cell: Reached | None, without: Reached | None) -> float:
+    """The skill of a link from one source over the constant and over a link without any."""
     if cell is None:
-        return Text("-", style="dim")
-    agreement = f"{cell.agreement:.2f}"
-    if column in (_HELD, _CONSTANT):
-        return Text(agreement)
-    skill = cell.skill
-    if skill is None:
-        # Nothing was to be gained.
-        return Text(f"{agreement}\n-", style="red" if cell.gain < _COLOURS[-2][0] else "dim")
-    style = next(colour for least, colour in _COLOURS if skill >= least)
-    return Text(f"{agreement}\n{max(skill, -9.99):+.2f}", style=style)
+        return 0.0
+    level = max(cell.agreement - cell.gain, 0.0 if without is None else without.agreement)
+    return max(0.0, cell.agreement - level) / max(1.0 - level, 1e-6)
