@@ -131,11 +131,11 @@ class SequentialTest:
         return self.evidence
 
     def as_list(self) -> list[float]:
-        """Where it stands, as plain values for JSON."""
+        """Its state as plain values for JSON."""
         return [float(self.count), self.evidence, *self._running]
 
     def restore(self, values: Sequence[float]) -> None:
-        """Goes on from where `as_list` said it stood.
+        """Goes on from the state that `as_list` gave.
 
         Raises:
             ValueError: it was of a test with other alternatives.

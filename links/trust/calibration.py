@@ -1,4 +1,4 @@
-"""How far outputs were from the exact ones: the upper quantiles of their distances, for any risk level."""
+"""How far answers were from the exact outputs: that distance for every kind of output, and its upper quantiles."""
 
 import math
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from ...outputs import Array, OutputSpec
 
 LEVELS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
 """The risk levels that distances are kept for."""
+_NARROWEST = 0.1
 
 
 @dataclass(frozen=True)
@@ -80,35 +81,13 @@ def _radius(ordered: Array, count: int, level: float) -> float:
     return float(ordered[math.ceil(rank / count * len(ordered) - 1e-9) - 1])
 
 
-_NARROWEST = 0.1
-
-
-def forms(output: OutputSpec, values: Sequence[Array] | Array) -> Array:
-    """What distances are taken between: float64 (n, classes) or (n, 1); (n, 0) where agreement says it all."""
-    if output.kind in ("label", "multilabel", "count", "scalar"):
-        return np.asarray(values, np.float64)
-    if output.kind == "boxes" and output.measure == "counts":
-        return np.asarray([output.counts(value) for value in values], np.float64).reshape(len(values), -1)
-    return np.zeros((len(values), 0))
-
-
-def by_agreement(output: OutputSpec) -> bool:
-    """Whether the distance is what lacks to full agreement: vectors, masks, tokens, boxes by where they are."""
-    return output.kind in ("vector", "mask", "tokens") or (output.kind == "boxes" and output.measure == "f1")
-
-
-def spread(confidences: Array | float) -> Array:
-    """What a link's residuals are divided by: the less sure it is, the wider its interval."""
-    return np.asarray(_NARROWEST + 1.0 - np.clip(confidences, 0.0, 1.0), np.float64)
-
-
 def distances(output: OutputSpec, answers: Array, exact: Array, agreements: Array, spreads: Array) -> Array:
-    """The distance of every answer from its exact output: float64 (n,), 0 the same.
+    """The distance of every answer from its exact output: float64 (n,), 0 where they are the same.
 
     | kind | distance |
     |---|---|
-    | label | by how much the exact class was given less than the first one |
-    | multilabel | how far from 0.5 the surest class is that is on the wrong side |
+    | label | the probability of the first class less that of the exact one |
+    | multilabel | how far from 0.5 the surest class on the wrong side is |
     | count, scalar | the difference, divided by the answer's spread |
     | boxes, by counts | the largest difference of a class's count |
     | others | 1 - agreement |
@@ -116,7 +95,7 @@ def distances(output: OutputSpec, answers: Array, exact: Array, agreements: Arra
     Args:
         output: the type of the outputs.
         answers: as `forms` gives them (n, width).
-        exact: likewise; one row goes with each of many.
+        exact: likewise; or one row for all answers.
         agreements: of each answer with the exact output (n,).
         spreads: what each answer's residual is divided by (n,).
     """
@@ -138,3 +117,22 @@ def distance(output: OutputSpec, answer: Array, exact: Array, *, agreement: floa
         output, forms(output, [answer]), forms(output, [exact]), np.asarray([agreement]), np.asarray([spread_of])
     )
     return float(one[0])
+
+
+def forms(output: OutputSpec, values: Sequence[Array] | Array) -> Array:
+    """What distances are taken between: float64 (n, classes) or (n, 1); (n, 0) where agreement is the distance."""
+    if output.kind in ("label", "multilabel", "count", "scalar"):
+        return np.asarray(values, np.float64)
+    if output.kind == "boxes" and output.measure == "counts":
+        return np.asarray([output.counts(value) for value in values], np.float64).reshape(len(values), -1)
+    return np.zeros((len(values), 0))
+
+
+def by_agreement(output: OutputSpec) -> bool:
+    """Whether the distance is 1 - agreement: of vectors, masks, tokens, and boxes compared by their places."""
+    return output.kind in ("vector", "mask", "tokens") or (output.kind == "boxes" and output.measure == "f1")
+
+
+def spread(confidences: Array | float) -> Array:
+    """What a link's residuals are divided by: the less sure it is, the wider its interval."""
+    return np.asarray(_NARROWEST + 1.0 - np.clip(confidences, 0.0, 1.0), np.float64)

@@ -1,4 +1,4 @@
-"""What a stream's own audited samples tell of all ways to answer: trust is revoked, regained, and counted."""
+"""The trust in every way to answer on one stream, from that stream's own audited samples."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class Way:
         target: the model.
         origin: by which means.
         sources: from which others.
-        never: whether the model never ran before; else its last output is at hand.
+        never: whether the model never ran before; else its last output is known.
     """
 
     target: str
@@ -31,7 +31,7 @@ class Way:
 
     @property
     def text(self) -> str:
-        """In a few words: "scene linked from vehicles"."""
+        """For people: "scene linked from vehicles"."""
         if self.origin != "linked":
             return f"{self.target} {self.origin}"
         return f"{self.target} linked from {'+'.join(self.sources) or 'its own last output'}"
@@ -42,7 +42,7 @@ class TrustChange:
     """Trust that was revoked or regained.
 
     Attributes:
-        way: of which answers.
+        way: the way to answer whose trust changed.
         change: what happened.
         audited: after how many audited samples of that way.
     """
@@ -68,7 +68,7 @@ class LiveTrust:
         self._changes: deque[TrustChange] = deque(maxlen=_CHANGES)
 
     def apply(self, target: str, answer: Answer, *, never: bool, age: int) -> Answer:
-        """The answer as it stands by what was seen live.
+        """The answer, with the trust that this stream's samples give it.
 
         Args:
             target: whose answer it is.
@@ -84,7 +84,7 @@ class LiveTrust:
     def observe(
         self, target: str, output: OutputSpec, answer: Answer, exact: Array, *, never: bool, age: int, now_s: float
     ) -> None:
-        """Compares what would have been served with what the model said on the same input.
+        """Compares what would have been served with the model's own output on the same input.
 
         Args:
             target: the model that ran.
@@ -115,7 +115,7 @@ class LiveTrust:
         return changes
 
     def as_dict(self) -> dict[str, Any]:
-        """Where it stands, as plain values for JSON."""
+        """Its state as plain values for JSON."""
         return {
             "alpha": self.alpha,
             "counts": [self.audited, self.revocations, self.regained],
@@ -124,7 +124,7 @@ class LiveTrust:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """One that goes on from where `as_dict` said that it stood.
+        """A live trust with the state that `as_dict` gave.
 
         Raises:
             KeyError, TypeError, ValueError: it is not what `as_dict` wrote.
@@ -137,5 +137,5 @@ class LiveTrust:
         return live
 
     def revoked(self) -> tuple[str, ...]:
-        """Which ways to answer are not trusted now though the recording certified them, in words."""
+        """The ways to answer whose certificate is revoked now, in words."""
         return tuple(sorted(way.text for way, monitor in self._monitors.items() if monitor.state == "revoked"))

@@ -1,4 +1,4 @@
-"""One way of answering for a model, watched while it serves: trust is revoked and regained, regions move."""
+"""Watches one way of answering for a model while it serves: revokes and regains trust, and moves its regions."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -12,104 +12,32 @@ from ..answer import Answer, Trust
 from .calibration import Calibration
 from .certificate import RISK
 
-GAMMA = 0.02
-"""How much one audited sample moves the level."""
-HIGHEST = 0.5
-
-
-class AdaptiveLevel:
-    """The level at which to ask for a radius, so that a share `alpha` of exact outputs lies outside.
-
-    From Gibbs & Candes, "Adaptive conformal inference under distribution shift" (2021). After n samples the share
-    outside is at most alpha + (alpha + gamma) / (gamma * n), without any assumption on the stream, if a level of 0 or
-    less means the region that holds everything.
-
-    Args:
-        alpha: the share that may lie outside.
-        gamma: the step.
-    """
-
-    def __init__(self, alpha: float, *, gamma: float = GAMMA) -> None:
-        self.alpha = alpha
-        self.gamma = gamma
-        self.level = alpha
-
-    def update(self, *, outside: bool) -> float:
-        """Takes one compared sample; returns the next level."""
-        # A highest level keeps regions from being empty; it can only make them cover more.
-        self.level = min(HIGHEST, self.level + self.gamma * (self.alpha - float(outside)))
-        return self.level
-
-
-_ASSUMED = 0.3
-_ASSUMED_ERRORS = 3.0
-_HIGHEST = 0.95
-# Of what was seen this long ago, in samples, little more than a third still counts.
-_MEMORY = 200.0
-
-
-class Clumping:
-    """The correlation of one sample's disagreement with the next one's, as it is learnt: constant memory.
-
-    Audited samples are a turn apart, but a scene that is hard lasts. Until disagreements were seen, some correlation is
-    assumed: three errors in a row are then not taken for three accidents.
-    """
-
-    def __init__(self) -> None:
-        self._count = 0.0
-        self._sum = 0.0
-        self._squares = 0.0
-        self._products = 0.0
-        self._last = 0.0
-
-    @property
-    def share(self) -> float:
-        """How many independent samples the next one is worth, from those before it: above 0, at most 1."""
-        of_mean = self._sum * self._sum / max(1.0, self._count)
-        below = max(0.0, self._squares - of_mean)
-        above = max(0.0, self._products - of_mean)
-        correlation = min(_HIGHEST, (above + _ASSUMED * _ASSUMED_ERRORS) / (below + _ASSUMED_ERRORS))
-        return (1.0 - correlation) / (1.0 + correlation)
-
-    def update(self, disagreement: float) -> None:
-        """Takes the next sample, in [0, 1]."""
-        kept = 1.0 - 1.0 / _MEMORY
-        self._count = kept * self._count + 1.0
-        self._sum = kept * self._sum + disagreement
-        self._squares = kept * self._squares + disagreement * disagreement
-        self._products = kept * self._products + disagreement * self._last
-        self._last = disagreement
-
-    def as_list(self) -> list[float]:
-        """Where it stands, as plain values for JSON."""
-        return [self._count, self._sum, self._squares, self._products, self._last]
-
-    def restore(self, values: Sequence[float]) -> None:
-        """Goes on from where `as_list` said it stood.
-
-        Raises:
-            ValueError: these are no five values.
-        """
-        self._count, self._sum, self._squares, self._products, self._last = values
-
-
 DELTA = 0.05
 """How often a certificate that holds is ever revoked, at most."""
 LIVE_CONFIDENCE = 0.9
 """From which confidence on a link's outputs may be certified live where the recording certified none."""
 WINDOW = 200
 """How many of the latest distances are kept for regions."""
+GAMMA = 0.02
+"""How much one audited sample moves the level of regions."""
+HIGHEST_LEVEL = 0.5
 _LEAST_LIVE = 19
 # After a long failure everything looks like one clump; trust must be regained some day all the same.
 _LEAST_SHARE = 0.25
 _CALIBRATE_EVERY = 10
+# The correlation that is assumed before disagreements were seen, as strongly as so many of them would show it.
+_ASSUMED_CORRELATION = 0.3
+_ASSUMED_ERRORS = 3.0
+_HIGHEST_CORRELATION = 0.95
+# The time constant, in samples, with which older ones count less.
+_MEMORY = 200.0
 
 Change = Literal["revoked", "regained"]
 State = Literal["recorded", "revoked", "live"]
 
 
 class Monitor:
-    """What audited samples tell of one way to answer: outputs that were predicted though the model ran.
+    """The trust in one way to answer, from its audited samples: predictions compared with what the model said.
 
     Args:
         alpha: the share of trusted answers that may disagree.
@@ -129,7 +57,7 @@ class Monitor:
         self._calibrated_s = 0.0
 
     def apply(self, answer: Answer, age: int) -> Answer:
-        """The answer as it stands by what was seen live.
+        """The answer, with the trust and the region that the audited samples give it.
 
         Args:
             answer: as the recording says.
@@ -177,7 +105,7 @@ class Monitor:
         return "regained"
 
     def as_dict(self) -> dict[str, Any]:
-        """Where it stands, as plain values for JSON."""
+        """Its state as plain values for JSON."""
         return {
             "state": self.state,
             "audited": self.audited,
@@ -193,7 +121,7 @@ class Monitor:
 
     @classmethod
     def from_dict(cls, alpha: float, data: Mapping[str, Any]) -> Self:
-        """One that goes on from where `as_dict` said that it stood, for the same `alpha`.
+        """A monitor with the state that `as_dict` gave, for the same `alpha`.
 
         Raises:
             KeyError, TypeError, ValueError: it is not what `as_dict` wrote.
@@ -235,5 +163,76 @@ class Monitor:
 
 
 def _eligible(answer: Answer) -> bool:
-    """Whether it may be certified live: what was so before, what is held, and a link's surest outputs."""
+    """Whether it may be certified live: what the recording certified, what is held, and a link's surest outputs."""
     return answer.trust == "certified" or answer.origin != "linked" or answer.confidence >= LIVE_CONFIDENCE
+
+
+class AdaptiveLevel:
+    """The risk level at which to read a calibration, so that a share `alpha` of exact outputs lies outside.
+
+    From Gibbs & Candes, "Adaptive conformal inference under distribution shift" (2021). After n samples the share
+    outside is at most alpha + (alpha + gamma) / (gamma * n), without any assumption on the stream, if a level of 0 or
+    less means the region that holds everything.
+
+    Args:
+        alpha: the share that may lie outside.
+        gamma: the step.
+    """
+
+    def __init__(self, alpha: float, *, gamma: float = GAMMA) -> None:
+        self.alpha = alpha
+        self.gamma = gamma
+        self.level = alpha
+
+    def update(self, *, outside: bool) -> float:
+        """Takes one compared sample; returns the next level."""
+        # A highest level keeps regions from being empty; it can only make them cover more.
+        self.level = min(HIGHEST_LEVEL, self.level + self.gamma * (self.alpha - float(outside)))
+        return self.level
+
+
+class Clumping:
+    """The correlation of a sample's disagreement with the next one's, learnt sample by sample in constant memory.
+
+    Audited samples are a turn apart, but a scene that is hard lasts. Until disagreements were seen, some correlation is
+    assumed: three errors in a row are then not taken for three accidents.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0.0
+        self._sum = 0.0
+        self._squares = 0.0
+        self._products = 0.0
+        self._last = 0.0
+
+    @property
+    def share(self) -> float:
+        """How many independent samples the next one is worth, from those before it: above 0, at most 1."""
+        of_mean = self._sum * self._sum / max(1.0, self._count)
+        below = max(0.0, self._squares - of_mean)
+        above = max(0.0, self._products - of_mean)
+        correlation = min(
+            _HIGHEST_CORRELATION, (above + _ASSUMED_CORRELATION * _ASSUMED_ERRORS) / (below + _ASSUMED_ERRORS)
+        )
+        return (1.0 - correlation) / (1.0 + correlation)
+
+    def update(self, disagreement: float) -> None:
+        """Takes the next sample, in [0, 1]."""
+        kept = 1.0 - 1.0 / _MEMORY
+        self._count = kept * self._count + 1.0
+        self._sum = kept * self._sum + disagreement
+        self._squares = kept * self._squares + disagreement * disagreement
+        self._products = kept * self._products + disagreement * self._last
+        self._last = disagreement
+
+    def as_list(self) -> list[float]:
+        """Its state as plain values for JSON."""
+        return [self._count, self._sum, self._squares, self._products, self._last]
+
+    def restore(self, values: Sequence[float]) -> None:
+        """Goes on from the state that `as_list` gave.
+
+        Raises:
+            ValueError: these are no five values.
+        """
+        self._count, self._sum, self._squares, self._products, self._last = values

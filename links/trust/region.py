@@ -14,12 +14,12 @@ Form = Literal["set", "undecided", "interval", "counts", "agreement"]
 
 @dataclass(frozen=True)
 class Region:
-    """What the exact output is said to be among.
+    """The set of outputs that the exact one is stated to lie in.
 
     Attributes:
         form: how `bounds` are read:
 
-            - "set": a label's classes (indices), one of which is the exact one; all of them say nothing.
+            - "set": a label's classes (indices), one of which is the exact one; where all are named, nothing is known.
             - "undecided": a multilabel's classes (indices) that may be on either side; the others are as answered.
             - "interval": the lowest and the highest number.
             - "counts": of boxes, the lowest and highest count of the first class, of the second, and so on.
@@ -59,7 +59,7 @@ class Region:
         return cls("interval", (number - radius * spread_of, number + radius * spread_of))
 
     def text(self, output: OutputSpec) -> str:
-        """In a few words, for tables: "quiet or busy", "2.4 to 4.1", ">= 0.83"."""
+        """For tables: "quiet or busy", "2.4 to 4.1", ">= 0.83"."""
         if self.form == "set":
             return " or ".join(output.classes[int(index)] for index in self.bounds)
         if self.form == "undecided":

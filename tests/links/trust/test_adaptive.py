@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from infilink.links.trust.calibration import Calibration
-from infilink.links.trust.monitor import GAMMA, HIGHEST, AdaptiveLevel
+from infilink.links.trust.monitor import GAMMA, HIGHEST_LEVEL, AdaptiveLevel
 
 
 @pytest.mark.parametrize("growth", [1.0, 3.0, 100.0])
@@ -23,4 +23,4 @@ def test_an_easy_stream_does_not_make_regions_empty() -> None:
     level = AdaptiveLevel(0.1)
     for _ in range(10_000):
         level.update(outside=False)
-    assert level.level == HIGHEST
+    assert level.level == HIGHEST_LEVEL
