@@ -22,9 +22,9 @@ class LinkGraph:
     """The models and the links between them.
 
     Args:
-        models: each model's spec.
-        costs: what each costs, as the recording measured.
-        digests: each model file's digest, as the recording had it.
+        models: each model's spec, the virtual ones among them: those that only links answer for.
+        costs: what each costs, as the recording measured; of virtual models nothing.
+        digests: each model file's digest, as the recording had it; virtual models have no file.
         tables: what was measured, by target.
         constants: the best constant output, by target.
         links: the links, by target; a target may have none.
@@ -77,6 +77,11 @@ class LinkGraph:
             index.encodings,
             index.notes,
         )
+
+    @property
+    def virtual(self) -> dict[str, ModelSpec]:
+        """The models that never run, as no file is behind them: a person's labels, which links learnt to say."""
+        return {name: spec for name, spec in self.models.items() if spec.virtual}
 
     def check(self, digests: Mapping[str, str]) -> None:
         """Makes sure that these model files are the ones the links were learnt from.

@@ -19,8 +19,8 @@ from .encoding.encoding import Encoding
 from .table import Table
 
 INDEX = "links.json"
-FORMAT = 2
-_READS = (1, 2)
+FORMAT = 3
+_READS = (1, 2, 3)
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Index:
     """The content of `links.json`.
 
     Attributes:
-        models: each model's spec.
-        costs: what each costs, as the recording measured.
-        digests: each model file's digest, as the recording had it.
+        models: each model's spec, the virtual ones among them: those that only links answer for.
+        costs: what each costs, as the recording measured; of virtual models nothing.
+        digests: each model file's digest, as the recording had it; virtual models have no file.
         encodings: how outputs become vectors, by model.
         tables: what was measured, by target.
         constants: the best constant output, by target.
@@ -82,10 +82,10 @@ class Index:
             )
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            # Format 1 knew no calibrations: answers from such links have no regions.
+            # Format 1 knew no calibrations: answers from such links have no regions. Format 2 knew no virtual models.
             if data.get("format") not in _READS:
                 raise InvalidInput(
-                    f"{path}: has format {data.get('format')}, this version reads 1 and 2; train the links again"
+                    f"{path}: has format {data.get('format')}, this version reads 1 to 3; train the links again"
                 )
             return cls._parse(data, str(path))
         except InvalidInput:

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..errors import InvalidInput
+from ..files import replacing
 from ..settings import checked
 
 Send = Literal["inputs", "outputs"]
@@ -53,12 +54,14 @@ class PlacementFile(_Part):
 
     Attributes:
         digests: each model file's digest, as the links were learnt with it.
+        virtual: the models that have no file, as only links answer for them.
         cloud_memory_bytes: what the cloud's models may take together; None: no limit.
         expected_agreement: the weighted mean over models and devices.
         devices: by class.
     """
 
     digests: dict[str, str]
+    virtual: tuple[str, ...] = ()
     cloud_memory_bytes: int | None
     expected_agreement: float
     devices: dict[str, PlacedDevice] = Field(min_length=1)
@@ -66,8 +69,11 @@ class PlacementFile(_Part):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         for name, device in self.devices.items():
-            if set(device.models) != set(self.digests):
+            if set(device.models) != {*self.digests, *self.virtual}:
                 raise ValueError(f"devices.{name}: models: must be {', '.join(self.digests)}, as in `digests`")
+            running = set(self.virtual) & {*device.running("device"), *device.running("cloud")}
+            if running:
+                raise ValueError(f"devices.{name}: models.{min(running)}: is virtual and can't run")
         return self
 
     @classmethod
@@ -93,10 +99,9 @@ class PlacementFile(_Part):
         Raises:
             InvalidInput: it can't be written there.
         """
-        part = path.with_name(path.name + ".part")
         try:
-            part.write_text(self.model_dump_json(indent=1, exclude_defaults=True) + "\n", encoding="utf-8")
-            part.replace(path)
+            with replacing(path) as part:
+                part.write_text(self.model_dump_json(indent=1, exclude_defaults=True) + "\n", encoding="utf-8")
         except OSError as error:
             raise InvalidInput(f"{path}: can't be written: {error.strerror}") from error
 

@@ -14,6 +14,7 @@ import onnxruntime as ort
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ..errors import InvalidInput, UnknownModel
+from ..files import replacing
 from ..outputs import OutputSpec
 from ..settings import checked, read_toml
 from .decoding import DecoderSpec
@@ -57,6 +58,9 @@ class ModelSpec(BaseModel):
     )
     output: Annotated[OutputSpec, BeforeValidator(_named_classes)]
     decoder: DecoderSpec = DecoderSpec()
+    virtual: bool = Field(
+        default=False, description="there is no file that runs: its outputs were people's labels, links answer for it"
+    )
 
     @property
     def picture(self) -> InputSpec:
@@ -65,6 +69,8 @@ class ModelSpec(BaseModel):
         Raises:
             InvalidInput: the spec does not say.
         """
+        if self.virtual:
+            raise InvalidInput(f"model {self.name!r}: is `virtual`, which only links are: leave that key out")
         if self.input is None:
             raise InvalidInput(f"model {self.name!r}: its spec has no `input`: say how it is fed (`input.size`)")
         return self.input
@@ -125,9 +131,8 @@ def write_spec(path: Path, spec: ModelSpec) -> None:
     del model.metadata_props[:]
     model.metadata_props.extend(kept)
     model.metadata_props.add(key=METADATA_KEY, value=spec.model_dump_json(exclude_defaults=True))
-    beside = path.with_suffix(".onnx.part")
-    onnx.save(model, str(beside))
-    beside.replace(path)
+    with replacing(path) as part:
+        onnx.save(model, str(part))
 
 
 def find_models(folder: Path) -> dict[str, Path]:

@@ -106,7 +106,8 @@ def evaluate_links(
     """Replays a recording under the best plan for a budget.
 
     Inputs that the links were learnt from or chosen on are left out, whatever the recording is called. Of the
-    recording that they were trained on only the last part is replayed, which is logged as a warning.
+    recording that they were trained on only the last part is replayed, which is logged as a warning. Answers for
+    virtual models count where the recording has outputs of that name, which are then the truth.
 
     Args:
         folder: the links.
@@ -122,7 +123,8 @@ def evaluate_links(
     graph.check(trace.info.digests)
     plan = make_plan(graph, budget_bytes)
     rest = held_out(graph, trace)
-    outputs = {name: rest.outputs(name) for name in graph.models}
+    known = [name for name, spec in graph.models.items() if not spec.virtual or _labels(rest, spec)]
+    outputs = {name: rest.outputs(name) for name in known}
     if rest is not trace:
         rest.close()
     say = progress or (lambda share, doing: None)
@@ -138,6 +140,12 @@ def evaluate_links(
     say(1.0, "done")
     live = runs["links"].live
     return _evaluation(rest, plan, tallies, live, left_out=len(trace) - len(rest), switches=anew.switches)
+
+
+def _labels(trace: Trace, virtual: ModelSpec) -> bool:
+    """Whether a recording has outputs that answers for a virtual model can be compared with."""
+    known = trace.models.get(virtual.name)
+    return known is not None and known.output == virtual.output
 
 
 def replay(
@@ -165,8 +173,9 @@ def _replanned(
     anew: ReplannedServing, captured_s: Array, outputs: Mapping[str, Sequence[Array]]
 ) -> Iterator[dict[str, Answer]]:
     """The same where the plan is chosen anew."""
+    running = {name: values for name, values in outputs.items() if name not in anew.graph.virtual}
     for row, moment in enumerate(captured_s):
-        yield anew.answer(float(moment), {name: values[row] for name, values in outputs.items()})
+        yield anew.answer(float(moment), {name: values[row] for name, values in running.items()})
 
 
 def _tally(
@@ -177,14 +186,15 @@ def _tally(
     decisions: Path | None = None,
 ) -> Tally:
     """How the answers to all inputs agree; each is written to the file `decisions`."""
-    tally = Tally(graph.models)
+    tally = Tally({name: graph.models[name] for name in outputs})
     with _writer(decisions) as write:
         for row, answered in enumerate(answers):
             exact = {name: values[row] for name, values in outputs.items()}
-            agreements = tally.add(answered, exact)
+            compared = {name: answer for name, answer in answered.items() if name in exact}
+            agreements = tally.add(compared, exact)
             if write is not None:
                 moment = (int(trace.sequences[row]), float(trace.captured_s[row]))
-                write(_rows(graph.models, moment, answered, exact, agreements))
+                write(_rows(graph.models, moment, compared, exact, agreements))
     return tally
 
 

@@ -71,8 +71,9 @@ class Tally:
 
     @property
     def saved(self) -> float:
-        """Share of the answers that were not executed."""
-        return sum(self._predicted(self._counts)) / max(1, sum(self._total(self._counts)))
+        """Share of the answers that were not executed, of models that can run."""
+        counts = {name: counts for name, counts in self._counts.items() if not self._specs[name].virtual}
+        return sum(self._predicted(counts)) / max(1, sum(self._total(counts)))
 
     @property
     def trusted_share(self) -> float:

@@ -17,16 +17,17 @@ logger = logging.getLogger(__name__)
 _FINGERPRINTS = 64
 
 
-def fingerprints(trace: Trace, *, before: int) -> dict[str, str]:
+def fingerprints(trace: Trace, models: Iterable[str], *, before: int) -> dict[str, str]:
     """Hashes of some inputs and their outputs, by sequence number, for the links' notes.
 
     Args:
         trace: the recording.
+        models: whose outputs.
         before: the sequence number that all of them lie before; they are spread evenly.
     """
     learnt = trace.sequences[trace.sequences < before]
     chosen = learnt[np.linspace(0, len(learnt) - 1, min(len(learnt), _FINGERPRINTS)).astype(np.int64)]
-    return _hashes(trace, trace.models, {int(sequence) for sequence in chosen})
+    return _hashes(trace, models, {int(sequence) for sequence in chosen})
 
 
 def held_out(graph: LinkGraph, trace: Trace) -> Trace:
@@ -38,7 +39,7 @@ def held_out(graph: LinkGraph, trace: Trace) -> Trace:
     notes = graph.notes
     first, report = notes.get("first_sequence", 0), notes.get("report_sequence", 0)
     seen = trace.sequences[(first <= trace.sequences) & (trace.sequences < report)]
-    if not len(seen) or not _is_the_one(notes, trace, graph.models):
+    if not len(seen) or not _is_the_one(notes, trace, graph.models.keys() - graph.virtual):
         return trace
     start = int((trace.sequences <= seen[-1]).sum())
     if start >= len(trace):

@@ -1,4 +1,4 @@
-"""`infilink plan --devices` and `infilink init devices`."""
+"""`infilink plan --devices` and `infilink init devices`: what is printed, and the placement file."""
 
 import json
 from collections.abc import Mapping
@@ -28,104 +28,15 @@ _WHERE: dict[Where, Literal["device", "cloud", "linked", "held", "constant"]] = 
     "held": "held",
     "constant": "constant",
 }
-
-
-def placement_file(problem: PlacementProblem, placed: Placement, digests: Mapping[str, str]) -> PlacementFile:
-    """What runs where and what travels, by class of devices.
-
-    Args:
-        problem: what was chosen from, without links on devices: nobody computes them there.
-        placed: the choice.
-        digests: each model file's digest.
-    """
-    budget = problem.cloud.memory_bytes
-    devices = {
-        device.name: PlacedDevice(
-            send="inputs" if "inputs" in placed.sent[device.name] else "outputs",
-            expected_agreement=float(
-                sum(
-                    weight * placed.answers[device.name][name].expected_agreement
-                    for name, weight in zip(problem.names, weights, strict=True)
-                )
-            ),
-            models={name: _model(answer) for name, answer in placed.answers[device.name].items()},
-        )
-        for device, weights in zip(problem.devices, problem.model_weights, strict=True)
-    }
-    return PlacementFile(
-        digests=dict(digests),
-        cloud_memory_bytes=int(budget) if isfinite(budget) else None,
-        expected_agreement=placed.expected_agreement,
-        devices=devices,
-    )
-
-
-def _model(answer: PlacedAnswer) -> PlacedModel:
-    return PlacedModel(where=_WHERE[answer.where], sources=answer.sources, expected_agreement=answer.expected_agreement)
-
-
 _COLOURS = {"device": "green", "cloud": "cyan", "linked": "yellow"}
 
 
-def print_placement(console: Console, problem: PlacementProblem, placed: Placement, *, explain: bool) -> None:
-    """Prints what runs where, what is taken of every budget and, if asked to, why the rest does not run."""
-    table = Table(title="what runs where")
-    table.add_column("model")
-    for device in problem.devices:
-        table.add_column(f"{escape(device.name)} x {device.count}")
-    table.add_column(CLOUD)
-    for name in problem.names:
-        cells = [_cell(placed.answers[device.name][name]) for device in problem.devices]
-        table.add_row(escape(name), *cells, "in memory" if name in placed.held_in_cloud else "")
-    console.print(table)
-    console.print(
-        f"expected agreement {placed.expected_agreement:.3f} over all models and devices; {placed.value:.3f} on the "
-        "block that choices are made on, which the table's figures are from",
-        highlight=False,
-    )
-    if placed.gap:
-        console.print(f"time was up: the best placement may be better by {placed.gap:.4f}")
-    for name, sent in placed.sent.items():
-        console.print(f"{name} sends {', '.join(sent) or 'nothing'}", highlight=False, markup=False)
-    console.print(_uses(placed))
-    if explain:
-        _print_reasons(console, placed)
-
-
-def _cell(answer: PlacedAnswer) -> str:
-    if answer.where in ("device", "cloud"):
-        return f"[{_COLOURS[answer.where]}]{answer.where}[/]"
-    if answer.where in ("held", "constant"):
-        return f"{answer.where} {answer.agreement:.2f}"
-    place = " in the cloud" if answer.where == "linked in the cloud" else ""
-    sources = escape("+".join(answer.sources) or "itself")
-    return f"[{_COLOURS['linked']}]linked[/] from {sources}{place} {answer.agreement:.2f}"
-
-
-def _uses(placed: Placement) -> Table:
-    table = Table(title="budgets")
-    for column in ("place", "of", "used", "budget"):
-        table.add_column(column, justify="right" if column in ("used", "budget") else "left")
-    for use in placed.uses:
-        if use.budget is None and not use.used:
-            continue
-        budget = "no limit" if use.budget is None else amount(use.resource, use.budget)
-        table.add_row(escape(use.place), use.resource.split("_")[0], amount(use.resource, use.used), budget)
-    return table
-
-
-def _print_reasons(console: Console, placed: Placement) -> None:
-    console.print("\n[bold]why not run[/] (beside all else that was chosen)", highlight=False)
-    for device, answers in placed.answers.items():
-        for name, answer in answers.items():
-            if answer.where in ("device", "cloud"):
-                continue
-            console.print(f"{name} of {device}", style="bold", highlight=False, markup=False)
-            for refusal in answer.refused:
-                place = "in the cloud" if refusal.place == CLOUD else "on the device"
-                console.print(f"  - {place}: {refusal.text}", highlight=False, markup=False)
-            if not answer.refused:
-                console.print("  - it would bring nothing", highlight=False)
+def init_devices_command(
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("devices.toml"),
+) -> None:
+    """Write a file of devices to place models on, every key explained."""
+    write_settings(out, DEFAULT_TOML)
+    print(f"wrote {out}; place models with: infilink plan LINKS --devices {out}")
 
 
 def plan_devices(
@@ -163,9 +74,99 @@ def plan_devices(
         print(f"wrote {out}: give it to `infilink cloud --placement` and to each `infilink device --placement`")
 
 
-def init_devices_command(
-    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("devices.toml"),
-) -> None:
-    """Write a file of devices to place models on, every key explained."""
-    write_settings(out, DEFAULT_TOML)
-    print(f"wrote {out}; place models with: infilink plan LINKS --devices {out}")
+def print_placement(console: Console, problem: PlacementProblem, placed: Placement, *, explain: bool) -> None:
+    """Prints what runs where, what is taken of every budget and, if asked to, why the rest does not run."""
+    table = Table(title="what runs where")
+    table.add_column("model")
+    for device in problem.devices:
+        table.add_column(f"{escape(device.name)} x {device.count}")
+    table.add_column(CLOUD)
+    for name in problem.names:
+        cells = [_cell(placed.answers[device.name][name]) for device in problem.devices]
+        table.add_row(escape(name), *cells, "in memory" if name in placed.held_in_cloud else "")
+    console.print(table)
+    console.print(
+        f"expected agreement {placed.expected_agreement:.3f} over all models and devices; {placed.value:.3f} on the "
+        "block that choices are made on, which the table's figures are from",
+        highlight=False,
+    )
+    if placed.gap:
+        console.print(f"time was up: the best placement may be better by {placed.gap:.4f}")
+    for name, sent in placed.sent.items():
+        console.print(f"{name} sends {', '.join(sent) or 'nothing'}", highlight=False, markup=False)
+    console.print(_uses(placed))
+    if explain:
+        _print_reasons(console, problem, placed)
+
+
+def _cell(answer: PlacedAnswer) -> str:
+    if answer.where in ("device", "cloud"):
+        return f"[{_COLOURS[answer.where]}]{answer.where}[/]"
+    if answer.where in ("held", "constant"):
+        return f"{answer.where} {answer.agreement:.2f}"
+    place = " in the cloud" if answer.where == "linked in the cloud" else ""
+    sources = escape("+".join(answer.sources) or "itself")
+    return f"[{_COLOURS['linked']}]linked[/] from {sources}{place} {answer.agreement:.2f}"
+
+
+def _uses(placed: Placement) -> Table:
+    table = Table(title="budgets")
+    for column in ("place", "of", "used", "budget"):
+        table.add_column(column, justify="right" if column in ("used", "budget") else "left")
+    for use in placed.uses:
+        if use.budget is None and not use.used:
+            continue
+        budget = "no limit" if use.budget is None else amount(use.resource, use.budget)
+        table.add_row(escape(use.place), use.resource.split("_")[0], amount(use.resource, use.used), budget)
+    return table
+
+
+def _print_reasons(console: Console, problem: PlacementProblem, placed: Placement) -> None:
+    console.print("\n[bold]why not run[/] (beside all else that was chosen)", highlight=False)
+    for device, answers in placed.answers.items():
+        for name, answer in answers.items():
+            if answer.where in ("device", "cloud"):
+                continue
+            console.print(f"{name} of {device}", style="bold", highlight=False, markup=False)
+            for refusal in answer.refused:
+                place = "in the cloud" if refusal.place == CLOUD else "on the device"
+                console.print(f"  - {place}: {refusal.text}", highlight=False, markup=False)
+            if not answer.refused:
+                virtual = not problem.runnable[problem.names.index(name)]
+                why = "nothing runs for it: it is virtual" if virtual else "it would bring nothing"
+                console.print(f"  - {why}", highlight=False)
+
+
+def placement_file(problem: PlacementProblem, placed: Placement, digests: Mapping[str, str]) -> PlacementFile:
+    """A placement as the file that agents and the coordinator read.
+
+    Args:
+        problem: what was chosen from, without links on devices: agents don't compute them.
+        placed: the placement.
+        digests: each model file's digest.
+    """
+    budget = problem.cloud.memory_bytes
+    devices = {
+        device.name: PlacedDevice(
+            send="inputs" if "inputs" in placed.sent[device.name] else "outputs",
+            expected_agreement=float(
+                sum(
+                    weight * placed.answers[device.name][name].expected_agreement
+                    for name, weight in zip(problem.names, weights, strict=True)
+                )
+            ),
+            models={name: _model(answer) for name, answer in placed.answers[device.name].items()},
+        )
+        for device, weights in zip(problem.devices, problem.model_weights, strict=True)
+    }
+    return PlacementFile(
+        digests=dict(digests),
+        virtual=tuple(name for name, runs in zip(problem.names, problem.runnable, strict=True) if not runs),
+        cloud_memory_bytes=int(budget) if isfinite(budget) else None,
+        expected_agreement=placed.expected_agreement,
+        devices=devices,
+    )
+
+
+def _model(answer: PlacedAnswer) -> PlacedModel:
+    return PlacedModel(where=_WHERE[answer.where], sources=answer.sources, expected_agreement=answer.expected_agreement)

@@ -9,7 +9,7 @@ from .problem import PlacementProblem
 
 
 class Columns:
-    """Columns in the making."""
+    """The columns of a program while it is built."""
 
     def __init__(self) -> None:
         self._gains: list[Array] = []
@@ -18,7 +18,16 @@ class Columns:
         self._count = 0
 
     def add(self, most: Array, *, gains: Array | float = 0.0, whole: bool) -> Array:
-        """The numbers of new columns, in the shape of `most`, each from 0 to that."""
+        """Adds columns from 0 to `most`.
+
+        Args:
+            most: the upper bound of each.
+            gains: what each gains in the objective.
+            whole: whether only whole numbers will do.
+
+        Returns:
+            Their numbers, in the shape of `most`.
+        """
         self._gains.append(np.broadcast_to(np.asarray(gains, np.float64), most.shape).ravel())
         self._most.append(np.asarray(most, np.float64).ravel())
         self._whole.append(np.full(most.size, float(whole)))
@@ -46,7 +55,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Allowed:
-    """What is possible, and keeps every budget by itself.
+    """What keeps every budget if it is chosen alone.
 
     Attributes:
         on_device: models on devices, bool (D, M).
@@ -62,7 +71,7 @@ class Allowed:
 
     @classmethod
     def of(cls, problem: PlacementProblem) -> "Allowed":
-        """From the budgets."""
+        """What the budgets of a problem allow."""
         devices, cloud = problem.device_limits, problem.cloud_limits
 
         def on_device(memory: Array, seconds: Array) -> Array:
@@ -82,8 +91,8 @@ class Allowed:
             & (problem.sent_j * traffic <= devices[:, 3])
         )
         return cls(
-            on_device(problem.memory, problem.infer_s),
-            in_cloud(problem.memory, problem.infer_s) & reaches[:, None],
+            on_device(problem.memory, problem.infer_s) & problem.runnable,
+            in_cloud(problem.memory, problem.infer_s) & reaches[:, None] & problem.runnable,
             on_device(problem.link_memory, problem.link_s) & problem.links_on_device[:, None],
             in_cloud(problem.link_memory, problem.link_s),
         )
@@ -113,12 +122,12 @@ class Blocks:
 
     @property
     def answers(self) -> Array:
-        """What follows from what runs, unless links take all that is left of a budget: (columns,)."""
+        """The columns that follow from what runs, unless links take all that is left of a budget: (columns,)."""
         return np.concatenate([self.device_linked.ravel(), self.cloud_linked.ravel(), self.sent.ravel()])
 
     @classmethod
     def of(cls, columns: Columns, problem: PlacementProblem, allowed: Allowed) -> "Blocks":
-        """New columns for all of these."""
+        """Adds the columns of all kinds."""
         gains = problem.weights * (1.0 - problem.free)
         devices, models = gains.shape
         return cls(

@@ -143,9 +143,9 @@ class DevicesFile(_Section):
         Raises:
             InvalidInput: a model is named that the links do not know, or a figure makes no sense.
         """
-        unknown = sorted(set(self.output_sizes) - set(graph.costs))
+        unknown = sorted(set(self.output_sizes) - set(graph.models))
         if unknown:
-            raise InvalidInput(f"output_sizes.{unknown[0]}: no such model; there are {', '.join(sorted(graph.costs))}")
+            raise InvalidInput(f"output_sizes.{unknown[0]}: no such model; there are {', '.join(sorted(graph.models))}")
         output_bytes: dict[str, float] = {name: typical_bytes(spec.output) for name, spec in graph.models.items()}
         output_bytes.update(
             {name: _bytes(text, {}, f"output_sizes.{name}") for name, text in self.output_sizes.items()}
@@ -157,9 +157,10 @@ class DevicesFile(_Section):
             [replace(self._device(section, graph.costs), links=links_on_devices) for section in self.device],
             self._cloud(graph.costs),
             output_bytes=output_bytes,
-            links=dict.fromkeys(graph.costs, link),
+            links=dict.fromkeys(graph.models, link),
             weights={**self.weights, **(weights or {})},
             weigh=self.weigh,
+            virtual=graph.virtual,
         )
 
     def _cloud(self, costs: Mapping[str, ModelCost]) -> Cloud:

@@ -1,7 +1,7 @@
 """The placement problem: models, links, devices and the cloud in arrays, with what everything takes of every budget."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
@@ -39,6 +39,7 @@ class PlacementProblem:
         tables: what was measured for each model.
         age: how old a model's last own output is that does not run, as a bucket; `NEVER`: it has none.
         ways: the links, values (W,).
+        runnable: which models can run at all, bool (M,): all but the virtual ones.
         memory: each model's bytes, float (M,).
         infer_s: seconds of each inference where it was measured, float (M,).
         output_bytes: of one output as it travels, float (M,).
@@ -54,6 +55,7 @@ class PlacementProblem:
     tables: tuple[Table, ...]
     age: int
     ways: Ways
+    runnable: Array
     memory: Array
     infer_s: Array
     output_bytes: Array
@@ -73,6 +75,7 @@ class PlacementProblem:
         weights: Mapping[str, float] | None = None,
         weigh: Weigh = "inputs",
         age: int = NEVER,
+        virtual: Collection[str] = (),
     ) -> "PlacementProblem":
         """From what was measured.
 
@@ -86,11 +89,13 @@ class PlacementProblem:
             weights: how much each model's answers matter; 1 if it is not named. A device's own go before.
             weigh: "inputs": a class weighs as many inputs as its devices have; "devices": as many devices as there are.
             age: how old the last own output of a model that does not run is, as a bucket.
+            virtual: the models that nothing runs for: only links answer for them, and they have no costs.
 
         Raises:
             InvalidInput: a figure makes no sense, or a model is missing or unknown.
         """
         names = tuple(sorted(tables))
+        costs = {**costs, **dict.fromkeys(virtual, ModelCost(0, 0.0, 0.0))}
         _check(names, costs, devices, cloud, output_bytes, links or {}, weigh)
         ordered = [tables[name] for name in names]
         own = [(links or {}).get(name, LinkCost()) for name in names]
@@ -105,6 +110,7 @@ class PlacementProblem:
             tuple(ordered),
             age,
             Ways.of(ordered, names).at(age),
+            np.asarray([name not in virtual for name in names]),
             np.asarray([float(costs[name].memory_bytes) for name in names]),
             np.asarray([costs[name].infer_s for name in names]),
             np.asarray([float(output_bytes[name]) for name in names]),

@@ -19,7 +19,6 @@ _GAP = 1e-8
 _MOST_CUTS = 50
 _INFEASIBLE = 2
 _WHOLE = 1e-5
-_WHOLE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Program:
         - of each target and source, the z on the device sum to at most x, those in the cloud to at most c + o, all to
             at most x + c: at most one link serves an output, so this says z <= x for each, and is tighter;
         - the z of a target sum to at most its y;
-        - all budgets; see `budget_rows`.
+        - all budgets; see `add_budgets`.
 
         Args:
             problem: what is chosen from.

@@ -1,4 +1,4 @@
-"""The links in the placement's program: a column for each that may answer, tied to the places of its sources."""
+"""The rows of the placement's program: links, tied to the places of their sources, and budgets; and what breaks ties."""
 
 from dataclasses import dataclass
 
@@ -9,54 +9,8 @@ from ..planning.program import Rows
 from .columns import Allowed, Blocks, Columns
 from .problem import PlacementProblem
 
-
-def useful_ways(problem: PlacementProblem, most: int) -> tuple[Array, Array]:
-    """The links that gain over what is free: of each target the `most` best, and the rest; their numbers, int."""
-    ways = problem.ways
-    gains = ways.values - problem.free[ways.targets]
-    useful = np.flatnonzero(gains > 0)
-    order = useful[np.lexsort((-gains[useful], ways.targets[useful]))]
-    targets = ways.targets[order]
-    rank = np.arange(len(order)) - np.searchsorted(targets, targets)
-    return order[rank < most], order[rank >= most]
-
-
-@dataclass(frozen=True)
-class _Entries:
-    """The links that have columns, and for each target that has more one for all of the rest.
-
-    Attributes:
-        targets: int (E,).
-        values: float (E,).
-        sources: bool (E, M).
-        any_source: whether one of the sources will do, or none where there are none: bool (E,).
-    """
-
-    targets: Array
-    values: Array
-    sources: Array
-    any_source: Array
-
-    @classmethod
-    def of(cls, problem: PlacementProblem, best: Array, rest: Array) -> "_Entries":
-        ways = problem.ways
-        kept, starts = np.unique(ways.targets[rest], return_index=True)
-        union = np.zeros((len(kept), len(problem.names)), bool)
-        for row, part in enumerate(np.split(rest, starts[1:]) if len(kept) else []):
-            sources = ways.sources[part]
-            union[row] = sources.any(axis=0) & sources.any(axis=1).all()
-        return cls(
-            np.concatenate([ways.targets[best], kept]),
-            np.concatenate([ways.values[best], ways.values[rest[starts]]]),
-            np.concatenate([ways.sources[best], union]),
-            np.concatenate([np.zeros(len(best), bool), np.ones(len(kept), bool)]),
-        )
-
-    def within(self, models: Array) -> Array:
-        """Which could be used where `models`, bool (D, M), can be: bool (D, E)."""
-        missing = np.stack([(self.sources & ~row).sum(axis=1) for row in models])
-        needed = self.sources.sum(axis=1)
-        return np.asarray(np.where(self.any_source, (missing < needed) | (needed == 0), missing == 0), bool)
+PREFERENCE = 1e-6
+"""How much using all of every budget costs in the objective: it decides between equally good choices."""
 
 
 def add_links(
@@ -69,19 +23,19 @@ def add_links(
     *,
     placed: bool,
 ) -> bool:
-    """Adds the columns of single links and ties them to what runs.
+    """Adds the columns of single links, and the rows that tie them to what runs.
 
     Args:
-        columns: where the links' columns go.
-        rows: where their rows go.
-        problem: whose links.
-        blocks: the columns of all else.
-        allowed: what could be chosen by itself.
+        columns: gets the links' columns.
+        rows: gets their rows.
+        problem: the problem with its links.
+        blocks: the columns of everything else.
+        allowed: what keeps every budget by itself.
         most: how many links of each target have columns of their own.
         placed: whether a link's sources must be where it answers; else it is enough that they run anywhere.
 
     Returns:
-        Whether all that are useful have one.
+        Whether every useful link has a column of its own.
     """
     entries = _Entries.of(problem, *useful_ways(problem, most))
     gains = problem.weights[:, entries.targets] * (entries.values - problem.free[entries.targets])
@@ -110,49 +64,6 @@ def add_links(
         z, devices, entry = (np.concatenate(column) for column in zip(*used, strict=True))
         _tie(rows, entries, (z, devices, entry), either.sources)
     return not entries.any_source.any()
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Links at one place, or at either.
-
-    Attributes:
-        models: which may run where their outputs reach it, bool (D, M).
-        links: which targets may be linked there, bool (D, M).
-        linked: the columns that say that a link answers there, (D, M) each.
-        sources: the columns that say that an output is there, (D, M) each.
-    """
-
-    models: Array
-    links: Array
-    linked: list[Array]
-    sources: list[Array]
-
-
-def _tie(rows: Rows, entries: _Entries, used: tuple[Array, Array, Array], sources: list[Array]) -> None:
-    """Of each device, target and source the links in use sum to at most what `sources`, columns (D, M), say of it."""
-    z, devices, entry = used
-    count = entries.sources.shape[1]
-    of, members = np.nonzero(entries.sources[entry] & ~entries.any_source[entry, None])
-    keys = (devices[of] * count + entries.targets[entry[of]]) * count + members
-    pairs, place = np.unique(keys, return_inverse=True)
-    at = rows.add(np.zeros(len(pairs)))
-    rows.set(at[place], z[of], 1.0)
-    for block in sources:
-        rows.set(at, block[pairs // count**2, pairs % count], -1.0)
-    shared = np.flatnonzero(entries.any_source[entry] & entries.sources[entry].any(axis=1))
-    keys, first, place = np.unique(
-        devices[shared] * len(entries.targets) + entry[shared], return_index=True, return_inverse=True
-    )
-    at = rows.add(np.zeros(len(keys)))
-    rows.set(at[place], z[shared], 1.0)
-    of, members = np.nonzero(entries.sources[entry[shared[first]]])
-    for block in sources:
-        rows.set(at[of], block[devices[shared[first[of]]], members], -1.0)
-
-
-PREFERENCE = 1e-6
-"""What taking all of everything costs in the objective: it decides between choices that are equally good."""
 
 
 def add_budgets(columns: Columns, rows: Rows, problem: PlacementProblem, blocks: Blocks) -> None:
@@ -193,12 +104,12 @@ def add_budgets(columns: Columns, rows: Rows, problem: PlacementProblem, blocks:
 
 
 def add_preferences(gains: Array, problem: PlacementProblem, blocks: Blocks) -> float:
-    """Makes every column cost a little, so that of equal choices the one that takes less is found.
+    """Makes every column cost a little, so that of equally good choices the one that takes less is found.
 
     Each place's memory, time and traffic count the same, in shares of what all models together would take.
 
     Returns:
-        At most what all of them together cost.
+        An upper bound on what that costs in all.
     """
     devices = len(problem.devices)
     each = PREFERENCE / (3 * devices + 2)
@@ -222,6 +133,94 @@ def add_preferences(gains: Array, problem: PlacementProblem, blocks: Blocks) -> 
     return PREFERENCE
 
 
+def useful_ways(problem: PlacementProblem, most: int) -> tuple[Array, Array]:
+    """The numbers of the links that gain over answering without: the `most` best of each target, and the rest."""
+    ways = problem.ways
+    gains = ways.values - problem.free[ways.targets]
+    useful = np.flatnonzero(gains > 0)
+    order = useful[np.lexsort((-gains[useful], ways.targets[useful]))]
+    targets = ways.targets[order]
+    rank = np.arange(len(order)) - np.searchsorted(targets, targets)
+    return order[rank < most], order[rank >= most]
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """The links that have columns of their own, and one entry for all the other links of a target.
+
+    Attributes:
+        targets: int (E,).
+        values: float (E,).
+        sources: bool (E, M).
+        any_source: whether one of the sources will do, or none where there are none: bool (E,).
+    """
+
+    targets: Array
+    values: Array
+    sources: Array
+    any_source: Array
+
+    @classmethod
+    def of(cls, problem: PlacementProblem, best: Array, rest: Array) -> "_Entries":
+        ways = problem.ways
+        kept, starts = np.unique(ways.targets[rest], return_index=True)
+        union = np.zeros((len(kept), len(problem.names)), bool)
+        for row, part in enumerate(np.split(rest, starts[1:]) if len(kept) else []):
+            sources = ways.sources[part]
+            union[row] = sources.any(axis=0) & sources.any(axis=1).all()
+        return cls(
+            np.concatenate([ways.targets[best], kept]),
+            np.concatenate([ways.values[best], ways.values[rest[starts]]]),
+            np.concatenate([ways.sources[best], union]),
+            np.concatenate([np.zeros(len(best), bool), np.ones(len(kept), bool)]),
+        )
+
+    def within(self, models: Array) -> Array:
+        """Which entries can answer where only `models`, bool (D, M), are available: bool (D, E)."""
+        missing = np.stack([(self.sources & ~row).sum(axis=1) for row in models])
+        needed = self.sources.sum(axis=1)
+        return np.asarray(np.where(self.any_source, (missing < needed) | (needed == 0), missing == 0), bool)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Links that answer on the device, in the cloud, or at either place.
+
+    Attributes:
+        models: which models' outputs may reach the place, bool (D, M).
+        links: which targets may be linked there, bool (D, M).
+        linked: the columns of "a link answers there", (D, M) each.
+        sources: the columns of "an output is there", (D, M) each.
+    """
+
+    models: Array
+    links: Array
+    linked: list[Array]
+    sources: list[Array]
+
+
+def _tie(rows: Rows, entries: _Entries, used: tuple[Array, Array, Array], sources: list[Array]) -> None:
+    """Adds, for each device, target and source: the links in use sum to at most the columns `sources` (D, M) there."""
+    z, devices, entry = used
+    count = entries.sources.shape[1]
+    of, members = np.nonzero(entries.sources[entry] & ~entries.any_source[entry, None])
+    keys = (devices[of] * count + entries.targets[entry[of]]) * count + members
+    pairs, place = np.unique(keys, return_inverse=True)
+    at = rows.add(np.zeros(len(pairs)))
+    rows.set(at[place], z[of], 1.0)
+    for block in sources:
+        rows.set(at, block[pairs // count**2, pairs % count], -1.0)
+    shared = np.flatnonzero(entries.any_source[entry] & entries.sources[entry].any(axis=1))
+    keys, first, place = np.unique(
+        devices[shared] * len(entries.targets) + entry[shared], return_index=True, return_inverse=True
+    )
+    at = rows.add(np.zeros(len(keys)))
+    rows.set(at[place], z[shared], 1.0)
+    of, members = np.nonzero(entries.sources[entry[shared[first]]])
+    for block in sources:
+        rows.set(at[of], block[devices[shared[first[of]]], members], -1.0)
+
+
 def _add(rows: Rows, limit: float, columns: Array, taken: Array) -> None:
     if np.isfinite(limit):
         (row,) = rows.add(np.asarray([1.0 if limit > 0 else 0.0]))
@@ -231,7 +230,7 @@ def _add(rows: Rows, limit: float, columns: Array, taken: Array) -> None:
 def _add_memory(
     columns: Columns, rows: Rows, problem: PlacementProblem, limit: float, models: Array, linked: Array
 ) -> None:
-    """The models together and the largest link, whose share has a column of its own."""
+    """A memory budget: the models together and the largest link, which has a column of its own."""
     if not np.isfinite(limit):
         return
     scale = 1.0 / limit if limit > 0 else 1.0

@@ -1,4 +1,4 @@
-"""Chooses what runs where, exactly, and says what it takes and why the rest does not run."""
+"""Finds the best placement: exactly where there is time to prove it, else step by step and then part by part."""
 
 import time
 from dataclasses import dataclass, replace
@@ -15,15 +15,110 @@ from .problem import PlacementProblem
 from .program import Program
 from .result import Placement, describe, refusals
 
+_PROVEN = 2e-6
+_MOST_LINKS = 12
+# Of the time: until when to look for the best choice and its proof, then for a better one.
+_EXACT, _BETTER = 0.6, 0.9
+# Where links answer is found even if the time is up.
+_ANSWER_S = 1.0
+# Improving part by part: the time for one part, and how many models are free in it.
+_PART_S = 5.0
+_PART_MODELS = 10
+_SEED = 0
 _EPS = 1e-12
 
 
-def choose_runs(problem: PlacementProblem) -> Assignment:
-    """What runs, without links: at each step what gains most, links from it included, for its share of what is left.
+def place(problem: PlacementProblem, *, timeout_s: float = 60.0) -> Placement:
+    """The placement with the highest weighted mean agreement that keeps every budget.
 
-    The inputs of those devices travel that weigh most for their traffic. A step is a model on a device, or a model in
-    the cloud for all devices whose inputs travel, as far as there is time. Room for the largest link, and time for all
-    links, is left free.
+    A mixed-integer program is solved by HiGHS. At first only the best links of each target have columns of their own;
+    more get some where the rest turn out to matter. Twenty models on three classes of devices take seconds; of many
+    more the placement is a good one, with its gap. Of equally good choices (to one in a million) the one that takes
+    less memory, time and traffic is found. A link whose sources all run on the device answers there if it fits.
+
+    Args:
+        problem: what is chosen from.
+        timeout_s: about when to stop; `gap` then says how much better another placement could be than the best so far.
+
+    Raises:
+        InvalidInput: SciPy is not installed, or no model fits anywhere, naming the budget.
+    """
+    if not milp_available():
+        raise InvalidInput('placing models needs SciPy: pip install "infilink[cloud]"')
+    _check_possible(problem)
+    return describe(problem, *solve(problem, timeout_s=timeout_s))
+
+
+def solve(
+    problem: PlacementProblem, *, timeout_s: float = 60.0, most_links: int = _MOST_LINKS
+) -> tuple[Assignment, float]:
+    """The best choice, and by how much another could exceed it: 0 where that is less than two in a million.
+
+    What runs is chosen first, as if links could answer anywhere for what they cost where it is least: then where they
+    answer. Only if that loses anything is all chosen at once. Where the time is too short for that, what runs is chosen
+    step by step and bettered part by part, and only the bound is the program's.
+
+    Args:
+        problem: what is chosen from.
+        timeout_s: about when to stop.
+        most_links: how many links of each target have columns of their own at first, at least 1.
+    """
+    start_s = time.monotonic()
+    exact_s, better_s, end_s = (start_s + share * timeout_s for share in (_EXACT, _BETTER, 1.0))
+    known, most = Assignment.nothing(problem), most_links
+    started, bound = choose_runs(problem), float(problem.weights.sum())
+
+    def gap() -> float:
+        return bound - known.value(problem)
+
+    while True:
+        rough = Program.of(problem, most, placed=False)
+        runs, at_most = rough.solve(exact_s)
+        bound = min(bound, at_most)
+        placed = Program.of(problem, most, placed=True)
+        if runs is not None:
+            started = max(started, runs, key=lambda each: each.value_anywhere(problem))
+            known = _better(problem, known, placed.answer(runs, exact_s))
+            few_links = not rough.whole_truth and bound - runs.value_anywhere(problem) > _PROVEN
+            if gap() > _PROVEN and not few_links and time.monotonic() < exact_s:
+                found, at_most = placed.solve(exact_s)
+                bound, known = min(bound, at_most), _better(problem, known, found)
+        if gap() <= _PROVEN:
+            return known, 0.0
+        if rough.whole_truth or time.monotonic() >= exact_s:
+            break
+        most *= 3
+    started = better_runs(problem, rough, started, better_s)
+    known = _better(problem, known, placed.answer(started, max(end_s, time.monotonic() + _ANSWER_S)))
+    return known, gap() if gap() > _PROVEN else 0.0
+
+
+def _better(problem: PlacementProblem, known: Assignment, found: Assignment | None) -> Assignment:
+    return known if found is None or found.value(problem) <= known.value(problem) else found
+
+
+def _check_possible(problem: PlacementProblem) -> None:
+    allowed = Allowed.of(problem)
+    if allowed.on_device.any() or allowed.in_cloud.any():
+        return
+    nothing = Assignment.nothing(problem)
+    easiest = int(np.where(problem.runnable, problem.memory, np.inf).argmin())
+    told = [
+        f"{refusal.place}: {refusal.text}"
+        for device in range(len(problem.devices))
+        for refusal in refusals(problem, nothing, device, easiest)
+    ]
+    raise InvalidInput(
+        f"no model fits anywhere, not even the smallest, {problem.names[easiest]}: {'; '.join(dict.fromkeys(told))}"
+    )
+
+
+def choose_runs(problem: PlacementProblem) -> Assignment:
+    """What runs, chosen greedily: each step adds what gains most, links from it included, for its share of what is left.
+
+    Inputs travel from the devices whose weight for their traffic is largest. A step is a model on a device, or a model
+    in the cloud for as many devices whose inputs travel as there is time for. Memory for the largest link, and time for
+    all links, is left free.
     """
     steps = _Steps(problem)
     while steps.take():
@@ -33,7 +128,7 @@ def choose_runs(problem: PlacementProblem) -> Assignment:
 
 @dataclass(frozen=True)
 class _Step:
-    """One model more, on one device or in the cloud for some."""
+    """One more model, on one device or in the cloud for some devices."""
 
     ratio: float
     model: int
@@ -42,7 +137,7 @@ class _Step:
 
 
 class _Steps:
-    """A choice as it grows."""
+    """A choice that grows step by step, and what it leaves of every budget."""
 
     def __init__(self, problem: PlacementProblem) -> None:
         self._problem = problem
@@ -132,13 +227,10 @@ class _Steps:
         return _Step(float(gains[able].sum() / max(taken, _EPS)), model, able, False)
 
 
-_PART_S = 5.0
-_MODELS = 10
-_SEED = 0
-
-
 def better_runs(problem: PlacementProblem, program: Program, runs: Assignment, deadline_s: float) -> Assignment:
-    """What runs, at least as good as `runs`, when the time is up or nothing has come of any part for a while.
+    """What runs, at least as good as `runs`: some models or one device are chosen anew in turn, all else kept.
+
+    It ends when the time is up, or when none of the last attempts was better.
 
     Args:
         problem: what is chosen from.
@@ -149,108 +241,15 @@ def better_runs(problem: PlacementProblem, program: Program, runs: Assignment, d
     rng, value, idle = np.random.default_rng(_SEED), runs.value_anywhere(problem), 0
     devices, models = problem.weights.shape
     for turn in count():
-        if time.monotonic() >= deadline_s or idle > 2 * (devices + models // _MODELS + 1):
+        if time.monotonic() >= deadline_s or idle > 2 * (devices + models // _PART_MODELS + 1):
             break
         free = np.zeros(problem.weights.shape, bool)
         if turn % 2:
             free[rng.integers(devices)] = True
         else:
-            free[:, rng.choice(models, min(_MODELS, models), replace=False)] = True
+            free[:, rng.choice(models, min(_PART_MODELS, models), replace=False)] = True
         found = program.improve(runs, free, min(deadline_s, time.monotonic() + _PART_S))
         idle += 1
         if found is not None and found.value_anywhere(problem) > value + 1e-9:
             runs, value, idle = found, found.value_anywhere(problem), 0
     return runs
-
-
-_PROVEN = 2e-6
-_MOST_LINKS = 12
-# Of the time: until when to look for the best choice and its proof, then for a better one.
-_EXACT, _BETTER = 0.6, 0.9
-# Where links answer is said even if the time is up.
-_ANSWER_S = 1.0
-
-
-def place(problem: PlacementProblem, *, timeout_s: float = 60.0) -> Placement:
-    """The placement with the highest weighted mean agreement that keeps every budget.
-
-    A mixed-integer program is solved by HiGHS. Of each target at first only its best links have columns of their own;
-    where the rest turn out to matter, more of them get some. Twenty models on three classes of devices take seconds; of
-    many more the placement is a good one, with its gap. Of equal choices (to one in a million) that is taken which
-    takes less memory, time and traffic. A link whose sources all run on the device answers there if it fits.
-
-    Args:
-        problem: what is chosen from.
-        timeout_s: about when to stop; `gap` of the best so far says then how much better another could be.
-
-    Raises:
-        InvalidInput: SciPy is not installed, or no model fits anywhere, naming the budget.
-    """
-    if not milp_available():
-        raise InvalidInput('placing models needs SciPy: pip install "infilink[cloud]"')
-    _check_possible(problem)
-    return describe(problem, *solve(problem, timeout_s=timeout_s))
-
-
-def solve(
-    problem: PlacementProblem, *, timeout_s: float = 60.0, most_links: int = _MOST_LINKS
-) -> tuple[Assignment, float]:
-    """The best choice, and by how much another could exceed it: 0 where that is less than two in a million.
-
-    What runs is chosen first, as if links could answer anywhere for what they cost where it is least: then where they
-    answer. Only if that loses anything is all chosen at once. Where the time is too short for that, what runs is chosen
-    step by step and bettered part by part, and only the bound is the program's.
-
-    Args:
-        problem: what is chosen from.
-        timeout_s: about when to stop.
-        most_links: how many links of each target have columns of their own at first, at least 1.
-    """
-    start_s = time.monotonic()
-    exact_s, better_s, end_s = (start_s + share * timeout_s for share in (_EXACT, _BETTER, 1.0))
-    known, most = Assignment.nothing(problem), most_links
-    started, bound = choose_runs(problem), float(problem.weights.sum())
-
-    def gap() -> float:
-        return bound - known.value(problem)
-
-    while True:
-        rough = Program.of(problem, most, placed=False)
-        runs, at_most = rough.solve(exact_s)
-        bound = min(bound, at_most)
-        placed = Program.of(problem, most, placed=True)
-        if runs is not None:
-            started = max(started, runs, key=lambda each: each.value_anywhere(problem))
-            known = _better(problem, known, placed.answer(runs, exact_s))
-            few_links = not rough.whole_truth and bound - runs.value_anywhere(problem) > _PROVEN
-            if gap() > _PROVEN and not few_links and time.monotonic() < exact_s:
-                found, at_most = placed.solve(exact_s)
-                bound, known = min(bound, at_most), _better(problem, known, found)
-        if gap() <= _PROVEN:
-            return known, 0.0
-        if rough.whole_truth or time.monotonic() >= exact_s:
-            break
-        most *= 3
-    started = better_runs(problem, rough, started, better_s)
-    known = _better(problem, known, placed.answer(started, max(end_s, time.monotonic() + _ANSWER_S)))
-    return known, gap() if gap() > _PROVEN else 0.0
-
-
-def _better(problem: PlacementProblem, known: Assignment, found: Assignment | None) -> Assignment:
-    return known if found is None or found.value(problem) <= known.value(problem) else found
-
-
-def _check_possible(problem: PlacementProblem) -> None:
-    allowed = Allowed.of(problem)
-    if allowed.on_device.any() or allowed.in_cloud.any():
-        return
-    nothing = Assignment.nothing(problem)
-    easiest = int(problem.memory.argmin())
-    told = [
-        f"{refusal.place}: {refusal.text}"
-        for device in range(len(problem.devices))
-        for refusal in refusals(problem, nothing, device, easiest)
-    ]
-    raise InvalidInput(
-        f"no model fits anywhere, not even the smallest, {problem.names[easiest]}: {'; '.join(dict.fromkeys(told))}"
-    )

@@ -56,6 +56,8 @@ def _why(name: str, table: Table, found: Found, usual: Route, expected: float) -
 
 def refusal(name: str, costs: Mapping[str, ModelCost], found: Found, budget_bytes: int) -> str:
     """Why a model is not resident."""
+    if name not in costs:
+        return "nothing runs for it: it is virtual"
     memory = costs[name].memory_bytes
     left = budget_bytes - sum(costs[other].memory_bytes for other in found.resident)
     if memory > budget_bytes:

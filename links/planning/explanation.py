@@ -92,7 +92,7 @@ def explain_plan(problem: Problem, costs: Mapping[str, ModelCost]) -> Explanatio
     for own, name in enumerate(problem.names):
         rows = []
         for other in ("always", "in turn", "never"):
-            if other != runs[name]:
+            if other != runs[name] and name in costs:
                 changed = search.best(model=name, runs=other)
                 rows.append(_refused(problem, own, other, found, changed, values))
         refused[name] = (*rows, *(() if runs[name] == "always" else _answers(problem.tables[own], name, found)))

@@ -69,5 +69,6 @@ def _table(plan: Plan, costs: Mapping[str, ModelCost]) -> Table:
         turn = f"every {plan.refresh_s[name]:g} s" if name in plan.refresh_s else "never"
         runs = "always" if name in plan.resident else turn
         why = served.why + (f"; {plan.refused[name]}" if name in plan.refused else "")
-        table.add_row(name, format_bytes(costs[name].memory_bytes), runs, f"{served.expected_agreement:.2f}", why)
+        memory = format_bytes(costs[name].memory_bytes) if name in costs else "-"
+        table.add_row(name, memory, runs, f"{served.expected_agreement:.2f}", why)
     return table

@@ -48,11 +48,15 @@ def make_plan(
     return best_plan(problem, graph.costs)
 
 
-def full_plan(models: Mapping[str, ModelSpec], costs: Mapping[str, ModelCost]) -> Plan:
-    """Everything is resident and nothing is predicted; there is no budget."""
+def full_plan(models: Mapping[str, ModelSpec], costs: Mapping[str, ModelCost], graph: LinkGraph | None = None) -> Plan:
+    """Everything is resident, there is no budget, and nothing is predicted but the graph's virtual models."""
     served = {name: AnswerSource("executed", (), 1.0, "runs on every input") for name in models}
     memory = sum(costs[name].memory_bytes for name in models if name in costs)
-    return Plan(None, memory, tuple(models), served=served)
+    if graph is not None:
+        everything = Found(tuple(models), {}, 1.0)
+        served |= {name: serve(name, graph.tables[name], everything) for name in graph.virtual}
+    expected = sum(source.expected_agreement for source in served.values()) / max(1, len(served))
+    return Plan(None, memory, tuple(models), served=served, expected_agreement=expected)
 
 
 def hold_plan(
@@ -124,7 +128,7 @@ def plan_problem(
         InvalidInput: the budget is too small for the smallest model, or a weight makes no sense.
     """
     weights = weights or {}
-    _check(costs, budget_bytes, weights)
+    _check(costs, tables, budget_bytes, weights)
     return Problem.of(
         costs,
         tables,
@@ -143,6 +147,7 @@ def best_plan(problem: Problem, costs: Mapping[str, ModelCost]) -> Plan:
 
 def _check(
     costs: Mapping[str, ModelCost],
+    tables: Mapping[str, Table],
     budget_bytes: int,
     weights: Mapping[str, float],
 ) -> None:
@@ -154,4 +159,4 @@ def _check(
             f"a budget of {budget_bytes / _MIB:.1f} MiB holds no model: the smallest, {smallest}, needs "
             f"{costs[smallest].memory_bytes / _MIB:.1f} MiB"
         )
-    shares(tuple(costs), weights)
+    shares(tuple(tables), weights)

@@ -14,6 +14,7 @@ from .weights import shares
 _ASSUMED_CONSTANT = 0.3
 ASSUMED = Table(Measured(_ASSUMED_CONSTANT, _ASSUMED_CONSTANT), tuple(Measured(value, value) for value in ASSUMED_HELD))
 """What is taken of a model that nothing was measured of."""
+_NEVER_FITS = 2**60
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Problem:
 
     Attributes:
         names: the models.
-        memory: each one's bytes.
+        memory: each one's bytes; of a virtual model, which can't run, more than any budget.
         turn_s: seconds of each turn of a rotating model: its load and one inference.
         infer_s: seconds of each inference.
         weights: each one's share of the objective; they sum to 1.
@@ -50,13 +51,16 @@ class Problem:
         weights: Mapping[str, float],
         options: PlanOptions,
     ) -> "Problem":
-        """The problem in arrays, the models in the order of their names."""
-        names = tuple(sorted(costs))
+        """The problem in arrays, the models in the order of their names; those without a cost are virtual."""
+        names = tuple(sorted(tables))
+        # Turns that never come take as long as the longest, so that nothing is scaled by them.
+        longest_s = max((cost.load_s for cost in costs.values()), default=0.0)
+        known = {name: costs.get(name, ModelCost(_NEVER_FITS, 0.0, longest_s)) for name in names}
         return cls(
             names,
-            tuple(costs[name].memory_bytes for name in names),
-            tuple(costs[name].load_s for name in names),
-            tuple(costs[name].infer_s for name in names),
+            tuple(known[name].memory_bytes for name in names),
+            tuple(known[name].load_s for name in names),
+            tuple(known[name].infer_s for name in names),
             tuple(float(share) for share in shares(names, weights)),
             tuple(tables[name] for name in names),
             budget_bytes,

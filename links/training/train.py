@@ -165,7 +165,7 @@ def _index(
         "source": trace.info.source,
         "inputs": len(trace),
         "first_sequence": int(trace.sequences[0]),
-        "marks": fingerprints(trace, before=int(trace.sequences[samples.blocks.report[0]])),
+        "marks": fingerprints(trace, trace.models, before=int(trace.sequences[samples.blocks.report[0]])),
         "report_sequence": int(trace.sequences[samples.blocks.report[0]]),
         "step_s": samples.step_s,
         "seed": seed,

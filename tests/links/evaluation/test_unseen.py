@@ -21,7 +21,7 @@ def marked(graph: LinkGraph, trace_path: Path) -> LinkGraph:
     """The links with the marks of what they were learnt from."""
     one = copy.copy(graph)
     with Trace(trace_path) as trace:
-        one.notes = {**graph.notes, "marks": fingerprints(trace, before=graph.notes["report_sequence"])}
+        one.notes = {**graph.notes, "marks": fingerprints(trace, trace.models, before=graph.notes["report_sequence"])}
     assert len(one.notes["marks"]) == 64
     return one
 
