@@ -1,4 +1,4 @@
-"""The rows of the placement's program: links, tied to the places of their sources, and budgets; and what breaks ties."""
+"""The rows of the placement's program: links tied to the places of their sources, budgets, and ties broken."""
 
 from dataclasses import dataclass
 

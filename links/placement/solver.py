@@ -114,7 +114,7 @@ def _check_possible(problem: PlacementProblem) -> None:
 
 
 def choose_runs(problem: PlacementProblem) -> Assignment:
-    """What runs, chosen greedily: each step adds what gains most, links from it included, for its share of what is left.
+    """What runs, chosen greedily: each step adds what gains most, with links from it, for its share of what is left.
 
     Inputs travel from the devices whose weight for their traffic is largest. A step is a model on a device, or a model
     in the cloud for as many devices whose inputs travel as there is time for. Memory for the largest link, and time for
