@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import InvalidInput
+from ..files import replacing
 from ..models.cost import ModelCost
 from ..models.spec import ModelSpec, parse_spec
 from ..outputs import Array
@@ -64,9 +65,8 @@ class Index:
             "links": list(self.links),
             "notes": dict(self.notes),
         }
-        beside = folder / f"{INDEX}.part"
-        beside.write_text(json.dumps(data), encoding="utf-8")
-        beside.replace(folder / INDEX)
+        with replacing(folder / INDEX) as part:
+            part.write_text(json.dumps(data), encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Self:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ...errors import InvalidInput
+from ...files import replacing
 from ...outputs import Array
 from ..table import BUCKETS, NEVER, Measured, Table
 from ..trust import independent_share
@@ -163,9 +164,8 @@ class Linkability:
 def write_linkability(folder: Path, targets: Mapping[str, Linkability]) -> None:
     """Writes it into a folder of links."""
     data = {"format": FORMAT, "targets": {name: each.as_dict() for name, each in targets.items()}}
-    beside = folder / f"{LINKABILITY}.part"
-    beside.write_text(json.dumps(data), encoding="utf-8")
-    beside.replace(folder / LINKABILITY)
+    with replacing(folder / LINKABILITY) as part:
+        part.write_text(json.dumps(data), encoding="utf-8")
 
 
 def read_linkability(folder: Path) -> dict[str, Linkability] | None:
