@@ -1,19 +1,23 @@
-"""A self-contained page: style, text, plots as SVG (plots need matplotlib, in `infilink[train]`)."""
+"""What a command shows of its work: a bar while it runs, and pages of tables and plots of what came of it.
+
+A page is one HTML file that needs no other; plots need matplotlib, in `infilink[train]`.
+"""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
 from rich import progress as rich_progress
 from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from .files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem;color:#222}"
@@ -22,16 +26,41 @@ _STYLE = (
     "svg{max-width:100%;height:auto}.verdict{font-size:1.4rem;font-weight:600}tr.won{font-weight:600}"
 )
 
+Progress = Callable[[float, str], None]
+"""Called with the share of the work that is done, from 0 to 1, and what is being done."""
+
+
+@contextmanager
+def show_progress(title: str, *, quiet: bool = False) -> Iterator[Progress]:
+    """Draws a bar on stderr while the body runs; yields the function that moves it."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("[dim]{task.fields[what]}"),
+    )
+    with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task(title, total=1.0, what="")
+        yield lambda share, what: bar.update(task, completed=share, what=what)
+
+
+def part_of(progress: Progress | None, start: float, stop: float) -> Progress | None:
+    """The progress of a part of some work, which is the whole's from `start` to `stop`."""
+    if progress is None:
+        return None
+    whole = progress
+    return lambda done, doing: whole(start + done * (stop - start), doing)
+
 
 def write_html(path: Path, title: str, body: str) -> None:
-    """Writes a page with that body, beside and renamed."""
+    """Writes a page with that body."""
     page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title><style>{_STYLE}</style>{body}"
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(page + "\n", encoding="utf-8")
-    part.replace(path)
+    with replacing(path) as part:
+        part.write_text(page + "\n", encoding="utf-8")
 
 
 def table_html(rows: Iterable[tuple[str, ...]], *, head: tuple[str, ...] = (), won: str = "") -> str:
@@ -55,31 +84,3 @@ def svg(figure: "Figure") -> str:
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
     return text.getvalue()[text.getvalue().index("<svg") :]
-
-
-Progress = Callable[[float, str], None]
-"""Is told the share done, from 0 to 1, and what is being done."""
-
-
-@contextmanager
-def show_progress(title: str, *, quiet: bool = False) -> Iterator[Progress]:
-    """Draws a bar while the body runs; yields a function to be told the share done (0 to 1) and what is being done."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("[dim]{task.fields[what]}"),
-    )
-    with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
-        task = bar.add_task(title, total=1.0, what="")
-        yield lambda share, what: bar.update(task, completed=share, what=what)
-
-
-def part_of(progress: Progress | None, start: float, stop: float) -> Progress | None:
-    """What a part of some work is to tell, which is the whole's from `start` to `stop`."""
-    if progress is None:
-        return None
-    whole = progress
-    return lambda done, doing: whole(start + done * (stop - start), doing)

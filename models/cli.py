@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..errors import InfilinkError, InvalidInput
+from ..files import replacing
 from ..outputs import KINDS, OutputSpec
 from ..reporting import show_progress
 from ..units import format_bytes
@@ -94,9 +95,8 @@ def init_model_command(
         raise InvalidInput(f"{path}: has its spec inside already; see it with `infilink models {path.parent}`")
     graph = read_graph(path)
     guessed = guess(graph)
-    part = beside.with_suffix(".toml.part")
-    part.write_text(spec_text(spec_name(path), graph, guessed), encoding="utf-8")
-    part.replace(beside)
+    with replacing(beside) as part:
+        part.write_text(spec_text(spec_name(path), graph, guessed), encoding="utf-8")
     print(
         f"wrote {beside}: kind {guessed.output['kind']}, decoder {guessed.decoder['name']} ({guessed.why}); "
         f"check it, then: infilink models {path.parent}"

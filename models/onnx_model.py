@@ -15,7 +15,7 @@ from ..errors import InvalidInput, ModelFailed
 from ..outputs import Array
 from .decoding import DECODERS, decode
 from .preprocessing import Placement, preprocess
-from .session import _first_line, open_session
+from .session import first_line, open_session
 from .spec import ModelSpec, _spec_beside, _spec_inside
 
 
@@ -51,7 +51,7 @@ class OnnxModel:
         try:
             tensor, placement = preprocess(frame, self.spec.picture)
         except cv2.error as error:
-            raise ModelFailed(f"{self.spec.name}: a frame of {frame.shape}: {_first_line(error)}") from error
+            raise ModelFailed(f"{self.spec.name}: a frame of {frame.shape}: {first_line(error)}") from error
         return self._decode(self._run(tensor), placement)
 
     def _run(self, tensor: Array) -> dict[str, Array]:
@@ -60,7 +60,7 @@ class OnnxModel:
         try:
             return dict(zip(self._outputs, self._session.run(None, {self._input.name: tensor}), strict=True))
         except Exception as error:  # onnxruntime raises many types of its own
-            raise ModelFailed(f"{self.spec.name}: {_first_line(error)}") from error
+            raise ModelFailed(f"{self.spec.name}: {first_line(error)}") from error
 
     def _decode(self, raw: dict[str, Array], placement: Placement) -> Array:
         try:

@@ -1,15 +1,11 @@
-"""A heavy model: `ModelSpec` says how to feed it and read it, `OnnxModel` runs it on one frame.
+"""Opening an ONNX file with onnxruntime: the same options everywhere, and a user's mistake told in one line."""
 
-The spec is a TOML file beside the model (`yolox_nano.toml` for `yolox_nano.onnx`) or JSON inside it, in the ONNX
-file's own `metadata_props` under the key `infilink`. The one beside wins. docs/MODELS.md says how to write one.
-"""
-
-import os
 from pathlib import Path
 
 import onnxruntime as ort
 
 from ..errors import InvalidInput
+from ..files import replacing
 
 
 def open_session(path: Path, *, threads: int = 1, optimized: Path | None = None) -> ort.InferenceSession:
@@ -20,27 +16,29 @@ def open_session(path: Path, *, threads: int = 1, optimized: Path | None = None)
     Raises:
         InvalidInput: the file is not there or is no ONNX model.
     """
+    if not path.is_file():
+        raise InvalidInput(f"{path}: there is no such file")
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    if not path.is_file():
-        raise InvalidInput(f"{path}: there is no such file")
-    part = None
-    if optimized is not None and optimized.is_file():
-        path = optimized
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    elif optimized is not None:
-        part = optimized.with_name(f"{optimized.name}.{os.getpid()}.part")
-        options.optimized_model_filepath = str(part)
     try:
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        if part is not None and optimized is not None:
-            part.replace(optimized)
-        return session
-    except Exception as error:
-        raise InvalidInput(f"{path}: not an ONNX model that onnxruntime can load ({_first_line(error)})") from error
+        if optimized is None:
+            return _open(path, options)
+        if optimized.is_file():
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+            return _open(optimized, options)
+        with replacing(optimized) as part:
+            options.optimized_model_filepath = str(part)
+            return _open(path, options)
+    except Exception as error:  # onnxruntime raises many types of its own
+        raise InvalidInput(f"{path}: not an ONNX model that onnxruntime can load ({first_line(error)})") from error
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What onnxruntime or OpenCV complains of, in one line: the rest is for their own developers."""
     return str(error).strip().split("\n")[0][:300]
+
+
+def _open(path: Path, options: ort.SessionOptions) -> ort.InferenceSession:
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..codec import encode_jpeg, pack
 from ..errors import InvalidInput, UnknownModel
+from ..files import replacing
 from ..models.cost import ModelCost
 from ..models.spec import ModelSpec, digest, parse_spec
 from ..outputs import Array
@@ -190,20 +191,14 @@ def _write(
     fps: float,
 ) -> None:
     kind = "none" if logged.inputs is None else input_kind(logged.inputs[whole[0]])
-    out.parent.mkdir(parents=True, exist_ok=True)
-    beside = out.with_name(out.name + ".part")
-    beside.unlink(missing_ok=True)
-    try:
-        with TraceWriter(beside, models.info(logged.source, fps=fps, input=kind)) as writer:
-            for position, row in enumerate(whole):
-                payload = b""
-                if logged.inputs is not None:
-                    payload = encode_jpeg(logged.inputs[row]) if kind == "image" else pack(logged.inputs[row])
-                outputs = {name: each[position] for name, each in values.items()}
-                writer.append(row, float(logged.captured_s[row]), payload, outputs)
-        beside.replace(out)
-    finally:
-        beside.unlink(missing_ok=True)
+    info = models.info(logged.source, fps=fps, input=kind)
+    with replacing(out) as part, TraceWriter(part, info) as writer:
+        for position, row in enumerate(whole):
+            payload = b""
+            if logged.inputs is not None:
+                payload = encode_jpeg(logged.inputs[row]) if kind == "image" else pack(logged.inputs[row])
+            outputs = {name: each[position] for name, each in values.items()}
+            writer.append(row, float(logged.captured_s[row]), payload, outputs)
 
 
 def _check_aligned(logged: Logged, models: LoggedModels) -> None:

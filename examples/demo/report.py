@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ... import __version__
+from ...files import replacing
 from ...units import format_bytes
 from .pipeline import Demo
 from .plots import agreement_over_time, bytes_over_time, memory_over_time, when_models_ran
@@ -185,6 +186,5 @@ def _share(value: float | None) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")

@@ -21,6 +21,7 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
+from ...files import replacing
 from ...models.decoding import DecoderSpec
 from ...models.onnx_model import OnnxModel
 from ...models.preprocessing import InputSpec
@@ -166,20 +167,25 @@ def fit(
 def export(task: Task, trunk: Trunk, head: nn.Module, folder: Path) -> Path:
     """Writes a model's file and checks that onnxruntime says what torch says."""
     path = folder / f"{task.name}.onnx"
-    part = folder / f"{task.name}.part.onnx"
     served = Served(trunk, head, task.kind).eval()
     served.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     sample = torch.rand(1, 3, task.size[1], task.size[0])
-    torch.onnx.export(
-        served, (sample,), str(part), input_names=["pixels"], output_names=["output"], opset_version=17, dynamo=False
-    )
-    write_spec(part, task.spec)
-    session = ort.InferenceSession(str(part), providers=["CPUExecutionProvider"])
-    with torch.no_grad():
-        difference = float(np.abs(served(sample).numpy() - session.run(None, {"pixels": sample.numpy()})[0]).max())
-    if difference > 1e-4:
-        sys.exit(f"{task.name}: onnxruntime differs from torch by {difference}")
-    part.replace(path)
+    with replacing(path) as part:
+        torch.onnx.export(
+            served,
+            (sample,),
+            str(part),
+            input_names=["pixels"],
+            output_names=["output"],
+            opset_version=17,
+            dynamo=False,
+        )
+        write_spec(part, task.spec)
+        session = ort.InferenceSession(str(part), providers=["CPUExecutionProvider"])
+        with torch.no_grad():
+            difference = float(np.abs(served(sample).numpy() - session.run(None, {"pixels": sample.numpy()})[0]).max())
+        if difference > 1e-4:
+            sys.exit(f"{task.name}: onnxruntime differs from torch by {difference}")
     return path
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 
 from ...errors import InvalidInput, ModelFailed
+from ...files import replacing
 from ...outputs import Array, OutputSpec
 from ..decoding import DecoderSpec
 from ..onnx_model import OnnxModel
@@ -125,12 +126,10 @@ class Splitter:
         specs = (self._head_spec(partition), self.spec.model_copy(update={"input": None}))
         parts = (partition, partition.model_copy(update={"part": "tail"}))
         for path, half, spec, part in zip((head, tail), halves, specs, parts, strict=True):
-            path.parent.mkdir(parents=True, exist_ok=True)
             half.metadata_props.add(key=METADATA_KEY, value=spec.model_dump_json(exclude_defaults=True))
             half.metadata_props.add(key=PARTITION_KEY, value=part.model_dump_json())
-            beside = path.with_name(f"{path.name}.part")
-            onnx.save(half, str(beside))
-            beside.replace(path)
+            with replacing(path) as file:
+                onnx.save(half, str(file))
         return partition
 
     def probe(self, tensors: Sequence[str], frame: Array) -> dict[str, Array]:

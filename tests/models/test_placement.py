@@ -53,7 +53,8 @@ def test_a_mistake_names_the_file_and_the_key(tmp_path: Path, old: str, new: str
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="infilink plan LINKS --devices"):
         PlacementFile.load(tmp_path / "none.json")
+    (tmp_path / "file").touch()
     with pytest.raises(InvalidInput, match="can't be written"):
-        PLACEMENT.save(tmp_path / "none" / "p.json")
+        PLACEMENT.save(tmp_path / "file" / "p.json")
     with pytest.raises(InvalidInput, match="'gate'; the placement has door"):
         PLACEMENT.device("gate")
