@@ -1,4 +1,4 @@
-"""How sure we are of a mean loss: an upper bound on it from a recording, and a test of it while serving.
+"""How sure we are of a mean loss: bounds on it from a recording, and a test of it while serving.
 
 NumPy only. Inputs of a stream are no independent draws, so `n` of them are worth `n / tau`, tau being the integrated
 autocorrelation time of the losses.
@@ -43,6 +43,14 @@ def clopper_pearson(errors: float, inputs: float, *, confidence: float = CONFIDE
     if errors >= inputs:
         return 1.0
     return _bisect(lambda rate: _incomplete_beta(errors + 1.0, inputs - errors, rate) < confidence)
+
+
+def wilson_interval(share: float, count: float) -> tuple[float, float]:
+    """The two-sided 95 % interval of a share that was seen among `count` independent inputs, by Wilson."""
+    z2 = 1.96**2
+    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
+    width = 1.96 / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count * count))
+    return max(0.0, middle - width), min(1.0, middle + width)
 
 
 def betting(losses: Array, *, confidence: float = CONFIDENCE) -> float:

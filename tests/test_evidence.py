@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from infilink.evidence import (
     SequentialTest,
     autocorrelation_time,
@@ -11,6 +13,7 @@ from infilink.evidence import (
     clopper_pearson,
     inputs_needed,
     upper_bound,
+    wilson_interval,
 )
 from scipy.stats import beta
 
@@ -29,6 +32,20 @@ def test_clopper_pearson_is_the_one_of_scipy(errors, inputs):
 def test_clopper_pearson_at_its_ends():
     assert clopper_pearson(0, 29) == pytest.approx(1 - 0.05 ** (1 / 29))
     assert clopper_pearson(5, 5) == 1.0
+
+
+@given(st.floats(0, 1), st.floats(1, 1e6))
+def test_an_interval_holds_the_share_and_narrows(share: float, count: float) -> None:
+    low, high = wilson_interval(share, count)
+    assert 0 <= low <= share + 1e-9 and share - 1e-9 <= high <= 1
+    wider = wilson_interval(share, count / 2)
+    assert wider[1] - wider[0] >= high - low - 1e-9
+
+
+def test_intervals_hold_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(0)
+    bounds = [wilson_interval(count / 60, 60) for count in rng.binomial(60, 0.85, 4000)]
+    assert np.mean([low <= 0.85 <= high for low, high in bounds]) >= 0.93
 
 
 def test_fewer_effective_inputs_mean_a_wider_bound():

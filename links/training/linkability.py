@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ...errors import InvalidInput
+from ...evidence import wilson_interval
 from ...files import replacing
 from ...outputs import Array
 from ..table import BUCKETS, NEVER, Measured, Table
@@ -57,7 +58,7 @@ class Reached:
         """Where the agreement lies with 95 % confidence (Wilson, on the independent inputs); None: not known."""
         if not self.effective:
             return None
-        return wilson(self.agreement, self.effective)
+        return wilson_interval(self.agreement, self.effective)
 
 
 Row = tuple[Reached | None, ...]
@@ -188,14 +189,6 @@ def read_linkability(folder: Path) -> dict[str, Linkability] | None:
         raise
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InvalidInput(f"{path}: is damaged ({error!r}); train the links again") from error
-
-
-def wilson(share: float, count: float) -> tuple[float, float]:
-    """The 95 % interval of a share that was seen in so many independent tries."""
-    z2 = 1.96**2
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    width = 1.96 / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count * count))
-    return max(0.0, middle - width), min(1.0, middle + width)
 
 
 def _replay(

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from infilink.cli import build_app
 from infilink.errors import InvalidInput
 from infilink.links.graph import LinkGraph
 from infilink.links.report.page import write_show_page
 from infilink.links.report.show import Matrix, Verdict, age_text, show_links
 from infilink.links.table import BUCKETS, NEVER, bucket
-from infilink.links.training.linkability import LINKABILITY, Linkability, Reached, read_linkability, wilson
+from infilink.links.training.linkability import LINKABILITY, Linkability, Reached, read_linkability
 from infilink.links.training.train import LinksTraining, train_links
 from infilink.outputs import Array
 from infilink.traces.trace import Trace
@@ -170,20 +168,6 @@ def test_skill_is_the_share_of_what_was_to_be_gained() -> None:
     skill = Reached(0.4, -0.3).skill
     assert skill is not None and skill < -0.9
     assert Reached(1.0, 0.0).skill is None
-
-
-@given(st.floats(0, 1), st.floats(1, 1e6))
-def test_an_interval_holds_the_share_and_narrows(share: float, count: float) -> None:
-    low, high = wilson(share, count)
-    assert 0 <= low <= share + 1e-9 and share - 1e-9 <= high <= 1
-    wider = wilson(share, count / 2)
-    assert wider[1] - wider[0] >= high - low - 1e-9
-
-
-def test_intervals_hold_as_often_as_they_say() -> None:
-    rng = np.random.default_rng(0)
-    bounds = [wilson(count / 60, 60) for count in rng.binomial(60, 0.85, 4000)]
-    assert np.mean([low <= 0.85 <= high for low, high in bounds]) >= 0.93
 
 
 def test_a_row_survives_json() -> None:
