@@ -95,7 +95,7 @@ class Joint(BaseModel):
 
 
 def join(**parts: Array) -> Array:
-    """One input made of several: an array of no dimensions with a field per part, which `codec.pack` packs like any other."""
+    """One input made of several: an array of no dimensions with a field per part; `codec.pack` packs it."""
     kind = np.dtype([(name, part.dtype, part.shape) for name, part in parts.items()])
     joined = np.zeros((), kind)
     for name, part in parts.items():

@@ -32,7 +32,7 @@ class OnlineSettings:
         steps_per_label: training steps for each label, so that every policy trains as much.
         memory_examples: how many labelled inputs are remembered; 38 KB each.
         step_s: the least time to the previous frame, in seconds of capture (see `Channels`).
-        seed: of the weights, lots and batches.
+        seed: of the weights, random draws and batches.
     """
 
     period_s: float = 3600.0

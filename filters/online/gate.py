@@ -34,7 +34,7 @@ class OnlineGate:
     Args:
         path: the filter that it begins with: of frames, of kind "network", with a rule on one output.
         live: how it is updated.
-        seed: of the lots.
+        seed: of the random draws.
         close_timeout_s: how long an update that runs at the end may take to end.
         command: what an update is run by; the folder's path is its last argument.
 

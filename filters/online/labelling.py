@@ -26,7 +26,7 @@ class Labelling:
         models: whose outputs it judges, with their digests.
         labels: goes on with these.
         share: how many of all inputs may be kept only to be labelled.
-        random: of all lots.
+        random: for all random draws.
 
     Attributes:
         models: name to digest, as they answered last.

@@ -1,7 +1,6 @@
 """The labelled inputs of one period of a live filter, in memory and in a file. NumPy only."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InvalidInput
+from ...files import replacing
 from ...outputs import Array
 from ..training.replay import Examples
 from .inputs import Seen
@@ -86,7 +86,7 @@ class Labels:
         return max(len(self), round(share * self.inputs))
 
     def save(self, path: Path, facts: Mapping[str, Any]) -> None:
-        """Writes it with some facts (JSON) beside it: beside, then renamed."""
+        """Writes it with some facts (JSON), whole or not at all."""
         numbers = {
             "capacity": self.memory.capacity,
             "inputs": self.inputs,
@@ -98,10 +98,8 @@ class Labels:
         }
         arrays: dict[str, Any] = {f"memory {name}": value for name, value in self.memory.state().items()}
         arrays |= {"numbers": json.dumps(numbers), "rows": np.asarray(self._rows, np.float64)}
-        beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-        with beside.open("wb") as file:
+        with replacing(path) as part, part.open("wb") as file:
             np.savez(file, **arrays)
-        beside.replace(path)
 
 
 def load_labels(path: Path) -> tuple[Labels, dict[str, Any]]:

@@ -14,13 +14,13 @@ class Picker:
     """Picks some of the inputs that a filter would skip, up to a share of all inputs, each with its probability.
 
     Half of the share goes to the inputs that the filter is least sure of: those that score the highest of what it
-    skipped lately; they are picked with certainty. The other half is drawn by lot from the rest. What a half has not
-    spent it saves, so that a filter that skips little has more of what it skips labelled; the probability of a lot is
-    known before the lot is drawn. Beyond the share it spends at most what it may save, about 100 inputs.
+    skipped lately; they are picked with certainty. The other half is drawn at random from the rest. What a half has not
+    spent it saves, so that a filter that skips little has more of what it skips labelled; the probability of a random
+    draw is known before it is made. Beyond the share it spends at most what it may save, about 100 inputs.
 
     Args:
         share: of all inputs, above 0 and below 1.
-        random: of the lots.
+        random: for the random draws.
     """
 
     def __init__(self, share: float, random: np.random.Generator) -> None:

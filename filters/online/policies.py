@@ -31,7 +31,7 @@ class Policy(Protocol):
 
     Attributes:
         name: what it is called in tables and in saved states.
-        by_lot: whether its probabilities are those of a lot; else they hold only as far as the scene stays the same.
+        by_lot: whether its probabilities are those of a random draw; if not, they hold while the scene is the same.
     """
 
     name: ClassVar[str]
@@ -106,7 +106,7 @@ class Periodic(AllEligible):
 
 @dataclass(frozen=True)
 class Random(AtEnd):
-    """Labels inputs by lot."""
+    """Labels inputs at random."""
 
     name: ClassVar[str] = "random"
     by_lot: ClassVar[bool] = True
@@ -136,16 +136,16 @@ class Active(AtEnd):
 
 @dataclass(frozen=True)
 class Mixed(AtEnd):
-    """Labels the least sure inputs with half of the budget, and others by lot with the rest.
+    """Labels the least sure inputs with half of the budget, and random others with the rest.
 
-    The two are the strata of one sample: the least sure are labelled with certainty, the others by lot.
+    The two are the strata of one sample: the least sure are labelled with certainty, the others at random.
     """
 
     name: ClassVar[str] = "mixed"
     by_lot: ClassVar[bool] = True
 
     def pick(self, scores: Array, *, threshold: float, share: float, random: np.random.Generator) -> Picks:
-        """Half of each; all by lot while there is nothing to be sure by."""
+        """Half of each; all at random while there is nothing to be sure by."""
         count = round(share * len(scores))
         if np.isnan(scores).any():
             return Random().pick(scores, threshold=threshold, share=share, random=random)

@@ -1,7 +1,6 @@
 """An online filter on disk: its whole state, to go on from, and an ordinary filter file, for a device."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from ... import __version__
 from ...errors import InvalidInput
 from ...evidence import CONFIDENCE
+from ...files import replacing
 from ..rules.predicates import LabelIn, LabelNotIn, Predicate
 from ..spec import Certificate, FilterSpec
 from ..training.graphs import network_graph, save_filter
@@ -25,7 +25,7 @@ _ARRAYS = ("scores", "needed", "probabilities")
 
 
 def save_online(path: Path, online: OnlineFilter) -> None:
-    """Writes weights, memory, threshold and lots to one file, beside it first and then renamed.
+    """Writes weights, memory, threshold and the state of the random draws to one file, whole or not at all.
 
     What it saw since it last asked is not in it, nor a question without an answer: save after `learn`.
     """
@@ -43,10 +43,8 @@ def save_online(path: Path, online: OnlineFilter) -> None:
         tensors |= {f"judged {i} {name}": torch.from_numpy(getattr(judged, name)) for name in _ARRAYS}
     if online.network is not None:
         tensors |= {f"network {name}": value for name, value in online.network.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    torch.save({"infilink.online": json.dumps(numbers), **tensors}, beside)
-    beside.replace(path)
+    with replacing(path) as part:
+        torch.save({"infilink.online": json.dumps(numbers), **tensors}, part)
 
 
 def load_online(path: Path) -> OnlineFilter:

@@ -35,7 +35,7 @@ class Judged:
 class OnlineThreshold:
     """The widest threshold that the newest labelled inputs show to keep the accuracy.
 
-    Each labelled input counts for as many as it stands for: one over its probability. Over what was drawn by lot stands
+    Each labelled input counts for as many as it stands for: one over its probability. What was drawn at random has
     an exact one-sided bound (Clopper-Pearson, with Kish's effective number), on the mean loss over the window itself,
     so that losses that come in runs do no harm. What was labelled with certainty is known, but stands under a bound as
     well, as if it were drawn: a few labels, though they are all there are, prove nothing of the inputs that come. A
@@ -44,8 +44,8 @@ class OnlineThreshold:
 
     Args:
         target: the mean loss over all inputs that was promised: one minus the accuracy.
-        by_lot: whether the probabilities are those of a lot; else the inputs are taken for a run that the rest is
-            like, and count by their autocorrelation time.
+        by_lot: whether the probabilities are those of a random draw; otherwise the inputs are taken for a run that the
+            rest is like, and count by their autocorrelation time.
         window: of how many stretches it consists at most.
 
     Attributes:
@@ -64,7 +64,7 @@ class OnlineThreshold:
 
     @property
     def certified(self) -> bool:
-        """Whether a bound that rests on a lot meets the target."""
+        """Whether a bound that rests on a random draw meets the target."""
         return self.by_lot and self.value > CLOSED
 
     def add(self, judged: Judged) -> None:
@@ -139,7 +139,7 @@ class OnlineThreshold:
         return (float(known.sum()) + others * lower) / max(1, sum(part.inputs for part in parts))
 
     def _tau(self, parts: list[Judged]) -> float:
-        """The autocorrelation time of the losses where the question is decided: 1 for what was drawn by lot."""
+        """The autocorrelation time of the losses where the question is decided: 1 for what was drawn at random."""
         thresholds = self._thresholds()
         if self.by_lot or not len(thresholds):
             return 1.0

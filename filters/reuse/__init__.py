@@ -1,1 +1,1 @@
-"""REUSE: an input whose result a cache holds already, told by a learned embedding."""
+"""REUSE: a cache of results, in which a learned embedding finds the inputs that have the same result."""

@@ -1,4 +1,4 @@
-"""Results that were computed, found again by the embedding of their input."""
+"""The result cache: results that were computed, found again by the embedding of their input."""
 
 import threading
 from collections.abc import Sequence
@@ -13,64 +13,10 @@ from .index import L1Index
 from .result_key import ResultKeys
 from .store import CacheSettings, Entry, ResultStore
 
-# The mean of equal distances may be a rounding below each of them.
-_ROUNDING = 1e-6
-
-
-@dataclass(frozen=True)
-class Vote:
-    """What near neighbours say.
-
-    Attributes:
-        place: the nearest neighbour that says what most say: its place among those that were asked.
-        theta: from 0 (as mixed as can be) to 1 (all say the same).
-        share: of the neighbours that were counted, those that say it, from 0 to 1.
-    """
-
-    place: int
-    theta: float
-    share: float
-
-
-def homogeneity(counts: Array, classes: int) -> float:
-    """How much results agree, from 0 to 1, whatever the number of classes.
-
-    The paper's max(N) / ||N||2 is at least 1 / sqrt(C), so that a fixed threshold can't fail where there are few
-    classes. C is here the number of different results that there could be among these neighbours: as many as are
-    known, but no more than neighbours and, as a result can always be new, no less than 2. So an even vote among all
-    that could differ is 0, also between two classes, and a unanimous one is 1, also when one class is known.
-
-    Args:
-        counts: how many neighbours say each result: int (results,), at least one above 0.
-        classes: how many results the model or the cache knows.
-    """
-    most = float(np.max(counts))
-    theta = most / float(np.sqrt(np.square(counts, dtype=np.float64).sum()))
-    least = 1.0 / np.sqrt(max(2, min(classes, int(np.sum(counts)))))
-    return float(np.clip((theta - least) / (1.0 - least), 0.0, 1.0))
-
-
-def vote(distances: Array, keys: Array, classes: int) -> Vote:
-    """What the nearest say, without those that are farther away than their mean.
-
-    Where some are at distance 0, they alone are asked: an exact repeat is answered by what it repeats. Of results that
-    equally many say, the one with the nearest neighbour wins.
-
-    Args:
-        distances: of the K nearest, float (n,), rising, at least one.
-        keys: the results' numbers, int (n,).
-        classes: how many results the model or the cache knows.
-    """
-    exact = distances[0] <= 0.0
-    reach = 0.0 if exact else float(np.mean(distances, dtype=np.float64)) * (1.0 + _ROUNDING)
-    near = keys[distances <= reach]
-    results, first, counts = np.unique(near, return_index=True, return_counts=True)
-    best = min(range(len(results)), key=lambda i: (-counts[i], first[i]))
-    return Vote(int(first[best]), homogeneity(counts, classes), float(counts[best] / len(near)))
-
-
 Miss = Literal["empty", "too far", "not homogeneous", "expired"]
 MISSES: tuple[Miss, ...] = ("empty", "too far", "not homogeneous", "expired")
+# The mean of equal distances may be a rounding below each of them.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -78,11 +24,11 @@ class Hit:
     """An answer from the cache.
 
     Attributes:
-        output: what the model said of a near input; not to be written to.
+        output: the model's, for a near input; not to be written to.
         theta: how homogeneous the neighbours are, from 0 to 1.
         distance: to the nearest neighbour (L1).
-        agreement: the share of the neighbours that say it, from 0 to 1.
-        age_s: how long ago the model said it.
+        agreement: the share of the neighbours with this result, from 0 to 1.
+        age_s: how long ago the model returned it.
     """
 
     output: Array
@@ -94,7 +40,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class CacheStats:
-    """What a cache did: entries it holds, hits, misses by reason, entries it threw out for room."""
+    """What a cache holds and did: entries, hits, misses by reason, entries removed to make room."""
 
     entries: int
     hits: int
@@ -105,13 +51,13 @@ class CacheStats:
 class ResultCache:
     """A bounded cache of one model's results, safe to use from many threads.
 
-    A result is given only if its nearest neighbour is within `gate` and the neighbours are homogeneous by `theta`.
+    A result is given only if the nearest neighbour is within `gate` and the neighbours are homogeneous by `theta`.
 
     Args:
         output: what the model returns.
         dims: an embedding's length.
         version: the model's digest; results of another version are not taken.
-        gate: the greatest L1 distance to the nearest neighbour; farther ones have no say either.
+        gate: the greatest L1 distance to the nearest neighbour; farther neighbours have no vote either.
         theta: the least homogeneity, from 0 to 1.
         settings: how it is run.
 
@@ -153,7 +99,7 @@ class ResultCache:
         return self._version
 
     def use_version(self, version: str) -> None:
-        """The model's version from now on; results of another one are dropped."""
+        """Sets the model's version from now on; results of another one are dropped."""
         with self._lock:
             if version != self._version:
                 self._version = version
@@ -178,12 +124,12 @@ class ResultCache:
             return None
 
     def insert(self, embedding: Array, output: Array, version: str, now_s: float) -> bool:
-        """Takes a result that was computed; returns False if it is of another version of the model.
+        """Adds a result that was computed; returns False if it is of another version of the model.
 
         A repeat of an entry, by embedding and result, renews it.
 
         Raises:
-            InvalidInput: the embedding or the output is not as it should be.
+            InvalidInput: the embedding or the output has another form.
         """
         entry = Entry(embedding, self._checked(output), now_s)
         with self._lock:
@@ -195,24 +141,24 @@ class ResultCache:
             return True
 
     def stats(self) -> CacheStats:
-        """What it did since it was made."""
+        """What it holds now, and what it did since it was made."""
         with self._lock:
             return CacheStats(len(self._store), self._hits, dict(self._misses), self._store.evicted)
 
     def entries(self) -> list[Entry]:
-        """What it holds, the result unused for longest first."""
+        """What it holds, the least recently used first."""
         return self.snapshot()[1]
 
     def snapshot(self) -> tuple[str, list[Entry]]:
-        """The version of the model and what it holds, of one moment."""
+        """The version of the model and what it holds, at one moment."""
         with self._lock:
             return self._version, list(self._store.entries())
 
     def restore(self, entries: Sequence[Entry]) -> None:
-        """Takes what `entries` of a cache gave, with how often each was used.
+        """Adds what `entries` of a cache returned, with how often each was used.
 
         Raises:
-            InvalidInput: one does not fit this cache.
+            InvalidInput: an entry does not fit this cache.
         """
         with self._lock:
             for entry in entries:
@@ -247,10 +193,63 @@ class ResultCache:
         """Those of the rows that are too old."""
         if self.settings.ttl_s is None:
             return rows[:0]
-        # A result from the far future is one of another clock: nobody knows how old it is.
+        # A result from the far future is of another clock, so its age is unknown.
         return np.asarray(rows[np.abs(now_s - self._store.inserted_s[rows]) >= self.settings.ttl_s])
 
     def _checked(self, output: Array) -> Array:
         value = self.output.check(output).copy()
         value.flags.writeable = False
         return value
+
+
+@dataclass(frozen=True)
+class Vote:
+    """The vote of near neighbours.
+
+    Attributes:
+        place: of the nearest neighbour with the commonest result, among those that were given.
+        theta: homogeneity, from 0 (as mixed as can be) to 1 (all have the same result).
+        share: of the counted neighbours, those with that result, from 0 to 1.
+    """
+
+    place: int
+    theta: float
+    share: float
+
+
+def vote(distances: Array, keys: Array, classes: int) -> Vote:
+    """The vote of the nearest, without those that are farther away than their mean.
+
+    Where some are at distance 0, they alone vote: an exact repeat is answered by what it repeats. Between equally
+    common results, the one with the nearest neighbour wins.
+
+    Args:
+        distances: of the K nearest, float (n,), rising, at least one.
+        keys: the results' numbers, int (n,).
+        classes: how many results the model or the cache knows.
+    """
+    exact = distances[0] <= 0.0
+    reach = 0.0 if exact else float(np.mean(distances, dtype=np.float64)) * (1.0 + _ROUNDING)
+    near = keys[distances <= reach]
+    results, first, counts = np.unique(near, return_index=True, return_counts=True)
+    best = min(range(len(results)), key=lambda i: (-counts[i], first[i]))
+    return Vote(int(first[best]), homogeneity(counts, classes), float(counts[best] / len(near)))
+
+
+def homogeneity(counts: Array, classes: int) -> float:
+    """How much results agree, from 0 to 1, whatever the number of classes.
+
+    The paper's max(N) / ||N||2 is at least 1 / sqrt(C), so with few classes every vote would pass a fixed threshold.
+    Here it is scaled to begin at 0, with C the number of different results that there could be among these neighbours:
+    as many as are known, but no more than neighbours and, as a result can always be new, no less than 2. So an even
+    vote among all that could differ is 0, also between two classes, and a unanimous one is 1, also if one class is
+    known.
+
+    Args:
+        counts: how many neighbours have each result: int (results,), at least one above 0.
+        classes: how many results the model or the cache knows.
+    """
+    most = float(np.max(counts))
+    theta = most / float(np.sqrt(np.square(counts, dtype=np.float64).sum()))
+    least = 1.0 / np.sqrt(max(2, min(classes, int(np.sum(counts)))))
+    return float(np.clip((theta - least) / (1.0 - least), 0.0, 1.0))

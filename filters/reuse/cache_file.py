@@ -1,4 +1,4 @@
-"""A result cache on disk, so that a restart does not begin with an empty one."""
+"""A result cache on disk, so that a restart does not begin with an empty cache."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import numpy as np
 
 from ...codec import pack, unpack
 from ...errors import InvalidInput
+from ...files import replacing
 from ...outputs import Array
 from .cache import ResultCache
 from .store import Entry
@@ -21,15 +22,13 @@ def save_cache(path: Path, cache: ResultCache, *, embedding: str) -> None:
 
     Args:
         path: the file.
-        cache: what is written; it may go on working meanwhile.
+        cache: the cache to write; it may be used meanwhile.
         embedding: the digest of the file that made the embeddings.
     """
     version, entries = cache.snapshot()
     packed = [pack(entry.output) for entry in entries]
     header = {"format": FORMAT, "embedding": embedding, "version": version, "dims": cache.dims}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with beside.open("wb") as file:
+    with replacing(path) as part, part.open("wb") as file:
         np.savez(
             file,
             header=np.frombuffer(json.dumps(header).encode(), np.uint8),
@@ -41,7 +40,6 @@ def save_cache(path: Path, cache: ResultCache, *, embedding: str) -> None:
         )
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def load_cache(path: Path, cache: ResultCache, *, embedding: str) -> None:

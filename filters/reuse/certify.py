@@ -14,10 +14,13 @@ from .cache import ResultCache
 
 CacheMaker = Callable[[float, float], ResultCache]
 """Makes an empty cache with a gate (L1 distance) and a theta."""
+
+# The most careful first: it is preferred among equals.
+THETAS = (0.75, 0.25, 0.0)
 _SAMPLED = 600
 _LEVELS = (14, 8)
 _LEAST_SHARE = 1e-3
-# From there on no greater gate of the same family can still be certified.
+# At an error that many times the target, no greater gate of the same family can still be certified.
 _HOPELESS = 2.0
 
 
@@ -26,12 +29,12 @@ class Stretch:
     """A stretch of recorded inputs.
 
     Attributes:
-        spec: the outputs'.
+        spec: of the outputs.
         embeddings: float32 (inputs, dims).
-        outputs: what the model said of each.
+        outputs: the model's, for each input.
         captured_s: when each was captured.
-        skipped: bool (inputs,): which a SKIP rule answers before the cache is asked.
-        skip_losses: float64 (inputs,): what is lost if it does, from 0 to 1.
+        skipped: bool (inputs,): whether a SKIP rule answers it before the cache is asked.
+        skip_losses: float64 (inputs,): the loss if it does, from 0 to 1.
     """
 
     spec: OutputSpec
@@ -42,73 +45,17 @@ class Stretch:
     skip_losses: Array
 
 
-def run_cache(cache: ResultCache, stretch: Stretch) -> tuple[Array, Array]:
-    """Fills a cache on the way: which inputs were executed, bool (inputs,), and the losses, float64 (inputs,)."""
-    kept = np.zeros(len(stretch.outputs), np.bool_)
-    losses = np.where(stretch.skipped, stretch.skip_losses, 0.0)
-    for i in np.flatnonzero(~stretch.skipped).tolist():
-        now_s, output = float(stretch.captured_s[i]), stretch.outputs[i]
-        hit = cache.lookup(stretch.embeddings[i], now_s)
-        if hit is None:
-            cache.insert(stretch.embeddings[i], output, cache.version, now_s)
-            kept[i] = True
-        else:
-            losses[i] = 1.0 - stretch.spec.agreement(hit.output, output)
-    return kept, losses
-
-
-def sweep_gates(name: str, make: CacheMaker, stretch: Stretch, *, gates: Array, theta: float, target: float) -> Sweep:
-    """Every gate over the stretch, from the most careful on, until the error is far above the target."""
-    kept, losses = [], []
-    for gate in gates.tolist():
-        ran, lost = run_cache(make(gate, theta), stretch)
-        kept.append(ran)
-        losses.append(lost)
-        if lost.mean() > _HOPELESS * target:
-            break
-    return Sweep(name, gates[: len(kept)], np.stack(kept), np.stack(losses))
-
-
-def gates_of(embeddings: Array, *, most: float = np.inf) -> Array:
-    """Distances worth trying: 0, and quantiles of those between inputs and of those to the nearest; none above `most`.
-
-    What the inputs' results are is not looked at.
-    """
-    places = np.linspace(0, len(embeddings) - 1, min(_SAMPLED, len(embeddings))).round().astype(int)
-    some = embeddings[places]
-    distances = np.stack([np.abs(some - one).sum(axis=1) for one in some])
-    pairs = distances[np.triu_indices(len(some), 1)]
-    np.fill_diagonal(distances, np.inf)
-    nearest = distances.min(axis=1)
-    between = np.quantile(pairs, np.geomspace(_LEAST_SHARE, 0.5, _LEVELS[0]))
-    to_nearest = np.quantile(nearest, np.linspace(0.1, 0.95, _LEVELS[1]))
-    return np.unique(np.minimum(np.concatenate([[0.0], between, to_nearest]), most))
-
-
-def best_rate(sweep: Sweep, target: float) -> tuple[float, float]:
-    """The greatest rate at a mean error of at most `target`, and the accuracy there; 0 and 1 if there is none."""
-    fine = sweep.errors <= target + 1e-12
-    if not fine.any():
-        return 0.0, 1.0
-    best = int(np.argmax(np.where(fine, sweep.rates, -1.0)))
-    return float(sweep.rates[best]), float(1.0 - sweep.errors[best])
-
-
-# The most careful first: it is preferred among equals.
-THETAS = (0.75, 0.25, 0.0)
-
-
 @dataclass(frozen=True)
 class Gates:
-    """What was certified.
+    """The gates that were certified.
 
     Attributes:
         gate: the greatest distance (L1).
         theta: the least homogeneity.
         skips: whether inputs are skipped by their score as well.
         choice: the certificate, and what other gates would bring.
-        rate: the greatest rate at the accuracy that was asked for, as the competitors' are measured: not certified.
-        rate_accuracy: what is kept there.
+        rate: the greatest rate at the accuracy that was asked for, measured as the competitors' are, without a proof.
+        rate_accuracy: the accuracy there.
     """
 
     gate: float
@@ -153,21 +100,6 @@ def certify_gates(
     return Gates(choice.threshold, theta, skips, choice, *best)
 
 
-def skip_threshold(scores: Array, needed: Array, *, allowed: float, most: float) -> float | None:
-    """The greatest score up to which skipping loses at most a share of the inputs; None if that skips none.
-
-    Args:
-        scores: how needed inputs are found to be, float (n,).
-        needed: how needed they are, float (n,), from 0 to 1.
-        allowed: the mean loss over all of them.
-        most: the greatest threshold.
-    """
-    order = np.argsort(scores, kind="stable")
-    fine = (np.cumsum(needed[order]) / len(scores) <= allowed) & (scores[order] <= most)
-    count = int(np.argmin(fine)) if not fine.all() else len(fine)
-    return float(scores[order[count - 1]]) if count else None
-
-
 def _choose(sweeps: list[Sweep], accuracy: float, best: float) -> Choice:
     inputs = sweeps[0].losses.shape[1]
     advice = "ask for less, or record more inputs"
@@ -193,3 +125,70 @@ def _choose(sweeps: list[Sweep], accuracy: float, best: float) -> Choice:
             f"{found.error:.3f}, at most {found.upper_bound:.3f} with {found.confidence:.0%} confidence; {advice}{more}"
         )
     return choice
+
+
+def gates_of(embeddings: Array, *, most: float = np.inf) -> Array:
+    """Distances worth trying: 0, and quantiles of those between inputs and of those to the nearest; none above `most`.
+
+    The inputs' results play no part in it.
+    """
+    places = np.linspace(0, len(embeddings) - 1, min(_SAMPLED, len(embeddings))).round().astype(int)
+    some = embeddings[places]
+    distances = np.stack([np.abs(some - one).sum(axis=1) for one in some])
+    pairs = distances[np.triu_indices(len(some), 1)]
+    np.fill_diagonal(distances, np.inf)
+    nearest = distances.min(axis=1)
+    between = np.quantile(pairs, np.geomspace(_LEAST_SHARE, 0.5, _LEVELS[0]))
+    to_nearest = np.quantile(nearest, np.linspace(0.1, 0.95, _LEVELS[1]))
+    return np.unique(np.minimum(np.concatenate([[0.0], between, to_nearest]), most))
+
+
+def sweep_gates(name: str, make: CacheMaker, stretch: Stretch, *, gates: Array, theta: float, target: float) -> Sweep:
+    """Every gate over the stretch, from the most careful on, until the error is far above the target."""
+    kept, losses = [], []
+    for gate in gates.tolist():
+        ran, lost = run_cache(make(gate, theta), stretch)
+        kept.append(ran)
+        losses.append(lost)
+        if lost.mean() > _HOPELESS * target:
+            break
+    return Sweep(name, gates[: len(kept)], np.stack(kept), np.stack(losses))
+
+
+def run_cache(cache: ResultCache, stretch: Stretch) -> tuple[Array, Array]:
+    """Runs an empty cache over a stretch: the executed inputs, bool (inputs,), and the losses, float64 (inputs,)."""
+    kept = np.zeros(len(stretch.outputs), np.bool_)
+    losses = np.where(stretch.skipped, stretch.skip_losses, 0.0)
+    for i in np.flatnonzero(~stretch.skipped).tolist():
+        now_s, output = float(stretch.captured_s[i]), stretch.outputs[i]
+        hit = cache.lookup(stretch.embeddings[i], now_s)
+        if hit is None:
+            cache.insert(stretch.embeddings[i], output, cache.version, now_s)
+            kept[i] = True
+        else:
+            losses[i] = 1.0 - stretch.spec.agreement(hit.output, output)
+    return kept, losses
+
+
+def best_rate(sweep: Sweep, target: float) -> tuple[float, float]:
+    """The greatest rate at a mean error of at most `target`, and the accuracy there; 0 and 1 if there is none."""
+    fine = sweep.errors <= target + 1e-12
+    if not fine.any():
+        return 0.0, 1.0
+    best = int(np.argmax(np.where(fine, sweep.rates, -1.0)))
+    return float(sweep.rates[best]), float(1.0 - sweep.errors[best])
+
+
+def skip_threshold(scores: Array, needed: Array, *, allowed: float, most: float) -> float | None:
+    """The greatest score up to which skipping loses at most a share of the inputs; None if that skips none.
+
+    Args:
+        scores: how needed inputs are found to be, float (n,).
+        needed: how needed they are, float (n,), from 0 to 1.
+        allowed: the mean loss over all of them.
+        most: the greatest threshold.
+    """
+    order = np.argsort(scores, kind="stable")
+    fine = (np.cumsum(needed[order]) / len(scores) <= allowed) & (scores[order] <= most)
+    count = int(np.argmin(fine)) if not fine.all() else len(fine)
+    return float(scores[order[count - 1]]) if count else None

@@ -1,4 +1,4 @@
-"""Judges a reuse file on a trace it was not learnt from, live: its cache begins empty."""
+"""How well reuse does: a reuse file on another trace, and what answers without a learned embedding."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,16 +17,19 @@ from .certify import CacheMaker, Stretch, best_rate, gates_of, sweep_gates
 from .gate import ReuseRuntime
 from .spec import Competitor
 
+_DESCRIPTOR = 256
+_SHARES = 41
+
 
 @dataclass(frozen=True)
 class ReuseEvaluation:
-    """How a reuse file did.
+    """How well a reuse file did.
 
     Attributes:
         inputs: how many there are.
         rate: the share that was answered without the model.
-        accuracy: mean agreement with what the model said, over all inputs; an executed one is 1.
-        accuracy_answered: the same over what was answered; None if nothing was.
+        accuracy: the mean agreement with the model over all inputs, with 1 for an executed one.
+        accuracy_answered: the same over the answered inputs; None if there are none.
         promised: the accuracy that the file promises.
         contract: whether it was kept.
         majority_accuracy: of always giving the commonest result there.
@@ -42,10 +45,10 @@ class ReuseEvaluation:
 
 
 def evaluate_reuse(path: Path, trace: Trace) -> ReuseEvaluation:
-    """Runs it over the trace's inputs in their order; what it does not answer is executed, and learnt.
+    """Runs it over the trace, its cache empty at first; an input that it does not answer is executed and remembered.
 
     Raises:
-        InvalidInput: it was learnt from another model, or another version of it.
+        InvalidInput: it was learned from another model, or another version of it.
     """
     runtime = ReuseRuntime(path)
     spec = runtime.spec
@@ -86,12 +89,58 @@ def _distinct(outputs: list[Array], most: int = 32) -> list[Array]:
     return [outputs[found[0]] for found in sorted(known.values(), key=len, reverse=True)[:most]]
 
 
-_DESCRIPTOR = 256
-_SHARES = 41
+def measure_competitors(
+    stretch: Stretch,
+    *,
+    raw: Array,
+    make_raw: CacheMaker,
+    theta: float,
+    majority: Array,
+    keys: Array,
+    accuracy: float,
+    seed: int,
+) -> dict[str, Competitor]:
+    """The best rate of each at an accuracy; its threshold is picked with the results known, which flatters it.
+
+    Args:
+        stretch: the calibration part.
+        raw: its inputs' descriptors, float32 (inputs, dims).
+        make_raw: makes an empty cache for them.
+        theta: the least homogeneity that the learned one uses.
+        majority: the commonest result of the training part.
+        keys: int (inputs,): the same number for the same result.
+        accuracy: that was asked for.
+        seed: of the random draws.
+    """
+    spec, target = stretch.spec, 1.0 - accuracy
+    inputs = len(stretch.outputs)
+    whole = Stretch(spec, raw, stretch.outputs, stretch.captured_s, np.zeros(inputs, np.bool_), np.zeros(inputs))
+    nearest = sweep_gates("nearest raw input", make_raw, whole, gates=gates_of(raw), theta=theta, target=target)
+    held = _Held(stretch.outputs, spec)
+    ladder = np.unique(np.append(np.arange(1, 17), np.geomspace(16, max(17, inputs), 12).round().astype(int)))
+    every = held.sweep("last value", np.stack([np.arange(inputs) % step == 0 for step in ladder]))
+    draws = np.random.default_rng(seed).random(inputs)
+    random = held.sweep("random", draws >= np.linspace(0.0, 1.0, _SHARES)[:, None])
+    found = {
+        sweep.name: Competitor(rate=rate, accuracy=kept, note=note)
+        for sweep, note in (
+            (every, "executes every K-th input and holds its result"),
+            (random, "executes inputs at random and holds the last result"),
+            (nearest, "the same cache over the inputs as they are"),
+        )
+        for rate, kept in (best_rate(sweep, target),)
+    }
+    error = majority_error(majority, stretch.outputs, spec)
+    share = 1.0 if error <= target else target / error
+    found["majority"] = Competitor(rate=share, accuracy=1.0 - share * error, note="answers with the commonest result")
+    repeated = 1.0 - len(np.unique(keys)) / inputs
+    best = min(1.0, repeated + target)
+    found["oracle"] = Competitor(rate=best, accuracy=accuracy, note="knows which results there were before; at most")
+    return found
 
 
 def descriptors(prepared: Array, modality: Modality) -> Array:
-    """Inputs as they are, with nothing learnt, in at most 256 numbers: float32 (n, dims).
+    """Inputs as they are, with nothing learned, in at most 256 numbers: float32 (n, dims).
 
     Texts are counts of hashed words; others are block means of what a network would be fed.
 
@@ -110,63 +159,13 @@ def descriptors(prepared: Array, modality: Modality) -> Array:
     return np.asarray(np.add.reduceat(flat, starts, axis=1) / widths, np.float32)
 
 
-def measure_competitors(
-    stretch: Stretch,
-    *,
-    raw: Array,
-    make_raw: CacheMaker,
-    theta: float,
-    majority: Array,
-    keys: Array,
-    accuracy: float,
-    seed: int,
-) -> dict[str, Competitor]:
-    """Each one's best rate at an accuracy; its threshold is picked with the results known, so it is flattered.
-
-    Args:
-        stretch: the calibration part.
-        raw: its inputs' descriptors, float32 (inputs, dims).
-        make_raw: makes an empty cache for them.
-        theta: the least homogeneity that the learned one uses.
-        majority: the commonest result of the training part.
-        keys: int (inputs,): the same number for the same result.
-        accuracy: that was asked for.
-        seed: of the random one.
-    """
-    spec, target = stretch.spec, 1.0 - accuracy
-    inputs = len(stretch.outputs)
-    whole = Stretch(spec, raw, stretch.outputs, stretch.captured_s, np.zeros(inputs, np.bool_), np.zeros(inputs))
-    nearest = sweep_gates("nearest raw input", make_raw, whole, gates=gates_of(raw), theta=theta, target=target)
-    held = _Held(stretch.outputs, spec)
-    ladder = np.unique(np.append(np.arange(1, 17), np.geomspace(16, max(17, inputs), 12).round().astype(int)))
-    every = held.sweep("last value", np.stack([np.arange(inputs) % step == 0 for step in ladder]))
-    lots = np.random.default_rng(seed).random(inputs)
-    random = held.sweep("random", lots >= np.linspace(0.0, 1.0, _SHARES)[:, None])
-    found = {
-        sweep.name: Competitor(rate=rate, accuracy=kept, note=note)
-        for sweep, note in (
-            (every, "executes every K-th input and holds its result"),
-            (random, "executes inputs by lot and holds the last result"),
-            (nearest, "the same cache over the inputs as they are"),
-        )
-        for rate, kept in (best_rate(sweep, target),)
-    }
-    error = majority_error(majority, stretch.outputs, spec)
-    share = 1.0 if error <= target else target / error
-    found["majority"] = Competitor(rate=share, accuracy=1.0 - share * error, note="answers with the commonest result")
-    repeated = 1.0 - len(np.unique(keys)) / inputs
-    best = min(1.0, repeated + target)
-    found["oracle"] = Competitor(rate=best, accuracy=accuracy, note="knows which results there were before; at most")
-    return found
-
-
 def majority_error(majority: Array, outputs: Sequence[Array], spec: OutputSpec) -> float:
     """The mean loss, from 0 to 1, of giving one result for all."""
     return float(np.mean([1.0 - spec.agreement(majority, output) for output in outputs]))
 
 
 class _Held:
-    """Losses of holding the last executed input's result."""
+    """The losses of holding the last executed input's result."""
 
     def __init__(self, outputs: Sequence[Array], spec: OutputSpec) -> None:
         self._pairs = PairAgreement(outputs, spec)

@@ -1,4 +1,4 @@
-"""A reuse file as a gate: it answers for its model from the cache, and remembers what the model says of the rest."""
+"""A reuse file at work: it answers for its model from the cache, and remembers what the model returns for the rest."""
 
 import logging
 import threading
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Ticket:
-    """What an input is remembered by until its result is there."""
+    """Stands for an input that was kept, until its result is there."""
 
     embedding: Array
     version: str
@@ -30,17 +30,17 @@ class Ticket:
 
 @dataclass(frozen=True)
 class ReuseDecision:
-    """What is said of one input.
+    """The decision on one input.
 
     Attributes:
-        keep: whether the model should look at it; then there is no answer.
-        answer: what the model is taken to say; not to be written to.
-        origin: "reused" from the cache, "skipped" by the rule; None if it is kept.
-        confidence: the agreement that such answers had when the gates were calibrated, from 0 to 1; 0 if it is kept.
-        trusted: whether the contract that it falls under is certified for this version of the model.
-        hit: how near and how homogeneous, if it is reused.
+        keep: whether the model should see it; then there is no answer.
+        answer: the output that stands in for the model's; not to be written to.
+        origin: "reused" from the cache, "skipped" by the rule; None if the input is kept.
+        confidence: the agreement that such answers had in calibration, from 0 to 1; 0 if the input is kept.
+        trusted: whether that agreement is certified for this version of the model.
+        hit: what the cache found, if the answer is reused.
         score: how needed the input is by the SKIP head; None without one.
-        ticket: give it to `learn` with the result; None if it is not kept, or the filter failed on it.
+        ticket: for `learn`, together with the result; None if the input is not kept, or the file failed on it.
     """
 
     keep: bool
@@ -55,7 +55,7 @@ class ReuseDecision:
 
 @dataclass(frozen=True)
 class ReuseStats:
-    """What it did: inputs seen, answered from the cache, skipped by the rule, kept as it failed on them."""
+    """Counts of inputs: seen, answered from the cache, skipped by the rule, kept because the file failed on them."""
 
     seen: int
     reused: int
@@ -67,12 +67,12 @@ class ReuseStats:
 class ReuseRuntime:
     """Answers inputs whose result the cache holds. Safe to use from many threads.
 
-    It fails open: an input on which it fails itself is kept, and what can't be learnt from is left out.
+    It fails open: an input on which it fails is kept, and a result that does not fit is not remembered.
 
     Args:
         path: the `.onnx` file that `train_reuse` wrote.
         cache_path: where the cache outlives a restart: read now if it is there, written by `save` and `close`. The
-            clock must then go on across restarts too (the wall's, not the machine's uptime).
+            clock must then go on across restarts (the system's clock, not the machine's uptime).
 
     Raises:
         InvalidInput: either file is damaged, or the cache is of another embedding.
@@ -92,9 +92,9 @@ class ReuseRuntime:
         self._seen = self._reused = self._skipped = self._failed = 0
 
     def use_model(self, model_digest: str) -> None:
-        """The model's digest from now on: results of another version are dropped, and not learnt from any more.
+        """Sets the model's digest from now on: results of another version are dropped and no longer taken.
 
-        What the file was not certified for is answered all the same, as not trusted.
+        With a version that the file was not certified for it goes on answering, but the answers are not trusted.
         """
         self.cache.use_version(model_digest)
 
@@ -122,7 +122,7 @@ class ReuseRuntime:
         return decision
 
     def learn(self, learnt: Ticket | Array, output: Array, now_s: float) -> bool:
-        """Takes what the model said of an input that was kept; False if it could not be taken.
+        """Remembers the model's output for an input that was kept; False if that was not possible.
 
         Args:
             learnt: the decision's ticket, or the input itself, which costs another forward pass.
@@ -137,7 +137,7 @@ class ReuseRuntime:
             return False
 
     def stats(self) -> ReuseStats:
-        """What it did since it was opened."""
+        """The counts since it was opened."""
         with self._lock:
             return ReuseStats(self._seen, self._reused, self._skipped, self._failed, self.cache.stats())
 
@@ -169,13 +169,13 @@ class ReuseRuntime:
 
 
 class ReuseGate:
-    """Decides for one model; on what it answers itself, others are answered for as on their last kept input.
+    """A reuse file as a gate: it decides for one model; where it answers, other models repeat their last answer.
 
-    When the coordinator says that another version of the model ran, the cache is emptied.
+    When another version of the model has run, the cache is emptied.
 
     Args:
         path: what `infilink train reuse` wrote.
-        cache: where the cache outlives a restart; its entries then age by the wall's clock, not by the source's.
+        cache: where the cache outlives a restart; its entries then age by the system's clock, not by the source's.
 
     Raises:
         InvalidInput: either file is damaged, or the cache is of another embedding.
@@ -203,29 +203,29 @@ class ReuseGate:
         return Decision(True, self._score(found), 1.0, learn=partial(self._learn, found.ticket, now_s))
 
     def reset(self) -> None:
-        """Starts a new stream; what the model said stays known."""
+        """Starts a new stream; the results stay in the cache."""
 
     def close(self) -> None:
         """Writes the cache, if it has a file."""
         self.runtime.close()
 
     def substitute(self, model: str, output: OutputSpec) -> Substitute:
-        """As the certificate says; a model that it was not learnt from is reused on trust."""
+        """As the certificate says; for a model that it was not learned from, the last answer on trust."""
         spec = self.runtime.spec
         if model != spec.model:
             return Substitute()
         return Substitute("reused", None, spec.answered_agreement, spec.certificate.certified)
 
     def _answers(self, found: ReuseDecision) -> Mapping[str, Substitute | None]:
-        assert found.origin is not None, "what is not kept is answered"
+        assert found.origin is not None, "an input that is not kept is answered"
         return {self.runtime.spec.model: Substitute(found.origin, found.answer, found.confidence, found.trusted)}
 
-    def _learn(self, ticket: Ticket, now_s: float, ran: Mapping[str, ModelOutput]) -> None:
-        said = ran.get(self.runtime.spec.model)
-        if said is not None:
-            if said.digest != self.runtime.cache.version:
-                self.runtime.use_model(said.digest)
-            self.runtime.learn(Ticket(ticket.embedding, said.digest), said.value, now_s)
+    def _learn(self, ticket: Ticket, now_s: float, outputs: Mapping[str, ModelOutput]) -> None:
+        output = outputs.get(self.runtime.spec.model)
+        if output is not None:
+            if output.digest != self.runtime.cache.version:
+                self.runtime.use_model(output.digest)
+            self.runtime.learn(Ticket(ticket.embedding, output.digest), output.value, now_s)
 
     def _now_s(self, captured_s: float) -> float:
         return captured_s if self.runtime.cache_path is None else time.time()

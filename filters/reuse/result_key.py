@@ -1,4 +1,4 @@
-"""When two results count as the same: a key per output, equal for outputs that a cache may give for one another."""
+"""When two results count as the same: a key for each output, equal for outputs that may stand for one another."""
 
 from collections import OrderedDict
 from collections.abc import Hashable

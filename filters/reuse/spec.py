@@ -19,7 +19,7 @@ FORMAT = 1
 
 
 class Competitor(BaseModel):
-    """What does without a learned embedding, on the calibration part.
+    """Another way to answer, without a learned embedding, on the calibration part.
 
     Attributes:
         rate: the greatest share of inputs that it answers while keeping the accuracy that was asked for.
@@ -46,14 +46,14 @@ class ReuseSpec(BaseModel):
         accuracy: what was asked for: the least mean agreement with what the model would have said.
         gate: the greatest L1 distance to the nearest neighbour at which a result is given.
         theta: the least homogeneity of the neighbours, from 0 to 1.
-        cache: how the cache is run.
+        cache: the cache's settings.
         rule: a SKIP rule, or "" if the file gives no score.
         skip_threshold: an input is skipped if its score is not above; None: none is.
         skip_answer: a label rule: the class that answers a skipped input; "": the empty output does.
         certificate: what the calibration part proves of the whole, skipped and reused inputs together.
         answered_agreement: the mean agreement of the answers that were given there, skipped and reused, from 0 to 1.
         table: gate by gate at this `theta`, what it brings and costs.
-        competitors: what is free, and "oracle", what knowing the results beforehand would bring at most.
+        competitors: ways without training, and "oracle": what knowing the results beforehand would bring at most.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -90,7 +90,7 @@ class ReuseSpec(BaseModel):
         )
 
     def skipped(self) -> Array:
-        """What the model is taken to have said of a skipped input."""
+        """The answer for a skipped input."""
         value = self.output.empty()
         if self.skip_answer:
             value[:] = 0

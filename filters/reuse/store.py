@@ -1,4 +1,4 @@
-"""The rows of a result cache: embeddings, outputs, when they came and how they were used; who makes room."""
+"""What a result cache stores: its settings, and rows of embeddings, outputs, times and uses, with eviction."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class CacheSettings:
         capacity: how many results it holds at most.
         neighbours: K, how many of the nearest are asked.
         ttl_s: after so many seconds on the caller's clock a result expires; None: never.
-        eviction: which result makes room: "lru", the one unused for longest; "lfu", the one used least often.
-        step: a scalar's step, where results count as the same, in its unit; None: half of its tolerance.
+        eviction: which result makes room: "lru", the least recently used one; "lfu", the least frequently used one.
+        step: for scalars: results in the same step count as the same, in the scalar's unit; None: half its tolerance.
         at_least: the agreement from which vectors, masks and boxes by place count as the same, from 0 to 1.
         approximate_above: how many results are searched exactly.
 
@@ -60,9 +60,9 @@ class Entry:
 
     Attributes:
         embedding: of its input, float32 (dims,).
-        output: what the model said.
+        output: the model's.
         inserted_s: when it was computed, on the caller's clock.
-        uses: how often it was given since.
+        uses: how often it has been given since.
     """
 
     embedding: Array
@@ -77,7 +77,7 @@ class ResultStore:
     Args:
         index: the embeddings; the store alone writes to it.
         same: when two results count as the same.
-        eviction: which entry makes room: "lru", the one unused for longest; "lfu", the one used least often.
+        eviction: which entry makes room: "lru", the least recently used one; "lfu", the least frequently used one.
     """
 
     def __init__(self, index: L1Index, same: ResultKeys, eviction: Eviction) -> None:
@@ -108,17 +108,17 @@ class ResultStore:
         return len(self._holders)
 
     def output(self, row: int) -> Array:
-        """What the model said, by a row that holds an entry."""
+        """The output in a row that holds an entry."""
         value = self._outputs[row]
         assert value is not None, "the row holds an entry"
         return value
 
     def put(self, entry: Entry, neighbours: int) -> None:
-        """Takes an entry. A repeat of one, by embedding and result, renews that one; a full store makes room.
+        """Adds an entry. A repeat of one, by embedding and result, renews that one; a full store makes room.
 
         Args:
-            entry: what is taken.
-            neighbours: among how many of the nearest a repeat is looked for; 0 if it is known to be none.
+            entry: the entry.
+            neighbours: among how many of the nearest a repeat is looked for; 0: it is known to be no repeat.
 
         Raises:
             InvalidInput: the embedding is no finite vector of the right length.
@@ -137,7 +137,7 @@ class ResultStore:
         self._touch(row)
 
     def use(self, row: int) -> None:
-        """Notes that a row's result was given."""
+        """Counts that a row's result was given."""
         self._uses[row] += 1
         self._touch(row)
 
@@ -153,7 +153,7 @@ class ResultStore:
                 del self._holders[key]
 
     def entries(self) -> Iterator[Entry]:
-        """Every entry, the one unused for longest first."""
+        """Every entry, the least recently used first."""
         for row in np.argsort(self._used_at, kind="stable").tolist():
             value = self._outputs[row]
             if value is not None:

@@ -1,4 +1,4 @@
-"""What a reuse is learnt from: a trace's inputs, one model's outputs, and which of these are the same."""
+"""What reuse is learned from: a trace's inputs, one model's outputs, and which of these count as the same."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -30,7 +30,7 @@ class ReuseTask:
         split: where the trace is cut.
         modality: fitted to the training part.
         singles: every input, prepared.
-        outputs: what the model said of each.
+        outputs: the model's, for each input.
         keys: int (inputs,): the same number for the same result.
         needed: float (inputs,), by the SKIP rule, from 0 to 1; None without one.
         skip_answer: a label rule: the class that answers a skipped input; "": the empty output does.
@@ -60,11 +60,11 @@ class ReuseTask:
 def read_task(
     trace: Trace, *, model: str, modality: str, rule: Rule | None, settings: CacheSettings, accuracy: float
 ) -> ReuseTask:
-    """Reads a trace and refuses what there is nothing to learn from.
+    """Reads a trace for learning.
 
     Raises:
         InvalidInput: the trace is too short, its inputs are of another kind, the rule compares with earlier inputs, or
-            one answer for all is as good as what was asked for.
+            one answer for all inputs is as good as what was asked for.
         UnknownModel: the trace has no such model.
     """
     outputs = trace.outputs(model)

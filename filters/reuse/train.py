@@ -1,4 +1,4 @@
-"""Learns from a trace which inputs repeat a result, certifies how near is near enough, and writes one ONNX file."""
+"""Trains reuse on a trace: which inputs repeat a result, how near is near enough, certified, in one ONNX file."""
 
 import time
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ _TIMED = 50
 
 @dataclass(frozen=True)
 class ReuseTraining:
-    """What came of a training.
+    """The result of a training.
 
     Attributes:
         path: the reuse file.
@@ -49,7 +49,7 @@ class ReuseTraining:
         decide_s: the median time of a decision, here.
         break_even: the share of inputs it has to answer to cost less than it saves, by what the model cost when it was
             recorded; above 1: it never does.
-        seconds: what it all took.
+        seconds: how long it all took.
     """
 
     path: Path
@@ -92,9 +92,9 @@ def train_reuse(
         neighbours: how many of them are asked.
         ttl_s: after so many seconds of the trace's clock a result expires; None: never.
         eviction: which result makes room: "lru" or "lfu".
-        step: a scalar's step, where results count as the same; by default half of its tolerance.
+        step: for scalars: results in the same step count as the same; None: half the tolerance.
         at_least: the agreement from which vectors, masks and boxes by place count as the same.
-        seed: of everything that is drawn.
+        seed: of all random draws.
         progress: is told the share done.
 
     Raises:
@@ -161,7 +161,7 @@ def _embed(graph: onnx.ModelProto, singles: Singles) -> tuple[Array, Array | Non
 
 
 def _threshold(scores: Array, needed: Array, trained: int, accuracy: float) -> float | None:
-    """The SKIP score's, picked on what the network was validated on: the calibration part then proves it."""
+    """The SKIP score's threshold, picked on the validation inputs: the calibration part then proves it."""
     part = slice(validated_from(trained), trained)
     allowed = _SKIP_SHARE * (1.0 - accuracy)
     return skip_threshold(scores[part], needed[part], allowed=allowed, most=_MOST_SCORE)

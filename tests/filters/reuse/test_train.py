@@ -120,7 +120,7 @@ def test_wrong_requests_are_refused(write, tmp_path):
 
 def test_deciding_loads_nothing_heavy(learnt):
     code = (
-        "import sys, numpy as np; from infilink.filters.reuse.runtime import ReuseRuntime; "
+        "import sys, numpy as np; from infilink.filters.reuse.gate import ReuseRuntime; "
         f"r = ReuseRuntime({str(learnt.path)!r}); d = r.decide(np.zeros((64, 3), np.float32), 0.0); "
         "assert r.learn(d.ticket, np.eye(4)[0], 0.0); r.decide(np.zeros((64, 3), np.float32), 0.0); "
         "print([m for m in ('torch', 'sklearn', 'scipy', 'onnx') if m in sys.modules], r.stats().reused)"
