@@ -1,4 +1,4 @@
-"""Trains one link's network: any subset of its sources, any age of its last output, stopped when it stops to help."""
+"""Trains one link's network on random situations: the prediction first, then how probably it agrees."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,133 +16,18 @@ from .judge import Judge
 from .samples import Situations
 
 Batch = tuple[torch.Tensor, torch.Tensor]
-
-_CHECK_EVERY = 25
-_PATIENCE = 6
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained: AdamW, the rate falling along a cosine.
-
-    Attributes:
-        steps: at most.
-        batch: situations in each.
-        rate: at the start.
-        least_rate: at the end.
-        weight_decay: of AdamW.
-        better: the share of the best loss so far that has to be reached for patience to begin anew.
-        most_norm: of a step's gradient; None: any.
-    """
-
-    steps: int
-    batch: int
-    rate: float
-    least_rate: float
-    weight_decay: float
-    better: float = 1.0
-    most_norm: float | None = None
-
-
-def train_best(
-    network: nn.Module,
-    recipe: Recipe,
-    *,
-    draw: Callable[[int], Batch],
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    check: Batch,
-) -> None:
-    """Trains in rounds of some steps, each followed by a look at the validation block.
-
-    Args:
-        network: is trained in place.
-        recipe: how.
-        draw: that many training situations: what is read, and what is wanted.
-        loss: of a batch.
-        check: validation situations.
-    """
-    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay, fused=True)
-    rounds = max(1, recipe.steps // _CHECK_EVERY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, rounds, eta_min=recipe.least_rate)
-    best, best_state, worse = float("inf"), network.state_dict(), 0
-    for _ in range(rounds):
-        network.train()
-        drawn = draw(recipe.batch * _CHECK_EVERY)
-        for read, wanted in zip(*(torch.split(tensor, recipe.batch) for tensor in drawn), strict=True):
-            optimizer.zero_grad()
-            loss(read, wanted).backward()  # type: ignore[no-untyped-call]
-            if recipe.most_norm is not None:
-                torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.most_norm)
-            optimizer.step()
-        schedule.step()
-        network.eval()
-        with torch.no_grad():
-            reached = float(loss(*check))
-        worse = 0 if reached < best * recipe.better else worse + 1
-        if reached < best:
-            best, best_state = reached, {name: value.clone() for name, value in network.state_dict().items()}
-        if worse >= _PATIENCE:
-            break
-    network.load_state_dict(best_state)
-
-
-_COUNTS_WEIGHT = 0.7
-
+"""What is read (n, ...), and what is wanted."""
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From predicted vectors (n, length) and the exact ones to one number."""
 
-
-def loss_of(encoding: Encoding) -> Loss:
-    """Soft labels for classes; for boxes their counts before their places; what outliers don't rule for numbers."""
-    is_count = torch.from_numpy(encoding.columns < len(encoding.output.classes)).float()
-    weights = is_count * _COUNTS_WEIGHT / max(1.0, float(is_count.sum()))
-    weights += (1 - is_count) * (1 - _COUNTS_WEIGHT) / max(1.0, float((1 - is_count).sum()))
-
-    def boxes(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        return (F.smooth_l1_loss(predicted, wanted, beta=0.3, reduction="none") * weights).sum(dim=1).mean()
-
-    def numbers(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        return F.smooth_l1_loss(predicted, wanted, beta=0.3)
-
-    kind = encoding.output.kind
-    return _of_classes(encoding) or (boxes if kind == "boxes" else numbers)
-
-
-def paper_loss_of(encoding: Encoding) -> Loss:
-    """The paper's: cross-entropy on soft labels for classes, MAE for counts and scalars, MSE for the rest.
-
-    Unlike there, numbers are standardised.
-    """
-    mean_absolute = encoding.output.kind in ("count", "scalar")
-    return _of_classes(encoding) or (F.l1_loss if mean_absolute else F.mse_loss)
-
-
-def sequence_loss(logits: torch.Tensor, ids: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of logits (n, steps, ids) with ids (n, steps), over what `counts` (n, steps), by their number.
-
-    Divided by the true lengths: neither padding nor the batch's longest sequence changes it.
-    """
-    each = F.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none").reshape(ids.shape)
-    return (each * counts).sum() / counts.sum().clamp(min=1.0)
-
-
-def _of_classes(encoding: Encoding) -> Loss | None:
-    mean, std = torch.from_numpy(encoding.mean), torch.from_numpy(encoding.std)
-
-    def label(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        return F.cross_entropy(predicted * std + mean, torch.softmax(wanted * std + mean, dim=1))
-
-    def multilabel(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        return F.binary_cross_entropy_with_logits(predicted * std + mean, torch.sigmoid(wanted * std + mean))
-
-    return {"label": label, "multilabel": multilabel}.get(encoding.output.kind)
-
-
 STEPS = 350
 BATCH = 256
+_CHECK_EVERY = 25
 _CHECK_DRAWS = 1024
+_PATIENCE = 6
 _AGREE_DRAWS = 1500
 _AGREE_STEPS = 200
+_COUNTS_WEIGHT = 0.7
 
 
 def fit_link(situations: Situations, judge: Judge, *, seed: int, steps: int = STEPS) -> ResidualNetwork:
@@ -162,26 +47,8 @@ def fit_link(situations: Situations, judge: Judge, *, seed: int, steps: int = ST
         return network.eval()
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Matrices this small train many times slower on two threads than on one, when other work runs beside them."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def predict(network: LinkNetwork, features: Array) -> tuple[Array, Array]:
-    """Predicted vectors (n, length), or rows of ids (n, ids), and probabilities of agreement (n,)."""
-    with torch.no_grad():
-        predicted, agree = network.eval().predict(torch.from_numpy(features))
-    return predicted.numpy(), agree.numpy()
-
-
 def _fit_vector(network: ResidualNetwork, situations: Situations, *, seed: int, steps: int) -> None:
-    """Trains the prediction."""
+    """Trains the prediction head."""
     rng, blocks = np.random.default_rng(seed), situations.samples.blocks
     loss = loss_of(situations.samples.encodings[situations.target])
     train_best(
@@ -220,8 +87,23 @@ def fit_agree(network: VectorNetwork, situations: Situations, judge: Judge, *, s
         network.agree_out.bias.mul_(slope).add_(shift)
 
 
+def _judged(
+    network: VectorNetwork, situations: Situations, judge: Judge, rng: np.random.Generator, block: Array
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Hidden layers, predictions and their agreement with the exact outputs, for random situations."""
+    draws = situations.draw(rng, block, _AGREE_DRAWS // (3 if judge.slow else 1))
+    features = torch.from_numpy(situations.features(draws))
+    network.eval()
+    with torch.no_grad():
+        hidden = network.hidden(features)
+        vector = network.vector(features, hidden)
+    sources = [[name for name, on in zip(situations.sources, mask, strict=True) if on] for mask in draws.masks]
+    agrees = judge.linked(vector.numpy(), draws.inputs, draws.earlier, sources)
+    return hidden, vector, torch.from_numpy(agrees.astype(np.float32))
+
+
 def platt(logit: torch.Tensor, agrees: torch.Tensor) -> tuple[float, float]:
-    """The slope and the shift that make log-odds (n,) fit what they came to (n,), each in [0, 1]."""
+    """Platt's slope and shift: what fits log-odds (n,) best to the agreements (n,), in [0, 1], that they predict."""
     slope, shift = nn.Parameter(torch.tensor(1.0)), nn.Parameter(torch.tensor(0.0))
     newton = torch.optim.LBFGS([slope, shift], max_iter=30, line_search_fn="strong_wolfe")
 
@@ -237,16 +119,130 @@ def platt(logit: torch.Tensor, agrees: torch.Tensor) -> tuple[float, float]:
     return float(slope.detach()), float(shift.detach())
 
 
-def _judged(
-    network: VectorNetwork, situations: Situations, judge: Judge, rng: np.random.Generator, block: Array
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Hidden layers, predictions and their agreement with the exact outputs, for random situations."""
-    draws = situations.draw(rng, block, _AGREE_DRAWS // (3 if judge.slow else 1))
-    features = torch.from_numpy(situations.features(draws))
-    network.eval()
+def predict(network: LinkNetwork, features: Array) -> tuple[Array, Array]:
+    """Predicted vectors (n, length), or rows of ids (n, ids), and probabilities of agreement (n,)."""
     with torch.no_grad():
-        hidden = network.hidden(features)
-        vector = network.vector(features, hidden)
-    sources = [[name for name, on in zip(situations.sources, mask, strict=True) if on] for mask in draws.masks]
-    agrees = judge.linked(vector.numpy(), draws.inputs, draws.earlier, sources)
-    return hidden, vector, torch.from_numpy(agrees.astype(np.float32))
+        predicted, agree = network.eval().predict(torch.from_numpy(features))
+    return predicted.numpy(), agree.numpy()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Has torch use one thread: so small matrices train many times slower on two when other work runs beside them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained: AdamW, the learning rate falling along a cosine.
+
+    Attributes:
+        steps: at most.
+        batch: situations in each step.
+        rate: the learning rate at the start.
+        least_rate: the learning rate at the end.
+        weight_decay: of AdamW.
+        better: the share of the best loss so far that has to be reached for patience to begin anew.
+        most_norm: the norm that a step's gradient is clipped to; None: it is not.
+    """
+
+    steps: int
+    batch: int
+    rate: float
+    least_rate: float
+    weight_decay: float
+    better: float = 1.0
+    most_norm: float | None = None
+
+
+def train_best(
+    network: nn.Module,
+    recipe: Recipe,
+    *,
+    draw: Callable[[int], Batch],
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    check: Batch,
+) -> None:
+    """Trains in rounds of some steps, each followed by a check; stops early, and keeps the weights of the best check.
+
+    Args:
+        network: is trained in place.
+        recipe: how.
+        draw: gives that many training situations.
+        loss: of a batch.
+        check: the validation situations of each check.
+    """
+    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay, fused=True)
+    rounds = max(1, recipe.steps // _CHECK_EVERY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, rounds, eta_min=recipe.least_rate)
+    best, best_state, worse = float("inf"), network.state_dict(), 0
+    for _ in range(rounds):
+        network.train()
+        drawn = draw(recipe.batch * _CHECK_EVERY)
+        for read, wanted in zip(*(torch.split(tensor, recipe.batch) for tensor in drawn), strict=True):
+            optimizer.zero_grad()
+            loss(read, wanted).backward()  # type: ignore[no-untyped-call]
+            if recipe.most_norm is not None:
+                torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.most_norm)
+            optimizer.step()
+        schedule.step()
+        network.eval()
+        with torch.no_grad():
+            reached = float(loss(*check))
+        worse = 0 if reached < best * recipe.better else worse + 1
+        if reached < best:
+            best, best_state = reached, {name: value.clone() for name, value in network.state_dict().items()}
+        if worse >= _PATIENCE:
+            break
+    network.load_state_dict(best_state)
+
+
+def loss_of(encoding: Encoding) -> Loss:
+    """Cross-entropy on soft labels for classes; smooth L1 for numbers, of boxes their counts more than their places."""
+    is_count = torch.from_numpy(encoding.columns < len(encoding.output.classes)).float()
+    weights = is_count * _COUNTS_WEIGHT / max(1.0, float(is_count.sum()))
+    weights += (1 - is_count) * (1 - _COUNTS_WEIGHT) / max(1.0, float((1 - is_count).sum()))
+
+    def boxes(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        return (F.smooth_l1_loss(predicted, wanted, beta=0.3, reduction="none") * weights).sum(dim=1).mean()
+
+    def numbers(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        return F.smooth_l1_loss(predicted, wanted, beta=0.3)
+
+    kind = encoding.output.kind
+    return _of_classes(encoding) or (boxes if kind == "boxes" else numbers)
+
+
+def paper_loss_of(encoding: Encoding) -> Loss:
+    """The paper's losses: cross-entropy on soft labels for classes, MAE for counts and scalars, MSE for the rest.
+
+    Unlike in the paper, numbers are standardised.
+    """
+    mean_absolute = encoding.output.kind in ("count", "scalar")
+    return _of_classes(encoding) or (F.l1_loss if mean_absolute else F.mse_loss)
+
+
+def _of_classes(encoding: Encoding) -> Loss | None:
+    mean, std = torch.from_numpy(encoding.mean), torch.from_numpy(encoding.std)
+
+    def label(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(predicted * std + mean, torch.softmax(wanted * std + mean, dim=1))
+
+    def multilabel(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        return F.binary_cross_entropy_with_logits(predicted * std + mean, torch.sigmoid(wanted * std + mean))
+
+    return {"label": label, "multilabel": multilabel}.get(encoding.output.kind)
+
+
+def sequence_loss(logits: torch.Tensor, ids: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """The mean cross-entropy of logits (n, steps, ids) with ids (n, steps), where `counts` (n, steps) is 1.
+
+    Neither padding nor the length of the batch's longest sequence changes it.
+    """
+    each = F.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none").reshape(ids.shape)
+    return (each * counts).sum() / counts.sum().clamp(min=1.0)

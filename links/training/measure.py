@@ -1,4 +1,4 @@
-"""Measures what every way to answer for a target reaches: the table that plans and predictions choose by."""
+"""Measures how well every way to answer for a target agrees: the table that plans and predictions choose by."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,69 +17,19 @@ from .samples import OLDEST_S, Samples, Situations
 Predict = Callable[[Array], tuple[Array, Array]]
 """From feature vectors (n, size): what a link predicts (n, length), and the probabilities that it agrees (n,)."""
 
-
-class Compared:
-    """Measures how far a target's held, constant and predicted outputs were from its exact ones.
-
-    Args:
-        judge: knows the target's outputs.
-    """
-
-    def __init__(self, judge: Judge) -> None:
-        self.judge = judge
-        self.output = judge.output
-
-    def held(self, inputs: Array, earlier: Array, agreements: Array) -> Array:
-        """Of the outputs of `earlier` from those of `inputs`, whose agreement is known: float64 (n,)."""
-        return self._distances(self._forms(earlier), inputs, agreements, np.ones(len(inputs)))
-
-    def constant(self, value: Array, inputs: Array, agreements: Array) -> Array:
-        """Of one value from the outputs of `inputs`: float64 (n,)."""
-        answers = np.repeat(forms(self.output, [value]), len(inputs), axis=0)
-        return self._distances(answers, inputs, agreements, np.ones(len(inputs)))
-
-    def linked(self, vectors: Array, inputs: Array, agreements: Array, confidences: Array) -> Array:
-        """Of what predicted vectors stand for from the outputs of `inputs`: float64 (n,)."""
-        if by_agreement(self.output):
-            answers = np.zeros((len(vectors), 0))
-        elif self.output.kind == "boxes":
-            answers = np.asarray(self.judge.encoding.counts(vectors), np.float64)
-        else:
-            answers = forms(self.output, self.judge.encoding.decode_many(vectors))
-        return self._distances(answers, inputs, agreements, spread(confidences))
-
-    def _forms(self, inputs: Sequence[int] | Array) -> Array:
-        if by_agreement(self.output):
-            return np.zeros((len(inputs), 0))
-        if not len(inputs):
-            return np.zeros((0, 1))
-        return forms(self.output, [self.judge.values[index] for index in inputs])
-
-    def _distances(self, answers: Array, inputs: Array, agreements: Array, spreads: Array) -> Array:
-        if not len(inputs):
-            return np.zeros(0)
-        return distances(self.output, answers, self._forms(inputs), agreements, spreads)
-
-
 _ALL_UP_TO = 6
 _MOST_INPUTS = 160
-# A short block in which nothing happened makes holding look perfect at any age, and one that was all of a kind does so
-# for links: until so many times, and situations, were seen, outputs are taken to go stale as they usually do, and links
-# to gain nothing.
+# A short block in which nothing changes makes holding look perfect at any age, and a block of a single situation makes
+# links look perfect. A prior counts as so many independent looks at an age, and as so many situations: outputs age as
+# they usually do, and links gain nothing.
 _ASSUMED_TIMES = 10.0
 _ASSUMED_SITUATIONS = 3.0
 # An output that agrees less than this with the one before is another situation.
 _SAME = 0.95
 
 
-def subsets(sources: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The sets of sources a link is measured with: all of them, or with many sources none, one, two, and all."""
-    sizes = range(len(sources) + 1) if len(sources) <= _ALL_UP_TO else (0, 1, 2, len(sources))
-    return [chosen for size in sizes for chosen in combinations(sources, size)]
-
-
 class Cases:
-    """The inputs of one block that have, or have not, a last output of each age.
+    """The inputs of one block, once for each age bucket of a last output that they can have.
 
     Args:
         samples: the recording.
@@ -113,39 +63,17 @@ class Cases:
         return np.asarray(self.ages == index)
 
     def trust_held(self, index: int) -> float:
-        """How far what was measured of holding at an age is believed, from 0 to 1; the rest is what is assumed.
+        """The weight, from 0 to 1, of what was measured of holding at an age, against what is assumed of it.
 
-        What becomes of an output over some time is seen once in that time, however many inputs there were.
+        How an output ages over some time is seen once in that time, however many inputs there were.
         """
         low, _ = bucket_bounds_s(index)
         seen = min(float(self.of(index).sum()), self.span_s / max(low, 1e-3))
         return seen / (seen + _ASSUMED_TIMES)
 
     def trust_linked(self) -> float:
-        """How far a link's gain is believed: a situation that lasts is seen once."""
+        """The weight of a link's measured gain, from 0 to 1: a situation that lasts is seen once."""
         return self.situations / (self.situations + _ASSUMED_SITUATIONS)
-
-
-def measure_free(judge: Judge, constant: Array, validation: Cases, report: Cases) -> Table:
-    """The table of the constant and of holding."""
-    rows = [[cases.of(index) for index in range(BUCKETS)] for cases in (validation, report)]
-    constants, held = [], []
-    for cases, of in zip((validation, report), rows, strict=True):
-        constants.append(judge.constant(constant, cases.inputs[of[NEVER]]))
-        held.append([judge.held(cases.inputs[row], cases.earlier[row]) for row in of[:NEVER]])
-    share = independent_share([constants[0], *(agreements for agreements in held[0] if len(agreements))])
-    compared = Compared(judge)
-    distances = compared.constant(constant, validation.inputs[rows[0][NEVER]], constants[0])
-    base = _free_cell(constants[0], constants[1], distances, share)
-    cells: list[Measured | None] = []
-    for index, (first, second) in enumerate(zip(held[0], held[1], strict=True)):
-        row = rows[0][index]
-        distances = compared.held(validation.inputs[row], validation.earlier[row], first)
-        cell = _free_cell(first, second, distances, share) if len(first) else None
-        trust = validation.trust_held(index)
-        assumed = (1.0 - trust) * ASSUMED_HELD[index]
-        cells.append(cell and replace(cell, validation=trust * cell.validation + assumed))
-    return Table(base, _filled(cells, base))
 
 
 @dataclass(frozen=True)
@@ -178,19 +106,10 @@ class TargetCases:
         return cls(judge, constant, validation, report, measure_free(judge, constant, before, report))
 
 
-@dataclass(frozen=True)
-class _Replayed:
-    """What a link from some sources reached in each case of a block, and how far from the exact outputs it was."""
-
-    agreements: Array
-    confidences: Array
-    distances: Array
-
-
 def measure_links(
     predict: Predict, situations: Situations, cases: TargetCases, sets: Iterable[tuple[str, ...]] | None = None
 ) -> Table:
-    """The table with every link that is, at some age, clearly better than what is free.
+    """The table with every link that is, at some age, clearly better than holding and the constant.
 
     Args:
         predict: the link.
@@ -215,12 +134,49 @@ def measure_links(
     return Table(free.constant, free.held, linked)
 
 
+def measure_free(judge: Judge, constant: Array, validation: Cases, report: Cases) -> Table:
+    """The table of the constant and of holding."""
+    rows = [[cases.of(index) for index in range(BUCKETS)] for cases in (validation, report)]
+    constants, held = [], []
+    for cases, of in zip((validation, report), rows, strict=True):
+        constants.append(judge.constant(constant, cases.inputs[of[NEVER]]))
+        held.append([judge.held(cases.inputs[row], cases.earlier[row]) for row in of[:NEVER]])
+    share = independent_share([constants[0], *(agreements for agreements in held[0] if len(agreements))])
+    compared = Compared(judge)
+    distances = compared.constant(constant, validation.inputs[rows[0][NEVER]], constants[0])
+    base = _free_cell(constants[0], constants[1], distances, share)
+    cells: list[Measured | None] = []
+    for index, (first, second) in enumerate(zip(held[0], held[1], strict=True)):
+        row = rows[0][index]
+        distances = compared.held(validation.inputs[row], validation.earlier[row], first)
+        cell = _free_cell(first, second, distances, share) if len(first) else None
+        trust = validation.trust_held(index)
+        assumed = (1.0 - trust) * ASSUMED_HELD[index]
+        cells.append(cell and replace(cell, validation=trust * cell.validation + assumed))
+    return Table(base, _filled(cells, base))
+
+
+def subsets(sources: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The sets of sources a link is measured with: all of them, or with many sources none, one, two, and all."""
+    sizes = range(len(sources) + 1) if len(sources) <= _ALL_UP_TO else (0, 1, 2, len(sources))
+    return [chosen for size in sizes for chosen in combinations(sources, size)]
+
+
 def _free_agreements(judge: Judge, free: Table, constant: Array, cases: Cases) -> Array:
     """What holding or the constant, whichever is the better at that age, reaches in each case."""
     held = np.asarray([free.free(index).origin == "held" for index in range(BUCKETS)])[cases.ages]
     agreements = judge.constant(constant, cases.inputs)
     agreements[held] = judge.held(cases.inputs[held], cases.earlier[held])
     return agreements
+
+
+@dataclass(frozen=True)
+class _Replayed:
+    """What a link from some sources predicted in each case of a block, compared with the exact outputs."""
+
+    agreements: Array
+    confidences: Array
+    distances: Array
 
 
 def _replay(
@@ -251,11 +207,11 @@ def _link_cells(
             continue
         threshold = certify_threshold(first.confidences[chosen], agreements, share=share)
         reported = second.agreements[other] if other.any() else agreements
-        # Of many links measured on few inputs the best is mostly the luckiest: each counts with its gain over what is
-        # free less one standard error of that gain.
+        # The best of many links measured on few inputs is mostly the luckiest: each counts with its gain over holding
+        # or the constant, less one standard error of that gain.
         gains = agreements - base[chosen]
-        # What is free is known from more inputs than these. Where it did worse here than there a link gains more than
-        # it would elsewhere: it is taken to reach no more than it reached here.
+        # Those are known from more inputs than these. Where they do worse here than there, a link gains more than it
+        # would elsewhere: it counts with no more than it reached here.
         level = free.free(index).measured.validation
         expected = min(level + validation.trust_linked() * float(gains.mean()), max(level, _expected(agreements)))
         doubt = float(gains.std() / np.sqrt(len(gains)))
@@ -286,3 +242,46 @@ def _filled(cells: list[Measured | None], never: Measured) -> tuple[Measured, ..
         seen_before = any(other is not None for other in cells[:index])
         filled.append(cell if cell is not None else (never if seen_before else known))
     return tuple(filled)
+
+
+class Compared:
+    """Measures how far a target's held, constant and predicted outputs were from its exact ones.
+
+    Args:
+        judge: knows the target's outputs.
+    """
+
+    def __init__(self, judge: Judge) -> None:
+        self.judge = judge
+        self.output = judge.output
+
+    def held(self, inputs: Array, earlier: Array, agreements: Array) -> Array:
+        """The distances of the outputs of `earlier` from those of `inputs`, with their agreements: float64 (n,)."""
+        return self._distances(self._forms(earlier), inputs, agreements, np.ones(len(inputs)))
+
+    def constant(self, value: Array, inputs: Array, agreements: Array) -> Array:
+        """The distances of one value from the outputs of `inputs`: float64 (n,)."""
+        answers = np.repeat(forms(self.output, [value]), len(inputs), axis=0)
+        return self._distances(answers, inputs, agreements, np.ones(len(inputs)))
+
+    def linked(self, vectors: Array, inputs: Array, agreements: Array, confidences: Array) -> Array:
+        """The distances of the outputs that predicted vectors stand for from those of `inputs`: float64 (n,)."""
+        if by_agreement(self.output):
+            answers = np.zeros((len(vectors), 0))
+        elif self.output.kind == "boxes":
+            answers = np.asarray(self.judge.encoding.counts(vectors), np.float64)
+        else:
+            answers = forms(self.output, self.judge.encoding.decode_many(vectors))
+        return self._distances(answers, inputs, agreements, spread(confidences))
+
+    def _forms(self, inputs: Sequence[int] | Array) -> Array:
+        if by_agreement(self.output):
+            return np.zeros((len(inputs), 0))
+        if not len(inputs):
+            return np.zeros((0, 1))
+        return forms(self.output, [self.judge.values[index] for index in inputs])
+
+    def _distances(self, answers: Array, inputs: Array, agreements: Array, spreads: Array) -> Array:
+        if not len(inputs):
+            return np.zeros(0)
+        return distances(self.output, answers, self._forms(inputs), agreements, spreads)

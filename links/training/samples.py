@@ -1,4 +1,4 @@
-"""A recording as arrays: every model's outputs as vectors, blocks that are apart in time, draws of a last output."""
+"""A recording as what links learn from: outputs as vectors, blocks apart in time, and random situations of a target."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +15,11 @@ from ..table import bucket
 
 MIN_INPUTS = 60
 OLDEST_S = 120.0
+"""No last output is drawn that is older than this."""
+# Of drawn situations: the target never ran; all sources ran; none of them had run when the target did.
+_NEVER_SHARE = 0.15
+_EVERY_SOURCE_SHARE = 0.1
+_NO_THEN_SHARE = 0.15
 
 
 @dataclass(frozen=True)
@@ -62,30 +67,36 @@ class Samples:
         """
         if len(trace.models) < 2:
             raise InvalidInput(f"{trace.path}: links need at least 2 models, this recording has {len(trace.models)}")
-        if len(trace) < MIN_INPUTS:
-            raise InvalidInput(
-                f"{trace.path}: links need at least {MIN_INPUTS} inputs, better 600; this has {len(trace)}"
-            )
-        if not (np.diff(trace.captured_s) > 0).all():
-            raise InvalidInput(f"{trace.path}: its capture times do not rise; record one source a trace")
+        check_recording(trace)
         return cls.of(trace.models, trace.captured_s, {name: trace.outputs(name) for name in trace.models})
 
     @classmethod
     def of(
-        cls, models: Mapping[str, ModelSpec], captured_s: Array, outputs: Mapping[str, Sequence[Array]]
+        cls,
+        models: Mapping[str, ModelSpec],
+        captured_s: Array,
+        outputs: Mapping[str, Sequence[Array]],
+        encodings: Mapping[str, Encoding] | None = None,
     ) -> "Samples":
         """Aligned outputs, with encodings of their training block.
+
+        Args:
+            models: whose outputs.
+            captured_s: when each input was captured.
+            outputs: by model.
+            encodings: those of some models that are not to be fitted again.
 
         Raises:
             InvalidInput: an output does not fit its model, or holds NaN.
         """
         blocks = Blocks.split(len(captured_s))
-        values, encodings, vectors = {}, {}, {}
+        values, fitted, vectors = {}, dict(encodings or {}), {}
         for name, spec in models.items():
             values[name] = [_checked(name, spec, value) for value in outputs[name]]
-            encodings[name] = Encoding.fit(spec.output, [values[name][i] for i in blocks.train])
-            vectors[name] = np.stack([encodings[name].encode(value) for value in values[name]])
-        return cls(models, captured_s, values, encodings, vectors, blocks)
+            if name not in fitted:
+                fitted[name] = Encoding.fit(spec.output, [values[name][i] for i in blocks.train])
+            vectors[name] = np.stack([fitted[name].encode(value) for value in values[name]])
+        return cls(models, captured_s, values, {name: fitted[name] for name in models}, vectors, blocks)
 
     def __len__(self) -> int:
         """How many inputs."""
@@ -135,6 +146,18 @@ class Samples:
         return np.asarray([np.isfinite(age) and bucket(float(age)) == index for age in ages], bool)
 
 
+def check_recording(trace: Trace) -> None:
+    """Whether a recording is long enough to learn links from, and of one source.
+
+    Raises:
+        InvalidInput: it is not.
+    """
+    if len(trace) < MIN_INPUTS:
+        raise InvalidInput(f"{trace.path}: links need at least {MIN_INPUTS} inputs, better 600; this has {len(trace)}")
+    if not (np.diff(trace.captured_s) > 0).all():
+        raise InvalidInput(f"{trace.path}: its capture times do not rise; record one source a trace")
+
+
 def _checked(name: str, spec: ModelSpec, value: Array) -> Array:
     try:
         return spec.output.check(value)
@@ -142,14 +165,9 @@ def _checked(name: str, spec: ModelSpec, value: Array) -> Array:
         raise InvalidInput(f"{name}: {error}; record it again") from error
 
 
-_NEVER_SHARE = 0.15
-_EVERY_SOURCE_SHARE = 0.1
-_NO_THEN_SHARE = 0.15
-
-
 @dataclass(frozen=True)
 class Draws:
-    """Many situations, one a row.
+    """Many situations of a target, one a row.
 
     Attributes:
         inputs: on which input the target is predicted.
@@ -165,7 +183,7 @@ class Draws:
 
 
 class Situations:
-    """A target's situations and their feature vectors.
+    """Draws situations of a target, and makes their feature vectors.
 
     Args:
         samples: the recording.
@@ -195,7 +213,7 @@ class Situations:
         return Draws(inputs, earlier, masks, then_masks)
 
     def fixed(self, inputs: Array, earlier: Array, sources: tuple[str, ...]) -> Draws:
-        """The situations in which just these sources run, always."""
+        """The situations in which exactly these sources run, now as well as when the target last ran."""
         mask = np.asarray([name in sources for name in self.sources], bool)
         masks = np.repeat(mask[None], len(inputs), axis=0)
         return Draws(inputs, earlier, masks, masks)

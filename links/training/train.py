@@ -14,6 +14,7 @@ from ...traces.trace import Trace
 from ..evaluation.unseen import fingerprints
 from ..index import Index, check_writable, replacing_links
 from ..link import LinkSpec, Net, parse_net, reads_ids
+from ..networks.export import export_link
 from ..networks.vector import LinkNetwork
 from ..sequences.fit import fit_sequence
 from ..sequences.network import SequenceNetwork
@@ -26,25 +27,9 @@ from .measure import TargetCases, measure_links
 from .samples import Samples, Situations
 
 
-def fit_target(situations: Situations, judge: Judge, *, net: Net, seed: int) -> LinkNetwork:
-    """A trained network, in evaluation mode.
-
-    Args:
-        situations: the recording's, with ids if the network reads them (`reads_ids`).
-        judge: compares the target's outputs.
-        net: whose network.
-        seed: of everything random.
-    """
-    tokens = situations.samples.encodings[situations.target].tokens is not None
-    if net == "paper":
-        fit = fit_paper_sequence if tokens else fit_paper
-        return fit(situations, judge, seed=seed)
-    return fit_sequence(situations, judge, seed=seed) if tokens else fit_link(situations, judge, seed=seed)
-
-
 @dataclass(frozen=True)
 class LearntTarget:
-    """What was learnt for one model, measured on the report block.
+    """How well one model is predicted, measured on the report block.
 
     Attributes:
         constant: agreement of the best constant.
@@ -62,7 +47,7 @@ class LearntTarget:
 
 @dataclass(frozen=True)
 class LinksTraining:
-    """What `train_links` did.
+    """The links that `train_links` wrote.
 
     Attributes:
         folder: where the links are.
@@ -117,8 +102,6 @@ def _learn(
     samples: Samples, target: str, digests: Mapping[str, str], folder: Path, *, seed: int, net: Net
 ) -> tuple[Table, Array, str, Linkability]:
     """One target: its table, best constant, why it has no link, and every pair; the link is written to `folder`."""
-    from ..networks.export import export_link
-
     cases = TargetCases.of(samples, target, seed=seed)
     if samples.encodings[target].length == 0:
         linkable = Linkability.measure(cases, None)
@@ -144,6 +127,22 @@ def _learn(
     )
     export_link(network, spec, folder / f"{target}.onnx")
     return table, cases.constant, "", linkable
+
+
+def fit_target(situations: Situations, judge: Judge, *, net: Net, seed: int) -> LinkNetwork:
+    """A trained network, in evaluation mode.
+
+    Args:
+        situations: the recording's, with ids if the network reads them (`reads_ids`).
+        judge: compares the target's outputs.
+        net: whose network: "ours" or the MLink "paper"'s.
+        seed: of everything random.
+    """
+    tokens = situations.samples.encodings[situations.target].tokens is not None
+    if net == "paper":
+        fit = fit_paper_sequence if tokens else fit_paper
+        return fit(situations, judge, seed=seed)
+    return fit_sequence(situations, judge, seed=seed) if tokens else fit_link(situations, judge, seed=seed)
 
 
 def _learnt(samples: Samples, target: str, table: Table, why: str) -> LearntTarget:
