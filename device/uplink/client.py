@@ -123,11 +123,12 @@ class Uplink:
         self._outbox.drain(self.config.answer_timeout_s)
 
     def close(self) -> None:
-        """Sends a last report and ends the connection; closing twice is fine."""
+        """Sends a last report and ends the connection, and a `start` that still waits; closing twice is fine."""
         self._outbox.finish()
         if self._thread.is_alive() and self._settled.is_set():
             self._thread.join(_CLOSE_TIMEOUT_S)
         self._closed.set()
+        self._settled.set()
         if self._call is not None:
             self._call.cancel()
         if self._thread.is_alive():
@@ -218,6 +219,8 @@ class Uplink:
 
     def _take_error(self, error: Any) -> None:
         """A connection broke: decides whether to try again, and keeps the reason for whoever waits for the first."""
+        if self._closed.is_set():
+            return
         code, details = error.code(), " ".join(str(error.details() or "").split())[:300]
         if code == grpc.StatusCode.UNIMPLEMENTED:
             details = "what listens there is not an infilink coordinator"

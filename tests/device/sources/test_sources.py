@@ -3,21 +3,10 @@
 import subprocess
 import sys
 
-import cv2
 import numpy as np
 import pytest
 from infilink.device.sources.open import open_source
 from infilink.errors import InvalidInput, Unavailable
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory):
-    path = tmp_path_factory.mktemp("video") / "v.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
-    for index in range(30):
-        writer.write(np.full((48, 64, 3), 5 + 8 * index, np.uint8))
-    writer.release()
-    return path
 
 
 def brightness(frame):
