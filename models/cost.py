@@ -1,8 +1,4 @@
-"""A model in a process of its own: unloading it really gives its memory back, and what it holds can be measured.
-
-Processes come from a fork server that has onnxruntime loaded already: a new one costs some 7 MB and is ready as fast
-as its model loads. What it counts is its *unique* set size: what would be free if it ended.
-"""
+"""What a model costs on this machine: memory, time to load, time of an inference, all measured in its own process."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,8 +1,4 @@
-"""A heavy model: `ModelSpec` says how to feed it and read it, `OnnxModel` runs it on one frame.
-
-The spec is a TOML file beside the model (`yolox_nano.toml` for `yolox_nano.onnx`) or JSON inside it, in the ONNX
-file's own `metadata_props` under the key `infilink`. The one beside wins. docs/MODELS.md says how to write one.
-"""
+"""A model at work: one frame in, the output that its spec describes out."""
 
 from pathlib import Path
 from typing import Any
@@ -14,9 +10,9 @@ import onnxruntime as ort
 from ..errors import InvalidInput, ModelFailed
 from ..outputs import Array
 from .decoding import DECODERS, decode
-from .preprocessing import Placement, preprocess
+from .preprocessing import Letterbox, preprocess
 from .session import first_line, open_session
-from .spec import ModelSpec, _spec_beside, _spec_inside
+from .spec import ModelSpec, spec_beside, spec_inside
 
 
 class OnnxModel:
@@ -35,9 +31,9 @@ class OnnxModel:
 
     def __init__(self, path: Path | str, *, threads: int = 1, optimized: Path | None = None) -> None:
         self.path = Path(path)
-        beside = _spec_beside(self.path)
+        beside = spec_beside(self.path)
         self._session = open_session(self.path, threads=threads, optimized=optimized)
-        self.spec = beside or _spec_inside(self._session, self.path)
+        self.spec = beside or spec_inside(self._session, self.path)
         self._input = _find_input(self._session, self.spec, self.path)
         self._outputs = [output.name for output in self._session.get_outputs()]
 
@@ -49,10 +45,10 @@ class OnnxModel:
             ModelFailed: the model or its decoder raised, or its output does not fit its spec.
         """
         try:
-            tensor, placement = preprocess(frame, self.spec.picture)
+            tensor, letterbox = preprocess(frame, self.spec.picture)
         except cv2.error as error:
             raise ModelFailed(f"{self.spec.name}: a frame of {frame.shape}: {first_line(error)}") from error
-        return self._decode(self._run(tensor), placement)
+        return self._decode(self._run(tensor), letterbox)
 
     def _run(self, tensor: Array) -> dict[str, Array]:
         if self._input.type == "tensor(uint8)":
@@ -62,9 +58,9 @@ class OnnxModel:
         except Exception as error:  # onnxruntime raises many types of its own
             raise ModelFailed(f"{self.spec.name}: {first_line(error)}") from error
 
-    def _decode(self, raw: dict[str, Array], placement: Placement) -> Array:
+    def _decode(self, raw: dict[str, Array], letterbox: Letterbox) -> Array:
         try:
-            return self.spec.output.check(decode(raw, self.spec.decoder, self.spec.output, placement))
+            return self.spec.output.check(decode(raw, self.spec.decoder, self.spec.output, letterbox))
         except Exception as error:  # what a model returns may be of any shape and type, a list of maps too
             shapes = ", ".join(f"{name} {list(np.shape(value))}" for name, value in raw.items())
             raise ModelFailed(

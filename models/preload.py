@@ -1,4 +1,4 @@
-"""What the fork server does once, before it makes any process: imports all that a model's process needs.
+"""What the fork server does once on Linux, before it makes any process: imports all that a model's process needs.
 
 It also reads the inference library's code in. Its pages then belong to every process alike: else the first model to
 run would be counted with some 10 MB of code that is there anyway, and the next one, beside it, would not.
@@ -10,7 +10,6 @@ measurement before had shown.
 
 import ctypes
 import gc
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,7 +27,6 @@ def _read_in(library: str) -> None:
                 ctypes.string_at(start, stop - start)
 
 
-if sys.platform == "linux":
-    _read_in("/onnxruntime/")
+_read_in("/onnxruntime/")
 gc.collect()
 gc.freeze()

@@ -47,7 +47,7 @@ class InputSpec(BaseModel):
 
 
 @dataclass(frozen=True)
-class Placement:
+class Letterbox:
     """Where a frame lies in a model's input: a box at x in the input is at `(x - offset_x) / width` of the frame."""
 
     offset_x: float
@@ -75,7 +75,7 @@ def check_frame(frame: Array) -> None:
         )
 
 
-def preprocess(frame: Array, spec: InputSpec) -> tuple[Array, Placement]:
+def preprocess(frame: Array, spec: InputSpec) -> tuple[Array, Letterbox]:
     """The input tensor (float32, `spec.tensor_shape`) of a frame (uint8 BGR, height x width x 3).
 
     Raises:
@@ -85,9 +85,9 @@ def preprocess(frame: Array, spec: InputSpec) -> tuple[Array, Placement]:
     width, height = spec.size
     if spec.resize == "stretch":
         image = cv2.resize(frame, spec.size, interpolation=_interpolation(frame, width, height))
-        placement = Placement(0, 0, width, height, width, height)
+        letterbox = Letterbox(0, 0, width, height, width, height)
     else:
-        image, placement = _letterbox(frame, spec)
+        image, letterbox = _letterbox(frame, spec)
     if spec.color == "GRAY":
         image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[:, :, None]
     elif spec.color == "RGB":
@@ -99,10 +99,10 @@ def preprocess(frame: Array, spec: InputSpec) -> tuple[Array, Placement]:
         tensor *= 1.0 / np.asarray(spec.std, np.float32)
     if spec.layout == "NCHW":
         tensor = np.ascontiguousarray(tensor.transpose(2, 0, 1))
-    return tensor[None], placement
+    return tensor[None], letterbox
 
 
-def _letterbox(frame: Array, spec: InputSpec) -> tuple[Array, Placement]:
+def _letterbox(frame: Array, spec: InputSpec) -> tuple[Array, Letterbox]:
     width, height = spec.size
     scale = min(width / frame.shape[1], height / frame.shape[0])
     # Cut, not rounded, as the reference code of YOLOX does; the boxes go back through the exact scale.
@@ -115,7 +115,7 @@ def _letterbox(frame: Array, spec: InputSpec) -> tuple[Array, Placement]:
     inner[:] = cv2.resize(
         frame, (inner_width, inner_height), interpolation=_interpolation(frame, inner_width, inner_height)
     )
-    return image, Placement(left, top, frame.shape[1] * scale, frame.shape[0] * scale, width, height)
+    return image, Letterbox(left, top, frame.shape[1] * scale, frame.shape[0] * scale, width, height)
 
 
 def _interpolation(frame: Array, width: int, height: int) -> int:

@@ -1,7 +1,7 @@
 """A model in a process of its own: unloading it really gives its memory back, and what it holds can be measured.
 
-Processes come from a fork server that has onnxruntime loaded already: a new one costs some 7 MB and is ready as fast
-as its model loads. What it counts is its *unique* set size: what would be free if it ended.
+Processes come from a fork server that, on Linux, has onnxruntime loaded already: a new one costs some 7 MB and is ready
+as fast as its model loads. What a process takes is its *unique* set size: what would be free if it ended.
 """
 
 import multiprocessing
@@ -24,14 +24,15 @@ from ..errors import InfilinkError, ModelFailed
 from ..outputs import Array
 from .onnx_model import OnnxModel
 from .preprocessing import check_frame
-from .process_child import Inferred, Served, serve_model
+from .process_child import Inferable, Inferred, serve_model
 from .shared_frame import SharedFrame
 from .spec import ModelSpec
 
 _START_TIMEOUT_S = 60.0
 _STARTING = threading.Lock()
-# Not `__main__`, as is the default: a program that imports much would be copied into every worker.
-_PRELOAD = ["infilink.models.preload"]
+# Not `__main__`, as is the default: a program that imports much would be copied into every process. On macOS nothing is:
+# its system libraries can't be used in a process that was forked after they had been used, so each imports its own.
+_PRELOAD = ["infilink.models.preload"] if sys.platform == "linux" else []
 
 
 class ModelProcess:
@@ -43,7 +44,7 @@ class ModelProcess:
         optimized: where onnxruntime's own optimized form of the file is kept between loads; None: it is not.
     """
 
-    opener: ClassVar[Callable[..., Served]] = OnnxModel
+    opener: ClassVar[Callable[..., Inferable]] = OnnxModel
     """Makes what is served, in the process: called with the path, `threads` and `optimized`."""
 
     def __init__(self, path: Path | str, *, threads: int = 1, optimized: Path | None = None) -> None:
@@ -140,12 +141,20 @@ class ModelProcess:
         return reply
 
     def memory_bytes(self) -> int:
-        """The process's unique set size now; 0 when it is not running. Any thread may ask."""
+        """The process's unique set size now; 0 when it is not running. Any thread may ask.
+
+        Where the system tells that of one's own process only, as macOS does, it is the whole resident set size.
+        """
         pid = self._pid
-        try:
-            return 0 if pid is None else int(psutil.Process(pid).memory_full_info().uss)
-        except psutil.Error:
+        if pid is None:
             return 0
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            try:
+                return int(process.memory_full_info().uss)
+            except psutil.AccessDenied:
+                return int(process.memory_info().rss)
+        return 0
 
     def transient_bytes(self) -> int:
         """How much more than now the process once held, inside an inference; 0 where the system does not say."""

@@ -30,7 +30,7 @@ class Inferred:
     infer_s: float
 
 
-class Served(Protocol):
+class Inferable(Protocol):
     """What runs in the process: an `OnnxModel`, or what stands for one."""
 
     spec: ModelSpec
@@ -40,7 +40,7 @@ class Served(Protocol):
 
 
 def serve_model(
-    opener: Callable[..., Served], path: Path, threads: int, optimized: Path | None, pipe: Connection
+    opener: Callable[..., Inferable], path: Path, threads: int, optimized: Path | None, pipe: Connection
 ) -> None:
     """The process's whole life: load, then one frame after another until the pipe closes."""
     # Ctrl-C and a service manager's SIGTERM reach the whole group, but are for the program that owns this process: it

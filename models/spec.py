@@ -1,4 +1,4 @@
-"""A heavy model: `ModelSpec` says how to feed it and read it, `OnnxModel` runs it on one frame.
+"""A model's spec: how a frame becomes its input, and what its outputs mean.
 
 The spec is a TOML file beside the model (`yolox_nano.toml` for `yolox_nano.onnx`) or JSON inside it, in the ONNX
 file's own `metadata_props` under the key `infilink`. The one beside wins. docs/MODELS.md says how to write one.
@@ -43,7 +43,7 @@ def _named_classes(value: Any) -> Any:
 
 
 class ModelSpec(BaseModel):
-    """Everything there is to know of a model beside its weights."""
+    """Everything about a model that is not in its graph."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -89,17 +89,27 @@ def read_spec(path: Path) -> ModelSpec:
     Raises:
         InvalidInput: there is none, or it is wrong; the message names the key and what is allowed.
     """
-    return _spec_beside(path) or _spec_inside(open_session(path), path)
+    return spec_beside(path) or spec_inside(open_session(path), path)
 
 
-def _spec_beside(path: Path) -> ModelSpec | None:
+def spec_beside(path: Path) -> ModelSpec | None:
+    """The spec in a model's `NAME.toml`; None if there is no such file.
+
+    Raises:
+        InvalidInput: it is wrong.
+    """
     beside = path.with_suffix(".toml")
     if not beside.is_file():
         return None
     return parse_spec({"name": path.stem, **read_toml(beside)}, where=str(beside))
 
 
-def _spec_inside(session: ort.InferenceSession, path: Path) -> ModelSpec:
+def spec_inside(session: ort.InferenceSession, path: Path) -> ModelSpec:
+    """The spec in an opened model's metadata.
+
+    Raises:
+        InvalidInput: there is none, or it is wrong.
+    """
     metadata = session.get_modelmeta().custom_metadata_map
     if METADATA_KEY not in metadata:
         raise InvalidInput(

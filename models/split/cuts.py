@@ -147,7 +147,7 @@ def _measure(
         form = MapFormat(partition.shape, partition.dtype, transfer)
         packed, pack_s = _timed(form.pack, [seen.value for seen in maps])
         read, unpack_s = _timed(form.unpack, packed)
-        arrived = [SeenMap(found, seen.placement) for found, seen in zip(read, maps, strict=True)]
+        arrived = [SeenMap(found, seen.letterbox) for found, seen in zip(read, maps, strict=True)]
         forms[transfer] = PackCost(_mean_size(packed), pack_s, unpack_s)
     tail.answer(arrived[0])
     answers, tail_s = _timed(tail.answer, arrived)

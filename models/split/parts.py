@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import InvalidInput, ModelFailed
 from ...outputs import Array
 from ..onnx_model import OnnxModel
-from ..preprocessing import Placement, preprocess
+from ..preprocessing import Letterbox, preprocess
 from ..process import ModelProcess
 from ..session import open_session
 from ..spec import METADATA_KEY, ModelSpec, parse_spec
@@ -40,13 +40,13 @@ class Head(OnnxModel):
             ModelFailed: the model failed on it, or gave no finite map.
         """
         try:
-            tensor, placement = preprocess(frame, self.spec.picture)
+            tensor, letterbox = preprocess(frame, self.spec.picture)
         except cv2.error as error:
             raise ModelFailed(f"{self.spec.name}: a frame of {frame.shape}: {error}") from error
         value = self._run(tensor)[self.partition.tensor]
         if not np.isfinite(value).all():
             raise ModelFailed(f"{self.spec.name}: its map holds NaN or infinity")
-        return SeenMap(value, placement)
+        return SeenMap(value, letterbox)
 
     def pack(self, seen: SeenMap) -> bytes:
         """The map as a message.
@@ -92,7 +92,7 @@ class Tail(OnnxModel):
         Raises:
             ModelFailed: the model or its decoder raised, or its output does not fit its spec.
         """
-        return self._decode(self.raw(seen), seen.placement)
+        return self._decode(self.raw(seen), seen.letterbox)
 
     def raw(self, seen: SeenMap) -> dict[str, Array]:
         """What the decoder is given: the graph's outputs by name.
@@ -137,7 +137,7 @@ class ServedTail:
     def _empty(self) -> SeenMap:
         at = self._tail.partition
         width, height = at.input_size
-        return SeenMap(np.zeros(at.shape, at.dtype), Placement(0, 0, width, height, width, height))
+        return SeenMap(np.zeros(at.shape, at.dtype), Letterbox(0, 0, width, height, width, height))
 
 
 class TailProcess(ModelProcess):

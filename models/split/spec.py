@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ...errors import InvalidInput
 from ...outputs import Array
 from ...settings import checked
-from ..preprocessing import Placement
+from ..preprocessing import Letterbox
 from ..session import open_session
 from .feature_map import MapFormat, MapType, Transfer
 
@@ -72,7 +72,7 @@ class SeenMap:
     """What a head makes of a frame: the map (the graph's own shape and dtype), and where the frame lay in the input."""
 
     value: Array
-    placement: Placement
+    letterbox: Letterbox
 
     @property
     def features(self) -> Array:
@@ -94,7 +94,7 @@ def pack_map(seen: SeenMap, partition: PartitionSpec) -> bytes:
     Raises:
         InvalidInput: it is too large for float16, where that travels.
     """
-    at = seen.placement
+    at = seen.letterbox
     header = _HEADER.pack(_MAGIC, partition.cut, at.offset_x, at.offset_y, at.width, at.height)
     return header + partition.map.pack(seen.value)
 
@@ -130,8 +130,8 @@ def unpack_map(message: bytes, partition: PartitionSpec) -> SeenMap:
     _, _, left, top, width, height = _HEADER.unpack_from(message)
     if not np.isfinite((left, top, width, height)).all() or min(width, height) <= 0:
         raise InvalidInput(f"the payload places the frame at {left}, {top}, of {width} x {height}")
-    placement = Placement(left, top, width, height, *partition.input_size)
-    return SeenMap(partition.map.unpack(message[_HEADER.size :]), placement)
+    letterbox = Letterbox(left, top, width, height, *partition.input_size)
+    return SeenMap(partition.map.unpack(message[_HEADER.size :]), letterbox)
 
 
 def read_partition(path: Path, part: Literal["head", "tail"]) -> PartitionSpec:

@@ -60,7 +60,7 @@ def compare(path: Path, head: Head, tail: Tail, frames: Sequence[Array]) -> Pari
             form = MapFormat(at.shape, at.dtype, name)
             try:
                 packed = form.pack(seen.value)
-                answer = tail.answer(SeenMap(form.unpack(packed), seen.placement))
+                answer = tail.answer(SeenMap(form.unpack(packed), seen.letterbox))
             except (InvalidInput, ModelFailed):  # too large for float16: it agrees on nothing
                 agreements[name].append(0.0)
                 continue

@@ -3,22 +3,22 @@
 import numpy as np
 import pytest
 from infilink.models.decoding import BOX_DECODERS, DECODERS, DecoderSpec, decode, sigmoid, softmax, suppress
-from infilink.models.preprocessing import Placement
+from infilink.models.preprocessing import Letterbox
 from infilink.outputs import Array, OutputSpec
 from pydantic import ValidationError
 
 # An input of 32 x 16 pixels that the frame fills: shares are pixels / (32, 16).
-WHOLE = Placement(0, 0, 32, 16, 32, 16)
+WHOLE = Letterbox(0, 0, 32, 16, 32, 16)
 OUTPUT = OutputSpec(kind="boxes", classes=("car", "person"))
 STRIDES = (8, 16)
 CELLS = 2 * 4 + 1 * 2
 
 
 def run(
-    name: str, *tensors: Array, placement: Placement = WHOLE, output: OutputSpec = OUTPUT, **options: object
+    name: str, *tensors: Array, letterbox: Letterbox = WHOLE, output: OutputSpec = OUTPUT, **options: object
 ) -> Array:
     raw = {f"out{i}": np.asarray(tensor, np.float32) for i, tensor in enumerate(tensors)}
-    return decode(raw, DecoderSpec.model_validate({"name": name, **options}), output, placement)
+    return decode(raw, DecoderSpec.model_validate({"name": name, **options}), output, letterbox)
 
 
 def assert_boxes(found: Array, expected: list[list[float]]) -> None:
@@ -156,9 +156,9 @@ def test_at_most_so_many_boxes_stay_and_the_best_first() -> None:
 
 def test_the_frames_place_in_a_letterbox_is_taken_out_of_the_boxes() -> None:
     # A frame of 16 x 16 in the middle of 32 x 16; the second box lies in the border alone.
-    placement = Placement(8, 0, 16, 16, 32, 16)
+    letterbox = Letterbox(8, 0, 16, 16, 32, 16)
     rows = rows_of((8, 0, 16, 8, 0.9, 0), (0, 0, 8, 16, 0.8, 1))
-    assert_boxes(run("yolov5", rows, placement=placement), [[0, 0, 0.5, 0.5, 0.9, 0]])
+    assert_boxes(run("yolov5", rows, letterbox=letterbox), [[0, 0, 0.5, 0.5, 0.9, 0]])
 
 
 @pytest.mark.parametrize("name", sorted(BOX_DECODERS))
@@ -219,7 +219,7 @@ def test_a_mask_keeps_the_strongest_of_each_block_and_leaves_the_border_out() ->
     found = run("raw", plane, output=mask, stride=4)
     assert found.shape == (4, 8)
     assert (found[1, 2], found[0, 0], found.sum()) == pytest.approx((0.9, 0.7, 1.6))
-    in_frame = run("raw", plane, output=mask, placement=Placement(8, 0, 16, 16, 32, 16))
+    in_frame = run("raw", plane, output=mask, letterbox=Letterbox(8, 0, 16, 16, 32, 16))
     assert in_frame.shape == (16, 16)
     assert in_frame[5, 1] == pytest.approx(0.9)
     assert in_frame.sum() == pytest.approx(0.9)

@@ -50,9 +50,9 @@ def test_a_letterbox_fills_what_the_frame_leaves() -> None:
 
 
 def test_a_stretched_frame_fills_the_whole_input() -> None:
-    tensor, placement = preprocess(FRAME, spec(color="BGR"))
+    tensor, letterbox = preprocess(FRAME, spec(color="BGR"))
     assert (tensor[0, 0] == BLUE).all()
-    assert placement.to_frame(np.asarray([[2.0, 4, 6, 8]])).tolist() == [[0.25, 0.5, 0.75, 1.0]]
+    assert letterbox.to_frame(np.asarray([[2.0, 4, 6, 8]])).tolist() == [[0.25, 0.5, 0.75, 1.0]]
 
 
 def test_the_frame_is_left_as_it_was() -> None:
@@ -85,19 +85,19 @@ def test_what_is_no_frame_is_refused(frame: Array, named: str) -> None:
 def test_a_box_finds_its_way_back_from_the_input_to_the_frame(
     frame: tuple[int, int], size: tuple[int, int], resize: str, shares: tuple[float, ...]
 ) -> None:
-    tensor, placement = preprocess(np.zeros((*frame, 3), np.uint8), spec(size=size, resize=resize))
+    tensor, letterbox = preprocess(np.zeros((*frame, 3), np.uint8), spec(size=size, resize=resize))
     assert tensor.shape == (1, 3, size[1], size[0])
-    assert (placement.input_width, placement.input_height) == size
-    across = np.asarray([placement.width, placement.height] * 2)
-    in_input = np.asarray(shares) * across + [placement.offset_x, placement.offset_y] * 2
-    assert placement.to_frame(in_input[None])[0] == pytest.approx(shares, abs=1e-5)
-    assert placement.offset_x + placement.width < size[0] + 1
-    assert placement.offset_y + placement.height < size[1] + 1
+    assert (letterbox.input_width, letterbox.input_height) == size
+    across = np.asarray([letterbox.width, letterbox.height] * 2)
+    in_input = np.asarray(shares) * across + [letterbox.offset_x, letterbox.offset_y] * 2
+    assert letterbox.to_frame(in_input[None])[0] == pytest.approx(shares, abs=1e-5)
+    assert letterbox.offset_x + letterbox.width < size[0] + 1
+    assert letterbox.offset_y + letterbox.height < size[1] + 1
 
 
 def test_boxes_are_cut_at_the_frames_borders() -> None:
-    _, placement = preprocess(FRAME, spec(resize="letterbox_center"))
-    assert placement.to_frame(np.asarray([[-5.0, 0, 99, 8]])).tolist() == [[0, 0, 1, 1]]
+    _, letterbox = preprocess(FRAME, spec(resize="letterbox_center"))
+    assert letterbox.to_frame(np.asarray([[-5.0, 0, 99, 8]])).tolist() == [[0, 0, 1, 1]]
 
 
 @pytest.mark.parametrize(

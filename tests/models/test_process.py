@@ -33,6 +33,23 @@ with Path(sys.argv[2]).open("a") as log:
 with ModelProcess(sys.argv[1]) as process:
     print(process.infer(np.full((8, 8, 3), 50, np.uint8)).value[0])
 """
+WITHOUT_LINUX = """
+import os, sys
+import numpy as np
+import psutil
+from infilink.models import process
+
+def denied(self):
+    raise psutil.AccessDenied(self.pid)
+
+del os.memfd_create
+psutil.Process.memory_full_info = denied
+process._PRELOAD = []
+with process.ModelProcess(sys.argv[1]) as one:
+    for value in (50, 60):
+        print(one.infer(np.full((value, 8, 3), value, np.uint8)).value[0])
+    print(one.memory_bytes() > 2**20)
+"""
 COLLECTING = """
 import gc
 from infilink.models.onnx_model import OnnxModel
@@ -202,3 +219,10 @@ def test_the_callers_program_is_not_run_again_in_the_worker(tiny_models: Path, t
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "50.0\n"
     assert log.read_text() == "main\n"
+
+
+def test_it_runs_without_what_only_linux_has(tiny_models: Path) -> None:
+    """No preloaded fork server, no memory without a name, no unique set size of another process: as on macOS."""
+    command = [sys.executable, "-c", WITHOUT_LINUX, str(tiny_models / "bright.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "50.0\n60.0\nTrue\n"
