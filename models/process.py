@@ -30,7 +30,7 @@ from .spec import ModelSpec
 
 _START_TIMEOUT_S = 60.0
 _STARTING = threading.Lock()
-# Not `__main__`, as is the default: a program that imports much would be copied into every process. On macOS nothing is:
+# Not `__main__`, as is the default: a program that imports much would be copied into every process. On macOS nothing:
 # its system libraries can't be used in a process that was forked after they had been used, so each imports its own.
 _PRELOAD = ["infilink.models.preload"] if sys.platform == "linux" else []
 

@@ -46,7 +46,10 @@ def test_a_model_without_a_spec_says_how_to_write_one(tmp_path: Path, make_model
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("colour = 1\n", r"bright.toml: .*; colour: there is no such key \(keys: name, version, .*, decoder, virtual\)"),
+        (
+            "colour = 1\n",
+            r"bright.toml: .*; colour: there is no such key \(keys: name, version, .*, decoder, virtual\)",
+        ),
         (
             INPUT + "colour = 1\n[output]\nkind = 'scalar'\n",
             "input.colour: there is no such key; did you mean 'color'. .keys: name, size, .*std",
