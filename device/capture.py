@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from ..errors import Unavailable
@@ -23,11 +23,20 @@ class Capture:
         config: the source, what part of it, and the pace.
         stopped: ends the capture, and every wait in it.
         first: added to a live source's sequences, which start from 0 each time it is opened.
+        clock: the time in seconds, for the pace.
     """
 
-    def __init__(self, config: DeviceConfig, stopped: threading.Event, *, first: int = 0) -> None:
+    def __init__(
+        self,
+        config: DeviceConfig,
+        stopped: threading.Event,
+        *,
+        first: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.config = config
         self.stopped = stopped
+        self.clock = clock
         self._offset = first
 
     def __iter__(self) -> Iterator[Frame]:
@@ -67,9 +76,9 @@ class Capture:
         begun: float | None = None
         for frame in source:
             if begun is None:
-                begun = time.monotonic() - frame.captured_s
+                begun = self.clock() - frame.captured_s
             if waits:
-                self.stopped.wait(max(0.0, begun + frame.captured_s - time.monotonic()))
+                self.stopped.wait(max(0.0, begun + frame.captured_s - self.clock()))
             if self.stopped.is_set():
                 return
             self._offset = frame.sequence + offset + 1

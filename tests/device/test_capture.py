@@ -1,0 +1,102 @@
+"""Capture: frames at the source's pace, and a live source that breaks is opened again."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from infilink.device.capture import Capture
+from infilink.device.config import DeviceConfig
+from infilink.errors import InvalidInput, Unavailable
+
+from .conftest import FRAMES, brightness
+
+
+class Stopped(threading.Event):
+    """Passes the time that somebody waits for it at once, on a clock of its own.
+
+    Attributes:
+        waits: how long each wait was.
+        meanwhile: what happens during a wait, by its number from 1.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 50.0
+        self.waits: list[float] = []
+        self.meanwhile: dict[int, Callable[[], object]] = {}
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.now += timeout
+        self.waits.append(timeout)
+        self.meanwhile.get(len(self.waits), lambda: None)()
+        return self.is_set()
+
+
+def config(source, **settings):
+    return DeviceConfig(**{"name": "d", "source": str(source), "coordinator": "h:1", "pace": "max", **settings})
+
+
+def level(frame):
+    return round(float(frame.image.mean()))
+
+
+@pytest.fixture
+def stream(video, tmp_path):
+    """The clip by an address, which makes it live: it breaks at the clip's end, and the file can be taken away."""
+    path = tmp_path / "stream.avi"
+    path.write_bytes(video.read_bytes())
+    return path
+
+
+def test_a_file_ends_with_its_last_frame(video):
+    stopped = Stopped()
+    assert [frame.sequence for frame in Capture(config(video), stopped, first=7)] == list(range(FRAMES))
+    assert stopped.waits == [], "as fast as they can be read"
+
+
+def test_at_the_source_s_pace_no_frame_comes_before_its_time(video):
+    stopped = Stopped()
+    for frame in Capture(config(video, pace="source"), stopped, clock=lambda: stopped.now):
+        assert stopped.now >= 50.0 + frame.captured_s - 1e-9
+        if frame.sequence == 4:
+            # What takes longer than a frame's time is made up for: the frames after it come at once.
+            stopped.now += 0.35
+    waits = [0.0] + [0.1] * 4 + [0.0] * 3 + [0.05] + [0.1] * 21
+    assert stopped.waits == pytest.approx(waits)
+
+
+def test_a_capture_that_is_stopped_ends_before_the_next_frame(video):
+    stopped = Stopped()
+    frames = iter(Capture(config(video), stopped))
+    assert next(frames).sequence == 0
+    stopped.set()
+    assert next(frames, None) is None
+
+
+def test_a_live_source_that_breaks_is_opened_again_and_counts_on(stream, caplog):
+    stopped = Stopped()
+    stopped.meanwhile[2] = stopped.set
+    frames = list(Capture(config(f"file://{stream}"), stopped, first=100))
+    assert [frame.sequence for frame in frames] == list(range(100, 100 + 2 * FRAMES))
+    assert [level(frame) for frame in frames[FRAMES:]] == [level(frame) for frame in frames[:FRAMES]]
+    assert level(frames[3]) == pytest.approx(brightness(3), abs=3)
+    assert sum("the stream ended after 30 frames; trying again" in record.message for record in caplog.records) == 2
+
+
+def test_a_live_source_that_stays_away_is_tried_ever_more_seldom(stream):
+    away = stream.with_name("away")
+    stopped = Stopped()
+    stopped.meanwhile = {1: lambda: stream.rename(away), 7: lambda: away.rename(stream), 8: stopped.set}
+    assert len(list(Capture(config(f"file://{stream}"), stopped))) == 2 * FRAMES
+    # Doubled with each attempt up to the longest, and from the start after it has been back.
+    assert stopped.waits == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 0.5]
+
+
+def test_a_source_that_cannot_be_opened_at_the_start_is_not_tried_again(tmp_path):
+    stopped = Stopped()
+    with pytest.raises(Unavailable, match="can't be opened"):
+        next(iter(Capture(config(f"file://{tmp_path / 'none.avi'}"), stopped)))
+    with pytest.raises(InvalidInput, match="no such video"):
+        next(iter(Capture(config(tmp_path / "none.avi"), stopped)))
+    assert not stopped.waits
