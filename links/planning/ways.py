@@ -15,7 +15,7 @@ UNUSED = -1.0
 
 @dataclass(frozen=True)
 class Ways:
-    """Every link of every target.
+    """Every measured link, as arrays.
 
     Attributes:
         targets: whom each answers for, ascending: int (ways,).
