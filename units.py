@@ -1,4 +1,4 @@
-"""A memory budget as a user writes it: `200MiB`, `1.5GiB`, `40%` of what all the models would take."""
+"""Amounts as people write and read them: memory (`200MiB`, `40%` of all the models), link speeds (`10Mbit`), bytes."""
 
 import re
 from collections.abc import Mapping
@@ -6,8 +6,16 @@ from collections.abc import Mapping
 from .errors import InvalidInput
 from .outputs import Kind, OutputSpec
 
-_UNITS = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%|[KMG]i?B|B)?\s*", re.IGNORECASE)
+LINK_FORMS = "500kbit, 10Mbit, 1Gbit (bits a second; /s and bps may follow), or 1.25MB/s (bytes a second)"
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%|[KMG]i?B|B)?\s*", re.IGNORECASE)
+_SIZE_UNITS = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_BITS_A_SECOND = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?)(bit/s|bits/s|bits|bit|bps|b/s)\s*", re.IGNORECASE)
+_BYTES_A_SECOND = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KkMmGg]?)(B|B/s|byte/s|bytes/s)\s*")
+_PREFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
+_NUMBER_BYTES = 4
+# Of the kinds whose outputs have any size: 8 boxes of six numbers, 64 tokens of eight bytes, a mask of 64 by 64 bytes.
+_TYPICAL_BYTES: dict[Kind, int] = {"boxes": 8 * 6 * _NUMBER_BYTES, "tokens": 64 * 8, "mask": 64 * 64}
 
 
 def parse_budget(text: str, sizes: Mapping[str, int]) -> int:
@@ -20,12 +28,12 @@ def parse_budget(text: str, sizes: Mapping[str, int]) -> int:
     Raises:
         InvalidInput: not a budget, or smaller than the smallest model.
     """
-    found = _PATTERN.fullmatch(text)
+    found = _SIZE.fullmatch(text)
     if found is None:
         raise InvalidInput(f"budget {text!r}: write a size (200MiB, 1.5GiB) or a share of all the models (40%)")
     number, unit = float(found.group(1)), (found.group(2) or "").upper()
     total = sum(sizes.values())
-    size_bytes = int(total * number / 100) if unit == "%" else int(number * _UNITS[unit])
+    size_bytes = int(total * number / 100) if unit == "%" else int(number * _SIZE_UNITS[unit])
     if sizes:
         smallest = min(sizes, key=lambda name: sizes[name])
         least = sizes[smallest]
@@ -47,12 +55,6 @@ def format_bytes(size_bytes: float) -> str:
     return f"{size_bytes:.1f} GiB"
 
 
-LINK_FORMS = "500kbit, 10Mbit, 1Gbit (bits a second; /s and bps may follow), or 1.25MB/s (bytes a second)"
-_PREFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
-_BANDWIDTH = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?)(bit/s|bits/s|bits|bit|bps|b/s)\s*", re.IGNORECASE)
-_BYTES = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KkMmGg]?)(B|B/s|byte/s|bytes/s)\s*")
-
-
 def parse_link(text: str) -> float:
     """A link's speed in bits a second.
 
@@ -62,7 +64,7 @@ def parse_link(text: str) -> float:
         InvalidInput: it is no speed, or is 0; the message lists the forms.
     """
     # Bytes first: only their capital tells MB/s from Mb/s.
-    for pattern, bits in ((_BYTES, 8.0), (_BANDWIDTH, 1.0)):
+    for pattern, bits in ((_BYTES_A_SECOND, 8.0), (_BITS_A_SECOND, 1.0)):
         found = pattern.fullmatch(text)
         if found is not None and float(found.group(1)) > 0:
             return float(found.group(1)) * _PREFIXES[found.group(2).upper()] * bits
@@ -78,14 +80,9 @@ def format_link(link_bps: float) -> str:
     return f"{link_bps:g} Gbit/s"
 
 
-_FLOAT_BYTES = 4
-_BOXES, _TOKENS, _MASK_BYTES = 8, 64, 64 * 64
-_ANY_SIZE: dict[Kind, int] = {"boxes": _BOXES * 6 * _FLOAT_BYTES, "tokens": _TOKENS * 8, "mask": _MASK_BYTES}
-
-
 def typical_bytes(output: OutputSpec) -> int:
     """The bytes of one output: exact where the kind has one size; else of 8 boxes, 64 tokens, a mask of 64 by 64."""
-    if output.kind in _ANY_SIZE:
-        return _ANY_SIZE[output.kind]
+    if output.kind in _TYPICAL_BYTES:
+        return _TYPICAL_BYTES[output.kind]
     (length,) = output.shape
-    return length * _FLOAT_BYTES
+    return length * _NUMBER_BYTES

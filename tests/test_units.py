@@ -1,8 +1,11 @@
+"""Amounts as people write and read them."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
-from infilink.units import format_bytes, parse_budget
+from infilink.outputs import OutputSpec
+from infilink.units import format_bytes, format_link, parse_budget, parse_link, typical_bytes
 
 SIZES = {"a": 100 << 20, "b": 300 << 20}
 
@@ -37,3 +40,43 @@ def test_a_budget_below_the_smallest_model_names_it_and_what_to_give() -> None:
 def test_bytes_read_back_as_they_are(size_bytes: int) -> None:
     assert parse_budget(f"{size_bytes}B", SIZES) == size_bytes
     assert format_bytes(size_bytes)
+
+
+@pytest.mark.parametrize(
+    ("text", "bps", "shown"),
+    [
+        ("10Mbit", 1e7, "10 Mbit/s"),
+        ("10Mbit/s", 1e7, "10 Mbit/s"),
+        (" 1.5 mbps ", 1.5e6, "1.5 Mbit/s"),
+        ("500kbit", 5e5, "500 kbit/s"),
+        ("1Gbit", 1e9, "1 Gbit/s"),
+        ("800bit", 800, "800 bit/s"),
+        ("1.25MB/s", 1e7, "10 Mbit/s"),
+        ("125kB", 1e6, "1 Mbit/s"),
+        ("8Mb/s", 8e6, "8 Mbit/s"),
+    ],
+)
+def test_a_link_is_read_and_said(text: str, bps: float, shown: str) -> None:
+    assert parse_link(text) == pytest.approx(bps)
+    assert format_link(parse_link(text)) == shown
+
+
+@pytest.mark.parametrize("text", ["", "10", "fast", "0Mbit", "-1Mbit", "10Mbyte", "10%"])
+def test_what_is_no_link_is_answered_with_the_forms(text: str) -> None:
+    with pytest.raises(InvalidInput, match="500kbit, 10Mbit, 1Gbit"):
+        parse_link(text)
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        (OutputSpec(kind="count"), 4),
+        (OutputSpec(kind="label", classes=("a", "b", "c")), 12),
+        (OutputSpec(kind="vector", length=128), 512),
+        (OutputSpec(kind="boxes", classes=("car",)), 8 * 6 * 4),
+        (OutputSpec(kind="tokens", length=5000), 64 * 8),
+        (OutputSpec(kind="mask"), 64 * 64),
+    ],
+)
+def test_an_output_takes_what_its_kind_takes(output: OutputSpec, expected: int) -> None:
+    assert typical_bytes(output) == expected

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
 
@@ -73,10 +74,8 @@ def class_index(output: OutputSpec, name: str) -> int:
 def _parsed(output: OutputSpec, text: str) -> Any:
     if output.kind == "label" and text in output.classes:
         return text
-    try:
+    with suppress(json.JSONDecodeError):
         return json.loads(text)
-    except json.JSONDecodeError:
-        pass
     try:
         # "nan" and "inf", which the kind's own check then names.
         return float(text)

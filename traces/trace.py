@@ -1,4 +1,4 @@
-"""A recording: aligned inputs and what the models said of each, in one SQLite file, written and read as a stream.
+"""A recording: inputs and every model's output for each, in one SQLite file, written and read as a stream.
 
 Filters and links learn from it and are judged on it. Row by row: the input's sequence number, when it was captured,
 the input as it would travel (a JPEG; nothing where only outputs were logged), and one output per model. Each row is
@@ -26,6 +26,16 @@ from ..outputs import Array
 
 FORMAT = 1
 
+_COMMIT_EVERY = 32
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS inputs (sequence INTEGER PRIMARY KEY, captured_s REAL NOT NULL, jpeg BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS outputs (
+    model INTEGER NOT NULL, sequence INTEGER NOT NULL, value BLOB NOT NULL, PRIMARY KEY (model, sequence)
+) WITHOUT ROWID;
+"""
+
 
 @dataclass(frozen=True)
 class TraceInfo:
@@ -41,6 +51,8 @@ class TraceInfo:
             only the outputs were kept.
         every: one of how many of the source's frames was recorded.
         start_s: where in the source the recording began.
+        format: the version of the file's format.
+        notes: what else is worth knowing of it, by a word for each.
     """
 
     source: str
@@ -53,131 +65,6 @@ class TraceInfo:
     start_s: float = 0.0
     format: int = FORMAT
     notes: dict[str, str] = field(default_factory=dict)
-
-
-def read_info(database: sqlite3.Connection, path: Path) -> TraceInfo | None:
-    """What is stored; None if nothing is yet.
-
-    Raises:
-        InvalidInput: the database is no trace, or has a format that this version does not read.
-    """
-    try:
-        row = database.execute("SELECT value FROM meta WHERE key = 'info'").fetchone()
-    except sqlite3.Error as error:
-        raise InvalidInput(f"{path}: is not an infilink trace ({error})") from error
-    if row is None:
-        return None
-    data: dict[str, Any] = json.loads(row[0])
-    if data.get("format") != FORMAT:
-        raise InvalidInput(f"{path}: has format {data.get('format')}, this version reads {FORMAT}; record it again")
-    data["models"] = {name: parse_spec(spec, where=str(path)) for name, spec in data["models"].items()}
-    data["costs"] = {name: ModelCost(**cost) for name, cost in data["costs"].items()}
-    return TraceInfo(**data)
-
-
-def dump_info(info: TraceInfo) -> str:
-    """As it is stored: JSON."""
-    models = {name: spec.model_dump(mode="json", exclude_defaults=True) for name, spec in info.models.items()}
-    costs = {name: asdict(cost) for name, cost in info.costs.items()}
-    plain = {f: getattr(info, f) for f in ("source", "fps", "digests", "every", "input", "start_s", "format", "notes")}
-    return json.dumps({**plain, "models": models, "costs": costs})
-
-
-def check_same(path: Path, found: TraceInfo, wanted: TraceInfo) -> None:
-    """Raises InvalidInput if a recording can't go on as `wanted`: it was begun as something else."""
-    for key in ("source", "every", "input", "start_s", "digests"):
-        if getattr(found, key) != getattr(wanted, key):
-            raise InvalidInput(
-                f"{path}: was recorded with {key} {getattr(found, key)!r}, not {getattr(wanted, key)!r}; "
-                "give another --out, or delete it to start again"
-            )
-
-
-_COMMIT_EVERY = 32
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS inputs (sequence INTEGER PRIMARY KEY, captured_s REAL NOT NULL, jpeg BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS outputs (
-    model INTEGER NOT NULL, sequence INTEGER NOT NULL, value BLOB NOT NULL, PRIMARY KEY (model, sequence)
-) WITHOUT ROWID;
-"""
-
-
-class TraceWriter:
-    """Writes a trace; opened on a trace that is there already, it goes on after the last whole row.
-
-    Args:
-        path: the file.
-        info: what holds for the whole; must say the same sources and models as the file it goes on with.
-
-    Raises:
-        InvalidInput: the file is there and is something else, or was recorded from another source or other models.
-    """
-
-    def __init__(self, path: Path | str, info: TraceInfo) -> None:
-        self.path = Path(path)
-        self.info = info
-        self._names = list(info.models)
-        self._pending = 0
-        self._database = _open(self.path, write=True)
-        try:
-            self.last_sequence = self._begin()
-        except sqlite3.Error as error:
-            self._database.close()
-            raise InvalidInput(f"{self.path}: can't be opened as a trace: {error}") from error
-        except BaseException:
-            self._database.close()
-            raise
-
-    def _begin(self) -> int:
-        """Makes sure that the file is this trace, or makes it; what its last sequence number is, -1 if it has none."""
-        # Looked at first: another program's file stays as it was, also its journal's mode.
-        found = read_info(self._database, self.path) if _has_tables(self._database, self.path) else None
-        if found is not None:
-            check_same(self.path, found, self.info)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        self._database.executescript(_SCHEMA)
-        if found is None:
-            with self._database:
-                self._database.execute("INSERT INTO meta VALUES ('info', ?)", (dump_info(self.info),))
-        row = self._database.execute("SELECT MAX(sequence) FROM inputs").fetchone()
-        return -1 if row[0] is None else int(row[0])
-
-    def append(self, sequence: int, captured_s: float, jpeg: bytes, outputs: Mapping[str, Array]) -> None:
-        """Adds one input (a JPEG) and every model's output for it; a row is written whole or not at all."""
-        if sequence <= self.last_sequence:
-            raise InvalidInput(f"sequence {sequence} is already recorded (the last one is {self.last_sequence})")
-        rows = [(i, sequence, pack(outputs[name])) for i, name in enumerate(self._names)]
-        self._database.execute("INSERT INTO inputs VALUES (?, ?, ?)", (sequence, captured_s, jpeg))
-        self._database.executemany("INSERT INTO outputs VALUES (?, ?, ?)", rows)
-        self.last_sequence = sequence
-        self._pending += 1
-        if self._pending >= _COMMIT_EVERY:
-            self._database.commit()
-            self._pending = 0
-
-    def close(self) -> None:
-        """Commits what is written and makes it one plain file; closing twice is fine."""
-        try:
-            self._database.commit()
-            # Where somebody reads it just now, it stays as it is: that is a whole trace too, with two files beside it.
-            with suppress(sqlite3.OperationalError):
-                self._database.execute("PRAGMA busy_timeout = 0")
-                self._database.execute("PRAGMA journal_mode = DELETE")
-        except sqlite3.ProgrammingError:
-            return
-        finally:
-            self._database.close()
-
-    def __enter__(self) -> Self:
-        """The writer itself."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        """Closes; what is written stays, also after an error."""
-        self.close()
 
 
 class Trace:
@@ -205,7 +92,7 @@ class Trace:
         self.captured_s = np.asarray([row[1] for row in rows], np.float64)
 
     def _read(self, start: int, stop: int | None) -> tuple[TraceInfo, list[tuple[int, float]]]:
-        info = read_info(self._database, self.path)
+        info = _read_info(self._database, self.path)
         if info is None:
             raise InvalidInput(f"{self.path}: is not an infilink trace")
         rows = self._database.execute("SELECT sequence, captured_s FROM inputs ORDER BY sequence").fetchall()
@@ -292,6 +179,139 @@ class Trace:
         self.close()
 
 
+class TraceWriter:
+    """Writes a trace; opened on a trace that is there already, it goes on after the last whole row.
+
+    Args:
+        path: the file.
+        info: what holds for the whole; must say the same sources and models as the file it goes on with.
+
+    Raises:
+        InvalidInput: the file is there and is something else, or was recorded from another source or other models.
+    """
+
+    def __init__(self, path: Path | str, info: TraceInfo) -> None:
+        self.path = Path(path)
+        self.info = info
+        self._names = list(info.models)
+        self._pending = 0
+        self._database = _open(self.path, write=True)
+        try:
+            self.last_sequence = self._begin()
+        except sqlite3.Error as error:
+            self._database.close()
+            raise InvalidInput(f"{self.path}: can't be opened as a trace: {error}") from error
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _begin(self) -> int:
+        """Makes sure that the file is this trace, or makes it; what its last sequence number is, -1 if it has none."""
+        # Looked at first: another program's file stays as it was, also its journal's mode.
+        found = _read_info(self._database, self.path) if _has_tables(self._database, self.path) else None
+        if found is not None:
+            _check_same(self.path, found, self.info)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._database.executescript(_SCHEMA)
+        if found is None:
+            with self._database:
+                self._database.execute("INSERT INTO meta VALUES ('info', ?)", (_dump_info(self.info),))
+        row = self._database.execute("SELECT MAX(sequence) FROM inputs").fetchone()
+        return -1 if row[0] is None else int(row[0])
+
+    def append(self, sequence: int, captured_s: float, jpeg: bytes, outputs: Mapping[str, Array]) -> None:
+        """Adds one input (a JPEG) and every model's output for it; a row is written whole or not at all."""
+        if sequence <= self.last_sequence:
+            raise InvalidInput(f"sequence {sequence} is already recorded (the last one is {self.last_sequence})")
+        rows = [(i, sequence, pack(outputs[name])) for i, name in enumerate(self._names)]
+        self._database.execute("INSERT INTO inputs VALUES (?, ?, ?)", (sequence, captured_s, jpeg))
+        self._database.executemany("INSERT INTO outputs VALUES (?, ?, ?)", rows)
+        self.last_sequence = sequence
+        self._pending += 1
+        if self._pending >= _COMMIT_EVERY:
+            self._database.commit()
+            self._pending = 0
+
+    def close(self) -> None:
+        """Commits what is written and makes it one plain file; closing twice is fine."""
+        try:
+            self._database.commit()
+            # Where somebody reads it just now, it stays as it is: that is a whole trace too, with two files beside it.
+            with suppress(sqlite3.OperationalError):
+                self._database.execute("PRAGMA busy_timeout = 0")
+                self._database.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.ProgrammingError:
+            return
+        finally:
+            self._database.close()
+
+    def __enter__(self) -> Self:
+        """The writer itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        """Closes; what is written stays, also after an error."""
+        self.close()
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What was recorded.
+
+    Attributes:
+        path: the trace.
+        inputs: how many inputs it now holds.
+        added: how many of them this call added; the others were there already.
+    """
+
+    path: Path
+    inputs: int
+    added: int
+
+
+def _read_info(database: sqlite3.Connection, path: Path) -> TraceInfo | None:
+    """What is stored; None if nothing is yet.
+
+    Raises:
+        InvalidInput: the database is no trace, or has a format that this version does not read.
+    """
+    try:
+        row = database.execute("SELECT value FROM meta WHERE key = 'info'").fetchone()
+    except sqlite3.Error as error:
+        raise InvalidInput(f"{path}: is not an infilink trace ({error})") from error
+    if row is None:
+        return None
+    data: dict[str, Any] = json.loads(row[0])
+    if data.get("format") != FORMAT:
+        raise InvalidInput(f"{path}: has format {data.get('format')}, this version reads {FORMAT}; record it again")
+    data["models"] = {name: parse_spec(spec, where=str(path)) for name, spec in data["models"].items()}
+    data["costs"] = {name: ModelCost(**cost) for name, cost in data["costs"].items()}
+    return TraceInfo(**data)
+
+
+def _dump_info(info: TraceInfo) -> str:
+    """As it is stored: JSON."""
+    models = {name: spec.model_dump(mode="json", exclude_defaults=True) for name, spec in info.models.items()}
+    costs = {name: asdict(cost) for name, cost in info.costs.items()}
+    plain = {f: getattr(info, f) for f in ("source", "fps", "digests", "every", "input", "start_s", "format", "notes")}
+    return json.dumps({**plain, "models": models, "costs": costs})
+
+
+def _check_same(path: Path, found: TraceInfo, wanted: TraceInfo) -> None:
+    """Makes sure that a recording can go on as `wanted`.
+
+    Raises:
+        InvalidInput: it was begun as something else.
+    """
+    for key in ("source", "every", "input", "start_s", "digests"):
+        if getattr(found, key) != getattr(wanted, key):
+            raise InvalidInput(
+                f"{path}: was recorded with {key} {getattr(found, key)!r}, not {getattr(wanted, key)!r}; "
+                "give another --out, or delete it to start again"
+            )
+
+
 def _open(path: Path, *, write: bool) -> sqlite3.Connection:
     try:
         if write:
@@ -318,18 +338,3 @@ def _has_tables(database: sqlite3.Connection, path: Path) -> bool:
     if tables and not {"meta", "inputs", "outputs"} <= tables:
         raise InvalidInput(f"{path}: is another program's database, not an infilink trace; give another --out")
     return bool(tables)
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What was recorded.
-
-    Attributes:
-        path: the trace.
-        inputs: how many inputs it now holds.
-        added: how many of them this call added; the others were there already.
-    """
-
-    path: Path
-    inputs: int
-    added: int

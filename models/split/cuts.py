@@ -1,4 +1,4 @@
-"""What each cut of a model costs: bytes on the way, time before and after it, and what quantising its map loses."""
+"""What each cut of a model costs (bytes sent, time before and after it, what quantising loses), and which is best."""
 
 import math
 import tempfile
@@ -21,9 +21,11 @@ from .parts import Head, Tail
 from .spec import SeenMap
 from .split import Splitter
 
-_Result = TypeVar("_Result")
+ON_DEVICE = "on the device"
+OFFLOAD = "offload"
 
 _ROUNDS = 3
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -181,10 +183,6 @@ def _timed(function: Callable[..., _Result], values: Sequence[object]) -> tuple[
 
 def _mean_size(packed: Sequence[bytes]) -> float:
     return float(np.mean([len(each) for each in packed]))
-
-
-ON_DEVICE = "on the device"
-OFFLOAD = "offload"
 
 
 @dataclass(frozen=True)

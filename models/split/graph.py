@@ -14,42 +14,6 @@ from onnx import helper, numpy_helper, shape_inference
 from ...errors import InvalidInput
 from ...outputs import Array
 
-
-def known_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
-    """The shapes that are known in full."""
-    graph = model.graph
-    found = {}
-    for value in (*graph.value_info, *graph.input, *graph.output):
-        kind = value.type.tensor_type
-        if kind.HasField("shape") and all(size.HasField("dim_value") for size in kind.shape.dim):
-            found[value.name] = tuple(size.dim_value for size in kind.shape.dim)
-    return found
-
-
-def without_shapes(model: onnx.ModelProto) -> list[Any]:
-    """A graph's nodes, `Shape` of what has a known shape made a constant: it no longer needs the tensor itself."""
-    if not any(node.op_type == "Shape" for node in model.graph.node):
-        return list(model.graph.node)
-    shapes = known_shapes(shape_inference.infer_shapes(model, data_prop=True))
-    nodes = []
-    for node in model.graph.node:
-        if node.op_type == "Shape" and node.input[0] in shapes:
-            bounds = {attribute.name: attribute.i for attribute in node.attribute}
-            sizes = shapes[node.input[0]][bounds.get("start", 0) : bounds.get("end")]
-            tensor = numpy_helper.from_array(np.asarray(sizes, np.int64))
-            nodes.append(helper.make_node("Constant", [], list(node.output), value=tensor))
-        else:
-            nodes.append(node)
-    return nodes
-
-
-def set_shape(value: Any, shape: tuple[int, ...]) -> None:
-    """Fixes a graph input's dimensions, as many as it has."""
-    dimensions = value.type.tensor_type.shape.dim
-    for dimension, size in zip(dimensions, shape, strict=False):
-        dimension.dim_value = size
-
-
 # What takes time, or makes a map larger; the rest rides along with it.
 _HEAVY = "Conv,MatMul,Gemm,LSTM,GRU,RNN,Attention,Einsum,If,Loop,Scan,Resize,Upsample,Expand,Tile".split(",")
 _NAMED = 4
@@ -87,8 +51,8 @@ class CuttableGraph:
         constant = {tensor.name for tensor in graph.initializer}
         self._inputs = [value for value in graph.input if value.name not in constant]
         for value in self._inputs[:1]:
-            set_shape(value, input_shape)
-        self._nodes = without_shapes(self._model)
+            _set_shape(value, input_shape)
+        self._nodes = _without_shapes(self._model)
         self._outputs = [value.name for value in graph.output]
         self._moments = self._follow()
 
@@ -169,7 +133,7 @@ class CuttableGraph:
                 onnx.checker.check_model(half)
             except onnx.checker.ValidationError as error:
                 raise InvalidInput(f"{self.path}: a half is not valid ONNX: {error}") from error
-        found = known_shapes(shape_inference.infer_shapes(head)).get(tensor)
+        found = _known_shapes(shape_inference.infer_shapes(head)).get(tensor)
         if found is not None and found != value.shape:
             raise InvalidInput(
                 f"{self.path}: {tensor!r} is {found} by the graph and {value.shape} when it runs: its shape is not "
@@ -220,15 +184,6 @@ class CuttableGraph:
         )
 
 
-def _reads(node: Any) -> list[str]:
-    """What a node reads, in the graphs inside it too."""
-    names = [name for name in node.input if name]
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            names += [name for inner in graph.node for name in _reads(inner)]
-    return names
-
-
 def _closure(nodes: list[Any], targets: list[str], given: set[str]) -> list[Any]:
     """The nodes that `targets` need, in order; what is in `given` is there already."""
     wanted = set(targets) - given
@@ -238,3 +193,47 @@ def _closure(nodes: list[Any], targets: list[str], given: set[str]) -> list[Any]
             wanted |= set(_reads(node)) - given
             found.append(node)
     return found[::-1]
+
+
+def _reads(node: Any) -> list[str]:
+    """What a node reads, in the graphs inside it too."""
+    names = [name for name in node.input if name]
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            names += [name for inner in graph.node for name in _reads(inner)]
+    return names
+
+
+def _without_shapes(model: onnx.ModelProto) -> list[Any]:
+    """A graph's nodes, `Shape` of what has a known shape made a constant: it no longer needs the tensor itself."""
+    if not any(node.op_type == "Shape" for node in model.graph.node):
+        return list(model.graph.node)
+    shapes = _known_shapes(shape_inference.infer_shapes(model, data_prop=True))
+    nodes = []
+    for node in model.graph.node:
+        if node.op_type == "Shape" and node.input[0] in shapes:
+            bounds = {attribute.name: attribute.i for attribute in node.attribute}
+            sizes = shapes[node.input[0]][bounds.get("start", 0) : bounds.get("end")]
+            tensor = numpy_helper.from_array(np.asarray(sizes, np.int64))
+            nodes.append(helper.make_node("Constant", [], list(node.output), value=tensor))
+        else:
+            nodes.append(node)
+    return nodes
+
+
+def _known_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    """The shapes that are known in full."""
+    graph = model.graph
+    found = {}
+    for value in (*graph.value_info, *graph.input, *graph.output):
+        kind = value.type.tensor_type
+        if kind.HasField("shape") and all(size.HasField("dim_value") for size in kind.shape.dim):
+            found[value.name] = tuple(size.dim_value for size in kind.shape.dim)
+    return found
+
+
+def _set_shape(value: Any, shape: tuple[int, ...]) -> None:
+    """Fixes a graph input's dimensions, as many as it has."""
+    dimensions = value.type.tensor_type.shape.dim
+    for dimension, size in zip(dimensions, shape, strict=False):
+        dimension.dim_value = size

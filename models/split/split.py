@@ -20,6 +20,9 @@ from .graph import CuttableGraph
 from .parts import Head, Tail
 from .spec import PARTITION_KEY, PartitionSpec, SeenMap, is_part
 
+# Two sums of the same numbers in another order; above it the halves are another model.
+_ROUNDING = 1e-3
+
 
 @dataclass(frozen=True)
 class Parity:
@@ -40,53 +43,6 @@ class Parity:
     sent_bytes: dict[Transfer, float]
 
 
-def compare(path: Path, head: Head, tail: Tail, frames: Sequence[Array]) -> Parity:
-    """Runs the whole model and both parts, the map handed over in each form that it can travel in."""
-    whole = _Raw(path)
-    at = head.partition
-    names = [name for name in TRANSFERS if not at.map.native or name.startswith("uint8")]
-    difference = scale = 0.0
-    agreements: dict[Transfer, list[float]] = {name: [] for name in names}
-    sizes: dict[Transfer, list[int]] = {name: [] for name in names}
-    for frame in frames:
-        seen = head.see(frame)
-        expected, said = whole.raw(frame), whole.infer(frame)
-        found = tail.raw(seen)
-        for name, value in expected.items():
-            gaps = np.abs(np.asarray(value, np.float64) - np.asarray(found[name], np.float64))
-            difference = max(difference, float(gaps.max(initial=0.0)))
-            scale = max(scale, float(np.abs(np.asarray(value, np.float64)).max(initial=0.0)))
-        for name in names:
-            form = MapFormat(at.shape, at.dtype, name)
-            try:
-                packed = form.pack(seen.value)
-                answer = tail.answer(SeenMap(form.unpack(packed), seen.letterbox))
-            except (InvalidInput, ModelFailed):  # too large for float16: it agrees on nothing
-                agreements[name].append(0.0)
-                continue
-            agreements[name].append(tail.spec.output.agreement(answer, said))
-            sizes[name].append(len(packed))
-    return Parity(
-        samples=len(frames),
-        difference=difference,
-        scale=scale,
-        agreement={name: float(np.mean(each)) for name, each in agreements.items()},
-        sent_bytes={name: float(np.mean(each or [0])) for name, each in sizes.items()},
-    )
-
-
-class _Raw(OnnxModel):
-    """The whole model, which also shows what its decoder is given."""
-
-    def raw(self, frame: Array) -> dict[str, Array]:
-        """Every raw output by name."""
-        return self._run(preprocess(frame, self.spec.picture)[0])
-
-
-# Two sums of the same numbers in another order; above it the halves are another model.
-_ROUNDING = 1e-3
-
-
 @dataclass(frozen=True)
 class Split:
     """A model in two parts: the files, what both say of the cut, and how they compare with the whole."""
@@ -95,6 +51,42 @@ class Split:
     tail: Path
     partition: PartitionSpec
     parity: Parity
+
+
+def split(path: Path, tensor: str, out: Path, *, frames: Sequence[Array], transfer: Transfer = "uint8+zlib") -> Split:
+    """Cuts a model into `OUT/head/NAME.head.onnx` and `OUT/tail/NAME.tail.onnx`, both with their specs inside.
+
+    The head is a model like any other, whose output is the map as one vector; a coordinator serves the folder `tail`.
+
+    Args:
+        path: the `.onnx` file.
+        tensor: the cut.
+        out: the folder to write into.
+        frames: inputs to compare on: uint8 BGR.
+        transfer: how the map travels.
+
+    Raises:
+        InvalidInput: this is no valid cut, no frames, or both parts together say something else than the whole.
+    """
+    if not frames:
+        raise InvalidInput("a split is checked on at least one frame")
+    splitter = Splitter(path)
+    splitter.graph.check(tensor)
+    value = splitter.probe([tensor], frames[0])[tensor]
+    name = splitter.spec.name
+    # Compared before they lie where they would be used.
+    with tempfile.TemporaryDirectory(prefix="infilink-") as folder:
+        made = Path(folder) / "head.onnx", Path(folder) / "tail.onnx"
+        splitter.write(tensor, value, transfer, head=made[0], tail=made[1])
+        parity = compare(path, Head(made[0]), Tail(made[1]), frames)
+    if not parity.difference <= _ROUNDING * max(1.0, parity.scale):
+        raise InvalidInput(
+            f"{path}: cut at {tensor!r}, both parts together differ from the whole by {parity.difference:g}: the model "
+            "is not the same twice, or onnxruntime treats its halves differently; choose another cut (`--list`)"
+        )
+    head, tail = out / "head" / f"{name}.head.onnx", out / "tail" / f"{name}.tail.onnx"
+    partition = splitter.write(tensor, value, transfer, head=head, tail=tail)
+    return Split(head, tail, partition, parity)
 
 
 class Splitter:
@@ -172,37 +164,44 @@ class Splitter:
         )
 
 
-def split(path: Path, tensor: str, out: Path, *, frames: Sequence[Array], transfer: Transfer = "uint8+zlib") -> Split:
-    """Cuts a model into `OUT/head/NAME.head.onnx` and `OUT/tail/NAME.tail.onnx`, both with their specs inside.
+def compare(path: Path, head: Head, tail: Tail, frames: Sequence[Array]) -> Parity:
+    """Runs the whole model and both parts, the map handed over in each form that it can travel in."""
+    whole = _Raw(path)
+    at = head.partition
+    names = [name for name in TRANSFERS if not at.map.native or name.startswith("uint8")]
+    difference = scale = 0.0
+    agreements: dict[Transfer, list[float]] = {name: [] for name in names}
+    sizes: dict[Transfer, list[int]] = {name: [] for name in names}
+    for frame in frames:
+        seen = head.see(frame)
+        expected, said = whole.raw(frame), whole.infer(frame)
+        found = tail.raw(seen)
+        for name, value in expected.items():
+            gaps = np.abs(np.asarray(value, np.float64) - np.asarray(found[name], np.float64))
+            difference = max(difference, float(gaps.max(initial=0.0)))
+            scale = max(scale, float(np.abs(np.asarray(value, np.float64)).max(initial=0.0)))
+        for name in names:
+            form = MapFormat(at.shape, at.dtype, name)
+            try:
+                packed = form.pack(seen.value)
+                answer = tail.answer(SeenMap(form.unpack(packed), seen.letterbox))
+            except (InvalidInput, ModelFailed):  # too large for float16: it agrees on nothing
+                agreements[name].append(0.0)
+                continue
+            agreements[name].append(tail.spec.output.agreement(answer, said))
+            sizes[name].append(len(packed))
+    return Parity(
+        samples=len(frames),
+        difference=difference,
+        scale=scale,
+        agreement={name: float(np.mean(each)) for name, each in agreements.items()},
+        sent_bytes={name: float(np.mean(each or [0])) for name, each in sizes.items()},
+    )
 
-    The head is a model like any other, whose output is the map as one vector; a coordinator serves the folder `tail`.
 
-    Args:
-        path: the `.onnx` file.
-        tensor: the cut.
-        out: the folder to write into.
-        frames: inputs to compare on: uint8 BGR.
-        transfer: how the map travels.
+class _Raw(OnnxModel):
+    """The whole model, which also shows what its decoder is given."""
 
-    Raises:
-        InvalidInput: this is no valid cut, no frames, or both parts together say something else than the whole.
-    """
-    if not frames:
-        raise InvalidInput("a split is checked on at least one frame")
-    splitter = Splitter(path)
-    splitter.graph.check(tensor)
-    value = splitter.probe([tensor], frames[0])[tensor]
-    name = splitter.spec.name
-    # Compared before they lie where they would be used.
-    with tempfile.TemporaryDirectory(prefix="infilink-") as folder:
-        made = Path(folder) / "head.onnx", Path(folder) / "tail.onnx"
-        splitter.write(tensor, value, transfer, head=made[0], tail=made[1])
-        parity = compare(path, Head(made[0]), Tail(made[1]), frames)
-    if not parity.difference <= _ROUNDING * max(1.0, parity.scale):
-        raise InvalidInput(
-            f"{path}: cut at {tensor!r}, both parts together differ from the whole by {parity.difference:g}: the model "
-            "is not the same twice, or onnxruntime treats its halves differently; choose another cut (`--list`)"
-        )
-    head, tail = out / "head" / f"{name}.head.onnx", out / "tail" / f"{name}.tail.onnx"
-    partition = splitter.write(tensor, value, transfer, head=head, tail=tail)
-    return Split(head, tail, partition, parity)
+    def raw(self, frame: Array) -> dict[str, Array]:
+        """Every raw output by name."""
+        return self._run(preprocess(frame, self.spec.picture)[0])

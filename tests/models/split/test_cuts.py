@@ -1,36 +1,10 @@
-"""Where to cut: the link's forms, and the choice against every placing computed by hand."""
+"""Where to cut: the choice against every placing computed by hand."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
 from infilink.models.split.cuts import OFFLOAD, ON_DEVICE, Cut, CutTable, PackCost, choose
-from infilink.units import format_link, parse_link
-
-
-@pytest.mark.parametrize(
-    ("text", "bps", "shown"),
-    [
-        ("10Mbit", 1e7, "10 Mbit/s"),
-        ("10Mbit/s", 1e7, "10 Mbit/s"),
-        (" 1.5 mbps ", 1.5e6, "1.5 Mbit/s"),
-        ("500kbit", 5e5, "500 kbit/s"),
-        ("1Gbit", 1e9, "1 Gbit/s"),
-        ("800bit", 800, "800 bit/s"),
-        ("1.25MB/s", 1e7, "10 Mbit/s"),
-        ("125kB", 1e6, "1 Mbit/s"),
-        ("8Mb/s", 8e6, "8 Mbit/s"),
-    ],
-)
-def test_a_link_is_read_and_said(text, bps, shown):
-    assert parse_link(text) == pytest.approx(bps)
-    assert format_link(parse_link(text)) == shown
-
-
-@pytest.mark.parametrize("text", ["", "10", "fast", "0Mbit", "-1Mbit", "10Mbyte", "10%"])
-def test_what_is_no_link_is_answered_with_the_forms(text):
-    with pytest.raises(InvalidInput, match="500kbit, 10Mbit, 1Gbit"):
-        parse_link(text)
 
 
 def make_table(cuts, *, jpeg_bytes=50_000, whole_s=0.1):
