@@ -45,7 +45,7 @@ COMMANDS = {
     "plan": Entry("infilink.links.cli:plan_command", "What runs and what is predicted under a budget.", _LEARN),
     "cloud": Entry("infilink.cloud.cli:cloud_command", "The coordinator: runs what fits, predicts the rest.", _RUN),
     "device": Entry("infilink.device.cli:device_command", "The agent: filters, sends, receives.", _RUN),
-    "models": Entry("infilink.models.cli:models_command", "List a folder's models, measure what they cost.", _MODELS),
+    "models": Entry("", "A folder's models: what they are, what they cost.", _MODELS),
     "split": Entry("infilink.device.split_cli:split_command", "Cut a model in two: device and cloud.", _MODELS),
     "export": Entry("infilink.models.cli:export_command", "A torch module as an ONNX file with its spec.", _MODELS),
 }
@@ -70,6 +70,10 @@ GROUPS = {
     "federate": {
         "serve": Entry("infilink.cloud.federation.cli:serve_command", "The aggregator: leads the rounds."),
         "join": Entry("infilink.cloud.federation.cli:join_command", "A site: learns from its own trace."),
+    },
+    "models": {
+        "ls": Entry("infilink.models.cli:ls_command", "What each model's spec says, and whether it fits."),
+        "measure": Entry("infilink.models.cli:measure_command", "The same, with each model's memory and time here."),
     },
     "links": {
         "show": Entry("infilink.links.cli:show_links_command", "Who predicts whom, how well, how sure that is."),
@@ -154,6 +158,9 @@ def _version_option(
 
 def main() -> None:
     """Runs the command line; a user's mistake is one line on stderr and exit code 2, Ctrl-C is exit code 130."""
+    if sys.platform == "win32":
+        _print_error("infilink runs on Linux and macOS; on Windows, in the Windows Subsystem for Linux (WSL)")
+        sys.exit(EXIT_USER_ERROR)
     try:
         build_app(sys.argv[1:])(prog_name="infilink")
     except InfilinkError as error:

@@ -18,7 +18,7 @@ DEFAULT_TOML = """\
 listen = "127.0.0.1:7420"
 
 # The folder with the .onnx models, each with its spec (`infilink init model`).
-models = "models"
+models = "my_models"
 
 # The folder that `infilink train links` wrote; `answers = "links"` needs it.
 # links = "links"

@@ -65,7 +65,7 @@ queue = "latest"
 
 # Models that run here, on the frames that are kept: a folder, and which of its models (all, if left out). The
 # coordinator must have the same files; it takes their outputs from this device and does not run them.
-# local = "models"
+# local = "my_models"
 # local_models = ["person"]
 
 # "inputs": frames travel, with the outputs of the models here. "outputs": only these outputs travel; then no other

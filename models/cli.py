@@ -1,4 +1,4 @@
-"""`infilink models`, `infilink export` and `infilink init model`."""
+"""`infilink models ls`, `infilink models measure`, `infilink export` and `infilink init model`."""
 
 import json
 from pathlib import Path
@@ -30,12 +30,27 @@ _NOISE_FRAMES = 5
 _SHOWN_CLASSES = 3
 
 
-def models_command(
-    folder: Annotated[Path, typer.Argument(help="The folder with the .onnx models.")],
-    measure: Annotated[bool, typer.Option(help="Also load each one and measure its memory and time.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
-    """List a folder's models and what their specs say; exit code 2 if one has no spec or a wrong one."""
+_Folder = Annotated[Path, typer.Argument(help="The folder with the .onnx models.")]
+_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def ls_command(folder: _Folder, as_json: _AsJson = False) -> None:
+    """List a folder's models and what their specs say; exit code 2 if one has no spec or a wrong one.
+
+    Every model runs once on a grey frame: only that shows that its spec fits.
+    """
+    _list(folder, measure=False, as_json=as_json)
+
+
+def measure_command(folder: _Folder, as_json: _AsJson = False) -> None:
+    """List a folder's models with the memory and the time that each takes on this machine; exit code 2 as for `ls`.
+
+    Each one is loaded into a process of its own and runs on a few frames of noise.
+    """
+    _list(folder, measure=True, as_json=as_json)
+
+
+def _list(folder: Path, *, measure: bool, as_json: bool) -> None:
     if not folder.is_dir():
         raise InvalidInput(f"{folder}: there is no such folder of models")
     paths = sorted(folder.glob("*.onnx"))
@@ -58,7 +73,7 @@ def export_command(
     target: Annotated[str, typer.Argument(help="PATH.py:function that returns (module, spec, sample inputs).")],
     out: Annotated[Path, typer.Argument(help="The .onnx file to write.")],
     int8: Annotated[bool, typer.Option("--int8", help="Make it int8, calibrated on the sample inputs.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: _AsJson = False,
 ) -> None:
     """Export a torch module as an ONNX file with its spec inside, checked against torch.
 
@@ -92,14 +107,14 @@ def init_model_command(
     if beside.exists():
         raise InvalidInput(f"{beside}: is there already; edit it, or move it away first")
     if METADATA_KEY in open_session(path).get_modelmeta().custom_metadata_map:
-        raise InvalidInput(f"{path}: has its spec inside already; see it with `infilink models {path.parent}`")
+        raise InvalidInput(f"{path}: has its spec inside already; see it with `infilink models ls {path.parent}`")
     graph = read_graph(path)
     guessed = guess(graph)
     with replacing(beside) as part:
         part.write_text(spec_text(spec_name(path), graph, guessed), encoding="utf-8")
     print(
         f"wrote {beside}: kind {guessed.output['kind']}, decoder {guessed.decoder['name']} ({guessed.why}); "
-        f"check it, then: infilink models {path.parent}"
+        f"check it, then: infilink models ls {path.parent}"
     )
 
 
@@ -113,7 +128,7 @@ def spec_text(name: str, graph: Graph, guessed: Guess) -> str:
     choose = "" if all(graph.input_shape[1:]) else "; the graph leaves it open (0 above): choose one"
     lines = [
         "# Guessed from the graph's shapes. What a graph can't tell (colours, resize, mean, std, class names) is only",
-        "# usual for its family: check every line. docs/MODELS.md has each key; `infilink models` says if it fits.",
+        "# usual for its family: check every line. docs/MODELS.md has each key; `infilink models ls` says if it fits.",
         f"name = {_toml(name)}",
         'version = "1"',
         'description = ""',

@@ -41,6 +41,13 @@ def test_every_command_has_help_of_its_own(path: tuple[str, ...]) -> None:
     assert "Usage: infilink" in done.stdout
 
 
+def test_models_alone_shows_its_commands() -> None:
+    done = infilink("models")
+    assert "Usage: infilink models" in done.stdout + done.stderr
+    for name in GROUPS["models"]:
+        assert f" {name} " in done.stdout + done.stderr
+
+
 def test_version() -> None:
     assert infilink("--version").stdout.startswith("infilink 0.")
 

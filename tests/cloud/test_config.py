@@ -11,7 +11,7 @@ def test_the_default_file_is_valid_and_names_every_key(tmp_path):
     path = tmp_path / "cloud.toml"
     path.write_text(DEFAULT_TOML)
     config = load_config(path)
-    assert config == CloudConfig(models=tmp_path / "models", ledger=tmp_path / "ledger.sqlite")
+    assert config == CloudConfig(models=tmp_path / "my_models", ledger=tmp_path / "ledger.sqlite")
     names = {line.removeprefix("# ").split(" = ")[0] for line in DEFAULT_TOML.splitlines() if " = " in line}
     assert set(CloudConfig.model_fields) <= names
     assert set(tomllib.loads(DEFAULT_TOML)) <= set(CloudConfig.model_fields)

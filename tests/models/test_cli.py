@@ -89,7 +89,7 @@ def test_a_guessed_spec_fits_its_model(
     assert OnnxModel(path).spec == spec
     text = path.with_suffix(".toml").read_text(encoding="utf-8")
     assert all(f"'out{i}': {shape}" in text for i, shape in enumerate(shapes))
-    code, listed = run("models", str(tmp_path), "--json")
+    code, listed = run("models", "ls", str(tmp_path), "--json")
     assert code == 0, listed
 
 
@@ -135,20 +135,20 @@ def test_models_lists_good_and_bad_ones_together(tmp_path: Path) -> None:
     toml.write_text(toml.read_text(encoding="utf-8").replace('"twin"', '"good"'), encoding="utf-8")
     wrong = make_model(tmp_path / "wrong.onnx", [1, 10]).with_suffix(".toml")
     wrong.write_text('[input]\nsize = [64, 64]\n[output]\nkind = "label"\nclasses = 4\n', encoding="utf-8")
-    code, printed = run("models", str(tmp_path), "--json")
+    code, printed = run("models", "ls", str(tmp_path), "--json")
     assert code == 2
     rows = {row["file"]: row for row in json.loads(printed)["models"]}
     assert rows["good.onnx"]["name"] == "good" and rows["good.onnx"]["classes"] == "0, 1, 2 ... (10)"
     assert "has no spec" in rows["none.onnx"]["error"]
     assert "both called 'good'" in rows["twin.onnx"]["error"]
     assert "must have shape (4,)" in rows["wrong.onnx"]["error"]
-    code, printed = run("models", str(tmp_path))
+    code, printed = run("models", "ls", str(tmp_path))
     assert code == 2 and "good" in printed and "softmax" in printed and "none.onnx" in printed
 
 
 def test_models_measures_memory_and_time(tmp_path: Path) -> None:
     init_model_command(make_model(tmp_path / "net.onnx", [1, 10]))
-    code, printed = run("models", str(tmp_path), "--measure", "--json")
+    code, printed = run("models", "measure", str(tmp_path), "--json")
     (row,) = json.loads(printed)["models"]
     assert code == 0 and row["memory_bytes"] > 2**20 and row["infer_s"] > 0
 
@@ -157,18 +157,18 @@ def test_models_lists_a_second_part_by_the_map_it_takes(tmp_path: Path) -> None:
     parts = split(write_chain(tmp_path / "chain.onnx"), "map", tmp_path / "parts", frames=frames(1))
     (tmp_path / "cloud").mkdir()
     parts.tail.rename(tmp_path / "cloud" / "chain.onnx")
-    code, printed = run("models", str(tmp_path / "cloud"), "--measure", "--json")
+    code, printed = run("models", "measure", str(tmp_path / "cloud"), "--json")
     (row,) = json.loads(printed)["models"]
     assert code == 0 and row["name"] == "chain" and row["memory_bytes"] > 2**20
     assert re.fullmatch(r"map \d+x\d+x\d+ of chain at map", row["map"])
-    code, printed = run("models", str(tmp_path / "cloud"))
+    code, printed = run("models", "ls", str(tmp_path / "cloud"))
     assert code == 0 and "of chain at map" in " ".join(printed.split())
 
 
 def test_models_needs_a_folder_with_models(tmp_path: Path) -> None:
     for folder, says in [(tmp_path / "nowhere", "no such folder"), (tmp_path, "holds no .onnx")]:
         with pytest.raises(InvalidInput, match=says):
-            run("models", str(folder))
+            run("models", "ls", str(folder))
 
 
 def test_the_guide_names_every_key_and_decoder() -> None:
