@@ -5,7 +5,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
 import numpy as np
@@ -36,10 +36,16 @@ _TIMES = 10_000
 
 
 class Agent:
-    """Runs one device until its source ends or `stop` is called."""
+    """Runs one device until its source ends or `stop` is called.
 
-    def __init__(self, config: DeviceConfig) -> None:
+    Args:
+        config: the settings.
+        clock_ns: Unix time, for the deadlines of frames.
+    """
+
+    def __init__(self, config: DeviceConfig, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
         self.config = config
+        self.clock_ns = clock_ns
         self.stopped = threading.Event()
         self._frames = 0
         self._decide_s: deque[float] = deque(maxlen=_TIMES)
@@ -141,7 +147,7 @@ class Agent:
         if decision.keep or not audited:
             self._reference = frame.sequence
         answers = tuple(self._answers(frame, {} if audited else chosen))
-        deadline_ns = time.time_ns() + round(self.config.deadline_s * 1e9) if self.config.deadline_s else 0
+        deadline_ns = self.clock_ns() + round(self.config.deadline_s * 1e9) if self.config.deadline_s else 0
         self._exchange.send(KeptFrame(frame, row, answers, deadline_ns, audited or decision.asks, decision.learn))
 
     def _chosen(self, decision: Decision) -> dict[str, Substitute]:
