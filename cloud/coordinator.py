@@ -81,6 +81,8 @@ class Coordinator:
             InvalidInput: the models, the links and the budget do not fit together.
         """
         initial = await make_initial_plan(self.config, self.repository)
+        if initial.graph is not None:
+            self.repository = self.repository.with_virtual(initial.graph.virtual)
         plan, costs = initial.plan, initial.costs
         self.memory = MemoryBudget(plan.budget_bytes, {name: cost.memory_bytes for name, cost in costs.items()})
         self.pool = ModelPool(self.workers, self.memory)

@@ -1,6 +1,7 @@
 """The coordinator's models on disk: their files, specs and digests."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import InvalidInput
@@ -14,7 +15,7 @@ class Repository:
 
     Attributes:
         paths: each model's file, by name.
-        specs: each model's spec.
+        specs: each model's spec, also those of virtual models, which have no file.
         digests: each file's digest, which is the version of the model's outputs.
         tail: the cut whose feature maps are its inputs, where the only model is a partitioned model's second part.
     """
@@ -43,3 +44,7 @@ class Repository:
             )
         digests = {name: digest(path) for name, path in paths.items()}
         return cls(paths, specs, digests, next(iter(tails.values()), None))
+
+    def with_virtual(self, specs: Mapping[str, ModelSpec]) -> "Repository":
+        """The same with models that nothing runs for: links answer for them."""
+        return replace(self, specs={**self.specs, **specs})

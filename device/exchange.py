@@ -104,7 +104,8 @@ class Exchange:
             )
         specs = {name: ModelSpec.model_validate_json(text) for name, text in welcome.specs.items()}
         self.encoder.check(specs)
-        self._builder = InputBuilder(self.config, self.encoder, self.local, specs)
+        virtual = [name for name, spec in specs.items() if spec.virtual]
+        self._builder = InputBuilder(self.config, self.encoder, self.local, specs, virtual=virtual)
         if self.local.models:
             self._handoff = Handoff(self._send, waits=self.config.queue == "all")
             self._handoff.start()

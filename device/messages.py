@@ -48,15 +48,23 @@ class InputBuilder:
         encoder: encodes the payloads.
         local: the models that run here.
         models: the names of the coordinator's models.
+        virtual: those of them that nothing runs for, there or here.
     """
 
     def __init__(
-        self, config: DeviceConfig, encoder: PayloadEncoder, local: LocalModels, models: Iterable[str]
+        self,
+        config: DeviceConfig,
+        encoder: PayloadEncoder,
+        local: LocalModels,
+        models: Iterable[str],
+        *,
+        virtual: Iterable[str] = (),
     ) -> None:
         self.config = config
         self.encoder = encoder
         self.local = local
         self.models = tuple(models)
+        self.virtual = frozenset(virtual)
 
     def build(self, kept: KeptFrame) -> tuple[edge_pb2.Input, dict[str, ModelOutput]]:
         """The input for a kept frame, and the outputs of the models here, which it carries.
@@ -68,7 +76,7 @@ class InputBuilder:
         wanted = [name for name in self.models if name not in answered]
         local = self._run_local(frame.image, wanted)
         # Without a model in the cloud that is to run on the frame, nobody needs it.
-        travels = self.config.send == "inputs" and not local.keys() >= set(wanted)
+        travels = self.config.send == "inputs" and not local.keys() >= set(wanted) - self.virtual
         message = edge_pb2.Input(
             sequence=frame.sequence,
             captured_ns=round(frame.captured_s * 1e9),

@@ -69,7 +69,7 @@ async def make_initial_plan(config: CloudConfig, repository: Repository) -> Init
         costs |= await _measure({n: p for n, p in repository.paths.items() if n not in costs}, config.threads)
     if config.budget == "none":
         used = graph if config.answers == "links" else None
-        return InitialPlan(full_plan(repository.specs, costs), used, costs)
+        return InitialPlan(full_plan(repository.specs, costs, used), used, costs)
     budget_bytes = parse_budget(config.budget, {name: cost.memory_bytes for name, cost in costs.items()})
     if config.answers == "full":
         plan = full_plan(repository.specs, costs)
@@ -91,6 +91,12 @@ def _read_links(folder: Path | None, repository: Repository) -> LinkGraph | None
         return None
     graph = LinkGraph.load(folder)
     graph.check(repository.digests)
+    taken = sorted(graph.virtual.keys() & repository.paths.keys())
+    if taken:
+        raise InvalidInput(
+            f"{folder}: answers as {taken[0]!r}, which is a model of {repository.paths[taken[0]].parent}: move that "
+            "model out, or adapt again with another --name"
+        )
     extra = sorted(set(repository.paths) - set(graph.models))
     if extra:
         raise InvalidInput(

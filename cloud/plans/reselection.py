@@ -172,7 +172,7 @@ class Reselection:
         self._thread.shutdown(cancel_futures=True)
 
     def _others(self, plan: Plan) -> list[str]:
-        return [name for name in self.graph.models if name not in plan.resident]
+        return [name for name in self.costs if name not in plan.resident]
 
     def _free_bytes(self, residents: Iterable[str]) -> int:
         return self.budget_bytes - sum(self.costs[name].memory_bytes for name in residents)

@@ -21,8 +21,8 @@ def check_hello(hello: edge_pb2.Hello, repository: Repository, placement: Placem
         InvalidInput: it runs a model whose file is not here, or other models than its placement says.
     """
     for name in hello.models:
-        if name not in repository.paths:
-            raise UnknownModel(name, tuple(repository.paths))
+        if name not in repository.specs:
+            raise UnknownModel(name, tuple(repository.specs))
     _check_local(hello.local, repository, device=hello.device)
     _check_class(hello.device_class, hello.local, placement)
 

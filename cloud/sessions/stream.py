@@ -104,16 +104,14 @@ class DeviceStream:
         Raises:
             InvalidInput: a message is neither Input nor Report.
         """
-        self._reader = asyncio.create_task(self._read(messages))
-        if self.stopped:
-            self._reader.cancel()
+        reader = asyncio.create_task(self._read(messages))
         try:
             while (pending := await self._pending.get()) is not None:
                 await write(await self._answer(*pending))
             if not self.stopped:
-                await self._reader
+                await reader
         finally:
-            self._reader.cancel()
+            reader.cancel()
             for task in self._running:
                 task.cancel()
             while not self._pending.empty():
@@ -122,12 +120,18 @@ class DeviceStream:
 
     def stop(self) -> None:
         """Stops reading; inputs that were read are still answered."""
+        if self.stopped:
+            return
         self.stopped = True
         if self._reader is not None:
             self._reader.cancel()
 
     async def _read(self, messages: AsyncIterator[edge_pb2.DeviceMessage]) -> None:
+        # Known to `stop` only from here on: a task that is cancelled before its first step would not mark the end.
+        self._reader = asyncio.current_task()
         try:
+            if self.stopped:
+                return
             async for message in messages:
                 kind = message.WhichOneof("message")
                 if kind == "input":
@@ -212,7 +216,7 @@ class DeviceStream:
         escalated = await self._escalate(message, executed)
         answers = self.session.complete(captured_s, executed.exact | escalated, message.models, escalated=escalated)
         outputs = {
-            name: output_message(specs[name], digests[name], answer, age_s)
+            name: output_message(specs[name], digests.get(name, ""), answer, age_s)
             for name, (answer, age_s) in answers.items()
             if name not in executed.given
         }

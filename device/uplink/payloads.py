@@ -67,7 +67,7 @@ class JpegEncoder:
         Raises:
             InvalidInput: one is the second part of a model.
         """
-        tails = [name for name, spec in specs.items() if spec.input is None]
+        tails = [name for name, spec in specs.items() if spec.input is None and not spec.virtual]
         if tails:
             raise InvalidInput(
                 f"the coordinator serves the second part of {', '.join(tails)}, which takes no pictures: give this "

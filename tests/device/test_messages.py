@@ -31,13 +31,13 @@ def builder(tiny_models: Path):
     """Builders of a device that runs `bright` and `corner`."""
     opened = []
 
-    def make(**settings):
+    def make(virtual=(), **settings):
         values = {"name": "d", "source": "0", "coordinator": "h:1", "queue": "all", "local": tiny_models}
         config = DeviceConfig(**{**values, "local_models": ("bright", "corner"), **settings})
         local = open_local(config)
         opened.append(local)
         local.load()
-        return InputBuilder(config, JpegEncoder(90), local, MODELS)
+        return InputBuilder(config, JpegEncoder(90), local, MODELS, virtual=virtual)
 
     yield make
     for local in opened:
@@ -60,6 +60,12 @@ def test_frames_travel_with_what_was_said_of_them(builder, tiny_models):
 def test_a_frame_that_only_models_here_look_at_stays_here(builder):
     message, local = builder().build(kept("elsewhere", "corner"))
     assert message.payload == b"" and list(message.models) == ["bright"] and list(local) == ["bright"]
+
+
+def test_a_frame_that_is_left_for_a_virtual_model_alone_stays_here(builder):
+    """Nothing runs for it: the coordinator answers it from what the models here said."""
+    message, local = builder(virtual=["elsewhere"]).build(kept("corner"))
+    assert message.payload == b"" and list(message.models) == ["bright", "elsewhere"] and list(local) == ["bright"]
 
 
 def test_where_frames_do_not_travel_every_model_here_looks_as_others_hang_on_that(builder):

@@ -8,7 +8,7 @@ from infilink.codec import decode_jpeg
 from infilink.device.uplink.payloads import FeatureMapEncoder, JpegEncoder, open_encoder
 from infilink.errors import InvalidInput
 from infilink.filters.open_gate import open_gate
-from infilink.models.spec import read_spec
+from infilink.models.spec import parse_spec, read_spec
 from infilink.models.split.parts import Tail
 from infilink.models.split.split import split
 from infilink.protos import edge_pb2
@@ -31,7 +31,8 @@ def test_pictures_are_sent_without_a_head(chain, parts):
     frame = frames(1)[0]
     assert isinstance(encoder, JpegEncoder) and encoder.encoding == edge_pb2.ENCODING_JPEG
     assert encoder.gate_input(frame) is frame and decode_jpeg(encoder.encode(frame)).shape == frame.shape
-    encoder.check({"chain": read_spec(chain)})
+    virtual = parse_spec({"name": "people", "output": {"kind": "count"}, "virtual": True}, where="links")
+    encoder.check({"chain": read_spec(chain), "people": virtual})
     with pytest.raises(InvalidInput, match="second part of chain"):
         encoder.check({"chain": read_spec(parts.tail)})
 
