@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,16 +14,17 @@ import numpy as np
 import psutil
 import pytest
 from infilink.errors import InvalidInput, ModelFailed
-from infilink.models.cost import measure_cost
+from infilink.models.cost import ModelCost, measure_cost
 from infilink.models.onnx_model import OnnxModel
 from infilink.models.process import ModelProcess, start_fork_server
-from infilink.models.process_child import serve_model
+from infilink.models.process_child import Inferred, serve_model
 from infilink.outputs import Array
 
 RNG = np.random.default_rng(0)
 FRAMES = [RNG.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((24, 32), (48, 64), (10, 10), (48, 64))]
 MAIN = """
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np
@@ -76,7 +78,7 @@ def test_it_says_what_the_model_says_here_whatever_the_frames_size(tiny_models: 
         for frame in FRAMES:
             inferred = process.infer(frame)
             assert np.array_equal(inferred.value, here.infer(frame))
-            assert 0 < inferred.infer_s < 10
+            assert inferred.infer_s > 0
 
 
 def test_it_runs_elsewhere_holds_memory_and_gives_it_back(process: ModelProcess) -> None:
@@ -123,6 +125,7 @@ def test_whatever_a_frame_brings_about_is_answered_and_not_the_end(tiny_models: 
     assert worker.exitcode == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing is shared there")
 def test_a_garbage_collection_makes_nothing_private_that_was_shared(tiny_models, tmp_path, monkeypatch) -> None:
     (tmp_path / "collecting.py").write_text(COLLECTING)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -144,10 +147,13 @@ def test_a_closed_process_says_so(process: ModelProcess) -> None:
         process.infer(FRAMES[0])
 
 
-def test_closing_it_from_another_thread_ends_the_wait(process: ModelProcess) -> None:
+def test_closing_it_from_another_thread_ends_the_wait(process: ModelProcess, monkeypatch) -> None:
+    asks, receive = threading.Event(), process._receive
+    monkeypatch.setattr(process, "_receive", lambda timeout_s: (asks.set(), receive(timeout_s))[1])
     os.kill(process.pid, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as thread:
         asked = thread.submit(process.infer, FRAMES[0])
+        assert asks.wait(60)
         process.close()
         with pytest.raises(ModelFailed):
             asked.result(timeout=30)
@@ -202,11 +208,33 @@ def test_a_model_that_cannot_read_its_own_output_fails_when_it_is_loaded(tmp_pat
         ModelProcess(path).load()
 
 
-def test_a_cost_is_measured_on_the_frames_given(tiny_models: Path) -> None:
+class MeteredProcess(ModelProcess):
+    """Says of each inference what it took: time, memory after it, and memory in the middle of it."""
+
+    def load(self, *, warm_up: bool = True) -> ModelProcess:
+        super().load(warm_up=False)
+        self.load_s = 5.0
+        self.meters = iter([(0.4, 10, 0), (0.1, 30, 0), (0.2, 20, 15), (0.3, 30, 1)])
+        return self
+
+    def infer(self, frame: Array, *, timeout_s: float | None = None) -> Inferred:
+        value = super().infer(frame, timeout_s=timeout_s).value
+        infer_s, self.taken_mib, self.more_mib = next(self.meters)
+        return Inferred(value, infer_s)
+
+    def memory_bytes(self) -> int:
+        return self.taken_mib << 20
+
+    def transient_bytes(self) -> int:
+        return self.more_mib << 20
+
+
+def test_a_cost_is_the_most_memory_and_the_median_time_of_the_frames_given(tiny_models: Path) -> None:
     start_fork_server()
+    cost = measure_cost(tiny_models / "corner.onnx", FRAMES, kind=MeteredProcess)
+    assert cost == ModelCost(memory_bytes=(35 << 20) + 2**19, infer_s=0.25, load_s=5.0)
     cost = measure_cost(tiny_models / "corner.onnx", FRAMES)
-    assert 2**20 < cost.memory_bytes < 2**30
-    assert 0 < cost.infer_s < cost.load_s
+    assert 2**20 < cost.memory_bytes < 2**30 and cost.infer_s > 0 and cost.load_s > 0
     with pytest.raises(InvalidInput, match="at least one frame"):
         measure_cost(tiny_models / "corner.onnx", [])
 
