@@ -1,22 +1,71 @@
-"""A tiny model for the workers."""
+"""Real coordinators over tiny models, and links that were made, not trained."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
-import onnx
+import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from infilink.cloud.config import CloudConfig
+from infilink.cloud.coordinator import Coordinator
+from infilink.links.encoding.encoding import Encoding
+from infilink.links.index import Index
+from infilink.links.table import NEVER, Measured, Table
+from infilink.links.trust.calibration import Calibration
+from infilink.models.cost import ModelCost
+from infilink.models.spec import digest, find_models, read_spec
+
+MEMORY_BYTES = {"bright": 30 * 2**20, "corner": 60 * 2**20, "light": 40 * 2**20}
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory) -> Path:
+def model(tiny_models: Path) -> Path:
     """Says how bright a frame is."""
-    path = tmp_path_factory.mktemp("model") / "bright.onnx"
-    graph = helper.make_graph(
-        [helper.make_node("ReduceMean", ["image"], ["bright"], axes=[1, 2, 3], keepdims=0)],
-        "bright",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 32, 32])],
-        [helper.make_tensor_value_info("bright", TensorProto.FLOAT, [1])],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
-    path.with_suffix(".toml").write_text('[input]\nsize = [32, 32]\nstd = [1.0]\n[output]\nkind = "scalar"\n')
-    return path
+    return tiny_models / "bright.onnx"
+
+
+@pytest.fixture(scope="session")
+def links(tiny_models: Path, tmp_path_factory) -> Path:
+    """A folder of links for the tiny models, with costs and measurements but no link: outputs are held."""
+    folder = tmp_path_factory.mktemp("links")
+    paths = find_models(tiny_models)
+    specs = {name: read_spec(path) for name, path in paths.items()}
+    boxes = np.asarray([[0.1, 0.1, 0.5, 0.5, 0.9, 0.0]], np.float32)
+    outputs = {
+        "bright": [np.asarray([level], np.float32) for level in (0, 255)],
+        "light": [np.asarray([share, 1 - share], np.float32) for share in (0.9, 0.1)],
+        "corner": [boxes, boxes[:0]],
+    }
+    held = Measured(0.9, 0.9, 0.0, Calibration.of(np.zeros(100)))
+    Index(
+        models=specs,
+        costs={name: ModelCost(MEMORY_BYTES[name], 0.01, 0.1) for name in paths},
+        digests={name: digest(path) for name, path in paths.items()},
+        encodings={name: Encoding.fit(spec.output, outputs[name]) for name, spec in specs.items()},
+        tables=dict.fromkeys(paths, Table(Measured(0.3, 0.3, None, Calibration.of(np.ones(3))), (held,) * NEVER)),
+        constants={name: outputs[name][0] for name in paths},
+        links=(),
+        notes={"calibrated_s": 1000.0},
+    ).write(folder)
+    return folder
+
+
+@pytest.fixture
+def serve(tiny_models: Path, tmp_path: Path) -> Callable[..., Any]:
+    """Runs a story with a coordinator that has started; all coordinators of a test share their ledger."""
+
+    def run(story: Callable[[Coordinator], Awaitable[Any]], **settings: Any) -> Any:
+        config = CloudConfig(**{"models": tiny_models, "ledger": tmp_path / "ledger.sqlite", **settings})
+
+        async def whole() -> Any:
+            coordinator = Coordinator(config)
+            try:
+                await coordinator.start()
+                return await story(coordinator)
+            finally:
+                await coordinator.close()
+
+        return asyncio.run(whole())
+
+    return run

@@ -1,0 +1,318 @@
+"""One device's stream over a real coordinator: every input is answered once and in order, whatever else happens."""
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from infilink.cloud.coordinator import Coordinator
+from infilink.cloud.ledger import InputKey, Ledger
+from infilink.codec import encode_jpeg
+from infilink.errors import InvalidInput
+from infilink.protos import edge_pb2
+
+from ..messages import an_input, hello, local_output, origins, values
+
+Messages = Iterable[edge_pb2.DeviceMessage]
+
+
+@pytest.fixture(scope="session")
+def models(make_model, tmp_path_factory) -> Path:
+    """Two models: how bright a frame is, and whether it is."""
+    folder = tmp_path_factory.mktemp("models")
+    for name in ("bright", "light"):
+        make_model(folder, name)
+    return folder
+
+
+async def each(messages: Messages) -> AsyncIterator[edge_pb2.DeviceMessage]:
+    for message in messages:
+        yield message
+
+
+async def talk(coordinator: Coordinator, *messages: edge_pb2.DeviceMessage, **fields) -> list:
+    """Everything that is answered to a connection that sends these messages and ends."""
+    answers: list[edge_pb2.CoordinatorMessage] = []
+
+    async def write(answer: edge_pb2.CoordinatorMessage) -> None:
+        answers.append(answer)
+
+    await coordinator.stream(coordinator.open_session(hello(**fields))).run(each(messages), write)
+    return answers
+
+
+def sequences(answers: Iterable[edge_pb2.CoordinatorMessage]) -> list[int]:
+    return [getattr(answer, answer.WhichOneof("message")).sequence for answer in answers]
+
+
+def executions(coordinator: Coordinator) -> dict[str, int]:
+    return {name: worker.stats().executions for name, worker in coordinator.workers.items()}
+
+
+def test_answers_come_in_order_and_each_is_that_of_its_input(serve: Callable, models: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        levels = [10, 200, 60, 130, 240, 90]
+        answers = await talk(coordinator, *(an_input(index, level) for index, level in enumerate(levels)))
+        assert sequences(answers) == list(range(6))
+        assert [round(values(answer)["bright"]) for answer in answers] == levels
+        assert all(origins(answer) == {"bright": "executed", "light": "executed"} for answer in answers)
+        assert executions(coordinator) == {"bright": 6, "light": 6}
+        assert coordinator.counts.results == 6
+
+    serve(story, models=models)
+
+
+def test_a_repeated_input_gets_the_same_answer_and_runs_nothing_also_after_a_restart(
+    serve: Callable, models: Path
+) -> None:
+    async def first(coordinator: Coordinator) -> bytes:
+        (before,) = await talk(coordinator, an_input(7, 50))
+        (again,) = await talk(coordinator, an_input(7, 200))
+        assert again == before and executions(coordinator)["bright"] == 1
+        (other,) = await talk(coordinator, an_input(7, 200), session="2")
+        assert values(other)["bright"] == pytest.approx(200, abs=2), "another run of the device"
+        assert coordinator.counts.repeated == 1
+        return before.SerializeToString()
+
+    async def second(coordinator: Coordinator) -> bytes:
+        (answer,) = await talk(coordinator, an_input(7, 200))
+        assert executions(coordinator) == {"bright": 0, "light": 0}
+        return answer.SerializeToString()
+
+    assert serve(first, models=models) == serve(second, models=models)
+
+
+def test_an_answer_is_in_the_ledger_before_it_is_sent(serve: Callable, models: Path, tmp_path: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        ledger, found = Ledger(tmp_path / "ledger.sqlite"), []
+
+        async def write(answer: edge_pb2.CoordinatorMessage) -> None:
+            found.append(ledger.find(InputKey("camera", "1", answer.result.sequence)) == answer.SerializeToString())
+
+        stream = coordinator.stream(coordinator.open_session(hello()))
+        await stream.run(each(an_input(index, 10 * index) for index in range(5)), write)
+        ledger.close()
+        assert found == [True] * 5
+
+    serve(story, models=models)
+
+
+def test_a_bad_input_is_refused_by_itself_and_the_stream_goes_on(serve: Callable, models: Path) -> None:
+    small, wide = edge_pb2.Output(model="bright", digest="0"), encode_jpeg(np.zeros((40, 40, 3), np.uint8))
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    bad = {
+        "no JPEG": an_input(0, payload=b"no picture"),
+        "cut off or damaged": an_input(0, payload=b"\xff\xd8 no picture"),
+        "at most 1024 are taken": an_input(0, payload=encode_jpeg(noise, quality=100)),
+        "40x40, more than 1024 pixels": an_input(0, payload=wide),
+        "send a JPEG": an_input(0, encoding=edge_pb2.ENCODING_MAP),
+        "no model is called 'dark'": an_input(0, models=["dark"]),
+        "'bright', which the device did not say it runs": an_input(0, outputs=[small]),
+        "the deadline passed": an_input(0, deadline_ns=1),
+    }
+
+    async def story(coordinator: Coordinator) -> None:
+        for sequence, message in enumerate(bad.values()):
+            message.input.sequence = sequence
+        *refused, answered = await talk(coordinator, *bad.values(), an_input(99))
+        assert sequences(refused) == list(range(len(bad)))
+        for text, answer in zip(bad, refused, strict=True):
+            assert text in answer.refused.message
+        codes = {answer.refused.code for answer in refused[:-1]}
+        assert codes == {edge_pb2.REFUSED_CODE_INVALID}
+        assert refused[-1].refused.code == edge_pb2.REFUSED_CODE_DEADLINE
+        assert answered.result.sequence == 99
+        assert (coordinator.counts.refused, coordinator.counts.results) == (len(bad), 1)
+        assert executions(coordinator) == {"bright": 1, "light": 1}, "no model ran on what was refused"
+
+    serve(story, models=models, max_input_bytes=1024, max_input_pixels=1024)
+
+
+def test_of_inputs_that_must_not_wait_the_newest_is_answered(serve: Callable, models: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        inputs = [an_input(index, policy=edge_pb2.POLICY_LATEST) for index in range(5)]
+        *refused, newest = await talk(coordinator, *inputs)
+        assert sequences([*refused, newest]) == list(range(5)), "each has an answer, in order"
+        assert {answer.refused.code for answer in refused} == {edge_pb2.REFUSED_CODE_SUPERSEDED}
+        assert newest.HasField("result")
+
+    serve(story, models=models)
+
+
+def test_what_ran_on_the_device_runs_no_more_and_is_not_sent_back(serve: Callable, models: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        digest = coordinator.repository.digests["bright"]
+        output = local_output("bright", digest, np.asarray([77], np.float32))
+        fields = {"local": {"bright": digest}}
+        both, alone = await talk(
+            coordinator, an_input(0, 200, outputs=[output]), an_input(1, payload=b"", outputs=[output]), **fields
+        )
+        assert origins(both) == {"light": "executed"}
+        assert origins(alone) == {"light": "held"}, "without a picture nothing can run here"
+        assert executions(coordinator) == {"bright": 0, "light": 1}
+
+    serve(story, models=models)
+
+
+def test_an_input_may_ask_for_some_models_of_those_that_the_device_wants(serve: Callable, models: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        every, some = await talk(coordinator, an_input(0), an_input(1, models=["light"]))
+        assert set(origins(every)) == {"bright", "light"} and set(origins(some)) == {"light"}
+        (wanted,) = await talk(coordinator, an_input(0), session="2", models=["bright"])
+        assert set(origins(wanted)) == {"bright"}
+        assert executions(coordinator) == {"bright": 2, "light": 3}
+
+    serve(story, models=models)
+
+
+def test_a_model_that_died_is_started_again_for_the_next_input(serve: Callable, models: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        await talk(coordinator, an_input(0))
+        os.kill(coordinator.workers["bright"].pid, signal.SIGKILL)
+        (answer,) = await talk(coordinator, an_input(1, 200))
+        assert origins(answer) == {"bright": "executed", "light": "executed"}
+        assert values(answer)["bright"] == pytest.approx(200, abs=2)
+        assert [worker.stats().loads for worker in coordinator.workers.values()] == [2, 1]
+
+    serve(story, models=models)
+
+
+def test_a_model_that_fails_is_answered_for_and_an_input_is_refused_only_if_all_fail(
+    serve: Callable, models: Path, tmp_path: Path
+) -> None:
+    own = shutil.copytree(models, tmp_path / "models")
+
+    def lose(coordinator: Coordinator, name: str) -> None:
+        (own / f"{name}.onnx").unlink()
+        os.kill(coordinator.workers[name].pid, signal.SIGKILL)
+
+    async def story(coordinator: Coordinator) -> None:
+        await talk(coordinator, an_input(0, 50))
+        lose(coordinator, "bright")
+        (held,) = await talk(coordinator, an_input(1, 200))
+        assert origins(held) == {"bright": "held", "light": "executed"}
+        assert values(held)["bright"] == pytest.approx(50, abs=2)
+        lose(coordinator, "light")
+        (refused,) = await talk(coordinator, an_input(2, 200))
+        assert refused.refused.code == edge_pb2.REFUSED_CODE_FAILED
+        assert "bright" in refused.refused.message and "light" in refused.refused.message
+
+    serve(story, models=own)
+
+
+def test_a_stream_that_is_stopped_answers_what_it_has_read(serve: Callable, models: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        read, answers = asyncio.Event(), []
+
+        async def open_ended() -> AsyncIterator[edge_pb2.DeviceMessage]:
+            for index in range(3):
+                yield an_input(index)
+            read.set()
+            await asyncio.Event().wait()
+
+        async def write(answer: edge_pb2.CoordinatorMessage) -> None:
+            answers.append(answer)
+
+        stream = coordinator.stream(coordinator.open_session(hello()))
+        running = asyncio.create_task(stream.run(open_ended(), write))
+        await read.wait()
+        stream.stop()
+        await running
+        assert sequences(answers) == [0, 1, 2] and all(answer.HasField("result") for answer in answers)
+        assert stream.stopped and stream.finished.is_set()
+
+    serve(story, models=models)
+
+
+def test_a_stream_that_was_stopped_before_it_began_reads_nothing(serve: Callable, models: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        stream = coordinator.stream(coordinator.open_session(hello()))
+        stream.stop()
+
+        async def write(answer: edge_pb2.CoordinatorMessage) -> None:
+            raise AssertionError(answer)
+
+        await stream.run(each([an_input(0)]), write)
+        assert stream.finished.is_set()
+
+    serve(story, models=models)
+
+
+def test_what_a_broken_connection_left_unanswered_is_answered_on_the_next(serve: Callable, models: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        answering = asyncio.Event()
+
+        async def stuck(answer: edge_pb2.CoordinatorMessage) -> None:
+            answering.set()
+            await asyncio.Event().wait()
+
+        inputs = [an_input(index, 60 * index) for index in range(4)]
+        stream = coordinator.stream(coordinator.open_session(hello()))
+        broken = asyncio.create_task(stream.run(each(inputs), stuck))
+        await answering.wait()
+        broken.cancel()
+        await asyncio.gather(broken, return_exceptions=True)
+        assert stream.finished.is_set()
+        answers = await talk(coordinator, *inputs)
+        assert [round(values(answer)["bright"]) for answer in answers] == [0, 60, 120, 180]
+        assert coordinator.counts.repeated == 1, "the first was in the ledger already"
+
+    serve(story, models=models)
+
+
+def test_no_more_is_read_than_may_wait_for_an_answer(serve: Callable, models: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        answered, ahead = 0, []
+
+        async def counted() -> AsyncIterator[edge_pb2.DeviceMessage]:
+            for index in range(20):
+                ahead.append(index - answered)
+                yield an_input(index)
+
+        async def write(answer: edge_pb2.CoordinatorMessage) -> None:
+            nonlocal answered
+            answered += 1
+
+        await coordinator.stream(coordinator.open_session(hello())).run(counted(), write)
+        assert answered == 20 and max(ahead) <= 3, "two wait and one is being answered"
+
+    serve(story, models=models, max_in_flight=2)
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (edge_pb2.DeviceMessage(hello=hello()), "after Hello come Input and Report, not hello"),
+        (edge_pb2.DeviceMessage(), "not an empty message"),
+    ],
+    ids=["hello", "nothing"],
+)
+def test_what_does_not_belong_in_a_stream_ends_it_after_the_answers_before(
+    serve: Callable, models: Path, message: edge_pb2.DeviceMessage, text: str
+) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        answers = []
+
+        async def write(answer: edge_pb2.CoordinatorMessage) -> None:
+            answers.append(answer)
+
+        stream = coordinator.stream(coordinator.open_session(hello()))
+        with pytest.raises(InvalidInput, match=text):
+            await stream.run(each([an_input(0), message, an_input(1)]), write)
+        assert sequences(answers) == [0] and stream.finished.is_set()
+
+    serve(story, models=models)
+
+
+def test_a_report_is_kept_in_the_session(serve: Callable, models: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        report = edge_pb2.Report(frames=30, kept=3)
+        assert await talk(coordinator, edge_pb2.DeviceMessage(report=report)) == []
+        (session,) = coordinator.sessions.values()
+        assert session.report == report
+
+    serve(story, models=models)
