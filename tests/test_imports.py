@@ -1,6 +1,8 @@
 """Who may import whom: the arrows of the architecture, read from the imports themselves."""
 
 import ast
+import importlib.util
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -59,6 +61,24 @@ def test_the_agent_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+def named_in(text: str) -> set[tuple[str, str]]:
+    """The modules of infilink that a text names, each with a name in it: from imports, or written with dots."""
+    imports = re.findall(r"from (infilink[\w.]*) import \(?([\w, ]+)", text)
+    found = {(module, name) for module, names in imports for name in re.split(r",\s*", names.strip(" ,"))}
+    # `infilink.v1` is the wire's own name of its package.
+    return found | set(re.findall(r"(infilink(?!\.v1\b)(?:\.\w+)+)\.(\w+)", re.sub(r"from infilink.*", "", text)))
+
+
+GUIDES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_what_a_guide_names_is_there(guide):
+    for module, name in sorted(named_in((ROOT / guide).read_text(encoding="utf-8"))):
+        found = importlib.import_module(module)
+        assert hasattr(found, name) or importlib.util.find_spec(f"{module}.{name}"), f"{guide}: {module}.{name}"
+
+
 def needed_modules(path: Path) -> set[Path]:
     """The files of infilink that a module needs to be imported: not what its functions import later, or types."""
     package = path.parent
@@ -84,7 +104,7 @@ def test_no_imports_run_in_a_circle():
     list(TopologicalSorter(graph).static_order())
 
 
-def test_the_root_holds_ten_modules_that_stand_on_each_other_alone():
+def test_the_root_holds_nine_modules_that_import_each_other_only():
     root = [path for path in modules() if path.name != "cli.py"]
     assert len(root) == 9, [path.name for path in root]
     for path in root:

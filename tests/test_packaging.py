@@ -31,7 +31,7 @@ def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(distributions
 
 
 def test_the_wheel_holds_every_module_there_is(distributions: tuple[Path, Path]) -> None:
-    tops = {"cloud", "device", "examples", "filters", "links", "protos"}
+    tops = {"cloud", "device", "examples", "filters", "links", "models", "protos", "traces"}
     modules = {path.relative_to(ROOT).as_posix() for top in tops for path in (ROOT / top).rglob("*.py")}
     modules |= {path.name for path in ROOT.glob("*.py")}
     packed = {name.removeprefix("infilink/") for name in zipfile.ZipFile(distributions[0]).namelist()}
