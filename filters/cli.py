@@ -172,7 +172,7 @@ def assess_command(
     if not model and not isinstance(parsed, Unchanged):
         raise InvalidInput(f"rule {parsed.text!r} judges one model's output: say which with --model NAME")
     from .evaluation.assess import assess
-    from .evaluation.pages import lines_of, write_page
+    from .evaluation.pages import lines_of, write_assessment_page
 
     with Trace(trace) as recorded, show_progress("assessing", quiet=as_json) as told:
         found = assess(
@@ -185,7 +185,7 @@ def assess_command(
             progress=told,
         )
     if out is not None:
-        write_page(found, out)
+        write_assessment_page(found, out)
     if as_json:
         print(json.dumps(asdict(found)))
         return

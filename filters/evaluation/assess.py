@@ -7,22 +7,17 @@ from typing import Literal
 
 import numpy as np
 
-from ...errors import InvalidInput
 from ...evidence import CONFIDENCE, autocorrelation_time, clopper_pearson
-from ...reporting import Progress
+from ...reporting import Progress, part_of
 from ...traces.trace import Trace
-from ..modalities import Learnable, fit_modality
 from ..modalities.stream import Channels
 from ..rules.parser import Rule
-from ..training.candidates import AloneCandidate, NetworkCandidate, PaceCandidate
-from ..training.fit import fit_encoder, fit_network
-from ..training.graphs import network_graph, session_of, traced_graph
+from ..training.contest import Contest
+from ..training.fit_loop import one_thread
 from ..training.losses import Losses
 from ..training.replay import Replay, Singles
-from ..training.staleness import fit_pace
-from ..training.sweep import Bounds, Candidate, calibrate, rate_at
-from ..training.temporal import one_thread
-from ..training.trace_split import LEAST_INPUTS, Split, split_of
+from ..training.sweep import Bounds, calibrate, rate_at
+from ..training.workload import LEAST_INPUTS, Workload, check_accuracy, read_inputs, split_of
 
 Verdict = Literal["FILTERABLE", "TRIVIAL", "NOT WORTH IT", "MORE DATA"]
 
@@ -32,6 +27,8 @@ _THEORY = {
     False: "{case}: not filterable, its filter is no simpler than the model",
     None: "{case} by theory",
 }
+_PROBED = ("network",)
+_PROBED_UNCHANGED = ("network", "pace")
 _LEAST_SKILL = 0.2
 _RISING = 0.1
 _TIMED = 64
@@ -110,67 +107,73 @@ def assess(
     modality: str = "",
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
+    filter_s: float | None = None,
     progress: Progress | None = None,
 ) -> Assessment:
     """Judges a workload, from its theory to a probe; it stops at the first thing that settles the matter.
 
-    Probes are trained on growing `fractions` of the inputs, at least two. Arrays need a `modality`.
+    Args:
+        trace: what a filter would be learnt from.
+        models: whose outputs count.
+        rule: what is redundant.
+        accuracy: the least mean agreement with the models.
+        modality: of inputs that are no pictures.
+        fractions: the growing parts of the inputs that probes are trained on, at least two.
+        seed: of everything that is drawn.
+        filter_s: what a decision takes, in seconds; None: it is measured here.
+        progress: is told the share done, and what is being done.
 
     Raises:
         InvalidInput: the accuracy makes no sense, or the rule does not fit the models.
         UnknownModel: the trace has no such model.
     """
-    if not 0.0 < accuracy < 1.0:
-        raise InvalidInput(f"accuracy must be above 0 and below 1, not {accuracy:g}")
-    told = progress or (lambda _share, _what: None)
-    models = tuple(dict.fromkeys(models)) or tuple(trace.models)
-    losses = Losses(trace, models, rule)
-    made = None
-    if trace.info.input == "array":
-        if losses.pairwise:
-            raise InvalidInput(
-                "the rule `unchanged` compares with an earlier picture; give a rule on one input's output"
-            )
-        made = fit_modality(modality, list(trace.inputs()))
-    replay = (
-        Replay(trace, pairwise=losses.pairwise, progress=lambda done, what: told(0.2 * done, what))
-        if made is None
-        else Singles(trace, made)
-    )
-    bounds = Bounds.of(losses, replay, 0, len(trace), accuracy)
-    redundant, interval = _redundancy(losses, len(trace))
-    filter_s = _filter_s(trace, losses.pairwise, made)
-    models_s = sum(trace.info.costs[name].infer_s for name in models if name in trace.info.costs)
-    prior = rule.theory.prior
-    found = Assessment(
-        "MORE DATA",
-        "",
-        losses.rule.text,
-        losses.models,
-        accuracy,
-        len(trace),
-        redundant,
-        interval,
-        _THEORY[rule.theory.filterable].format(case=rule.theory.case),
-        prior,
-        bounds.constant,
-        bounds.optimal,
-        bounds.random,
-        bounds.every,
-        None if prior is None else prior * bounds.optimal,
-        min(1.0, filter_s / models_s) if models_s else 1.0,
-        filter_s,
-        models_s,
-        models_s / (filter_s + (1.0 - bounds.optimal) * models_s) if models_s else 1.0,
-    )
+    check_accuracy(accuracy)
+    losses = Losses(trace, tuple(dict.fromkeys(models)) or tuple(trace.models), rule)
+    replay = read_inputs(trace, losses, modality, inputs=len(trace), progress=part_of(progress, 0.0, 0.2))
+    if filter_s is None:
+        filter_s = _preparing_s(trace, replay)
+    found = _without_training(trace, losses, replay, accuracy, filter_s)
     settled = _before_probing(found)
     if settled is not None:
         verdict, why = settled
         return replace(found, verdict=verdict, why=why)
-    split = split_of(trace)
-    probes, on_later = _probe(replay, losses, split, accuracy, fractions, made=made, seed=seed, told=told)
-    verdict, why = _after_probing(found, probes, on_later)
+    work = Workload(trace, losses, split_of(trace), replay, modality, seed)
+    later = Bounds.of(losses, replay, work.split.calibrated, work.split.stop, accuracy)
+    probes = _probe(work, accuracy, fractions, later, part_of(progress, 0.2, 1.0))
+    verdict, why = _after_probing(found, probes, later)
     return replace(found, verdict=verdict, why=why, probes=probes)
+
+
+def _without_training(
+    trace: Trace, losses: Losses, replay: Replay | Singles, accuracy: float, filter_s: float
+) -> Assessment:
+    """The numbers that need no training, with the verdict that stands while nothing else is known."""
+    bounds = Bounds.of(losses, replay, 0, len(trace), accuracy)
+    redundant, interval = _redundancy(losses, len(trace))
+    costs = trace.info.costs
+    models_s = sum(costs[name].infer_s for name in losses.models if name in costs)
+    theory = losses.rule.theory
+    return Assessment(
+        verdict="MORE DATA",
+        why="",
+        rule=losses.rule.text,
+        models=losses.models,
+        accuracy=accuracy,
+        inputs=len(trace),
+        redundant=redundant,
+        redundant_interval=interval,
+        theory=_THEORY[theory.filterable].format(case=theory.case),
+        prior=theory.prior,
+        constant_accuracy=bounds.constant,
+        optimal_rate=bounds.optimal,
+        random_rate=bounds.random,
+        every_rate=bounds.every,
+        expected_rate=None if theory.prior is None else theory.prior * bounds.optimal,
+        break_even_rate=min(1.0, filter_s / models_s) if models_s else 1.0,
+        filter_s=filter_s,
+        models_s=models_s,
+        speed_up=models_s / (filter_s + (1.0 - bounds.optimal) * models_s) if models_s else 1.0,
+    )
 
 
 def _redundancy(losses: Losses, inputs: int) -> tuple[float, tuple[float, float]]:
@@ -188,61 +191,37 @@ def _redundancy(losses: Losses, inputs: int) -> tuple[float, tuple[float, float]
     return 1.0 - needed, (1.0 - most, 1.0 - least)
 
 
-def _filter_s(trace: Trace, pairwise: bool, made: Learnable | None) -> float:
+def _preparing_s(trace: Trace, replay: Replay | Singles) -> float:
     """The time that preparing an input takes, which is most of a decision; median over some inputs."""
-    channels = Channels(pairwise=pairwise, step_s=0.0)
+    channels = Channels(pairwise=replay.pairwise, step_s=0.0)
     times = []
     for value, captured_s in zip(trace.part(0, min(_TIMED, len(trace))).inputs(), trace.captured_s, strict=False):
         started = time.perf_counter()
-        if made is None:
-            channels.see(value, float(captured_s))
+        if isinstance(replay, Singles):
+            replay.modality.prepare(value)
         else:
-            made.prepare(value)
+            channels.see(value, float(captured_s))
         times.append(time.perf_counter() - started)
     return float(np.median(times))
 
 
 def _probe(
-    replay: Replay | Singles,
-    losses: Losses,
-    split: Split,
-    accuracy: float,
-    fractions: Sequence[float],
-    *,
-    made: Learnable | None,
-    seed: int,
-    told: Progress,
-) -> tuple[tuple[Probe, ...], Bounds]:
+    work: Workload, accuracy: float, fractions: Sequence[float], later: Bounds, progress: Progress | None
+) -> tuple[Probe, ...]:
     """Trains on the newest part of the inputs to learn from, a growing one, and tries it on the later ones."""
-    later = Bounds.of(losses, replay, split.calibrated, split.stop, accuracy)
+    names = _PROBED_UNCHANGED if work.losses.pairwise else _PROBED
+    contest = Contest(work)
     probes = []
     for index, fraction in enumerate(fractions):
-        told(0.2 + 0.8 * index / len(fractions), f"training on {fraction:.0%} of the inputs")
-        start = split.trained - round(fraction * split.trained)
+        if progress is not None:
+            progress(index / len(fractions), f"training on {fraction:.0%} of the inputs")
+        start = work.split.trained - round(fraction * work.split.trained)
         with one_thread():
-            candidates = _candidates(replay, losses, split, made, start=start, seed=seed)
-            runs = [calibrate(each, replay, losses, split, seed=seed) for each in candidates]
-            rate = max(rate_at(run, accuracy) for run in runs)
+            runs = [calibrate(each.candidate, work) for each in contest.enter(names, start=start)]
+        rate = max(rate_at(run, accuracy) for run in runs)
         skill = (rate - later.random) / max(later.optimal - later.random, 1e-9)
-        probes.append(Probe(split.trained - start, rate, skill))
-    return tuple(probes), later
-
-
-def _candidates(
-    replay: Replay | Singles, losses: Losses, split: Split, made: Learnable | None, *, start: int, seed: int
-) -> list[Candidate]:
-    """What learns, trained on the inputs from `start` on."""
-    if isinstance(replay, Singles):
-        assert made is not None, "arrays are of some modality"
-        needed = losses.needed.mean(axis=0)
-        encoder, _ = fit_encoder(replay, needed, made, start=start, stop=split.trained, seed=seed)
-        session = session_of(traced_graph(encoder, replay.rows([0])))
-        return [AloneCandidate("network", session, replay, start=split.calibrated)]
-    network, _ = fit_network(replay, losses, start=start, stop=split.trained, seed=seed)
-    found: list[Candidate] = [NetworkCandidate(session_of(network_graph(network)), replay)]
-    if losses.pairwise:
-        found.append(PaceCandidate(fit_pace(replay, losses, start=start, stop=split.trained), replay))
-    return found
+        probes.append(Probe(work.split.trained - start, rate, skill))
+    return tuple(probes)
 
 
 def _before_probing(found: Assessment) -> tuple[Verdict, str] | None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...reporting import Progress
-from ..training.candidates import EveryCandidate, OracleCandidate, RandomCandidate, ScalarCandidate
+from ..training.candidates import Candidate, EveryCandidate, OracleCandidate, RandomCandidate, ScalarCandidate
 from ..training.losses import Losses
 from ..training.replay import Replay, Singles
-from ..training.sweep import Candidate, Sweep, levels, rate_at, sweep
+from ..training.sweep import Sweep, levels, rate_at, sweep
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,7 @@ def measure_baselines(
 ) -> Baselines:
     """Runs the free gates over a whole trace, in closed loop."""
     inputs = len(replay)
-    free: list[Candidate] = [
-        RandomCandidate(inputs),
-        EveryCandidate(),
-    ]
+    free: list[Candidate] = [RandomCandidate(inputs), EveryCandidate()]
     if isinstance(replay, Replay):
         free.append(ScalarCandidate("difference", replay))
         free += [] if replay.pairwise else [ScalarCandidate("background", replay)]
@@ -61,7 +58,7 @@ def measure_baselines(
             progress(i / len(free), f"baseline: {candidate.name}")
         sweeps.append(_run(candidate, replay, losses))
     tuned = "threshold tuned on this trace to the filter's rate"
-    notes = ("by lot", "between the two nearest K", *(tuned for _ in free[2:]))
+    notes = ("drawn at random", "between the two nearest K", *(tuned for _ in free[2:]))
     at_rate = [Baseline(s.name, rate, _accuracy_at(s, rate), note) for s, note in zip(sweeps, notes, strict=True)]
     at_rate.append(_constant(replay, losses))
     if losses.pairwise:

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from ...errors import InvalidInput
+from ...files import replacing
 from ...outputs import Array
 from ...reporting import Progress
 from ...traces.trace import Trace
@@ -21,7 +22,7 @@ from ..training.losses import Losses
 from ..training.replay import Replay, Singles
 from .baselines import Baseline, measure_baselines
 
-COLUMNS = (
+_COLUMNS = (
     "sequence",
     "captured_s",
     "model",
@@ -33,57 +34,6 @@ COLUMNS = (
     "true",
     "agreement",
 )
-
-
-def write_decisions(
-    path: Path,
-    trace: Trace,
-    losses: Losses,
-    decisions: Sequence[Decision],
-    reference: Array,
-    agreements: Array,
-    spec: FilterSpec | None,
-) -> None:
-    """Writes the table; the agreement of a skipped input is by the rule: 1 if it was redundant.
-
-    Args:
-        path: the CSV.
-        trace: what was decided on.
-        losses: whose models and rule count.
-        decisions: one per input.
-        reference: the last kept input, per input.
-        agreements: per model and input.
-        spec: the filter's; None for a free gate.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.part")
-    outputs = {model: trace.outputs(model) for model in losses.models}
-    with beside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for i, decision in enumerate(decisions):
-            for row, model in enumerate(losses.models):
-                output = trace.models[model].output
-                true = served = outputs[model][i]
-                if not decision.keep and losses.pairwise:
-                    served = outputs[model][reference[i]]
-                elif not decision.keep and spec is not None:
-                    served = spec.answer(model, output)
-                writer.writerow(
-                    [
-                        int(trace.sequences[i]),
-                        f"{trace.captured_s[i]:.3f}",
-                        model,
-                        f"{decision.score:.6g}",
-                        f"{decision.threshold:.6g}",
-                        "keep" if decision.keep else "drop",
-                        "executed" if decision.keep else "reused" if losses.pairwise else "skipped",
-                        output.summary(served),
-                        output.summary(true),
-                        f"{agreements[row, i]:.4f}",
-                    ]
-                )
-    beside.replace(path)
 
 
 @dataclass(frozen=True)
@@ -152,7 +102,7 @@ def evaluate_filter(
     found = measure_baselines(replay, losses, rate=rate, accuracy=accuracy, progress=later)
     room = found.oracle_rate - found.random_rate
     if decisions is not None:
-        write_decisions(decisions, trace, losses, taken, reference, agreements, _spec_of(gate))
+        _write_decisions(decisions, trace, losses, taken, reference, agreements, spec)
     return FilterEvaluation(
         gate=gate.name,
         rule=losses.rule.text,
@@ -200,3 +150,51 @@ def _decide_all(gate: Gate, trace: Trace, progress: Progress | None) -> list[Dec
         if progress is not None and i % 50 == 0:
             progress(0.5 * i / len(trace), "deciding")
     return found
+
+
+def _write_decisions(
+    path: Path,
+    trace: Trace,
+    losses: Losses,
+    decisions: Sequence[Decision],
+    reference: Array,
+    agreements: Array,
+    spec: FilterSpec | None,
+) -> None:
+    """Writes the table; the agreement of a skipped input is by the rule: 1 if it was redundant.
+
+    Args:
+        path: the CSV.
+        trace: what was decided on.
+        losses: whose models and rule count.
+        decisions: one per input.
+        reference: the last kept input, per input.
+        agreements: per model and input.
+        spec: the filter's; None for a free gate.
+    """
+    outputs = {model: trace.outputs(model) for model in losses.models}
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(_COLUMNS)
+        for i, decision in enumerate(decisions):
+            for row, model in enumerate(losses.models):
+                output = trace.models[model].output
+                true = served = outputs[model][i]
+                if not decision.keep and losses.pairwise:
+                    served = outputs[model][reference[i]]
+                elif not decision.keep and spec is not None:
+                    served = spec.answer(model, output)
+                writer.writerow(
+                    [
+                        int(trace.sequences[i]),
+                        f"{trace.captured_s[i]:.3f}",
+                        model,
+                        f"{decision.score:.6g}",
+                        f"{decision.threshold:.6g}",
+                        "keep" if decision.keep else "drop",
+                        "executed" if decision.keep else "reused" if losses.pairwise else "skipped",
+                        output.summary(served),
+                        output.summary(true),
+                        f"{agreements[row, i]:.4f}",
+                    ]
+                )

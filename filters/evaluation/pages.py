@@ -1,4 +1,4 @@
-"""The page of an assessment: the verdict, its numbers, the learning curve."""
+"""Pages with plots: what an assessment found, and what came of a training (needs `infilink[train]`)."""
 
 from html import escape
 from pathlib import Path
@@ -33,19 +33,19 @@ def lines_of(found: Assessment) -> list[tuple[str, str]]:
     ]
 
 
-def write_page(found: Assessment, path: Path) -> None:
-    """Writes a self-contained page (needs matplotlib, in `infilink[train]`)."""
+def write_assessment_page(found: Assessment, path: Path) -> None:
+    """Writes the page of an assessment: the verdict, its numbers, the learning curve."""
     title = f"{found.rule} on {', '.join(found.models)}"
     write_html(
         path,
         title,
         f"<h1>Is it filterable?</h1><p>{escape(title)}, accuracy {found.accuracy:g}</p>"
         f"<p class=verdict>{escape(found.verdict)}</p><p>{escape(found.why)}</p>"
-        f"{table_html(lines_of(found))}{_plot(found)}",
+        f"{table_html(lines_of(found))}{_learning_curve(found)}",
     )
 
 
-def _plot(found: Assessment) -> str:
+def _learning_curve(found: Assessment) -> str:
     """Filtering rate over the inputs trained on, between random and optimal."""
     figure = new_figure()
     axes = figure.subplots()
@@ -68,7 +68,7 @@ def _plot(found: Assessment) -> str:
 
 
 def write_training_page(done: FilterTraining, path: Path) -> None:
-    """Writes it (needs matplotlib, in `infilink[train]`)."""
+    """Writes the page of a training: who won with what proof, the table, other thresholds, how the networks learnt."""
     spec, found = done.spec, done.spec.certificate
     rows = [
         (name, f"{each.rate:.3f}", f"{1 - each.error:.3f}", f"{each.threshold:.4g}", "yes" if each.certified else "no")

@@ -6,14 +6,33 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from .paper import unit
-
 HIDDEN = 32
 
 
-def pooled(features: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """Mean and most of features over places."""
-    return torch.cat([features.mean(dim=axes), features.amax(dim=axes)], dim=1)
+class EncoderNetwork(nn.Module):
+    """An encoder and the heads that say how needed an input is: (n, ...) to probabilities (n, tasks).
+
+    Args:
+        encoder: the modality's.
+        features: how many it gives.
+        plain: one layer for a head, as the paper has; else there is a hidden one.
+        tasks: how many heads (the extended InFi paper's multi-task filter): the head's last layer is so wide.
+    """
+
+    def __init__(self, encoder: nn.Module, features: int, *, plain: bool = False, tasks: int = 1) -> None:
+        super().__init__()
+        self.encoder = encoder
+        hidden = () if plain else (nn.Linear(features, HIDDEN), nn.ReLU())
+        self.head = nn.Sequential(nn.Dropout(0.2), *hidden, nn.Linear(features if plain else HIDDEN, tasks))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The probability that an input is needed."""
+        return torch.sigmoid(self.logits(inputs))
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Its logit: (n, tasks)."""
+        out: Tensor = self.head(self.encoder(inputs))
+        return out
 
 
 class TextEncoder(nn.Module):
@@ -112,15 +131,6 @@ class VideoEncoder(nn.Module):
         return pooled(self.joined(joined), (2, 3))
 
 
-def _strided(channels: int, layers: tuple[tuple[int, int, int], ...]) -> nn.Sequential:
-    """Convolutions of so many channels, size and stride, each with batch norm and ReLU."""
-    found: list[nn.Module] = []
-    for wide, size, stride in layers:
-        found += [nn.Conv2d(channels, wide, size, stride, size // 2, bias=False), nn.BatchNorm2d(wide), nn.ReLU()]
-        channels = wide
-    return nn.Sequential(*found)
-
-
 class JointEncoder(nn.Module):
     """Several encoders side by side, each on its part of a flat input: (n, sizes) to (n, all features)."""
 
@@ -141,27 +151,20 @@ class JointEncoder(nn.Module):
         return torch.cat(found, dim=1)
 
 
-class EncoderNetwork(nn.Module):
-    """An encoder and the heads that say how needed an input is: (n, ...) to probabilities (n, tasks).
+def pooled(features: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Mean and most of features over places."""
+    return torch.cat([features.mean(dim=axes), features.amax(dim=axes)], dim=1)
 
-    Args:
-        encoder: the modality's.
-        features: how many it gives.
-        plain: one layer for a head, as the paper has; else there is a hidden one.
-        tasks: how many heads (the extended InFi paper's multi-task filter): the head's last layer is so wide.
-    """
 
-    def __init__(self, encoder: nn.Module, features: int, *, plain: bool = False, tasks: int = 1) -> None:
-        super().__init__()
-        self.encoder = encoder
-        hidden = () if plain else (nn.Linear(features, HIDDEN), nn.ReLU())
-        self.head = nn.Sequential(nn.Dropout(0.2), *hidden, nn.Linear(features if plain else HIDDEN, tasks))
+def _strided(channels: int, layers: tuple[tuple[int, int, int], ...]) -> nn.Sequential:
+    """Convolutions of so many channels, size and stride, each with batch norm and ReLU."""
+    found: list[nn.Module] = []
+    for wide, size, stride in layers:
+        found += [nn.Conv2d(channels, wide, size, stride, size // 2, bias=False), nn.BatchNorm2d(wide), nn.ReLU()]
+        channels = wide
+    return nn.Sequential(*found)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """The probability that an input is needed."""
-        return torch.sigmoid(self.logits(inputs))
 
-    def logits(self, inputs: Tensor) -> Tensor:
-        """Its logit: (n, tasks)."""
-        out: Tensor = self.head(self.encoder(inputs))
-        return out
+def unit(image: Tensor) -> Tensor:
+    """Bytes as numbers from 0 to 1; numbers as they are."""
+    return image.float() * (1 / 255) if image.dtype == torch.uint8 else image

@@ -9,6 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from .encoders import unit
+
 _EPS = 1e-3
 
 
@@ -138,8 +140,3 @@ class FilterForwardEncoder(nn.Module):
         """Features (n, 32)."""
         out: Tensor = self.layers(features).amax(dim=(2, 3))
         return out
-
-
-def unit(image: Tensor) -> Tensor:
-    """Bytes as numbers from 0 to 1; numbers as they are."""
-    return image.float() * (1 / 255) if image.dtype == torch.uint8 else image

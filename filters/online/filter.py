@@ -9,9 +9,10 @@ from ...errors import InvalidInput
 from ...outputs import Array
 from ..gates.base import Decision
 from ..modalities.stream import Channels
+from ..training.fit_loop import one_thread
 from ..training.replay import Examples
-from ..training.temporal import TemporalNetwork, one_thread
-from ..training.trace_split import TRAIN_SHARE
+from ..training.temporal import TemporalNetwork
+from ..training.workload import TRAIN_SHARE
 from .fit import new_network, train_further
 from .inputs import Seen, join_seen, last_seen
 from .memory import ReplayMemory, take

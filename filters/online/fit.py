@@ -8,9 +8,9 @@ from torch.nn import functional as F
 
 from ...outputs import Array
 from ..modalities.stream import SCALARS
-from ..training.fit import augment
+from ..training.fit_loop import one_thread
 from ..training.replay import Examples
-from ..training.temporal import TemporalNetwork, one_thread, to_channels
+from ..training.temporal import TemporalNetwork, augment, to_channels
 from .memory import ReplayMemory, join, take
 
 BATCH = 32

@@ -14,7 +14,8 @@ from ...evidence import CONFIDENCE
 from ...files import replacing
 from ..rules.predicates import LabelIn, LabelNotIn, Predicate
 from ..spec import Certificate, FilterSpec
-from ..training.graphs import network_graph, save_filter
+from ..training.graphs import save_filter
+from ..training.temporal import network_graph
 from .filter import OnlineFilter, OnlineSettings
 from .fit import new_network
 from .policies import POLICIES

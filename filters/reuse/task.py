@@ -14,7 +14,7 @@ from ..rules.parser import Rule, Unchanged
 from ..rules.predicates import LabelIn, LabelNotIn
 from ..training.losses import Losses
 from ..training.replay import Singles
-from ..training.trace_split import Split, split_of
+from ..training.workload import Split, split_of
 from .evaluate import majority_error
 from .result_key import ResultKeys
 from .store import CacheSettings

@@ -16,9 +16,9 @@ from ...outputs import Array
 from ...reporting import Progress, part_of
 from ...traces.trace import Trace
 from ..rules.parser import Rule
+from ..training.fit_loop import one_thread
 from ..training.graphs import save_with_spec, session_of, traced_graph
 from ..training.replay import Singles
-from ..training.temporal import one_thread
 from .cache import ResultCache
 from .certify import CacheMaker, Gates, Stretch, certify_gates, skip_threshold
 from .evaluate import descriptors, measure_competitors

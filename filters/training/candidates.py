@@ -1,20 +1,33 @@
-"""The candidates that compete for a filter: the learned network and the free baselines."""
+"""What a candidate for a filter is, and those that learn nothing (NumPy alone: a filter is judged beside them)."""
 
 import math
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
-import onnxruntime as ort
 
 from ...outputs import Array
-from ..modalities.stream import CARRIED, LOW_LEVEL, SCALARS
+from ..modalities.stream import LOW_LEVEL, SCALARS
 from .losses import Losses
-from .replay import Replay, Singles
+from .replay import Replay
 
-if TYPE_CHECKING:
-    from .staleness import Pace
 
-_BATCH = 64
+class Candidate(Protocol):
+    """Something that scores inputs: a learned network, or one of the free baselines.
+
+    Attributes:
+        name: what it competes as.
+        most: the greatest threshold that makes sense for its scores.
+    """
+
+    name: str
+    most: float
+
+    @property
+    def alone(self) -> Array | None:
+        """Its score of each input, where that does not depend on what was kept."""
+
+    def scores(self, kept: Array, current: int) -> Array:
+        """How needed input `current` is, for each of the inputs `kept` as the last kept one."""
 
 
 class ScalarCandidate:
@@ -52,91 +65,18 @@ class LowLevelCandidate:
         return np.asarray(found.astype(np.float32), np.float64)
 
 
-class NetworkCandidate:
-    """The learned network's expected loss as the score, computed by the very graph that its file will have."""
+class RandomCandidate:
+    """One random draw per input as the score, the same for every threshold."""
 
-    name = "network"
-    most = 0.5  # of an input that is skipped, the loss to expect
-    alone: Array | None = None
-
-    def __init__(self, session: ort.InferenceSession, replay: Replay) -> None:
-        self.replay = replay
-        self._session = session
-
-    def scores(self, kept: Array, current: int) -> Array:
-        """The expected loss, per last kept input."""
-        wanted = kept if self.replay.pairwise else kept[:1]
-        now = np.full(len(wanted), current)
-        images = np.ascontiguousarray(self.replay.images(wanted, now).transpose(0, 3, 1, 2))
-        channels = np.multiply(images, np.float32(1 / 255), dtype=np.float32)
-        feed = {"channels": channels, "scalars": self.replay.scalars(wanted, now)}
-        return np.broadcast_to(self._session.run(None, feed)[0][:, 0].astype(np.float64), kept.shape)
-
-
-class AloneCandidate:
-    """A candidate whose scores do not depend on what was kept: computed once, for every input from `start` on.
-
-    Attributes:
-        alone: how needed each input is.
-        most: the greatest threshold that makes sense for the scores.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        session: ort.InferenceSession,
-        singles: Singles,
-        *,
-        start: int,
-        most: float = 0.9,
-        task: int = 0,
-    ) -> None:
-        self.name = name
-        self.most = most
-        self.alone = np.ones(len(singles))
-        for first in range(start, len(singles), _BATCH):
-            index = np.arange(first, min(first + _BATCH, len(singles)))
-            self.alone[index] = session.run(None, {"input": singles.rows(index)})[0][:, task]
-
-    def scores(self, kept: Array, current: int) -> Array:
-        """The input's score, whatever was kept."""
-        return np.full(len(kept), self.alone[current])
-
-
-class PaceCandidate:
-    """The changes to be expected since the last kept input, at the learned pace."""
-
-    name = "pace"
+    name = "random"
     most = math.inf
-    alone: Array | None = None
 
-    def __init__(self, pace: "Pace", replay: Replay) -> None:
-        self.pace = pace
-        self._changes = pace.changes(replay)
+    def __init__(self, inputs: int, *, seed: int = 0) -> None:
+        self.alone = np.random.default_rng(seed).random(inputs)
 
     def scores(self, kept: Array, current: int) -> Array:
-        """The changes, per last kept input."""
-        return np.asarray(self._changes[current] - self._changes[kept])
-
-
-class BlendCandidate:
-    """How likely the last kept answer is stale, by the learned blend, computed by the very graph of its file."""
-
-    name = "blend"
-    most = 1.0
-    alone: Array | None = None
-
-    def __init__(self, session: ort.InferenceSession, pace: "Pace", replay: Replay) -> None:
-        self.pace = pace
-        self.replay = replay
-        self._session = session
-        self._changes = pace.changes(replay)
-
-    def scores(self, kept: Array, current: int) -> Array:
-        """The probability, per last kept input."""
-        scalars = self.replay.scalars(kept, np.full(len(kept), current))
-        scalars[:, CARRIED] = self._changes[current - 1] - self._changes[kept]
-        return np.asarray(self._session.run(["score"], {"scalars": scalars})[0][:, 0], np.float64)
+        """What was drawn for the input."""
+        return np.full(len(kept), self.alone[current])
 
 
 class EveryCandidate:
@@ -151,20 +91,6 @@ class EveryCandidate:
         return np.asarray(current - kept, np.float64)
 
 
-class RandomCandidate:
-    """A lot per input, the same for every threshold."""
-
-    name = "random"
-    most = math.inf
-
-    def __init__(self, inputs: int, *, seed: int = 0) -> None:
-        self.alone = np.random.default_rng(seed).random(inputs)
-
-    def scores(self, kept: Array, current: int) -> Array:
-        """The input's lot."""
-        return np.full(len(kept), self.alone[current])
-
-
 class OracleCandidate:
     """The true loss as the score: what a filter that knew the outputs could do."""
 
@@ -174,9 +100,9 @@ class OracleCandidate:
 
     def __init__(self, losses: Losses, inputs: int) -> None:
         self._losses = losses
-        # Among inputs of equal loss it takes some by lot, so that there is a threshold for every rate.
-        self._lots = 0.1 * np.random.default_rng(0).random(inputs)
+        # Among inputs of equal loss it takes some at random, so that there is a threshold for every rate.
+        self._ties = 0.1 * np.random.default_rng(0).random(inputs)
 
     def scores(self, kept: Array, current: int) -> Array:
         """The loss of not keeping it."""
-        return np.asarray(self._losses.of(kept, np.full(len(kept), current)) + self._lots[current])
+        return np.asarray(self._losses.of(kept, np.full(len(kept), current)) + self._ties[current])

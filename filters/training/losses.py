@@ -10,32 +10,6 @@ from ..rules.parser import Rule, Unchanged
 from ..rules.predicates import LabelIn, LabelNotIn
 
 
-class PairAgreement:
-    """How far a model's outputs for two inputs agree, for many pairs at once."""
-
-    def __init__(self, outputs: Sequence[Array], spec: OutputSpec, *, min_iou: float | None = None) -> None:
-        self.outputs = outputs
-        self.spec = spec
-        self.min_iou = min_iou if spec.kind == "boxes" else None
-        self._compact = spec.compact(outputs) if self.min_iou is None else None
-        self._known: dict[tuple[int, int], float] = {}
-
-    def of(self, first: Array, second: Array) -> Array:
-        """The agreement of the outputs at the indices `first` with those at `second`: float64, from 0 to 1."""
-        if self._compact is None:
-            return np.asarray([self._one(int(i), int(j)) for i, j in zip(first, second, strict=True)])
-        return self.spec.agreements(self._compact[first], self._compact[second])
-
-    def _one(self, i: int, j: int) -> float:
-        if (i, j) not in self._known:
-            a, b = self.outputs[i], self.outputs[j]
-            if self.min_iou is None:
-                self._known[i, j] = self.spec.agreement(a, b)
-            else:
-                self._known[i, j] = float(len(a) == len(b) and boxes_f1(a, b, self.min_iou) >= 1.0)
-        return self._known[i, j]
-
-
 class Losses:
     """What is lost on an input that is not kept, by the rule.
 
@@ -77,6 +51,32 @@ class Losses:
         if isinstance(self.rule, Unchanged) and self.rule.at_least is not None:
             return np.asarray(mean < self.rule.at_least - 1e-9, np.float64)
         return np.asarray(1.0 - mean)
+
+
+class PairAgreement:
+    """How far a model's outputs for two inputs agree, for many pairs at once."""
+
+    def __init__(self, outputs: Sequence[Array], spec: OutputSpec, *, min_iou: float | None = None) -> None:
+        self.outputs = outputs
+        self.spec = spec
+        self.min_iou = min_iou if spec.kind == "boxes" else None
+        self._compact = spec.compact(outputs) if self.min_iou is None else None
+        self._known: dict[tuple[int, int], float] = {}
+
+    def of(self, first: Array, second: Array) -> Array:
+        """The agreement of the outputs at the indices `first` with those at `second`: float64, from 0 to 1."""
+        if self._compact is None:
+            return np.asarray([self._one(int(i), int(j)) for i, j in zip(first, second, strict=True)])
+        return self.spec.agreements(self._compact[first], self._compact[second])
+
+    def _one(self, i: int, j: int) -> float:
+        if (i, j) not in self._known:
+            a, b = self.outputs[i], self.outputs[j]
+            if self.min_iou is None:
+                self._known[i, j] = self.spec.agreement(a, b)
+            else:
+                self._known[i, j] = float(len(a) == len(b) and boxes_f1(a, b, self.min_iou) >= 1.0)
+        return self._known[i, j]
 
 
 def answers_of(trace: Trace, losses: Losses) -> dict[str, str]:

@@ -1,4 +1,8 @@
-"""A trace as a filter would see it, kept small in memory: what training, calibration and evaluation run over."""
+"""A trace as a filter would see it, kept small in memory: what training, calibration and evaluation run over.
+
+`Replay` holds frames of a stream, each of which can be compared with any earlier one; `Singles` holds inputs that are
+seen by themselves.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,57 +18,7 @@ from ..modalities import Modality
 from ..modalities.stream import CHANNELS, LOW_LEVEL, SCALARS, SIDE, Channels, LowLevel, Summary, previous, to_unit
 from ..modalities.video import Video
 
-
-class Singles:
-    """The prepared inputs of a trace; has what a sweep needs of a `Replay`.
-
-    Attributes:
-        captured_s: when each input was captured.
-        pairwise: never: no input refers to another.
-        step_s: 0: time means nothing here.
-        inputs: what a network is fed, one row per input; of a stream that is seen in windows, one row per frame.
-    """
-
-    pairwise = False
-    step_s = 0.0
-
-    def __init__(self, trace: Trace, modality: Modality) -> None:
-        self.captured_s = trace.captured_s
-        # The frames of a stream are kept once and put together to windows as they are asked for.
-        self._frames = modality.frames if isinstance(modality, Video) and trace.info.input == "image" else 0
-        prepare = modality.prepare_frame if isinstance(modality, Video) and self._frames else modality.prepare
-        self.inputs: Array | None = None
-        for index, value in enumerate(trace.inputs()):
-            try:
-                prepared = prepare(value)
-            except InvalidInput as error:
-                raise InvalidInput(f"{trace.path}: input {int(trace.sequences[index])}: {error}") from error
-            if self.inputs is None:
-                self.inputs = np.empty((len(trace), *prepared.shape), prepared.dtype)
-            self.inputs[index] = prepared
-
-    def __len__(self) -> int:
-        """How many inputs it holds."""
-        return len(self.captured_s)
-
-    def rows(self, index: Sequence[int] | Array) -> Array:
-        """The prepared inputs of those indices."""
-        assert self.inputs is not None, "a trace holds at least one input"
-        newest = np.asarray(index)
-        if not self._frames:
-            return np.asarray(self.inputs[newest])
-        return np.asarray(self.inputs[np.maximum(newest[:, None] + np.arange(1 - self._frames, 1), 0)])
-
-
 LONGEST_S = 10.0
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Pairs of inputs: `current` when `kept` is the last kept one."""
-
-    kept: Array
-    current: Array
 
 
 class Replay:
@@ -74,6 +28,8 @@ class Replay:
         captured_s: when each input was captured.
         pairwise: whether the reference is the last kept input (else the previous one).
         step_s: the least time to the previous input: a little less than the trace's own step.
+        pictures: uint8 (inputs, SIDE, SIDE), each frame as it is seen.
+        moved: uint8 of the same shape, their differences to the background.
     """
 
     def __init__(self, trace: Trace, *, pairwise: bool, progress: Progress | None = None) -> None:
@@ -129,20 +85,71 @@ class Replay:
             row[:] = self._compared[j, reference]
         return found
 
+    def column(self, name: str) -> Array:
+        """A scalar that does not depend on the last kept input, for every input."""
+        return self._alone[:, SCALARS.index(name)]
+
     def _features(self, index: int) -> tuple[Array, Array, Array]:
         if index not in self._described:
             self._described[index] = self._low_level.features(self.pictures[index])
         return self._described[index]
 
-    def column(self, name: str) -> Array:
-        """A scalar that does not depend on the last kept input, for every input."""
-        return self._alone[:, SCALARS.index(name)]
-
     def _references(self, kept: Array, current: Array) -> Array:
         return kept if self.pairwise else self._previous[current]
 
 
-def sample_pairs(replay: "Replay | Singles", start: int, stop: int, random: np.random.Generator) -> Pairs:
+class Singles:
+    """The prepared inputs of a trace, each by itself; has what a sweep needs of a `Replay`.
+
+    Attributes:
+        modality: how they were prepared.
+        captured_s: when each input was captured.
+        pairwise: never: no input refers to another.
+        step_s: 0: time means nothing here.
+        inputs: what a network is fed, one row per input; of a stream that is seen in windows, one row per frame.
+    """
+
+    pairwise = False
+    step_s = 0.0
+
+    def __init__(self, trace: Trace, modality: Modality) -> None:
+        self.modality = modality
+        self.captured_s = trace.captured_s
+        # The frames of a stream are kept once and put together to windows as they are asked for.
+        self._frames = modality.frames if isinstance(modality, Video) and trace.info.input == "image" else 0
+        prepare = modality.prepare_frame if isinstance(modality, Video) and self._frames else modality.prepare
+        self.inputs: Array | None = None
+        for index, value in enumerate(trace.inputs()):
+            try:
+                prepared = prepare(value)
+            except InvalidInput as error:
+                raise InvalidInput(f"{trace.path}: input {int(trace.sequences[index])}: {error}") from error
+            if self.inputs is None:
+                self.inputs = np.empty((len(trace), *prepared.shape), prepared.dtype)
+            self.inputs[index] = prepared
+
+    def __len__(self) -> int:
+        """How many inputs it holds."""
+        return len(self.captured_s)
+
+    def rows(self, index: Sequence[int] | Array) -> Array:
+        """The prepared inputs of those indices."""
+        assert self.inputs is not None, "a trace holds at least one input"
+        newest = np.asarray(index)
+        if not self._frames:
+            return np.asarray(self.inputs[newest])
+        return np.asarray(self.inputs[np.maximum(newest[:, None] + np.arange(1 - self._frames, 1), 0)])
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of inputs: `current` when `kept` is the last kept one."""
+
+    kept: Array
+    current: Array
+
+
+def sample_pairs(replay: Replay | Singles, start: int, stop: int, random: np.random.Generator) -> Pairs:
     """One pair for each input of a stretch, its age drawn log-uniform from one step to `LONGEST_S`."""
     current = np.arange(start, stop)
     if not replay.pairwise:
@@ -158,7 +165,7 @@ def sample_pairs(replay: "Replay | Singles", start: int, stop: int, random: np.r
 
 @dataclass(frozen=True)
 class Examples:
-    """What the network learns from: images (uint8, channels last), scalars, and the losses to expect."""
+    """What the temporal network learns from: images (uint8, channels last), scalars, and the losses to expect."""
 
     images: Array
     scalars: Array

@@ -1,33 +1,17 @@
-"""Runs a gate over a stretch of a replay in closed loop, for many thresholds at once."""
+"""Runs a candidate over a stretch of a replay in closed loop, for many thresholds at once, and what that brings."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from ...outputs import Array
-from .candidates import EveryCandidate, OracleCandidate, RandomCandidate
+from .candidates import Candidate, EveryCandidate, OracleCandidate, RandomCandidate
 from .losses import Losses
 from .replay import LONGEST_S, Replay, Singles, sample_pairs
-from .trace_split import Split
+from .workload import Workload
 
 _LEVELS = 60
 _SAMPLED = 400
-
-
-class Candidate(Protocol):
-    """Something that scores inputs: the learned network, or one of the free baselines."""
-
-    name: str
-    most: float
-    """The greatest threshold that makes sense for its scores."""
-
-    @property
-    def alone(self) -> Array | None:
-        """Its score of each input, where that does not depend on what was kept."""
-
-    def scores(self, kept: Array, current: int) -> Array:
-        """How needed input `current` is, for each of the inputs `kept` as the last kept one."""
 
 
 @dataclass(frozen=True)
@@ -100,13 +84,14 @@ def _with_losses(name: str, thresholds: Array, reference: Array, losses: Losses,
     return Sweep(name, thresholds, kept, lost)
 
 
-def calibrate(candidate: Candidate, replay: Replay | Singles, losses: Losses, split: Split, *, seed: int) -> Sweep:
+def calibrate(candidate: Candidate, work: Workload) -> Sweep:
     """The candidate over the calibration part, at thresholds that suit its scores there."""
+    split, replay = work.split, work.replay
     return sweep(
         candidate,
-        levels(candidate, replay, start=split.calibrated, stop=split.stop, seed=seed),
+        levels(candidate, replay, start=split.calibrated, stop=split.stop, seed=work.seed),
         replay=replay,
-        losses=losses,
+        losses=work.losses,
         start=split.calibrated,
         stop=split.stop,
         longest_s=LONGEST_S if replay.pairwise else None,

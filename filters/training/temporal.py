@@ -1,17 +1,55 @@
-"""The learned candidate: three strided convolutions over the channels, joined by the scalars (torch, training only)."""
+"""The candidate "network" on a stream: three strided convolutions over the channels, joined by the scalars (torch).
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+Its expected loss is the score. It learns from single inputs for a SKIP rule, from pairs of inputs for `unchanged`.
+"""
+
+from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 import torch
+from onnx import helper
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ...outputs import Array
+from ...reporting import Progress
 from ..modalities.stream import CHANNELS, SCALARS
+from .entrants import Entrant, Entry
+from .fit_loop import VALIDATION_SHARE, Checkpoint, Epoch, Recipe, cross_entropy, train
+from .graphs import STREAM_INPUTS, build_graph, check_same, session_of
+from .losses import Losses
+from .replay import Examples, Replay, sample_pairs
+from .workload import Workload
 
 CONVOLUTIONS = ((24, 5, 4), (32, 3, 2), (48, 3, 2))
+"""Each one's channels, size and stride."""
+
 HIDDEN = 32
+# So many inputs are looked at in all, as many times as that makes.
+_SEEN = 10_000
+_EPOCHS = (8, 30)
+_SHIFT = 6
+_CHECKED = 16
+
+
+def temporal_entrant(work: Workload, entry: Entry) -> Entrant:
+    """The network trained on the training part, and its graph."""
+    network, curve = fit_network(
+        work.stream,
+        work.losses,
+        start=entry.start,
+        stop=work.split.trained,
+        seed=work.seed,
+        checkpoint=entry.checkpoint,
+        progress=entry.progress,
+    )
+    graph = entry.packed(network_graph(network))
+    candidate = NetworkCandidate(session_of(graph), work.stream)
+    if not entry.int8:
+        _check(network, candidate, start=work.split.calibrated, stop=work.split.stop)
+    return Entrant(candidate, graph, curve=curve)
 
 
 class TemporalNetwork(nn.Module):
@@ -77,12 +115,153 @@ def to_channels(images: Array) -> Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).float().mul_(1 / 255)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch on one thread: as fast for so small a network, many times faster on a busy machine, and repeatable."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def fit_network(
+    replay: Replay,
+    losses: Losses,
+    *,
+    start: int,
+    stop: int,
+    seed: int,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+) -> tuple[TemporalNetwork, list[Epoch]]:
+    """The network trained on a stretch, and its curve; the last part is not learnt from but tells when it was best."""
+    random = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    middle = stop - round((stop - start) * VALIDATION_SHARE)
+    checked = [_examples(replay, losses, middle, stop, random) for _ in range(3 if replay.pairwise else 1)]
+    network = _new_network(replay, _examples(replay, losses, start, middle, random))
+    epochs = int(np.clip(_SEEN / (middle - start), *_EPOCHS))
+    curve = train(
+        network,
+        _Frames(network, replay, losses, start, middle, checked),
+        Recipe(epochs, patience=epochs),
+        examples=middle - start,
+        random=random,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+    return network, curve
+
+
+class _Frames:
+    """Frames of a stretch, a new pair for each at every epoch."""
+
+    def __init__(
+        self,
+        network: TemporalNetwork,
+        replay: Replay,
+        losses: Losses,
+        start: int,
+        stop: int,
+        checked: list[Examples],
+    ) -> None:
+        self._network = network
+        self._replay = replay
+        self._losses = losses
+        self._start, self._stop = start, stop
+        self._checked = checked
+        self._examples = checked[0]
+
+    def begin(self, random: np.random.Generator) -> int:
+        self._examples = _examples(self._replay, self._losses, self._start, self._stop, random)
+        return len(self._examples.targets)
+
+    def loss(self, rows: Array, random: np.random.Generator) -> Tensor:
+        channels = to_channels(augment(self._examples.images[rows], random))
+        gain = torch.from_numpy(random.uniform(0.8, 1.2, (len(rows), 1, 1, 1)).astype(np.float32))
+        logits = self._network(channels * gain, torch.from_numpy(self._examples.scalars[rows]))
+        return F.binary_cross_entropy_with_logits(logits, torch.from_numpy(self._examples.targets[rows]))
+
+    def validate(self) -> float:
+        parts = [(each.targets, self._network.scores(each.images, each.scalars)) for each in self._checked]
+        return float(np.mean([cross_entropy(targets, scores) for targets, scores in parts]))
+
+
+def _examples(replay: Replay, losses: Losses, start: int, stop: int, random: np.random.Generator) -> Examples:
+    pairs = sample_pairs(replay, start, stop, random)
+    return Examples(
+        replay.images(pairs.kept, pairs.current),
+        replay.scalars(pairs.kept, pairs.current),
+        losses.of(pairs.kept, pairs.current).astype(np.float32),
+    )
+
+
+def _new_network(replay: Replay, examples: Examples) -> TemporalNetwork:
+    scale = 1.0 / np.maximum(examples.scalars.std(axis=0), 1e-4)
+    # The time since the last kept input means nothing to a rule on single inputs; nothing is carried.
+    unused = ("step", "carried") if replay.pairwise else ("step", "carried", "age")
+    scale[[SCALARS.index(name) for name in unused]] = 0.0
+    return TemporalNetwork(examples.scalars.mean(axis=0), scale)
+
+
+def augment(images: Array, random: np.random.Generator) -> Array:
+    """Shifts and mirrors each image (uint8, channels last), all of its channels alike."""
+    out = np.empty_like(images)
+    for row, image in zip(out, images, strict=True):
+        down, across = random.integers(-_SHIFT, _SHIFT + 1, 2)
+        moved = np.roll(image, (down, across), axis=(0, 1))
+        row[:] = moved[:, ::-1] if random.random() < 0.5 else moved
+    return out
+
+
+def network_graph(network: TemporalNetwork) -> onnx.ModelProto:
+    """A graph whose score is the network's expected loss."""
+    nodes: list[Any] = []
+    weights: dict[str, Any] = {}
+    image = "channels"
+    for i, ((weight, bias), (_, size, stride)) in enumerate(zip(network.folded(), CONVOLUTIONS, strict=True)):
+        weights |= {f"w{i}": weight, f"b{i}": bias}
+        inputs, pads = [image, f"w{i}", f"b{i}"], [size // 2] * 4
+        nodes.append(helper.make_node("Conv", inputs, [f"c{i}"], strides=[stride] * 2, pads=pads))
+        nodes.append(helper.make_node("Relu", [f"c{i}"], [f"r{i}"]))
+        image = f"r{i}"
+    state = {key: value.detach().numpy() for key, value in network.state_dict().items()}
+    weights |= {key: state[key] for key in ("mean", "scale")}
+    weights |= {key.replace(".", "_"): state[key] for key in state if key.startswith(("hidden", "last"))}
+    weights |= {"low": np.float32(-4), "high": np.float32(4)}
+    nodes += [
+        helper.make_node("GlobalMaxPool", [image], ["most"]),
+        helper.make_node("GlobalAveragePool", [image], ["average"]),
+        helper.make_node("Flatten", ["most"], ["flat_most"]),
+        helper.make_node("Flatten", ["average"], ["flat_average"]),
+        helper.make_node("Sub", ["scalars", "mean"], ["centred"]),
+        helper.make_node("Mul", ["centred", "scale"], ["scaled"]),
+        helper.make_node("Clip", ["scaled", "low", "high"], ["normal"]),
+        helper.make_node("Concat", ["flat_most", "flat_average", "normal"], ["pooled"], axis=1),
+        helper.make_node("Gemm", ["pooled", "hidden_weight", "hidden_bias"], ["hidden"], transB=1),
+        helper.make_node("Relu", ["hidden"], ["active"]),
+        helper.make_node("Gemm", ["active", "last_weight", "last_bias"], ["logit"], transB=1),
+        helper.make_node("Sigmoid", ["logit"], ["score"]),
+    ]
+    return build_graph(nodes, weights, STREAM_INPUTS)
+
+
+class NetworkCandidate:
+    """The learned network's expected loss as the score, computed by the very graph that its file will have."""
+
+    name = "network"
+    most = 0.5  # of an input that is skipped, the loss to expect
+    alone: Array | None = None
+
+    def __init__(self, session: ort.InferenceSession, replay: Replay) -> None:
+        self.replay = replay
+        self._session = session
+
+    def scores(self, kept: Array, current: int) -> Array:
+        """The expected loss, per last kept input."""
+        wanted = kept if self.replay.pairwise else kept[:1]
+        now = np.full(len(wanted), current)
+        images = np.ascontiguousarray(self.replay.images(wanted, now).transpose(0, 3, 1, 2))
+        channels = np.multiply(images, np.float32(1 / 255), dtype=np.float32)
+        feed = {"channels": channels, "scalars": self.replay.scalars(wanted, now)}
+        return np.broadcast_to(self._session.run(None, feed)[0][:, 0].astype(np.float64), kept.shape)
+
+
+def _check(network: TemporalNetwork, candidate: NetworkCandidate, *, start: int, stop: int) -> None:
+    """Makes sure that the graph computes what was trained."""
+    replay = candidate.replay
+    now = np.arange(start, min(start + _CHECKED, stop))
+    wanted = network.scores(replay.images(now - 1, now), replay.scalars(now - 1, now))
+    computed = np.asarray([candidate.scores(np.asarray([i - 1]), int(i))[0] for i in now])
+    check_same(wanted, computed, what="the graph's score")

@@ -1,29 +1,33 @@
-"""Learns a filter from a trace: trains, lets the candidates compete, certifies the threshold, writes one ONNX file."""
+"""Learns a filter from a trace: trains candidates, lets them compete, certifies the threshold, writes one ONNX file."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import onnx
+import torch
 
 from ... import __version__
 from ...errors import InvalidInput
-from ...reporting import Progress
+from ...reporting import Progress, part_of
 from ...traces.trace import Trace
+from ..modalities import Modality
 from ..rules.parser import Rule
 from ..spec import FilterSpec
-from .candidates import EveryCandidate, RandomCandidate
-from .contest import Contest, Contestant, decision_s
-from .fit_loop import Epoch
-from .floors import Floor
+from .candidates import Candidate, EveryCandidate, RandomCandidate
+from .contest import Contest
+from .costs import Costs, counted_s, measured_s
+from .entrants import Entrant
+from .fit_loop import Epoch, one_thread
+from .floors import Floor, Mask
 from .graphs import save_filter
 from .losses import Losses, answers_of
 from .replay import LONGEST_S
 from .selection import EQUAL, Choice, choose
-from .sweep import Candidate, Sweep, calibrate
-from .temporal import one_thread
-from .trace_split import check_worth, split_of
+from .sweep import Sweep, calibrate
+from .workload import Workload, check_accuracy, check_worth, read_inputs, split_of
 
 MOST_INPUTS = 8000
 
@@ -40,7 +44,7 @@ class FilterTraining:
         redundant: SKIP: share of the inputs that are redundant by the rule, over the whole trace.
         seconds: what it all took.
         curves: per learned candidate, its losses epoch by epoch.
-        decision_s: per candidate, what a decision takes here.
+        decision_s: per candidate, what a decision takes here, as measured; nothing was chosen by it.
     """
 
     path: Path
@@ -66,6 +70,7 @@ def train_filter(
     int8: bool = False,
     resume: bool = True,
     seed: int = 0,
+    costs: Costs = counted_s,
     progress: Progress | None = None,
 ) -> FilterTraining:
     """Learns a filter for some of a trace's models (all, if none is named) and writes it to `out`.
@@ -79,11 +84,13 @@ def train_filter(
         accuracy: the least mean agreement with the models.
         out: the filter's file.
         modality: of inputs that are no pictures.
-        candidates: which compete, by name (`contestants.py`); "all" of them; none: those that cost little to train.
+        candidates: which compete, by name (`contest.py`); "all" of them; none: those that cost little to train.
         floors: what must be kept besides: of a class, or in a slice.
         int8: whether large weights are kept as int8: a quarter of the size.
         resume: whether a training that was interrupted is gone on with.
         seed: of everything that is drawn: same seed, same filter.
+        costs: what a decision of a candidate costs, which is weighed against what it saves. `measured_s` asks this
+            machine, which makes the choice hang on it.
         progress: is told the share done, and what is being done.
 
     Raises:
@@ -91,39 +98,48 @@ def train_filter(
             wins (of candidates that were not named) drops no more than what costs nothing.
         UnknownModel: the trace has no such model.
     """
-    competition = Competition(
+    trainer = FilterTrainer.compete(
         trace,
         models=models,
         rule=rule,
         accuracy=accuracy,
         modality=modality,
         candidates=candidates,
-        int8=int8,
         floors=floors,
+        int8=int8,
         checkpoint=out if resume else None,
         seed=seed,
+        costs=costs,
         progress=progress,
     )
-    return competition.finish(out, accuracy=accuracy, useless=bool(candidates))
+    return trainer.finish(out, accuracy=accuracy, useless=bool(candidates))
 
 
-class Competition:
-    """Candidates that were trained and run over the calibration part; any number of filters can be chosen from it.
-
-    The arguments are those of `train_filter`; `accuracy` is the least that will be asked for.
+@dataclass(frozen=True)
+class FilterTrainer:
+    """Candidates that were trained and run over the calibration part; any number of filters can be chosen from them.
 
     Attributes:
-        trace: what was learnt from.
-        losses: what is lost on an input that is not kept.
-        split: where the trace was cut.
         contest: made the candidates.
         entered: the candidates, in the order of preference.
         sweeps: what each threshold of each of them brought on the calibration part.
-        decision_s: what a decision of each of them takes.
+        references: the same of free gates, which stand in the table but can't win.
+        costs_s: what a decision of each of the candidates costs, in seconds.
+        floors: parts of the calibration part on which an accuracy of their own is kept.
+        began_s: when the training began, by a clock of no meaning.
     """
 
-    def __init__(
-        self,
+    contest: Contest
+    entered: Sequence[Entrant]
+    sweeps: Sequence[Sweep]
+    references: Sequence[Sweep]
+    costs_s: Sequence[float]
+    floors: Sequence[Mask]
+    began_s: float
+
+    @classmethod
+    def compete(
+        cls,
         trace: Trace,
         *,
         models: Sequence[str] = (),
@@ -131,53 +147,34 @@ class Competition:
         accuracy: float,
         modality: str = "",
         candidates: Sequence[str] = (),
-        int8: bool = False,
         floors: Sequence[Floor] = (),
+        int8: bool = False,
         checkpoint: Path | None = None,
         seed: int = 0,
+        costs: Costs = counted_s,
         progress: Progress | None = None,
-    ) -> None:
-        self._started = time.perf_counter()
-        _check_accuracy(accuracy)
-        self.trace = trace = trace.part(max(0, len(trace) - MOST_INPUTS), len(trace))
-        models = tuple(dict.fromkeys(models)) or tuple(trace.models)
-        self.losses = Losses(trace, models, rule)
-        self.split = split_of(trace)
-        self.seed = seed
-        check_worth(self.losses, self.split, accuracy)
-        if trace.info.input == "array" and self.losses.pairwise:
-            raise InvalidInput("`unchanged` compares with an earlier picture; give a rule on one input's output")
-        if trace.info.input == "image" and modality:
-            raise InvalidInput(f"{trace.path}: its inputs are pictures; leave out the modality {modality!r}")
-        part = slice(self.split.calibrated, self.split.stop)
-        self._masks = [mask.within(part) for floor in floors for mask in floor.on(trace, self.losses)]
+    ) -> Self:
+        """Trains the candidates and tries their thresholds; nothing is chosen yet.
+
+        The arguments are those of `train_filter`; `accuracy` is the least that will be asked for.
+        """
+        began_s = time.perf_counter()
+        check_accuracy(accuracy)
+        trace = trace.part(max(0, len(trace) - MOST_INPUTS), len(trace))
+        losses = Losses(trace, tuple(dict.fromkeys(models)) or tuple(trace.models), rule)
+        split = split_of(trace)
+        check_worth(losses, split, accuracy)
+        calibration = slice(split.calibrated, split.stop)
+        masks = [mask.within(calibration) for floor in floors for mask in floor.on(trace, losses)]
         with one_thread():
-            self.contest = Contest(
-                trace,
-                self.losses,
-                self.split,
-                modality=modality,
-                seed=seed,
-                int8=int8,
-                checkpoint=checkpoint,
-                progress=progress,
-            )
-            self.entered = self.contest.enter(candidates)
-            self.sweeps = []
-            for i, each in enumerate(self.entered):
-                if progress is not None:
-                    progress(0.8 + 0.2 * i / len(self.entered), f"calibrating: {each.candidate.name}")
-                self.sweeps.append(self._calibrate(each.candidate))
-            self.decision_s = [
-                decision_s(each, trace, pairwise=self.losses.pairwise, step_s=self.contest.replay.step_s)
-                for each in self.entered
-            ]
-            if progress is not None:
-                progress(1.0, "choosing")
-            # They stand in the table; a lot that is certified for next to nothing must not win over what is learnt.
-            lots: list[Candidate] = [RandomCandidate(len(trace), seed=seed), EveryCandidate()]
-            entered = {each.candidate.name for each in self.entered}
-            self._free = [self._calibrate(each) for each in lots if each.name not in entered]
+            inputs = read_inputs(trace, losses, modality, inputs=split.trained, progress=part_of(progress, 0.0, 0.1))
+            work = Workload(trace, losses, split, inputs, modality, seed)
+            contest = Contest(work, int8=int8, checkpoint=checkpoint, progress=part_of(progress, 0.1, 0.8))
+            entered = contest.enter(candidates)
+            sweeps = _calibrated(work, [each.candidate for each in entered], part_of(progress, 0.8, 1.0))
+            references = _calibrated(work, _references(work, entered))
+        costs_s = [costs(each, work) for each in entered]
+        return cls(contest, entered, sweeps, references, costs_s, masks, began_s)
 
     def finish(self, out: Path, *, accuracy: float, useless: bool = True) -> FilterTraining:
         """Chooses the best for an accuracy and writes it.
@@ -190,39 +187,45 @@ class Competition:
         Raises:
             InvalidInput: no candidate keeps it at any threshold, or the best one is useless.
         """
-        _check_accuracy(accuracy)
-        choice = choose(self.sweeps, accuracy=accuracy, floors=self._masks, references=self._free, costs=self._costs())
+        check_accuracy(accuracy)
+        work = self.contest.work
+        choice = choose(
+            self.sweeps,
+            accuracy=accuracy,
+            floors=self.floors,
+            references=self.references,
+            costs=[cost_s / self._models_s if self._models_s else 0.0 for cost_s in self.costs_s],
+        )
         if not useless:
             self._check_useful(choice, accuracy)
         winner = next(each for each in self.entered if each.candidate.name == choice.name)
-        spec = self._spec(winner, choice, accuracy)
+        spec = filter_spec(work, choice, accuracy=accuracy, modality=winner.modality)
         save_filter(out, winner.graph, spec)
         self.contest.clear()
         return FilterTraining(
             path=out,
             spec=spec,
-            trained=self.split.trained,
-            calibrated=self.split.stop - self.split.calibrated,
-            redundant=None if self.losses.pairwise else float(1.0 - self.losses.needed.mean()),
-            seconds=time.perf_counter() - self._started,
-            decision_s={
-                each.candidate.name: took_s for each, took_s in zip(self.entered, self.decision_s, strict=True)
-            },
+            trained=work.split.trained,
+            calibrated=work.split.stop - work.split.calibrated,
+            redundant=None if work.losses.pairwise else float(1.0 - work.losses.needed.mean()),
             curves={each.candidate.name: each.curve for each in self.entered if each.curve},
+            decision_s={each.candidate.name: measured_s(each, work) for each in self.entered},
+            seconds=time.perf_counter() - self.began_s,
         )
 
-    def _costs(self) -> list[float]:
-        """What each candidate's decision takes of the time that the models do; nothing where that is not known."""
-        known = [self.trace.info.costs[name].infer_s for name in self.losses.models if name in self.trace.info.costs]
-        models_s = sum(known)
-        return [decided_s / models_s if models_s else 0.0 for decided_s in self.decision_s]
+    @property
+    def _models_s(self) -> float:
+        """What the models take for an input, as far as it was recorded."""
+        work = self.contest.work
+        recorded = work.trace.info.costs
+        return sum(recorded[name].infer_s for name in work.losses.models if name in recorded)
 
     def _check_useful(self, choice: Choice, accuracy: float) -> None:
         """Of frames whose answer is held, the free gates are candidates themselves, and may well win."""
-        if self.losses.pairwise:
+        if self.contest.work.losses.pairwise:
             return
         certified = choice.certificate.certified
-        found = {each.name: choice.candidates[each.name] for each in self._free}
+        found = {each.name: choice.candidates[each.name] for each in self.references}
         # What is proven is not weighed against what is not.
         free = {name: each.rate for name, each in found.items() if each.certified or not certified}
         best = max(free, key=free.__getitem__, default="")
@@ -234,33 +237,43 @@ class Competition:
                 f"the same with --candidate {choice.name}"
             )
 
-    def _calibrate(self, candidate: Candidate) -> Sweep:
-        return calibrate(candidate, self.contest.replay, self.losses, self.split, seed=self.seed)
 
-    def _spec(self, winner: Contestant, choice: Choice, accuracy: float) -> FilterSpec:
-        import torch
-
-        losses, pairwise = self.losses, self.losses.pairwise
-        return FilterSpec(
-            kind=choice.name,
-            rule=losses.rule.text,
-            models={model: self.trace.info.digests.get(model, "") for model in losses.models},
-            reference="last kept" if pairwise else "previous",
-            threshold=choice.threshold,
-            accuracy=accuracy,
-            step_s=self.contest.replay.step_s,
-            longest_s=LONGEST_S if pairwise else None,
-            answers=answers_of(self.trace, losses),
-            modality=winner.modality,
-            certificate=choice.certificate,
-            table=choice.table,
-            candidates=choice.candidates,
-            floors=choice.floors,
-            versions={"infilink": __version__, "torch": str(torch.__version__), "onnx": onnx.__version__},
-            seed=self.seed,
-        )
+def _calibrated(work: Workload, candidates: Sequence[Candidate], progress: Progress | None = None) -> list[Sweep]:
+    sweeps = []
+    for i, candidate in enumerate(candidates):
+        if progress is not None:
+            progress(i / len(candidates), f"calibrating: {candidate.name}")
+        sweeps.append(calibrate(candidate, work))
+    if progress is not None:
+        progress(1.0, "choosing")
+    return sweeps
 
 
-def _check_accuracy(accuracy: float) -> None:
-    if not 0.0 < accuracy < 1.0:
-        raise InvalidInput(f"accuracy must be above 0 and below 1, not {accuracy:g}")
+def _references(work: Workload, entered: Sequence[Entrant]) -> list[Candidate]:
+    """Free gates: a random draw that is certified for next to nothing must not win over what is learnt."""
+    free: list[Candidate] = [RandomCandidate(len(work.trace), seed=work.seed), EveryCandidate()]
+    names = {each.candidate.name for each in entered}
+    return [each for each in free if each.name not in names]
+
+
+def filter_spec(work: Workload, choice: Choice, *, accuracy: float, modality: Modality | None) -> FilterSpec:
+    """What the file of the winner says of itself."""
+    trace, losses = work.trace, work.losses
+    return FilterSpec(
+        kind=choice.name,
+        rule=losses.rule.text,
+        models={model: trace.info.digests.get(model, "") for model in losses.models},
+        reference="last kept" if losses.pairwise else "previous",
+        threshold=choice.threshold,
+        accuracy=accuracy,
+        step_s=work.replay.step_s,
+        longest_s=LONGEST_S if losses.pairwise else None,
+        answers=answers_of(trace, losses),
+        modality=modality,
+        certificate=choice.certificate,
+        table=choice.table,
+        candidates=choice.candidates,
+        floors=choice.floors,
+        versions={"infilink": __version__, "torch": str(torch.__version__), "onnx": onnx.__version__},
+        seed=work.seed,
+    )

@@ -2,30 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import onnx
-import torch
 
-from ... import __version__
 from ...errors import InvalidInput
 from ...reporting import Progress
 from ...traces.trace import Trace
-from ..modalities import fit_modality
 from ..rules.parser import Rule, Unchanged, parse_rule
 from ..spec import FilterSpec, TasksSpec
-from .candidates import AloneCandidate
-from .fit import fit_encoder
-from .fit_loop import Epoch
-from .graphs import compress, save_filter, session_of, traced_graph
-from .losses import Losses, answers_of
+from .entrants import Entry
+from .fit_loop import Epoch, one_thread
+from .graphs import save_filter, session_of
+from .losses import Losses
 from .replay import Singles
 from .selection import choose
+from .single_input import SingleInputCandidate, learn_encoder
 from .sweep import calibrate
-from .temporal import one_thread
-from .trace_split import check_worth, split_of
+from .train import filter_spec
+from .workload import Workload, check_accuracy, check_worth, fitted_modality, split_of
 
 KIND = "network"
 
@@ -52,6 +47,8 @@ def train_tasks(
 ) -> TasksTraining:
     """Learns whether each of several models needs an input and writes one file that decides for all of them.
 
+    The steps are those of `train_filter`, with one candidate: an encoder with a head for each task.
+
     Args:
         trace: what is learnt from.
         rules: per model what is redundant, each a rule on one input's output.
@@ -70,44 +67,23 @@ def train_tasks(
         raise InvalidInput(f"{len(rules)} task: a filter for one model is `infilink train filter`; give two or more")
     if any(isinstance(rule, Unchanged) for rule in rules.values()):
         raise InvalidInput("the rule `unchanged` compares with an earlier picture; give rules on one input's output")
-    if not 0.0 < accuracy < 1.0:
-        raise InvalidInput(f"accuracy must be above 0 and below 1, not {accuracy:g}")
+    check_accuracy(accuracy)
     split = split_of(trace)
-    losses = {model: Losses(trace, (model,), rule) for model, rule in rules.items()}
-    for each in losses.values():
-        check_worth(each, split, accuracy)
-    pictures = trace.info.input == "image"
-    values = list(islice(trace.inputs(), 1 if pictures else split.trained))
-    made = fit_modality(modality or ("image" if pictures else ""), values)
-    singles = Singles(trace, made)
-    needed = np.stack([each.needed[0] for each in losses.values()], axis=1)
+    tasks = [Losses(trace, (model,), rule) for model, rule in rules.items()]
+    for losses in tasks:
+        check_worth(losses, split, accuracy)
+    seen_as = modality or ("image" if trace.info.input == "image" else "")
+    singles = Singles(trace, fitted_modality(trace, seen_as, inputs=split.trained))
+    needed = np.stack([losses.needed[0] for losses in tasks], axis=1)
     with one_thread():
-        network, curve = fit_encoder(singles, needed, made, start=0, stop=split.trained, seed=seed, progress=progress)
-        graph = traced_graph(network, singles.rows(np.arange(split.calibrated, split.stop)[:16]))
-        graph = compress(graph) if int8 else graph
-        session = session_of(graph)
-    specs = []
-    for task, (model, lost) in enumerate(losses.items()):
-        candidate = AloneCandidate(KIND, session, singles, start=split.calibrated, task=task)
-        choice = choose([calibrate(candidate, singles, lost, split, seed=seed)], accuracy=accuracy)
-        specs.append(
-            FilterSpec(
-                kind=KIND,
-                rule=lost.rule.text,
-                models={model: trace.info.digests.get(model, "")},
-                reference="previous",
-                threshold=choice.threshold,
-                accuracy=accuracy,
-                step_s=0.0,
-                answers=answers_of(trace, lost),
-                modality=made,
-                certificate=choice.certificate,
-                table=choice.table,
-                candidates=choice.candidates,
-                versions={"infilink": __version__, "torch": str(torch.__version__), "onnx": onnx.__version__},
-                seed=seed,
-            )
-        )
+        graph, curve = learn_encoder(singles, needed, split, Entry(KIND, int8=int8, progress=progress), seed=seed)
+    session = session_of(graph)
+    specs: list[FilterSpec] = []
+    for task, losses in enumerate(tasks):
+        work = Workload(trace, losses, split, singles, seen_as, seed)
+        candidate = SingleInputCandidate(KIND, session, singles, start=split.calibrated, task=task)
+        choice = choose([calibrate(candidate, work)], accuracy=accuracy)
+        specs.append(filter_spec(work, choice, accuracy=accuracy, modality=singles.modality))
     spec = TasksSpec(tasks=tuple(specs))
     save_filter(out, graph, spec)
     return TasksTraining(out, spec, curve)

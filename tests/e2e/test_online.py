@@ -16,8 +16,9 @@ from infilink.filters.online.fit import new_network, train_further
 from infilink.filters.online.inputs import join_seen, last_seen
 from infilink.filters.online.memory import ReplayMemory
 from infilink.filters.spec import FilterSpec, load_filter
-from infilink.filters.training.graphs import network_graph, save_filter
+from infilink.filters.training.graphs import save_filter
 from infilink.filters.training.replay import Examples
+from infilink.filters.training.temporal import network_graph
 from onnx import TensorProto, helper
 
 from ..certificates import certificate

@@ -16,16 +16,9 @@ from infilink.filters.modalities import Learnable, fit_modality
 from infilink.filters.modalities.stream import MOTION, SCALARS, SIDE, Shrinker
 from infilink.filters.networks.encoders import EncoderNetwork
 from infilink.filters.spec import Certificate, FilterSpec, load_filter
-from infilink.filters.training.graphs import (
-    compress,
-    network_graph,
-    pace_graph,
-    save_filter,
-    scalar_graph,
-    traced_graph,
-)
-from infilink.filters.training.staleness import Pace
-from infilink.filters.training.temporal import TemporalNetwork
+from infilink.filters.training.graphs import compress, save_filter, scalar_graph, traced_graph
+from infilink.filters.training.staleness import ChangeRate, change_rate_graph
+from infilink.filters.training.temporal import TemporalNetwork, network_graph
 from infilink.outputs import Array
 from rich.console import Console
 from rich.table import Table
@@ -60,12 +53,12 @@ def make_filters(folder: Path) -> dict[str, Path]:
     )
     zeros, ones = np.zeros(len(SCALARS), np.float32), np.ones(len(SCALARS), np.float32)
     motion = len(MOTION)
-    pace = Pace(zeros[:motion], ones[:motion], zeros[:motion], -1.0)
+    rate = ChangeRate(zeros[:motion], ones[:motion], zeros[:motion], -1.0)
     network = network_graph(TemporalNetwork(zeros, ones).eval())
     graphs = {
         "network": network,
         "network int8": compress(network),
-        "pace": pace_graph(pace),
+        "pace": change_rate_graph(rate),
         "difference": scalar_graph("difference"),
         "edge": scalar_graph("edge"),
     }

@@ -26,19 +26,16 @@ from infilink.errors import InvalidInput
 from infilink.filters.evaluation.evaluate import evaluate_filter
 from infilink.filters.modalities.stream import LOW_LEVEL
 from infilink.filters.rules.parser import Unchanged
-from infilink.filters.training.candidates import (
-    BlendCandidate,
-    LowLevelCandidate,
-    NetworkCandidate,
-    PaceCandidate,
-    ScalarCandidate,
-)
-from infilink.filters.training.contest import UNCHANGED, Contestant
+from infilink.filters.training.candidates import Candidate, LowLevelCandidate, ScalarCandidate
+from infilink.filters.training.contest import UNCHANGED
+from infilink.filters.training.entrants import Entrant
 from infilink.filters.training.graphs import session_of
 from infilink.filters.training.losses import Losses
 from infilink.filters.training.replay import LONGEST_S, Replay
-from infilink.filters.training.sweep import Bounds, Candidate, levels, rate_at, sweep
-from infilink.filters.training.train import Competition
+from infilink.filters.training.staleness import ChangeRateCandidate, StalenessCandidate
+from infilink.filters.training.sweep import Bounds, levels, rate_at, sweep
+from infilink.filters.training.temporal import NetworkCandidate
+from infilink.filters.training.train import FilterTrainer
 from infilink.traces.trace import Trace
 from real.data import find_data
 from workloads import LEARNT, MODEL, recorded
@@ -69,15 +66,15 @@ def opened(data: Path, folder: Path, clip: str, start: float, stop: float) -> Tr
     return part
 
 
-def again(each: Contestant, replay: Replay) -> Candidate:
+def again(each: Entrant, replay: Replay) -> Candidate:
     """The same candidate on the judged part."""
     name = each.candidate.name
-    if isinstance(each.candidate, PaceCandidate):
-        return PaceCandidate(each.candidate.pace, replay)
+    if isinstance(each.candidate, ChangeRateCandidate):
+        return ChangeRateCandidate(each.candidate.rate, replay)
     if name in LOW_LEVEL:
         return LowLevelCandidate(name, replay)
-    if isinstance(each.candidate, BlendCandidate):
-        return BlendCandidate(session_of(each.graph), each.candidate.pace, replay)
+    if isinstance(each.candidate, StalenessCandidate):
+        return StalenessCandidate(session_of(each.graph), each.candidate.rate, replay)
     if name == "network":
         return NetworkCandidate(session_of(each.graph), replay)
     return ScalarCandidate(name, replay)
@@ -87,7 +84,7 @@ def measure(clip: str, seed: int, data: Path, folder: Path, names: tuple[str, ..
     """One row: every candidate's rate on the judged part, and which one was chosen before."""
     learnt, judged = opened(data, folder, clip, 0.0, LEARNT), opened(data, folder, clip, LEARNT, 1.0)
     started = time.perf_counter()
-    made = Competition(learnt, models=(MODEL,), rule=RULE, accuracy=ACCURACY, candidates=names, seed=seed)
+    made = FilterTrainer.compete(learnt, models=(MODEL,), rule=RULE, accuracy=ACCURACY, candidates=names, seed=seed)
     trained_s = time.perf_counter() - started
     row: dict[str, Any] = {"clip": clip, "seed": seed, "trained_s": round(trained_s, 1), "inputs": len(judged)}
     out = folder / "reuse.onnx"

@@ -32,16 +32,18 @@ from infilink.filters.modalities.stream import LOW_LEVEL
 from infilink.filters.networks.encoders import EncoderNetwork
 from infilink.filters.open_gate import open_gate
 from infilink.filters.rules.parser import parse_rule
-from infilink.filters.training import fit as fit_encoder
-from infilink.filters.training.candidates import AloneCandidate, LowLevelCandidate, NetworkCandidate, ScalarCandidate
-from infilink.filters.training.contest import Contestant
+from infilink.filters.training import single_input
+from infilink.filters.training.candidates import Candidate, LowLevelCandidate, ScalarCandidate
+from infilink.filters.training.entrants import Entrant
 from infilink.filters.training.fit_loop import BATCH
 from infilink.filters.training.graphs import session_of
 from infilink.filters.training.losses import Losses
 from infilink.filters.training.replay import Replay, Singles
 from infilink.filters.training.selection import choose
-from infilink.filters.training.sweep import Bounds, Candidate, levels, rate_at, sweep
-from infilink.filters.training.train import Competition
+from infilink.filters.training.single_input import SingleInputCandidate
+from infilink.filters.training.sweep import Bounds, levels, rate_at, sweep
+from infilink.filters.training.temporal import NetworkCandidate
+from infilink.filters.training.train import FilterTrainer
 from workloads import Workload, workloads
 
 ACCURACIES = (0.9, 0.95)
@@ -58,12 +60,12 @@ def wanted(load: Workload, *, paper_video: bool) -> tuple[str, ...]:
     return ("network", "knn", "paper", *(("filterforward",) if load.kind == "map" else ()))
 
 
-def judged_again(each: Contestant, load: Workload, replay: Replay | None) -> tuple[Candidate, Replay | Singles]:
+def judged_again(each: Entrant, load: Workload, replay: Replay | None) -> tuple[Candidate, Replay | Singles]:
     """The same candidate on the judged part."""
     name = each.candidate.name
     if each.modality is not None:
         singles = Singles(load.judged, each.modality)
-        return AloneCandidate(name, session_of(each.graph), singles, start=0, most=1.0), singles
+        return SingleInputCandidate(name, session_of(each.graph), singles, start=0, most=1.0), singles
     assert replay is not None
     if name in LOW_LEVEL:
         return LowLevelCandidate(name, replay), replay
@@ -94,11 +96,11 @@ def measure(load: Workload, seed: int, folder: Path, *, paper_video: bool, paper
     epochs = 0
     if paper_s > 0 and (load.kind in ("text", "signal") or (seed == 0 and load.name not in NOT_BY_PAPER)):
         epochs = paper_epochs(load, paper_s)
-        fit_encoder.PAPER = replace(fit_encoder.PAPER, epochs=epochs)
+        single_input.PAPER = replace(single_input.PAPER, epochs=epochs)
     else:
         names = tuple(name for name in names if "paper" not in name)
     started = time.perf_counter()
-    made = Competition(
+    made = FilterTrainer.compete(
         load.learnt,
         models=(load.model,),
         rule=rule,
@@ -158,7 +160,7 @@ def measure(load: Workload, seed: int, folder: Path, *, paper_video: bool, paper
 
 
 def rate_of(
-    made: Competition, name: str, accuracy: float, losses: Losses, load: Workload, replay: Replay | None
+    made: FilterTrainer, name: str, accuracy: float, losses: Losses, load: Workload, replay: Replay | None
 ) -> float:
     """The rate of a free candidate at its own certified threshold, on the judged part; 0 if it breaks its promise."""
     each = next(each for each in made.entered if each.candidate.name == name)

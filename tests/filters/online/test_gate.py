@@ -22,8 +22,8 @@ from infilink.filters.online.update import update
 from infilink.filters.open_gate import open_gate
 from infilink.filters.rules.parser import parse_rule
 from infilink.filters.spec import FilterSpec, load_filter
-from infilink.filters.training.graphs import compress, network_graph, save_filter, scalar_graph
-from infilink.filters.training.temporal import TemporalNetwork
+from infilink.filters.training.graphs import compress, save_filter, scalar_graph
+from infilink.filters.training.temporal import TemporalNetwork, network_graph
 from infilink.filters.training.train import train_filter
 from infilink.outputs import OutputSpec
 from infilink.traces.trace import Trace

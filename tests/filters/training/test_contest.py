@@ -7,10 +7,10 @@ from infilink.filters.evaluation.evaluate import evaluate_filter
 from infilink.filters.evaluation.pages import write_training_page
 from infilink.filters.open_gate import open_gate
 from infilink.filters.rules.parser import parse_rule
-from infilink.filters.training.contest import ALONE, SKIP, UNCHANGED, Contest
+from infilink.filters.training.contest import ARRAYS, SKIP, UNCHANGED, Contest
 from infilink.filters.training.losses import Losses
-from infilink.filters.training.trace_split import split_of
 from infilink.filters.training.train import train_filter
+from infilink.filters.training.workload import Workload, read_inputs, split_of
 from infilink.traces.trace import Trace
 
 from ..conftest import QUICK
@@ -83,11 +83,12 @@ def test_arrays_compete_too(names, tmp_path):
 def test_a_name_that_is_not_there_is_refused_with_those_that_are(trace):
     for rule, there in (("value < 1", SKIP), ("unchanged", UNCHANGED)):
         losses = Losses(trace, ("squares",), parse_rule(rule))
-        contest = Contest(trace, losses, split_of(trace))
-        assert contest.names(["all"]) == there
-        with pytest.raises(InvalidInput, match=f"candidate best: .* all, {there[0]}"):
+        work = Workload(trace, losses, split_of(trace), read_inputs(trace, losses, "", inputs=0))
+        contest = Contest(work)
+        assert contest.names(["all"]) == tuple(there)
+        with pytest.raises(InvalidInput, match=f"candidate best: .* all, {next(iter(there))}"):
             contest.names(["best"])
-    assert "filterforward" in ALONE
+    assert "filterforward" in ARRAYS
 
 
 def test_int8_is_a_quarter_of_the_size_and_as_good(trace_path, tmp_path, skip_filter):

@@ -8,11 +8,16 @@ from infilink.filters.gates.base import Decision
 from infilink.filters.gates.learned import FilterRuntime
 from infilink.filters.modalities.stream import AGE, SCALARS
 from infilink.filters.rules.parser import Unchanged
-from infilink.filters.training.candidates import BlendCandidate
-from infilink.filters.training.graphs import blend_graph, session_of
+from infilink.filters.training.graphs import session_of
 from infilink.filters.training.losses import Losses
 from infilink.filters.training.replay import Replay
-from infilink.filters.training.staleness import TOP, fit_blend, fit_pace
+from infilink.filters.training.staleness import (
+    TOP,
+    StalenessCandidate,
+    fit_change_rate,
+    fit_staleness,
+    staleness_graph,
+)
 from infilink.filters.training.sweep import Bounds, levels, rate_at, sweep
 from infilink.filters.training.train import train_filter
 from infilink.traces.trace import Trace
@@ -25,35 +30,35 @@ def learnt(trace_path):
     with Trace(trace_path) as trace:
         replay = Replay(trace, pairwise=True)
         losses = Losses(trace, ("scene",), Unchanged(1.0))
-        pace = fit_pace(replay, losses, start=0, stop=TRAINED)
-        return replay, losses, fit_blend(replay, losses, pace, start=0, stop=TRAINED, seed=0)
+        rate = fit_change_rate(replay, losses, start=0, stop=TRAINED)
+        return replay, losses, fit_staleness(replay, losses, rate, start=0, stop=TRAINED, seed=0)
 
 
-def candidate_of(learnt) -> BlendCandidate:
-    replay, _, blend = learnt
-    return BlendCandidate(session_of(blend_graph(blend)), blend.pace, replay)
+def candidate_of(learnt) -> StalenessCandidate:
+    replay, _, model = learnt
+    return StalenessCandidate(session_of(staleness_graph(model)), model.rate, replay)
 
 
 def test_the_graph_computes_what_was_learnt(learnt):
-    replay, _, blend = learnt
+    replay, _, model = learnt
     kept = np.asarray([3, 10, 40])
     now = np.full(3, 45)
-    changes = blend.pace.changes(replay)
-    wanted = blend.scores(replay.scalars(kept, now), changes[45] - changes[kept])
+    changes = model.rate.changes(replay)
+    wanted = model.scores(replay.scalars(kept, now), changes[45] - changes[kept])
     assert np.allclose(candidate_of(learnt).scores(kept, 45), wanted, atol=1e-5)
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.sampled_from(("age", "top", "changes")), st.floats(0.0, 0.5), st.integers(0, 2**31))
 def test_more_age_difference_or_change_never_lowers_the_score(learnt, what, more, seed):
-    _, _, blend = learnt
+    _, _, model = learnt
     random = np.random.default_rng(seed)
     scalars = random.uniform(0, 0.5, (1, len(SCALARS))).astype(np.float32)
     changes = random.uniform(0, 0.5, 1)
-    before = blend.scores(scalars, changes)[0]
+    before = model.scores(scalars, changes)[0]
     scalars[0, AGE] += more * (what == "age")
     scalars[0, TOP] += more * (what == "top")
-    assert blend.scores(scalars, changes + more * (what == "changes"))[0] >= before - 1e-6
+    assert model.scores(scalars, changes + more * (what == "changes"))[0] >= before - 1e-6
 
 
 def test_it_beats_every_kth_where_pictures_tell(learnt):
@@ -67,9 +72,9 @@ def test_it_beats_every_kth_where_pictures_tell(learnt):
 
 
 def test_the_same_seed_learns_the_same(learnt):
-    replay, losses, blend = learnt
-    again = fit_blend(replay, losses, blend.pace, start=0, stop=TRAINED, seed=0)
-    assert np.array_equal(again.weights, blend.weights) and again.bias == blend.bias
+    replay, losses, model = learnt
+    again = fit_staleness(replay, losses, model.rate, start=0, stop=TRAINED, seed=0)
+    assert np.array_equal(again.weights, model.weights) and again.bias == model.bias
 
 
 def test_its_file_scores_live_as_it_was_calibrated(trace_path, tmp_path):
@@ -82,9 +87,9 @@ def test_its_file_scores_live_as_it_was_calibrated(trace_path, tmp_path):
         losses = Losses(trace, ("scene",), Unchanged(1.0))
         # Fitted anew on the same part: what calibration saw.
         stop = round(0.65 * len(trace))
-        pace = fit_pace(replay, losses, start=0, stop=stop)
-        blend = fit_blend(replay, losses, pace, start=0, stop=stop, seed=0)
-    candidate = BlendCandidate(session_of(blend_graph(blend)), pace, replay)
+        rate = fit_change_rate(replay, losses, start=0, stop=stop)
+        model = fit_staleness(replay, losses, rate, start=0, stop=stop, seed=0)
+    candidate = StalenessCandidate(session_of(staleness_graph(model)), rate, replay)
     last = 0
     for j, decision in enumerate(taken):
         if j:

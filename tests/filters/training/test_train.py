@@ -5,8 +5,8 @@ import pytest
 from infilink.errors import InvalidInput, UnknownModel
 from infilink.filters.cli import print_training, train_filter_command
 from infilink.filters.rules.parser import parse_rule
-from infilink.filters.training.trace_split import split_of
 from infilink.filters.training.train import train_filter
+from infilink.filters.training.workload import split_of
 from infilink.traces.trace import Trace
 from rich.console import Console
 
