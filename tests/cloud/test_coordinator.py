@@ -1,0 +1,170 @@
+"""The coordinator without a network: it starts by its plan, knows its devices, and ends in order."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from infilink.cloud.config import CloudConfig
+from infilink.cloud.coordinator import Coordinator
+from infilink.cloud.sessions.session import SessionKey
+from infilink.cloud.telemetry import status_reply
+from infilink.errors import InvalidInput, Overloaded, UnknownModel
+
+from .messages import grey, hello
+
+DARK, BRIGHT = np.asarray([0.9, 0.1], np.float32), np.asarray([0.1, 0.9], np.float32)
+TURNS = {"answers": "links", "budget": "75MiB"}
+
+
+class Connected:
+    """A connection that remembers whether it was stopped."""
+
+    stopped = False
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+def test_residents_are_loaded_and_measured_at_the_start_and_gone_at_the_end(serve: Callable) -> None:
+    pids = []
+
+    async def story(coordinator: Coordinator) -> None:
+        pids.extend(worker.pid for worker in coordinator.workers.values())
+        stats = coordinator.memory.stats()
+        assert stats.samples >= 3 and stats.peak_bytes >= stats.memory_bytes > 3 * 2**20
+        assert {worker.stats().state for worker in coordinator.workers.values()} == {"loaded"}
+
+    serve(story)
+    assert len(pids) == 3 and not any(map(psutil.pid_exists, pids))
+
+
+def test_what_a_short_run_took_is_measured_where_all_models_take_turns(serve: Callable, links: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        assert not coordinator.active.current.plan.resident and coordinator.memory.stats().samples == 0
+        await coordinator.rotation.infer("bright", grey(50))
+        await coordinator.rotation.infer("corner", grey(50))
+        stats = coordinator.memory.stats()
+        assert stats.samples >= 3, "at the load of both, and before the first left"
+        assert 0 < stats.memory_bytes <= stats.peak_bytes <= stats.limit_bytes == 75 * 2**20
+        assert stats.violations == 0
+
+    serve(story, links=links, **TURNS)
+
+
+def test_a_device_is_greeted_with_the_models_and_its_plan(serve: Callable) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        digest = coordinator.repository.digests["light"]
+        welcome = coordinator.welcome(coordinator.open_session(hello(local={"light": digest})))
+        assert sorted(welcome.specs) == ["bright", "corner", "light"] and welcome.local == ["light"]
+        assert json.loads(welcome.plan)["resident"] == ["bright", "corner", "light"]
+        assert welcome.max_in_flight == 5
+
+    serve(story, max_in_flight=5)
+
+
+def test_a_session_is_one_run_of_a_device_over_all_its_connections(serve: Callable) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        first = coordinator.open_session(hello())
+        assert coordinator.open_session(hello()) is first
+        assert coordinator.open_session(hello(session="2")) is not first
+        assert coordinator.open_session(hello(device="other")) is not first
+        with pytest.raises(UnknownModel, match="dark"):
+            coordinator.open_session(hello(session="3", models=["dark"]))
+        with pytest.raises(InvalidInput, match="runs model 'bright' with digest 0"):
+            coordinator.open_session(hello(session="3", local={"bright": "0"}))
+        assert len(coordinator.sessions) == 3, "one that is refused leaves nothing"
+
+    serve(story)
+
+
+def test_one_device_too_many_is_refused_until_another_leaves(serve: Callable) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        first = coordinator.open_session(hello(device="first"))
+        first.connection = Connected()
+        with pytest.raises(Overloaded, match=r"1 devices are connected already \(`max_devices`\)"):
+            coordinator.open_session(hello(device="second"))
+        assert coordinator.open_session(hello(device="first")) is first
+        first.connection = None
+        coordinator.open_session(hello(device="second"))
+
+    serve(story, max_devices=1)
+
+
+def test_only_the_newest_sessions_that_ended_are_remembered(serve: Callable) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        for device in ("a", "b", "a", "c"):
+            coordinator.open_session(hello(device=device))
+        assert list(coordinator.sessions) == [SessionKey("a", "1"), SessionKey("c", "1")]
+
+    serve(story, max_devices=1)
+
+
+def test_stopping_stops_every_connection(serve: Callable) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        connected = [Connected(), Connected()]
+        for device, connection in zip(("first", "second"), connected, strict=True):
+            coordinator.open_session(hello(device=device)).connection = connection
+        coordinator.open_session(hello(device="gone"))
+        coordinator.stop()
+        assert coordinator.stopping and all(connection.stopped for connection in connected)
+
+    serve(story)
+
+
+def test_trust_is_shared_by_a_devices_sessions_and_outlives_the_coordinator(serve: Callable, links: Path) -> None:
+    async def disagree(coordinator: Coordinator) -> None:
+        session = coordinator.open_session(hello())
+        assert "light" in session.serving.plan.rotating
+        for index in range(60):
+            session.complete(float(index), {"light": BRIGHT if index % 2 else DARK})
+        assert session.serving.live.revoked() == ("light held",)
+        assert coordinator.open_session(hello(session="2")).serving.live is session.serving.live
+
+    async def again(coordinator: Coordinator) -> None:
+        assert coordinator.open_session(hello(session="3")).serving.live.revoked() == ("light held",)
+        assert coordinator.open_session(hello(device="other")).serving.live.revoked() == ()
+
+    serve(disagree, links=links, **TURNS)
+    serve(again, links=links, **TURNS)
+
+
+def test_the_status_has_the_plan_the_memory_and_the_counters(serve: Callable, links: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        session = coordinator.open_session(hello())
+        session.connection = Connected()
+        coordinator.open_session(hello(device="gone"))
+        await coordinator.rotation.infer("corner", grey(50))
+        coordinator.counts.results, coordinator.counts.repeated = 5, 2
+        status, plan = status_reply(coordinator), coordinator.active.current.plan
+        assert [model.name for model in status.models] == ["bright", "corner", "light"]
+        assert tuple(status.resident) == plan.resident and dict(status.refresh_s) == dict(plan.refresh_s)
+        assert status.budget_bytes == 75 * 2**20 and 0 < status.memory_bytes <= status.peak_bytes
+        assert [model.name for model in status.models if model.state == "loaded"] == ["corner"]
+        assert (status.inputs, status.refused, status.repeated) == (5, 0, 2)
+        assert [(device.name, device.connected) for device in status.devices] == [("camera", True), ("gone", False)]
+
+    serve(story, links=links, **TURNS)
+
+
+def test_it_may_be_closed_before_it_started_and_twice(serve: Callable, tiny_models: Path, tmp_path: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        other = Coordinator(CloudConfig(models=tiny_models, ledger=tmp_path / "other.sqlite"))
+        await other.close()
+        await coordinator.close()
+
+    serve(story)
+
+
+def test_a_model_that_can_not_be_loaded_is_said_at_the_start(serve: Callable, make_model, tmp_path: Path) -> None:
+    path = make_model(tmp_path / "models", "bright")
+    path.with_suffix(".toml").write_text('[input]\nsize = [16, 16]\n[output]\nkind = "scalar"\n')
+    path.write_bytes(b"not a model")
+
+    async def story(coordinator: Coordinator) -> None:
+        raise AssertionError("it started")
+
+    with pytest.raises(InvalidInput, match=r"bright\.onnx"):
+        serve(story, models=path.parent)
