@@ -1,5 +1,7 @@
-"""A gate by its name: a free one, or a trained file of any kind."""
+"""Opens a gate by its name: one that costs nothing, or a trained file of any kind."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InvalidInput
@@ -11,11 +13,20 @@ from .online.gate import OnlineGate
 from .online.live import LiveUpdate
 from .reuse.gate import ReuseGate, is_reuse
 
-FORMS = (
-    "all, first (and nothing after it), every:K, random:RATE[:SEED], difference:THRESHOLD, or the path of the .onnx of "
-    "a filter or a reuse file; PATH@ACCURACY: with another accuracy than it was trained for; PATH#MODEL: one task of a "
-    "filter for several models"
-)
+
+@dataclass(frozen=True)
+class FreeForm:
+    """How a gate that is not learned is written.
+
+    Attributes:
+        form: its text, with capitals for what a user fills in.
+        example: a text of that form.
+        make: makes it from what stands behind the colon.
+    """
+
+    form: str
+    example: str
+    make: Callable[[str], Gate]
 
 
 def open_gate(text: str | Path, *, cache: Path | None = None, update: LiveUpdate | None = None) -> Gate:
@@ -23,11 +34,11 @@ def open_gate(text: str | Path, *, cache: Path | None = None, update: LiveUpdate
 
     Args:
         text: one of `FORMS`.
-        cache: a reuse file's: where its results outlive a restart.
-        update: a filter's: how it goes on learning at work; None: it stays as it is.
+        cache: for a reuse file: where its results outlive a restart.
+        update: for a filter: how it goes on learning at work; None: it stays as it is.
 
     Raises:
-        InvalidInput: no such gate, or a file that is no filter; the message lists the forms.
+        InvalidInput: there is no such gate, or the file is no filter; the message lists the forms.
     """
     if update is not None:
         return _learning(str(text), cache, update)
@@ -50,19 +61,12 @@ def _learning(text: str, cache: Path | None, update: LiveUpdate) -> Gate:
 
 
 def _free(text: str) -> Gate | None:
-    name, _, rest = text.partition(":")
-    if text == "all":
-        return EveryGate(1)
-    if text == "first":
-        return FirstGate()
-    if name == "every":
-        return EveryGate(_at_least(1.0, float(rest)))
-    if name == "random":
-        share, _, seed = rest.partition(":")
-        return RandomGate(_share(float(share)), seed=int(seed or 0))
-    if name == "difference":
-        return DifferenceGate(_share(float(rest)))
-    return None
+    name, colon, rest = text.partition(":")
+    found = FREE.get(name)
+    # A gate without a number is its bare name.
+    if found is None or (colon and ":" not in found.form):
+        return None
+    return found.make(rest)
 
 
 def _trained(text: str, cache: Path | None) -> Gate:
@@ -85,6 +89,11 @@ def _trained(text: str, cache: Path | None) -> Gate:
     return FilterRuntime(Path(path), accuracy=_accuracy(accuracy) if accuracy else None, task=task)
 
 
+def _random(rest: str) -> Gate:
+    share, _, seed = rest.partition(":")
+    return RandomGate(_share(float(share)), seed=int(seed or 0))
+
+
 def _at_least(least: float, value: float) -> float:
     if not value >= least:
         raise ValueError(f"{value:g} must be at least {least:g}")
@@ -102,3 +111,20 @@ def _share(value: float) -> float:
     if not 0.0 <= value <= 1.0:
         raise ValueError(f"{value} must be from 0 to 1")
     return value
+
+
+FREE = {
+    "all": FreeForm("all", "all", lambda _: EveryGate(1)),
+    "first": FreeForm("first (and nothing after it)", "first", lambda _: FirstGate()),
+    "every": FreeForm("every:K", "every:3", lambda step: EveryGate(_at_least(1.0, float(step)))),
+    "random": FreeForm("random:RATE[:SEED]", "random:0.2:7", _random),
+    "difference": FreeForm(
+        "difference:THRESHOLD", "difference:0.05", lambda threshold: DifferenceGate(_share(float(threshold)))
+    ),
+}
+"""The gates that are not learned, by name."""
+
+FORMS = (
+    ", ".join(each.form for each in FREE.values()) + ", or the path of the .onnx of a filter or a reuse file; "
+    "PATH@ACCURACY: with another accuracy than it was trained for; PATH#MODEL: one task of a filter for several models"
+)
