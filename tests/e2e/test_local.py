@@ -143,7 +143,8 @@ def an_output(models, name="bright", value=7.0, **fields):
 
 
 def local_hello(models, session):
-    message = hello(session=session)
+    # A device of its own: the coordinator, and so its ledger, is the one of all tests.
+    message = hello(device="local", session=session)
     message.hello.local["bright"] = digest(models / "bright.onnx")
     return message
 
