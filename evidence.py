@@ -50,7 +50,7 @@ def wilson_interval(share: float, count: float) -> tuple[float, float]:
     z2 = 1.96**2
     middle = (share + z2 / (2 * count)) / (1 + z2 / count)
     width = 1.96 / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count * count))
-    return max(0.0, middle - width), min(1.0, middle + width)
+    return max(0.0, min(share, middle - width)), min(1.0, max(share, middle + width))
 
 
 def betting(losses: Array, *, confidence: float = CONFIDENCE) -> float:

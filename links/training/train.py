@@ -1,7 +1,7 @@
 """Learns the links of a recording: one network per model, measured, and written as a folder."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,9 @@ from .judge import Judge
 from .linkability import Linkability, write_linkability
 from .measure import TargetCases, measure_links
 from .samples import Samples, Situations
+
+Fit = Callable[[Situations, Judge], LinkNetwork]
+"""Makes a target's network, in evaluation mode."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,13 @@ class LinksTraining:
 
 
 def train_links(
-    trace: Trace, *, out: Path, seed: int = 0, net: Net = "ours", progress: Progress | None = None
+    trace: Trace,
+    *,
+    out: Path,
+    seed: int = 0,
+    net: Net = "ours",
+    fit: Fit | None = None,
+    progress: Progress | None = None,
 ) -> LinksTraining:
     """Learns a link for every model of a recording and writes them to the folder `out`.
 
@@ -72,6 +81,7 @@ def train_links(
         out: the folder.
         seed: of everything random.
         net: whose networks: "ours", or the MLink "paper"'s, to compare with.
+        fit: makes a network of that kind for a target; None: `fit_target` trains it.
         progress: told the share done and what is being done.
 
     Raises:
@@ -84,12 +94,13 @@ def train_links(
     say = progress or (lambda share, doing: None)
     say(0.0, "reading the recording")
     samples = Samples.read(trace)
+    fit = fit or partial(fit_target, net=net, seed=seed)
     tables, constants, refused, linkable = {}, {}, {}, {}
     with replacing_links(out) as folder:
         for index, target in enumerate(samples.models):
             say((index + 0.1) / (len(samples.models) + 0.2), f"learning {target}")
             tables[target], constants[target], refused[target], linkable[target] = _learn(
-                samples, target, dict(trace.info.digests), folder, seed=seed, net=net
+                samples, target, dict(trace.info.digests), folder, seed=seed, net=net, fit=fit
             )
         write_linkability(folder, linkable)
         _index(trace, samples, tables, constants, seed=seed, net=net).write(folder)
@@ -99,7 +110,7 @@ def train_links(
 
 
 def _learn(
-    samples: Samples, target: str, digests: Mapping[str, str], folder: Path, *, seed: int, net: Net
+    samples: Samples, target: str, digests: Mapping[str, str], folder: Path, *, seed: int, net: Net, fit: Fit
 ) -> tuple[Table, Array, str, Linkability]:
     """One target: its table, best constant, why it has no link, and every pair; the link is written to `folder`."""
     cases = TargetCases.of(samples, target, seed=seed)
@@ -110,7 +121,7 @@ def _learn(
     if net == "paper" and not any(situations.layout.lengths.values()):
         linkable = Linkability.measure(cases, None)
         return cases.free, cases.constant, "no other model's output changes in the recording", linkable
-    network = fit_target(situations, cases.judge, net=net, seed=seed)
+    network = fit(situations, cases.judge)
     predictor = partial(predict, network)
     with one_thread():
         table = measure_links(predictor, situations, cases)

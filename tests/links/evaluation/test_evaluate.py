@@ -19,13 +19,15 @@ def test_links_beat_what_is_free_on_inputs_they_never_saw(
 ) -> None:
     decisions = tmp_path / "decisions.csv"
     with Trace(later_trace_path) as trace:
-        done = evaluate_links(training.folder, trace, budget_bytes=120 * MIB, decisions=decisions)
+        # Room for "vehicles", which tells all of "scene" and of "standing", and beside it for turns.
+        done = evaluate_links(training.folder, trace, budget_bytes=150 * MIB, decisions=decisions)
         answers = len(trace) * len(trace.models)
     assert (done.inputs, done.left_out) == (150, 0)
-    assert done.agreement >= done.baselines["hold + round-robin"]
-    assert done.agreement > done.baselines["constant"]
+    assert done.plan.resident == ("vehicles",)
+    assert all(done.models[name].predicted_agreement == 1.0 for name in ("scene", "standing"))
+    assert done.agreement > max(done.baselines.values())
     assert done.skill is not None
-    assert done.skill > 0.2
+    assert done.skill > 0.9
     assert 0.0 < done.executions_saved < 1.0
     assert 0.0 < done.trusted_share <= 1.0
     assert done.trusted_agreement is not None
@@ -46,7 +48,7 @@ def test_links_beat_what_is_free_on_inputs_they_never_saw(
     assert all((row["trust"] == "exact") == (row["origin"] == "executed") for row in rows)
     assert not any(row["region"] for row in rows if row["origin"] == "executed")
     assert any(row["region"] for row in rows)
-    assert not decisions.with_name("decisions.csv.part").exists()
+    assert list(tmp_path.iterdir()) == [decisions]
 
 
 def test_of_their_own_recording_only_the_unseen_end_counts(training: LinksTraining, trace_path: Path) -> None:
@@ -95,7 +97,8 @@ def test_the_commands_print_tables(
 def test_training_from_the_command_line(
     new_trace: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [{name: np.asarray([index // 9 % 3], np.float32) for name in ("cars", "seats")} for index in range(80)]
+    # What never changes needs no network: here only the command counts.
+    rows = [{name: np.asarray([2.0], np.float32) for name in ("cars", "seats")}] * 80
     trace = new_trace(tmp_path / "counts.trace", rows, {"cars": {"kind": "count"}, "seats": {"kind": "count"}})
     train_links_command(trace, tmp_path / "links", as_json=True)
     assert set(json.loads(capsys.readouterr().out)["targets"]) == {"cars", "seats"}

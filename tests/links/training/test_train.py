@@ -13,14 +13,51 @@ from infilink.links.training.samples import Blocks
 from infilink.links.training.train import LinksTraining, train_links
 from infilink.traces.trace import Trace
 
+from ..given import given
 
-def test_links_are_learnt_where_there_is_something_to_learn(training: LinksTraining) -> None:
-    assert training.targets["scene"].linked[NEVER] > 0.9
-    assert training.targets["scene"].linked[NEVER] > training.targets["scene"].constant
-    assert training.targets["scene"].why == ""
+OUTPUTS = {
+    "busy": {"kind": "label", "classes": ["no", "yes"]},
+    "cars": {"kind": "count"},
+    "season": {"kind": "count"},
+}
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory: pytest.TempPathFactory, new_trace: Callable[..., Path]) -> LinksTraining:
+    """Trained: "busy" is two cars or more; "season" changed once, before the blocks that are chosen on and reported."""
+    rng, rows = np.random.default_rng(0), []
+    for index in range(120):
+        cars = int(rng.integers(0, 5))
+        yes = 0.95 if cars >= 2 else 0.05
+        rows.append(
+            {
+                "busy": np.asarray([1 - yes, yes], np.float32),
+                "cars": np.asarray([cars], np.float32),
+                "season": np.asarray([index >= 12], np.float32),
+            }
+        )
+    folder = tmp_path_factory.mktemp("learnt")
+    with Trace(new_trace(folder / "cars.trace", rows, OUTPUTS)) as trace:
+        return train_links(trace, out=folder / "links", seed=0)
+
+
+def test_links_are_learnt_where_there_is_something_to_learn(learnt: LinksTraining) -> None:
+    busy, season = learnt.targets["busy"], learnt.targets["season"]
+    assert busy.linked[NEVER] > 0.9 > busy.constant + 0.1
+    assert busy.why == ""
+    answer = LinkGraph.load(learnt.folder).predict("busy", {"cars": np.asarray([3.0], np.float32)})
+    assert (answer.origin, answer.sources, int(answer.value.argmax())) == ("linked", ("cars",), 1)
+    # Nothing can be better than what is always right.
+    assert season.constant == season.held[0] == 1.0
+    assert "no link is better" in season.why
+    assert not (learnt.folder / "season.onnx").exists()
+    assert sorted(path.name for path in learnt.folder.parent.iterdir()) == ["cars.trace", "links"]
+
+
+def test_a_network_can_be_given_instead(training: LinksTraining, graph: LinkGraph) -> None:
+    assert set(graph.links) == {"scene", "standing", "vehicles"}
+    assert training.targets["scene"].linked == training.targets["standing"].linked == (1.0,) * (NEVER + 1)
     assert "no link is better" in training.targets["people"].why
-    assert not (training.folder / "people.onnx").exists()
-    assert not training.folder.with_name("links.part").exists()
 
 
 def test_an_output_that_never_changes_gets_no_link(tmp_path: Path, new_trace: Callable[..., Path]) -> None:
@@ -31,7 +68,7 @@ def test_an_output_that_never_changes_gets_no_link(tmp_path: Path, new_trace: Ca
     ]
     outputs = {"flag": {"kind": "label", "classes": ["no", "yes"]}, "count": {"kind": "count"}}
     with Trace(new_trace(tmp_path / "flat.trace", rows, outputs)) as trace:
-        done = train_links(trace, out=tmp_path / "links")
+        done = train_links(trace, out=tmp_path / "links", fit=given({}))
     assert done.targets["flag"].why == "its output never changes in the recording"
     graph = LinkGraph.load(tmp_path / "links")
     assert "flag" not in graph.links
@@ -56,8 +93,7 @@ def test_recordings_that_can_not_teach_are_refused(tmp_path: Path, new_trace: Ca
         path = new_trace(tmp_path / f"{index}.trace", rows, outputs)
         with Trace(path) as trace, pytest.raises(InvalidInput, match=complaint):
             train_links(trace, out=tmp_path / "links")
-    assert not (tmp_path / "links").exists()
-    assert not (tmp_path / "links.part").exists()
+    assert not list(tmp_path.glob("links*"))
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, trace_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_with_nothing_or_nothing_right_the_bound_is_one() -> None:
 
 
 def test_what_is_certified_is_what_the_binomial_tail_rules_out() -> None:
-    for count in [*range(1, 200), 500, 1000]:
+    for count in [*range(1, 90), 150, 400, 1000]:
         most = count // 8 + 2
         for errors, tail in enumerate(binom.cdf(np.arange(most), count, ALPHA)):
             agreements = np.ones(count)

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from infilink.links.answer import Answer
 from infilink.links.trust.calibration import Calibration
-from infilink.links.trust.monitor import WINDOW, Monitor
+from infilink.links.trust.monitor import GAMMA, HIGHEST_LEVEL, WINDOW, AdaptiveLevel, Clumping, Monitor
 from infilink.outputs import OutputSpec
 
 OUTPUT = OutputSpec(kind="count")
@@ -100,3 +101,51 @@ def test_memory_is_bounded() -> None:
     monitor = Monitor(0.1)
     feed(monitor, SURE, 0.2, 3 * WINDOW)
     assert len(monitor._distances) == WINDOW
+
+
+@pytest.mark.parametrize("growth", [1.0, 3.0, 100.0])
+def test_regions_cover_though_the_stream_gets_worse(growth: float) -> None:
+    rng = np.random.default_rng(4)
+    calibration = Calibration.of(rng.exponential(size=200))
+    level, outside, count = AdaptiveLevel(0.1), 0, 1500
+    for step in range(count):
+        distance = rng.exponential() * (growth if step > 300 else 1.0)
+        missed = distance > calibration.radius(level.level)
+        outside += missed
+        level.update(outside=missed)
+    assert outside / count <= 0.1 + (0.1 + GAMMA) / (GAMMA * count)
+
+
+def test_an_easy_stream_does_not_make_regions_empty() -> None:
+    level = AdaptiveLevel(0.1)
+    for _ in range(10_000):
+        level.update(outside=False)
+    assert level.level == HIGHEST_LEVEL
+
+
+def share_after(values: np.ndarray) -> float:
+    clumping = Clumping()
+    for value in values:
+        clumping.update(float(value))
+    return clumping.share
+
+
+def test_before_anything_was_seen_some_correlation_is_assumed() -> None:
+    assert Clumping().share == pytest.approx(0.7 / 1.3)
+    assert share_after(np.zeros(1000)) == Clumping().share, "without a disagreement nothing is learnt"
+
+
+def test_clumps_make_samples_worth_less() -> None:
+    shares = []
+    for length in (1, 2, 5, 10):
+        rng = np.random.default_rng(length)
+        runs = [np.repeat(rng.random(400 // length) < 0.3, length) for _ in range(20)]
+        shares.append(float(np.mean([share_after(errors) for errors in runs])))
+    assert shares == sorted(shares, reverse=True)
+    # Of length n: a correlation of 1 - 1 / n.
+    assert shares == pytest.approx([0.9, 1 / 3, 1 / 9, 1 / 19], abs=0.1)
+
+
+def test_small_disagreements_leave_most_of_what_is_assumed() -> None:
+    assert share_after(np.random.default_rng(0).random(5000) * 0.4) == pytest.approx(0.75, abs=0.1)
+    assert 0.0 < share_after(np.ones(100)) < 1.0

@@ -6,15 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
+from infilink.links.encoding.encoding import Encoding
 from infilink.links.evaluation.evaluate import evaluate_links
 from infilink.links.graph import LinkGraph
+from infilink.links.networks.vector import LinkNetwork
 from infilink.links.planning.plan import Plan
+from infilink.links.sequences.fit import fit_sequence
 from infilink.links.serving import Serving
 from infilink.links.table import NEVER
+from infilink.links.training.judge import Judge
 from infilink.links.training.linkability import read_linkability
+from infilink.links.training.samples import Situations
 from infilink.links.training.train import LinksTraining, train_links
 from infilink.outputs import Array
 from infilink.traces.trace import Trace
+
+from ..given import given
 
 OUTPUTS = {
     "alarm": {"kind": "label", "classes": ["no", "yes"]},
@@ -35,17 +42,30 @@ def rows(count: int, seed: int) -> list[dict[str, Array]]:
     return made
 
 
+def third(encoding: Encoding) -> int:
+    """Where the description of tokens says how often token 3 is in it; before it stands their number."""
+    assert encoding.tokens is not None
+    return 1 + int(np.flatnonzero(encoding.tokens.kept == 3)[0])
+
+
+def fit(situations: Situations, judge: Judge) -> LinkNetwork:
+    """Links to sequences are trained, which takes a moment where another one is to be copied; those to labels given."""
+    if situations.target == "alarm":
+        return given({"alarm": {"spoken": third, "heard": third}})(situations, judge)
+    return fit_sequence(situations, judge, seed=0, steps=25)
+
+
 @pytest.fixture(scope="module")
 def sequence_links(tmp_path_factory: pytest.TempPathFactory, new_trace: Callable[..., Path]) -> LinksTraining:
     folder = tmp_path_factory.mktemp("sequences")
-    with Trace(new_trace(folder / "said.trace", rows(300, 0), OUTPUTS)) as trace:
-        return train_links(trace, out=folder / "links", seed=0)
+    with Trace(new_trace(folder / "said.trace", rows(200, 0), OUTPUTS)) as trace:
+        return train_links(trace, out=folder / "links", fit=fit)
 
 
 def test_sequences_are_sources_and_targets(sequence_links: LinksTraining) -> None:
     targets = sequence_links.targets
-    assert targets["alarm"].linked[NEVER] > targets["alarm"].constant + 0.2
-    assert targets["heard"].linked[NEVER] > targets["heard"].constant + 0.4
+    assert targets["alarm"].linked[NEVER] == 1.0
+    assert targets["heard"].linked[NEVER] > 0.9 > targets["heard"].constant + 0.2
     graph = LinkGraph.load(sequence_links.folder)
     right = []
     for row in rows(20, 5):
@@ -53,7 +73,7 @@ def test_sequences_are_sources_and_targets(sequence_links: LinksTraining) -> Non
         assert answer.origin == "linked"
         assert answer.value.dtype == np.int64
         right.append(graph.models["heard"].output.agreement(answer.value, row["heard"]))
-    assert np.mean(right) > 0.8
+    assert np.mean(right) > 0.9
 
 
 def test_they_are_served_shown_and_evaluated(
