@@ -1,10 +1,14 @@
-"""Files that are whole or not there: written beside their place and renamed into it."""
+"""Files that are whole or not there, and that say which format they have."""
 
+import json
 import os
+import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from .errors import InvalidInput
 
 
 @contextmanager
@@ -30,3 +34,60 @@ def replacing(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_format(found: object, reads: Collection[int], *, path: Path | str, what: str) -> None:
+    """Makes sure that a file has a format that this version reads.
+
+    Args:
+        found: the number that the file gives.
+        reads: the numbers that are read.
+        path: the file, or how to name it.
+        what: what it is: "a trace".
+
+    Raises:
+        InvalidInput: another format; the message says how to go on.
+    """
+    if found in reads:
+        return
+    known = f"{min(reads)} to {max(reads)}" if len(reads) > 1 else f"{max(reads)}"
+    if not isinstance(found, int) or isinstance(found, bool):
+        how = "it is damaged"
+    elif found < min(reads):
+        how = f"convert it: infilink upgrade {path}"
+    else:
+        how = "a newer infilink wrote it: install that version, or a newer one, here too"
+    raise InvalidInput(f"{path}: is {what} of format {found}, and this version reads {known}; {how}")
+
+
+def json_format(text: str) -> object:
+    """The number that a file's JSON gives as its `format`.
+
+    It is asked for before all else is read, as a newer format may hold what an older version knows nothing of. 1 where
+    there is none: the first files gave none, and whoever reads on says what is wrong with the others.
+    """
+    with suppress(ValueError):
+        data = json.loads(text)
+        return data.get("format", 1) if isinstance(data, dict) else 1
+    return 1
+
+
+def mark_format(database: sqlite3.Connection, current: int, *, path: Path, what: str) -> None:
+    """Makes sure that a SQLite file has a format that this version reads, and marks it with the one that it writes.
+
+    The number is the file's `user_version`. Files of the first format were not marked.
+
+    Args:
+        database: opened for writing.
+        current: the format that this version writes; it reads all before it.
+        path: the file.
+        what: what it is: "a ledger".
+
+    Raises:
+        InvalidInput: a newer infilink wrote the file.
+        sqlite3.Error: it can't be read or written.
+    """
+    found = database.execute("PRAGMA user_version").fetchone()[0]
+    check_format(found or 1, range(1, current + 1), path=path, what=what)
+    if found != current:
+        database.execute(f"PRAGMA user_version = {current:d}")

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InvalidInput
+from ..files import mark_format
 
+FORMAT = 1
+"""Of the whole file, the learned state in it included."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
     number INTEGER PRIMARY KEY, device TEXT NOT NULL, session TEXT NOT NULL, sequence INTEGER NOT NULL,
@@ -53,6 +56,7 @@ class Ledger:
             self._writer = sqlite3.connect(path, check_same_thread=False)
             self._writer.execute("PRAGMA journal_mode = WAL")
             self._writer.execute("PRAGMA synchronous = NORMAL")
+            mark_format(self._writer, FORMAT, path=path, what="a ledger")
             with self._writer:
                 self._writer.executescript(_SCHEMA)
             # A connection of its own, so that a look-up does not wait for a commit.

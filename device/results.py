@@ -10,10 +10,12 @@ from typing import Any, Self
 
 from ..codec import pack, unpack
 from ..errors import InvalidInput
+from ..files import mark_format
 from ..outputs import Array
 
 _QUEUE = 4096
 
+FORMAT = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS inputs (
     sequence INTEGER PRIMARY KEY, captured_s REAL NOT NULL, kept INTEGER NOT NULL, score REAL,
@@ -111,6 +113,7 @@ class ResultsFile:
             self._database = sqlite3.connect(path, check_same_thread=False)
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
+            mark_format(self._database, FORMAT, path=path, what="a results file")
             with self._database:
                 if anew:
                     self._database.executescript("DROP TABLE IF EXISTS inputs; DROP TABLE IF EXISTS results;")

@@ -7,6 +7,7 @@ import onnxruntime as ort
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import InvalidInput
+from ..files import check_format, json_format
 from ..models.session import open_session
 from ..outputs import Array, OutputSpec
 from ..settings import validation_text
@@ -207,6 +208,7 @@ def load_tasks(path: Path) -> tuple[TasksSpec, ort.InferenceSession]:
     known = session.get_modelmeta().custom_metadata_map
     if METADATA_KEY not in known and TASKS_KEY not in known:
         raise InvalidInput(f"{path}: is an ONNX model but no filter (make one: `infilink train filter`)")
+    check_format(json_format(known.get(TASKS_KEY, known.get(METADATA_KEY, ""))), (FORMAT,), path=path, what="a filter")
     try:
         if TASKS_KEY in known:
             found = TasksSpec.model_validate_json(known[TASKS_KEY])
@@ -215,6 +217,4 @@ def load_tasks(path: Path) -> tuple[TasksSpec, ort.InferenceSession]:
             found = TasksSpec(format=spec.format, tasks=(spec,))
     except ValidationError as error:
         raise InvalidInput(f"{path}: its filter spec is not readable: {validation_text(error, FilterSpec)}") from error
-    if found.format != FORMAT:
-        raise InvalidInput(f"{path}: has filter format {found.format}, this version reads {FORMAT}; train it again")
     return found, session

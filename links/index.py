@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import InvalidInput
-from ..files import replacing
+from ..files import check_format, replacing
 from ..models.cost import ModelCost
 from ..models.spec import ModelSpec, parse_spec
 from ..outputs import Array
@@ -83,10 +83,7 @@ class Index:
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             # Format 1 knew no calibrations: answers from such links have no regions. Format 2 knew no virtual models.
-            if data.get("format") not in _READS:
-                raise InvalidInput(
-                    f"{path}: has format {data.get('format')}, this version reads 1 to 3; train the links again"
-                )
+            check_format(data.get("format"), _READS, path=path, what="an index of links")
             return cls._parse(data, str(path))
         except InvalidInput:
             raise

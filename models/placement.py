@@ -7,9 +7,10 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..errors import InvalidInput
-from ..files import replacing
+from ..files import check_format, replacing
 from ..settings import checked
 
+FORMAT = 1
 Send = Literal["inputs", "outputs"]
 
 
@@ -91,6 +92,9 @@ class PlacementFile(_Part):
             ) from error
         except (OSError, ValueError) as error:
             raise InvalidInput(f"{path}: can't be read as JSON: {error}") from error
+        if isinstance(data, dict):
+            # Files of the first format did not give it.
+            check_format(data.pop("format", 1), (FORMAT,), path=path, what="a placement")
         return checked(cls, data, where=str(path))
 
     def save(self, path: Path) -> None:
@@ -101,7 +105,8 @@ class PlacementFile(_Part):
         """
         try:
             with replacing(path) as part:
-                part.write_text(self.model_dump_json(indent=1, exclude_defaults=True) + "\n", encoding="utf-8")
+                data = {"format": FORMAT, **self.model_dump(mode="json", exclude_defaults=True)}
+                part.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             raise InvalidInput(f"{path}: can't be written: {error.strerror}") from error
 

@@ -1,14 +1,17 @@
 """A file that is replaced is at any time the old one or the new one, whole."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from threading import Barrier
 
 import pytest
-from infilink.files import replacing
+from infilink.errors import InvalidInput
+from infilink.files import check_format, json_format, mark_format, replacing
 
 WRITE = """
 import sys
@@ -94,3 +97,36 @@ def test_two_processes_write_the_same_file_and_the_last_to_end_wins(tmp_path: Pa
         assert path.read_text() == "ours" and len(names(tmp_path)) == 2
         other.communicate("end\n", timeout=60)
     assert other.returncode == 0 and path.read_text() == "theirs" and names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (1, "p: is a thing of format 1, and this version reads 2 to 3; convert it: infilink upgrade p"),
+        (4, "this version reads 2 to 3; a newer infilink wrote it: install that version"),
+        ("2", "it is damaged"),
+        (True, "it is damaged"),
+        (None, "it is damaged"),
+    ],
+)
+def test_a_format_that_is_not_read_says_how_to_go_on(found: object, says: str) -> None:
+    check_format(2, (2, 3), path="p", what="a thing")
+    with pytest.raises(InvalidInput, match=says):
+        check_format(found, (2, 3), path="p", what="a thing")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [('{"format": 7}', 7), ("{}", 1), ("[1]", 1), ("{", 1), ('{"format": "x"}', "x")]
+)
+def test_a_format_is_read_before_all_else(text: str, found: object) -> None:
+    assert json_format(text) == found
+
+
+def test_a_sqlite_file_is_marked_and_one_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    for _ in range(2):
+        with closing(sqlite3.connect(path)) as database:
+            mark_format(database, 2, path=path, what="a thing")
+            assert database.execute("PRAGMA user_version").fetchone() == (2,)
+    with closing(sqlite3.connect(path)) as database, pytest.raises(InvalidInput, match="a newer infilink"):
+        mark_format(database, 1, path=path, what="a thing")

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..codec import decode_jpeg, pack, unpack
 from ..errors import InvalidInput, UnknownModel
+from ..files import check_format
 from ..models.cost import ModelCost
 from ..models.spec import ModelSpec, parse_spec
 from ..outputs import Array
@@ -283,8 +284,7 @@ def _read_info(database: sqlite3.Connection, path: Path) -> TraceInfo | None:
     if row is None:
         return None
     data: dict[str, Any] = json.loads(row[0])
-    if data.get("format") != FORMAT:
-        raise InvalidInput(f"{path}: has format {data.get('format')}, this version reads {FORMAT}; record it again")
+    check_format(data.get("format"), (FORMAT,), path=path, what="a trace")
     data["models"] = {name: parse_spec(spec, where=str(path)) for name, spec in data["models"].items()}
     data["costs"] = {name: ModelCost(**cost) for name, cost in data["costs"].items()}
     return TraceInfo(**data)

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from ...errors import InvalidInput
-from ...files import replacing
+from ...files import check_format, replacing
 from ...outputs import Array
 from ..training.replay import Examples
 from .inputs import Seen
 from .memory import ReplayMemory
 from .threshold import Judged, provable
 
+_FORMAT = 1
 _MOST_ROWS = 100_000
 _LEAST_ROWS = 32
 
@@ -88,6 +89,7 @@ class Labels:
     def save(self, path: Path, facts: Mapping[str, Any]) -> None:
         """Writes it with some facts (JSON), whole or not at all."""
         numbers = {
+            "format": _FORMAT,
             "capacity": self.memory.capacity,
             "inputs": self.inputs,
             "certain": self.certain,
@@ -111,12 +113,16 @@ def load_labels(path: Path) -> tuple[Labels, dict[str, Any]]:
     try:
         with np.load(path, allow_pickle=False) as found:
             facts = json.loads(str(found["numbers"]))
+            # Files of the first format did not give it.
+            check_format(facts.pop("format", 1), (_FORMAT,), path=path, what="a file of labels")
             labels = Labels(facts.pop("capacity"))
             arrays: dict[str, Array] = {name: found[name] for name in found.files if name.startswith("memory ")}
             labels.memory.restore({name.removeprefix("memory "): value for name, value in arrays.items()})
             labels._rows = [tuple(row) for row in found["rows"].reshape(-1, 3).tolist()]
             labels.inputs, labels.certain = facts.pop("inputs"), facts.pop("certain")
             labels.elapsed_s, labels._came, labels._lost = (facts.pop(name) for name in ("elapsed_s", "came", "lost"))
+    except InvalidInput:
+        raise
     except Exception as error:  # NumPy's reader raises whatever a foreign file makes it stumble over
         raise InvalidInput(f"{path}: holds no labels of a live filter; delete it ({error})") from error
     return labels, facts

@@ -11,7 +11,7 @@ import torch
 from ... import __version__
 from ...errors import InvalidInput
 from ...evidence import CONFIDENCE
-from ...files import replacing
+from ...files import check_format, replacing
 from ..rules.predicates import LabelIn, LabelNotIn, Predicate
 from ..spec import Certificate, FilterSpec
 from ..training.graphs import save_filter
@@ -57,12 +57,12 @@ def load_online(path: Path) -> OnlineFilter:
     try:
         found = torch.load(path, weights_only=True)
         numbers = json.loads(found.pop("infilink.online"))
-        known = numbers["format"] == _FORMAT
-        policy = POLICIES[numbers["policy"].pop("name")](**numbers["policy"]) if known else None
+        check_format(numbers["format"], (_FORMAT,), path=path, what="an online filter's state")
+        policy = POLICIES[numbers["policy"].pop("name")](**numbers["policy"])
+    except InvalidInput:
+        raise
     except Exception as error:  # torch's own reader raises whatever a foreign file makes it stumble over
         raise InvalidInput(f"{path}: holds no online filter; give a file that save_online wrote ({error})") from error
-    if policy is None:
-        raise InvalidInput(f"{path}: has online format {numbers['format']}, this version reads {_FORMAT}; start anew")
     online = OnlineFilter(policy, OnlineSettings(**numbers["settings"]))
     _restore(online, numbers, found)
     return online

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...codec import pack, unpack
 from ...errors import InvalidInput
-from ...files import replacing
+from ...files import check_format, replacing
 from ...outputs import Array
 from .cache import ResultCache
 from .store import Entry
@@ -58,8 +58,7 @@ def load_cache(path: Path, cache: ResultCache, *, embedding: str) -> None:
         header, entries = _read(path)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
         raise InvalidInput(f"{path}: is damaged or no result cache ({error}); {again}") from error
-    if header.get("format") != FORMAT:
-        raise InvalidInput(f"{path}: has cache format {header.get('format')}, this version reads {FORMAT}; {again}")
+    check_format(header.get("format"), (FORMAT,), path=path, what="a result cache")
     if header.get("embedding") != embedding or header.get("dims") != cache.dims:
         raise InvalidInput(
             f"{path}: its embeddings were made by the reuse file {header.get('embedding')}, not by {embedding}; "

@@ -6,6 +6,7 @@ import onnxruntime as ort
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...errors import InvalidInput
+from ...files import check_format, json_format
 from ...models.session import open_session
 from ...outputs import Array, OutputSpec
 from ...settings import validation_text
@@ -108,10 +109,9 @@ def load_reuse(path: Path) -> tuple[ReuseSpec, ort.InferenceSession]:
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
         raise InvalidInput(f"{path}: is an ONNX model but no reuse file (make one: `train_reuse`)")
+    check_format(json_format(text), (FORMAT,), path=path, what="a reuse file")
     try:
         spec = ReuseSpec.model_validate_json(text)
     except ValidationError as error:
         raise InvalidInput(f"{path}: its reuse spec is not readable: {validation_text(error, ReuseSpec)}") from error
-    if spec.format != FORMAT:
-        raise InvalidInput(f"{path}: has reuse format {spec.format}, this version reads {FORMAT}; train it again")
     return spec, session

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ...evidence import wilson_interval
-from ...files import replacing
+from ...files import check_format, replacing
 from ...outputs import Array
 from ..table import BUCKETS, NEVER, Measured, Table
 from ..trust import independent_share
@@ -180,10 +180,7 @@ def read_linkability(folder: Path) -> dict[str, Linkability] | None:
         return None
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if data["format"] != FORMAT:
-            raise InvalidInput(
-                f"{path}: has format {data['format']}, this version reads {FORMAT}; train the links again"
-            )
+        check_format(data["format"], (FORMAT,), path=path, what="a file of linkabilities")
         return {name: Linkability.from_dict(each) for name, each in data["targets"].items()}
     except InvalidInput:
         raise

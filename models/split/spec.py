@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import InvalidInput
+from ...files import check_format, json_format
 from ...outputs import Array
 from ...settings import checked
 from ..preprocessing import Letterbox
@@ -163,9 +164,8 @@ def partition_inside(session: Any, path: Path, part: str) -> PartitionSpec:
         raise InvalidInput(
             f"{path}: is no part of a model; make one: `infilink split MODEL.onnx --at TENSOR --out DIR`"
         )
+    check_format(json_format(found), (FORMAT,), path=path, what="a part of a model")
     partition = checked(PartitionSpec, json.loads(found), where=f"{path} (metadata {PARTITION_KEY})")
-    if partition.format != FORMAT:
-        raise InvalidInput(f"{path}: has format {partition.format}, this version reads {FORMAT}; split it again")
     if partition.part != part:
         raise InvalidInput(f"{path}: is the {partition.part} of {partition.model}, not its {part}")
     return partition

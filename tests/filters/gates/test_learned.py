@@ -1,122 +1,115 @@
-import gc
+"""A filter's file at work: what it keeps, how it answers for the rest, and that it fails open."""
+
 import subprocess
 import sys
-import tracemalloc
 
 import numpy as np
 import onnx
 import pytest
 from infilink.errors import InvalidInput
 from infilink.filters.gates.base import Substitute
-from infilink.filters.gates.learned import FilterRuntime
+from infilink.filters.gates.learned import FilterRuntime, FilterStats
 from infilink.filters.open_gate import open_gate
 from infilink.filters.spec import METADATA_KEY
 from infilink.outputs import OutputSpec
-from onnx import numpy_helper
 
-from ..conftest import FPS, draw
+from ..made import ERROR, FRAMES, REPEATS, brightest, write_filter, write_frames, write_repeats
 
-FRAME = np.full((90, 160, 3), 90, np.uint8)
-
-
-def with_weights(source, out, value: float):
-    """The filter with all its weights replaced by one value."""
-    model = onnx.load(str(source))
-    for tensor in model.graph.initializer:
-        array = numpy_helper.to_array(tensor)
-        if array.dtype == np.float32:
-            tensor.CopyFrom(numpy_helper.from_array(np.full_like(array, value), tensor.name))
-    onnx.save(model, str(out))
-    return out
+EMPTY = np.full((90, 160, 3), 90, np.uint8)
+SQUARE = EMPTY.copy()
+SQUARE[30:60, 40:70] = 220
 
 
-def test_the_first_frame_is_kept_also_after_a_reset(skip_filter, trace):
-    gate = open_gate(skip_filter.path)
-    frames = list(trace.part(0, 30).frames())
-    first = [gate.decide(frame, i / 10) for i, frame in enumerate(frames)]
+@pytest.fixture
+def frames_filter(tmp_path):
+    return write_frames(tmp_path / "frames.onnx")
+
+
+@pytest.fixture
+def repeats_filter(tmp_path):
+    return write_repeats(tmp_path / "repeats.onnx")
+
+
+def kept(gate, frames) -> list[bool]:
+    return [gate.decide(frame, i / 10).keep for i, frame in enumerate(frames)]
+
+
+def test_it_keeps_the_first_frame_and_those_that_score_above_the_threshold(frames_filter):
+    gate = open_gate(frames_filter)
+    stream = [EMPTY, EMPTY, SQUARE, SQUARE, EMPTY]
+    assert kept(gate, stream) == [True, False, True, True, False]
     gate.reset()
-    again = [gate.decide(frame, i / 10) for i, frame in enumerate(frames)]
-    assert first[0].keep and again[0].keep
-    assert [d.keep for d in first] == [d.keep for d in again]
-    assert gate.stats().seen == 60 and gate.stats().failed == 0
+    assert kept(gate, stream) == [True, False, True, True, False]
+    assert gate.stats() == FilterStats(seen=10, kept=6, failed=0)
 
 
-def test_what_repeats_the_last_kept_input_is_reused(reuse_filter, trace):
-    gate = open_gate(reuse_filter.path)
-    decisions = [gate.decide(frame, i / 10) for i, frame in enumerate(trace.part(0, 60).frames())]
-    assert 0 < sum(d.keep for d in decisions) < 60
+def test_what_repeats_the_last_kept_frame_is_dropped(repeats_filter):
+    gate = open_gate(repeats_filter)
+    assert kept(gate, [EMPTY, EMPTY, SQUARE, SQUARE, EMPTY, EMPTY]) == [True, False, True, False, True, False]
 
 
-def test_what_is_not_kept_is_answered_as_the_certificate_says(reuse_filter, skip_filter):
-    for trained, origin in ((reuse_filter, "reused"), (skip_filter, "skipped")):
-        gate = FilterRuntime(trained.path)
-        model = next(iter(trained.spec.models))
-        output = OutputSpec(kind="boxes", classes=("car", "person"))
-        unsent = gate.substitute(model, output)
-        assert unsent.origin == origin
-        assert unsent.confidence == 1.0 - trained.spec.certificate.error
-        assert unsent.trusted == trained.spec.certificate.certified
-        assert (unsent.value is None) == (origin == "reused")
-        if unsent.value is not None:
-            assert unsent.value.shape == (0, 6)
-        assert gate.substitute("stranger", output) == Substitute()
-    assert open_gate("every:3").substitute("anybody", output) == Substitute("reused", None, 0.0, False)
+def test_a_still_picture_is_kept_again_after_the_longest_time(repeats_filter):
+    gate = FilterRuntime(repeats_filter)
+    times = [i * 0.5 for i in range(60)]
+    assert [t for t in times if gate.decide(EMPTY, t).keep] == [0.0, 10.0, 20.0]
+    assert gate.spec.longest_s == 10.0
 
 
-def test_another_accuracy_needs_no_training_if_the_table_proves_it(reuse_filter, tmp_path):
-    spec = reuse_filter.spec
-    rows = [level for level in spec.table if level.rate > 0]
-    proven = next((level for level in rows if level.upper_bound < 0.9), None)
-    assert proven is not None
-    accuracy = 1.0 - proven.upper_bound - 1e-6
-    gate = open_gate(f"{reuse_filter.path}@{accuracy:.6f}")
-    assert gate.accuracy == pytest.approx(accuracy) and gate.certified
-    assert gate.threshold in [level.threshold for level in spec.table]
-    frames = [np.random.default_rng(i).integers(0, 255, (90, 160, 3), np.uint8) for i in range(20)]
-    assert all(gate.decide(frame, i / 10).threshold == gate.threshold for i, frame in enumerate(frames))
-    with pytest.raises(InvalidInput, match="the most that one is proven to keep is"):
-        open_gate(f"{reuse_filter.path}@0.9999")
+def test_what_is_not_kept_is_answered_as_the_certificate_says(frames_filter, repeats_filter):
+    output = OutputSpec(kind="boxes", classes=("car", "person"))
+    skipped = FilterRuntime(frames_filter).substitute("squares", output)
+    assert (skipped.origin, skipped.confidence, skipped.trusted) == ("skipped", 1.0 - ERROR, True)
+    assert skipped.value is not None and skipped.value.shape == (0, 6)
+    repeated = FilterRuntime(repeats_filter).substitute("scene", output)
+    assert repeated == Substitute("reused", None, 1.0 - ERROR, True)
+    for gate in (FilterRuntime(frames_filter), open_gate("every:3")):
+        assert gate.substitute("stranger", output) == Substitute("reused", None, 0.0, False)
+
+
+def test_a_label_rule_answers_by_the_class_that_it_names(tmp_path):
+    rule = {"rule": "label not in (left)", "models": {"scene": "d0"}, "answers": {"scene": "nothing"}}
+    gate = open_gate(write_frames(tmp_path / "f.onnx", **rule))
+    output = OutputSpec(kind="label", classes=("left", "nothing"))
+    assert gate.substitute("scene", output).value.tolist() == [0.0, 1.0]
+
+
+def test_another_accuracy_needs_no_training_if_the_table_proves_it(frames_filter):
+    for accuracy, threshold, error in ((0.95, FRAMES.threshold, ERROR), (0.97, 0.2, 0.0)):
+        gate = open_gate(f"{frames_filter}@{accuracy}")
+        assert (gate.accuracy, gate.threshold, gate.certified) == (accuracy, threshold, True)
+        assert gate.decide(SQUARE, 0.0).threshold == threshold
+        assert gate.substitute("squares", OutputSpec(kind="count")).confidence == 1.0 - error
+    with pytest.raises(InvalidInput, match=r"the most that one is proven to keep is 0\.990"):
+        open_gate(f"{frames_filter}@0.9999")
     for wrong in ("1.5", "often", "nan"):
         with pytest.raises(InvalidInput, match="PATH@ACCURACY"):
-            open_gate(f"{reuse_filter.path}@{wrong}")
+            open_gate(f"{frames_filter}@{wrong}")
 
 
-def test_a_still_picture_is_kept_again_after_the_longest_time(reuse_filter):
-    gate = FilterRuntime(reuse_filter.path)
-    times = [i * 0.5 for i in range(60)]
-    kept = [t for t in times if gate.decide(FRAME, t).keep]
-    assert max(np.diff([*kept, times[-1]])) <= gate.spec.longest_s
-
-
-def test_a_score_that_is_nan_keeps_the_frame(skip_filter, tmp_path):
-    gate = FilterRuntime(with_weights(skip_filter.path, tmp_path / "nan.onnx", float("nan")))
-    assert gate.spec.kind == "network"
-    assert all(gate.decide(FRAME, i / 10).keep for i in range(4))
+def test_a_score_that_is_nan_keeps_the_frame(tmp_path):
+    gate = FilterRuntime(write_filter(tmp_path / "nan.onnx", brightest(wrong=np.nan), FRAMES))
+    assert kept(gate, [EMPTY] * 4) == [True] * 4
     assert gate.stats().failed == 4
 
 
-def test_a_frame_that_the_filter_fails_on_is_kept(skip_filter, caplog):
-    gate = FilterRuntime(skip_filter.path)
+def test_a_frame_that_the_filter_fails_on_is_kept_and_told_once(frames_filter, caplog):
+    gate = FilterRuntime(frames_filter)
     for broken in (np.zeros((0, 0, 3), np.uint8), np.zeros((9, 9), np.uint8), np.zeros((9, 9, 3), np.float64)):
         assert gate.decide(broken, 0.0).keep
     assert gate.stats().failed == 3
     assert len(caplog.records) == 1
-    assert gate.decide(FRAME, 1.0).score >= 0
+    assert gate.decide(EMPTY, 1.0).score == pytest.approx(90 / 255, abs=1e-3)
 
 
-def test_the_file_alone_says_what_it_is(reuse_filter):
-    spec = FilterRuntime(reuse_filter.path).spec
-    assert spec == reuse_filter.spec
-    assert spec.rule == "unchanged" and spec.reference == "last kept"
-    assert set(spec.models) == {"scene", "squares"}
-    assert spec.certificate.inputs == reuse_filter.calibrated
-    assert len(spec.table) > 2
+def test_the_file_alone_says_what_it_is(frames_filter, repeats_filter):
+    assert FilterRuntime(frames_filter).spec == FRAMES
+    assert FilterRuntime(repeats_filter).spec == REPEATS
 
 
-def test_a_filter_of_another_format_is_refused(skip_filter, tmp_path):
-    model = onnx.load(str(skip_filter.path))
-    for key, says in (('"format":1', "has filter format 9"), ('"rule"', "filter spec is not readable")):
-        text = skip_filter.spec.model_dump_json()
+def test_a_filter_of_another_format_is_refused(frames_filter, tmp_path):
+    model = onnx.load(str(frames_filter))
+    for key, says in (('"format":1', "is a filter of format 9, and"), ('"rule"', "filter spec is not readable")):
+        text = FRAMES.model_dump_json()
         assert key in text
         del model.metadata_props[:]
         model.metadata_props.add(key=METADATA_KEY, value=text.replace(key, '"format":9' if "format" in key else '"x"'))
@@ -126,27 +119,12 @@ def test_a_filter_of_another_format_is_refused(skip_filter, tmp_path):
             open_gate(path)
 
 
-def test_deciding_needs_no_torch(skip_filter):
+def test_deciding_needs_no_torch(frames_filter):
     code = (
         "import sys, numpy as np; from infilink.filters.open_gate import open_gate\n"
-        f"gate = open_gate({str(skip_filter.path)!r})\n"
-        "assert gate.decide(np.zeros((90, 160, 3), np.uint8), 0.0).keep\n"
+        f"gate = open_gate({str(frames_filter)!r})\n"
+        "assert gate.decide(np.zeros((90, 160, 3), np.uint8), 0.0).keep and gate.stats().failed == 0\n"
         "print([name for name in ('torch', 'onnx', 'scipy', 'sklearn') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("pairwise", [False, True])
-def test_deciding_holds_no_more_memory_after_many_frames(pairwise, skip_filter, reuse_filter):
-    gate = FilterRuntime((reuse_filter if pairwise else skip_filter).path)
-    frames, _ = draw(40, seed=7)
-    held = []
-    tracemalloc.start()
-    for i in range(600):
-        gate.decide(frames[i % 40], i / FPS)
-        if i % 200 == 199:
-            gc.collect()
-            held.append(tracemalloc.get_traced_memory()[0])
-    tracemalloc.stop()
-    assert held[2] - held[1] < 20_000  # a picture that stays would be 12 KB a frame

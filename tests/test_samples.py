@@ -1,0 +1,105 @@
+"""Files that the first version wrote open unchanged and say what they said then."""
+
+import asyncio
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from infilink.cloud.learned_state import LearnedState
+from infilink.cloud.ledger import InputKey, Ledger
+from infilink.device.results import Results, ResultsFile
+from infilink.filters.online.labels import load_labels
+from infilink.filters.online.state import load_online
+from infilink.filters.open_gate import open_gate
+from infilink.filters.reuse.cache_file import load_cache
+from infilink.filters.reuse.spec import load_reuse
+from infilink.links.graph import LinkGraph
+from infilink.links.index import INDEX
+from infilink.models.placement import PlacementFile
+from infilink.models.spec import digest, find_models
+from infilink.protos import edge_pb2
+from infilink.traces.trace import Trace
+
+FIRST = Path(__file__).parent / "samples" / "first"
+DECISIONS = json.loads((FIRST / "decisions.json").read_text())
+
+
+@pytest.fixture
+def first(tmp_path) -> Path:
+    """The files of the first version, where they may be written to."""
+    return Path(shutil.copytree(FIRST, tmp_path / "first"))
+
+
+def test_traces_hold_what_was_recorded():
+    with Trace(FIRST / "images.trace") as trace:
+        assert len(trace) == 40 and sorted(trace.models) == ["scene", "squares"]
+        assert next(iter(trace.frames())).shape == (120, 160, 3)
+        assert {int(value[0]) for value in trace.outputs("squares")} == {0, 1}
+    with Trace(FIRST / "signals.trace") as trace:
+        assert len(trace) == 40 and trace.info.input == "array"
+        assert next(iter(trace.inputs())).shape == (64, 3)
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+def test_a_filter_decides_as_it_did(name):
+    gate = open_gate(FIRST / name)
+    with Trace(FIRST / "images.trace") as trace:
+        decisions = [gate.decide(frame, index / 10) for index, frame in enumerate(trace.frames())]
+    gate.close()
+    # The scores to the rounding of other processors; a filter's own threshold is far from them.
+    assert [each.keep for each in decisions] == [keep for keep, _ in DECISIONS[name]]
+    np.testing.assert_allclose([each.score for each in decisions], [score for _, score in DECISIONS[name]], atol=2e-3)
+
+
+def test_a_cache_of_results_answers_again():
+    spec, _ = load_reuse(FIRST / "reuse.onnx")
+    cache = spec.open_cache()
+    load_cache(FIRST / "cache.npz", cache, embedding=digest(FIRST / "reuse.onnx"))
+    assert len(cache) > 0
+
+
+def test_a_filter_that_keeps_learning_goes_on():
+    online = load_online(FIRST / "online" / "state.pt")
+    labels, facts = load_labels(FIRST / "online" / "labels.npz")
+    assert (online.labelled, labels.inputs, facts["update"]) == (37, 100, online.updates)
+    assert open_gate(FIRST / "online" / "filter.onnx").accuracy == 0.8
+
+
+def test_links_predict():
+    graph = LinkGraph.load(FIRST / "grey_links")
+    graph.check({name: digest(path) for name, path in find_models(FIRST / "grey_models").items()})
+    answer = graph.predict("twin", {"bright": np.asarray([100.0], np.float32)})
+    assert answer.origin == "linked" and answer.value == pytest.approx([90.0], abs=10.0)
+    others = LinkGraph.load(FIRST / "links")
+    assert sorted(others.models) == sorted(others.tables)
+
+
+def test_a_placement_places():
+    assert PlacementFile.load(FIRST / "placement.json").device("door").running("device") == ("light",)
+
+
+def test_a_ledger_answers_again_and_goes_on(first):
+    ledger = Ledger(first / "ledger.db")
+    answer = ledger.find(InputKey("raw", "before", 7))
+    assert answer is not None
+    result = edge_pb2.CoordinatorMessage.FromString(answer).result
+    assert result.sequence == 7 and {output.model for output in result.outputs} == {"bright", "red", "twin"}
+    asyncio.run(ledger.record(InputKey("raw", "after", 0), b"next"))
+    assert ledger.find(InputKey("raw", "after", 0)) == b"next"
+    ledger.close()
+
+
+def test_what_was_learned_while_serving_is_known(first):
+    state = LearnedState(first / "ledger.db", digest(first / "grey_links" / INDEX), devices=4)
+    assert state.trust("raw").audited == 235
+    state.close()
+
+
+def test_results_are_read_and_added_to(first):
+    with Results(first / "results.db") as results:
+        assert len(results.sequences) == 120 and results.models == ["bright", "red", "twin"]
+        assert len(results.served("bright")) == 120
+    with ResultsFile(first / "results.db", anew=False) as file:
+        assert file.next_sequence == 120
