@@ -125,7 +125,7 @@ def test_a_folder_that_is_no_links_is_refused(tmp_path: Path, training: LinksTra
         folder = tmp_path / name
         folder.mkdir()
         (folder / "links.json").write_text(content)
-        with pytest.raises(InvalidInput, match="train|a newer infilink wrote it"):
+        with pytest.raises(InvalidInput, match=r"train|a newer infilink wrote it"):
             LinkGraph.load(folder)
     copied = shutil.copytree(training.folder, tmp_path / "copy")
     (copied / "scene.onnx").unlink()
