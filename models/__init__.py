@@ -1,1 +1,1 @@
-"""What a model is: its spec, its session, its process, what it costs."""
+"""A model: its spec, how it is fed and read, the process that it runs in, and what it costs."""

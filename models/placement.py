@@ -36,7 +36,7 @@ class PlacedDevice(_Part):
     """What devices of one class do.
 
     Attributes:
-        send: what travels: "inputs", with what the device's own models said of them, or these "outputs" alone.
+        send: what travels: "inputs", with the outputs of the device's own models, or these "outputs" alone.
         expected_agreement: the weighted mean over the models.
         models: how each is answered for.
     """

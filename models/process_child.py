@@ -1,4 +1,4 @@
-"""The life of a model's process, from inside: load, then one frame after another until whoever asks is gone."""
+"""A model's process from inside: it loads the model and answers one frame after another until its owner is gone."""
 
 import ctypes
 import signal
@@ -31,12 +31,12 @@ class Inferred:
 
 
 class Inferable(Protocol):
-    """What runs in the process: an `OnnxModel`, or what stands for one."""
+    """What runs in the process: an `OnnxModel`, or the second part of one."""
 
     spec: ModelSpec
 
     def infer(self, frame: Array) -> Array:
-        """The output for what came over."""
+        """The output for a frame, or for the bytes of a map."""
 
 
 def serve_model(

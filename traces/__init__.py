@@ -1,1 +1,1 @@
-"""Recordings of inputs and of what models said of them, and other systems' logs as recordings."""
+"""Recordings of inputs and the models' outputs for them, also made from other systems' logs."""

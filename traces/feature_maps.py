@@ -53,7 +53,7 @@ def write_features(
     Args:
         model: the `.onnx` file: the whole model, or a head.
         tensor: the cut; None where `model` is a head.
-        trace: pictures, and what the models said of them.
+        trace: pictures and the models' outputs for them.
         out: the trace to write, or to go on with.
         progress: told the share done and what is being done.
 
