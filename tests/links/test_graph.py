@@ -40,13 +40,11 @@ def test_any_subset_of_the_models_serves_all_others(graph: LinkGraph, recorded: 
 def test_what_follows_from_another_model_is_linked_and_right(
     graph: LinkGraph, recorded: list[dict[str, Array]]
 ) -> None:
-    right = 0
     for now in recorded[270:]:
         answer = graph.predict("scene", {"vehicles": now["vehicles"]})
         assert answer.origin == "linked"
         assert answer.sources == ("vehicles",)
-        right += int(np.argmax(answer.value) == np.argmax(now["scene"]))
-    assert right >= 45
+        assert np.argmax(answer.value) == np.argmax(now["scene"])
 
 
 def test_what_follows_from_nothing_is_held_or_constant_and_says_so(
@@ -184,6 +182,6 @@ def test_serving_needs_no_torch(training: LinksTraining) -> None:
         "print([name for name in ('torch', 'onnx', 'sklearn', 'scipy') if name in sys.modules])\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(training.folder)], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", program, str(training.folder)], capture_output=True, text=True, timeout=300, check=True
     )
     assert done.stdout.strip() == "[]"

@@ -17,8 +17,8 @@ LEARNT = crossing(320, 1)
 
 
 @pytest.fixture
-def marked(graph: LinkGraph, trace_path: Path) -> LinkGraph:
-    """The links with the marks of what they were learnt from."""
+def fingerprinted(graph: LinkGraph, trace_path: Path) -> LinkGraph:
+    """The links with the fingerprints of what they were learnt from."""
     one = copy.copy(graph)
     with Trace(trace_path) as trace:
         one.notes = {**graph.notes, "marks": fingerprints(trace, trace.models, before=graph.notes["report_sequence"])}
@@ -28,39 +28,41 @@ def marked(graph: LinkGraph, trace_path: Path) -> LinkGraph:
 
 @pytest.mark.parametrize("source", ["made-up", "/videos/made-up"])
 def test_the_same_inputs_are_left_out_whatever_they_are_called(
-    marked: LinkGraph,
+    fingerprinted: LinkGraph,
     specs: dict[str, ModelSpec],
     tmp_path: Path,
     source: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with Trace(write_trace(tmp_path / "a.trace", LEARNT, specs, source=source)) as trace:
-        with held_out(marked, trace) as rest:
-            assert rest.sequences[0] == marked.notes["report_sequence"]
+        with held_out(fingerprinted, trace) as rest:
+            assert rest.sequences[0] == fingerprinted.notes["report_sequence"]
             assert rest.sequences[-1] == 319
         assert f"the links were learnt from this recording: only its last {len(rest)} of 320" in caplog.text
         with trace.part(0, 100) as part, pytest.raises(InvalidInput, match="learnt from all of these inputs"):
-            held_out(marked, part)
+            held_out(fingerprinted, part)
 
 
 def test_another_recording_of_the_same_name_is_another_recording(
-    marked: LinkGraph, specs: dict[str, ModelSpec], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    fingerprinted: LinkGraph, specs: dict[str, ModelSpec], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Trace(write_trace(tmp_path / "a.trace", crossing(150, 2), specs)) as trace:
-        assert held_out(marked, trace) is trace
+        assert held_out(fingerprinted, trace) is trace
     assert "has the name of the one that the links were learnt from (made-up)" in caplog.text
 
 
 def test_a_recording_of_another_name_and_other_inputs_needs_no_word(
-    marked: LinkGraph, later_trace_path: Path, caplog: pytest.LogCaptureFixture
+    fingerprinted: LinkGraph, later_trace_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     with Trace(later_trace_path) as trace:
-        assert held_out(marked, trace) is trace
+        assert held_out(fingerprinted, trace) is trace
     assert not caplog.records
 
 
-def test_links_without_marks_go_by_the_name(graph: LinkGraph, specs: dict[str, ModelSpec], tmp_path: Path) -> None:
+def test_links_without_fingerprints_go_by_the_name(
+    graph: LinkGraph, specs: dict[str, ModelSpec], tmp_path: Path
+) -> None:
     old = copy.copy(graph)
     old.notes = {key: value for key, value in graph.notes.items() if key != "marks"}
     with Trace(write_trace(tmp_path / "a.trace", LEARNT, specs)) as trace, held_out(old, trace) as rest:

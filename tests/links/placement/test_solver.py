@@ -1,5 +1,4 @@
 import sys
-import time
 from dataclasses import replace
 from math import inf
 
@@ -288,7 +287,7 @@ def test_step_by_step_and_part_by_part_come_near_the_best_and_keep_the_budgets(s
     best = chosen.value(problem)
     program = Program.of(problem, 4, placed=False)
     steps = choose_runs(problem)
-    parts = better_runs(problem, program, steps, time.monotonic() + 60.0)
+    parts = better_runs(problem, program, steps, inf)
     for runs in (steps, parts):
         assert runs.fits(problem)
         answered = Program.of(problem, 4, placed=True).answer(runs, inf)
