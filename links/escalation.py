@@ -1,4 +1,4 @@
-"""Which answers are worth running the model itself for after all, within a share of the time."""
+"""Chooses, within a share of the time, which predicted answers to replace by running the model itself."""
 
 from collections.abc import Mapping
 

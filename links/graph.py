@@ -142,7 +142,7 @@ class LinkGraph:
         then: Mapping[str, Array] | None = None,
         alpha: float = ALPHA,
     ) -> Answer:
-        """What the target would say.
+        """Predicts the target's output.
 
         Args:
             target: the model that did not run.

@@ -1,4 +1,4 @@
-"""Which models run on which input under a plan, and the answers for all of them: the state between two inputs."""
+"""Serves one stream under a plan: which models run on each input, and the answers for all of them."""
 
 import math
 import time

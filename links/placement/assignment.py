@@ -1,4 +1,4 @@
-"""One choice of what runs and what is linked where, what it is worth, and what it takes of every budget."""
+"""An assignment: what runs where and what links answer, its value, and what it uses of every budget."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -13,7 +13,7 @@ NO_WAY = -1
 
 @dataclass(frozen=True)
 class Assignment:
-    """A choice; what is neither run nor linked has a constant or its last output.
+    """What runs where, and which links answer; every other model has a constant or its last output.
 
     Attributes:
         on_device: which models run on a device of each class, bool (D, M).
@@ -45,7 +45,7 @@ class Assignment:
 
     @property
     def travels(self) -> Array:
-        """Of which devices inputs travel: bool (D,)."""
+        """The devices whose inputs travel: bool (D,)."""
         return np.asarray(self.in_cloud.any(axis=1))
 
     @property
@@ -75,7 +75,7 @@ class Assignment:
         return float((problem.weights * np.where(self.runs, 1.0, np.maximum(reached, problem.free))).sum())
 
     def device_use(self, problem: PlacementProblem) -> Array:
-        """What is taken of one device of each class: float (D, DEVICE_RESOURCES)."""
+        """What is used of one device of each class: float (D, DEVICE_RESOURCES)."""
         linked = self.device_way >= 0
         memory = self.on_device @ problem.memory + (linked * problem.link_memory).max(axis=1)
         cores = problem.device_pace * (self.on_device @ problem.infer_s + linked @ problem.link_s)
@@ -84,7 +84,7 @@ class Assignment:
         return np.stack([memory, cores, traffic, energy], axis=1)
 
     def cloud_use(self, problem: PlacementProblem) -> Array:
-        """What is taken of the cloud: float (CLOUD_RESOURCES,)."""
+        """What is used of the cloud: float (CLOUD_RESOURCES,)."""
         linked = self.cloud_way >= 0
         memory = self.held @ problem.memory + (linked * problem.link_memory).max()
         cores = problem.cloud_pace @ (self.in_cloud @ problem.infer_s + linked @ problem.link_s)

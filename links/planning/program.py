@@ -1,4 +1,4 @@
-"""What the mixed-integer programs have in common: rows in the making, and a solver that is quiet."""
+"""What the mixed-integer programs have in common: how rows are built, and a solver that is quiet."""
 
 import ctypes
 import os
@@ -13,7 +13,7 @@ from ...outputs import Array
 
 
 class Rows:
-    """Rows of a sparse matrix in the making, each with its upper limit."""
+    """The rows of a sparse matrix while it is built, each with its upper limit."""
 
     def __init__(self) -> None:
         self._limits: list[Array] = []

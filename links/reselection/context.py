@@ -60,7 +60,7 @@ class ActivityMeter:
         self._seen = 0.0
 
     def add(self, agreement: float) -> None:
-        """Takes the agreement of a model's exact output with its last one."""
+        """Records the agreement of a model's exact output with its last one."""
         self._change = _KEPT * self._change + (1.0 - _KEPT) * (1.0 - agreement)
         self._seen = _KEPT * self._seen + (1.0 - _KEPT)
 

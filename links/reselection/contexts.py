@@ -35,7 +35,7 @@ class Contexts:
         self._inputs[context] = self._inputs.get(context, 0.0) + 1.0
 
     def observe(self, context: Context, seen: Iterable[Seen]) -> None:
-        """Takes what an input of a context showed."""
+        """Records what an input of a context showed."""
         own = self._by_context.setdefault(
             context, {target: Posterior(table) for target, table in self._trained.items()}
         )

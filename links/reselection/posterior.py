@@ -45,7 +45,7 @@ class Posterior:
         self._cells = Discounted(_values(prior), weight=weight)
 
     def observe(self, seen: Iterable[Seen]) -> None:
-        """Takes what was seen of this target; ways that the table does not have are passed over."""
+        """Records observations of this target; ways that the table does not have are passed over."""
         found = [(self._rows.get((one.origin, one.sources)), one) for one in seen]
         known = [(row, one) for row, one in found if row is not None]
         if known:

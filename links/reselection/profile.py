@@ -26,7 +26,7 @@ class _Before:
 
 
 class Profiler:
-    """Compares, on one stream.
+    """Compares every way to answer with the exact outputs, on one stream.
 
     Outputs of earlier profiled inputs stand in for a model's last output, so that every age that occurs is seen, and
     not only the one that the plan happens to leave.
