@@ -70,6 +70,7 @@ GROUPS = {
     "federate": {
         "serve": Entry("infilink.cloud.federation.cli:serve_command", "The aggregator: leads the rounds."),
         "join": Entry("infilink.cloud.federation.cli:join_command", "A site: learns from its own trace."),
+        "adopt": Entry("infilink.cloud.federation.cli:adopt_command", "Another site: links of what these learnt."),
     },
     "models": {
         "ls": Entry("infilink.models.cli:ls_command", "What each model's spec says, and whether it fits."),

@@ -20,7 +20,7 @@ from .planning.planner import best_plan, make_plan, plan_problem
 from .planning.weights import parse_weights
 from .planning.what_if import what_if
 from .table import bucket
-from .trust import ALPHA
+from .trust.certificate import ALPHA
 
 _SHOWN_AGE_S = 10.0
 
@@ -227,7 +227,7 @@ def show_links_command(
     console.print(Matrix.of(shown.targets, NEVER).table("a model that never ran, from: agreement, skill"))
     title = f"the same with its own last output, {shown.age_text} old"
     console.print(Matrix.of(shown.targets, shown.age).table(title))
-    colours = {"link": "green", "hold": "yellow", "constant": "yellow", "run": "red"}
+    colours = {"link": "green", "hold": "yellow", "constant": "yellow", "run": "red", "label": "red"}
     for verdict in shown.verdicts:
         console.print(f"[bold {colours[verdict.do]}]{verdict.target}[/] {verdict.text}", highlight=False)
     best = ", ".join(f"{name} {skill:.2f}" for name, skill in shown.predicts.items())

@@ -18,9 +18,11 @@ from .sequences.search import Decoding
 
 METADATA_KEY = "infilink.link"
 FORMAT = 1
-Net = Literal["ours", "paper"]
-"""One network a target for any subset of the sources, or the MLink paper's pairwise links and ensemble."""
+Net = Literal["ours", "paper", "domain"]
+"""One network a target for any subset of the sources, the MLink paper's pairwise links and ensemble, or a small network
+for one set of sources that was learnt across domains."""
 NETS: tuple[Net, ...] = ("ours", "paper")
+"""What `train_links` can train."""
 
 
 def parse_net(text: str) -> Net:

@@ -21,6 +21,12 @@ from ...settings import ListenAddress
 from ..endpoint import EndpointConfig
 from .wire import pack_moments, pack_weights, unpack_moments, unpack_weights
 
+logger = logging.getLogger(__name__)
+
+_WAITING = 4
+# A message is its weights and some tens of bytes.
+_ENVELOPE_BYTES = 256
+
 
 class FederationConfig(EndpointConfig):
     """The aggregator's settings."""
@@ -46,9 +52,6 @@ class FederationConfig(EndpointConfig):
     def least(self) -> int:
         """How many changes a round needs."""
         return self.quorum or self.sites // 2 + 1
-
-
-_WAITING = 4
 
 
 @dataclass(eq=False)
@@ -91,12 +94,6 @@ class RoundReport:
     missing: tuple[str, ...]
     down_bytes: int
     up_bytes: int
-
-
-logger = logging.getLogger(__name__)
-
-# A message is its weights and some tens of bytes.
-_ENVELOPE_BYTES = 256
 
 
 class Aggregator:

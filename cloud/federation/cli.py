@@ -1,29 +1,41 @@
-"""`infilink federate serve` and `infilink federate join`."""
+"""`infilink federate serve`, `infilink federate join` and `infilink federate adopt`."""
 
 import json
 import logging
 import socket
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from ...errors import Unavailable
-from ...links.domains.artifact import check_can_save, save_link
+from ...errors import InvalidInput, Unavailable
+from ...links.domains.export import check_can_export
+from ...links.domains.folder import LinkFolder, Written
+from ...links.domains.rounds import Site
+from ...links.domains.shared import read_shared, save_shared
+from ...links.domains.sharing import Compared, SharingSite
+from ...links.domains.task import LinkTask
+from ...links.index import check_writable
 from ...settings import checked
 from ...traces.trace import Trace
 from ...units import format_bytes
 from .aggregator import FederationConfig
 
+TraceArgument = Annotated[Path, typer.Argument(help="This site's trace.")]
+LinksOption = Annotated[
+    Path | None, typer.Option(help="The links that are there already: the folder written has them, too.")
+]
+SeedOption = Annotated[int, typer.Option(help="Seed of this site's learning.")]
 TokenOption = Annotated[str, typer.Option(help="What sites must know to join.", envvar="INFILINK_TOKEN")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")]
 
 
 def serve_command(
-    out: Annotated[Path, typer.Option(help="The link to write: .onnx.")],
+    out: Annotated[Path, typer.Option(help="What the sites learn together, for `infilink federate adopt`: .onnx.")],
     listen: Annotated[str, typer.Option(help="HOST:PORT; port 0 takes a free one.")] = "127.0.0.1:7430",
     sites: Annotated[int, typer.Option(help="How many sites to wait for.")] = 2,
     rounds: Annotated[int, typer.Option(help="How many rounds.")] = 30,
@@ -60,9 +72,9 @@ def serve_command(
     }
     _log_to_stderr()
     config = checked(FederationConfig, flags, where="the options")
-    check_can_save()
+    check_can_export()
     done = serve(config)
-    save_link(done.link, out)
+    save_shared(done.link, out)
     if as_json:
         print(done.as_json())
     else:
@@ -79,14 +91,15 @@ def serve_command(
 
 def join_command(
     address: Annotated[str, typer.Argument(help="HOST:PORT of the aggregator.")],
-    trace: Annotated[Path, typer.Argument(help="This site's trace.")],
+    trace: TraceArgument,
     target: Annotated[str, typer.Option(help="The model that is predicted.")],
     source: Annotated[
         list[str] | None, typer.Option(help="A model to predict from; repeat. Default: all others.")
     ] = None,
     site: Annotated[str, typer.Option(help="This site's name, unique among them; default the host's.")] = "",
-    out: Annotated[Path | None, typer.Option(help="Write the link that all learnt: .onnx.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of this site's learning.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="The folder of links to write, for `infilink cloud`.")] = None,
+    links: LinksOption = None,
+    seed: SeedOption = 0,
     token: TokenOption = "",
     tls_ca: Annotated[Path | None, typer.Option(help="The certificate to trust; without it no TLS.")] = None,
     as_json: JsonOption = False,
@@ -94,42 +107,84 @@ def join_command(
     """Learn a link together with other sites, from this one's trace; its outputs stay here.
 
     The first 60 % of the trace is learnt from, the next 20 % chosen on, the last 20 % is what the figures are from:
-    a constant, a link of this site alone, the link that all learnt, and the two fused.
+    a constant, a link of this site alone, the link that all learnt, and what is chosen of the two. That is written.
     """
-    from .site import run_site
+    from .site import join
 
     _log_to_stderr()
-    if out is not None:
-        check_can_save()
+    _check_out(out)
     with Trace(trace) as recording:
-        done = run_site(
-            address,
-            recording,
-            target,
-            source or (),
-            name=site or socket.gethostname(),
-            seed=seed,
-            token=token,
-            tls_ca=tls_ca,
+        task = LinkTask.of(recording, source or (), target)
+        here = SharingSite(LinkFolder.open(recording, links), task)
+        joined = join(
+            address, Site(site or socket.gethostname(), task, here.blocks[0], seed=seed), token=token, tls_ca=tls_ca
         )
-    if out is not None:
-        save_link(done.joined.link, out)
+        compared = here.compare(joined.link, seed=seed)
+        written = None if out is None else here.write(out, compared, seed=seed)
     if as_json:
-        print(json.dumps(done.figures()))
+        print(json.dumps({**joined.figures(), **_figures(compared, written)}))
         return
-    table = Table(title=f"{target}: agreement on the last {done.reported} inputs; {done.joined.rounds} rounds")
+    _print(f"{target}: {joined.rounds} rounds", compared, written)
+    sent, received, central = map(format_bytes, (joined.sent_bytes, joined.received_bytes, joined.central_bytes))
+    Console().print(f"sent {sent}, received {received}; its outputs would have taken {central}", highlight=False)
+
+
+def adopt_command(
+    shared: Annotated[Path, typer.Argument(help="What other sites learnt: .onnx, of `infilink federate serve`.")],
+    trace: TraceArgument,
+    out: Annotated[Path, typer.Option(help="The folder of links to write, for `infilink cloud`.")],
+    links: LinksOption = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Make links of what other sites learnt, at a site that did not learn with them; its models must be the same.
+
+    The trace is used as by `infilink federate join`, without the rounds.
+    """
+    _check_out(out)
+    link = read_shared(shared)
+    with Trace(trace) as recording:
+        if link.task.target not in recording.models:
+            raise InvalidInput(
+                f"{shared}: predicts {link.task.target!r}, and {trace} has no such model (it has: "
+                f"{', '.join(recording.models)}); of a person's labels `infilink links adapt` makes links"
+            )
+        task = replace(LinkTask.of(recording, tuple(link.task.sources), link.task.target), hidden=link.task.hidden)
+        differ = task.differences(link.task)
+        if differ:
+            raise InvalidInput(f"{shared}: was learnt of other models than {trace} has: {'; '.join(differ)}")
+        here = SharingSite(LinkFolder.open(recording, links), task)
+        compared = here.compare(link, seed=seed)
+        written = here.write(out, compared, seed=seed)
+    if as_json:
+        print(json.dumps(_figures(compared, written)))
+        return
+    _print(task.target, compared, written)
+
+
+def _check_out(out: Path | None) -> None:
+    """Whether links can be written at the end; asked before the work."""
+    if out is not None:
+        check_can_export()
+        check_writable(out)
+
+
+def _figures(compared: Compared, written: Written | None) -> dict[str, Any]:
+    return {**compared.figures(), **({} if written is None else written.figures())}
+
+
+def _print(title: str, compared: Compared, written: Written | None) -> None:
+    table = Table(title=f"{title}; agreement on the last {compared.reported} inputs")
     table.add_column("answered by")
     table.add_column("agreement", justify="right")
-    for name, agreement in done.agreements.items():
+    for name, agreement in compared.agreements.items():
         table.add_row(name, f"{agreement:.3f}")
     console = Console()
     console.print(table)
-    joined = done.joined
-    console.print(
-        f"sent {format_bytes(joined.sent_bytes)}, received {format_bytes(joined.received_bytes)}; its outputs would "
-        f"have taken {format_bytes(joined.central_bytes)}",
-        highlight=False,
-    )
+    weights = ", ".join(f"{weight:.2f} {name}" for name, weight in compared.weights.items())
+    console.print(f"chosen: {weights}", highlight=False)
+    if written is not None:
+        console.print(written.text, highlight=False)
 
 
 def _log_to_stderr() -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import queue
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,12 @@ import grpc
 
 from ... import __version__
 from ...errors import InvalidInput, Unavailable
-from ...links.domains.adapt import constant
-from ...links.domains.fusion import Fusion
-from ...links.domains.link import DomainLink, learn_link
+from ...links.domains.link import DomainLink
 from ...links.domains.rounds import Site
-from ...links.domains.task import LinkTask, Pairs
 from ...protos import federation_pb2, federation_pb2_grpc
-from ...traces.trace import Trace
 from .wire import central_bytes, pack_change, pack_moments, unpack_moments, unpack_weights
+
+logger = logging.getLogger(__name__)
 
 _REACH_S = 10.0
 _OPTIONS = [
@@ -53,6 +51,10 @@ class Joined:
     received_bytes: int
     central_bytes: int
 
+    def figures(self) -> dict[str, int]:
+        """Plain values for JSON, without the link."""
+        return {name: getattr(self, name) for name in ("rounds", "sent_bytes", "received_bytes", "central_bytes")}
+
 
 def join(
     address: str,
@@ -61,7 +63,7 @@ def join(
     token: str = "",
     tls_ca: Path | None = None,
     reach_s: float = _REACH_S,
-    on_round: Callable[[int], None] = lambda index: None,
+    on_round: Callable[[int], None] = lambda index: logger.info("round %d", index + 1),
 ) -> Joined:
     """Takes part in a federation until its last round.
 
@@ -166,72 +168,3 @@ def _reach(channel: Any, address: str, reach_s: float) -> None:
 def _ours(error: Any, address: str) -> InvalidInput | Unavailable:
     text = f"{address}: {error.details()}"
     return InvalidInput(text) if error.code() in _REFUSED else Unavailable(text)
-
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SiteRun:
-    """What it came to.
-
-    Attributes:
-        joined: the link and the traffic.
-        reported: how many inputs the figures are from.
-        agreements: mean agreement with the exact model on the last block, by who answered.
-        weights: of the fused.
-    """
-
-    joined: Joined
-    reported: int
-    agreements: Mapping[str, float]
-    weights: Mapping[str, float]
-
-    def figures(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        traffic = {name: getattr(self.joined, name) for name in ("sent_bytes", "received_bytes", "central_bytes")}
-        return {
-            "rounds": self.joined.rounds,
-            "reported": self.reported,
-            "agreements": dict(self.agreements),
-            "weights": dict(self.weights),
-            **traffic,
-        }
-
-
-def run_site(
-    address: str,
-    trace: Trace,
-    target: str,
-    sources: Sequence[str],
-    *,
-    name: str,
-    seed: int = 0,
-    token: str = "",
-    tls_ca: Path | None = None,
-) -> SiteRun:
-    """Takes part with a trace, then compares.
-
-    Raises:
-        InvalidInput: the trace or the models do not fit, or the aggregator refused the site.
-        UnknownModel: the trace has no such model.
-        Unavailable: the aggregator can't be reached, or ended before the last round.
-    """
-    task = LinkTask.of(trace, sources, target)
-    train, validation, report = Pairs.read(trace, task).blocks(0.6, 0.2, 0.2)
-    joined = join(
-        address,
-        Site(name, task, train, seed=seed),
-        token=token,
-        tls_ca=tls_ca,
-        on_round=lambda index: logger.info("round %d", index + 1),
-    )
-    links = {"this site's link": learn_link(task, train, validation, seed=seed), "the link of all": joined.link}
-    fused = Fusion.choose(
-        task.form, {name: link.predict(validation.inputs) for name, link in links.items()}, validation.targets
-    )
-    predictions = {name: link.predict(report.inputs) for name, link in links.items()}
-    agreements = {"constant": constant(task, train).agreement(report)}
-    agreements |= {name: link.agreement(report) for name, link in links.items()}
-    agreements["both fused"] = float(task.form.agreements(fused.predict(predictions), report.targets).mean())
-    return SiteRun(joined, len(report), agreements, fused.weights)

@@ -1,4 +1,4 @@
-"""Adapts a deployed model to what a person says of a few inputs: a link to the oracle, behind the model (TPAMI 2023).
+"""Adapts a deployed model to what a person says of a few inputs: a link to the labels, behind the model (TPAMI 2023).
 
 This is the one place where truth comes in: agreement here is with the labels, not with another model.
 """
@@ -11,85 +11,19 @@ import numpy as np
 
 from ...errors import InvalidInput, UnknownModel
 from ...outputs import Array, OutputSpec
-from ...traces.trace import Trace
 from .fit import Adam, loss_of
-from .labels import Labels
+from .folder import LinkFolder
 from .link import DomainLink, learn_link, moments_of
 from .moments import Standard
 from .network import DomainNetwork
 from .task import LinkTask, Pairs
 
+ORACLE = "oracle"
+"""What a person's labels are called, unless they get another name."""
+LEAST_LABELS = 20
 _STEPS = 400
 _RATE = 0.05
 _RIDGE = 1e-3
-
-
-def can_stand_for(task: LinkTask) -> bool:
-    """Whether the one source's outputs are of the target's very type, so that they may be answered as they are."""
-    outputs = list(task.sources.values())
-    return len(outputs) == 1 and outputs[0] == task.output
-
-
-def nothing(task: LinkTask) -> DomainLink:
-    """The source's output as it is; only where `can_stand_for`."""
-    return affine_link(task, np.eye(task.inputs), np.zeros(task.form.length))
-
-
-def constant(task: LinkTask, train: Pairs) -> DomainLink:
-    """The same answer always: the most frequent class, the median of numbers."""
-    form = task.form
-    if form.is_number:
-        answer = np.median(train.targets, axis=0)
-    else:
-        answer = form.numbers(form.values(train.targets).mean(axis=0)[None])[0]
-    return affine_link(task, np.zeros((task.inputs, form.length)), answer)
-
-
-def scaled(task: LinkTask, train: Pairs) -> DomainLink:
-    """One temperature and a bias for each class; of numbers a factor and an offset each. Where `can_stand_for`."""
-    if task.form.is_number:
-        mean, wanted = train.inputs.mean(axis=0), train.targets.mean(axis=0)
-        from_mean = train.inputs - mean
-        slope = (from_mean * (train.targets - wanted)).sum(axis=0) / (np.square(from_mean).sum(axis=0) + _RIDGE)
-        return affine_link(task, np.diag(slope), wanted - mean * slope)
-    weights = np.append(1.0, np.zeros(task.form.length))
-    loss, adam = loss_of(task.form), Adam(len(weights))
-    for _ in range(_STEPS):
-        predicted = train.inputs * weights[0] + weights[1:]
-        graded = loss(predicted, train.targets).slope
-        adam.step(weights, np.append((graded * train.inputs).sum(), graded.sum(axis=0)), _RATE)
-    return affine_link(task, np.eye(task.inputs) * weights[0], weights[1:])
-
-
-def linear(task: LinkTask, train: Pairs) -> DomainLink:
-    """A small classifier on the sources' outputs: logistic, or ridge regression for numbers."""
-    of_inputs = moments_of(train).standard.part(slice(task.inputs))
-    inputs = of_inputs.apply(train.inputs)
-    if task.form.is_number:
-        wanted = train.targets.mean(axis=0)
-        ridge = _RIDGE * len(inputs) * np.eye(task.inputs)
-        matrix = np.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ (train.targets - wanted))
-        return affine_link(task, matrix, wanted, of_inputs)
-    size, length = task.inputs * task.form.length, task.form.length
-    weights = np.zeros(size + length)
-    loss, adam = loss_of(task.form), Adam(len(weights))
-    for _ in range(_STEPS):
-        predicted = inputs @ weights[:size].reshape(-1, length) + weights[size:]
-        graded = loss(predicted, train.targets).slope
-        adam.step(weights, np.append((inputs.T @ graded).ravel(), graded.sum(axis=0)), _RATE)
-    return affine_link(task, weights[:size].reshape(-1, length), weights[size:], of_inputs)
-
-
-def affine_link(task: LinkTask, matrix: Array, bias: Array, of_inputs: Standard | None = None) -> DomainLink:
-    """A link that is only a straight line, so that whichever wins is served from the same kind of file."""
-    network = DomainNetwork(task.shape, np.zeros(task.shape.size))
-    network.parts["skip"][:], network.parts["bias"][:] = matrix, bias
-    of_inputs = of_inputs or Standard.plain(task.inputs)
-    return DomainLink(task, of_inputs, Standard.plain(task.form.length), network)
-
-
-ORACLE = "oracle"
-LEAST_LABELS = 20
 
 
 @dataclass(frozen=True)
@@ -134,30 +68,13 @@ class Adaptation:
         return math.sqrt(max(0.0, share * (1.0 - share)) / self.reported)
 
 
-def adapt(
-    trace: Trace, models: Sequence[str], labels: Labels, output: OutputSpec | None = None, *, seed: int = 0
-) -> Adaptation:
+def adapt(task: LinkTask, pairs: Pairs, *, seed: int = 0) -> Adaptation:
     """Learns from the first 60 % of the labels in time, chooses on the next 20 %, reports on the last 20 %.
 
     Args:
-        trace: holds the models' outputs.
-        models: the deployed model, or several that are read together.
-        labels: what a person said.
-        output: the labels' type; by default that of the first model.
+        task: from which models' outputs to the labels.
+        pairs: what the models said and a person labelled, in time.
         seed: of everything random.
-
-    Raises:
-        InvalidInput: there are fewer than 20 labels, or a kind can't be used.
-        UnknownModel: the trace has no such model.
-    """
-    task = oracle_task(trace, models, output)
-    outputs = {name: trace.outputs(name) for name in task.sources}
-    sources = {name: [values[row] for row in labels.rows] for name, values in outputs.items()}
-    return adapt_pairs(task, Pairs.of(task, sources, labels.values), seed=seed)
-
-
-def adapt_pairs(task: LinkTask, pairs: Pairs, *, seed: int = 0) -> Adaptation:
-    """The same, of what a model said and a person labelled, in time.
 
     Raises:
         InvalidInput: there are fewer than 20 labels.
@@ -179,18 +96,90 @@ def adapt_pairs(task: LinkTask, pairs: Pairs, *, seed: int = 0) -> Adaptation:
     return Adaptation(len(train), len(validation), len(report), tried, winner)
 
 
-def oracle_task(trace: Trace, models: Sequence[str], output: OutputSpec | None = None) -> LinkTask:
-    """What a link from models to the oracle is for.
+def label_task(
+    folder: LinkFolder, models: Sequence[str], output: OutputSpec | None = None, *, name: str = ORACLE
+) -> LinkTask:
+    """What a link from models to a person's labels is for.
+
+    Args:
+        folder: knows the models.
+        models: the deployed model, or several that are read together.
+        output: the labels' type; by default that of the first model.
+        name: what the labels are called.
 
     Raises:
-        InvalidInput: no model is named.
-        UnknownModel: the trace has no such model.
+        InvalidInput: no model is named, or a kind can't be used.
+        UnknownModel: a model is not known.
     """
+    known = folder.samples.models
     if not models:
-        raise InvalidInput(f"model: name the deployed one (models: {', '.join(trace.models)})")
-    for name in models:
-        if name not in trace.models:
-            raise UnknownModel(name, tuple(trace.models))
-    specs = {name: trace.models[name].output for name in models}
-    digests = {name: trace.info.digests.get(name, "") for name in specs}
-    return LinkTask(specs, ORACLE, output or specs[models[0]], digests)
+        raise InvalidInput(f"model: name the deployed one (models: {', '.join(known)})")
+    for model in models:
+        if model not in known:
+            raise UnknownModel(model, tuple(known))
+    specs = {model: known[model].output for model in models}
+    digests = {model: folder.digests.get(model, "") for model in specs}
+    return LinkTask(specs, name, output or specs[models[0]], digests)
+
+
+def can_stand_for(task: LinkTask) -> bool:
+    """Whether the one source's outputs are of the target's very type, so that they may be answered as they are."""
+    outputs = list(task.sources.values())
+    return len(outputs) == 1 and outputs[0] == task.output
+
+
+def nothing(task: LinkTask) -> DomainLink:
+    """The source's output as it is; only where `can_stand_for`."""
+    return affine_link(task, np.eye(task.inputs), np.zeros(task.form.length))
+
+
+def constant(task: LinkTask, train: Pairs) -> DomainLink:
+    """The same answer always: the most frequent class, the median of numbers."""
+    form = task.form
+    if form.is_number:
+        answer = np.median(train.targets, axis=0)
+    else:
+        answer = form.numbers(form.values(train.targets).mean(axis=0)[None])[0]
+    return affine_link(task, np.zeros((task.inputs, form.length)), answer)
+
+
+def scaled(task: LinkTask, train: Pairs) -> DomainLink:
+    """One temperature and a bias for each class; of numbers a factor and an offset each. Where `can_stand_for`."""
+    if task.form.is_number:
+        mean, wanted = train.inputs.mean(axis=0), train.targets.mean(axis=0)
+        from_mean = train.inputs - mean
+        slope = (from_mean * (train.targets - wanted)).sum(axis=0) / (np.square(from_mean).sum(axis=0) + _RIDGE)
+        return affine_link(task, np.diag(slope), wanted - mean * slope)
+    weights = np.append(1.0, np.zeros(task.form.length))
+    loss, adam = loss_of(task.form), Adam(len(weights))
+    for _ in range(_STEPS):
+        slope = loss(train.inputs * weights[0] + weights[1:], train.targets).slope
+        adam.step(weights, np.append((slope * train.inputs).sum(), slope.sum(axis=0)), _RATE)
+    return affine_link(task, np.eye(task.inputs) * weights[0], weights[1:])
+
+
+def linear(task: LinkTask, train: Pairs) -> DomainLink:
+    """A small classifier on the sources' outputs: logistic, or ridge regression for numbers."""
+    of_inputs = moments_of(train).standard.part(slice(task.inputs))
+    inputs = of_inputs.apply(train.inputs)
+    if task.form.is_number:
+        wanted = train.targets.mean(axis=0)
+        ridge = _RIDGE * len(inputs) * np.eye(task.inputs)
+        matrix = np.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ (train.targets - wanted))
+        return affine_link(task, matrix, wanted, of_inputs)
+    size, length = task.inputs * task.form.length, task.form.length
+    weights = np.zeros(size + length)
+    loss, adam = loss_of(task.form), Adam(len(weights))
+    for _ in range(_STEPS):
+        predicted = inputs @ weights[:size].reshape(-1, length) + weights[size:]
+        slope = loss(predicted, train.targets).slope
+        adam.step(weights, np.append((inputs.T @ slope).ravel(), slope.sum(axis=0)), _RATE)
+    return affine_link(task, weights[:size].reshape(-1, length), weights[size:], of_inputs)
+
+
+def affine_link(task: LinkTask, matrix: Array, bias: Array, of_inputs: Standard | None = None) -> DomainLink:
+    """A link that is only a straight line, so that whichever wins is served in the same way."""
+    network = DomainNetwork(task.shape, np.zeros(task.shape.size))
+    network.parts["skip"][:], network.parts["bias"][:] = matrix, bias
+    of_inputs = of_inputs or Standard.plain(task.inputs)
+    return DomainLink(task, of_inputs, Standard.plain(task.form.length), network)

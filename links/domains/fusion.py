@@ -1,15 +1,17 @@
-"""Several predictions of one target as one: a local and a global link, or links from other tasks (TPAMI 2023)."""
+"""Several predictions of one target as one: a site's own link and that of all sites, or links from other tasks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from ...errors import InvalidInput
 from ...outputs import Array
 from .fit import loss_of
+from .link import DomainLink
 from .moments import Moments, Standard
-from .task import Form
+from .task import Form, LinkTask, Pairs
 
 _STEPS = 300
 _RATE = 0.2
@@ -17,7 +19,7 @@ _RATE = 0.2
 
 @dataclass(frozen=True)
 class Fusion:
-    """A weighted mean of predictions, of labels in log-probabilities.
+    """A weighted mean of predictions, of labels in log-probabilities (MLink, TPAMI 2023, local-global fusion).
 
     Attributes:
         form: the target's.
@@ -50,7 +52,7 @@ class Fusion:
         for name, prediction in predictions.items():
             if prediction.shape != targets.shape:
                 raise InvalidInput(f"predictions: {name!r} has shape {prediction.shape}, the targets {targets.shape}")
-        stacked = np.stack([_centred(form, prediction) for prediction in predictions.values()])
+        stacked = np.stack([form.centred(prediction) for prediction in predictions.values()])
         count = len(stacked)
         mixes = [*np.eye(count), np.full(count, 1.0 / count), _learnt(form, stacked, targets)]
         reached = [float(form.agreements(np.tensordot(mix, stacked, 1), targets).mean()) for mix in mixes]
@@ -68,17 +70,8 @@ class Fusion:
         missing = [name for name, weight in self.weights.items() if weight > 0.0 and name not in predictions]
         if missing:
             raise InvalidInput(f"predictions: {', '.join(missing)} missing; give all of {', '.join(self.weights)}")
-        parts = [
-            weight * _centred(self.form, predictions[name]) for name, weight in self.weights.items() if weight > 0.0
-        ]
+        parts = [weight * self.form.centred(predictions[name]) for name, weight in self.weights.items() if weight > 0.0]
         return np.asarray(sum(parts))
-
-
-def _centred(form: Form, numbers: Array) -> Array:
-    """Labels as log-probabilities: logits of different heights are not to be averaged."""
-    if form.output.kind != "label":
-        return numbers
-    return np.asarray(numbers - np.logaddexp.reduce(numbers, axis=1, keepdims=True))
 
 
 def _learnt(form: Form, stacked: Array, targets: Array) -> Array:
@@ -92,3 +85,39 @@ def _learnt(form: Form, stacked: Array, targets: Array) -> Array:
         weights = weights * np.exp(np.clip(-_RATE * (slope - slope.mean()), -1.0, 1.0))
         weights /= weights.sum()
     return weights
+
+
+@dataclass(frozen=True)
+class FusedLink:
+    """Links of one task and the weight of each, as one link.
+
+    Attributes:
+        task: what they are for.
+        parts: each link and its weight; the weights sum to 1.
+    """
+
+    task: LinkTask
+    parts: tuple[tuple[DomainLink, float], ...]
+
+    @classmethod
+    def alone(cls, link: DomainLink) -> Self:
+        """One link."""
+        return cls(link.task, ((link, 1.0),))
+
+    @classmethod
+    def choose(cls, links: Mapping[str, DomainLink], validation: Pairs) -> tuple[Self, Fusion]:
+        """What agrees best on a validation block: one of some links of one task, or a mean of them."""
+        task = next(iter(links.values())).task
+        predictions = {name: link.predict(validation.inputs) for name, link in links.items()}
+        fusion = Fusion.choose(task.form, predictions, validation.targets)
+        parts = tuple((link, fusion.weights[name]) for name, link in links.items() if fusion.weights[name] > 0.0)
+        return cls(task, parts), fusion
+
+    def predict(self, inputs: Array) -> Array:
+        """The target's numbers (n, length) from the sources' (n, inputs)."""
+        form = self.task.form
+        return form.centred(np.asarray(sum(weight * form.centred(link.predict(inputs)) for link, weight in self.parts)))
+
+    def agreement(self, pairs: Pairs) -> float:
+        """Mean agreement with the targets."""
+        return float(self.task.form.agreements(self.predict(pairs.inputs), pairs.targets).mean())

@@ -13,10 +13,14 @@ from ...errors import InvalidInput, UnknownModel
 from ...outputs import Array, OutputSpec
 from ...settings import checked
 from ...traces.trace import Trace
+from ..training.samples import Samples
 from .network import HIDDEN, Shape
 
+FORMAT = 1
 TARGETS = ("label", "multilabel", "count", "scalar", "vector")
 SOURCES = (*TARGETS, "boxes")
+MOST_NUMBERS = 4096
+MOST_HIDDEN = 1024
 _LEAST_P = 1e-4
 
 
@@ -67,24 +71,17 @@ class Form:
             return np.maximum(numbers, 0.0).astype(np.float32)
         return numbers.astype(np.float32)
 
+    def centred(self, numbers: Array) -> Array:
+        """A label's numbers (n, length) as log-probabilities: logits of different heights are not to be averaged."""
+        if self.output.kind != "label":
+            return numbers
+        return np.asarray(numbers - np.logaddexp.reduce(numbers, axis=1, keepdims=True))
+
     def agreements(self, predicted: Array, exact: Array) -> Array:
         """Agreement with the exact output row by row (n,), from the numbers of both; see `outputs`."""
         compact = [self.output.compact(self.values(numbers)) for numbers in (predicted, exact)]
         assert compact[0] is not None and compact[1] is not None, "no target is compared one by one"
         return self.output.agreements(compact[0], compact[1])
-
-
-def target_form(output: OutputSpec) -> Form:
-    """The form of an output that is to be predicted.
-
-    Raises:
-        InvalidInput: its kind can't be.
-    """
-    if output.kind not in TARGETS:
-        raise InvalidInput(
-            f"kind: a link across domains predicts {', '.join(TARGETS)}, not {output.kind!r}; choose another target"
-        )
-    return Form(output)
 
 
 def softmax(logits: Array) -> Array:
@@ -98,20 +95,15 @@ def sigmoid(logits: Array) -> Array:
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)))
 
 
-FORMAT = 1
-MOST_NUMBERS = 4096
-MOST_HIDDEN = 1024
-
-
 @dataclass(frozen=True)
 class LinkTask:
     """From which models' outputs which model's output is predicted.
 
     Attributes:
         sources: the sources' output types, in the order the link reads them.
-        target: the model, or the oracle, that is predicted.
+        target: the model, or the person's labels, that is predicted.
         output: its output type.
-        digests: each source's and the target's file, as traces have them; an oracle has none.
+        digests: each source's and the target's file, as traces have them; labels have none.
         hidden: hidden units of the network.
     """
 
@@ -124,6 +116,11 @@ class LinkTask:
     def __post_init__(self) -> None:
         if not self.sources or self.target in self.sources:
             raise InvalidInput(f"sources: name at least one model other than the target {self.target!r}")
+        if self.output.kind not in TARGETS:
+            raise InvalidInput(
+                f"kind: a link across domains predicts {', '.join(TARGETS)}, not {self.output.kind!r}; choose another "
+                "target"
+            )
         if not 1 <= self.hidden <= MOST_HIDDEN:
             raise InvalidInput(f"hidden must be from 1 to {MOST_HIDDEN}, not {self.hidden}")
         if max(self.inputs, self.form.length) > MOST_NUMBERS:
@@ -160,7 +157,7 @@ class LinkTask:
     @cached_property
     def form(self) -> Form:
         """How the target's outputs become numbers, and back."""
-        return target_form(self.output)
+        return Form(self.output)
 
     @property
     def inputs(self) -> int:
@@ -248,30 +245,13 @@ class Pairs:
     targets: Array
 
     @classmethod
-    def of(cls, task: LinkTask, sources: Mapping[str, Sequence[Array]], targets: Sequence[Array]) -> Self:
-        """From outputs.
-
-        Args:
-            task: which models.
-            sources: each source's outputs.
-            targets: the target's on the same inputs.
-
-        Raises:
-            InvalidInput: they do not fit their types, or are not as many.
-        """
-        for name, values in sources.items():
-            if len(values) != len(targets):
-                raise InvalidInput(f"{name}: has {len(values)} outputs, {task.target} {len(targets)}; align them")
+    def of(cls, task: LinkTask, samples: Samples) -> Self:
+        """All of a recording, the sources as their vectors tell of them: what the link is given when it serves."""
         read = [
-            form.numbers([form.output.check(value) for value in sources[name]])
+            samples.encodings[name].raw(samples.standard(name))[:, : form.length].astype(np.float64)
             for name, form in task.source_forms.items()
         ]
-        return cls(np.concatenate(read, axis=1), task.form.numbers([task.output.check(value) for value in targets]))
-
-    @classmethod
-    def read(cls, trace: Trace, task: LinkTask) -> Self:
-        """All of a trace."""
-        return cls.of(task, {name: trace.outputs(name) for name in task.sources}, trace.outputs(task.target))
+        return cls(np.concatenate(read, axis=1), task.form.numbers(samples.values[task.target]))
 
     def __len__(self) -> int:
         """How many."""

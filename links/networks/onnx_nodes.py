@@ -1,17 +1,19 @@
-"""Builds an ONNX graph node by node from torch's layers, and writes it as the file of a link."""
+"""Builds an ONNX graph node by node, from arrays or torch's layers, and writes it as the file of a link."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from torch import nn
 
 from ... import __version__
 from ...files import replacing
 from ..link import METADATA_KEY, LinkSpec
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Sizes = dict[str, tuple[int | str, ...]]
 """Shapes by name; a text is an axis of any length."""
@@ -43,7 +45,12 @@ class Nodes:
         self.nodes.append(helper.make_node(kind, sources, [target], **attributes))
         return target
 
-    def linear(self, name: str, layer: nn.Linear, source: str, target: str) -> str:
+    def affine(self, name: str, matrix: npt.NDArray[Any], bias: npt.NDArray[Any], source: str, target: str) -> str:
+        """A matrix (inputs, outputs) and a bias (outputs,) as one operator on rows (n, inputs)."""
+        weight = self.constant(f"{name}.weight", matrix.astype(np.float32))
+        return self.node("Gemm", [source, weight, self.constant(f"{name}.bias", bias.astype(np.float32))], target)
+
+    def linear(self, name: str, layer: "nn.Linear", source: str, target: str) -> str:
         """A fully connected layer on the last axis, whatever lies before it."""
         weight = self.constant(f"{name}.weight", layer.weight.detach().numpy().T)
         if layer.bias is None:

@@ -1,6 +1,6 @@
 """Which model can be predicted from which others, read from a folder of links: as a matrix and in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -13,12 +13,12 @@ from ...errors import InvalidInput
 from ..index import Index
 from ..table import BUCKETS, NEVER, Route, Table, bucket, bucket_bounds_s
 from ..training.linkability import Linkability, Reached, Row, read_linkability
-from ..trust import ALPHA
+from ..trust.certificate import ALPHA
 
 ENOUGH = 1.0 - ALPHA
 """An answer that agrees less than this does not stand in for the model."""
 
-Do = Literal["link", "hold", "constant", "run"]
+Do = Literal["link", "hold", "constant", "run", "label"]
 
 _OTHERS, _HELD, _CONSTANT = "all others", "held", "constant"
 # The colour of a cell from which skill on: clearly worth a link, worth one, no better than holding, worse.
@@ -31,7 +31,8 @@ class Verdict:
 
     Attributes:
         target: the model.
-        do: link it, hold its last output, answer with a constant; or run it, as none of them agrees enough.
+        do: link it, hold its last output, answer with a constant; or run it, as none of them agrees enough; of a
+            virtual model, which can't run, label more inputs.
         origin: the best of the first three, whether it agrees enough or not.
         sources: the models that the best link reads.
         agreement: what that reached on inputs that nothing was learnt from or chosen on.
@@ -118,7 +119,7 @@ def show_links(folder: Path | str, *, age_s: float = 10.0, enough: float = ENOUG
             "inputs it measured; train them again (`infilink train links`) to see both"
         )
     age = bucket(age_s)
-    verdicts = tuple(_verdict(name, index.tables[name], targets[name], age, enough) for name in targets)
+    verdicts = tuple(_verdict(index, name, targets[name], age, enough) for name in targets)
     return Shown(folder, age_s, enough, targets, verdicts, _predicts(targets), missing)
 
 
@@ -181,17 +182,21 @@ def _text(cell: Reached | None, column: str) -> Text:
     return Text(f"{agreement}\n{max(skill, -9.99):+.2f}", style=style)
 
 
-def _verdict(name: str, table: Table, row: Linkability, age: int, enough: float) -> Verdict:
-    others = frozenset(row.sources)
+def _verdict(index: Index, name: str, row: Linkability, age: int, enough: float) -> Verdict:
+    table, others, virtual = index.tables[name], frozenset(row.sources), index.models[name].virtual
+    age = NEVER if virtual else age
     route = table.choose(others, age)
     found = _found(row, route, age)
     held, constant = _figure(row.held, age), _figure(row.constant, age)
     interval, sure = found.interval, False
     do: Do = {"linked": "link", "held": "hold", "constant": "constant"}[route.origin]  # type: ignore[assignment]
     if found.agreement < enough:
-        do = "run"
+        do = "label" if virtual else "run"
     if interval is not None:
-        sure = interval[1] < enough if do == "run" else interval[0] >= enough
+        sure = interval[1] < enough if found.agreement < enough else interval[0] >= enough
+    # Links across domains do not read it.
+    reads = route.sources if name in index.notes.get("domains", {}) else (*route.sources, "its own last output")
+    free = f"; constant {constant}" if virtual else f"; held {held}, constant {constant}{_never(table, others, row)}"
     return Verdict(
         name,
         do,
@@ -202,8 +207,7 @@ def _verdict(name: str, table: Table, row: Linkability, age: int, enough: float)
         found.inputs,
         found.effective,
         sure,
-        f"{_advice(do, route, enough)}{_numbers(found)}; held {held}, constant {constant}"
-        f"{_never(table, others, row)}{'' if sure else _unsure(found, enough)}",
+        f"{_advice(do, route, enough, reads)}{_numbers(found)}{free}{'' if sure else _unsure(found, enough)}",
     )
 
 
@@ -226,11 +230,13 @@ def _found(row: Linkability, route: Route, age: int) -> Reached:
     return Reached(agreement, agreement - (same.agreement - same.gain), same.inputs, same.effective)
 
 
-def _advice(do: Do, route: Route, enough: float) -> str:
-    from_what = " and ".join(filter(None, [", ".join(route.sources), "its own last output"]))
+def _advice(do: Do, route: Route, enough: float, reads: Sequence[str]) -> str:
+    """What to do; `reads` is what a link reads, in words."""
+    from_what = " and ".join(filter(None, [", ".join(reads[:-1]), reads[-1]])) if reads else ""
     means = {"linked": f"a link from {from_what}", "held": "holding its last output", "constant": "a constant"}
-    if do == "run":
-        return f"needs to be run: what did best before, {means[route.origin]}, does not agree to {enough:g} later: "
+    if do in ("run", "label"):
+        needed = "needs to be run" if do == "run" else "needs more labels"
+        return f"{needed}: what did best before, {means[route.origin]}, does not agree to {enough:g} later: "
     if do == "link":
         return f"worth linking from {from_what}: "
     return "better held: " if do == "hold" else "a constant will do: "

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from infilink.links.domains.artifact import ServedLink
+from infilink.links.domains.folder import LinkFolder
 from infilink.links.domains.rounds import Site
-from infilink.links.domains.task import LinkTask, Pairs
+from infilink.links.domains.shared import read_shared
+from infilink.links.domains.sharing import SharingSite
+from infilink.links.domains.task import LinkTask
+from infilink.links.graph import LinkGraph
 from infilink.models.cost import ModelCost
 from infilink.models.spec import parse_spec
 from infilink.traces.trace import Trace, TraceInfo, TraceWriter
@@ -94,17 +97,17 @@ def finish(process: "subprocess.Popen[str]") -> dict:
 def site_of(name: str, path: Path) -> Site:
     with Trace(path) as trace:
         task = LinkTask.of(trace, ["vehicles"], "people")
-        return Site(name, task, Pairs.read(trace, task).blocks(0.6, 0.2, 0.2)[0])
+        return Site(name, task, SharingSite(LinkFolder.open(trace), task).blocks[0])
 
 
 def check_same(out: Path, traces: dict[str, Path], present: list[list[str]]) -> None:
-    """The file says what the same sites learn in one process, with the same rounds."""
+    """The aggregator's file says what the same sites learn in one process, with the same rounds."""
     sites = [site_of(name, path) for name, path in traces.items()]
     alone = run_rounds(sites, RoundSettings(rounds=len(present), seed=3), present=present)
     inputs = np.arange(12.0)[:, None]
-    served = ServedLink(out)
-    assert served.task == alone.task
-    np.testing.assert_allclose(served.predict_numbers(inputs), alone.predict(inputs), rtol=1e-4, atol=1e-4)
+    shared = read_shared(out)
+    assert shared.task == alone.task
+    np.testing.assert_allclose(shared.predict(inputs), alone.predict(inputs), rtol=1e-4, atol=1e-4)
 
 
 def test_a_site_is_killed_in_a_round_and_the_others_learn_what_they_would_have(traces, start, tmp_path):
@@ -116,7 +119,7 @@ def test_a_site_is_killed_in_a_round_and_the_others_learn_what_they_would_have(t
     def join(name: str, *more: str) -> "subprocess.Popen[str]":
         return start("join", address, str(traces[name]), "--target", "people", "--site", name, *more)
 
-    gym = join("gym", "--out", str(tmp_path / "gym.onnx"))
+    gym = join("gym", "--out", str(tmp_path / "links"))
     line_with(serve, "gym: joined")
     # The first round can't end while one site stands still, so there is time to kill another in it.
     gym.send_signal(signal.SIGSTOP)
@@ -129,12 +132,14 @@ def test_a_site_is_killed_in_a_round_and_the_others_learn_what_they_would_have(t
     assert told["ended_early"] == "" and len(told["rounds"]) == ROUNDS
     assert all(report["sites"] == ["gym", "hall"] for report in told["rounds"][1:])
     check_same(out, traces, [report["sites"] for report in told["rounds"]])
-    check_same(tmp_path / "gym.onnx", traces, [report["sites"] for report in told["rounds"]])
+    graph = LinkGraph.load(tmp_path / "links")
+    assert (of_gym["target"], of_gym["links"]) == ("people", str(tmp_path / "links")) and "links" not in of_hall
+    assert graph.models.keys() == {"people", "vehicles"} and graph.notes["domains"]["people"]["learnt_from"] == "sites"
     for name, of_site in (("gym", of_gym), ("hall", of_hall)):
         assert of_site["rounds"] == ROUNDS
         assert of_site["sent_bytes"] == told["sites"][name]["up"]
         assert of_site["received_bytes"] == told["sites"][name]["down"]
-        assert set(of_site["agreements"]) == {"constant", "this site's link", "the link of all", "both fused"}
+        assert set(of_site["agreements"]) == {"constant", "this site's link", "the link of all", "what is chosen"}
 
 
 def test_what_can_t_be_joined_is_one_line_and_exit_code_2(traces, start):

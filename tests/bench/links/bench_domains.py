@@ -5,7 +5,7 @@ Each figure is a mean and standard deviation over seeds; each seed is another dr
 
 import numpy as np
 from infilink.cloud.federation.wire import central_bytes, pack_change, pack_weights
-from infilink.links.domains.adapt import adapt_pairs, constant
+from infilink.links.domains.adapt import adapt, constant
 from infilink.links.domains.fusion import Fusion
 from infilink.links.domains.link import learn_link
 from infilink.links.domains.rounds import Site
@@ -59,7 +59,7 @@ def bench_labels() -> None:
             found: dict[str, list[float]] = {}
             for seed in range(2 * SEEDS):
                 # Spend `count` labels, report on as many fresh ones as it takes to tell.
-                done = adapt_pairs(oracle(), scenes(seed, count, bent=bent), seed=seed)
+                done = adapt(oracle(), scenes(seed, count, bent=bent), seed=seed)
                 fresh = scenes(1000 + seed, 2000, bent=bent)
                 for way in done.contestants:
                     found.setdefault(way.name, []).append(way.link.agreement(fresh))

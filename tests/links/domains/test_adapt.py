@@ -7,11 +7,14 @@ import sys
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput, UnknownModel
-from infilink.links.domains.adapt import ORACLE, adapt, linear, nothing, oracle_task, scaled
-from infilink.links.domains.artifact import ServedLink, save_link
+from infilink.links.domains.adapt import ORACLE, adapt, label_task, linear, nothing, scaled
+from infilink.links.domains.folder import LinkFolder
 from infilink.links.domains.labels import labels_of, read_labels
 from infilink.links.domains.link import learn_link
 from infilink.links.domains.task import LinkTask, Pairs
+from infilink.links.graph import LinkGraph
+from infilink.links.index import Index
+from infilink.links.report.show import show_links
 from infilink.outputs import OutputSpec
 from infilink.traces.trace import Trace
 
@@ -33,9 +36,15 @@ def write_labels(path, trace, every=2, key="sequence"):
     return path
 
 
+def pairs_of(trace, labels, output=None):
+    folder = LinkFolder.open(trace)
+    task = label_task(folder, ["scene"], output)
+    return task, Pairs.of(task, folder.labelled(task, labels.rows, labels.values))
+
+
 def test_what_the_model_confuses_is_put_right_and_doing_nothing_stands_beside(trace, tmp_path):
     labels = read_labels(write_labels(tmp_path / "labels.csv", trace), SCENE, trace)
-    done = adapt(trace, ["scene"], labels)
+    done = adapt(*pairs_of(trace, labels))
     ways = {way.name: way for way in done.contestants}
     assert list(ways) == ["nothing", "constant", "temperature and bias", "linear", "link"]
     assert done.learnt == 120 and done.chosen + done.reported < 80
@@ -44,26 +53,11 @@ def test_what_the_model_confuses_is_put_right_and_doing_nothing_stands_beside(tr
     assert done.winner.chosen_on == max(way.chosen_on for way in done.contestants)
 
 
-def test_what_is_written_says_the_same_as_what_was_learnt(trace, tmp_path):
-    labels = labels_of(trace, "human")
-    done = adapt(trace, ["scene"], labels)
-    for way in done.contestants:
-        save_link(way.link, tmp_path / "adapted.onnx")
-        served = ServedLink(tmp_path / "adapted.onnx")
-        assert served.task == way.link.task
-        inputs = Pairs.of(way.link.task, {"scene": trace.outputs("scene")}, labels.values).inputs
-        np.testing.assert_allclose(served.predict_numbers(inputs), way.link.predict(inputs), rtol=1e-4, atol=1e-4)
-    output = served.predict({"scene": trace.outputs("scene")[0]})
-    assert output.shape == (3,) and output.sum() == pytest.approx(1.0, abs=1e-5)
-    with pytest.raises(InvalidInput, match="'scene' is missing"):
-        served.predict({})
-
-
 def test_another_type_of_label_is_learnt_too(trace):
     """Of a count there is no "doing nothing" behind a label."""
     labels = labels_of(trace, "human")
     counts = [np.asarray([float(np.argmax(value))], np.float32) for value in labels.values]
-    done = adapt(trace, ["scene"], type(labels)(labels.rows, counts), COUNT)
+    done = adapt(*pairs_of(trace, type(labels)(labels.rows, counts), COUNT))
     assert [way.name for way in done.contestants] == ["constant", "linear", "link"]
     assert done.winner.reported > done.contestants[0].reported
 
@@ -75,7 +69,7 @@ def test_numbers_are_put_right_by_factor_and_offset(make_pairs, count_task):
     assert nothing(count_task).agreement(report) < 0.2
 
 
-def test_a_link_bends_where_a_line_can_t(make_pairs, count_task):
+def test_a_link_bends_where_a_line_can_t(count_task):
     rng = np.random.default_rng(0)
     vehicles = rng.integers(0, 12, (600, 1)).astype(float)
     pairs = Pairs(vehicles, np.rint(np.abs(vehicles - 6.0)))
@@ -114,11 +108,12 @@ def test_a_wrong_label_is_named(trace, tmp_path, text, says):
 def test_too_few_labels_and_unknown_models_are_refused(trace, tmp_path):
     few = read_labels(write_labels(tmp_path / "labels.csv", trace, every=40), SCENE, trace)
     with pytest.raises(InvalidInput, match="at least 20"):
-        adapt(trace, ["scene"], few)
+        adapt(*pairs_of(trace, few))
+    folder = LinkFolder.open(trace)
     with pytest.raises(UnknownModel, match="human, scene"):
-        adapt(trace, ["scenes"], labels_of(trace, "human"))
+        label_task(folder, ["scenes"])
     with pytest.raises(InvalidInput, match="name the deployed one"):
-        oracle_task(trace, [])
+        label_task(folder, [])
 
 
 def test_kinds_that_can_t_be_used_are_refused():
@@ -130,15 +125,45 @@ def test_kinds_that_can_t_be_used_are_refused():
         LinkTask({"a": OutputSpec(kind="tokens", length=9)}, ORACLE, COUNT, {})
 
 
-def test_the_command_prints_a_table_and_writes_the_best(scene_trace, trace, tmp_path):
+def run(*words):
+    command = [sys.executable, "-m", "infilink.cli", "links", "adapt", *map(str, words), "--json"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_command_writes_links_that_answer_as_the_person_would(scene_trace, trace, tmp_path):
     labels = write_labels(tmp_path / "labels.csv", trace)
-    command = [sys.executable, "-m", "infilink.cli", "links", "adapt", str(scene_trace), "--model", "scene"]
-    out = ["--out", str(tmp_path / "adapted.onnx")]
-    done = subprocess.run(
-        [*command, "--labels", str(labels), *out, "--json"], capture_output=True, text=True, timeout=60, check=True
-    )
+    done = run(scene_trace, "--model", "scene", "--labels", labels, "--out", tmp_path / "links")
+    assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["ways"][told["winner"]]["reported"] > told["ways"]["nothing"]["reported"]
-    assert ServedLink(tmp_path / "adapted.onnx").task.target == ORACLE
-    wrong = subprocess.run([*command, *out], capture_output=True, text=True, timeout=60, check=False)
-    assert wrong.returncode == 2 and "either --labels" in wrong.stderr
+    assert (told["target"], told["origin"], told["sources"]) == (ORACLE, "linked", ["scene"])
+    graph = LinkGraph.load(tmp_path / "links")
+    assert list(graph.virtual) == [ORACLE] and ORACLE not in graph.costs and ORACLE not in graph.digests
+    assert graph.notes["domains"][ORACLE]["way"] == told["winner"]
+    said, truth = trace.outputs("scene"), trace.outputs("human")
+    unseen = range(361, 400, 2)
+    answers = {row: graph.predict(ORACLE, {"scene": said[row]}) for row in unseen}
+    right = [SCENE.agreement(answer.value, truth[row]) for row, answer in answers.items()]
+    assert {answer.origin for answer in answers.values()} == {"linked"} and np.mean(right) > 0.8
+    verdict = {each.target: each for each in show_links(tmp_path / "links").verdicts}[ORACLE]
+    assert verdict.do == "link" and verdict.text.startswith("worth linking from scene: ") and "held" not in verdict.text
+
+
+def test_a_model_that_stands_for_the_truth_is_no_model_that_runs(scene_trace, tmp_path):
+    done = run(scene_trace, "--model", "scene", "--oracle", "human", "--out", tmp_path / "links")
+    assert done.returncode == 0, done.stderr
+    index = Index.read(tmp_path / "links")
+    assert list(index.digests) == ["scene"] and index.links == ("human",) and index.models["human"].virtual
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "either --labels"),
+        (["--labels", "labels.csv", "--oracle", "human"], "either --labels"),
+        (["--labels", "labels.csv", "--name", "human"], "has a model 'human' already"),
+    ],
+)
+def test_what_can_t_be_is_one_line(scene_trace, tmp_path, words, says):
+    done = run(scene_trace, "--model", "scene", *words, "--out", tmp_path / "links")
+    assert done.returncode == 2 and says in " ".join(done.stderr.split()) and not (tmp_path / "links").exists()

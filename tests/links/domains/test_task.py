@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
 from infilink.links.domains.task import TARGETS, Form, LinkTask, Pairs
+from infilink.links.training.samples import Samples
+from infilink.models.spec import parse_spec
 from infilink.outputs import OutputSpec
 
 COUNT = OutputSpec(kind="count")
@@ -54,13 +56,24 @@ def test_blocks_are_apart_in_time_and_never_shuffled(count):
     assert blocks[-1].inputs[-1, 0] == count - 1
 
 
-def test_outputs_that_are_not_aligned_or_do_not_fit_are_refused():
-    task = LinkTask({"a": COUNT}, "b", COUNT, {})
-    one = np.ones(1, np.float32)
-    with pytest.raises(InvalidInput, match="a: has 2 outputs, b 1; align them"):
-        Pairs.of(task, {"a": [one, one]}, [one])
-    with pytest.raises(InvalidInput, match="shape"):
-        Pairs.of(task, {"a": [np.ones(2, np.float32)]}, [one])
+def test_sources_are_read_as_their_vectors_tell_of_them_and_the_target_exactly():
+    """What never changed where the vectors were fitted is not in them: it is what it was there, whatever is said."""
+    rng = np.random.default_rng(0)
+    said = rng.uniform(0.05, 0.95, (200, 3)).astype(np.float32)
+    said[:120, 2] = 0.5
+    models = {
+        name: parse_spec({"name": name, "output": output}, where=name)
+        for name, output in (("a", SPECS["label"]), ("b", COUNT))
+    }
+    counts = [np.full(1, row, np.float32) for row in range(200)]
+    samples = Samples.of(models, np.arange(200.0), {"a": list(said), "b": counts})
+    pairs = Pairs.of(LinkTask({"a": SPECS["label"]}, "b", COUNT, {}), samples)
+    np.testing.assert_allclose(pairs.inputs[:, :2], np.log(said[:, :2]), atol=1e-5)
+    np.testing.assert_allclose(pairs.inputs[:, 2], np.log(0.5), atol=1e-5)
+    np.testing.assert_array_equal(pairs.targets[:, 0], np.arange(200))
+
+
+def test_tasks_that_make_no_sense_are_refused():
     with pytest.raises(InvalidInput, match="other than the target 'b'"):
         LinkTask({"b": COUNT}, "b", COUNT, {})
     with pytest.raises(InvalidInput, match="hidden must be from 1"):
@@ -71,7 +84,7 @@ def test_outputs_that_are_not_aligned_or_do_not_fit_are_refused():
 
 def test_learning_and_serving_need_no_training_framework():
     heavy = ("torch", "sklearn", "scipy", "onnx", "infilink.cloud")
-    parts = ("rounds", "fusion", "adapt", "artifact")
+    parts = ("rounds", "fusion", "adapt", "sharing", "shared")
     imports = ", ".join(f"infilink.links.domains.{part}" for part in parts)
     code = f"import sys, {imports}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
