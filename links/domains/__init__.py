@@ -1,1 +1,1 @@
-"""Links across domains: a stream that drifts, a person's labels, several sites, local with global (TPAMI 2023)."""
+"""Links across domains: to a person's labels, and of several sites that learn together (MLink, TPAMI 2023)."""
