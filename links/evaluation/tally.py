@@ -9,7 +9,7 @@ import numpy as np
 from ...models.spec import ModelSpec
 from ...outputs import Array
 from ..answer import Answer
-from ..trust import independent_share, upper_bound
+from ..trust.certificate import independent_share, upper_bound
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from ...evidence import wilson_interval
 from ...files import check_format, replacing
 from ...outputs import Array
 from ..table import BUCKETS, NEVER, Measured, Table
-from ..trust import independent_share
+from ..trust.certificate import independent_share
 
 if TYPE_CHECKING:
     from .judge import Judge

@@ -9,8 +9,8 @@ import numpy as np
 
 from ...outputs import Array
 from ..table import ASSUMED_HELD, BUCKETS, NEVER, Measured, Table, bucket_bounds_s
-from ..trust import certified, certify_threshold, independent_share
 from ..trust.calibration import Calibration, by_agreement, distances, forms, spread
+from ..trust.certificate import certified, certify_threshold, independent_share
 from .judge import Judge, best_constant
 from .samples import OLDEST_S, Samples, Situations
 

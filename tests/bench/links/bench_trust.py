@@ -10,8 +10,8 @@ import time
 
 import numpy as np
 from infilink.links.answer import Answer
-from infilink.links.trust import ALPHA, certify_threshold
 from infilink.links.trust.calibration import Calibration
+from infilink.links.trust.certificate import ALPHA, certify_threshold
 from infilink.links.trust.monitor import AdaptiveLevel, Monitor
 from infilink.outputs import Array, OutputSpec
 from rich.console import Console

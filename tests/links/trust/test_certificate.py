@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 from infilink.evidence import clopper_pearson
-from infilink.links.trust import ALPHA, LEAST, RISK, certified, certify_threshold, independent_share, upper_bound
+from infilink.links.trust.certificate import (
+    ALPHA,
+    LEAST,
+    RISK,
+    certified,
+    certify_threshold,
+    independent_share,
+    upper_bound,
+)
 from scipy.stats import beta, binom
 
 GRID = [(errors, count) for count in (1, 28, 29, 46, 61, 100, 461, 2000, 100_000) for errors in (0, 1, 2, 5, 40, 300)]
