@@ -72,27 +72,6 @@ def test_predictions_do_not_depend_on_one_another(training: LinksTraining, graph
     assert np.allclose(alone[1], confidence[:1], atol=1e-5)
 
 
-def test_packing_one_is_packing_many(training: LinksTraining) -> None:
-    layout = Link(training.folder / "scene.onnx").layout
-    rng = np.random.default_rng(0)
-    now, then = (rng.normal(size=(1, layout.total)).astype(np.float32) for _ in range(2))
-    last = rng.normal(size=(1, layout.target_length)).astype(np.float32)
-    names = list(layout.lengths)
-    for mask in ([1, 0, 1], [0, 0, 0], [1, 1, 1]):
-        for age_s in (np.nan, 3.0):
-            there = [name for name, on in zip(names, mask, strict=True) if on]
-            buffer = np.zeros(layout.size, np.float32)
-            layout.pack(
-                buffer,
-                {name: now[0, layout.slices[name]] for name in there},
-                {name: then[0, layout.slices[name]] for name in there},
-                None if np.isnan(age_s) else last[0],
-                0.0 if np.isnan(age_s) else age_s,
-            )
-            masks = np.asarray([mask])
-            assert np.allclose(buffer, layout.pack_many(now, then, last, masks, masks, np.asarray([age_s]))[0])
-
-
 def test_another_model_file_is_refused_by_name(graph: LinkGraph) -> None:
     graph.check(graph.digests)
     with pytest.raises(InvalidInput, match="'scene' has digest"):

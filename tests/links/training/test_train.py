@@ -8,8 +8,6 @@ from infilink.links.graph import LinkGraph
 from infilink.links.planning.plan import Plan
 from infilink.links.serving import Serving
 from infilink.links.table import NEVER
-from infilink.links.training.measure import subsets
-from infilink.links.training.samples import Blocks
 from infilink.links.training.train import LinksTraining, train_links
 from infilink.traces.trace import Trace
 
@@ -102,18 +100,3 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, trace_path: Pa
     with Trace(trace_path) as trace, pytest.raises(InvalidInput, match="holds no links"):
         train_links(trace, out=tmp_path / "mine")
     assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
-
-
-def test_blocks_are_apart_in_time() -> None:
-    for count in (60, 61, 300, 1000):
-        blocks = Blocks.split(count)
-        assert blocks.train[-1] + 1 < blocks.validation[0]
-        assert blocks.validation[-1] + 1 < blocks.report[0]
-        assert blocks.report[-1] == count - 1
-
-
-def test_subsets_are_all_of_few_and_some_of_many() -> None:
-    assert len(subsets(("a", "b", "c"))) == 8
-    many = subsets(tuple("abcdefghij"))
-    assert len(many) == 1 + 10 + 45 + 1
-    assert tuple("abcdefghij") in many
