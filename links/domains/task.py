@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from ...errors import InvalidInput, UnknownModel
+from ...files import check_format
 from ...outputs import Array, OutputSpec
 from ...settings import checked
 from ...traces.trace import Trace
@@ -182,8 +183,7 @@ class LinkTask:
         """
         try:
             data = json.loads(text)
-            if data["format"] != FORMAT:
-                raise InvalidInput(f"{where}: has format {data['format']}, this version reads {FORMAT}; make it again")
+            check_format(data["format"], (FORMAT,), path=where, what="a link across domains")
             sources = {
                 str(name): checked(OutputSpec, output, where=f"{where}: {name}") for name, output in data["sources"]
             }

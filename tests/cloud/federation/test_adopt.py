@@ -70,6 +70,9 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(shared, tmp_path):
         adopt(shared, write_trace(tmp_path / "a.trace", digest="v2"), "--out", out)
     with pytest.raises(InvalidInput, match=r"predicts 'people', and .* has no such model .*links adapt"):
         adopt(shared, write_trace(tmp_path / "b.trace", target="cars"), "--out", out)
+    earlier = Path(__file__).parents[2] / "samples" / "first" / "adapted.onnx"
+    with pytest.raises(InvalidInput, match=r"predicts 'oracle', .* of a person's labels `infilink links adapt` makes"):
+        adopt(earlier, write_trace(tmp_path / "d.trace"), "--out", out)
     assert not out.exists()
     out.mkdir()
     (out / "mine.txt").write_text("mine")

@@ -1,5 +1,7 @@
 """The file of what sites learnt together: what goes in comes out, and nothing else is taken for one."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -24,6 +26,15 @@ def test_what_is_read_is_what_was_saved_and_any_runtime_computes_it(link, make_p
     session = open_session(tmp_path / "new" / "people.onnx")
     numbers = session.run(None, {"inputs": inputs.astype(np.float32)})[0]
     np.testing.assert_allclose(numbers, link.predict(inputs), rtol=1e-4, atol=1e-4)
+
+
+def test_a_file_of_the_first_version_opens_and_says_what_it_said_then():
+    path = Path(__file__).parents[2] / "samples" / "first" / "adapted.onnx"
+    found = read_shared(path)
+    assert found.task.target == "oracle" and list(found.task.sources) == ["scene"]
+    inputs = np.log(np.random.default_rng(0).dirichlet(np.ones(3), 20))
+    numbers = open_session(path).run(None, {"inputs": inputs.astype(np.float32)})[0]
+    np.testing.assert_allclose(found.predict(inputs), numbers, rtol=1e-4, atol=1e-4)
 
 
 def test_what_is_no_such_file_is_refused(link, tmp_path):
