@@ -5,13 +5,15 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from . import __version__
-from .errors import InfilinkError
+from .errors import InfilinkError, InvalidInput
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -47,6 +49,7 @@ COMMANDS = {
     "device": Entry("infilink.device.cli:device_command", "The agent: filters, sends, receives.", _RUN),
     "models": Entry("", "A folder's models: what they are, what they cost.", _MODELS),
     "split": Entry("infilink.device.split_cli:split_command", "Cut a model in two: device and cloud.", _MODELS),
+    "upgrade": Entry("infilink.cli:upgrade_command", "Files of an older infilink, as this one reads them.", _MODELS),
     "export": Entry("infilink.models.cli:export_command", "A torch module as an ONNX file with its spec.", _MODELS),
 }
 GROUPS = {
@@ -83,6 +86,20 @@ GROUPS = {
 }
 
 
+READERS = {
+    "a trace": "infilink.traces.trace:Trace",
+    "a filter": "infilink.filters.spec:load_tasks",
+    "a reuse file": "infilink.filters.reuse.spec:load_reuse",
+    "a folder of links": "infilink.links.graph:LinkGraph.load",
+    "what sites learnt together": "infilink.links.domains.shared:read_shared",
+    "a model": "infilink.models.spec:read_spec",
+    "a placement": "infilink.models.placement:PlacementFile.load",
+    "a results file": "infilink.device.results:Results",
+    "a ledger": "infilink.cloud.ledger:check_ledger",
+}
+"""What reads each kind of file, or raises InvalidInput; a reader that drops a format leaves a converter here."""
+
+
 def build_app(arguments: list[str]) -> typer.Typer:
     """The command line, with only that command really loaded which `arguments` call.
 
@@ -113,7 +130,7 @@ def build_app(arguments: list[str]) -> typer.Typer:
 
 
 def _add(app: typer.Typer, name: str, entry: Entry, *, really: bool) -> None:
-    function = _load(name, entry) if really else _described
+    function = _load(name, entry.target) if really else _described
     text = _help_of(function) if really else entry.help
     app.command(name, help=text, short_help=entry.help, rich_help_panel=entry.panel or None)(function)
 
@@ -122,10 +139,10 @@ def _described() -> None:
     """A command that is only told of."""
 
 
-def _load(name: str, entry: Entry) -> Callable[..., Any]:
-    module_name, _, attribute = entry.target.partition(":")
+def _load(name: str, target: str) -> Callable[..., Any]:
+    module_name, _, attribute = target.partition(":")
     try:
-        function: Callable[..., Any] = getattr(importlib.import_module(module_name), attribute)
+        function: Callable[..., Any] = attrgetter(attribute)(importlib.import_module(module_name))
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("infilink"):
             raise
@@ -141,6 +158,25 @@ def _help_of(function: Callable[..., Any]) -> str:
     for section in ("\nArgs:", "\nRaises:", "\nReturns:"):
         text = text.split(section)[0]
     return text.strip()
+
+
+def upgrade_command(path: Annotated[Path, typer.Argument(help="A file or a folder that infilink wrote.")]) -> None:
+    """Convert what an older infilink wrote into what this one reads; what opens as it is stays as it is.
+
+    So far all formats that there ever were open as they are.
+    """
+    if not path.exists():
+        raise InvalidInput(f"{path}: there is no such file or folder")
+    newer = ""
+    for what, target in READERS.items():
+        try:
+            _load("upgrade", target)(path)
+        except InvalidInput as error:
+            newer = newer or (str(error) if "a newer infilink" in str(error) else "")
+        else:
+            print(f"{path}: is {what} that infilink {__version__} reads as it is; nothing to do")
+            return
+    raise InvalidInput(newer or f"{path}: is nothing that infilink knows ({', '.join(READERS)})")
 
 
 def _print_version(value: bool) -> None:

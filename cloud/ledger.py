@@ -2,11 +2,12 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InvalidInput
-from ..files import mark_format
+from ..files import check_format, mark_format
 
 FORMAT = 1
 """Of the whole file, the learned state in it included."""
@@ -112,3 +113,18 @@ class Ledger:
                 self._since_prune = 0
                 sql = "DELETE FROM answers WHERE number <= (SELECT MAX(number) FROM answers) - ?"
                 self._writer.execute(sql, (self.rows,))
+
+
+def check_ledger(path: Path) -> None:
+    """Makes sure that a file is a ledger that this version reads; nothing is written to it.
+
+    Raises:
+        InvalidInput: it is something else, or a newer infilink wrote it.
+    """
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        try:
+            database.execute("SELECT answer FROM answers LIMIT 1")
+            found = database.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.Error as error:
+            raise InvalidInput(f"{path}: is no ledger ({error})") from error
+    check_format(found or 1, (FORMAT,), path=path, what="a ledger")

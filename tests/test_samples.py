@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from infilink.cli import upgrade_command
 from infilink.cloud.learned_state import LearnedState
 from infilink.cloud.ledger import InputKey, Ledger
 from infilink.device.results import Results, ResultsFile
+from infilink.errors import InvalidInput
 from infilink.filters.online.labels import load_labels
 from infilink.filters.online.state import load_online
 from infilink.filters.open_gate import open_gate
@@ -103,3 +105,36 @@ def test_results_are_read_and_added_to(first):
         assert len(results.served("bright")) == 120
     with ResultsFile(first / "results.db", anew=False) as file:
         assert file.next_sequence == 120
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("images.trace", "a trace"),
+        ("tasks.onnx", "a filter"),
+        ("reuse.onnx", "a reuse file"),
+        ("links", "a folder of links"),
+        ("adapted.onnx", "what sites learnt together"),
+        ("placement.json", "a placement"),
+        ("results.db", "a results file"),
+        ("ledger.db", "a ledger"),
+        ("grey_models/red.onnx", "a model"),
+    ],
+)
+def test_upgrade_says_that_they_are_read_as_they_are(name, what, capsys):
+    before = digest(FIRST / name) if (FIRST / name).is_file() else None
+    upgrade_command(FIRST / name)
+    assert f"is {what} that infilink" in capsys.readouterr().out
+    assert before is None or digest(FIRST / name) == before
+
+
+def test_upgrade_refuses_what_it_does_not_know_and_what_is_newer(tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+    with pytest.raises(InvalidInput, match="is nothing that infilink knows"):
+        upgrade_command(tmp_path / "a.txt")
+    with pytest.raises(InvalidInput, match="there is no such file or folder"):
+        upgrade_command(tmp_path / "b.txt")
+    placement = json.loads((FIRST / "placement.json").read_text())
+    (tmp_path / "newer.json").write_text(json.dumps({**placement, "format": 99}))
+    with pytest.raises(InvalidInput, match=r"is a placement of format 99, .* a newer infilink wrote it"):
+        upgrade_command(tmp_path / "newer.json")
