@@ -4,8 +4,13 @@ from pathlib import Path
 
 import onnx
 import pytest
+from hypothesis import HealthCheck, settings
 from infilink.models.spec import parse_spec, write_spec
 from onnx import TensorProto, helper
+
+# A busy machine takes its time: neither an example's nor its drawing is measured.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 SIZE = 16
 SPECS = {
