@@ -1,4 +1,8 @@
-"""Tiny models, a video whose frames can be told apart, and real daemons."""
+"""Tiny models, a video whose frames can be told apart, and real daemons.
+
+A test here waits until something has happened, however long that takes, and then says what must be true. None of them
+says that something happens, or does not happen, within a time.
+"""
 
 import json
 import os
@@ -7,27 +11,35 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
 import cv2
 import grpc
 import numpy as np
 import onnx
+import psutil
 import pytest
 from infilink.protos import edge_pb2, edge_pb2_grpc
 from onnx import TensorProto, helper
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 40.0
+"""What takes this long hangs: no outcome depends on how much sooner it happens."""
 FPS = 25
 TOKEN = "open sesame"
+# Log lines are not to be broken where a terminal would end.
+ENVIRONMENT = {**os.environ, "COLUMNS": "1000"}
+
+Value = TypeVar("Value")
 
 
-def wait_until(condition, what, timeout_s=TIMEOUT_S):
+def wait_until(condition: Callable[[], Value], what: str) -> Value:
     """Waits for a condition that only another process can make true."""
-    pause, ends = threading.Event(), time.monotonic() + timeout_s
+    pause, ends = threading.Event(), time.monotonic() + TIMEOUT_S
     while not (value := condition()):
-        assert time.monotonic() < ends, f"{what}: not in {timeout_s:g} s"
+        assert time.monotonic() < ends, f"{what}: not in {TIMEOUT_S:g} s"
         pause.wait(0.01)
     return value
 
@@ -87,62 +99,104 @@ def video(tmp_path_factory) -> Path:
     return write_video(path, (grey(brightness(index)) for index in range(120)))
 
 
-class Daemon:
-    """A coordinator in a process of its own, ready when the constructor returns."""
+def infilink(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    """Runs a command to its end."""
+    command = [sys.executable, "-m", "infilink.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=ENVIRONMENT)
 
-    def __init__(self, config: Path, *arguments: str) -> None:
-        self.log = config.with_suffix(".log")
-        with self.log.open("a") as log:
+
+class Program:
+    """A command in a process of its own; what it logs goes to a file."""
+
+    def __init__(self, log: Path, *arguments: object) -> None:
+        self.log = log
+        with log.open("a") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "infilink.cli", "cloud", "--config", str(config), *arguments],
+                [sys.executable, "-m", "infilink.cli", *map(str, arguments)],
                 stdout=subprocess.PIPE,
-                stderr=log,
+                stderr=file,
                 text=True,
+                env=ENVIRONMENT,
             )
+
+    def said(self) -> str:
+        """What it has logged so far."""
+        return self.log.read_text()
+
+    def model_processes(self) -> list[psutil.Process]:
+        """Those of the models that are loaded: the children of its fork server."""
+        own = psutil.Process(self.process.pid)
+        children = own.children()
+        return [process for process in own.children(recursive=True) if process not in children]
+
+    def terminate(self) -> None:
+        self.process.terminate()
+
+    def wait(self) -> str:
+        """Waits for its end; returns what it printed."""
+        return self.process.communicate(timeout=TIMEOUT_S)[0]
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether a process is gone; who is to take note of its end may not have done so yet."""
+    with suppress(psutil.NoSuchProcess):
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    return True
+
+
+class Daemon(Program):
+    """A coordinator, ready when the constructor returns."""
+
+    def __init__(self, config: Path, *arguments: object) -> None:
+        super().__init__(config.with_suffix(".log"), "cloud", "--config", config, *arguments)
         timer = threading.Timer(TIMEOUT_S, self.process.kill)
         timer.start()
         line = self.process.stdout.readline()
         timer.cancel()
-        assert line.startswith("ready on "), f"{line!r}\n{self.log.read_text()}"
+        assert line.startswith("ready on "), f"{line!r}\n{self.said()}"
         self.address = line.removeprefix("ready on ").strip()
 
     def status(self) -> edge_pb2.StatusReply:
         with grpc.insecure_channel(self.address) as channel:
-            return edge_pb2_grpc.EdgeStub(channel).GetStatus(edge_pb2.StatusRequest(), timeout=10)
+            return edge_pb2_grpc.EdgeStub(channel).GetStatus(edge_pb2.StatusRequest(), timeout=TIMEOUT_S)
 
-    def worker_pids(self) -> list[int]:
-        """The models' processes: the children of its fork server."""
-        import psutil
+    def answered(self, least: int) -> int:
+        """Waits until it has answered so many inputs; returns how many it has."""
 
-        own = psutil.Process(self.process.pid)
-        grandchildren = {p.pid for p in own.children(recursive=True)} - {p.pid for p in own.children()}
-        return sorted(grandchildren)
+        def enough() -> int:
+            inputs = int(self.status().inputs)
+            return inputs if inputs >= least else 0
+
+        return wait_until(enough, f"{least} answers")
 
     def kill(self) -> None:
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait(TIMEOUT_S)
 
     def stop(self) -> int:
-        self.process.terminate()
+        self.terminate()
         return self.process.wait(TIMEOUT_S)
 
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self.process.stdout.close()
+
+def write_toml(path: Path, values: dict[str, Any]) -> Path:
+    """Settings as TOML, of which JSON's plain values are a part."""
+    path.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
+    return path
 
 
 @pytest.fixture
-def start_daemon(tmp_path, models):
+def start_daemon(tmp_path, models) -> Iterator[Callable[..., Daemon]]:
     """Starts coordinators over the tiny models; all are gone at the end."""
     daemons = []
 
-    def start(*arguments: str, **settings) -> Daemon:
-        config = tmp_path / "cloud.toml"
+    def start(*arguments: str, **settings: Any) -> Daemon:
         values = {"listen": "127.0.0.1:0", "models": str(models), "ledger": str(tmp_path / "ledger.sqlite"), **settings}
-        config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
-        daemons.append(Daemon(config, *arguments))
+        daemons.append(Daemon(write_toml(tmp_path / "cloud.toml", values), *arguments))
         return daemons[-1]
 
     yield start
@@ -151,48 +205,56 @@ def start_daemon(tmp_path, models):
 
 
 @pytest.fixture(scope="session")
-def daemon(tmp_path_factory, models):
+def daemon(tmp_path_factory, models) -> Iterator[Daemon]:
     """One coordinator for all the tests that do it no harm."""
-    config = tmp_path_factory.mktemp("cloud") / "cloud.toml"
-    config.write_text(
-        f'listen = "127.0.0.1:0"\nmodels = {json.dumps(str(models))}\ntoken = "{TOKEN}"\nledger = "ledger.sqlite"\n'
-    )
-    started = Daemon(config)
+    values = {"listen": "127.0.0.1:0", "models": str(models), "token": TOKEN, "ledger": "ledger.sqlite"}
+    started = Daemon(write_toml(tmp_path_factory.mktemp("cloud") / "cloud.toml", values))
     yield started
     started.close()
 
 
-@pytest.fixture
-def start_agent(tmp_path, video):
-    """Starts an agent's process over the test video; `finish` gives its summary."""
-    processes = []
+class Agent(Program):
+    """An agent."""
 
-    def start(address: str, **settings) -> "subprocess.Popen[str]":
-        config = tmp_path / f"device{len(processes)}.toml"
+    def __init__(self, config: Path) -> None:
+        super().__init__(config.with_suffix(".log"), "device", "--config", config, "--json")
+
+    def finish(self) -> dict[str, Any]:
+        """Waits for its source's end; returns its summary."""
+        printed = self.wait()
+        assert self.process.returncode == 0, self.said()
+        return json.loads(printed)
+
+    def refusal(self) -> str:
+        """Waits until it gives up; returns why."""
+        assert self.wait() == ""
+        assert self.process.returncode == 2, self.said()
+        return self.said()
+
+
+@pytest.fixture
+def start_agent(tmp_path, video) -> Iterator[Callable[..., Agent]]:
+    """Starts agents over the test video; all are gone at the end."""
+    agents = []
+
+    def start(address: str, **settings: Any) -> Agent:
+        number = len(agents)
         values = {
-            "name": f"camera-{len(processes)}",
+            "name": f"camera-{number}",
             "source": str(video),
             "pace": "max",
             "queue": "all",
             "quality": 100,
             "coordinator": address,
             "token": TOKEN,
-            "results": str(tmp_path / f"results{len(processes)}.sqlite"),
+            "results": str(tmp_path / f"results{number}.sqlite"),
+            "connect_timeout_s": TIMEOUT_S,
+            "answer_timeout_s": TIMEOUT_S,
             **settings,
         }
-        config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
-        command = [sys.executable, "-m", "infilink.cli", "device", "--config", str(config), "--json"]
-        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-        return processes[-1]
+        agents.append(Agent(write_toml(tmp_path / f"device{number}.toml", values)))
+        return agents[-1]
 
     yield start
-    for process in processes:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def finish(process: "subprocess.Popen[str]") -> dict:
-    out, err = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 0, err
-    return json.loads(out)
+    for agent in agents:
+        agent.close()

@@ -1,35 +1,31 @@
-"""A filter that keeps learning, over real daemons: its camera turns to infrared, and what it learnt by day is wrong."""
+"""A filter that keeps learning, over real daemons: what the models say of a few frames makes another filter."""
 
-import json
-import signal
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnx
 import pytest
 from infilink.device.results import Results
-from infilink.filters.modalities.stream import Channels
-from infilink.filters.online.fit import new_network, train_further
-from infilink.filters.online.inputs import join_seen, last_seen
-from infilink.filters.online.memory import ReplayMemory
+from infilink.filters.online.fit import new_network
 from infilink.filters.spec import FilterSpec, load_filter
 from infilink.filters.training.graphs import save_filter
-from infilink.filters.training.replay import Examples
 from infilink.filters.training.temporal import network_graph
 from onnx import TensorProto, helper
 
 from ..certificates import certificate
-from .conftest import FPS, finish, wait_until, write_video
+from .conftest import wait_until, write_video
 
 FRAMES = 160
 RULE = "value < 8"
+# Above every score.
+SKIPS_ALL = 2.0
 
 
 def write_contrast(folder: Path) -> None:
-    """A model that says how much there is to see: in infrared, where all is inverted, as much as by day."""
+    """A model that says how much there is to see."""
     folder.mkdir()
     axes = {"axes": [1, 2, 3], "keepdims": 1}
     nodes = [
@@ -50,8 +46,8 @@ def write_contrast(folder: Path) -> None:
     )
 
 
-def draw(frames: int, *, seed: int, infrared: bool) -> tuple[list[np.ndarray], np.ndarray]:
-    """Frames, half of them with a bright square somewhere; in infrared everything is grey and inverted."""
+def draw(frames: int, *, seed: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """Frames, half of them with a bright square somewhere; and which."""
     random = np.random.default_rng(seed)
     needed = np.repeat(random.random(frames // 4 + 1) < 0.5, 4)[:frames]
     images = []
@@ -60,84 +56,83 @@ def draw(frames: int, *, seed: int, infrared: bool) -> tuple[list[np.ndarray], n
         if is_needed:
             x, y = random.integers(5, 100), random.integers(5, 70)
             image[y : y + 45, x : x + 50] = (190, 200, 210)
-        image = image.clip(0, 255).astype(np.uint8)
-        images.append(
-            cv2.cvtColor(cv2.cvtColor(255 - image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR) if infrared else image
-        )
+        images.append(image.clip(0, 255).astype(np.uint8))
     return images, needed
 
 
-@pytest.fixture(scope="module")
-def by_day(tmp_path_factory) -> Path:
-    """A filter that was learnt by day."""
-    images, needed = draw(200, seed=1, infrared=False)
-    channels, seen = Channels(pairwise=False), []
-    for i, image in enumerate(images):
-        channels.see(image, i / FPS)
-        seen.append(last_seen(channels, i / FPS))
-    found = join_seen(seen)
-    network = new_network(0)
-    examples = Examples(found.images, found.scalars, needed.astype(np.float32))
-    train_further(network, examples, ReplayMemory(2), steps=80, random=np.random.default_rng(0))
+@pytest.fixture
+def skips_all(tmp_path) -> Path:
+    """A filter that has learnt nothing and skips whatever comes."""
     spec = FilterSpec(
         kind="network",
         rule=RULE,
         models={"see": "0" * 16},
         reference="previous",
-        threshold=0.5,
+        threshold=SKIPS_ALL,
         accuracy=0.9,
         step_s=0.0,
         certificate=certificate(upper_bound=0.02),
     )
-    path = tmp_path_factory.mktemp("day") / "day.onnx"
-    save_filter(path, network_graph(network), spec)
-    return path
+    save_filter(tmp_path / "skips all.onnx", network_graph(new_network(0)), spec)
+    return tmp_path / "skips all.onnx"
 
 
-def decided(results: Path, needed: np.ndarray, *, threshold: float | None = None) -> tuple[int, float, float]:
-    """How many inputs were decided on (at that threshold), the share that the filter skips, and that it is right on."""
+@dataclass(frozen=True)
+class Decided:
+    """A frame that was decided on."""
+
+    needed: bool
+    kept: bool
+    score: float
+    threshold: float
+
+
+def decided(results: Path, needed: np.ndarray) -> list[Decided]:
+    """The frames so far; the first is kept in any case."""
     with closing(sqlite3.connect(results)) as opened:
-        found = opened.execute("SELECT sequence, score, threshold FROM inputs ORDER BY sequence").fetchall()
-    rows = [row for row in found if threshold in (None, row[2])]
-    if not rows:
-        return 0, 0.0, 0.0
-    skipped = np.asarray([score <= at for _, score, at in rows])
-    truth = needed[np.asarray([sequence for sequence, _, _ in rows]) % len(needed)]
-    return len(rows), float(skipped.mean()), float((skipped != truth).mean())
+        rows = opened.execute("SELECT sequence, kept, score, threshold FROM inputs ORDER BY sequence").fetchall()
+    return [Decided(bool(needed[i % len(needed)]), bool(kept), *numbers) for i, kept, *numbers in rows[1:]]
 
 
-def test_a_filter_follows_its_camera_into_infrared(start_daemon, start_agent, by_day, tmp_path):
+def lost(frames: list[Decided]) -> float:
+    """The share of the needed frames that were not kept."""
+    return float(np.mean([not frame.kept for frame in frames if frame.needed]))
+
+
+def test_a_filter_that_loses_what_is_needed_hears_of_it_and_is_replaced(start_daemon, start_agent, skips_all, tmp_path):
     write_contrast(tmp_path / "seeing")
     daemon = start_daemon(models=str(tmp_path / "seeing"))
-    found = {}
-    for i, (light, infrared) in enumerate((("day", False), ("night", True))):
-        images, needed = draw(FRAMES, seed=2, infrared=infrared)
-        video = write_video(tmp_path / f"{light}.avi", images)
-        finish(start_agent(daemon.address, gate=str(by_day), source=str(video), audit=0.0))
-        found[light] = decided(tmp_path / f"results{i}.sqlite", needed)
-    assert found["day"][2] > 0.9 and found["night"][2] < 0.7, found
-    folder, results = tmp_path / "online", tmp_path / "results2.sqlite"
-    online = {"update": str(folder), "update_share": 0.2, "update_period_s": 3.0, "loop": True, "pace": "source"}
-    agent = start_agent(daemon.address, gate=str(by_day), source=str(video), audit=0.0, **online)
-    wait_until((folder / "filter.onnx").is_file, "an update", timeout_s=120)
-    threshold = load_filter(folder / "filter.onnx")[0].threshold
-    wait_until(lambda: decided(results, needed, threshold=threshold)[0] >= 40, "the new filter in service")
-    agent.send_signal(signal.SIGTERM)
-    out, err = agent.communicate(timeout=60)
-    assert agent.returncode == 0, err
-    summary = json.loads(out)
-    _, rate, right = decided(results, needed, threshold=threshold)
-    assert rate > 0.3 and right > 0.85, (rate, right, found, err)
+    images, needed = draw(FRAMES, seed=2)
+    video, results = write_video(tmp_path / "scene.avi", images), tmp_path / "results0.sqlite"
+    online = {"update": str(tmp_path / "online"), "update_share": 0.3, "update_period_s": 2.0}
+    # Its update is another process, which is to have a processor to itself: frames come at their own pace.
+    agent = start_agent(
+        daemon.address, gate=str(skips_all), source=str(video), audit=0.0, loop=True, pace="source", **online
+    )
+
+    def replaced() -> list[Decided]:
+        return [frame for frame in decided(results, needed) if frame.threshold != SKIPS_ALL]
+
+    wait_until(lambda: "update 1 is in service" in agent.said(), "an update")
+    wait_until(lambda: len(replaced()) >= 40, "the new filter's decisions")
+    agent.terminate()
+    summary = agent.finish()
     assert summary["updates"] >= 1 and summary["updates_failed"] == 0
+    assert "certified to lose at most 0.100" in agent.said()
+    spec, _ = load_filter(tmp_path / "online" / "filter.onnx")
+    assert spec.rule == RULE and spec.models.keys() == {"see"}
+    frames, after = decided(results, needed), replaced()
+    before = [frame for frame in frames if frame.threshold == SKIPS_ALL]
+    # What the filter would skip is kept for nothing but to be learnt from.
+    assert sum(frame.kept and frame.score <= frame.threshold for frame in frames) == summary["asked"]
+    assert all(frame.kept for frame in frames if frame.score > frame.threshold)
     assert 0 < summary["asked"] < summary["labelled"]
-    said = " ".join(err.split())
-    assert "update 1 is in service" in said and "certified to lose at most 0.100" in said
+    # With nothing proven it keeps everything; with a proof it loses no more than that allows.
+    assert lost(after) < lost(before)
     with Results(results) as seen:
         assert {"skipped", "executed"} <= set(seen.origins("see"))
 
 
 def test_a_gate_that_can_not_learn_is_refused_at_the_start(daemon, start_agent, tmp_path):
     agent = start_agent(daemon.address, gate="every:2", update=str(tmp_path / "online"))
-    _, err = agent.communicate(timeout=60)
-    assert agent.returncode != 0
-    assert "`update` goes with the path of a filter's .onnx" in " ".join(err.split())
+    assert "`update` goes with the path of a filter's .onnx" in agent.refusal()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import TOKEN, finish
+from .conftest import TIMEOUT_S, TOKEN
 
 NAME = "/CN=localhost"
 NAMES = "subjectAltName=DNS:localhost,IP:127.0.0.1"
@@ -21,18 +21,19 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("tls")
     cert, key = folder / "cert.pem", folder / "key.pem"
     command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", NAME, "-addext", NAMES]
-    subprocess.run([*command, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True, timeout=60)
+    subprocess.run(
+        [*command, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True, timeout=TIMEOUT_S
+    )
     return cert, key
 
 
 def test_a_device_that_trusts_the_certificate_is_answered(start_daemon, start_agent, certificate):
     cert, key = certificate
     daemon = start_daemon(tls_cert=str(cert), tls_key=str(key), token=TOKEN)
-    summary = finish(start_agent(daemon.address, tls_ca=str(cert)))
+    summary = start_agent(daemon.address, tls_ca=str(cert)).finish()
     assert summary["answered"] == summary["frames"] == 120
 
 
 def test_a_certificate_that_is_not_there_is_one_line(start_agent):
-    agent = start_agent("127.0.0.1:9", tls_ca="/nowhere/ca.pem")
-    _, err = agent.communicate(timeout=30)
-    assert agent.returncode == 2 and err.count("\n") == 1 and "tls_ca" in err
+    told = start_agent("127.0.0.1:9", tls_ca="/nowhere/ca.pem").refusal()
+    assert told.count("\n") == 1 and "tls_ca" in told

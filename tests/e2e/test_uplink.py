@@ -7,7 +7,7 @@ from infilink.device.config import DeviceConfig
 from infilink.device.uplink.client import Uplink
 from infilink.protos import edge_pb2
 
-from .conftest import TOKEN
+from .conftest import TIMEOUT_S, TOKEN
 from .test_wire import an_input
 
 
@@ -23,7 +23,9 @@ def test_bytes_are_those_of_the_serialised_messages(daemon):
         reports.append(edge_pb2.Report(frames=5))
         return reports[-1]
 
-    config = DeviceConfig(name="counts", source="0", coordinator=daemon.address, token=TOKEN, queue="all")
+    config = DeviceConfig(
+        name="counts", source="0", coordinator=daemon.address, token=TOKEN, queue="all", connect_timeout_s=TIMEOUT_S
+    )
     uplink = Uplink(config, session="counted", on_answer=answers.append, report=report)
     welcome = uplink.start()
     inputs = [an_input(sequence).input for sequence in range(5)]

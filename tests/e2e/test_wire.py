@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from infilink import __version__
 from infilink.protos import edge_pb2, edge_pb2_grpc
 
-from .conftest import TOKEN
+from .conftest import TIMEOUT_S, TOKEN
 
 METADATA = [("authorization", f"Bearer {TOKEN}")]
 
@@ -39,7 +39,7 @@ def stub(daemon):
 def talk(daemon, *messages):
     """Says these messages and returns everything that is answered."""
     with stub(daemon) as edge:
-        return list(edge.Connect(iter(messages), metadata=METADATA, timeout=30))
+        return list(edge.Connect(iter(messages), metadata=METADATA, timeout=TIMEOUT_S))
 
 
 def refusal(daemon, *messages):
@@ -120,10 +120,10 @@ def test_a_second_connection_of_a_session_takes_the_place_of_the_first(daemon):
 
     def open_ended():
         yield hello(session="twice")
-        over.wait(30)
+        over.wait(TIMEOUT_S)
 
     with stub(daemon) as edge:
-        first = edge.Connect(open_ended(), metadata=METADATA, timeout=30)
+        first = edge.Connect(open_ended(), metadata=METADATA, timeout=TIMEOUT_S)
         assert next(first).HasField("welcome")
         assert len(talk(daemon, hello(session="twice"), an_input(1))) == 2
         with pytest.raises(grpc.RpcError):
@@ -135,16 +135,16 @@ def test_health_is_serving_and_asks_for_no_token(daemon):
     with grpc.insecure_channel(daemon.address) as channel:
         check = health_pb2_grpc.HealthStub(channel).Check
         for service in ("", "infilink.v1.Edge"):
-            answer = check(health_pb2.HealthCheckRequest(service=service), timeout=10)
+            answer = check(health_pb2.HealthCheckRequest(service=service), timeout=TIMEOUT_S)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
 def test_status_needs_the_token(daemon):
     with stub(daemon) as edge, pytest.raises(grpc.RpcError) as raised:
-        edge.GetStatus(edge_pb2.StatusRequest(), timeout=10)
+        edge.GetStatus(edge_pb2.StatusRequest(), timeout=TIMEOUT_S)
     assert raised.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
 def status(daemon):
     with stub(daemon) as edge:
-        return edge.GetStatus(edge_pb2.StatusRequest(), metadata=METADATA, timeout=10)
+        return edge.GetStatus(edge_pb2.StatusRequest(), metadata=METADATA, timeout=TIMEOUT_S)
