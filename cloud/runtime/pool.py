@@ -49,6 +49,8 @@ class ModelPool:
         stack = AsyncExitStack()
         await stack.enter_async_context(self.lease(name, warm_up=True))
         self._residents[name] = stack
+        # Whoever waited for this model to be evictable does so in vain, and may have nothing left to wait for.
+        self._changed.set()
 
     async def unpin(self, name: str) -> None:
         """Makes a resident evictable again: it stays loaded until its memory is needed."""

@@ -160,6 +160,17 @@ def test_what_does_not_fit_beside_the_residents_is_refused_at_once():
     asyncio.run(story())
 
 
+def test_whoever_waits_while_the_last_place_becomes_a_residents_is_refused():
+    async def story():
+        pool, loaded, _ = make_pool({"a": 4, "b": 4, "c": 4}, 8)
+        await pool.pin("a")
+        async with asyncio.timeout(10):
+            _, refused = await asyncio.gather(pool.pin("b"), use(pool, "c"), return_exceptions=True)
+        assert isinstance(refused, OutOfMemory) and loaded == {"a", "b"}
+
+    asyncio.run(story())
+
+
 def test_a_model_in_its_turn_becomes_a_resident_without_a_second_load():
     async def story():
         pool, loaded, loads = make_pool({"a": 4, "b": 4, "c": 4}, 8)
