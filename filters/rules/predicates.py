@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -257,16 +257,17 @@ class FunctionRule:
         return function
 
 
-@dataclass(frozen=True)
-class Both:
-    """`a and b`: redundant by every one of its rules."""
+class _Compound:
+    """What `and` and `or` have in common: the rules, and what they fit."""
 
     rules: tuple[Predicate, ...]
+
+    word: ClassVar[str]
 
     @property
     def text(self) -> str:
         """The rule as it is written."""
-        return " and ".join(_operand(rule) for rule in self.rules)
+        return f" {self.word} ".join(_operand(rule) for rule in self.rules)
 
     @property
     def theory(self) -> Theory:
@@ -277,6 +278,15 @@ class Both:
         """Fits what every one of its rules fits."""
         for rule in self.rules:
             rule.check(spec)
+
+
+@dataclass(frozen=True)
+class Both(_Compound):
+    """`a and b`: redundant by every one of its rules."""
+
+    rules: tuple[Predicate, ...]
+
+    word = "and"
 
     def redundant(self, output: Array, spec: OutputSpec) -> bool:
         """Whether every rule says so."""
@@ -284,25 +294,12 @@ class Both:
 
 
 @dataclass(frozen=True)
-class Either:
+class Either(_Compound):
     """`a or b`: redundant by at least one of its rules."""
 
     rules: tuple[Predicate, ...]
 
-    @property
-    def text(self) -> str:
-        """The rule as it is written."""
-        return " or ".join(_operand(rule) for rule in self.rules)
-
-    @property
-    def theory(self) -> Theory:
-        """The least promising of its rules' cases."""
-        return joined(tuple(rule.theory for rule in self.rules))
-
-    def check(self, spec: OutputSpec) -> None:
-        """Fits what every one of its rules fits."""
-        for rule in self.rules:
-            rule.check(spec)
+    word = "or"
 
     def redundant(self, output: Array, spec: OutputSpec) -> bool:
         """Whether at least one rule says so."""
