@@ -1,132 +1,138 @@
-"""Everything that competes, by name, in one table; and the file of whatever wins decides as it was calibrated."""
+"""Everything that competes, by name, and the file of each scores as its candidate was calibrated."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
-from infilink.filters.evaluation.evaluate import evaluate_filter
-from infilink.filters.evaluation.pages import write_training_page
-from infilink.filters.open_gate import open_gate
-from infilink.filters.rules.parser import parse_rule
+from infilink.filters.gates.learned import FilterRuntime
+from infilink.filters.rules.parser import Rule, parse_rule
+from infilink.filters.spec import FilterSpec
 from infilink.filters.training.contest import ARRAYS, SKIP, UNCHANGED, Contest
+from infilink.filters.training.entrants import Entrant
+from infilink.filters.training.fit_loop import one_thread
+from infilink.filters.training.graphs import compress, save_filter, session_of
 from infilink.filters.training.losses import Losses
-from infilink.filters.training.train import train_filter
+from infilink.filters.training.temporal import NetworkCandidate
 from infilink.filters.training.workload import Workload, read_inputs, split_of
 from infilink.traces.trace import Trace
 
-from ..conftest import QUICK
-from ..modalities import test_modalities
+from ...certificates import certificate
+from .. import arrays
 
-CHEAP = ("image", "knn", "pixel", "area", "edge", "corner", "background", "difference", "age", "random")
+# The paper's networks on pictures take minutes; those on arrays compete below.
+OURS = tuple(name for name in SKIP if not name.endswith("-paper"))
+COUNT = parse_rule("value < 1")
+REPEATS = parse_rule("unchanged")
+
+
+def workload(trace: Trace, rule: Rule, modality: str = "") -> Workload:
+    models = ("squares",) if trace.info.input == "image" else ("h",)
+    losses, split = Losses(trace, models, rule), split_of(trace)
+    return Workload(trace, losses, split, read_inputs(trace, losses, modality, inputs=split.trained), modality)
+
+
+def enter(work: Workload, names: Sequence[str]) -> dict[str, Entrant]:
+    with one_thread():
+        return {each.candidate.name: each for each in Contest(work).enter(names)}
+
+
+def check_file(work: Workload, each: Entrant, trace: Trace, path) -> None:
+    """The file, opened as a gate, scores the calibration part as the candidate does, input by input."""
+    rule, replay = work.losses.rule, work.replay
+    start, stop = work.split.calibrated, work.split.stop
+    calibrated = [each.candidate.scores(np.asarray([i - 1]), i)[0] for i in range(start, stop)]
+    spec = FilterSpec(
+        kind=each.candidate.name,
+        rule=rule.text,
+        models=dict.fromkeys(work.losses.models, "d0"),
+        reference="last kept" if work.losses.pairwise else "previous",
+        threshold=float(np.median(calibrated)),
+        accuracy=0.9,
+        step_s=replay.step_s,
+        modality=each.modality,
+        certificate=certificate(),
+    )
+    save_filter(path, each.graph, spec)
+    gate, last = FilterRuntime(path), 0
+    for i, (value, at) in enumerate(zip(trace.inputs(), trace.captured_s, strict=True)):
+        decision = gate.decide(value, float(at))
+        if i >= start:
+            assert decision.score == pytest.approx(each.candidate.scores(np.asarray([last]), i)[0], abs=1e-3), i
+        if decision.keep:
+            last = i
 
 
 @pytest.fixture(scope="module")
-def competed(trace_path, tmp_path_factory):
-    with Trace(trace_path) as trace:
-        return train_filter(
-            trace,
-            models=["squares"],
-            rule=parse_rule("value < 1"),
-            accuracy=0.8,
-            out=tmp_path_factory.mktemp("all") / "f.onnx",
-            candidates=CHEAP,
-        )
+def skip(short_trace_path):
+    with Trace(short_trace_path) as trace:
+        work = workload(trace, COUNT)
+        yield work, enter(work, OURS)
 
 
-def test_all_stand_in_one_table(competed):
-    assert set(competed.spec.candidates) == {*CHEAP, "every K-th"}
-    assert competed.spec.kind in CHEAP
-    assert set(competed.curves) == {"image"}
+@pytest.fixture(scope="module")
+def unchanged(short_trace_path):
+    with Trace(short_trace_path) as trace:
+        work = workload(trace, REPEATS)
+        yield work, enter(work, tuple(UNCHANGED))
 
 
-@pytest.mark.parametrize("name", [*(name for name in CHEAP if name != "age"), "video"])
-def test_the_file_of_each_decides_as_it_was_calibrated(name, trace_path, tmp_path):
-    out = tmp_path / "f.onnx"
-    with Trace(trace_path) as trace:
-        done = train_filter(
-            trace, models=["squares"], rule=parse_rule("value < 1"), accuracy=0.7, out=out, candidates=[name]
-        )
-        assert done.spec.kind == name
-        gate = open_gate(out)
-        split = split_of(trace)
-        kept = [gate.decide(frame, float(at)).keep for frame, at in zip(trace.frames(), trace.captured_s, strict=True)][
-            split.calibrated :
-        ]
-    if name != "random":
-        assert 1 - np.mean(kept) == pytest.approx(done.spec.certificate.rate, abs=0.03)
+# A random draw of the file is another one than that of the calibration.
+@pytest.mark.parametrize("name", [name for name in OURS if name != "random"])
+def test_the_file_of_each_scores_as_it_was_calibrated(name, skip, tmp_path):
+    work, entered = skip
+    check_file(work, entered[name], work.trace, tmp_path / "f.onnx")
 
 
-@pytest.mark.parametrize("name", ["pixel", "edge"])
-def test_what_did_not_change_by_a_low_level_difference_is_reused(name, trace_path, tmp_path, make_trace):
-    with Trace(trace_path) as trace:
-        train_filter(trace, rule=parse_rule("unchanged"), accuracy=0.7, out=tmp_path / "f.onnx", candidates=[name])
-    with Trace(make_trace(seed=5)) as other:
-        found = evaluate_filter(tmp_path / "f.onnx", other)
-    assert found.rate > 0.1
+@pytest.mark.parametrize("name", [name for name in UNCHANGED if name != "random"])
+def test_so_does_the_file_of_each_that_compares_with_the_last_kept_frame(name, unchanged, tmp_path):
+    work, entered = unchanged
+    check_file(work, entered[name], work.trace, tmp_path / "f.onnx")
 
 
-@pytest.mark.parametrize("names", [("network", "paper", "knn", "random"), ("filterforward",)])
-def test_arrays_compete_too(names, tmp_path):
-    kind = "map" if names == ("filterforward",) else "signal"
-    with test_modalities.write(tmp_path / "t", kind, inputs=200, seed=1) as trace:
-        done = train_filter(
-            trace,
-            rule=test_modalities.RULE,
-            accuracy=0.9,
-            out=tmp_path / "f.onnx",
-            modality=kind,
-            candidates=names,
-        )
-    assert set(done.spec.candidates) == {*names, "random", "every K-th"}
-    assert done.spec.certificate.rate > 0.3
+@pytest.mark.parametrize(
+    ("kind", "names"), [("signal", ("network", "paper", "knn")), ("map", ("paper", "filterforward"))]
+)
+def test_arrays_compete_too(kind, names, tmp_path):
+    with arrays.write(tmp_path / "t", kind, inputs=80, seed=1) as trace:
+        work = workload(trace, arrays.RULE, kind)
+        entered = enter(work, names)
+        assert tuple(entered) == names
+        for each in entered.values():
+            check_file(work, each, trace, tmp_path / "f.onnx")
 
 
-def test_a_name_that_is_not_there_is_refused_with_those_that_are(trace):
-    for rule, there in (("value < 1", SKIP), ("unchanged", UNCHANGED)):
-        losses = Losses(trace, ("squares",), parse_rule(rule))
-        work = Workload(trace, losses, split_of(trace), read_inputs(trace, losses, "", inputs=0))
+@pytest.mark.parametrize("name", ["network", "image", "video"])
+def test_what_sees_the_square_keeps_the_frames_with_a_square(name, skip):
+    work, entered = skip
+    later = range(work.split.calibrated, work.split.stop)
+    scores = np.asarray([entered[name].candidate.scores(np.asarray([i - 1]), i)[0] for i in later])
+    assert np.array_equal(scores > 0.5, work.losses.needed[0, later] > 0)
+    assert entered[name].curve
+
+
+def test_a_name_that_is_not_there_is_refused_with_those_that_are(skip, unchanged):
+    for (work, _), there in ((skip, SKIP), (unchanged, UNCHANGED)):
         contest = Contest(work)
         assert contest.names(["all"]) == tuple(there)
+        assert set(contest.names([])) < set(there)
         with pytest.raises(InvalidInput, match=f"candidate best: .* all, {next(iter(there))}"):
             contest.names(["best"])
-    assert "filterforward" in ARRAYS
 
 
-def test_int8_is_a_quarter_of_the_size_and_as_good(trace_path, tmp_path, skip_filter):
-    with Trace(trace_path) as trace:
-        done = train_filter(
-            trace,
-            models=["squares"],
-            rule=parse_rule("value < 1"),
-            accuracy=0.8,
-            out=tmp_path / "f.onnx",
-            candidates=["network"],
-            int8=True,
-            seed=3,
-        )
-    assert done.path.stat().st_size < 50_000
-    assert done.spec.candidates["network"].rate == pytest.approx(skip_filter.spec.candidates["network"].rate, abs=0.1)
-    assert open_gate(done.path).decide(np.zeros((120, 160, 3), np.uint8), 0.0).keep
+def test_who_competes_on_arrays_hangs_on_what_they_are(tmp_path):
+    with arrays.write(tmp_path / "t", "map", inputs=60, seed=1) as trace:
+        assert Contest(workload(trace, arrays.RULE, "map")).names(["all"]) == tuple(ARRAYS)
+    with arrays.write(tmp_path / "s", "signal", inputs=60, seed=1) as trace:
+        assert Contest(workload(trace, arrays.RULE, "signal")).names(["all"]) == ("network", "paper", "knn", "random")
 
 
-def test_an_interrupted_training_goes_on_and_leaves_nothing_behind(trace_path, tmp_path, skip_filter):
-    def stop(done: float, doing: str) -> None:
-        if "validation" in doing and done > 0.15:
-            raise KeyboardInterrupt
-
-    out = tmp_path / "f.onnx"
-    rule = parse_rule("value < 1")
-    options = {"models": ["squares"], "rule": rule, "accuracy": 0.8, "out": out, "seed": 3, "candidates": QUICK}
-    with Trace(trace_path) as trace:
-        with pytest.raises(KeyboardInterrupt):
-            train_filter(trace, **options, progress=stop)
-        assert [path.name for path in tmp_path.iterdir()] == ["f.onnx.network.training"]
-        train_filter(trace, **options)
-    assert [path.name for path in tmp_path.iterdir()] == ["f.onnx"]
-    assert out.read_bytes() == skip_filter.path.read_bytes()
-
-
-def test_the_page_of_a_training_shows_who_won(competed, tmp_path):
-    write_training_page(competed, tmp_path / "page.html")
-    page = (tmp_path / "page.html").read_text()
-    assert f"<tr class=won><td>{competed.spec.kind}</td>" in page
-    assert page.count("<svg") == 2 and 'src="' not in page and 'href="http' not in page
+def test_int8_is_a_quarter_of_the_size_and_scores_alike(skip):
+    work, entered = skip
+    large = entered["network"].graph
+    small = compress(large)
+    assert small.ByteSize() < 0.35 * large.ByteSize()
+    rounded = NetworkCandidate(session_of(small), work.stream)
+    for i in range(work.split.calibrated, work.split.stop):
+        wanted = entered["network"].candidate.scores(np.asarray([i - 1]), i)
+        assert rounded.scores(np.asarray([i - 1]), i) == pytest.approx(wanted, abs=0.05)
