@@ -1,5 +1,6 @@
 """Inputs that are no frames, of every modality, and traces of them: their labels can be told from them."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -38,14 +39,17 @@ def make(kind: str, label: int, random: np.random.Generator) -> Array:
     return image
 
 
-def write(path: Path, kind: str, *, inputs: int, seed: int, tells: bool = True) -> Trace:
-    """A trace of such inputs, half of them of either label; or all of them one and the same, which tells nothing."""
-    random = np.random.default_rng(seed)
-    same = None if tells else make(kind, 0, random)
+def write_labelled(path: Path, drawn: Iterable[tuple[Array, int]]) -> Trace:
+    """A trace of inputs with their labels, one a second."""
     info = TraceInfo("made up", 1.0, {"h": SPEC}, {"h": "d"}, {"h": ModelCost(1 << 20, 0.01, 0.1)}, input="array")
     with TraceWriter(path, info) as writer:
-        for index in range(inputs):
-            label = int(random.random() < 0.5)
-            made = make(kind, label, random) if same is None else same
-            writer.append(index, float(index), pack(made), {"h": np.eye(2, dtype=np.float32)[label]})
+        for index, (value, label) in enumerate(drawn):
+            writer.append(index, float(index), pack(value), {"h": np.eye(2, dtype=np.float32)[label]})
     return Trace(path)
+
+
+def write(path: Path, kind: str, *, inputs: int, seed: int) -> Trace:
+    """A trace of a modality's inputs, half of them of either label."""
+    random = np.random.default_rng(seed)
+    labels = (int(random.random() < 0.5) for _ in range(inputs))
+    return write_labelled(path, ((make(kind, label, random), label) for label in labels))

@@ -8,7 +8,7 @@ from infilink.filters.modalities import MODALITIES, fit_modality
 from infilink.filters.networks.encoders import EncoderNetwork
 from infilink.filters.networks.paper import PaperMapEncoder, PaperVectorEncoder, PaperVideoEncoder
 
-from ..modalities.test_modalities import make
+from ..arrays import make
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
 """A filter at work that keeps learning: what it asks for, how a newer one comes into service, and what it survives."""
 
 import logging
+import shutil
 import sys
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +19,10 @@ from infilink.filters.online.state import load_online
 from infilink.filters.online.threshold import CLOSED
 from infilink.filters.online.update import update
 from infilink.filters.open_gate import open_gate
-from infilink.filters.rules.parser import parse_rule
 from infilink.filters.spec import FilterSpec, load_filter
 from infilink.filters.training.graphs import compress, save_filter, scalar_graph
 from infilink.filters.training.temporal import TemporalNetwork, network_graph
-from infilink.filters.training.train import train_filter
 from infilink.outputs import OutputSpec
-from infilink.traces.trace import Trace
 
 from ...certificates import certificate
 
@@ -92,15 +88,19 @@ def run(gate: OnlineGate, start: int, stop: int, *, digest="d0", told=True) -> l
     return decisions
 
 
-def until(gate: OnlineGate, happened, start: int) -> int:
-    """Goes on with frames that nobody answers until something has happened; returns the next frame's number."""
-    pause, ends = threading.Event(), time.monotonic() + 20
-    while not happened(gate.stats()):
-        assert time.monotonic() < ends, gate.stats()
-        run(gate, start, start + 1, told=False)
-        start += 1
-        pause.wait(0.02)
-    return start
+def through_update(gate: OnlineGate, start: int = 0) -> int:
+    """Answered frames until an update is due, its end, and the frame after it; returns the next frame's number."""
+    before = gate.stats()
+    for index in range(start, start + 200):
+        run(gate, index, index + 1)
+        process = gate._updater._process
+        if process is not None:
+            process.wait(60)
+            run(gate, index + 1, index + 2, told=False)
+            return index + 2
+        if gate.stats().failed > before.failed:
+            return index + 1
+    raise AssertionError(f"no update in 200 frames: {gate.stats()}")
 
 
 def copies(source: Path) -> tuple[str, ...]:
@@ -132,20 +132,14 @@ def test_it_decides_as_the_filter_and_keeps_a_share_more(path, open_online):
     assert stats.labelled == stats.asked + 1  # The first frame is kept by any filter.
 
 
-def test_inputs_on_which_the_filter_fails_are_kept_and_not_learnt_from(open_online):
-    gate = open_online()
-    decision = gate.decide(np.zeros((0, 0, 3), np.uint8), 0.0)
-    assert decision.keep and decision.learn is None and not decision.asks
-
-
 def test_a_newer_filter_comes_into_service_between_two_inputs(tmp_path, path, network, open_online, caplog):
     caplog.set_level(logging.INFO)
     newer = write_next(tmp_path / "next.onnx", path, network)
     gate = open_online(command=copies(newer))
     before = gate.substitute("squares", OUTPUT)
-    first = run(gate, 0, 150)
-    assert sum(d.keep for d in first[:50]) < 40
-    then = until(gate, lambda stats: stats.updates, 150)
+    assert sum(d.keep for d in run(gate, 0, 40)) < 30
+    then = through_update(gate, 40)
+    assert gate.stats().updates == 1
     after = run(gate, then, then + 30)
     assert all(d.keep and not d.asks and d.threshold == CLOSED for d in after)
     assert (before.confidence, before.trusted) == (0.99, True)
@@ -158,8 +152,7 @@ def test_a_newer_filter_comes_into_service_between_two_inputs(tmp_path, path, ne
 def test_what_a_newer_filter_skips_is_answered_by_its_own_certificate(tmp_path, path, network, open_online):
     newer = write_next(tmp_path / "next.onnx", path, network, threshold=2.0)
     gate = open_online(command=copies(newer))
-    run(gate, 0, 150)
-    then = until(gate, lambda stats: stats.updates, 150)
+    then = through_update(gate)
     skipped = [d for d in run(gate, then, then + 30) if not d.keep]
     assert skipped and all(d.answers["squares"].confidence == 0.5 for d in skipped)
 
@@ -171,18 +164,16 @@ def test_an_update_that_fails_or_is_killed_leaves_the_filter_in_service(open_onl
     for command, why in ((fails, "the disk is full"), (killed, "killed by signal 9"), (nothing, "No such file")):
         caplog.clear()
         gate = open_online(command=command)
-        run(gate, 0, 150)
-        until(gate, lambda stats: stats.failed, 150)
-        assert gate.stats().updates == 0 and gate.filter.threshold == 2.0
+        through_update(gate)
+        assert gate.stats().failed == 1 and gate.stats().updates == 0 and gate.filter.threshold == 2.0
         assert "an update failed, the filter in service stays" in caplog.text and why in caplog.text
         gate.close()
 
 
 def test_an_update_that_brings_no_filter_is_one_that_failed(open_online):
     gate = open_online(command=SAYS_NOTHING)
-    run(gate, 0, 150)
-    until(gate, lambda stats: stats.failed, 150)
-    assert gate.stats().updates == 0
+    through_update(gate)
+    assert gate.stats().failed == 1 and gate.stats().updates == 0
 
 
 def test_an_update_that_runs_when_the_device_stops_is_begun_again(open_online, tmp_path, path, network):
@@ -193,7 +184,8 @@ def test_an_update_that_runs_when_the_device_stops_is_begun_again(open_online, t
     assert (tmp_path / "online" / "labels.npz").is_file()
     newer = write_next(tmp_path / "next.onnx", path, network)
     again = open_online(period_s=1e9, command=copies(newer))
-    until(again, lambda stats: stats.updates, 0)
+    through_update(again)
+    assert again.stats().updates == 1
     again.close()
     assert updates_of(open_online().filter.spec) == 1
 
@@ -211,7 +203,7 @@ def test_what_was_labelled_before_a_restart_counts(open_online, tmp_path):
     run(gate, 0, 100)
     labelled = gate.stats().labelled
     gate.close()
-    again = open_online(period_s=10.0)
+    again = open_online(period_s=10.0, command=NEVER_ENDS)
     run(again, 0, 150)
     assert again.stats().labelled > 0 and (tmp_path / "online" / "labels.npz").is_file()
     labels, facts = load_labels(tmp_path / "online" / "labels.npz")
@@ -309,35 +301,35 @@ def test_a_file_s_network_is_restored_as_it_was(tmp_path, network, int8):
         restored_network(tmp_path / "f.onnx", images)
 
 
-def test_a_filter_as_it_is_trained_can_be_updated(trace_path, tmp_path):
-    with Trace(trace_path) as trace:
-        trained = train_filter(
-            trace,
-            models=("squares",),
-            rule=parse_rule("value < 1"),
-            accuracy=0.8,
-            out=tmp_path / "trained.onnx",
-            candidates=("network",),
-        )
-    gate = open_gate(trained.path, update=LiveUpdate(tmp_path / "online", 0.5, 1e9))
-    gate.substitute("squares", OUTPUT)
+def test_what_was_labelled_scores_in_training_as_it_did_at_work(open_online, path, tmp_path):
+    gate = open_online(period_s=1e9)
     decisions = run(gate, 0, 60)
     gate.close()
     held = load_labels(tmp_path / "online" / "pending.npz")[0].memory.all()
     scores = sorted(d.score for d in decisions if d.learn is not None)
-    restored = restored_network(trained.path, held.images).scores(held.images, held.scalars)
+    restored = restored_network(path, held.images).scores(held.images, held.scalars)
     assert sorted(restored) == pytest.approx(scores, abs=1e-3)
 
 
-@pytest.fixture
-def updated(open_online, tmp_path):
+@pytest.fixture(scope="module")
+def once_updated(tmp_path_factory, network) -> Path:
     """A folder whose labels waited for an update, after it."""
-    gate = open_online(share=0.5, period_s=10.0, command=NEVER_ENDS)
+    base = tmp_path_factory.mktemp("updated")
+    save_filter(base / "first.onnx", network_graph(network), SPEC)
+    live = LiveUpdate(base / "online", 0.5, 10.0)
+    gate = OnlineGate(base / "first.onnx", live, close_timeout_s=0.0, command=NEVER_ENDS)
+    gate.substitute("squares", OUTPUT)
     run(gate, 0, 101)
     gate.close()
-    folder = OnlineFolder(tmp_path / "online")
-    update(folder)
-    return folder
+    update(OnlineFolder(live.folder))
+    return live.folder
+
+
+@pytest.fixture
+def updated(once_updated, tmp_path) -> OnlineFolder:
+    """A copy of it, where `open_online` looks."""
+    shutil.copytree(once_updated, tmp_path / "online")
+    return OnlineFolder(tmp_path / "online")
 
 
 def test_an_update_learns_and_can_be_run_again(updated, open_online, path):

@@ -2,38 +2,65 @@
 
 import json
 
+import numpy as np
 import pytest
 from infilink.errors import InvalidInput
+from infilink.filters.modalities import fit_modality
 from infilink.filters.reuse.cli import evaluate_reuse_command, train_reuse_command
 from infilink.filters.reuse.evaluate import evaluate_reuse
+from infilink.outputs import OutputSpec
 from infilink.traces.trace import Trace
 
-
-def test_it_answers_on_another_trace_better_than_the_commonest_answer(learnt, write):
-    with Trace(write(seed=9, inputs=200)) as other:
-        found = evaluate_reuse(learnt.path, other)
-    assert found.inputs == 200 and found.rate > 0.3
-    assert found.accuracy > 0.85 and found.accuracy_answered is not None
-    assert found.accuracy == pytest.approx(1 - found.rate * (1 - found.accuracy_answered))
-    assert 0.2 < found.majority_accuracy < 0.5
+from ..made import write_reuse
+from .conftest import CLASSES
 
 
-def test_another_model_is_refused(learnt, write):
-    other = learnt.spec.model_copy(update={"digest": "older"})
-    with Trace(write(seed=9, inputs=60)) as trace:
-        trace.info.digests["h"] = other.digest
+@pytest.fixture(scope="module")
+def path(write, tmp_path_factory):
+    """A file that tells the labels of `level` signals by their level."""
+    with Trace(write("level", inputs=40)) as trace:
+        modality = fit_modality("signal", list(trace.inputs()))
+    return write_reuse(tmp_path_factory.mktemp("made") / "r.onnx", modality, OutputSpec(kind="label", classes=CLASSES))
+
+
+def test_it_answers_all_but_the_first_of_each_result(path, write):
+    with Trace(write("level", seed=9, inputs=200)) as other:
+        found = evaluate_reuse(path, other)
+        labels = np.bincount([int(output.argmax()) for output in other.outputs("h")])
+    assert (found.inputs, found.rate, found.contract, found.promised) == (200, 196 / 200, "kept", 0.9)
+    assert (found.accuracy, found.accuracy_answered) == (1.0, 1.0)
+    assert found.majority_accuracy == pytest.approx(labels.max() / 200)
+
+
+def test_wrong_answers_count_where_it_answered(write, tmp_path):
+    with Trace(write("level", seed=9, inputs=200)) as other:
+        modality = fit_modality("signal", list(other.inputs()))
+        label = OutputSpec(kind="label", classes=CLASSES)
+        # So far away is near that every input is answered by the first one's result.
+        found = evaluate_reuse(write_reuse(tmp_path / "r.onnx", modality, label, gate=1e3, theta=0.0), other)
+        first, *rest = (int(output.argmax()) for output in other.outputs("h"))
+    right = rest.count(first)
+    assert found.rate == 199 / 200 and found.contract == "broken"
+    assert found.accuracy == pytest.approx((1 + right) / 200)
+    assert found.accuracy_answered == pytest.approx(right / 199)
+
+
+def test_another_version_of_the_model_is_refused(path, write):
+    with Trace(write("level", seed=9, inputs=60)) as trace:
+        trace.info.digests["h"] = "older"
         with pytest.raises(InvalidInput, match="another version of h"):
-            evaluate_reuse(learnt.path, trace)
+            evaluate_reuse(path, trace)
 
 
-def test_the_commands_print_tables_and_json(write, tmp_path, capsys):
+def test_the_commands_print_tables_and_json(path, write, tmp_path, capsys):
     out = tmp_path / "r.onnx"
-    train_reuse_command(write(), model="h", modality="signal", out=out, accuracy=0.8)
+    train_reuse_command(write("text", inputs=110), model="h", modality="text", out=out, accuracy=0.8)
     shown = capsys.readouterr().out
     assert "the cache, certified" in shown and "majority" in shown
-    evaluate_reuse_command(out, write(seed=4, inputs=80), as_json=True)
+    other = write("level", seed=4, inputs=80)
+    evaluate_reuse_command(path, other, as_json=True)
     assert json.loads(capsys.readouterr().out)["inputs"] == 80
-    evaluate_reuse_command(out, write(seed=4, inputs=80))
+    evaluate_reuse_command(path, other)
     assert "answered without the model" in capsys.readouterr().out
     with pytest.raises(InvalidInput, match=r"must end in \.onnx"):
-        train_reuse_command(write(), model="h", modality="signal", out=tmp_path / "r.bin")
+        train_reuse_command(other, model="h", modality="signal", out=tmp_path / "r.bin")

@@ -53,7 +53,7 @@ def test_a_filter_can_be_learnt_for_it(tmp_path, trace):
     rule = parse_rule(f"call({tmp_path}/mine.py:none) or value < 0")
     out = tmp_path / "f.onnx"
     done = train_filter(trace, models=["squares"], rule=rule, accuracy=0.7, out=out, candidates=["background", "age"])
-    assert done.redundant == pytest.approx(0.35, abs=0.15)
+    assert done.redundant == pytest.approx(np.mean([output[0] < 1 for output in trace.outputs("squares")]))
 
 
 @pytest.mark.parametrize(

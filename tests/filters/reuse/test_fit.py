@@ -1,11 +1,11 @@
-"""Which pairs are learnt from, and that the head on them is a distance."""
+"""What an embedding is trained on: pairs, proxies and outliers; and that its head is a distance."""
 
 import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from infilink.filters.networks.encoders import SignalEncoder
-from infilink.filters.reuse.fit import PairNetwork, draw_batches, draw_hard, draw_outliers, draw_partners
+from infilink.filters.reuse.fit import PairNetwork, Proxies, draw_batches, draw_hard, draw_outliers, draw_partners
 
 KEYS = st.lists(st.integers(0, 5), min_size=2, max_size=80).map(np.asarray)
 
@@ -84,3 +84,27 @@ def test_outliers_are_of_the_inputs_kind():
     assert floats.shape == (7, 3, 8) and floats.dtype == np.float32 and np.isfinite(floats).all()
     words = draw_outliers(random.integers(0, 50, (10, 8)), 6, random)
     assert words.shape == (6, 8) and words.dtype == np.int64 and words.min() >= 0 and words.max() < 50
+
+
+def test_the_nearest_place_is_that_of_the_result():
+    keys = np.asarray([5, 5, 9, 9, 9, 7])
+    embeddings = np.asarray([[0, 0], [0, 2], [8, 8], [8, 9], [8, 10], [4, 4]], np.float32)
+    proxies = Proxies(embeddings, keys)
+    assert proxies.places.tolist() == [[0, 1], [8, 9]]
+    right = proxies.loss(torch.from_numpy(embeddings), keys)
+    wrong = proxies.loss(torch.from_numpy(embeddings), np.asarray([9, 9, 5, 5, 5, 7]))
+    assert right.item() < 0.01 < wrong.item()
+
+
+def test_where_there_is_one_result_or_none_is_known_nothing_is_lost():
+    embeddings = np.ones((4, 2), np.float32)
+    assert Proxies(embeddings, np.zeros(4, int)).loss(torch.ones(4, 2), np.zeros(4, int)).item() == 0
+    known = Proxies(embeddings, np.asarray([1, 1, 2, 2]))
+    assert known.loss(torch.ones(2, 2), np.asarray([3, 0])).item() == 0
+    assert len(Proxies(embeddings, np.arange(4)).places) == 0
+
+
+def test_only_the_commonest_have_one():
+    keys = np.repeat(np.arange(400), np.r_[np.full(200, 2), np.full(200, 3)])
+    proxies = Proxies(np.zeros((len(keys), 3), np.float32), keys)
+    assert len(proxies.places) == 256
