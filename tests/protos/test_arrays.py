@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from infilink.errors import InvalidInput
@@ -20,7 +20,6 @@ def written(value) -> edge_pb2.Output:
     return edge_pb2.Output.FromString(output.SerializeToString())
 
 
-@settings(deadline=None)
 @given(VALUES, st.booleans())
 def test_an_array_survives_the_wire_whatever_its_layout(value, transposed):
     value = value.T if transposed else value
@@ -31,7 +30,6 @@ def test_an_array_survives_the_wire_whatever_its_layout(value, transposed):
     assert len(output.value) == value.nbytes
 
 
-@settings(deadline=None)
 @given(st.sampled_from([*DTYPES, "float64", "object", ""]), st.lists(st.integers(0, 2**32 - 1)), st.binary())
 def test_any_message_is_read_as_the_array_it_says_or_refused(dtype, shape, value):
     output = edge_pb2.Output(model="m", dtype=dtype, shape=shape, value=value)
