@@ -24,23 +24,26 @@ def refused(path, tmp_path, says: str, **options) -> None:
     assert not (tmp_path / "filter.onnx").exists()
 
 
-def test_a_filter_for_what_a_model_never_sees(skip_filter, trace):
-    spec, split = skip_filter.spec, split_of(trace)
-    needed = np.asarray(draw(len(trace), seed=0)[1]) > 0
-    assert (skip_filter.trained, skip_filter.calibrated) == (split.trained, len(trace) - split.calibrated)
+def test_a_filter_for_what_a_model_never_sees(skip_filter, short_trace_path):
+    with Trace(short_trace_path) as trace:
+        split = split_of(trace)
+    needed = np.asarray(draw(split.stop, seed=0)[1]) > 0
+    assert (skip_filter.trained, skip_filter.calibrated) == (split.trained, split.stop - split.calibrated)
     assert skip_filter.redundant == pytest.approx(1 - needed.mean())
     # The square is in sight or it is not: all that is redundant is dropped, and nothing else.
+    spec = skip_filter.spec
     assert spec.kind == "network" and spec.certificate.certified
-    assert spec.certificate.rate == pytest.approx(1 - needed[split.calibrated :].mean())
+    assert spec.certificate.rate == pytest.approx(1 - needed[split.calibrated :].mean(), abs=0.04)
     assert spec.certificate.error == 0.0
     assert spec.certificate.rate == spec.candidates["network"].rate
     assert set(spec.candidates) == {"network", "random", "every K-th"}
 
 
 def test_a_filter_for_what_does_not_change(reuse_filter, trace):
+    split = split_of(trace)
+    places = np.asarray(draw(split.stop, seed=0)[1])[split.calibrated :]
+    # Pictures show where the square is, so hardly more is kept than the frames in which that changes.
     spec = reuse_filter.spec
-    places = np.asarray(draw(len(trace), seed=0)[1])[split_of(trace).calibrated :]
-    # A place shows at once, so hardly more is kept than the frames in which it changes.
     assert spec.certificate.rate == pytest.approx(np.mean(places[1:] == places[:-1]), abs=0.1)
     assert spec.longest_s is not None
     assert set(spec.candidates) == {"blend", "random", "every K-th"}
