@@ -1,123 +1,134 @@
-"""Verdicts on traces whose truth is known: filterable, trivial, random, too small."""
+"""Verdicts on traces whose truth is known: filterable, trivial, nothing to see, too small."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from infilink.codec import encode_jpeg
 from infilink.errors import InvalidInput
 from infilink.filters.cli import assess_command
-from infilink.filters.evaluation.assess import assess
+from infilink.filters.evaluation.assess import Assessment, assess
+from infilink.filters.evaluation.pages import write_assessment_page
 from infilink.filters.rules.parser import parse_rule
-from infilink.models.cost import ModelCost
-from infilink.traces.trace import Trace, TraceInfo, TraceWriter
+from infilink.traces.trace import Trace
 
-from ..conftest import FPS, SPECS, draw
-from ..modalities import test_modalities
+from .. import arrays
+from ..conftest import draw, write_trace
 
 NONE = parse_rule("count() == 0")
+FRACTIONS = (0.5, 1.0)
+DECISION_S = 0.001
 
 
-def trace_of(path: Path, counts: list[int], frames: list[np.ndarray], *, infer_s: float = 0.02) -> Trace:
-    specs = {"squares": SPECS["squares"]}
-    costs = {"squares": ModelCost(memory_bytes=1 << 20, infer_s=infer_s, load_s=0.2)}
-    with TraceWriter(path, TraceInfo("drawn", FPS, specs, {"squares": "d"}, costs)) as writer:
-        for i, (count, frame) in enumerate(zip(counts, frames, strict=True)):
-            writer.append(i, i / FPS, encode_jpeg(frame), {"squares": np.asarray([count], np.float32)})
-    return Trace(path)
+def judged(path: Path, *, rule=NONE, **options) -> Assessment:
+    """The verdict on what the model that counts squares said; what a decision takes is given, not measured."""
+    with Trace(path) as trace:
+        return assess(trace, models=("squares",), rule=rule, fractions=FRACTIONS, filter_s=DECISION_S, **options)
 
 
-def test_what_can_be_seen_and_comes_and_goes_is_filterable(tmp_path: Path) -> None:
-    frames, places = draw(240, seed=5)
-    with trace_of(tmp_path / "t", [int(place > 0) for place in places], frames) as trace:
-        found = assess(trace, rule=NONE, fractions=(0.5, 1.0))
-    assert found.verdict == "FILTERABLE", found.why
-    assert [probe.inputs for probe in found.probes] == sorted(probe.inputs for probe in found.probes)
-    assert found.probes[-1].skill > 0.5
-    low, high = found.redundant_interval
-    assert low < found.redundant < high
-    assert found.random_rate < found.optimal_rate and found.break_even_rate < 0.5
-    assert found.expected_rate == pytest.approx(0.71 * found.optimal_rate)
+def said_at_random(inputs: int) -> Sequence[int]:
+    return np.random.default_rng(0).integers(0, 2, inputs).tolist()
+
+
+@pytest.fixture(scope="module")
+def filterable(tmp_path_factory: pytest.TempPathFactory) -> Assessment:
+    return judged(write_trace(tmp_path_factory.mktemp("seen") / "t", inputs=160, seed=5))
+
+
+def test_what_can_be_seen_and_comes_and_goes_is_filterable(filterable: Assessment) -> None:
+    seen = np.asarray(draw(160, 5)[1]) > 0
+    needed, needed_later = np.mean(seen), np.mean(seen[112:])
+    assert filterable.verdict == "FILTERABLE", filterable.why
+    assert [probe.inputs for probe in filterable.probes] == [52, 104]
+    # A square is in sight or it is not: what is redundant is dropped, and nothing else.
+    probe = filterable.probes[-1]
+    assert probe.rate == pytest.approx(1 - needed_later, abs=0.05)
+    random_rate, optimal_rate = 0.1 / needed_later, 1.1 - needed_later
+    assert probe.skill == pytest.approx((probe.rate - random_rate) / (optimal_rate - random_rate))
+    assert probe.skill > 0.5
+    low, high = filterable.redundant_interval
+    assert low < filterable.redundant < high and filterable.redundant == pytest.approx(1 - needed)
+    assert filterable.random_rate == pytest.approx(0.1 / needed)
+    assert filterable.optimal_rate == pytest.approx(1.1 - needed)
+    assert filterable.expected_rate == pytest.approx(0.71 * filterable.optimal_rate)
+
+
+def test_what_a_decision_takes_is_weighed_against_the_models(filterable: Assessment) -> None:
+    assert (filterable.filter_s, filterable.models_s) == (DECISION_S, 0.02)
+    assert filterable.break_even_rate == pytest.approx(DECISION_S / 0.02)
+
+
+def test_the_page_shows_the_verdict_and_the_learning_curve(filterable: Assessment, tmp_path: Path) -> None:
+    write_assessment_page(filterable, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "FILTERABLE" in page and "probe trained on 104 inputs" in page and page.count("<svg") == 1
+    assert "src=" not in page and 'href="http' not in page
 
 
 def test_what_is_always_redundant_is_trivial(tmp_path: Path) -> None:
-    frames, _ = draw(100, seed=1)
-    with trace_of(tmp_path / "t", [0] * 97 + [1] * 3, frames) as trace:
-        found = assess(trace, rule=NONE)
+    found = judged(write_trace(tmp_path / "t", inputs=100, said=[0] * 97 + [1] * 3))
     assert found.verdict == "TRIVIAL" and found.constant_accuracy == pytest.approx(0.97)
     assert "0.970" in found.why and not found.probes
 
 
-def test_what_no_frame_shows_is_not_worth_it_or_needs_more(tmp_path: Path) -> None:
-    frames, _ = draw(200, seed=2)
-    counts = np.random.default_rng(0).integers(0, 2, 200).tolist()
-    with trace_of(tmp_path / "t", counts, frames) as trace:
-        found = assess(trace, rule=NONE, fractions=(0.5, 1.0))
+def test_what_no_frame_shows_is_not_worth_it(tmp_path: Path) -> None:
+    # One frame over and over: whatever a filter learns, it scores them all alike, and can drop all or none.
+    found = judged(write_trace(tmp_path / "t", inputs=100, said=said_at_random(100), still=True))
     assert found.verdict == "NOT WORTH IT", found.why
-    assert "can't be seen" in found.why and found.probes[-1].skill < 0.2
+    assert "can't be seen" in found.why and found.probes[-1].skill < 0.0
 
 
 def test_a_model_cheaper_than_the_filter_is_not_worth_it(tmp_path: Path) -> None:
-    frames, places = draw(120, seed=3)
-    with trace_of(tmp_path / "t", [int(p > 0) for p in places], frames, infer_s=1e-6) as trace:
-        found = assess(trace, rule=NONE)
+    found = judged(write_trace(tmp_path / "t", inputs=120, infer_s=DECISION_S / 2))
     assert found.verdict == "NOT WORTH IT" and "deciding pays from" in found.why
 
 
+def test_a_decision_is_measured_if_nothing_is_said_of_it(tmp_path: Path) -> None:
+    with Trace(write_trace(tmp_path / "t", inputs=40)) as trace:
+        assert assess(trace, models=("squares",), rule=NONE).filter_s > 0.0
+
+
 def test_a_few_inputs_are_too_few(tmp_path: Path) -> None:
-    frames, places = draw(40, seed=4)
-    with trace_of(tmp_path / "t", [int(place > 0) for place in places], frames) as trace:
-        found = assess(trace, rule=NONE)
+    found = judged(write_trace(tmp_path / "t", inputs=40, seed=4))
     assert found.verdict == "MORE DATA" and "at least 60" in found.why
 
 
 def test_an_output_that_never_changes_is_trivial_to_reuse(tmp_path: Path) -> None:
-    frames, _ = draw(80, seed=6)
-    with trace_of(tmp_path / "t", [2] * 80, frames) as trace:
-        found = assess(trace, rule=parse_rule("unchanged"))
+    found = judged(write_trace(tmp_path / "t", inputs=80, said=[2] * 80), rule=parse_rule("unchanged"))
     assert found.verdict == "TRIVIAL" and found.prior is None
 
 
-def test_a_senseless_accuracy_is_refused(tmp_path: Path) -> None:
-    frames, places = draw(80, seed=6)
-    with trace_of(tmp_path / "t", places, frames) as trace, pytest.raises(InvalidInput, match="accuracy"):
-        assess(trace, rule=NONE, accuracy=1.0)
+def test_a_senseless_accuracy_is_refused(short_trace_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="accuracy"):
+        judged(short_trace_path, accuracy=1.0)
 
 
-def test_the_command_prints_json_and_writes_a_page(
-    tmp_path: Path, trace_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    page = tmp_path / "page.html"
-    assess_command(trace_path, rule="count() == 0", model=["squares"], out=page, as_json=True)
-    found = json.loads(capsys.readouterr().out)
-    text = page.read_text()
-    assert found["verdict"] in text and "<svg" in text
-    assert "src=" not in text and 'href="http' not in text
+def test_the_command_prints_json_and_writes_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page, trace = tmp_path / "page.html", write_trace(tmp_path / "t", inputs=40)
+    assess_command(trace, rule="count() == 0", model=["squares"], out=page, as_json=True)
+    assert json.loads(capsys.readouterr().out)["verdict"] == "MORE DATA"
+    assert "MORE DATA" in page.read_text()
 
 
 @pytest.mark.parametrize(
     ("labels", "verdict"),
-    [("seen", "FILTERABLE"), ("random", "NOT WORTH IT"), ("always", "TRIVIAL"), ("few", "MORE DATA")],
+    [("seen", "FILTERABLE"), ("hidden", "NOT WORTH IT"), ("few", "MORE DATA")],
 )
 def test_inputs_that_are_no_pictures_are_assessed_too(labels: str, verdict: str, tmp_path: Path) -> None:
-    inputs = 40 if labels == "few" else 300
-    with test_modalities.write(tmp_path / "t", "signal", inputs=inputs, seed=1) as trace:
-        said = trace.outputs("h")
-        if labels == "random":
-            said = [said[i] for i in np.random.default_rng(0).permutation(len(said))]
-        elif labels == "always":
-            said = [said[i] if i < 3 else np.asarray([1, 0], np.float32) for i in range(len(said))]
-        trace.outputs = lambda model: said  # type: ignore[method-assign]
-        trace.part = lambda start, stop: trace  # type: ignore[method-assign]
-        found = assess(trace, rule=test_modalities.RULE, modality="signal", fractions=(0.5, 1.0))
+    random = np.random.default_rng(1)
+    said = [int(label) for label in random.integers(0, 2, 40 if labels == "few" else 200)]
+    same = arrays.make("signal", 0, random)
+    drawn = [(same if labels == "hidden" else arrays.make("signal", label, random), label) for label in said]
+    with arrays.write_labelled(tmp_path / "t", drawn) as trace:
+        found = assess(trace, rule=arrays.RULE, modality="signal", fractions=FRACTIONS, filter_s=1e-4)
     assert found.verdict == verdict, found.why
     assert found.theory == "class subset: filterable" and found.prior == 0.78
 
 
 def test_arrays_need_a_modality_and_a_rule_on_one_input(tmp_path: Path) -> None:
-    with test_modalities.write(tmp_path / "t", "signal", inputs=80, seed=1) as trace:
+    with arrays.write(tmp_path / "t", "signal", inputs=80, seed=1) as trace:
         with pytest.raises(InvalidInput, match="there are text, image"):
-            assess(trace, rule=test_modalities.RULE)
+            assess(trace, rule=arrays.RULE)
         with pytest.raises(InvalidInput, match="compares with an earlier picture"):
             assess(trace, rule=parse_rule("unchanged"), modality="signal")

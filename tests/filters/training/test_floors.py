@@ -15,8 +15,8 @@ INPUTS = 2000
 def made(rates: list[float], wrong_in: np.ndarray) -> Sweep:
     """Errors fall on some inputs alone: half of those that are dropped there."""
     random = np.random.default_rng(0)
-    lots, half = random.random(INPUTS), random.random(INPUTS) < 0.5
-    kept = np.stack([lots >= rate for rate in rates])
+    draws, half = random.random(INPUTS), random.random(INPUTS) < 0.5
+    kept = np.stack([draws >= rate for rate in rates])
     return Sweep("a", np.linspace(0, 1, len(rates)), kept, (~kept & wrong_in & half).astype(float))
 
 

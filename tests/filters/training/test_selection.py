@@ -8,7 +8,7 @@ INPUTS = 1000
 
 
 def made(name: str, errors: dict[float, float], seed: int = 0) -> Sweep:
-    """A sweep that has these errors at these rates, by independent lots."""
+    """A sweep that has these errors at these rates, by independent draws."""
     random = np.random.default_rng(seed)
     kept = np.stack([random.random(INPUTS) >= rate for rate in errors])
     wrong = np.stack([random.random(INPUTS) < error / max(rate, 1e-9) for rate, error in errors.items()])
