@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,23 @@ from .session import Session
 
 # Inputs of one stream that are decoded and run at once: models run on the second while the slowest ends on the first.
 _AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The models to run on one input.
+
+    Attributes:
+        residents: the resident ones.
+        others: the rotating ones that are due, and those that it is profiled with.
+        wait: whether the others run on this very input, or on a later one.
+        profiled: whether the input was chosen for re-selection, so that every model that fits is to run.
+    """
+
+    residents: list[str]
+    others: list[str]
+    wait: bool
+    profiled: bool
 
 
 @dataclass(frozen=True)
@@ -91,6 +108,9 @@ class DeviceStream:
         self._pending: asyncio.Queue[_Pending | None] = asyncio.Queue(config.max_in_flight)
         self._running: set[asyncio.Task[Executed]] = set()
         self._newest = -1
+        # Set once the models for the last input that was read are chosen.
+        self._last_chosen = asyncio.Event()
+        self._last_chosen.set()
 
     async def run(
         self, messages: AsyncIterator[edge_pb2.DeviceMessage], write: Callable[[Any], Awaitable[None]]
@@ -149,7 +169,8 @@ class DeviceStream:
         known = self.ledger.find(self._key(message))
         if known is not None:
             return known
-        task = asyncio.create_task(self._run(message))
+        before, self._last_chosen = self._last_chosen, asyncio.Event()
+        task = asyncio.create_task(self._run(message, before, self._last_chosen))
         self._running.add(task)
         task.add_done_callback(self._ended)
         return task
@@ -159,26 +180,44 @@ class DeviceStream:
         if not task.cancelled():
             task.exception()  # Retrieved, or asyncio logs an error where nothing awaits the task any more.
 
-    async def _run(self, message: edge_pb2.Input) -> Executed:
-        """Decodes an input and runs its models, except those that ran on the device."""
-        async with self._at_once:
-            started = time.perf_counter()
-            if message.deadline_ns and time.time_ns() > message.deadline_ns:
-                raise DeadlineExceeded("the deadline passed before a model ran on it")
-            if message.policy == edge_pb2.POLICY_LATEST and message.sequence < self._newest:
-                raise Superseded(f"the newer input {self._newest} replaced it")
-            unknown = sorted(set(message.models).difference(self.repository.specs))
-            if unknown:
-                raise UnknownModel(unknown[0], tuple(self.repository.specs))
-            given = read_local_outputs(message.outputs, self.session.local, self.repository.specs)
-            frame = await read_frame(message, self.repository.tail, self.config)
-            exact, profiled = ({}, False) if frame is None else await self._execute(message, frame, given)
-            return Executed(frame, exact | given, frozenset(given), time.perf_counter() - started, profiled)
+    async def _run(self, message: edge_pb2.Input, before: asyncio.Event, chosen: asyncio.Event) -> Executed:
+        """Decodes an input and runs its models, except those that ran on the device.
 
-    async def _execute(
-        self, message: edge_pb2.Input, frame: Array, given: Mapping[str, Array]
-    ) -> tuple[dict[str, Array], bool]:
-        """The outputs of the models that ran on a frame, and whether the frame was chosen for re-selection."""
+        Args:
+            message: the input.
+            before: set once the models for the input before this one are chosen.
+            chosen: to be set once they are for this one.
+        """
+        try:
+            async with self._at_once:
+                started = time.perf_counter()
+                self._check(message)
+                given = read_local_outputs(message.outputs, self.session.local, self.repository.specs)
+                frame = await read_frame(message, self.repository.tail, self.config)
+                # Turns are taken in the order of the inputs, also where a later one is decoded sooner.
+                await before.wait()
+                exact: dict[str, Array] = {}
+                profiled = False
+                if frame is not None:
+                    choice = self._choose(message, given)
+                    chosen.set()
+                    exact = await self._execute(frame, choice, given)
+                    profiled = choice.profiled
+                return Executed(frame, exact | given, frozenset(given), time.perf_counter() - started, profiled)
+        finally:
+            chosen.set()
+
+    def _check(self, message: edge_pb2.Input) -> None:
+        """Raises the error that an input is refused with before it is decoded, if there is one."""
+        if message.deadline_ns and time.time_ns() > message.deadline_ns:
+            raise DeadlineExceeded("the deadline passed before a model ran on it")
+        if message.policy == edge_pb2.POLICY_LATEST and message.sequence < self._newest:
+            raise Superseded(f"the newer input {self._newest} replaced it")
+        unknown = sorted(set(message.models).difference(self.repository.specs))
+        if unknown:
+            raise UnknownModel(unknown[0], tuple(self.repository.specs))
+
+    def _choose(self, message: edge_pb2.Input, given: Container[str]) -> _Choice:
         wanted, plan = frozenset(message.models), self.session.serving.plan
         due = self.session.serving.due(message.captured_ns / 1e9, audit=message.audit, wanted=wanted)
         # Where every input is to be answered and there is no deadline, rotating models run exactly when they are due.
@@ -189,14 +228,16 @@ class DeviceStream:
             profiled = self.reselection.profile(plan)
         residents = [name for name in plan.resident if name not in given and (not wanted or name in wanted)]
         others = [name for name in dict.fromkeys((*due, *(profiled or ()))) if name not in given]
-        wait = wait or profiled is not None
+        return _Choice(residents, others, wait or profiled is not None, profiled is not None)
+
+    async def _execute(self, frame: Array, choice: _Choice, given: Collection[str]) -> dict[str, Array]:
+        """The outputs of the chosen models; none where all fail on an input that carries outputs of others."""
         try:
-            exact = await self.scheduler.run(frame, residents, others, self.session.key, wait=wait)
+            return await self.scheduler.run(frame, choice.residents, choice.others, self.session.key, wait=choice.wait)
         except ModelFailed:
             if not given:
                 raise
-            exact = {}
-        return exact, profiled is not None
+            return {}
 
     async def _answer(self, message: edge_pb2.Input, work: "asyncio.Task[Executed] | bytes") -> Any:
         """The answer to an input; it is in the ledger before it is returned."""

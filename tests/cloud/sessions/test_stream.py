@@ -308,6 +308,25 @@ def test_what_does_not_belong_in_a_stream_ends_it_after_the_answers_before(
     serve(story, models=models)
 
 
+def test_turns_are_taken_in_the_order_of_the_inputs_also_where_a_later_one_is_decoded_sooner(
+    serve: Callable, links: Path
+) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        rotating = set(coordinator.active.current.plan.rotating)
+        assert rotating == {"bright", "corner", "light"}
+        large = encode_jpeg(np.zeros((3000, 3000, 3), np.uint8))
+        first, *later = await talk(
+            coordinator,
+            an_input(0, payload=large, captured_ns=1),
+            an_input(1, captured_ns=2),
+            an_input(2, captured_ns=3),
+        )
+        assert origins(first) == dict.fromkeys(rotating, "executed")
+        assert all(origins(answer) == dict.fromkeys(rotating, "held") for answer in later)
+
+    serve(story, links=links, answers="links", budget="75MiB")
+
+
 def test_a_report_is_kept_in_the_session(serve: Callable, models: Path) -> None:
     async def story(coordinator: Coordinator) -> None:
         report = edge_pb2.Report(frames=30, kept=3)
