@@ -79,7 +79,7 @@ _PATHS = ("models", "links", "placement", "ledger", "tls_cert", "tls_key")
 
 
 class CloudConfig(EndpointConfig):
-    """The coordinator's settings; `DEFAULT_TOML` says what each is for."""
+    """The coordinator's settings; `DEFAULT_TOML` explains each."""
 
     models: Path
     links: Path | None = None

@@ -36,7 +36,7 @@ class Ledger:
     """The answers by input, in a SQLite file that outlives the process; the newest `rows` of them are kept.
 
     After a power failure the newest answers may be missing; an input whose answer did not reach its device is then
-    answered anew.
+    answered again.
 
     Args:
         path: the SQLite file; its folder is made if it is missing.

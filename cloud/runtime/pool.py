@@ -29,9 +29,10 @@ class ModelPool:
         self._leaving: dict[str, asyncio.Task[None]] = {}
 
     async def sample(self) -> None:
-        """Measures what the models take now. The pool does so itself after every load and before every unload.
+        """Measures what the models take now.
 
-        Between these, whoever wants a peak in the middle of an inference measured calls it at intervals.
+        The pool does this after every load and before every unload; to see more of what happens between, call it at
+        intervals.
         """
         self.memory.sample(await asyncio.to_thread(self._measure))
 

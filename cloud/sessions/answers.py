@@ -46,30 +46,30 @@ def refused_message(sequence: int, error: InfilinkError) -> edge_pb2.Coordinator
     return edge_pb2.CoordinatorMessage(refused=edge_pb2.Refused(sequence=sequence, code=code, message=str(error)))
 
 
-def output_message(spec: ModelSpec, digest: str, linked: Answer, age_s: float) -> edge_pb2.Output:
+def output_message(spec: ModelSpec, digest: str, answer: Answer, age_s: float) -> edge_pb2.Output:
     """One model's answer.
 
     Args:
         spec: the model's spec.
         digest: the digest of its file.
-        linked: the answer.
+        answer: the answer.
         age_s: how long ago, in capture time, the model last ran on the stream; -1: never.
     """
-    region = linked.region
+    region = answer.region
     message = edge_pb2.Output(
         model=spec.name,
         digest=digest,
         kind=spec.output.kind,
-        origin=_ORIGINS[linked.origin],
-        confidence=linked.confidence if math.isfinite(linked.confidence) else 0.0,
-        trusted=linked.trusted,
-        sources=linked.sources,
+        origin=_ORIGINS[answer.origin],
+        confidence=answer.confidence if math.isfinite(answer.confidence) else 0.0,
+        trusted=answer.trusted,
+        sources=answer.sources,
         age_s=age_s,
-        trust=linked.trust,
-        alpha=linked.alpha,
-        calibration_count=linked.calibration_count,
-        calibration_age_s=max(0.0, time.time() - linked.calibrated_s) if linked.calibrated_s else -1.0,
+        trust=answer.trust,
+        alpha=answer.alpha,
+        calibration_count=answer.calibration_count,
+        calibration_age_s=max(0.0, time.time() - answer.calibrated_s) if answer.calibrated_s else -1.0,
         region=None if region is None else edge_pb2.Region(form=region.form, bounds=region.bounds),
     )
-    write_array(message, linked.value)
+    write_array(message, answer.value)
     return message
