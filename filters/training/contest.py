@@ -116,7 +116,7 @@ class Contest:
         return tuple(dict.fromkeys(wanted)) or tuple(name for name in default if name in there)
 
     def makers(self) -> Mapping[str, Maker]:
-        """Whoever can compete for this workload."""
+        """The candidates that can compete for this workload, by name."""
         if isinstance(self.work.replay, Replay):
             return UNCHANGED if self.work.losses.pairwise else SKIP
         left_out = set()

@@ -1,4 +1,4 @@
-"""The training loop of every network here: epochs, validation, early stopping, a checkpoint to go on from (torch)."""
+"""The training loop of every network here: epochs, validation, early stopping, a checkpoint to resume from (torch)."""
 
 import copy
 import pickle
@@ -46,11 +46,11 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a training is kept after each epoch, so that it goes on after an interruption as if there had been none.
+    """Where a training is kept after each epoch, to be resumed after an interruption as if there had been none.
 
     Attributes:
         path: the file; a finished training stays there, too.
-        identity: what is trained on what; a file of another identity is not gone on with.
+        identity: what is trained on what; a file of another identity is not resumed.
     """
 
     path: Path
@@ -61,7 +61,7 @@ class Lessons(Protocol):
     """What a network learns from."""
 
     def begin(self, random: np.random.Generator) -> int:
-        """Begins an epoch and says of how many examples."""
+        """Begins an epoch; returns how many examples it has."""
 
     def loss(self, rows: Array, random: np.random.Generator) -> Tensor:
         """The mean loss on some of its examples."""
@@ -180,7 +180,7 @@ def _write(
 
 
 def _read(checkpoint: Checkpoint | None) -> dict[str, Any] | None:
-    """What was kept of the same training; None if there is nothing that can be gone on with."""
+    """What was kept of the same training; None if there is nothing to resume."""
     if checkpoint is None or not checkpoint.path.is_file():
         return None
     try:

@@ -1,4 +1,4 @@
-"""What a filter must keep besides its accuracy: of a class that matters, in every hour, by day and by night."""
+"""Floors under a filter's accuracy: on a class that matters, in every hour, by day and by night."""
 
 import re
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Mask:
 
 
 class Floor(Protocol):
-    """Something that must be kept besides."""
+    """A least accuracy on some of the inputs, beside that on all of them."""
 
     def on(self, trace: Trace, losses: Losses) -> list[Mask]:
         """Where it applies in a trace.

@@ -30,7 +30,7 @@ class Choice:
         certificate: what is proven of it.
         table: what the winner's other thresholds would bring and cost.
         candidates: the best that every candidate reached, those that can't win among them.
-        floors: what it keeps besides.
+        floors: what it reaches where a least accuracy was asked for.
     """
 
     name: str
@@ -81,7 +81,7 @@ def choose(
         floors: the least accuracy on parts of the inputs, each over the inputs of the sweeps.
         references: of free gates that stand in the table but are no filter.
         costs: what a decision of each candidate takes, as a share of the models' time for an input; none: nothing.
-            Less than `EQUAL` is not told apart, so that a choice does not hang on what else the machine did.
+            They count in steps of `EQUAL`: rates are not known more exactly.
 
     Raises:
         InvalidInput: no candidate meets the accuracy at any threshold that filters something.

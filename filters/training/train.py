@@ -85,9 +85,9 @@ def train_filter(
         out: the filter's file.
         modality: of inputs that are no pictures.
         candidates: which compete, by name (`contest.py`); "all" of them; none: those that cost little to train.
-        floors: what must be kept besides: of a class, or in a slice.
+        floors: least accuracies on a class or in slices.
         int8: whether large weights are kept as int8: a quarter of the size.
-        resume: whether a training that was interrupted is gone on with.
+        resume: whether a training that was interrupted is resumed.
         seed: of everything that is drawn: same seed, same filter.
         costs: what a decision of a candidate costs, which is weighed against what it saves. `measured_s` asks this
             machine, which makes the choice hang on it.
@@ -123,10 +123,10 @@ class FilterTrainer:
         contest: made the candidates.
         entered: the candidates, in the order of preference.
         sweeps: what each threshold of each of them brought on the calibration part.
-        references: the same of free gates, which stand in the table but can't win.
+        references: the same for free gates, which stand in the table but can't win.
         costs_s: what a decision of each of the candidates costs, in seconds.
-        floors: parts of the calibration part on which an accuracy of their own is kept.
-        began_s: when the training began, by a clock of no meaning.
+        floors: where in the calibration part a least accuracy of its own holds.
+        began_s: when the training began, by `time.perf_counter`.
     """
 
     contest: Contest
@@ -182,7 +182,7 @@ class FilterTrainer:
         Args:
             out: the filter's file.
             accuracy: the least mean agreement with the models.
-            useless: whether a filter is written also if it is no better than what costs nothing.
+            useless: whether a filter is written even if it is no better than what costs nothing.
 
         Raises:
             InvalidInput: no candidate keeps it at any threshold, or the best one is useless.
