@@ -27,7 +27,6 @@ from infilink.links.planning.paper_rule import paper_rule
 from infilink.links.planning.plan import Plan
 from infilink.links.planning.planner import hold_plan, make_plan
 from infilink.links.planning.resource import Resource
-from infilink.links.planning.selection import SelectionProblem
 from infilink.links.reselection.anew import ReplannedServing
 from infilink.links.reselection.posterior import Posterior, Seen
 from infilink.links.reselection.profile import Profiler, by_target
@@ -40,6 +39,7 @@ from infilink.traces.trace import Trace
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from real.data import DEMO_CLIPS, DEMO_MODELS, find_data, link_models
+from reference_enumeration import tables_problem
 
 STREET_S = 300.0
 STREET_SEED = 31
@@ -141,8 +141,8 @@ def mean(reached: Sequence[Reached]) -> Reached:
 def run(graph: LinkGraph, part: Replayed, oracle: LinkGraph, budget_bytes: int) -> dict[str, Reached]:
     """Every policy at one budget."""
     free, random = graph.without_links(), np.random.default_rng(0)
-    memory = Resource.memory(graph.costs, budget_bytes)
-    problem = SelectionProblem.of(graph.tables, [memory])
+    sizes = {name: float(cost.memory_bytes) for name, cost in graph.costs.items()}
+    problem = tables_problem(graph.tables, [Resource("memory_bytes", budget_bytes, sizes)])
     sets = [random_set(graph, budget_bytes, random) for _ in range(RANDOM_SETS)]
     plans = {
         "constant": (free, Plan(budget_bytes, 0, ())),
