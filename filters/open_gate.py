@@ -119,7 +119,7 @@ FREE = {
     "every": FreeForm("every:K", "every:3", lambda step: EveryGate(_at_least(1.0, float(step)))),
     "random": FreeForm("random:RATE[:SEED]", "random:0.2:7", _random),
     "difference": FreeForm(
-        "difference:THRESHOLD", "difference:0.05", lambda threshold: DifferenceGate(_share(float(threshold)))
+        "difference:THRESHOLD", "difference:0.02", lambda threshold: DifferenceGate(_share(float(threshold)))
     ),
 }
 """The gates that are not learned, by name."""

@@ -80,7 +80,7 @@ def name(request) -> str:
 
 @pytest.fixture
 def inputs(name) -> list[np.ndarray]:
-    return drawn(GATES[name][0])
+    return [value.copy() for value in drawn(GATES[name][0])]
 
 
 @pytest.fixture
@@ -168,8 +168,8 @@ def test_a_decision_has_all_its_fields(gate, inputs):
 
 
 def test_it_keeps_some_inputs_and_drops_some(name, gate, inputs):
-    kept = [decision.keep for decision in run(gate, inputs)]
-    assert any(kept) and (name == "all" or not all(kept))
+    kept = sum(decision.keep for decision in run(gate, inputs))
+    assert 1 < kept < 40 or (name, kept) in (("all", 40), ("first", 1))
 
 
 def test_the_first_input_is_kept_or_answered_without_an_earlier_one(gate, inputs):
