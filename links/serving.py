@@ -103,7 +103,7 @@ class Serving:
 
         Raises:
             UnknownModel: an output is of no model known here.
-            InvalidInput: an output does not fit its model, or the input is older than the one before.
+            InvalidInput: an output does not fit its model.
         """
         ran = {name: self._exact(name, value) for name, value in exact.items()}
         self._audit(captured_s, {name: value for name, value in ran.items() if name not in escalated})
