@@ -1,4 +1,4 @@
-"""`infilink train filter` and `infilink evaluate filter`."""
+"""`infilink train filter`, `infilink train tasks`, `infilink evaluate filter` and `infilink assess`."""
 
 import json
 from dataclasses import asdict

@@ -97,10 +97,10 @@ class FilterSpec(BaseModel):
     Attributes:
         kind: which candidate won (`training/contest.py` has their names).
         rule: the redundancy rule as it was written.
-        models: the models it was learnt from, name to digest: it serves those alone.
+        models: name to digest of the models that it was learned from: it serves those alone.
         reference: what the third channel compares with: "previous" frame or "last kept" frame.
         threshold: an input is kept if its score is above.
-        accuracy: what was asked for: the least mean agreement with what the models would have said.
+        accuracy: what was asked for: the least mean agreement with the models' own outputs.
         step_s: the least time to the previous frame, in seconds of capture.
         longest_s: `unchanged`: an input is kept at the latest after so many seconds without one.
         answers: SKIP with a label rule: the class that answers a skipped input, per model; else the empty output.
@@ -158,7 +158,7 @@ class FilterSpec(BaseModel):
         return max(proven, key=lambda level: level.rate)
 
     def answer(self, model: str, output: OutputSpec) -> Array:
-        """SKIP: what `model` is taken to have said of a skipped input."""
+        """SKIP: the answer for `model` on a skipped input."""
         value = output.empty()
         if model in self.answers:
             value[:] = 0

@@ -59,7 +59,7 @@ class Descriptor(BaseModel):
         return np.asarray(described @ self._projection(len(described)), np.float32)
 
     def augment(self, batch: Array, random: np.random.Generator) -> Array:
-        """As it is: nothing is learnt."""
+        """The batch as it is: nothing is learned."""
         return batch
 
     def _describe(self, value: Array) -> Array:

@@ -44,7 +44,7 @@ class ReuseSpec(BaseModel):
         output: what the model returns.
         modality: how an input becomes what the network is fed.
         dims: an embedding's length.
-        accuracy: what was asked for: the least mean agreement with what the model would have said.
+        accuracy: what was asked for: the least mean agreement with the model's own outputs.
         gate: the greatest L1 distance to the nearest neighbour at which a result is given.
         theta: the least homogeneity of the neighbours, from 0 to 1.
         cache: the cache's settings.

@@ -84,7 +84,7 @@ def train_reuse(
     Args:
         trace: inputs and the model's outputs, in the order of time.
         model: whose results are reused.
-        accuracy: the least mean agreement with what the model would have said, above 0 and below 1.
+        accuracy: the least mean agreement with the model's own outputs, above 0 and below 1.
         out: the file that is written.
         modality: the kind of input: text, signal, audio or map.
         rule: a SKIP rule on one input's output, which then shares encoder and forward pass.
