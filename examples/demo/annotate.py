@@ -1,4 +1,4 @@
-"""annotated.mp4: the served frames with what was said of each, and how it came to be."""
+"""annotated.mp4: the served frames with every model's output, and where it came from."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from .pipeline import Demo
 from .score import ORIGINS
 from .videofile import VideoFileWriter
 
-# BGR, the same hues as the report's plots.
+# BGR, in the hues of the report's plots.
 _COLORS = {
     "executed": (110, 185, 15),
     "linked": (11, 158, 245),
@@ -46,13 +46,13 @@ def write_annotated(demo: Demo, path: Path) -> None:
 def annotate(
     image: Array, specs: dict[str, ModelSpec], values: dict[str, Array], origins: dict[str, str], *, sent: bool
 ) -> Array:
-    """A frame, at most `_WIDTH` wide, with the boxes drawn in it and a line per model below it."""
+    """A frame, at most `_WIDTH` wide, with the boxes drawn in it and a line for each model below."""
     scale = min(1.0, _WIDTH / image.shape[1])
     # Even sizes: MPEG-4 codes colour at half of them.
     size = (round(image.shape[1] * scale / 2) * 2, round(image.shape[0] * scale / 2) * 2)
     picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     panel = np.full((_LINE * (len(specs) + 1) + 9 & ~1, picture.shape[1], 3), 28, np.uint8)
-    headline = "sent" if sent else "not sent: the last results stand"
+    headline = "sent" if sent else "not sent: the last results are reused"
     cv2.putText(panel, headline, (8, _LINE - 3), _FONT, 0.42, (255, 255, 255), 1, cv2.LINE_AA)
     for row, (name, spec) in enumerate(specs.items(), start=2):
         color = _COLORS[origins[name]]

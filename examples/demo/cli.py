@@ -17,16 +17,17 @@ def demo_command(
     models: Annotated[
         Path | None, typer.Option(help="A folder of .onnx models with their specs; default: the street's seven.")
     ] = None,
-    budget: Annotated[str, typer.Option(help="What the models may hold: 200MiB, or a share of all: 40%.")] = "40%",
+    budget: Annotated[str, typer.Option(help="The models' memory: 200MiB, or a share of what all take: 40%.")] = "40%",
     seconds: Annotated[float | None, typer.Option(help="How much of the source to use.", min=1)] = None,
     out: Annotated[Path, typer.Option(help="The folder for everything the demo writes.")] = Path("out/demo"),
     accuracy: Annotated[
-        float | None, typer.Option(help="What the filter must keep; default: the most it can.", min=0.5, max=0.999)
+        float | None,
+        typer.Option(help="What the filter must keep; default: the most it can.", min=0.5, max=0.999),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the rendered street and the training.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
-    """A frame's whole way: record, learn, plan, then stream the later part in full and the infilink way.
+    """Record, train and plan, then stream the later part in full, with infilink, and by free baselines.
 
     A real coordinator and a real agent talk gRPC. Writes report.html, report.json and annotated.mp4 to --out.
     """
@@ -48,7 +49,7 @@ def demo_command(
     print_table(demo, Console())
     for name, text in (
         ("report.html", "the table and the plots"),
-        ("annotated.mp4", "what was said of each frame, and how it came to be"),
+        ("annotated.mp4", "every model's output on each frame, and where it came from"),
         ("report.json", "the figures"),
     ):
         print(f"{out / name}  {text}")

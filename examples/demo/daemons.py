@@ -1,4 +1,4 @@
-"""One run of the demo: a real coordinator process and a real agent process, over gRPC, on one stretch of a source."""
+"""One run of the demo: a coordinator process and an agent process, over gRPC, on one stretch of a source."""
 
 import json
 import subprocess
@@ -16,7 +16,8 @@ import grpc
 from ...errors import InfilinkError, InvalidInput, Unavailable
 from ...protos import edge_pb2, edge_pb2_grpc
 
-_READY_TIMEOUT_S = 60.0
+# A daemon that does not answer for so long hangs.
+_HANGS_S = 120.0
 _STOP_TIMEOUT_S = 20.0
 _SAMPLE_EVERY_S = 0.1
 
@@ -26,11 +27,11 @@ class Setting:
     """What differs between the runs.
 
     Attributes:
-        name: what the run is called in the report.
+        name: the run's name in the report.
         gate: the agent's gate, as `device.toml` has it.
         answers: how the coordinator answers for models: "links", "hold" or "full"; only "links" uses trained links.
         budget: the coordinator's budget, as `cloud.toml` has it; "none" without.
-        input_every_s: how often the gate is expected to keep an input.
+        input_every_s: the mean time between two inputs that the gate is expected to keep.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Run:
     """What a run left behind.
 
     Attributes:
-        setting: what it was.
+        setting: the run's own settings.
         results: the agent's results file.
         agent: the agent's own summary.
         status: the coordinator's status when the stream had ended.
@@ -72,7 +73,7 @@ def run(setting: Setting, stretch: Stretch, models: Path, links: Path, folder: P
     """Starts both daemons, streams the stretch as fast as they take it, and stops them.
 
     Raises:
-        InfilinkError: a daemon failed; the message holds its own last line.
+        InfilinkError: a daemon failed; the message is the last line of its log.
     """
     folder.mkdir(parents=True, exist_ok=True)
     cloud_toml, device_toml = folder / "cloud.toml", folder / "device.toml"
@@ -86,7 +87,7 @@ def run(setting: Setting, stretch: Stretch, models: Path, links: Path, folder: P
             memory: list[tuple[float, int]] = []
             with _sampling(status, memory):
                 agent = _agent(device_toml, folder)
-            final = _status(status(edge_pb2.StatusRequest(), timeout=10))
+            final = _status(status(edge_pb2.StatusRequest(), timeout=_HANGS_S))
     return Run(setting, results, agent, final, memory)
 
 
@@ -97,7 +98,7 @@ def _cloud_toml(setting: Setting, models: Path, links: Path, folder: Path) -> st
         "budget": setting.budget,
         "answers": setting.answers,
         "input_every_s": setting.input_every_s,
-        # To "hold" they say what the models cost, which it would else measure first.
+        # With "hold" only the costs in it are used, which would be measured else.
         "links": str(links.absolute()),
         "ledger": str((folder / "ledger.sqlite").absolute()),
     }
@@ -116,10 +117,12 @@ def _device_toml(setting: Setting, stretch: Stretch, address: str, results: Path
             "pace": "max",
             "coordinator": address,
             "gate": setting.gate,
-            # Here everything is known from the full run, and the free gates are not audited either.
+            # The full run tells what the filter loses, and the free gates are not audited either.
             "audit": 0.0,
             "queue": "all",
             "results": str(results.absolute()),
+            "connect_timeout_s": _HANGS_S,
+            "answer_timeout_s": _HANGS_S,
         }
     )
 
@@ -154,7 +157,7 @@ def _coordinator(config: Path, folder: Path) -> Iterator[str]:
 
 def _wait_ready(process: "subprocess.Popen[str]", log: Path) -> str:
     assert process.stdout is not None
-    timer = threading.Timer(_READY_TIMEOUT_S, process.kill)
+    timer = threading.Timer(_HANGS_S, process.kill)
     timer.start()
     try:
         for line in process.stdout:
@@ -189,7 +192,7 @@ def _failed(who: str, code: int, log: Path) -> InfilinkError:
 
 @contextmanager
 def _sampling(status: Any, memory: list[tuple[float, int]]) -> Iterator[None]:
-    """Asks the coordinator in the background what its models hold, until the body is done."""
+    """Samples in the background what the coordinator's models take, until the body is done."""
     stopped = threading.Event()
     started = time.perf_counter()
 

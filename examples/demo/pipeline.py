@@ -1,4 +1,4 @@
-"""The demo's steps: record, learn, plan, then stream the later part in full, our way, and by what costs nothing."""
+"""The demo's steps: record, train, plan, then stream the later part in full, with infilink, and by free baselines."""
 
 import shutil
 import time
@@ -30,15 +30,15 @@ from .rate import difference_threshold
 from .score import Compared, compare
 from .videofile import VideoFileWriter
 
-# How much of the source is served, at its end; nothing learnt has seen it.
+# The share of the source that is served, at its end; nothing is trained on it.
 SERVE_SHARE = 0.3
 SERVE_FRAMES = 390
-# More inputs than these cost minutes: of a longer source every n-th frame is recorded.
+# More inputs than these take minutes: of a longer source every n-th frame is recorded.
 LEARN_INPUTS = 460
 # A live source is recorded first, so that every run sees the same frames.
 LIVE_SECONDS = 60.0
 STREET_SECONDS = 150.0
-# Of the street: what is learnt from is a day and more, what is served is of the next one.
+# Of the street: what is trained on is a day and more, what is served is of the next one.
 STREET_DAY_S = 75.0
 LEAST_FRAMES = 120
 ACCURACIES = (0.99, 0.95, 0.9, 0.8, 0.7)
@@ -52,9 +52,9 @@ class DemoOptions:
         out: the folder for everything the demo writes.
         source: a video file, an RTSP address, a camera's number; None: the rendered street.
         models: a folder of models; None: the street's seven.
-        budget: what the models may hold, as `budget.py` reads it.
+        budget: the memory that the models may take, as `units.parse_budget` reads it.
         seconds: how much of the source to use; None: the street's default, or the whole file.
-        accuracy: what agreement the filter must keep; None: the highest of `ACCURACIES` that one does keep.
+        accuracy: the agreement that the filter must keep; None: the highest of `ACCURACIES` that some filter keeps.
         seed: of the rendered street and of the training.
     """
 
@@ -69,7 +69,19 @@ class DemoOptions:
 
 @dataclass(frozen=True)
 class Demo:
-    """All that the report tells of."""
+    """What the report is made of.
+
+    Attributes:
+        options: what the user asked for.
+        source: what was recorded and served.
+        stretch: the part of it that was served.
+        specs: the models', by name.
+        plan: what runs under the budget.
+        filter_text: the filter's promise, in words.
+        runs: what each run left behind, by its name; "full" is the reference.
+        compared: each run against the full one.
+        seconds_by_step: how long each step took.
+    """
 
     options: DemoOptions
     source: str
@@ -82,8 +94,20 @@ class Demo:
     seconds_by_step: dict[str, float]
 
 
+@dataclass(frozen=True)
+class _Trained:
+    """What the recording gave: a filter, links, and a plan for both."""
+
+    filter_path: Path
+    filter_spec: FilterSpec
+    links_folder: Path
+    plan: Plan
+    budget_bytes: int
+    input_every_s: float
+
+
 class Steps:
-    """Tells what is being done, and keeps how long it took."""
+    """Reports which step runs, and keeps how long each took."""
 
     def __init__(self, progress: Progress) -> None:
         self.seconds: dict[str, float] = {}
@@ -92,7 +116,7 @@ class Steps:
         self._done = 0.0
 
     def start(self, name: str, what: str) -> Progress:
-        """Begins a step; returns where the step tells its own progress."""
+        """Begins a step; returns what the step reports its own progress to."""
         now = time.perf_counter()
         self.finish()
         self._name, self._since = name, now
@@ -108,74 +132,85 @@ class Steps:
 
 
 def run_demo(options: DemoOptions, progress: Progress) -> Demo:
-    """Does the whole job.
+    """Records, trains, plans and streams.
 
     Raises:
-        InfilinkError: the source, the models or the budget won't do; the message says what to do.
+        InfilinkError: the source, the models or the budget can't be used; the message says what to do.
     """
-    parse_budget(options.budget, {})  # what is no budget at all is told before minutes of work
+    parse_budget(options.budget, {})  # A mistake is an error now, not after minutes of work.
     steps = Steps(progress)
     models_folder = options.models or Path(__file__).parent.parent / "street" / "models"
     models = find_models(models_folder)
     options.out.mkdir(parents=True, exist_ok=True)
-    told = steps.start("source", "preparing the source")
-    source, learn, serve = _split(options, told)
-
-    told = steps.start("record", f"recording what {len(models)} models say of the first {learn.seconds:.0f} s")
+    source, learn, serve = _split(options, steps.start("source", "preparing the source"))
     trace_path = options.out / "learn.trace"
     trace_path.unlink(missing_ok=True)
-    every = _every(source, learn)
-    record(source, models, trace_path, start_s=learn.start_s, seconds=learn.seconds, every=every, progress=told)
-
+    step = steps.start("record", f"recording the outputs of {len(models)} models on the first {learn.seconds:.0f} s")
+    record(
+        source,
+        models,
+        trace_path,
+        start_s=learn.start_s,
+        seconds=learn.seconds,
+        every=_every(source, learn),
+        progress=step,
+    )
     with Trace(trace_path) as trace:
-        budget_bytes = parse_budget(
-            options.budget, {name: cost.memory_bytes for name, cost in trace.info.costs.items()}
-        )
-        told = steps.start("filter", "learning the filter")
-        filter_path = options.out / "filter.onnx"
-        learnt = _learn_filter(trace, options, filter_path, told)
-        told = steps.start("links", "learning the links")
-        links_folder = options.out / "links"
-        shutil.rmtree(links_folder, ignore_errors=True)
-        train_links(trace, out=links_folder, seed=options.seed, progress=told)
-        # With the filter before it, an input comes so often; the free gates keep as many.
-        step_s = float(np.median(np.diff(trace.captured_s)))
-        every_s = step_s / max(1e-3, 1.0 - learnt.spec.certificate.rate)
-    plan = make_plan(LinkGraph.load(links_folder), budget_bytes, options=PlanOptions(input_every_s=every_s))
-
-    settings = [
-        Setting("full", gate="all", answers="full", budget="none"),
-        Setting(
-            "infilink",
-            gate=str(filter_path.absolute()),
-            answers="links",
-            budget=f"{budget_bytes}B",
-            input_every_s=every_s,
-        ),
-        Setting("hold", gate="all", answers="hold", budget=f"{budget_bytes}B"),
-    ]
-    runs: dict[str, Run] = {}
-    for setting in settings:
-        step = setting.name if setting.name != "hold" else "free"
-        steps.start(step, f"streaming the later {serve.seconds:.0f} s: {_describe(setting, budget_bytes)}")
-        runs[setting.name] = run(setting, serve, models_folder, links_folder, options.out / "runs" / setting.name)
-    specs = {name: trace.models[name] for name in sorted(models)}
-    ours = compare(runs["infilink"], runs["full"], specs)
-    for setting in _free_gates(serve, ours, budget_bytes, every_s):
-        progress(0.95, f"streaming the later {serve.seconds:.0f} s: {setting.name}")
-        runs[setting.name] = run(setting, serve, models_folder, links_folder, options.out / "runs" / setting.name)
+        trained = _train(trace, options, steps)
+        specs = {name: trace.models[name] for name in sorted(models)}
+    runs = _stream(serve, trained, specs, models_folder, options.out, steps)
     steps.finish()
     compared = {name: compare(each, runs["full"], specs) for name, each in runs.items()}
-    return Demo(options, source, serve, specs, plan, _filter_text(learnt.spec), runs, compared, steps.seconds)
+    filter_text = _filter_text(trained.filter_spec)
+    return Demo(options, source, serve, specs, trained.plan, filter_text, runs, compared, steps.seconds)
 
 
-def _learn_filter(trace: Trace, options: DemoOptions, path: Path, told: Progress) -> FilterTraining:
-    """The filter for the asked accuracy, or else for the highest that some filter keeps on this source."""
+def _train(trace: Trace, options: DemoOptions, steps: Steps) -> _Trained:
+    """A filter and links from the recording, and the plan under the budget."""
+    budget_bytes = parse_budget(options.budget, {name: cost.memory_bytes for name, cost in trace.info.costs.items()})
+    filter_path, links_folder = options.out / "filter.onnx", options.out / "links"
+    spec = _train_filter(trace, options, filter_path, steps.start("filter", "training the filter")).spec
+    shutil.rmtree(links_folder, ignore_errors=True)
+    train_links(trace, out=links_folder, seed=options.seed, progress=steps.start("links", "training the links"))
+    # The mean time between two inputs behind the filter; the free gates keep as many.
+    step_s = float(np.median(np.diff(trace.captured_s)))
+    every_s = step_s / max(1e-3, 1.0 - spec.certificate.rate)
+    plan = make_plan(LinkGraph.load(links_folder), budget_bytes, options=PlanOptions(input_every_s=every_s))
+    return _Trained(filter_path, spec, links_folder, plan, budget_bytes, every_s)
+
+
+def _stream(
+    serve: Stretch, trained: _Trained, specs: dict[str, ModelSpec], models_folder: Path, out: Path, steps: Steps
+) -> dict[str, Run]:
+    """Every run over the stretch that is served, by its name."""
+    budget = f"{trained.budget_bytes}B"
+    runs: dict[str, Run] = {}
+
+    def stream(setting: Setting) -> None:
+        runs[setting.name] = run(setting, serve, models_folder, trained.links_folder, out / "runs" / setting.name)
+
+    what = f"streaming the later {serve.seconds:.0f} s"
+    steps.start("full", f"{what}: every frame, every model, no budget")
+    stream(Setting("full", gate="all", answers="full", budget="none"))
+    steps.start("infilink", f"{what}: filter and links within {format_bytes(trained.budget_bytes)}")
+    gate, every_s = str(trained.filter_path.absolute()), trained.input_every_s
+    stream(Setting("infilink", gate=gate, answers="links", budget=budget, input_every_s=every_s))
+    step = steps.start("free", f"{what}: what fits the budget, the last output held")
+    stream(Setting("hold", gate="all", answers="hold", budget=budget))
+    ours = compare(runs["infilink"], runs["full"], specs)
+    for name, gate in _free_gates(serve, ours).items():
+        step(0.7, name)
+        stream(Setting(name, gate=gate, answers="hold", budget=budget, input_every_s=every_s))
+    return runs
+
+
+def _train_filter(trace: Trace, options: DemoOptions, path: Path, step: Progress) -> FilterTraining:
+    """The filter for the accuracy asked for, or else for the highest that some filter keeps on this source."""
     accuracies = ACCURACIES if options.accuracy is None else (options.accuracy,)
     for accuracy in accuracies:
         try:
             return train_filter(
-                trace, rule=parse_rule("unchanged"), accuracy=accuracy, out=path, seed=options.seed, progress=told
+                trace, rule=parse_rule("unchanged"), accuracy=accuracy, out=path, seed=options.seed, progress=step
             )
         except InvalidInput:
             if accuracy == accuracies[-1]:
@@ -183,23 +218,23 @@ def _learn_filter(trace: Trace, options: DemoOptions, path: Path, told: Progress
     raise AssertionError("there is at least one accuracy")
 
 
-def _split(options: DemoOptions, told: Progress) -> tuple[str, Stretch, Stretch]:
-    """The source as a file, its first part to learn from, and the later part to serve."""
-    source = _as_file(options, told)
+def _split(options: DemoOptions, step: Progress) -> tuple[str, Stretch, Stretch]:
+    """The source as a file, its first part to train on, and the later part to serve."""
+    source = _as_file(options, step)
     with open_source(source) as opened:
         frames, fps = opened.frame_count or 0, opened.fps
     if options.seconds is not None:
         frames = min(frames, int(options.seconds * fps))
     if frames < LEAST_FRAMES:
         raise InvalidInput(
-            f"source {source}: {frames} frames are too few to learn from and to serve; give at least {LEAST_FRAMES} "
+            f"source {source}: {frames} frames are too few to train on and to serve; give at least {LEAST_FRAMES} "
             f"({LEAST_FRAMES / fps:.0f} s of this source)"
         )
     cut = frames - min(int(frames * SERVE_SHARE), SERVE_FRAMES)
     return source, Stretch(source, 0.0, cut / fps), Stretch(source, cut / fps, (frames - cut) / fps)
 
 
-def _as_file(options: DemoOptions, told: Progress) -> str:
+def _as_file(options: DemoOptions, step: Progress) -> str:
     if options.source is None:
         path = options.out / "street.mp4"
         seconds = options.seconds or STREET_SECONDS
@@ -208,7 +243,7 @@ def _as_file(options: DemoOptions, told: Progress) -> str:
             seconds,
             options.seed,
             day_s=STREET_DAY_S,
-            progress=lambda done, total: told(done / total, "rendering"),
+            progress=lambda done, total: step(done / total, "rendering"),
         )
         return str(path)
     if Path(options.source).is_file():
@@ -216,32 +251,27 @@ def _as_file(options: DemoOptions, told: Progress) -> str:
     with open_source(options.source, seconds=options.seconds or LIVE_SECONDS) as opened:
         if opened.frame_count is not None:
             return options.source
-        return _save_live(opened, options, told)
+        return _save_live(opened, options, step)
 
 
-def _save_live(opened: Source, options: DemoOptions, told: Progress) -> str:
+def _save_live(opened: Source, options: DemoOptions, step: Progress) -> str:
     path = options.out / "source.mp4"
     frames = int((options.seconds or LIVE_SECONDS) * opened.fps)
     with VideoFileWriter(path, fps=opened.fps) as video:
         for i, frame in enumerate(islice(opened, frames)):
             video.write(frame.image)
-            told((i + 1) / frames, "saving what is live, so that every run sees the same")
+            step((i + 1) / frames, "saving the live source, so that every run sees the same frames")
     return str(path)
 
 
-def _free_gates(serve: Stretch, ours: Compared, budget_bytes: int, every_s: float) -> list[Setting]:
-    """What costs nothing to learn: each at the filter's own rate, then what fits the budget, the last value held."""
+def _free_gates(serve: Stretch, ours: Compared) -> dict[str, str]:
+    """Gates that need no training, each at the filter's own rate, by the name of their run."""
     kept_share = float(ours.kept.mean())
-    threshold = difference_threshold(serve, kept_share)
-    gates = {
+    return {
         "random": f"random:{kept_share:.4f}:1",
         "every": f"every:{max(1.0, 1 / kept_share):.3f}",
-        "difference": f"difference:{threshold:.6f}",
+        "difference": f"difference:{difference_threshold(serve, kept_share):.6f}",
     }
-    return [
-        Setting(name, gate=gate, answers="hold", budget=f"{budget_bytes}B", input_every_s=every_s)
-        for name, gate in gates.items()
-    ]
 
 
 def _filter_text(spec: FilterSpec) -> str:
@@ -252,14 +282,6 @@ def _filter_text(spec: FilterSpec) -> str:
         f"inputs it skips {found.rate:.0%} at an error of {found.error:.3f}, at most {found.upper_bound:.3f} with "
         f"{found.confidence:.0%} confidence"
     )
-
-
-def _describe(setting: Setting, budget_bytes: int) -> str:
-    return {
-        "full": "every frame, every model, no budget",
-        "infilink": f"filter and links within {format_bytes(budget_bytes)}",
-        "hold": "what fits the budget, the last value held",
-    }[setting.name]
 
 
 def _every(source: str, learn: Stretch) -> int:

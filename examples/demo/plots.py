@@ -1,4 +1,4 @@
-"""The report's plots, each as SVG text to be put into the page."""
+"""The report's plots, each as SVG for the page."""
 
 import io
 import re
@@ -38,7 +38,7 @@ ORIGIN_COLORS = {
 def _figure(height: float) -> Iterator[tuple[Any, list[str]]]:
     """A figure's axes, and a list that holds its SVG afterwards."""
     svg: list[str] = []
-    # Text stays text, so that the page's own font is used and it can be found and read aloud.
+    # Text stays text: it is in the page's font, and can be searched and read aloud.
     with mpl.rc_context({"svg.fonttype": "none", "font.size": 9, "svg.hashsalt": "infilink"}):
         figure = Figure(figsize=(9.2, height), layout="constrained")
         axes = figure.add_subplot()
@@ -84,7 +84,7 @@ def bytes_over_time(demo: Demo) -> str:
 
 
 def memory_over_time(demo: Demo) -> str:
-    """What the model processes hold, as measured while the run went on, and the budget."""
+    """The memory of the model processes, measured during the run, and the budget."""
     with _figure(2.3) as (axes, svg):
         for name in ("full", "infilink", "hold"):
             samples = np.asarray(demo.runs[name].memory or [(0.0, 0)])
@@ -99,7 +99,7 @@ def memory_over_time(demo: Demo) -> str:
 
 
 def when_models_ran(demo: Demo) -> str:
-    """A row per model, a column per frame: how infilink's result came to be."""
+    """A row per model, a column per frame: the origin of infilink's result."""
     compared = demo.compared["infilink"]
     colors = np.asarray([mpl.colors.to_rgb(ORIGIN_COLORS[origin]) for origin in ORIGINS])
     with _figure(0.6 + 0.3 * len(demo.specs)) as (axes, svg):

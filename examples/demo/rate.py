@@ -1,4 +1,4 @@
-"""Brings frame difference to the filter's own rate, so that the two are compared at one cost."""
+"""The threshold at which frame difference keeps as many frames as the filter: both are compared at one cost."""
 
 from ...device.sources.open import open_source
 from ...filters.open_gate import open_gate

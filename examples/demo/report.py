@@ -1,4 +1,4 @@
-"""What the demo found: one table, report.json, and a page with the plots."""
+"""The demo's results: a table for the terminal, report.json, and a page with plots."""
 
 import json
 import platform
@@ -22,7 +22,7 @@ from .score import Score
 TITLES = {
     "full": "full run",
     "infilink": "infilink",
-    "hold": "run what fits, hold the last value",
+    "hold": "run what fits, hold the last output",
     "random": "random skipping",
     "every": "every K-th frame",
     "difference": "frame difference",
@@ -38,11 +38,11 @@ SHORT = {
 NOTES = {
     "full": "every frame sent, every model resident and run, no budget: the reference",
     "infilink": "learned filter, planned models, links, within the budget",
-    "hold": "every frame sent; models that fit run, the others take turns where they fit and their last value is held",
-    "random": "the filter replaced by chance at the same rate; then run what fits, hold the last value",
-    "every": "the filter replaced by every K-th frame at the same rate; then run what fits, hold the last value",
+    "hold": "every frame sent; models that fit run, the others take turns where they fit and their last output is held",
+    "random": "the filter replaced by random skipping at the same rate; then run what fits, hold the last output",
+    "every": "the filter replaced by every K-th frame at the same rate; then run what fits, hold the last output",
     "difference": "the filter replaced by frame difference, its threshold set on this very stretch to the same rate; "
-    "then run what fits, hold the last value",
+    "then run what fits, hold the last output",
 }
 COLUMNS = (
     "frames/s",
@@ -75,7 +75,7 @@ def row(score: Score) -> tuple[str, ...]:
 
 
 def print_table(demo: Demo, console: Console) -> None:
-    """The table, and what was planned, for people."""
+    """Prints the table and the plan."""
     budget = demo.compared["infilink"].score.budget_bytes
     table = Table(
         title=f"the later {demo.stretch.seconds:.0f} s of {demo.source}: {len(demo.specs)} models, "
@@ -172,7 +172,7 @@ def headline(report: dict[str, Any]) -> str:
 
 
 def _by_model(demo: Demo) -> list[tuple[str, str, str, list[str]]]:
-    """Per model: its name, kind, how it was served, and its agreement in each run but the full one."""
+    """Per model: its name, its kind, where its answers come from, and its agreement in each run but the full one."""
     lines: list[tuple[str, str, str, list[str]]] = []
     for index, (name, spec) in enumerate(demo.specs.items()):
         values = [f"{np.mean(c.agreement[index]):.3f}" for run, c in demo.compared.items() if run != "full"]

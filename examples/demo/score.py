@@ -15,25 +15,25 @@ ORIGINS = ("executed", "linked", "held", "constant", "reused", "skipped")
 
 @dataclass(frozen=True)
 class Score:
-    """One line of the table. Shares are from 0 to 1; an agreement is None where there was nothing to agree on.
+    """A run's figures. Shares are from 0 to 1; an agreement is None where there was nothing to compare.
 
     Attributes:
         frames: how many frames the source gave.
-        agreement: mean over all frames and models of how far what was served agrees with the full run.
-        agreement_linked: the same over the outputs that were predicted from other models' outputs alone.
-        agreement_skipped: the same over the frames that were not sent alone.
+        agreement: with the full run, the mean over all frames and models.
+        agreement_linked: the same over the outputs that links predicted on the frames that were sent.
+        agreement_skipped: the same over the frames that were not sent.
         filtering_rate: share of the frames that were not sent.
         throughput_fps: frames of the source per second of wall time.
         throughput_gain: that over the full run's.
-        sent_bytes: what the agent sent.
+        sent_bytes: the size of what the agent sent.
         bandwidth_saved: 1 - sent_bytes over the full run's.
-        executions: how often a model was run.
-        compute_s: seconds that models computed.
+        executions: how often any model ran.
+        compute_s: the time inside the models, over all executions.
         compute_saved: 1 - compute_s over the full run's.
-        budget_bytes: what the models were allowed to hold; 0 without a budget.
-        peak_bytes: the most they were measured to hold.
+        budget_bytes: the memory that the models were allowed; 0 without a budget.
+        peak_bytes: the most that they were measured to take.
         budget_violations: how many measurements were over the budget.
-        wall_s: how long the run took, both daemons started and ready.
+        wall_s: how long the run took, without the start of the daemons.
         loads: how often a model was loaded after the start.
         by_model: agreement per model.
     """
@@ -64,7 +64,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Compared:
-    """A run's score, and what it is made of.
+    """A run's score, and the outputs that it is made of.
 
     Attributes:
         score: the totals.

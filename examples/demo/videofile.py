@@ -1,4 +1,4 @@
-"""Writes frames as an .mp4, beside its name first, so that no half a file is left."""
+"""Writes frames as an .mp4: to a file beside it first, so that none is left half written."""
 
 from pathlib import Path
 from typing import Any, Self

@@ -1,4 +1,4 @@
-"""A rendered street camera with its truth, and seven models that watch it: the project's demonstration."""
+"""A rendered street camera with its ground truth, and seven models for its frames: the demonstration's data."""
 
 from .street import Street
 from .truth import ACTIVITY, CLASSES, CONDITIONS, TRAFFIC, Box, Truth

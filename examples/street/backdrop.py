@@ -1,4 +1,4 @@
-"""The street itself: everything that never moves, rendered ahead for each light situation."""
+"""The empty street: everything that never moves, rendered once for each lighting condition."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ LAMP_Y, LAMP_Z = 9.9, 5.2
 
 @dataclass(frozen=True)
 class Light:
-    """One light situation; colours are BGR factors on what a surface reflects."""
+    """A lighting condition; colours are BGR factors on what a surface reflects."""
 
     ambient: tuple[float, float, float]
     sun: tuple[float, float, float]
@@ -43,7 +43,7 @@ def lamp_light(x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.flo
 
 
 class Backdrop:
-    """The static picture for any light, blended from eight that are rendered once (four lights, dry and wet)."""
+    """The empty street in any light, blended from eight pictures that are rendered once (four lights, dry and wet)."""
 
     def __init__(self, camera: Camera) -> None:
         surface = paint(camera)
@@ -51,7 +51,7 @@ class Backdrop:
         self._cached: tuple[tuple[float, ...], Picture] | None = None
 
     def picture(self, air: Air) -> Picture:
-        """The static picture in this light; do not write into it."""
+        """The empty street in this light; a shared array, not to be written into."""
         key = (*air.weights, air.wet)
         if self._cached is None or self._cached[0] != key:
             self._cached = key, self._blend(air)

@@ -1,4 +1,4 @@
-"""Rendered frames and what is true of them, as arrays to train and test the street's models on."""
+"""Rendered frames and their ground truth, as arrays to train and test the street's models on."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ APART = 45
 
 @dataclass(frozen=True)
 class Frames:
-    """Frames, compressed once as a camera's would be, in the sizes that models ask for, and their truth."""
+    """Frames, compressed once as a camera's would be, in the input sizes of the models, and their ground truth."""
 
     images: dict[tuple[int, int], Array]
     truths: list[Truth]
@@ -90,6 +90,6 @@ def box_targets(truths: list[Truth], classes: Sequence[str], size: tuple[int, in
 
 
 def true_boxes(truth: Truth, classes: Sequence[str]) -> Array:
-    """The truth's boxes of some classes as `outputs.py` has boxes."""
+    """The ground truth's boxes of some classes, in the form of `outputs.py`."""
     rows = [(b.x1, b.y1, b.x2, b.y2, 1.0, classes.index(b.kind)) for b in truth.boxes if b.kind in classes]
     return np.asarray(rows, np.float32).reshape(-1, 6)

@@ -67,7 +67,7 @@ class BoxHead(nn.Module):
 
 
 class PlaceHead(nn.Module):
-    """A label or a number from what is where: the camera is fixed, so place is kept, only coarser."""
+    """A label or a number from a coarse map: the camera is fixed, so where something is matters."""
 
     def __init__(self, outputs: int, size: tuple[int, int]) -> None:
         super().__init__()
@@ -81,8 +81,8 @@ class PlaceHead(nn.Module):
         return out
 
 
-class Served(nn.Module):
-    """What is exported: the trunk, the head, and the last step to what `outputs.py` describes."""
+class Exported(nn.Module):
+    """The exported network: the trunk, the head, and the last step to an output as `outputs.py` describes it."""
 
     def __init__(self, trunk: Trunk, head: nn.Module, kind: str) -> None:
         super().__init__()

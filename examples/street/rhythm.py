@@ -1,4 +1,4 @@
-"""Who comes when: platoons and groups with lulls between them, as on a quiet side street behind a light."""
+"""Arrivals: platoons and groups with lulls between them, as on a quiet side street behind a traffic light."""
 
 import numpy as np
 
@@ -24,10 +24,10 @@ WITH: tuple[str, ...] = ("people", "people", "people", "cyclist", "cyclist", "bo
 
 
 class Deck:
-    """Cards that are all dealt once before any comes again: chance without long streaks.
+    """Draws from a list at random without replacement, then begins again: no long streaks.
 
-    Two stretches of a minute thus hold about the same, which a filter that learns on the first needs for a fair
-    test on the second.
+    Two stretches of a minute thus hold about the same, so that a filter trained on the first is tested fairly on the
+    second.
     """
 
     def __init__(self, rng: np.random.Generator, size: int) -> None:
@@ -36,7 +36,7 @@ class Deck:
         self.cards: list[int] = []
 
     def deal(self) -> int:
-        """The next card."""
+        """The next item."""
         if not self.cards:
             self.cards = [int(card) for card in self.rng.permutation(self.size)]
         return self.cards.pop()

@@ -1,4 +1,4 @@
-"""The rendered street camera: an endless, repeatable stream of frames with their truth."""
+"""The rendered street camera: an endless, repeatable stream of frames with their ground truth."""
 
 from collections.abc import Iterator
 
@@ -39,7 +39,7 @@ class Street:
         fps: Frames per second of simulated time.
         day_s: Length of a day with its night, in seconds of video.
         start: Time of day of the first frame (0 morning, 0.5 dusk, 0.75 night); drawn from the seed when None.
-        backdrop: The rendered empty street of another `Street`, to save making it again (0.7 s).
+        backdrop: The rendered empty street of another `Street`, which saves rendering it again (0.7 s).
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Street:
         self._move()
 
     def render(self) -> tuple[Picture, Truth]:
-        """Draw the current frame, BGR, and say what is in it."""
+        """Draw the current frame, BGR, and give its ground truth."""
         canvas = Canvas(self.camera, self.backdrop.picture(self.air).copy(), self.air)
         actors = self._actors(canvas)
         for _, actor in actors:
@@ -152,7 +152,7 @@ def _overlaps_frame(hull: NDArray[np.float64]) -> bool:
 
 
 def visible_shares(hulls: list[NDArray[np.float64]]) -> list[float]:
-    """Which share of each outline no later one covers, judged on a coarse grid; outlines run from far to near."""
+    """The share of each outline that no later one covers, on a coarse grid; outlines are ordered from far to near."""
     owner = np.zeros((HEIGHT // COARSE, WIDTH // COARSE), np.uint8)
     drawn: list[int] = []
     alone = np.zeros_like(owner)
@@ -167,7 +167,7 @@ def visible_shares(hulls: list[NDArray[np.float64]]) -> list[float]:
 
 
 def _box(actor: Actor, share: float) -> Box | None:
-    """The truth about one road user, or None when too little of it can be seen."""
+    """The ground truth's box of a road user; None when too little of it can be seen."""
     low, high = actor.hull.min(axis=0), actor.hull.max(axis=0)
     x1, y1 = np.clip(low / (WIDTH, HEIGHT), 0, 1)
     x2, y2 = np.clip(high / (WIDTH, HEIGHT), 0, 1)

@@ -3,8 +3,8 @@
     python -m infilink.examples.street.train_models [--out FOLDER] [--quick]
 
 One trunk is trained for all seven tasks together; each model takes a copy of it with its own head, and those with a
-smaller input are then trained on at that size, each for its own task. So the models err alike more often than strangers
-would; docs/BENCHMARKS.md has real pretrained models for comparison. Takes under 20 minutes on 2 cores.
+smaller input are then trained on at that size, each for its own task. So their errors are correlated more than those of
+models trained apart; docs/BENCHMARKS.md has real pretrained models for comparison. Takes under 20 minutes on 2 cores.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from ...models.preprocessing import InputSpec
 from ...models.spec import ModelSpec, digest, write_spec
 from ...outputs import Array, OutputSpec
 from .dataset import Frames, box_targets, count_targets, cyclist_targets, label_targets, render_frames, true_boxes
-from .networks import BoxHead, PlaceHead, Served, Trunk
+from .networks import BoxHead, Exported, PlaceHead, Trunk
 from .truth import ACTIVITY, CONDITIONS, TRAFFIC, Truth
 
 LARGE, SMALL = (384, 224), (320, 192)
@@ -40,7 +40,7 @@ SCORE = 0.4
 
 @dataclass(frozen=True)
 class Task:
-    """One model: what it is called, what it says, and how large its input is."""
+    """One model: its name, its output and the size of its input."""
 
     name: str
     kind: str
@@ -65,7 +65,7 @@ class Task:
         return BoxHead(len(self.classes)) if self.kind == "boxes" else PlaceHead(max(1, len(self.classes)), size)
 
     def targets(self, truths: list[Truth], size: tuple[int, int]) -> tuple[Array, ...]:
-        """What its head should say of each frame."""
+        """The training targets of its head, by frame."""
         if self.kind == "boxes":
             return box_targets(truths, self.classes, size)
         if self.kind == "count":
@@ -75,7 +75,7 @@ class Task:
         return (label_targets(truths, self.truth, self.classes),)
 
     def agreement(self, value: Array, truth: Truth) -> tuple[float, float]:
-        """How far an output is right: exactly (labels, counts), and for boxes the F1 at IoU 0.5 beside."""
+        """An output's agreement with the ground truth, and for boxes its F1 at IoU 0.5."""
         if self.kind == "boxes":
             wanted = true_boxes(truth, self.classes)
             exact = OutputSpec(kind="boxes", classes=self.classes)
@@ -136,7 +136,7 @@ def fit(
     *,
     epochs: int,
     rate: float,
-    told: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> None:
     """Trains a trunk and its heads together."""
     rng = np.random.default_rng(SEED)
@@ -161,18 +161,18 @@ def fit(
             schedule.step()
             sums += [float(loss.detach()) for loss in losses]
         means = zip(tasks, sums / (len(frames.truths) // BATCH), strict=True)
-        told(f"epoch {epoch + 1}/{epochs}: " + ", ".join(f"{task.name} {mean:.3f}" for task, mean in means))
+        log(f"epoch {epoch + 1}/{epochs}: " + ", ".join(f"{task.name} {mean:.3f}" for task, mean in means))
 
 
 def export(task: Task, trunk: Trunk, head: nn.Module, folder: Path) -> Path:
-    """Writes a model's file and checks that onnxruntime says what torch says."""
+    """Writes a model's file and checks that onnxruntime computes what torch does."""
     path = folder / f"{task.name}.onnx"
-    served = Served(trunk, head, task.kind).eval()
-    served.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    exported = Exported(trunk, head, task.kind).eval()
+    exported.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     sample = torch.rand(1, 3, task.size[1], task.size[0])
     with replacing(path) as part:
         torch.onnx.export(
-            served,
+            exported,
             (sample,),
             str(part),
             input_names=["pixels"],
@@ -183,7 +183,9 @@ def export(task: Task, trunk: Trunk, head: nn.Module, folder: Path) -> Path:
         write_spec(part, task.spec)
         session = ort.InferenceSession(str(part), providers=["CPUExecutionProvider"])
         with torch.no_grad():
-            difference = float(np.abs(served(sample).numpy() - session.run(None, {"pixels": sample.numpy()})[0]).max())
+            difference = float(
+                np.abs(exported(sample).numpy() - session.run(None, {"pixels": sample.numpy()})[0]).max()
+            )
         if difference > 1e-4:
             sys.exit(f"{task.name}: onnxruntime differs from torch by {difference}")
     return path
@@ -199,25 +201,25 @@ def main() -> None:
     torch.manual_seed(SEED)
     started = time.perf_counter()
 
-    def told(text: str) -> None:
+    def log(text: str) -> None:
         print(f"{time.perf_counter() - started:6.0f} s  {text}", flush=True)
 
     seeds, per_seed = (TRAIN_SEEDS[:1], 64) if options.quick else (TRAIN_SEEDS, PER_SEED)
     trunk_epochs, model_epochs = (1, 1) if options.quick else (TRUNK_EPOCHS, MODEL_EPOCHS)
     frames = render_frames(
-        seeds, per_seed, (LARGE, SMALL), lambda i, n: told(f"rendered {i}/{n}") if i % 600 == 0 else None
+        seeds, per_seed, (LARGE, SMALL), lambda i, n: log(f"rendered {i}/{n}") if i % 600 == 0 else None
     )
     trunk, heads = Trunk(), {task.name: task.head(LARGE) for task in TASKS}
-    told("training one trunk for all tasks")
-    fit(trunk, heads, TASKS, frames, LARGE, epochs=trunk_epochs, rate=3e-3, told=told)
+    log("training one trunk for all tasks")
+    fit(trunk, heads, TASKS, frames, LARGE, epochs=trunk_epochs, rate=3e-3, log=log)
     for task in TASKS:
         own, head = copy.deepcopy(trunk), heads[task.name]
         if task.size != LARGE:
-            told(f"fine-tuning {task.name} at its own size")
+            log(f"fine-tuning {task.name} at its own size")
             head = task.head(task.size)
-            fit(own, {task.name: head}, (task,), frames, task.size, epochs=model_epochs, rate=1.2e-3, told=told)
+            fit(own, {task.name: head}, (task,), frames, task.size, epochs=model_epochs, rate=1.2e-3, log=log)
         export(task, own, head, options.out)
-    told("testing on other seeds")
+    log("testing on other seeds")
     test_seeds, per_test_seed = (TEST_SEEDS[:1], 16) if options.quick else (TEST_SEEDS, PER_TEST_SEED)
     test = render_frames(test_seeds, per_test_seed, (LARGE, SMALL), lambda i, n: None)
     table = accuracy_table(test, options.out)
@@ -262,7 +264,7 @@ def accuracy_table(test: Frames, folder: Path) -> str:
 
 
 def constant(task: Task, truths: list[Truth]) -> float:
-    """How often the most common answer alone is exactly right."""
+    """The accuracy of always giving the most common answer."""
     if task.kind == "boxes":
         spec = OutputSpec(kind="boxes", classes=task.classes)
         answers = [str(spec.counts(true_boxes(truth, task.classes))) for truth in truths]

@@ -1,4 +1,4 @@
-"""What is really in a rendered frame: the answer sheet for models and filters."""
+"""The ground truth of a rendered frame: what models and filters are judged by."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -30,7 +30,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Truth:
-    """Everything that is true of one frame.
+    """The ground truth of one frame.
 
     A road user counts (is in ``boxes``) when at least 35 % of its outline can be seen and enough of it is inside
     the frame; all other fields follow from the boxes, so that they can be judged from the picture alone.

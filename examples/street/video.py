@@ -1,4 +1,4 @@
-"""A rendered clip as a file: MPEG-4 beside its truth, one JSON line per frame."""
+"""A rendered clip as an MPEG-4 file, and its ground truth beside it, one JSON line per frame."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from .truth import Truth
 
 
 def truth_path(path: str | Path) -> Path:
-    """Where the truth of a video lies."""
+    """The file of a video's ground truth."""
     return Path(path).with_suffix(".truth.jsonl")
 
 
@@ -26,19 +26,19 @@ def write_video(
     start: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Render a clip to ``path`` (.mp4) and its truth to the same name with ``.truth.jsonl``.
+    """Render a clip to ``path`` (.mp4) and its ground truth to the same name with ``.truth.jsonl``.
 
     Args:
         path: The video's file.
         seconds: Its length.
-        seed: Which clip.
+        seed: Chooses traffic, people and weather.
         fps: Frames per second.
         day_s: Length of a day with its night, in seconds.
         start: Time of day of the first frame, 0..1.
         progress: Called with frames done and frames in all.
 
     Returns:
-        The truth's path.
+        The ground truth's file.
 
     Raises:
         OSError: The video can't be written.
@@ -61,6 +61,6 @@ def write_video(
 
 
 def read_truth(path: str | Path) -> list[Truth]:
-    """The truth of every frame of a video that `write_video` wrote."""
+    """The ground truth of every frame of a video that `write_video` wrote."""
     with truth_path(path).open(encoding="utf-8") as lines:
         return [Truth.from_dict(json.loads(line)) for line in lines]

@@ -62,7 +62,7 @@ class Weather:
     """Deterministic weather: spells of sun, cloud and rain over a repeating day.
 
     Args:
-        rng: Source of chance.
+        rng: The random generator.
         day_s: Length of a whole day with its night, in seconds of video.
         start: Time of day of the first frame, 0..1; drawn when None.
     """

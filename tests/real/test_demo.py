@@ -11,21 +11,22 @@ from pathlib import Path
 import pytest
 from infilink.examples.demo.score import Score
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from real.data import DEMO_MODELS, link_models
+from .data import link_models
 
-# About 130 frames: enough to learn from and to serve. `make bench` runs whole clips, and more of them.
-SECONDS = {"shop_produce": 5.5}
-MODELS = DEMO_MODELS[::2]
+# Longer than it ever takes.
+TIMEOUT_S = 1200
+# About 130 frames: enough to train on and to serve. `make bench` runs whole clips, more of them, and more models.
+CLIP, SECONDS = "shop_produce", 5.5
+# Boxes and a label, by the two that take least.
+MODELS = ("FastestDet", "mobilenet_v2_quant")
 
 
-@pytest.mark.parametrize("clip", SECONDS)
-def test_the_demo_on_a_real_clip(clip: str, data: Path, tmp_path: Path) -> None:
+def test_the_demo_on_a_real_clip(data: Path, tmp_path: Path) -> None:
     models = link_models(data, tmp_path / "models", MODELS)
-    source = next((data / "video").glob(f"{clip}.*"))
+    source = next((data / "video").glob(f"{CLIP}.*"))
     command = [sys.executable, "-m", "infilink.cli", "demo", "--source", str(source), "--models", str(models)]
-    command += ["--seconds", str(SECONDS[clip]), "--budget", "60%", "--out", str(tmp_path / "out"), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    command += ["--seconds", str(SECONDS), "--budget", "70%", "--out", str(tmp_path / "out"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report == json.loads((tmp_path / "out" / "report.json").read_text())
@@ -34,7 +35,7 @@ def test_the_demo_on_a_real_clip(clip: str, data: Path, tmp_path: Path) -> None:
     for run in (report, *report["baselines"].values()):
         assert set(Score.__dataclass_fields__) <= set(run)
         assert run["budget_violations"] == 0
-        assert run["peak_bytes"] <= run["budget_bytes"]
-    assert report["compute_saved"] > 0
+        assert 0 < run["peak_bytes"] <= run["budget_bytes"]
+        assert run["executions"] < report["full"]["executions"], "the budget holds one of the models, not both"
     # Less than two seconds are served: too few to judge how well, enough to see that the sum is of its parts.
     assert report["agreement"] == pytest.approx(sum(report["by_model"].values()) / len(MODELS), abs=1e-4)
