@@ -21,8 +21,8 @@ from infilink.examples.demo.pipeline import DemoOptions, run_demo
 
 # Longer than it ever takes.
 TIMEOUT_S = 1200
-# A label, a count and boxes.
-MODELS = ("conditions", "traffic", "vehicles")
+# A count, a label and boxes.
+MODELS = ("parked", "traffic", "vehicles")
 FIELDS = {
     "frames",
     "agreement",
