@@ -19,10 +19,9 @@ from infilink.links.graph import LinkGraph
 from infilink.models.spec import find_models
 from onnx import TensorProto, helper
 
-from .conftest import TIMEOUT_S, finish, grey, write_video
+from .conftest import TIMEOUT_S, grey, write_video
 
 DOC = (Path(infilink.__file__).parent / "docs" / "DOMAINS.md").read_text(encoding="utf-8")
-LONG_S = 4 * TIMEOUT_S
 ANYWHERE = ["--listen", "127.0.0.1:0", "--ledger", "ledger.sqlite"]
 
 
@@ -51,7 +50,7 @@ def run(command: list[str], folder: Path) -> dict:
     """Runs a command to its end, in a folder, and gives what it printed as JSON."""
     words = [sys.executable, "-m", "infilink.cli", *command, "--json"]
     done = subprocess.run(
-        words, cwd=folder, env=environment(), capture_output=True, text=True, timeout=LONG_S, check=False
+        words, cwd=folder, env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -151,7 +150,7 @@ def test_a_person_s_labels_are_served(tmp_path, start, start_agent):
     assert plan["served"]["oracle"]["sources"] == ["scene"] and plan["resident"] == ["scene"]
 
     _, address = start([*documented("cloud"), *ANYWHERE], tmp_path)
-    summary = finish(start_agent(address, source=str(film(tmp_path, "evening.avi", served))))
+    summary = start_agent(address, source=str(film(tmp_path, "evening.avi", served))).finish()
     assert (summary["answered"], summary["refused"]) == (60, 0)
     with Results(tmp_path / "results0.sqlite") as results:
         assert set(results.origins("oracle")) == {"linked"} and set(results.origins("scene")) == {"executed"}
@@ -188,7 +187,7 @@ def test_what_sites_learn_together_is_served_at_each_and_at_another(tmp_path, st
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(LONG_S)
+        thread.join(TIMEOUT_S)
     assert serve.wait(TIMEOUT_S) == 0 and told.keys() == SITES.keys()
     for name, one in told.items():
         assert one["rounds"] == 30 and (one["origin"], one["sources"]) == ("linked", ["vehicles"]), name
@@ -202,7 +201,7 @@ def test_what_sites_learn_together_is_served_at_each_and_at_another(tmp_path, st
 
     served = levels(9, 60, *SITES["gym"])
     _, address = start([*documented("cloud", nth=1), *ANYWHERE], tmp_path / "gym")
-    finish(start_agent(address, source=str(film(tmp_path, "evening.avi", served))))
+    start_agent(address, source=str(film(tmp_path, "evening.avi", served))).finish()
     with Results(tmp_path / "results0.sqlite") as results:
         assert set(results.origins("vehicles")) == {"executed"} and set(results.origins("people")) == {"linked"}
         said = np.asarray([float(value[0]) for value in results.served("people")])
