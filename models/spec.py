@@ -80,6 +80,8 @@ class ModelSpec(BaseModel):
         for name in self.decoder.keep:
             if name not in self.output.classes:
                 raise ValueError(f"`decoder.keep` names {name!r}, but the classes are {', '.join(self.output.classes)}")
+        if self.decoder.name == "softmax" and self.output.kind == "mask":
+            raise ValueError("`decoder.name` is softmax: a mask needs raw or sigmoid")
         return self
 
 

@@ -31,6 +31,7 @@ class VideoFile:
     def __init__(self, path: Path, *, start_s: float = 0.0, seconds: float | None = None, loop: bool = False) -> None:
         self.path = path
         self.name = str(path)
+        self._closed = False
         self._capture = _open_file(path)
         self.fps = frame_rate(self._capture)
         # Rounded: by "2.0 s" a user means the nearest frame, not the one before it.
@@ -50,6 +51,8 @@ class VideoFile:
         """
         sequence, given, since_start = self._first, 0, 0
         while self._most is None or given < self._most:
+            if self._closed:
+                return
             done, image = self._capture.read()
             if done:
                 yield Frame(sequence, sequence / self.fps, image)
@@ -67,7 +70,8 @@ class VideoFile:
                 raise InvalidInput(f"{self.path}: no frame can be decoded at `start_s`; is the file whole?")
 
     def close(self) -> None:
-        """Closes the file; closing twice is fine."""
+        """Closes the file, also while its frames are read; closing twice is fine."""
+        self._closed = True
         self._capture.release()
 
     def __enter__(self) -> Self:

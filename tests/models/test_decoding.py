@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from infilink.models.decoding import BOX_DECODERS, DECODERS, DecoderSpec, decode, sigmoid, softmax, suppress
+from infilink.models.decoding import DecoderSpec, decode, sigmoid, softmax, suppress
 from infilink.models.preprocessing import Letterbox
 from infilink.outputs import Array, OutputSpec
 from pydantic import ValidationError
@@ -123,12 +123,6 @@ def test_ultraface_leaves_the_background_out_whichever_output_comes_first() -> N
     assert_boxes(run("ultraface", scores, pixels, output=face, units="pixels"), expected)
 
 
-def test_every_box_decoder_is_tested_here() -> None:
-    tested = {"boxes", "yolox", "yolov5", "yolov8", "nanodet", "scrfd", "fastestdet", "ultraface"}
-    assert set(BOX_DECODERS) == tested
-    assert set(DECODERS) == tested | {"raw", "sigmoid", "softmax"}
-
-
 def rows_of(*boxes: tuple[float, float, float, float, float, int]) -> Array:
     """YOLOv5 rows of boxes x1, y1, x2, y2, score, class."""
     scores = [[float(kind == i) for i in range(2)] for *_, kind in boxes]
@@ -159,18 +153,6 @@ def test_the_frames_place_in_a_letterbox_is_taken_out_of_the_boxes() -> None:
     letterbox = Letterbox(8, 0, 16, 16, 32, 16)
     rows = rows_of((8, 0, 16, 8, 0.9, 0), (0, 0, 8, 16, 0.8, 1))
     assert_boxes(run("yolov5", rows, letterbox=letterbox), [[0, 0, 0.5, 0.5, 0.9, 0]])
-
-
-@pytest.mark.parametrize("name", sorted(BOX_DECODERS))
-def test_nothing_found_is_an_empty_array_of_boxes(name: str) -> None:
-    width = {"boxes": 6, "yolox": 7, "yolov5": 7, "yolov8": 6, "fastestdet": 7, "nanodet": 6, "scrfd": 6}.get(name)
-    tensors = {
-        "ultraface": [np.zeros((1, 5, 3)), np.zeros((1, 5, 4))],
-        "fastestdet": [np.zeros((1, 7, 2, 4))],
-    }.get(name, [np.zeros((1, CELLS, width or 0))])
-    found = run(name, *tensors, strides=STRIDES)
-    assert found.shape == (0, 6)
-    assert OUTPUT.check(found).dtype == np.float32
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,17 @@ def test_an_unknown_class_in_keep_is_refused_naming_those_there_are() -> None:
         parse_spec(spec, where="a.toml")
 
 
+def test_a_softmax_is_no_mask() -> None:
+    spec = {
+        "name": "a",
+        "input": {"size": [16, 16]},
+        "output": {"kind": "mask"},
+        "decoder": {"name": "softmax"},
+    }
+    with pytest.raises(InvalidInput, match="a mask needs raw or sigmoid"):
+        parse_spec(spec, where="a.toml")
+
+
 def test_metadata_that_is_no_json_is_refused(tmp_path: Path, make_model) -> None:
     path = make_model(tmp_path, "bright", spec=False)
     model = onnx.load(str(path))

@@ -37,6 +37,14 @@ def test_a_loop_goes_on_counting(video):
     assert brightness(frames[31]) == pytest.approx(brightness(frames[1]))
 
 
+def test_a_loop_ends_when_it_is_closed(video):
+    source = open_source(str(video), loop=True)
+    frames = iter(source)
+    next(frames)
+    source.close()
+    assert next(frames, None) is None
+
+
 @pytest.mark.parametrize("content", [b"", b"not a video " * 500, None], ids=["empty", "text", "missing"])
 def test_what_is_no_video_is_one_line(tmp_path, content):
     path = tmp_path / "x.mp4"

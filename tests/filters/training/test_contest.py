@@ -1,27 +1,23 @@
-"""Everything that competes, by name, and the file of each scores as its candidate was calibrated."""
+"""Everything that competes, by name; `tests/checks/test_candidates.py` checks each of them."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
-from infilink.filters.gates.learned import FilterRuntime
 from infilink.filters.rules.parser import Rule, parse_rule
-from infilink.filters.spec import FilterSpec
 from infilink.filters.training.contest import ARRAYS, SKIP, UNCHANGED, Contest
 from infilink.filters.training.entrants import Entrant
 from infilink.filters.training.fit_loop import one_thread
-from infilink.filters.training.graphs import compress, save_filter, session_of
+from infilink.filters.training.graphs import compress, session_of
 from infilink.filters.training.losses import Losses
 from infilink.filters.training.temporal import NetworkCandidate
 from infilink.filters.training.workload import Workload, read_inputs, split_of
 from infilink.traces.trace import Trace
 
-from ...certificates import certificate
 from .. import arrays
 
-# The paper's networks on pictures take minutes; those on arrays compete below.
-OURS = tuple(name for name in SKIP if not name.endswith("-paper"))
+LEARNED = ("network", "image", "video")
 COUNT = parse_rule("value < 1")
 REPEATS = parse_rule("unchanged")
 
@@ -37,37 +33,11 @@ def enter(work: Workload, names: Sequence[str]) -> dict[str, Entrant]:
         return {each.candidate.name: each for each in Contest(work).enter(names)}
 
 
-def check_file(work: Workload, each: Entrant, trace: Trace, path) -> None:
-    """The file, opened as a gate, scores the calibration part as the candidate does, input by input."""
-    rule, replay = work.losses.rule, work.replay
-    start, stop = work.split.calibrated, work.split.stop
-    calibrated = [each.candidate.scores(np.asarray([i - 1]), i)[0] for i in range(start, stop)]
-    spec = FilterSpec(
-        kind=each.candidate.name,
-        rule=rule.text,
-        models=dict.fromkeys(work.losses.models, "d0"),
-        reference="last kept" if work.losses.pairwise else "previous",
-        threshold=float(np.median(calibrated)),
-        accuracy=0.9,
-        step_s=replay.step_s,
-        modality=each.modality,
-        certificate=certificate(),
-    )
-    save_filter(path, each.graph, spec)
-    gate, last = FilterRuntime(path), 0
-    for i, (value, at) in enumerate(zip(trace.inputs(), trace.captured_s, strict=True)):
-        decision = gate.decide(value, float(at))
-        if i >= start:
-            assert decision.score == pytest.approx(each.candidate.scores(np.asarray([last]), i)[0], abs=1e-3), i
-        if decision.keep:
-            last = i
-
-
 @pytest.fixture(scope="module")
 def skip(short_trace_path):
     with Trace(short_trace_path) as trace:
         work = workload(trace, COUNT)
-        yield work, enter(work, OURS)
+        yield work, enter(work, LEARNED)
 
 
 @pytest.fixture(scope="module")
@@ -78,31 +48,7 @@ def unchanged(short_trace_path):
 
 
 # A random draw of the file is another one than that of the calibration.
-@pytest.mark.parametrize("name", [name for name in OURS if name != "random"])
-def test_the_file_of_each_scores_as_it_was_calibrated(name, skip, tmp_path):
-    work, entered = skip
-    check_file(work, entered[name], work.trace, tmp_path / "f.onnx")
-
-
-@pytest.mark.parametrize("name", [name for name in UNCHANGED if name != "random"])
-def test_so_does_the_file_of_each_that_compares_with_the_last_kept_frame(name, unchanged, tmp_path):
-    work, entered = unchanged
-    check_file(work, entered[name], work.trace, tmp_path / "f.onnx")
-
-
-@pytest.mark.parametrize(
-    ("kind", "names"), [("signal", ("network", "paper", "knn")), ("map", ("paper", "filterforward"))]
-)
-def test_arrays_compete_too(kind, names, tmp_path):
-    with arrays.write(tmp_path / "t", kind, inputs=80, seed=1) as trace:
-        work = workload(trace, arrays.RULE, kind)
-        entered = enter(work, names)
-        assert tuple(entered) == names
-        for each in entered.values():
-            check_file(work, each, trace, tmp_path / "f.onnx")
-
-
-@pytest.mark.parametrize("name", ["network", "image", "video"])
+@pytest.mark.parametrize("name", LEARNED)
 def test_what_sees_the_square_keeps_the_frames_with_a_square(name, skip):
     work, entered = skip
     later = range(work.split.calibrated, work.split.stop)
