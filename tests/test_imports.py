@@ -79,6 +79,13 @@ def test_what_a_guide_names_is_there(guide):
         assert hasattr(found, name) or importlib.util.find_spec(f"{module}.{name}"), f"{guide}: {module}.{name}"
 
 
+@pytest.mark.parametrize("guide", GUIDES)
+def test_the_files_that_a_guide_names_are_there(guide):
+    named = re.findall(r"`([a-z_0-9/]+\.py)`", (ROOT / guide).read_text(encoding="utf-8"))
+    files = [path.as_posix() for path in modules(*PARTS, "tests")]
+    assert not {name for name in named if not any(file.endswith(f"/{name}") for file in files)}
+
+
 def needed_modules(path: Path) -> set[Path]:
     """The files of infilink that a module needs to be imported: not what its functions import later, or types."""
     package = path.parent
