@@ -195,7 +195,7 @@ def _stream(
     steps.start("infilink", f"{what}: filter and links within {format_bytes(trained.budget_bytes)}")
     gate, every_s = str(trained.filter_path.absolute()), trained.input_every_s
     stream(Setting("infilink", gate=gate, answers="links", budget=budget, input_every_s=every_s))
-    step = steps.start("free", f"{what}: what fits the budget, the last output held")
+    step = steps.start("free", f"{what}: what fits the budget, the last value held")
     stream(Setting("hold", gate="all", answers="hold", budget=budget))
     ours = compare(runs["infilink"], runs["full"], specs)
     for name, gate in _free_gates(serve, ours).items():

@@ -22,7 +22,7 @@ from .score import Score
 TITLES = {
     "full": "full run",
     "infilink": "infilink",
-    "hold": "run what fits, hold the last output",
+    "hold": "run what fits, hold the last value",
     "random": "random skipping",
     "every": "every K-th frame",
     "difference": "frame difference",
@@ -38,11 +38,11 @@ SHORT = {
 NOTES = {
     "full": "every frame sent, every model resident and run, no budget: the reference",
     "infilink": "learned filter, planned models, links, within the budget",
-    "hold": "every frame sent; models that fit run, the others take turns where they fit and their last output is held",
-    "random": "the filter replaced by random skipping at the same rate; then run what fits, hold the last output",
-    "every": "the filter replaced by every K-th frame at the same rate; then run what fits, hold the last output",
+    "hold": "every frame sent; models that fit run, the others take turns where they fit and their last value is held",
+    "random": "the filter replaced by random skipping at the same rate; then run what fits, hold the last value",
+    "every": "the filter replaced by every K-th frame at the same rate; then run what fits, hold the last value",
     "difference": "the filter replaced by frame difference, its threshold set on this very stretch to the same rate; "
-    "then run what fits, hold the last output",
+    "then run what fits, hold the last value",
 }
 COLUMNS = (
     "frames/s",
