@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ TIMEOUT_S = 300.0
 """What takes this long hangs: no outcome depends on how much sooner it happens."""
 FPS = 25
 TOKEN = "open sesame"
+METADATA = [("authorization", f"Bearer {TOKEN}")]
 # Log lines are not to be broken where a terminal would end.
 ENVIRONMENT = {**os.environ, "COLUMNS": "1000"}
 
@@ -163,7 +165,12 @@ class Daemon(Program):
 
     def status(self) -> edge_pb2.StatusReply:
         with grpc.insecure_channel(self.address) as channel:
-            return edge_pb2_grpc.EdgeStub(channel).GetStatus(edge_pb2.StatusRequest(), timeout=TIMEOUT_S)
+            status = edge_pb2_grpc.EdgeStub(channel).GetStatus
+            return status(edge_pb2.StatusRequest(), metadata=METADATA, timeout=TIMEOUT_S)
+
+    def executions(self) -> Counter[str]:
+        """How often each model ran."""
+        return Counter({model.name: model.executions for model in self.status().models})
 
     def answered(self, least: int) -> int:
         """Waits until it has answered so many inputs; returns how many it has."""
