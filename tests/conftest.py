@@ -12,6 +12,15 @@ from onnx import TensorProto, helper
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
+LONGEST = ("examples", "real", "e2e", "checks")
+"""The folders whose tests take longest: begun first, so that two workers end at about the same time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folders = {folder: place for place, folder in enumerate(LONGEST)}
+    items.sort(key=lambda item: folders.get(item.path.relative_to(Path(__file__).parent).parts[0], len(LONGEST)))
+
+
 SIZE = 16
 SPECS = {
     "bright": {"output": {"kind": "scalar", "tolerance": 50.0}},
