@@ -104,7 +104,7 @@ def test_a_filter_that_loses_what_is_needed_hears_of_it_and_is_replaced(start_da
     daemon = start_daemon(models=str(tmp_path / "seeing"))
     images, needed = draw(FRAMES, seed=2)
     video, results = write_video(tmp_path / "scene.avi", images), tmp_path / "results0.sqlite"
-    online = {"update": str(tmp_path / "online"), "update_share": 0.3, "update_period_s": 2.0}
+    online = {"update": str(tmp_path / "online"), "update_share": 0.5, "update_period_s": 2.0}
     # Its update is another process, which is to have a processor to itself: frames come at their own pace.
     agent = start_agent(
         daemon.address, gate=str(skips_all), source=str(video), audit=0.0, loop=True, pace="source", **online
