@@ -67,7 +67,7 @@ class Labelling:
         return probability
 
     def learner(self, seen: Seen, *, score: float, kept: bool, probability: float) -> Learn:
-        """What is to be told what the models said of an input that is labelled; it counts for this period or never."""
+        """Takes the models' outputs for a labelled input once they are there; they count for this period or never."""
         return partial(self._learn, self.labels, seen, score, kept, probability)
 
     def renew(self, *, labels: Labels) -> Labels:

@@ -27,7 +27,7 @@ _RIDGE = 1e-3
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Entrant:
     """One way to make the model's outputs agree with the labels.
 
     Attributes:
@@ -51,15 +51,15 @@ class Adaptation:
         learnt: labels that were learnt from.
         chosen: labels that were chosen on.
         reported: labels that were reported on.
-        contestants: every way that was tried, from the simplest to the link.
+        entrants: every way that was tried, from the simplest to the link.
         winner: the one that agreed best on the block that is chosen on; of equals the simplest.
     """
 
     learnt: int
     chosen: int
     reported: int
-    contestants: tuple[Contestant, ...]
-    winner: Contestant
+    entrants: tuple[Entrant, ...]
+    winner: Entrant
 
     @property
     def standard_error(self) -> float:
@@ -90,7 +90,7 @@ def adapt(task: LinkTask, pairs: Pairs, *, seed: int = 0) -> Adaptation:
         ways.append(("factor and offset" if task.form.is_number else "temperature and bias", scaled(task, train)))
     ways.append(("linear", linear(task, train)))
     ways.append(("link", learn_link(task, train, validation, seed=seed)))
-    tried = tuple(Contestant(name, link.agreement(validation), link.agreement(report), link) for name, link in ways)
+    tried = tuple(Entrant(name, link.agreement(validation), link.agreement(report), link) for name, link in ways)
     # `max` takes the first of equals, which is the simplest.
     winner = max(tried, key=lambda contestant: contestant.chosen_on)
     return Adaptation(len(train), len(validation), len(report), tried, winner)

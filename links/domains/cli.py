@@ -67,7 +67,7 @@ def adapt_command(
     table.add_column("behind the model")
     table.add_column(f"on the {done.chosen} it is chosen on", justify="right")
     table.add_column(f"on the last {done.reported}", justify="right")
-    for way in done.contestants:
+    for way in done.entrants:
         mark = "[bold]" if way is done.winner else ""
         table.add_row(f"{mark}{way.name}", f"{way.chosen_on:.3f}", f"{mark}{way.reported:.3f}")
     console = Console()
@@ -80,6 +80,6 @@ def adapt_command(
 
 
 def _figures(done: Adaptation, written: Written) -> dict[str, object]:
-    ways = {way.name: {"chosen_on": way.chosen_on, "reported": way.reported} for way in done.contestants}
+    ways = {way.name: {"chosen_on": way.chosen_on, "reported": way.reported} for way in done.entrants}
     counts = {"learnt": done.learnt, "chosen": done.chosen, "reported": done.reported}
     return {**written.figures(), "winner": done.winner.name, **counts, "ways": ways}

@@ -61,7 +61,7 @@ def bench_labels() -> None:
                 # Spend `count` labels, report on as many fresh ones as it takes to tell.
                 done = adapt(oracle(), scenes(seed, count, bent=bent), seed=seed)
                 fresh = scenes(1000 + seed, 2000, bent=bent)
-                for way in done.contestants:
+                for way in done.entrants:
                     found.setdefault(way.name, []).append(way.link.agreement(fresh))
                 found.setdefault("chosen", []).append(done.winner.link.agreement(fresh))
             row(shift, count, *(spread(figures) for figures in found.values()))

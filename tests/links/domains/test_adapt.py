@@ -45,12 +45,12 @@ def pairs_of(trace, labels, output=None):
 def test_what_the_model_confuses_is_put_right_and_doing_nothing_stands_beside(trace, tmp_path):
     labels = read_labels(write_labels(tmp_path / "labels.csv", trace), SCENE, trace)
     done = adapt(*pairs_of(trace, labels))
-    ways = {way.name: way for way in done.contestants}
+    ways = {way.name: way for way in done.entrants}
     assert list(ways) == ["nothing", "constant", "temperature and bias", "linear", "link"]
     assert done.learnt == 120 and done.chosen + done.reported < 80
     assert done.winner.reported > ways["nothing"].reported + 0.1
     assert ways["link"].reported > ways["constant"].reported + 0.1
-    assert done.winner.chosen_on == max(way.chosen_on for way in done.contestants)
+    assert done.winner.chosen_on == max(way.chosen_on for way in done.entrants)
 
 
 def test_another_type_of_label_is_learnt_too(trace):
@@ -58,8 +58,8 @@ def test_another_type_of_label_is_learnt_too(trace):
     labels = labels_of(trace, "human")
     counts = [np.asarray([float(np.argmax(value))], np.float32) for value in labels.values]
     done = adapt(*pairs_of(trace, type(labels)(labels.rows, counts), COUNT))
-    assert [way.name for way in done.contestants] == ["constant", "linear", "link"]
-    assert done.winner.reported > done.contestants[0].reported
+    assert [way.name for way in done.entrants] == ["constant", "linear", "link"]
+    assert done.winner.reported > done.entrants[0].reported
 
 
 def test_numbers_are_put_right_by_factor_and_offset(make_pairs, count_task):
