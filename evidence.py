@@ -45,6 +45,14 @@ def clopper_pearson(errors: float, inputs: float, *, confidence: float = CONFIDE
     return _bisect(lambda rate: _incomplete_beta(errors + 1.0, inputs - errors, rate) < confidence)
 
 
+def interval(hits: int, count: int, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The exact two-sided interval of a share that was seen `hits` times among `count` independent draws."""
+    side = (1.0 + confidence) / 2.0
+    most = 1.0 if hits >= count else clopper_pearson(hits, count, confidence=side)
+    least = 0.0 if hits <= 0 else 1.0 - clopper_pearson(count - hits, count, confidence=side)
+    return least, most
+
+
 def wilson_interval(share: float, count: float) -> tuple[float, float]:
     """The two-sided 95 % interval of a share that was seen among `count` independent inputs, by Wilson."""
     z2 = 1.96**2
