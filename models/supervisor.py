@@ -40,6 +40,7 @@ class Supervisor:
         loads: how often the model was loaded.
         executions: how many outputs it gave.
         infer_s: what these took, inside the process.
+        cpu_s: the processors' time of these, over all threads: what else ran does not count.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Supervisor:
         self.loads = 0
         self.executions = 0
         self.infer_s = 0.0
+        self.cpu_s = 0.0
         self._process: ModelProcess | None = None
         self._spec: ModelSpec | None = None
         self._retry_at = 0.0
@@ -119,6 +121,7 @@ class Supervisor:
             inferred = self._ask(frame)
         self.executions += 1
         self.infer_s += inferred.infer_s
+        self.cpu_s += inferred.cpu_s
         return inferred.value
 
     def unload(self) -> None:

@@ -20,6 +20,7 @@ class WorkerStats:
     memory_bytes: int
     executions: int
     infer_s: float
+    cpu_s: float
     loads: int
 
 
@@ -66,7 +67,8 @@ class Worker:
     def stats(self) -> WorkerStats:
         """What the model did so far."""
         model = self.model
-        return WorkerStats(model.state, self._memory_bytes, model.executions, model.infer_s, model.loads)
+        taken = (model.infer_s, model.cpu_s)
+        return WorkerStats(model.state, self._memory_bytes, model.executions, *taken, model.loads)
 
     async def _call(self, function: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
