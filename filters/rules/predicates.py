@@ -73,9 +73,16 @@ class Count:
         if spec.kind == "count":
             found = round(float(output[0]))
         else:
-            counts = spec.counts(output) if spec.kind == "boxes" else output >= 0.5
-            found = int(counts[_indices(self.classes, spec)].sum())
+            found = int(self.counts(output, spec)[self.columns(spec)].sum())
         return bool(OPERATORS[self.op](found, self.number))
+
+    def counts(self, output: Array, spec: OutputSpec) -> Array:
+        """How many of each of the model's classes there are: (classes,)."""
+        return spec.counts(output) if spec.kind == "boxes" else np.asarray(output >= 0.5)
+
+    def columns(self, spec: OutputSpec) -> list[int]:
+        """The indices of the classes that it counts."""
+        return _indices(self.classes, spec)
 
 
 @dataclass(frozen=True)

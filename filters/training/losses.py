@@ -1,6 +1,7 @@
 """What is lost on each input that is not kept, read off the outputs in a trace."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from ...outputs import Array, OutputSpec, boxes_f1
 from ...traces.trace import Trace
 from ..rules.parser import Rule, Unchanged
 from ..rules.predicates import LabelIn, LabelNotIn
+from ..rules.states import states
 
 
 class Losses:
@@ -23,6 +25,7 @@ class Losses:
     def __init__(self, trace: Trace, models: Sequence[str], rule: Rule) -> None:
         self.rule = rule
         self.models = tuple(models)
+        self._trace = trace
         self._pairs: list[PairAgreement] = []
         self.needed = np.zeros((len(models), len(trace)))
         for row, model in enumerate(models):
@@ -38,6 +41,25 @@ class Losses:
     def pairwise(self) -> bool:
         """Whether the loss depends on the last kept input."""
         return isinstance(self.rule, Unchanged)
+
+    @cached_property
+    def truth(self) -> dict[str, Array]:
+        """What the models' own outputs in the trace state, as `states`."""
+        return self.states({model: self._trace.outputs(model) for model in self.models})
+
+    def states(self, outputs: Mapping[str, Sequence[Array | None]]) -> dict[str, Array]:
+        """What answers state, by the rule: per thing that it tells apart, on which inputs: bool (inputs,).
+
+        Things are "person", "person in door", or the rule's text; "yolox: person" where there are several models.
+
+        Args:
+            outputs: per model, its answer for each input; None: the input was skipped, so that nothing is stated.
+        """
+        found: dict[str, Array] = {}
+        for model in self.models:
+            stated = states(self.rule, outputs[model], self._trace.models[model].output)
+            found |= {f"{model}: {what}" if len(self.models) > 1 else what: there for what, there in stated.items()}
+        return found
 
     def agreements(self, kept: Array, current: Array) -> Array:
         """Per model and pair: how far the answer for `current` is right if `kept` is the last kept input."""
