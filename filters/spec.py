@@ -11,6 +11,7 @@ from ..files import check_format, json_format
 from ..models.session import open_session
 from ..outputs import Array, OutputSpec
 from ..settings import validation_text
+from .learnt_from import LearntFrom
 from .modalities import Modality
 from .rules.parser import Rule, Unchanged, parse_rule
 
@@ -108,6 +109,8 @@ class FilterSpec(BaseModel):
         table: threshold by threshold, what it brings and costs.
         candidates: how each candidate did on the calibration part.
         floors: what is kept besides: of a class, or in a slice.
+        learnt_from: the trace; None: not known.
+        free: the free gates' thresholds on what is learnt from, at the filter's own rate there, by name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -127,6 +130,8 @@ class FilterSpec(BaseModel):
     table: tuple[Level, ...] = ()
     candidates: dict[str, CandidateResult] = {}
     floors: tuple[FloorResult, ...] = ()
+    learnt_from: LearntFrom | None = None
+    free: dict[str, float] = {}
     versions: dict[str, str] = {}
     seed: int = 0
 

@@ -13,6 +13,7 @@ from ... import __version__
 from ...errors import InvalidInput
 from ...reporting import Progress, part_of
 from ...traces.trace import Trace
+from ..learnt_from import LearntFrom
 from ..modalities import Modality
 from ..rules.parser import Rule
 from ..spec import FilterSpec
@@ -274,6 +275,7 @@ def filter_spec(work: Workload, choice: Choice, *, accuracy: float, modality: Mo
         table=choice.table,
         candidates=choice.candidates,
         floors=choice.floors,
+        learnt_from=LearntFrom.of(trace),
         versions={"infilink": __version__, "torch": str(torch.__version__), "onnx": onnx.__version__},
         seed=work.seed,
     )
