@@ -112,8 +112,8 @@ class LearntFrom(BaseModel):
         alike = _alike(self.picture, found.picture)
         if alike < _SAME_SCENE:
             return (
-                f"another camera, or it was moved, or the light is another: the typical picture is like that of what it "
-                f"was learnt from to {alike:.2f} (from {_SAME_SCENE:g} on it is the same scene)"
+                f"another camera, or it was moved, or the light is another: the typical picture is like that of what "
+                f"it was learnt from to {alike:.2f} (from {_SAME_SCENE:g} on it is the same scene)"
             )
         # Two files may well be two days of one camera, which the pictures tell; two addresses are two cameras.
         if self.source != found.source and not (self.picture and _is_file(self.source) and _is_file(found.source)):
