@@ -7,6 +7,7 @@ InfilinkError
 ├── OutOfMemory         the memory budget has no room for what was asked
 ├── Overloaded          a queue is full; try again later
 ├── ModelFailed         a model was loaded and then failed on an input
+│   └── BadOutput       what it gave for this one input can't be used; the model runs on, the next input may be fine
 ├── Unavailable         the other side can't be reached (unlike Overloaded: nobody answered)
 └── DeadlineExceeded    the answer would come too late to be of use
 ```
@@ -61,6 +62,15 @@ class Overloaded(InfilinkError):
 
 class ModelFailed(InfilinkError):
     """A model was loaded and failed on an input, or its process ended."""
+
+    code = grpc.StatusCode.INTERNAL
+
+
+class BadOutput(ModelFailed):
+    """What a model gave for one input can't be used (NaN, a class there is not); its process runs on.
+
+    Any other `ModelFailed` says that the model can't run, or that its spec does not fit.
+    """
 
     code = grpc.StatusCode.INTERNAL
 

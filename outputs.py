@@ -60,10 +60,7 @@ class OutputSpec(BaseModel):
         Raises:
             InvalidInput: its shape does not fit the kind, it holds NaN or infinity, or a class or token there is not.
         """
-        value = np.asarray(value)
-        expected = self.shape
-        if len(expected) != value.ndim or any(n not in (-1, m) for n, m in zip(expected, value.shape, strict=True)):
-            raise InvalidInput(f"a {self.kind} output must have shape {expected} (-1: any), not {value.shape}")
+        value = self.check_shape(value)
         if self.kind == "tokens":
             _check_indices(value, self.length, "a tokens output's ids")
             return value.astype(np.int64, copy=False)
@@ -72,6 +69,18 @@ class OutputSpec(BaseModel):
             raise InvalidInput(f"a {self.kind} output holds NaN or infinity")
         if self.kind == "boxes":
             _check_indices(value[:, 5], len(self.classes), "a boxes output's class indices")
+        return value
+
+    def check_shape(self, value: Array) -> Array:
+        """Returns `value` as an array.
+
+        Raises:
+            InvalidInput: its shape does not fit the kind.
+        """
+        value = np.asarray(value)
+        expected = self.shape
+        if len(expected) != value.ndim or any(n not in (-1, m) for n, m in zip(expected, value.shape, strict=True)):
+            raise InvalidInput(f"a {self.kind} output must have shape {expected} (-1: any), not {value.shape}")
         return value
 
     @property

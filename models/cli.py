@@ -19,7 +19,7 @@ from ..units import format_bytes
 from .cost import ModelCost, measure_cost
 from .decoding import DECODERS
 from .guess import Graph, Guess, guess, read_graph, spec_name
-from .onnx_model import OnnxModel
+from .onnx_model import OnnxModel, try_out
 from .session import open_session
 from .spec import METADATA_KEY, ModelSpec, read_spec
 from .split.parts import ServedTail, TailProcess
@@ -187,7 +187,7 @@ def _answering_spec(path: Path, row: dict[str, Any]) -> ModelSpec:
     """The spec of a model that was seen to answer: only that shows that its decoder fits too."""
     if not is_part(path) or read_spec(path).input is not None:
         model = OnnxModel(path)
-        model.infer(np.full((360, 640, 3), 114, np.uint8))
+        try_out(model.infer)
         return model.spec
     served = ServedTail(path)
     served.infer(np.zeros(1, np.uint8))

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import InvalidInput, ModelFailed
 from ..outputs import Array
-from .onnx_model import OnnxModel
+from .onnx_model import OnnxModel, try_out
 from .quantize import Int8, quantize
 from .session import open_session
 from .spec import ModelSpec, parse_spec, write_spec
@@ -197,6 +197,6 @@ def _difference(path: Path, inputs: list[Array], expected: list[list[Array]], *,
 def _try_spec(path: Path, *, where: str) -> None:
     """Reads one grey frame with the finished file, so that a spec that does not fit is found now."""
     try:
-        OnnxModel(path).infer(np.full((360, 640, 3), 114, np.uint8))
+        try_out(OnnxModel(path).infer)
     except (InvalidInput, ModelFailed) as error:
         raise InvalidInput(f"{where}: the spec does not fit: {str(error).removeprefix(f'{path}: ')}") from error

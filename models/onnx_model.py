@@ -1,5 +1,6 @@
 """A model at work: one frame in, the output that its spec describes out."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 
-from ..errors import InvalidInput, ModelFailed
+from ..errors import BadOutput, InvalidInput, ModelFailed
 from ..outputs import Array
 from .decoding import DECODERS, decode
 from .preprocessing import Letterbox, preprocess
@@ -42,7 +43,8 @@ class OnnxModel:
 
         Raises:
             InvalidInput: this is no frame.
-            ModelFailed: the model or its decoder raised, or its output does not fit its spec.
+            BadOutput: the model raised on this frame, or its output holds NaN, infinity or a class there is not.
+            ModelFailed: its spec does not fit: the decoder can't read its tensors, or the output is of another shape.
         """
         try:
             tensor, letterbox = preprocess(frame, self.spec.picture)
@@ -56,17 +58,35 @@ class OnnxModel:
         try:
             return dict(zip(self._outputs, self._session.run(None, {self._input.name: tensor}), strict=True))
         except Exception as error:  # onnxruntime raises many types of its own
-            raise ModelFailed(f"{self.spec.name}: {first_line(error)}") from error
+            raise BadOutput(f"{self.spec.name}: {first_line(error)}") from error
 
     def _decode(self, raw: dict[str, Array], letterbox: Letterbox) -> Array:
         try:
-            return self.spec.output.check(decode(raw, self.spec.decoder, self.spec.output, letterbox))
+            value = self.spec.output.check_shape(decode(raw, self.spec.decoder, self.spec.output, letterbox))
+        except BadOutput as error:
+            raise BadOutput(f"{self.spec.name}: {error}") from error
         except Exception as error:  # what a model returns may be of any shape and type, a list of maps too
             shapes = ", ".join(f"{name} {list(np.shape(value))}" for name, value in raw.items())
             raise ModelFailed(
                 f"{self.spec.name}: decoder {self.spec.decoder.name!r} can't read its outputs ({shapes}): {error}; "
                 f"correct `[decoder]` or `[output]` in the model's spec (decoders: {', '.join(DECODERS)})"
             ) from error
+        try:
+            return self.spec.output.check(value)
+        except (ValueError, TypeError) as error:
+            raise BadOutput(f"{self.spec.name}: {error}") from error
+
+
+def try_out(infer: Callable[[Array], Array]) -> Array:
+    """A model's output for a grey frame, or for one of noise where it has none for that: only this shows that it runs.
+
+    Raises:
+        InfilinkError: what `OnnxModel.infer` raises; BadOutput only if neither has a usable output.
+    """
+    try:
+        return infer(np.full((360, 640, 3), 114, np.uint8))
+    except BadOutput:
+        return infer(np.random.default_rng(0).integers(0, 256, (360, 640, 3), np.uint8))
 
 
 def _find_input(session: ort.InferenceSession, spec: ModelSpec, path: Path) -> Any:

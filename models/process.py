@@ -17,12 +17,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import ClassVar
 
-import numpy as np
 import psutil
 
 from ..errors import InfilinkError, ModelFailed
 from ..outputs import Array
-from .onnx_model import OnnxModel
+from .onnx_model import OnnxModel, try_out
 from .preprocessing import check_frame
 from .process_child import Inferable, Inferred, serve_model
 from .shared_frame import SharedFrame
@@ -95,16 +94,16 @@ class ModelProcess:
                 raise ModelFailed(f"{self.path}: its process answered {reply!r}")
             self._spec = reply
             if warm_up:
-                self.infer(self.blank())
+                self.warm_up()
         except BaseException:
             self.close()
             raise
         self.load_s = time.perf_counter() - started
         return self
 
-    def blank(self) -> Array:
-        """What it is warmed up with: a grey frame."""
-        return np.full((360, 640, 3), 114, np.uint8)
+    def warm_up(self) -> None:
+        """Runs it once on a frame of one colour."""
+        try_out(lambda frame: self.infer(frame).value)
 
     def check(self, frame: Array) -> None:
         """Raises InvalidInput if this is no frame (uint8 BGR)."""
@@ -119,7 +118,8 @@ class ModelProcess:
 
         Raises:
             InvalidInput: this is no frame.
-            ModelFailed: the model failed on this frame, its process ended (`pid` is then None), or this is closed.
+            BadOutput: what the model gave for this frame can't be used; the process runs on.
+            ModelFailed: the model's spec does not fit, its process ended (`pid` is then None), or this is closed.
         """
         if self._pipe is None:
             raise ModelFailed(f"{self.path.stem}: is closed, or was never loaded")

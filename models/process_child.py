@@ -12,7 +12,7 @@ from typing import Protocol
 
 import cv2
 
-from ..errors import InfilinkError, InvalidInput, ModelFailed
+from ..errors import BadOutput, InfilinkError, InvalidInput, ModelFailed
 from ..outputs import Array
 from .shared_frame import FrameReader
 from .spec import ModelSpec
@@ -89,4 +89,5 @@ def _steady_malloc() -> None:
 
 def _plain(error: InfilinkError) -> InfilinkError:
     """The same kind of error with its text alone: what caused it may not survive the pipe."""
-    return (InvalidInput if isinstance(error, InvalidInput) else ModelFailed)(str(error))
+    kind = next((kind for kind in (InvalidInput, BadOutput) if isinstance(error, kind)), ModelFailed)
+    return kind(str(error))

@@ -107,7 +107,8 @@ class Supervisor:
 
         Raises:
             InvalidInput: this is no frame, or the model can't be loaded any more.
-            ModelFailed: the model failed on this frame, or its process ended or does not stay alive.
+            BadOutput: what the model gave for this frame can't be used.
+            ModelFailed: the model's spec does not fit, or its process ended or does not stay alive.
         """
         ended_before = self._process is None
         if ended_before and self.clock() < self._retry_at:

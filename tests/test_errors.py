@@ -15,7 +15,7 @@ def test_each_error_carries_the_status_it_travels_as(error: type[InfilinkError])
 
 def test_the_tree_in_the_docstring_lists_every_class_and_no_other() -> None:
     tree = errors.__doc__.split("```")[1].split("\n")
-    listed = {line.lstrip("├└─ ").split()[0] for line in tree if line.strip()}
+    listed = {line.lstrip("├└─│ ").split()[0] for line in tree if line.strip()}
     assert listed == {error.__name__ for error in CLASSES}
 
 

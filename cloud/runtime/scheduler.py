@@ -6,7 +6,7 @@ import time
 from collections.abc import Coroutine, Hashable, Iterable, Mapping
 from typing import Any
 
-from ...errors import InfilinkError, ModelFailed
+from ...errors import BadOutput, InfilinkError, ModelFailed
 from ...links.answer import Answer
 from ...links.escalation import Escalation
 from ...links.planning.plan import Plan
@@ -35,11 +35,12 @@ class Scheduler:
         self.rotation = rotation
         self.escalation = escalation
         self._failing: set[str] = set()
+        self._bad: set[str] = set()
 
     async def run(
         self, frame: Array, residents: Iterable[str], due: Iterable[str], stream: Hashable, *, wait: bool
     ) -> dict[str, Array]:
-        """The outputs of the models that ran on this frame; a model that failed is left out.
+        """The outputs of the models that ran on this frame; one that failed, or gave nothing usable, is left out.
 
         Args:
             frame: uint8 BGR.
@@ -90,12 +91,20 @@ class Scheduler:
             return {}
 
     async def _exact(self, runs: dict[str, Coroutine[Any, Any, Array]]) -> dict[str, Array]:
-        """The outputs of all that ran; a failing model is logged once until it works again, and raised if none ran."""
+        """The outputs of all that ran; raises if none did.
+
+        A failing model is logged once until it works again; one that has no usable output for some inputs, once.
+        """
         exact: dict[str, Array] = {}
         failures = []
         outputs = await asyncio.gather(*runs.values(), return_exceptions=True)
         for name, output in zip(runs, outputs, strict=True):
-            if isinstance(output, InfilinkError):
+            if isinstance(output, BadOutput):
+                if name not in self._bad:
+                    logger.warning("%s (such an output counts as none; told once of this model)", output)
+                self._bad.add(name)
+                failures.append(str(output))
+            elif isinstance(output, InfilinkError):
                 if name not in self._failing:
                     logger.warning("%s (logged once until it works again)", output)
                 self._failing.add(name)

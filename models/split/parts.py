@@ -7,7 +7,7 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from ...errors import InvalidInput, ModelFailed
+from ...errors import BadOutput, InvalidInput, ModelFailed
 from ...outputs import Array
 from ..onnx_model import OnnxModel
 from ..preprocessing import Letterbox, preprocess
@@ -45,7 +45,7 @@ class Head(OnnxModel):
             raise ModelFailed(f"{self.spec.name}: a frame of {frame.shape}: {error}") from error
         value = self._run(tensor)[self.partition.tensor]
         if not np.isfinite(value).all():
-            raise ModelFailed(f"{self.spec.name}: its map holds NaN or infinity")
+            raise BadOutput(f"{self.spec.name}: its map holds NaN or infinity")
         return SeenMap(value, letterbox)
 
     def pack(self, seen: SeenMap) -> bytes:
@@ -103,7 +103,7 @@ class Tail(OnnxModel):
         try:
             outputs = self._session.run(None, {self._input.name: seen.value})
         except Exception as error:  # onnxruntime raises many types of its own
-            raise ModelFailed(f"{self.spec.name}: {' '.join(str(error).split())[:300]}") from error
+            raise BadOutput(f"{self.spec.name}: {' '.join(str(error).split())[:300]}") from error
         return dict(zip(self._outputs, outputs, strict=True))
 
     def unpack(self, message: bytes) -> SeenMap:
@@ -145,9 +145,9 @@ class TailProcess(ModelProcess):
 
     opener: ClassVar = ServedTail
 
-    def blank(self) -> Array:
-        """What it is warmed up with: one byte, an empty map."""
-        return np.zeros(1, np.uint8)
+    def warm_up(self) -> None:
+        """Runs it once on one byte, which stands for an empty map."""
+        self.infer(np.zeros(1, np.uint8))
 
     def check(self, frame: Array) -> None:
         """Raises InvalidInput if this is no message (uint8, one axis)."""

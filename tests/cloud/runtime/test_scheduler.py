@@ -8,7 +8,7 @@ from infilink.cloud.runtime.memory import MemoryBudget
 from infilink.cloud.runtime.pool import ModelPool
 from infilink.cloud.runtime.rotation import Rotation
 from infilink.cloud.runtime.scheduler import Scheduler
-from infilink.errors import ModelFailed
+from infilink.errors import BadOutput, ModelFailed
 from infilink.links.planning.plan import Plan
 
 FRAME = np.zeros((4, 4, 3), np.uint8)
@@ -63,6 +63,17 @@ def test_a_model_that_keeps_failing_is_logged_once(caplog):
 
     asyncio.run(story())
     assert [record.args[0].args[0] for record in caplog.records] == ["b is broken", "b is broken again"]
+
+
+def test_a_model_with_a_bad_output_now_and_then_is_named_once_and_the_others_answer(caplog):
+    async def story():
+        one = scheduler({"a": 1, "b": 2})
+        for value in (BadOutput("b: holds NaN"), 2) * 3:
+            one.workers["b"].value = value
+            assert list(await run(one, (), wait=False)) == (["a", "b"] if value == 2 else ["a"])
+
+    asyncio.run(story())
+    assert [record.args[0].args[0] for record in caplog.records] == ["b: holds NaN"]
 
 
 def test_if_all_fail_the_input_fails_and_says_why():

@@ -1,0 +1,83 @@
+"""Models that give what they are told to: constant arrays, or what a picture of some kind brings about."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from infilink.outputs import Array
+from onnx import TensorProto, helper, numpy_helper
+
+
+def write_constant(
+    path: Path,
+    outputs: Mapping[str, Array],
+    *,
+    shape: Sequence[int | str] = (1, 3, 64, 64),
+    dtype: int = TensorProto.FLOAT,
+    metadata: Mapping[str, str] | None = None,
+) -> Path:
+    """A model that takes a picture and gives these arrays."""
+    nodes = [
+        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.asarray(value), name))
+        for name, value in outputs.items()
+    ]
+    said = [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.asarray(value).dtype), np.shape(value))
+        for name, value in outputs.items()
+    ]
+    return save(path, nodes, [helper.make_tensor_value_info("images", dtype, shape)], said, metadata=metadata)
+
+
+def write_mean(path: Path, dtype: int = TensorProto.FLOAT) -> Path:
+    """A model of 16 x 16 pixels that gives the mean of what it was fed, as float32."""
+    nodes = [
+        helper.make_node("Cast", ["image"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["floats"], ["out"], keepdims=0),
+    ]
+    taken = helper.make_tensor_value_info("image", dtype, [1, 3, 16, 16])
+    return save(path, nodes, [taken], [helper.make_tensor_value_info("out", TensorProto.FLOAT, [])])
+
+
+def write_nan_on_black(path: Path) -> Path:
+    """Two scores of 0.5; NaN for a picture that is black all over, where the mean is divided by itself."""
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
+        helper.make_node("Div", ["mean", "mean"], ["one"]),
+        helper.make_node("Mul", ["one", "half"], ["out"]),
+    ]
+    half = [numpy_helper.from_array(np.full((1, 2), 0.5, np.float32), "half")]
+    taken = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 16, 16])
+    return save(path, nodes, [taken], [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 2])], half)
+
+
+def write_class_by_light(path: Path) -> Path:
+    """One box whose class is the picture's mean: 90 where it is 90 bright."""
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
+        helper.make_node("Round", ["mean"], ["whole"]),
+        helper.make_node("Mul", ["whole", "last"], ["class"]),
+        helper.make_node("Add", ["class", "box"], ["out"]),
+    ]
+    last, box = np.asarray([[[0, 0, 0, 0, 0, 1]]], np.float32), np.asarray([[[0, 0, 0.5, 0.5, 0.9, 0]]], np.float32)
+    constants = [numpy_helper.from_array(last, "last"), numpy_helper.from_array(box, "box")]
+    taken = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 16, 16])
+    return save(path, nodes, [taken], [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 1, 6])], constants)
+
+
+def save(
+    path: Path,
+    nodes: list[onnx.NodeProto],
+    taken: list[onnx.ValueInfoProto],
+    said: list[onnx.ValueInfoProto],
+    constants: Sequence[onnx.TensorProto] = (),
+    *,
+    metadata: Mapping[str, str] | None = None,
+) -> Path:
+    """Writes the graph."""
+    graph = helper.make_graph(nodes, "made", taken, said, list(constants))
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    for key, value in (metadata or {}).items():
+        model.metadata_props.add(key=key, value=value)
+    onnx.save(model, str(path))
+    return path
