@@ -41,8 +41,8 @@ def demo_command(
     with show_progress("demo", quiet=as_json) as progress:
         demo = run_demo(options, progress)
         progress(0.97, "drawing the report")
-        report = write_report(demo)
         write_annotated(demo, out / "annotated.mp4")
+        report = write_report(demo)
     if as_json:
         print(json.dumps(report))
         return

@@ -221,7 +221,7 @@ def _status(reply: Any) -> dict[str, Any]:
         "models": {
             model.name: {
                 "executions": int(model.executions),
-                "infer_s": float(model.infer_s),
+                "cpu_s": float(model.cpu_s),
                 "loads": int(model.loads),
             }
             for model in reply.models

@@ -21,14 +21,15 @@ from ...links.planning.plan import Plan
 from ...links.planning.planner import make_plan
 from ...links.training.train import train_links
 from ...models.spec import ModelSpec, find_models
+from ...outputs import Array
 from ...reporting import Progress
 from ...traces.trace import Trace
 from ...units import format_bytes, parse_budget
 from ..street.video import write_video
+from ..videofile import VideoFileWriter, stream_sizes
 from .daemons import Run, Setting, Stretch, run
 from .rate import difference_threshold
 from .score import Compared, compare
-from .videofile import VideoFileWriter
 
 # The share of the source that is served, at its end; nothing is trained on it.
 SERVE_SHARE = 0.3
@@ -78,8 +79,10 @@ class Demo:
         specs: the models', by name.
         plan: what runs under the budget.
         filter_text: the filter's promise, in words.
+        certified: whether it is proven.
         runs: what each run left behind, by its name; "full" is the reference.
         compared: each run against the full one.
+        stream_sizes: bytes per served frame of the same stretch as an H.264 stream: what people would send without us.
         seconds_by_step: how long each step took.
     """
 
@@ -89,8 +92,10 @@ class Demo:
     specs: dict[str, ModelSpec]
     plan: Plan
     filter_text: str
+    certified: bool
     runs: dict[str, Run]
     compared: dict[str, Compared]
+    stream_sizes: Array
     seconds_by_step: dict[str, float]
 
 
@@ -159,10 +164,22 @@ def run_demo(options: DemoOptions, progress: Progress) -> Demo:
         trained = _train(trace, options, steps)
         specs = {name: trace.models[name] for name in sorted(models)}
     runs = _stream(serve, trained, specs, models_folder, options.out, steps)
+    sizes = _stream_sizes(serve)
     steps.finish()
     compared = {name: compare(each, runs["full"], specs) for name, each in runs.items()}
-    filter_text = _filter_text(trained.filter_spec)
-    return Demo(options, source, serve, specs, trained.plan, filter_text, runs, compared, steps.seconds)
+    return Demo(
+        options=options,
+        source=source,
+        stretch=serve,
+        specs=specs,
+        plan=trained.plan,
+        filter_text=_filter_text(trained.filter_spec),
+        certified=trained.filter_spec.certificate.certified,
+        runs=runs,
+        compared=compared,
+        stream_sizes=sizes,
+        seconds_by_step=steps.seconds,
+    )
 
 
 def _train(trace: Trace, options: DemoOptions, steps: Steps) -> _Trained:
@@ -262,6 +279,11 @@ def _save_live(opened: Source, options: DemoOptions, step: Progress) -> str:
             video.write(frame.image)
             step((i + 1) / frames, "saving the live source, so that every run sees the same frames")
     return str(path)
+
+
+def _stream_sizes(serve: Stretch) -> Array:
+    with open_source(serve.source, start_s=serve.start_s, seconds=serve.seconds) as opened:
+        return stream_sizes(((frame.captured_s, frame.image) for frame in opened), fps=opened.fps)
 
 
 def _free_gates(serve: Stretch, ours: Compared) -> dict[str, str]:

@@ -16,21 +16,22 @@ from ...outputs import Array
 from .pipeline import Demo
 from .score import ORIGINS
 
+# Okabe and Ito's colours, which are told apart by the colour-blind, too.
 COLORS = {
-    "full": "#6b7280",
-    "infilink": "#0f766e",
-    "hold": "#b45309",
-    "random": "#9ca3af",
-    "every": "#7c3aed",
-    "difference": "#2563eb",
+    "full": "#000000",
+    "infilink": "#0072b2",
+    "hold": "#e69f00",
+    "random": "#999999",
+    "every": "#009e73",
+    "difference": "#cc79a7",
 }
 ORIGIN_COLORS = {
-    "executed": "#0f766e",
-    "linked": "#f59e0b",
-    "held": "#fcd34d",
-    "constant": "#fca5a5",
-    "reused": "#e5e7eb",
-    "skipped": "#e5e7eb",
+    "executed": "#0072b2",
+    "linked": "#e69f00",
+    "held": "#f0e442",
+    "constant": "#d55e00",
+    "reused": "#b8dcf0",
+    "skipped": "#dddddd",
 }
 
 
@@ -50,6 +51,11 @@ def _figure(height: float) -> Iterator[tuple[Any, list[str]]]:
     svg.append(re.sub(r' (width|height)="[\d.]+pt"', "", text[text.index("<svg") :], count=2))
 
 
+def _legend(axes: Any, **options: Any) -> None:
+    """Beside the plot, where it hides nothing."""
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.02), **options)
+
+
 def _seconds(demo: Demo, frames: int) -> Array:
     return demo.stretch.start_s + np.arange(frames) * demo.stretch.seconds / frames
 
@@ -67,19 +73,21 @@ def agreement_over_time(demo: Demo) -> str:
             width = 2.0 if name == "infilink" else 1.0
             axes.plot(_seconds(demo, len(values)), smooth, color=COLORS[name], lw=width, label=name)
         axes.set(xlabel="seconds into the source", ylabel="agreement", ylim=(None, 1.01))
-        axes.legend(ncols=5, frameon=False, loc="lower left")
+        _legend(axes)
     return svg[0]
 
 
 def bytes_over_time(demo: Demo) -> str:
-    """Bytes sent so far."""
-    with _figure(2.3) as (axes, svg):
+    """Bytes sent so far, and what an H.264 stream of the same frames would have sent."""
+    with _figure(2.7) as (axes, svg):
         for name, run in demo.runs.items():
             with Results(run.results) as results:
                 sent = np.cumsum(results.sent_bytes) / 2**20
             axes.plot(_seconds(demo, len(sent)), sent, color=COLORS[name], lw=1.6, label=name)
-        axes.set(xlabel="seconds into the source", ylabel="MiB sent", yscale="log")
-        axes.legend(ncols=6, frameon=False, loc="lower right")
+        streamed = np.cumsum(demo.stream_sizes) / 2**20
+        axes.plot(_seconds(demo, len(streamed)), streamed, color="#d55e00", lw=1.6, ls="--", label="H.264 stream")
+        axes.set(xlabel="seconds into the source", ylabel="MiB sent", ylim=(0, None))
+        _legend(axes)
     return svg[0]
 
 
@@ -92,9 +100,9 @@ def memory_over_time(demo: Demo) -> str:
             share = samples[:, 0] / max(samples[-1, 0], 1e-9)
             axes.step(100 * share, samples[:, 1] / 2**20, where="post", color=COLORS[name], label=name)
         budget = demo.compared["infilink"].score.budget_bytes / 2**20
-        axes.axhline(budget, color="#dc2626", lw=1, ls="--", label="budget")
+        axes.axhline(budget, color="#d55e00", lw=1, ls="--", label="budget")
         axes.set(xlabel="% of the run's time", ylabel="MiB", ylim=(0, None))
-        axes.legend(ncols=4, frameon=False, loc="center right")
+        _legend(axes)
     return svg[0]
 
 
@@ -109,6 +117,5 @@ def when_models_ran(demo: Demo) -> str:
         axes.set_yticks(range(len(demo.specs)), list(demo.specs))
         axes.set(xlabel="seconds into the source")
         present = [ORIGINS[i] for i in np.unique(compared.origin)]
-        handles = [Patch(color=ORIGIN_COLORS[origin], label=origin) for origin in present]
-        axes.legend(handles=handles, ncols=6, frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
+        _legend(axes, handles=[Patch(color=ORIGIN_COLORS[origin], label=origin) for origin in present])
     return svg[0]

@@ -11,29 +11,33 @@ import time
 from pathlib import Path
 
 COLUMNS = (
-    "| seed | run | frames/s | gain | agreement | of linked | of skipped | not sent | bytes sent | executions "
-    "| peak MiB | budget MiB | violations |"
+    "| seed | run | agreement | of linked | of skipped | events found | within 2 s | false min/day | not sent "
+    "| MiB sent | x H.264 | executions | CPU s | peak MiB | budget MiB | violations | frames/s |"
 )
 
 
-def line(seed: int, name: str, score: dict) -> str:
+def line(seed: int | str, name: str, score: dict, stream_bytes: int) -> str:
     def share(value: float | None) -> str:
         return "-" if value is None else f"{value:.3f}"
 
     cells = (
         seed,
         name,
-        f"{score['throughput_fps']:.1f}",
-        f"{score['throughput_gain']:.1f}x",
         share(score["agreement"]),
         share(score["agreement_linked"]),
         share(score["agreement_skipped"]),
+        f"{score['events_found']}/{score['events']}",
+        share(score["found_within_2s"]),
+        f"{score['false_minutes']:.0f}",
         f"{score['filtering_rate']:.0%}",
-        f"{score['sent_bytes'] / 2**20:.2f} MiB",
+        f"{score['sent_bytes'] / 2**20:.2f}",
+        f"{score['sent_bytes'] / stream_bytes:.1f}",
         score["executions"],
+        f"{score['cpu_s']:.1f}",
         f"{score['peak_bytes'] / 2**20:.0f}",
         f"{score['budget_bytes'] / 2**20:.0f}" if score["budget_bytes"] else "none",
         score["budget_violations"],
+        f"{score['throughput_fps']:.1f}",
     )
     return "| " + " | ".join(map(str, cells)) + " |"
 
@@ -50,7 +54,7 @@ def main(seeds: list[int]) -> None:
             walls.append(time.perf_counter() - started)
             report = json.loads((Path(out) / "report.json").read_text())
         for name, score in (("full run", report["full"]), ("infilink", report), *report["baselines"].items()):
-            print(line(seed, name, score), flush=True)
+            print(line(seed, name, score, report["stream_bytes"]), flush=True)
     print(f"\nwhole command: {', '.join(f'{wall:.0f} s' for wall in walls)}")
 
 

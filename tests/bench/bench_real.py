@@ -31,7 +31,7 @@ def main(clips: list[str]) -> None:
         subprocess.run([*command, "--out", str(folder / "out"), "--json"], check=True, stdout=subprocess.DEVNULL)
         report = json.loads((folder / "out" / "report.json").read_text())
         for name, score in (("full run", report["full"]), ("infilink", report), *report["baselines"].items()):
-            print(line(clip, name, score), flush=True)
+            print(line(clip, name, score, report["stream_bytes"]), flush=True)
         shutil.rmtree(folder)
 
 
