@@ -53,6 +53,14 @@ def difference_threshold(pictures: Array, kept: int) -> float:
     return best
 
 
+def fit_free(replay: Replay | Singles, start: int, stop: int, rate: float) -> dict[str, float]:
+    """The thresholds of the free gates that have one, at a filtering rate on a stretch: by the gate's name."""
+    if not isinstance(replay, Replay):
+        return {}
+    kept = max(1, round((1.0 - rate) * (stop - start)))
+    return {"difference": difference_threshold(replay.pictures[start:stop], kept)}
+
+
 def keep_free(replay: Replay | Singles, kept: int) -> Mapping[str, Array]:
     """What each free gate keeps when it keeps so many inputs of a whole replay, by name: bool (inputs,) each.
 

@@ -23,6 +23,7 @@ from .costs import Costs, counted_s, measured_s
 from .entrants import Entrant
 from .fit_loop import Epoch, one_thread
 from .floors import Floor, Mask
+from .free_gates import fit_free
 from .graphs import save_filter
 from .losses import Losses, answers_of
 from .replay import LONGEST_S
@@ -276,6 +277,7 @@ def filter_spec(work: Workload, choice: Choice, *, accuracy: float, modality: Mo
         candidates=choice.candidates,
         floors=choice.floors,
         learnt_from=LearntFrom.of(trace),
+        free=fit_free(work.replay, work.split.calibrated, work.split.stop, choice.certificate.rate),
         versions={"infilink": __version__, "torch": str(torch.__version__), "onnx": onnx.__version__},
         seed=work.seed,
     )
