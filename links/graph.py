@@ -1,13 +1,14 @@
 """All links of one recording: predict any model's output from whichever others ran, by what was measured to be best."""
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Self
 
 from ..errors import InvalidInput, UnknownModel
 from ..models.cost import ModelCost
 from ..models.spec import ModelSpec
-from ..outputs import Array
+from ..outputs import Array, OutputSpec
 from .answer import Answer, Exact
 from .encoding.boxes import translate_boxes
 from .encoding.encoding import Encoding
@@ -83,20 +84,45 @@ class LinkGraph:
         """The models that never run, as no file is behind them: a person's labels, which links learnt to say."""
         return {name: spec for name, spec in self.models.items() if spec.virtual}
 
-    def check(self, digests: Mapping[str, str]) -> None:
-        """Makes sure that these model files are the ones the links were learnt from.
+    def check(
+        self, links: Path | str, models: Mapping[str, ModelSpec], digests: Mapping[str, str], *, looks_at: str = "none"
+    ) -> None:
+        """Makes sure that models are the very ones the links were learnt from: their files, classes and modality.
+
+        Args:
+            links: what the links are called in an error.
+            models: each model's spec.
+            digests: each model file's digest.
+            looks_at: what their inputs are, as a recording says it ("image", "array"); "none": not known.
 
         Raises:
-            InvalidInput: a model is missing, or its file is another one.
+            InvalidInput: a model is missing, or is another one.
         """
         for name, learnt in self.digests.items():
+            again = (
+                f"record again with the model that is here and train the links again, or bring back {name!r} as it was"
+            )
             if name not in digests:
-                raise InvalidInput(f"model {name!r} is missing; the links were learnt with it (digest {learnt})")
+                raise InvalidInput(
+                    f"{links}: model {name!r} is missing; the links were learnt with it (digest {learnt})"
+                )
             if digests[name] != learnt:
                 raise InvalidInput(
-                    f"model {name!r} has digest {digests[name]}, but the links were learnt with {learnt}: "
-                    "record again with the new model and train the links again"
+                    f"{links}: model {name!r} has digest {digests[name]} here, but the links were learnt with "
+                    f"{learnt}: {again}"
                 )
+            here, known = models[name].output, self.models[name].output
+            if here != known:
+                raise InvalidInput(
+                    f"{links}: model {name!r} says {_differing(here, known)} here, but the links were learnt with "
+                    f"{_differing(known, here)}: {again}"
+                )
+        learnt_from = self.notes.get("input", "none")
+        if "none" not in (looks_at, learnt_from) and looks_at != learnt_from:
+            raise InvalidInput(
+                f"{links}: was learnt from models that look at {learnt_from}s, those here look at {looks_at}s: "
+                "train links on a recording of these"
+            )
 
     def without_links(self) -> Self:
         """The same models, answered for by holding and constants only: what links are compared with."""
@@ -219,3 +245,14 @@ class LinkGraph:
             self.calibrated_s,
             alpha,
         )
+
+
+def _differing(one: OutputSpec, other: OutputSpec) -> str:
+    """What one type of outputs says otherwise than another, in words; of classes the first that differs."""
+    mine, theirs = one.model_dump(mode="json"), other.model_dump(mode="json")
+    said = [f"{key} {value}" for key, value in mine.items() if key != "classes" and value != theirs[key]]
+    if one.classes != other.classes:
+        pairs = zip_longest(one.classes, other.classes)
+        at, name = next((at, name) for at, (name, theirs) in enumerate(pairs) if name != theirs)
+        said.append(f"{len(one.classes)} classes" + (f" (number {at} is {name!r})" if name is not None else ""))
+    return ", ".join(said)

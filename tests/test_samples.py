@@ -20,7 +20,7 @@ from infilink.filters.reuse.spec import load_reuse
 from infilink.links.graph import LinkGraph
 from infilink.links.index import INDEX
 from infilink.models.placement import PlacementFile
-from infilink.models.spec import digest, find_models
+from infilink.models.spec import digest, find_models, read_spec
 from infilink.protos import edge_pb2
 from infilink.traces.trace import Trace
 
@@ -71,7 +71,9 @@ def test_a_filter_that_keeps_learning_goes_on():
 
 def test_links_predict():
     graph = LinkGraph.load(FIRST / "grey_links")
-    graph.check({name: digest(path) for name, path in find_models(FIRST / "grey_models").items()})
+    paths = find_models(FIRST / "grey_models")
+    specs, digests = ({name: of(path) for name, path in paths.items()} for of in (read_spec, digest))
+    graph.check(FIRST / "grey_links", specs, digests, looks_at="image")
     answer = graph.predict("twin", {"bright": np.asarray([100.0], np.float32)})
     assert answer.origin == "linked" and answer.value == pytest.approx([90.0], abs=10.0)
     others = LinkGraph.load(FIRST / "links")

@@ -90,7 +90,7 @@ def _read_links(folder: Path | None, repository: Repository) -> LinkGraph | None
     if folder is None:
         return None
     graph = LinkGraph.load(folder)
-    graph.check(repository.digests)
+    graph.check(folder, repository.specs, repository.digests, looks_at="image")
     taken = sorted(graph.virtual.keys() & repository.paths.keys())
     if taken:
         raise InvalidInput(

@@ -96,7 +96,7 @@ class LinkFolder:
             outputs = {name: trace.outputs(name) for name in models}
             return cls(trace, Samples.of(models, trace.captured_s, outputs), None)
         graph = LinkGraph.load(links)
-        graph.check(trace.info.digests)
+        graph.check(links, trace.models, trace.info.digests, looks_at=trace.info.input)
         if virtual in graph.digests:
             raise InvalidInput(
                 f"{links}: was trained with {virtual!r} as a model that runs: give the labels another name (--name), "
@@ -228,6 +228,7 @@ class LinkFolder:
             (),
             {
                 "source": info.source,
+                "input": info.input,
                 "inputs": len(self.trace),
                 "first_sequence": int(self.trace.sequences[0]),
                 "step_s": self.samples.step_s,

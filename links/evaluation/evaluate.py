@@ -120,7 +120,7 @@ def evaluate_links(
         InvalidInput: the recording's models are not those the links were learnt from, or the budget is too small.
     """
     graph = LinkGraph.load(folder)
-    graph.check(trace.info.digests)
+    graph.check(folder, trace.models, trace.info.digests, looks_at=trace.info.input)
     plan = make_plan(graph, budget_bytes)
     rest = held_out(graph, trace)
     known = [name for name, spec in graph.models.items() if not spec.virtual or _labels(rest, spec)]

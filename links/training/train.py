@@ -173,6 +173,7 @@ def _index(
 ) -> Index:
     notes: dict[str, Any] = {
         "source": trace.info.source,
+        "input": trace.info.input,
         "inputs": len(trace),
         "first_sequence": int(trace.sequences[0]),
         "marks": fingerprints(trace, trace.models, before=int(trace.sequences[samples.blocks.report[0]])),

@@ -73,11 +73,12 @@ def test_predictions_do_not_depend_on_one_another(training: LinksTraining, graph
 
 
 def test_another_model_file_is_refused_by_name(graph: LinkGraph) -> None:
-    graph.check(graph.digests)
-    with pytest.raises(InvalidInput, match="'scene' has digest"):
-        graph.check({**graph.digests, "scene": "ffffffffffffffff"})
+    models, digests = graph.models, graph.digests
+    graph.check("links", models, digests)
+    with pytest.raises(InvalidInput, match=r"links: model .scene. has digest f{16} here, .* learnt with"):
+        graph.check("links", models, {**digests, "scene": "ffffffffffffffff"})
     with pytest.raises(InvalidInput, match="'scene' is missing"):
-        graph.check({name: value for name, value in graph.digests.items() if name != "scene"})
+        graph.check("links", models, {name: value for name, value in digests.items() if name != "scene"})
 
 
 def test_bad_values_and_names_are_refused(graph: LinkGraph) -> None:

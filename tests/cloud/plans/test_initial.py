@@ -3,7 +3,10 @@
 import asyncio
 import json
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from infilink.cloud.config import CloudConfig
 from infilink.cloud.plans.initial import InitialPlan, class_plans, make_initial_plan, whole_plan
 from infilink.cloud.repository import Repository
 from infilink.errors import InvalidInput
+from infilink.links.index import Index
 from infilink.models.cost import ModelCost
 from infilink.models.placement import PlacedDevice, PlacedModel, PlacementFile
 from infilink.models.spec import read_spec, write_spec
@@ -34,6 +38,11 @@ PLACEMENT = PlacementFile(
 )
 NAMES = ("bright", "corner", "light")
 BUDGET = "100MiB"
+LIGHT_SWAPPED = """\
+input = {size = [24, 16]}
+output = {kind = "label", classes = ["bright", "dark"]}
+decoder = {name = "softmax"}
+"""
 
 
 def initial(models: Path, **settings) -> InitialPlan:
@@ -92,8 +101,27 @@ def test_links_of_other_models_are_refused(tiny_models: Path, links: Path, tmp_p
     write_spec(
         own / "bright.onnx", spec.model_copy(update={"output": spec.output.model_copy(update={"tolerance": 1.0})})
     )
-    with pytest.raises(InvalidInput, match="model 'bright' has digest"):
+    with pytest.raises(
+        InvalidInput, match=rf"{links}: model 'bright' has digest \w{{16}} here, .* learnt with \w{{16}}"
+    ):
         initial(own, links=links)
+
+
+def test_links_of_other_classes_or_another_modality_are_refused(
+    serve: Callable[..., Any], tiny_models: Path, links: Path, tmp_path: Path
+) -> None:
+    own = shutil.copytree(tiny_models, tmp_path / "models")
+    # The file is the same; what is said of it beside it is not.
+    (own / "light.toml").write_text(LIGHT_SWAPPED)
+    for settings in ({"answers": "links"}, {"answers": "hold", "budget": BUDGET}):
+        with pytest.raises(InvalidInput, match=r"'light' says 2 classes \(number 0 is 'bright'\) here, .* 2 classes"):
+            serve(None, models=own, links=links, **settings)
+    index = Index.read(links)
+    sounds = replace(index, notes={**index.notes, "input": "array"})
+    (tmp_path / "links").mkdir()
+    sounds.write(tmp_path / "links")
+    with pytest.raises(InvalidInput, match="learnt from models that look at arrays, those here look at images"):
+        serve(None, links=tmp_path / "links", answers="links")
 
 
 def test_a_second_part_is_served_whole(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_a_new_folder_has_every_model_of_the_recording(trace, tmp_path):
     written = write_shared(trace, tmp_path / "links")
     assert written.route.origin == "linked" and written.why == "" and written.route.measured.report > 0.95
     graph = LinkGraph.load(tmp_path / "links")
-    graph.check(trace.info.digests)
+    graph.check(tmp_path, trace.models, trace.info.digests)
     assert set(graph.models) == set(graph.costs) == {"noise", "people", "vehicles"} and list(graph.links) == ["people"]
     assert set(graph.tables["people"].linked) == {("vehicles",)} and not graph.tables["noise"].linked
     answer = graph.predict("people", {"vehicles": np.asarray([3.0], np.float32)})
@@ -115,7 +115,7 @@ def test_labels_join_links_in_place_and_may_be_given_again(street, training, tmp
     write_busy(street, out, training.folder, every=4, least=2)
     write_busy(street, out, out, least=2)
     graph = LinkGraph.load(out)
-    graph.check(street.info.digests)
+    graph.check(out, street.models, street.info.digests, looks_at="image")
     assert graph.virtual.keys() == {"busy"} and graph.notes["domains"]["busy"]["inputs"] == 160
     assert graph.links.keys() == {"busy", *LinkGraph.load(training.folder).links}
     write_busy(street, out, out, name="again", least=2)
