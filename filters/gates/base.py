@@ -84,5 +84,20 @@ class Gate(Protocol):
     def substitute(self, model: str, output: OutputSpec) -> Substitute:
         """The answer for a model with such outputs on what is not kept."""
 
+    def lost(
+        self, answers: Mapping[str, Substitute], exact: Mapping[str, Array], outputs: Mapping[str, OutputSpec]
+    ) -> float | None:
+        """What was lost on an input, by the loss that the gate's accuracy is a promise about: from 0 to 1.
+
+        Args:
+            answers: what stood in for the models that it says need not run, each with its value.
+            exact: what models say of the input themselves; of those that the gate was learnt from it takes all there
+                are, and those that have no answer lose nothing.
+            outputs: these models' output specs.
+
+        Returns:
+            None if the gate promises nothing of any of these models, or can't judge it here.
+        """
+
     def close(self) -> None:
         """Ends it, and writes what has to outlive it; may be called twice."""

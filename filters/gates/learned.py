@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from ...outputs import Array, OutputSpec
 from ..modalities import Modality
 from ..modalities.stream import LOW_LEVEL, Channels
 from ..modalities.video import Video, Window
+from ..rules.loss import rule_loss
 from ..spec import load_filter, load_tasks
 from .base import Decision, Substitute
 
@@ -39,6 +41,7 @@ class FilterRuntime:
         task: of a file that decides for several models: the model.
 
     Attributes:
+        rule: what is redundant, by its file.
         channels: what it sees of the stream, if its inputs are frames; None otherwise.
 
     Raises:
@@ -49,6 +52,7 @@ class FilterRuntime:
         self.path = Path(path)
         self.name = f"{self.path.stem}#{task}" if task else self.path.stem
         self.spec, session = load_filter(self.path, task=task)
+        self.rule = self.spec.parsed_rule
         self._column = 0 if not task else load_tasks(self.path)[0].models.index(task)
         found = self.spec.certificate
         self.accuracy: float | None = self.spec.accuracy
@@ -108,6 +112,16 @@ class FilterRuntime:
             return Substitute()
         value = None if self.spec.pairwise else self.spec.answer(model, output)
         return Substitute("reused" if value is None else "skipped", value, 1.0 - self._error, self.certified)
+
+    def lost(
+        self, answers: Mapping[str, Substitute], exact: Mapping[str, Array], outputs: Mapping[str, OutputSpec]
+    ) -> float | None:
+        """By the filter's rule; None if that is Python code, which a filter's file can't make run."""
+        known = {model: value for model, value in exact.items() if model in self.spec.models}
+        if not known:
+            return None
+        values = {model: each.value for model, each in answers.items() if model in known}
+        return rule_loss(self.rule, values, known, outputs)
 
     def stats(self) -> FilterStats:
         """What it did since it was opened."""

@@ -1,11 +1,13 @@
 """One filter for several models: a shared encoder and a decision per model (the extended InFi paper)."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ...outputs import Array, OutputSpec
+from ..rules.loss import rule_loss
 from ..spec import load_tasks
 from .base import Decision, Substitute
 from .learned import Feed
@@ -21,6 +23,9 @@ class TasksRuntime:
     Args:
         path: what `infilink train tasks` wrote.
 
+    Attributes:
+        rules: per model what is redundant.
+
     Raises:
         InvalidInput: it is no filter.
     """
@@ -29,6 +34,7 @@ class TasksRuntime:
         self.path = Path(path)
         self.name = self.path.stem
         self.spec, session = load_tasks(self.path)
+        self.rules = {name: task.parsed_rule for name, task in zip(self.spec.models, self.spec.tasks, strict=True)}
         self.accuracy: float | None = min(task.accuracy for task in self.spec.tasks)
         modality = self.spec.tasks[0].modality
         assert modality is not None, "several tasks share the encoder of a modality"
@@ -58,6 +64,19 @@ class TasksRuntime:
         task = self.spec.tasks[self.spec.models.index(model)]
         found = task.certificate
         return Substitute("skipped", task.answer(model, output), 1.0 - found.error, found.certified)
+
+    def lost(
+        self, answers: Mapping[str, Substitute], exact: Mapping[str, Array], outputs: Mapping[str, OutputSpec]
+    ) -> float | None:
+        """The share of the models whose output was needed and that did not run, each by its own rule."""
+        known = [model for model in self.spec.models if model in exact]
+        if not known:
+            return None
+        lost = 0.0
+        for model in known:
+            answer = {model: answers[model].value} if model in answers else {}
+            lost += rule_loss(self.rules[model], answer, {model: exact[model]}, outputs)
+        return lost / len(known)
 
     def _scores(self, frame: Array, captured_s: float) -> Array:
         try:

@@ -1,7 +1,7 @@
 """A SKIP filter that keeps learning while it is at work: a gate around its file. NumPy and onnxruntime only."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,6 +110,12 @@ class OnlineGate:
             self._labelling.rule.check(output)
             self._labelling.outputs[model] = output
         return self.filter.substitute(model, output)
+
+    def lost(
+        self, answers: Mapping[str, Substitute], exact: Mapping[str, Array], outputs: Mapping[str, OutputSpec]
+    ) -> float | None:
+        """As its filter says."""
+        return self.filter.lost(answers, exact, outputs)
 
     def stats(self) -> LiveStats:
         """What came of it since it was opened."""

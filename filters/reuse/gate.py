@@ -13,6 +13,8 @@ from ...models.session import open_session
 from ...models.spec import digest
 from ...outputs import Array, OutputSpec
 from ..gates.base import Decision, ModelOutput, Substitute
+from ..rules.loss import rule_loss
+from ..rules.parser import Unchanged
 from .cache import CacheStats, Hit
 from .cache_file import load_cache, save_cache
 from .spec import METADATA_KEY, load_reuse
@@ -215,6 +217,19 @@ class ReuseGate:
         if model != spec.model:
             return Substitute()
         return Substitute("reused", None, spec.answered_agreement, spec.certificate.certified)
+
+    def lost(
+        self, answers: Mapping[str, Substitute], exact: Mapping[str, Array], outputs: Mapping[str, OutputSpec]
+    ) -> float | None:
+        """An answer from the cache loses what it disagrees; a skipped input by the file's rule, as a filter's."""
+        spec = self.runtime.spec
+        if spec.model not in exact:
+            return None
+        answer, value = answers.get(spec.model), exact[spec.model]
+        if answer is None:
+            return 0.0
+        rule = spec.parsed_rule if answer.origin == "skipped" else None
+        return rule_loss(rule or Unchanged(), {spec.model: answer.value}, {spec.model: value}, outputs)
 
     def _answers(self, found: ReuseDecision) -> Mapping[str, Substitute | None]:
         assert found.origin is not None, "an input that is not kept is answered"

@@ -11,6 +11,7 @@ from ...models.session import open_session
 from ...outputs import Array, OutputSpec
 from ...settings import validation_text
 from ..modalities import Modality
+from ..rules.parser import Rule, parse_rule
 from ..spec import Certificate, Level
 from .cache import ResultCache
 from .store import CacheSettings
@@ -78,6 +79,11 @@ class ReuseSpec(BaseModel):
     competitors: dict[str, Competitor] = {}
     versions: dict[str, str] = {}
     seed: int = 0
+
+    @property
+    def parsed_rule(self) -> Rule | None:
+        """The SKIP rule as a typed object; None without one."""
+        return parse_rule(self.rule) if self.rule else None
 
     def open_cache(self) -> ResultCache:
         """An empty cache as it was calibrated."""

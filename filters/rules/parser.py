@@ -3,7 +3,10 @@
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...errors import InvalidInput
+from ...outputs import Array, OutputSpec, boxes_f1
 from .predicates import (
     OPERATORS,
     Both,
@@ -66,6 +69,18 @@ class Unchanged:
     def theory(self) -> Theory:
         """Unknown: the theory covers only rules on one output."""
         return UNKNOWN
+
+    def agreement(self, answer: Array, exact: Array, spec: OutputSpec) -> float:
+        """How far an answer agrees with a model's own output, from 0 to 1."""
+        if self.min_iou is None or spec.kind != "boxes":
+            return spec.agreement(answer, exact)
+        return float(len(answer) == len(exact) and boxes_f1(answer, exact, self.min_iou) >= 1.0)
+
+    def loss(self, agreement: Array | float) -> Array:
+        """What is lost at a mean agreement over the models: float64, from 0 to 1."""
+        if self.at_least is not None:
+            return np.asarray(np.less(agreement, self.at_least - 1e-9), np.float64)
+        return np.asarray(np.subtract(1.0, agreement), np.float64)
 
 
 Rule = Predicate | Unchanged

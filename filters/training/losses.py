@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ...outputs import Array, OutputSpec, boxes_f1
+from ...outputs import Array, OutputSpec
 from ...traces.trace import Trace
 from ..rules.parser import Rule, Unchanged
 from ..rules.predicates import LabelIn, LabelNotIn
@@ -32,7 +32,7 @@ class Losses:
             outputs = trace.outputs(model)
             spec = trace.models[model].output
             if isinstance(rule, Unchanged):
-                self._pairs.append(PairAgreement(outputs, spec, min_iou=rule.min_iou))
+                self._pairs.append(PairAgreement(outputs, spec, rule))
             else:
                 rule.check(spec)
                 self.needed[row] = [not rule.redundant(output, spec) for output in outputs]
@@ -70,19 +70,18 @@ class Losses:
     def of(self, kept: Array, current: Array) -> Array:
         """Per pair: the loss, from 0 to 1."""
         mean = self.agreements(kept, current).mean(axis=0)
-        if isinstance(self.rule, Unchanged) and self.rule.at_least is not None:
-            return np.asarray(mean < self.rule.at_least - 1e-9, np.float64)
-        return np.asarray(1.0 - mean)
+        return self.rule.loss(mean) if isinstance(self.rule, Unchanged) else np.asarray(1.0 - mean)
 
 
 class PairAgreement:
     """How far a model's outputs for two inputs agree, for many pairs at once."""
 
-    def __init__(self, outputs: Sequence[Array], spec: OutputSpec, *, min_iou: float | None = None) -> None:
+    def __init__(self, outputs: Sequence[Array], spec: OutputSpec, rule: Unchanged | None = None) -> None:
         self.outputs = outputs
         self.spec = spec
-        self.min_iou = min_iou if spec.kind == "boxes" else None
-        self._compact = spec.compact(outputs) if self.min_iou is None else None
+        self.rule = Unchanged() if rule is None else rule
+        one_by_one = self.rule.min_iou is not None and spec.kind == "boxes"
+        self._compact = None if one_by_one else spec.compact(outputs)
         self._known: dict[tuple[int, int], float] = {}
 
     def of(self, first: Array, second: Array) -> Array:
@@ -93,11 +92,7 @@ class PairAgreement:
 
     def _one(self, i: int, j: int) -> float:
         if (i, j) not in self._known:
-            a, b = self.outputs[i], self.outputs[j]
-            if self.min_iou is None:
-                self._known[i, j] = self.spec.agreement(a, b)
-            else:
-                self._known[i, j] = float(len(a) == len(b) and boxes_f1(a, b, self.min_iou) >= 1.0)
+            self._known[i, j] = self.rule.agreement(self.outputs[i], self.outputs[j], self.spec)
         return self._known[i, j]
 
 

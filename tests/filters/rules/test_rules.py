@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
-from infilink.filters.rules.parser import parse_rule
+from infilink.filters.rules.parser import Unchanged, parse_rule
 from infilink.filters.training.losses import PairAgreement
 from infilink.outputs import OutputSpec
 
@@ -87,7 +87,7 @@ def test_boxes_are_unchanged_within_an_overlap():
     near, far, other = first.copy(), first.copy(), first.copy()
     near[0, 2], far[0, 2], other[0, 5] = 90, 40, 2
     outputs = [first, near, far, other, np.concatenate([first, near]), boxes(), boxes()]
-    pairs = PairAgreement(outputs, BOXES, min_iou=0.7)
+    pairs = PairAgreement(outputs, BOXES, Unchanged(min_iou=0.7))
     kept = np.zeros(6, np.int64)
     assert pairs.of(kept, np.arange(6)).tolist() == [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
     assert pairs.of(np.asarray([5]), np.asarray([6])).tolist() == [1.0]
