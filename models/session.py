@@ -6,6 +6,7 @@ import onnxruntime as ort
 
 from ..errors import InvalidInput
 from ..files import replacing
+from .external_data import external_files
 
 
 def open_session(path: Path, *, threads: int = 1, optimized: Path | None = None) -> ort.InferenceSession:
@@ -14,10 +15,11 @@ def open_session(path: Path, *, threads: int = 1, optimized: Path | None = None)
     `optimized` is written if it is not there, and read instead of `path` if it is.
 
     Raises:
-        InvalidInput: the file is not there or is no ONNX model.
+        InvalidInput: the file is not there or is no ONNX model, or the weights beside it are missing or elsewhere.
     """
     if not path.is_file():
         raise InvalidInput(f"{path}: there is no such file")
+    external_files(path)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

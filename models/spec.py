@@ -18,6 +18,7 @@ from ..files import replacing
 from ..outputs import OutputSpec
 from ..settings import checked, read_toml
 from .decoding import DecoderSpec
+from .external_data import external_files
 from .preprocessing import InputSpec
 from .session import open_session
 
@@ -179,6 +180,21 @@ def select_models(models: dict[str, Path], names: list[str] | tuple[str, ...]) -
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, its first 16 hex digits: what a result names as the version of what made it."""
+    """SHA-256 of a file, its first 16 hex digits: what a result names as the version of what made it.
+
+    A model's covers the files beside it that hold its weights.
+
+    Raises:
+        InvalidInput: such a file is not there, or not in the model's folder.
+    """
+    whole = _sha256(path)
+    beside = external_files(path) if path.suffix == ".onnx" else []
+    if beside:
+        named = [f"{file.relative_to(path.parent).as_posix()}\0{_sha256(file)}" for file in beside]
+        whole = hashlib.sha256("\n".join([whole, *named]).encode()).hexdigest()
+    return whole[:16]
+
+
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return hashlib.file_digest(file, "sha256").hexdigest()
