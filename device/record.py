@@ -10,7 +10,8 @@ from pathlib import Path
 from ..codec import decode_jpeg, encode_jpeg
 from ..errors import InvalidInput
 from ..models.cost import ModelCost, measure_cost
-from ..models.process import ModelProcess, start_fork_server
+from ..models.forked import start_fork_server
+from ..models.process import ModelProcess
 from ..models.process_child import Inferred
 from ..models.spec import digest, read_spec
 from ..reporting import Progress

@@ -4,23 +4,21 @@ Processes come from a fork server that, on Linux, has onnxruntime loaded already
 as fast as its model loads. What a process takes is its *unique* set size: what would be free if it ended.
 """
 
-import multiprocessing
 import os
 import signal
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import ModuleType
 from typing import ClassVar
 
 import psutil
 
 from ..errors import InfilinkError, ModelFailed
 from ..outputs import Array
+from .forked import fork
 from .onnx_model import OnnxModel, try_out
 from .preprocessing import check_frame
 from .process_child import Inferable, Inferred, serve_model
@@ -28,10 +26,6 @@ from .shared_frame import SharedFrame
 from .spec import ModelSpec
 
 _START_TIMEOUT_S = 60.0
-_STARTING = threading.Lock()
-# Not `__main__`, as is the default: a program that imports much would be copied into every process. On macOS nothing:
-# its system libraries can't be used in a process that was forked after they had been used, so each imports its own.
-_PRELOAD = ["infilink.models.preload"] if sys.platform == "linux" else []
 
 
 class ModelProcess:
@@ -51,7 +45,7 @@ class ModelProcess:
         self.threads = threads
         self.optimized = optimized
         self.load_s = 0.0
-        self._process: multiprocessing.process.BaseProcess | None = None
+        self._process: BaseProcess | None = None
         self._pid: int | None = None
         self._pipe: Connection | None = None
         self._frame: SharedFrame | None = None
@@ -76,16 +70,8 @@ class ModelProcess:
             ModelFailed: the process ended or did not get ready in time.
         """
         started = time.perf_counter()
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_PRELOAD)
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=serve_model, args=(type(self).opener, self.path, self.threads, self.optimized, theirs), daemon=True
-        )
-        with _STARTING, _no_main():
-            self._process.start()
+        self._process, self._pipe = fork(serve_model, type(self).opener, self.path, self.threads, self.optimized)
         self._pid = self._process.pid
-        theirs.close()
         try:
             if not self._pipe.poll(_START_TIMEOUT_S):
                 raise ModelFailed(f"{self.path}: not ready after {_START_TIMEOUT_S:.0f} s")
@@ -219,33 +205,3 @@ class ModelProcess:
         """Takes note that there is no process any more; what its owner is told."""
         self._pid = None
         return ModelFailed(f"{self.path.stem}: {why}")
-
-
-def start_fork_server() -> None:
-    """Starts the fork server now, so that the first model to load does not pay for it."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOAD)
-    with _no_main():
-        process = context.Process(target=_nothing)
-        process.start()
-    process.join()
-    process.close()
-
-
-def _nothing() -> None:
-    """What the fork server's first process does."""
-
-
-@contextmanager
-def _no_main() -> Iterator[None]:
-    """Starts a process without importing the caller's program into it.
-
-    multiprocessing would run the main module again in every worker, which costs memory and trips over any script
-    that has no `if __name__ == "__main__"`; a worker needs nothing of it.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main

@@ -15,8 +15,9 @@ import psutil
 import pytest
 from infilink.errors import InvalidInput, ModelFailed
 from infilink.models.cost import ModelCost, measure_cost
+from infilink.models.forked import start_fork_server
 from infilink.models.onnx_model import OnnxModel
-from infilink.models.process import ModelProcess, start_fork_server
+from infilink.models.process import ModelProcess
 from infilink.models.process_child import Inferred, serve_model
 from infilink.outputs import Array
 
@@ -39,14 +40,14 @@ WITHOUT_LINUX = """
 import os, sys
 import numpy as np
 import psutil
-from infilink.models import process
+from infilink.models import forked, process
 
 def denied(self):
     raise psutil.AccessDenied(self.pid)
 
 del os.memfd_create
 psutil.Process.memory_full_info = denied
-process._PRELOAD = []
+forked._PRELOAD = []
 with process.ModelProcess(sys.argv[1]) as one:
     for value in (50, 60):
         print(one.infer(np.full((value, 8, 3), value, np.uint8)).value[0])

@@ -1,0 +1,76 @@
+"""A process of our own from the fork server: it has what a model needs loaded already, and nothing of the caller's.
+
+The server is started by the first that asks. Ctrl-C reaches the whole group of processes that a terminal runs, and the
+server imports for half a second before it could ignore that: it is started with the signal blocked, so that it never
+writes a traceback into the person's terminal.
+"""
+
+import multiprocessing
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from types import ModuleType
+from typing import Any
+
+_STARTING = threading.Lock()
+# Not `__main__`, as is the default: a program that imports much would be copied into every process. On macOS nothing:
+# its system libraries can't be used in a process that was forked after they had been used, so each imports its own.
+_PRELOAD = ["infilink.models.preload"] if sys.platform == "linux" else []
+
+
+def fork(target: Callable[..., object], *arguments: Any) -> tuple[BaseProcess, Connection]:
+    """Starts a process that ends with this one, and gives the pipe to it.
+
+    Args:
+        target: what it does, called with the arguments and its own end of the pipe.
+        arguments: they travel as bytes.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOAD)
+    ours, theirs = context.Pipe()
+    process = context.Process(target=target, args=(*arguments, theirs), daemon=True)
+    with _STARTING, _no_main(), _without_interrupts():
+        process.start()
+    theirs.close()
+    return process, ours
+
+
+def start_fork_server() -> None:
+    """Starts the fork server now, so that the first process to need it does not pay for it."""
+    process, pipe = fork(_nothing)
+    process.join()
+    process.close()
+    pipe.close()
+
+
+def _nothing(_: Connection) -> None:
+    """What the fork server's first process does."""
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """Starts a process without importing the caller's program into it.
+
+    multiprocessing would run the main module again in every worker, which costs memory and trips over any script
+    that has no `if __name__ == "__main__"`; a worker needs nothing of it.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Keeps Ctrl-C from what is started here; what came meanwhile is delivered afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
