@@ -13,9 +13,10 @@ import typer
 from rich.console import Console
 
 from . import __version__
-from .errors import InfilinkError, InvalidInput
+from .errors import InfilinkError, InvalidInput, NotCertified
 
 EXIT_USER_ERROR = 2
+EXIT_NOT_CERTIFIED = 3
 EXIT_INTERRUPTED = 130
 
 
@@ -194,7 +195,10 @@ def _version_option(
 
 
 def main() -> None:
-    """Runs the command line; a user's mistake is one line on stderr and exit code 2, Ctrl-C is exit code 130."""
+    """Runs the command line; what goes wrong is one line on stderr.
+
+    A user's mistake is exit code 2, a training without a certificate 3, Ctrl-C 130.
+    """
     if sys.platform == "win32":
         _print_error("infilink runs on Linux and macOS; on Windows, in the Windows Subsystem for Linux (WSL)")
         sys.exit(EXIT_USER_ERROR)
@@ -202,7 +206,7 @@ def main() -> None:
         build_app(sys.argv[1:])(prog_name="infilink")
     except InfilinkError as error:
         _print_error(str(error))
-        sys.exit(EXIT_USER_ERROR)
+        sys.exit(EXIT_NOT_CERTIFIED if isinstance(error, NotCertified) else EXIT_USER_ERROR)
     except KeyboardInterrupt:
         _print_error("interrupted")
         sys.exit(EXIT_INTERRUPTED)

@@ -3,6 +3,7 @@
 ```
 InfilinkError
 ├── InvalidInput        the caller's data or configuration is wrong: says what, where, and what is allowed
+│   └── NotCertified    what was learnt is not proven to keep what was asked for: says how much more it takes
 ├── UnknownModel        no model of that name is known here
 ├── OutOfMemory         the memory budget has no room for what was asked
 ├── Overloaded          a queue is full; try again later
@@ -27,6 +28,12 @@ class InvalidInput(InfilinkError, ValueError):
     """The caller's data or configuration is wrong; *not* a failure of ours."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
+
+
+class NotCertified(InvalidInput):
+    """What was learnt is not proven to keep what was asked for, so that nothing was written."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
 
 
 class UnknownModel(InfilinkError):

@@ -46,11 +46,17 @@ def train_filter_command(
         float | None, typer.Option("--slice-accuracy", help="The least agreement in every slice; default --accuracy.")
     ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Weights as int8: a quarter of the size.")] = False,
+    uncertified: Annotated[
+        bool, typer.Option("--uncertified", help="Write the filter although nothing is proven of it.")
+    ] = False,
     report: Annotated[Path | None, typer.Option("--report", help="Write a page with curves: .html.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same filter.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
-    """Learn an input filter from a trace, certify its threshold, and write it as one ONNX file."""
+    """Learn an input filter from a trace, certify its threshold, and write it as one ONNX file.
+
+    Without a certificate nothing is written and the exit code is 3, unless --uncertified is given.
+    """
     parsed = parse_rule(rule)
     if not model and not isinstance(parsed, Unchanged):
         raise InvalidInput(f"rule {parsed.text!r} judges one model's output: say which with --model NAME")
@@ -73,6 +79,7 @@ def train_filter_command(
             candidates=candidate or (),
             floors=floors,
             int8=int8,
+            uncertified=uncertified,
             seed=seed,
             progress=told,
         )
@@ -93,6 +100,9 @@ def train_tasks_command(
     accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with each model.")] = 0.9,
     modality: Annotated[str, typer.Option("--modality", help="Of pictures: image (default) or video.")] = "",
     int8: Annotated[bool, typer.Option("--int8", help="Weights as int8: a quarter of the size.")] = False,
+    uncertified: Annotated[
+        bool, typer.Option("--uncertified", help="Write the filter although nothing is proven of it.")
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same filter.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
 ) -> None:
@@ -110,6 +120,7 @@ def train_tasks_command(
             out=out,
             modality=modality,
             int8=int8,
+            uncertified=uncertified,
             seed=seed,
             progress=told,
         )

@@ -1,7 +1,7 @@
 import grpc
 import pytest
 from infilink import errors
-from infilink.errors import InfilinkError, InvalidInput, OutOfMemory, UnknownModel
+from infilink.errors import InfilinkError, InvalidInput, NotCertified, OutOfMemory, UnknownModel
 
 CLASSES = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, InfilinkError)]
 
@@ -21,7 +21,7 @@ def test_the_tree_in_the_docstring_lists_every_class_and_no_other() -> None:
 
 def test_every_error_is_caught_as_one_and_a_users_mistake_also_as_a_value_error() -> None:
     assert all(issubclass(error, InfilinkError) for error in CLASSES)
-    assert [error for error in CLASSES if issubclass(error, ValueError)] == [InvalidInput]
+    assert [error for error in CLASSES if issubclass(error, ValueError)] == [InvalidInput, NotCertified]
 
 
 def test_an_unknown_model_says_which_ones_are_known() -> None:

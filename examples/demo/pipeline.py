@@ -227,7 +227,13 @@ def _train_filter(trace: Trace, options: DemoOptions, path: Path, step: Progress
     for accuracy in accuracies:
         try:
             return train_filter(
-                trace, rule=parse_rule("unchanged"), accuracy=accuracy, out=path, seed=options.seed, progress=step
+                trace,
+                rule=parse_rule("unchanged"),
+                accuracy=accuracy,
+                out=path,
+                uncertified=True,
+                seed=options.seed,
+                progress=step,
             )
         except InvalidInput:
             if accuracy == accuracies[-1]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, NotCertified
 from ...outputs import Array, OutputSpec
 from ...reporting import Progress
 from ..training.selection import Choice, choose
@@ -67,7 +67,13 @@ class Gates:
 
 
 def certify_gates(
-    stretch: Stretch, make: CacheMaker, *, accuracy: float, most: float, progress: Progress | None = None
+    stretch: Stretch,
+    make: CacheMaker,
+    *,
+    accuracy: float,
+    most: float,
+    uncertified: bool = False,
+    progress: Progress | None = None,
 ) -> Gates:
     """Runs every gate with every theta, with and without skipping, and takes what answers the most with a certificate.
 
@@ -76,10 +82,11 @@ def certify_gates(
         make: makes an empty cache.
         accuracy: the least mean agreement.
         most: the greatest distance that makes sense.
+        uncertified: whether the best is taken although nothing is proven of it.
         progress: is told the share done.
 
     Raises:
-        InvalidInput: nothing is certified; the numbers say how far it is from that.
+        NotCertified: nothing is certified; the numbers say how far it is from that.
     """
     target = 1.0 - accuracy
     alone = replace(stretch, skipped=np.zeros_like(stretch.skipped))
@@ -95,31 +102,31 @@ def certify_gates(
             families[name] = skips, theta
             sweeps.append(sweep_gates(name, make, part, gates=gates, theta=theta, target=target))
     best = max((best_rate(sweep, target) for sweep in sweeps), key=lambda found: found[0])
-    choice = _choose(sweeps, accuracy, best[0])
+    choice = _choose(sweeps, accuracy, best[0], uncertified=uncertified)
     skips, theta = families[choice.name]
     return Gates(choice.threshold, theta, skips, choice, *best)
 
 
-def _choose(sweeps: list[Sweep], accuracy: float, best: float) -> Choice:
+def _choose(sweeps: list[Sweep], accuracy: float, best: float, *, uncertified: bool) -> Choice:
     inputs = sweeps[0].losses.shape[1]
     advice = "ask for less, or record more inputs"
     if best <= 0.0:
         errors = ", ".join(f"{s.name} {1 - s.errors[s.rates > 0].min(initial=1.0):.3f}" for s in sweeps)
-        raise InvalidInput(
+        raise NotCertified(
             f"no reuse keeps an accuracy of {accuracy:g} on the {inputs} calibration inputs; "
             f"the best that each way keeps while it reuses anything: {errors}; {advice}"
         )
     try:
         choice = choose(sweeps, accuracy=accuracy)
     except InvalidInput as error:
-        raise InvalidInput(
+        raise NotCertified(
             f"no reuse is certain to keep an accuracy of {accuracy:g}: on the {inputs} calibration inputs one kept it "
             f"while it answered {best:.3f} of them, with no margin; {advice}"
         ) from error
     found = choice.certificate
-    if not found.certified:
+    if not found.certified and not uncertified:
         more = f" ({found.more_inputs} more would probably do)" if found.more_inputs else ""
-        raise InvalidInput(
+        raise NotCertified(
             f"no reuse is certified to keep an accuracy of {accuracy:g}: on {inputs} calibration inputs, worth "
             f"{found.effective_inputs:g} independent ones, the best answered {found.rate:.3f} with an error of "
             f"{found.error:.3f}, at most {found.upper_bound:.3f} with {found.confidence:.0%} confidence; {advice}{more}"

@@ -25,6 +25,9 @@ def train_reuse_command(
     rule: Annotated[str, typer.Option("--rule", help="Skip what is redundant by this, too.")] = "",
     capacity: Annotated[int, typer.Option("--capacity", help="Results that are kept.", min=1)] = 1000,
     ttl_s: Annotated[float | None, typer.Option("--ttl-s", help="Results expire after so many seconds.")] = None,
+    uncertified: Annotated[
+        bool, typer.Option("--uncertified", help="Write the file although nothing is proven of it.")
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same file.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
@@ -43,6 +46,7 @@ def train_reuse_command(
             rule=parse_rule(rule) if rule else None,
             capacity=capacity,
             ttl_s=ttl_s,
+            uncertified=uncertified,
             seed=seed,
             progress=told,
         )

@@ -76,6 +76,7 @@ def train_reuse(
     eviction: Eviction = "lru",
     step: float | None = None,
     at_least: float = AT_LEAST,
+    uncertified: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> ReuseTraining:
@@ -94,12 +95,13 @@ def train_reuse(
         eviction: which result makes room: "lru" or "lfu".
         step: for scalars: results in the same step count as the same; None: half the tolerance.
         at_least: the agreement from which vectors, masks and boxes by place count as the same.
+        uncertified: whether a file is written although nothing is proven of it; it then says so.
         seed: of all random draws.
         progress: is told the share done.
 
     Raises:
-        InvalidInput: a setting is out of its range, the trace is too short, the commonest answer is good enough, or
-            nothing that helps can be certified.
+        InvalidInput: a setting is out of its range, the trace is too short, or the commonest answer is good enough.
+        NotCertified: nothing that helps can be certified.
         UnknownModel: the trace has no such model.
     """
     started = time.perf_counter()
@@ -124,7 +126,14 @@ def train_reuse(
         stretch = _stretch(task, embeddings, scores, threshold)
         make = partial(_make_cache, task, settings)
         most = float(network.bias.detach())
-        gates = certify_gates(stretch, make(embeddings.shape[1]), accuracy=accuracy, most=most, progress=judging)
+        gates = certify_gates(
+            stretch,
+            make(embeddings.shape[1]),
+            accuracy=accuracy,
+            most=most,
+            uncertified=uncertified,
+            progress=judging,
+        )
         made = _make_spec(
             task,
             gates,

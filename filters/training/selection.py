@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...errors import InvalidInput
+from ...errors import NotCertified
 from ...evidence import CONFIDENCE, Bound, autocorrelation_time, inputs_needed, upper_bound
 from ...outputs import Array
 from ..spec import CandidateResult, Certificate, FloorResult, Level
@@ -84,7 +84,7 @@ def choose(
             They count in steps of `EQUAL`: rates are not known more exactly.
 
     Raises:
-        InvalidInput: no candidate meets the accuracy at any threshold that filters something.
+        NotCertified: no candidate meets the accuracy at any threshold that filters something.
     """
     target = 1.0 - accuracy
     confidence = 1.0 - (1.0 - CONFIDENCE) / len(sweeps)
@@ -98,7 +98,7 @@ def choose(
     # The first of equals wins: the order of the candidates is the order of preference.
     useful = [found for found in eligible if found.rate > 0.0]
     if not useful:
-        raise InvalidInput(_hopeless(judged, accuracy))
+        raise NotCertified(_hopeless(judged, accuracy))
     best = max(found.worth for found in useful)
     winner = next(found for found in useful if found.worth >= best - EQUAL)
     return Choice(

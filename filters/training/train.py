@@ -10,7 +10,7 @@ import onnx
 import torch
 
 from ... import __version__
-from ...errors import InvalidInput
+from ...errors import InvalidInput, NotCertified
 from ...reporting import Progress, part_of
 from ...traces.trace import Trace
 from ..learnt_from import LearntFrom
@@ -70,6 +70,7 @@ def train_filter(
     candidates: Sequence[str] = (),
     floors: Sequence[Floor] = (),
     int8: bool = False,
+    uncertified: bool = False,
     resume: bool = True,
     seed: int = 0,
     costs: Costs = counted_s,
@@ -89,6 +90,7 @@ def train_filter(
         candidates: which compete, by name (`contest.py`); "all" of them; none: those that cost little to train.
         floors: least accuracies on a class or in slices.
         int8: whether large weights are kept as int8: a quarter of the size.
+        uncertified: whether a filter is written although nothing is proven of it; its file then says so.
         resume: whether a training that was interrupted is resumed.
         seed: of everything that is drawn: same seed, same filter.
         costs: what a decision of a candidate costs, which is weighed against what it saves. `measured_s` asks this
@@ -96,8 +98,9 @@ def train_filter(
         progress: is told the share done, and what is being done.
 
     Raises:
-        InvalidInput: the trace is too short, the rule never or always fires, no threshold keeps the accuracy, or what
-            wins (of candidates that were not named) drops no more than what costs nothing.
+        InvalidInput: the trace is too short, the rule never or always fires, or what wins (of candidates that were not
+            named) drops no more than what costs nothing.
+        NotCertified: no threshold keeps the accuracy, or is proven to.
         UnknownModel: the trace has no such model.
     """
     trainer = FilterTrainer.compete(
@@ -114,7 +117,7 @@ def train_filter(
         costs=costs,
         progress=progress,
     )
-    return trainer.finish(out, accuracy=accuracy, useless=bool(candidates))
+    return trainer.finish(out, accuracy=accuracy, useless=bool(candidates), uncertified=uncertified)
 
 
 @dataclass(frozen=True)
@@ -178,16 +181,18 @@ class FilterTrainer:
         costs_s = [costs(each, work) for each in entered]
         return cls(contest, entered, sweeps, references, costs_s, masks, began_s)
 
-    def finish(self, out: Path, *, accuracy: float, useless: bool = True) -> FilterTraining:
+    def finish(self, out: Path, *, accuracy: float, useless: bool = True, uncertified: bool = False) -> FilterTraining:
         """Chooses the best for an accuracy and writes it.
 
         Args:
             out: the filter's file.
             accuracy: the least mean agreement with the models.
             useless: whether a filter is written even if it is no better than what costs nothing.
+            uncertified: whether it is written although nothing is proven of it.
 
         Raises:
-            InvalidInput: no candidate keeps it at any threshold, or the best one is useless.
+            InvalidInput: the best candidate is useless.
+            NotCertified: no candidate keeps the accuracy at any threshold, or is proven to.
         """
         check_accuracy(accuracy)
         work = self.contest.work
@@ -198,6 +203,8 @@ class FilterTrainer:
             references=self.references,
             costs=[cost_s / self._models_s if self._models_s else 0.0 for cost_s in self.costs_s],
         )
+        if not uncertified:
+            check_certified(choice, what=f"an accuracy of {accuracy:g}")
         if not useless:
             self._check_useful(choice, accuracy)
         winner = next(each for each in self.entered if each.candidate.name == choice.name)
@@ -238,6 +245,24 @@ class FilterTrainer:
                 f"for nothing; see what can be learnt here with `infilink assess`, record more inputs, or have it all "
                 f"the same with --candidate {choice.name}"
             )
+
+
+def check_certified(choice: Choice, *, what: str) -> None:
+    """Refuses what is not proven.
+
+    Raises:
+        NotCertified: with what was found, and how much more it takes.
+    """
+    found = choice.certificate
+    if found.certified:
+        return
+    more = f"some {found.more_inputs} more inputs would probably do" if found.more_inputs else "record a longer trace"
+    raise NotCertified(
+        f"nothing is certified to keep {what}: on the {found.inputs} calibration inputs, worth "
+        f"{found.effective_inputs:.0f} independent ones, the best candidate, {choice.name}, dropped {found.rate:.3f} "
+        f"with an error of {found.error:.3f}, at most {found.upper_bound:.3f} with {found.confidence:.0%} confidence; "
+        f"{more}, ask for less, or have it without a proof with --uncertified"
+    )
 
 
 def _calibrated(work: Workload, candidates: Sequence[Candidate], progress: Progress | None = None) -> list[Sweep]:

@@ -19,7 +19,7 @@ from .replay import Singles
 from .selection import choose
 from .single_input import SingleInputCandidate, learn_encoder
 from .sweep import calibrate
-from .train import filter_spec
+from .train import check_certified, filter_spec
 from .workload import Workload, check_accuracy, check_worth, fitted_modality, split_of
 
 KIND = "network"
@@ -42,6 +42,7 @@ def train_tasks(
     out: Path,
     modality: str = "",
     int8: bool = False,
+    uncertified: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> TasksTraining:
@@ -56,11 +57,13 @@ def train_tasks(
         out: the file.
         modality: how the inputs are seen; of pictures: image if nothing is said, or video.
         int8: whether large weights are kept as int8.
+        uncertified: whether a file is written although nothing is proven of some task; it then says so.
         seed: of everything that is drawn.
         progress: is told the share done.
 
     Raises:
-        InvalidInput: fewer than two tasks, `unchanged`, or a task that leaves nothing to learn or can't be kept.
+        InvalidInput: fewer than two tasks, `unchanged`, or a task that leaves nothing to learn.
+        NotCertified: a task that can't be kept, or is not proven to be.
         UnknownModel: the trace has no such model.
     """
     if len(rules) < 2:
@@ -83,6 +86,8 @@ def train_tasks(
         work = Workload(trace, losses, split, singles, seen_as, seed)
         candidate = SingleInputCandidate(KIND, session, singles, start=split.calibrated, task=task)
         choice = choose([calibrate(candidate, work)], accuracy=accuracy)
+        if not uncertified:
+            check_certified(choice, what=f"an accuracy of {accuracy:g} for {losses.models[0]}")
         specs.append(filter_spec(work, choice, accuracy=accuracy, modality=singles.modality))
     spec = TasksSpec(tasks=tuple(specs))
     save_filter(out, graph, spec)

@@ -89,7 +89,7 @@ def measure(clip: str, seed: int, data: Path, folder: Path, names: tuple[str, ..
     row: dict[str, Any] = {"clip": clip, "seed": seed, "trained_s": round(trained_s, 1), "inputs": len(judged)}
     out = folder / "reuse.onnx"
     try:
-        done = made.finish(out, accuracy=ACCURACY)
+        done = made.finish(out, accuracy=ACCURACY, uncertified=True)
         found = evaluate_filter(out, judged)
         row |= {"ours": done.spec.kind, "certified": done.spec.certificate.certified}
         row |= {"deployed": found.rate, "kept": found.accuracy, "contract": found.contract}

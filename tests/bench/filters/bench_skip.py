@@ -138,7 +138,7 @@ def measure(load: Workload, seed: int, folder: Path, *, paper_video: bool, paper
     for accuracy in ACCURACIES:
         out = folder / f"{seed}.onnx"
         try:
-            done = made.finish(out, accuracy=accuracy)
+            done = made.finish(out, accuracy=accuracy, uncertified=True)
         except InvalidInput as error:
             yield {**row, "what": "deployed", "accuracy": accuracy, "refused": str(error)[:200]}
             continue

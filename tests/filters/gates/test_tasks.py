@@ -79,7 +79,7 @@ def test_tasks_that_make_no_sense_are_refused(texts, says, trace, tmp_path):
 
 def test_the_command_trains_one_file_for_all_models_and_prints_json(trace_path, tmp_path, capsys):
     out = tmp_path / "f.onnx"
-    train_tasks_command(trace_path, task=list(TASKS), out=out, accuracy=0.8, int8=True, as_json=True)
+    train_tasks_command(trace_path, task=list(TASKS), out=out, accuracy=0.8, int8=True, uncertified=True, as_json=True)
     tasks = json.loads(capsys.readouterr().out)["spec"]["tasks"]
     assert [task["models"] for task in tasks] == [{"squares": "d0"}, {"scene": "d0"}]
     assert [task["rule"] for task in tasks] == ["value < 1", "label not in (left)"]

@@ -55,6 +55,7 @@ def test_a_filter_s_file_says_of_which_parts_its_inputs_are(trace, tmp_path):
         out=tmp_path / "f.onnx",
         modality="signal+text",
         candidates=["network"],
+        uncertified=True,
     )
     assert isinstance(done.spec.modality, Joint) and list(done.spec.modality.parts) == ["heard", "said"]
 

@@ -43,9 +43,11 @@ def test_what_is_learned_but_drops_less_than_a_random_draw_is_written_only_at_th
     drawn = [(make("signal", 0, random), 0) if i % 5 == 0 else (other, int(i % 5 > 1)) for i in range(120)]
     with write_labelled(tmp_path / "t", drawn) as trace:
         with pytest.raises(InvalidInput, match=r"what was learnt is useless: .* for nothing; .* --candidate network"):
-            train_filter(trace, rule=RULE, accuracy=0.6, out=out, modality="signal")
+            train_filter(trace, rule=RULE, accuracy=0.6, out=out, modality="signal", uncertified=True)
         assert not out.exists()
-        train_filter(trace, rule=RULE, accuracy=0.6, out=out, modality="signal", candidates=["network"])
+        train_filter(
+            trace, rule=RULE, accuracy=0.6, out=out, modality="signal", candidates=["network"], uncertified=True
+        )
     assert out.exists()
 
 

@@ -52,7 +52,15 @@ def test_a_filter_can_be_learnt_for_it(tmp_path, trace):
     (tmp_path / "mine.py").write_text("def none(output):\n    return bool(output[0] < 1)\n")
     rule = parse_rule(f"call({tmp_path}/mine.py:none) or value < 0")
     out = tmp_path / "f.onnx"
-    done = train_filter(trace, models=["squares"], rule=rule, accuracy=0.7, out=out, candidates=["background", "age"])
+    done = train_filter(
+        trace,
+        models=["squares"],
+        rule=rule,
+        accuracy=0.7,
+        out=out,
+        candidates=["background", "age"],
+        uncertified=True,
+    )
     assert done.redundant == pytest.approx(np.mean([output[0] < 1 for output in trace.outputs("squares")]))
 
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from infilink.errors import InvalidInput, UnknownModel
+from infilink.errors import InvalidInput, NotCertified, UnknownModel
 from infilink.filters.cli import print_training, train_filter_command
 from infilink.filters.evaluation.pages import write_training_page
 from infilink.filters.open_gate import open_gate
@@ -66,6 +66,7 @@ def test_the_same_seed_makes_the_same_filter_also_by_the_command(short_trace_pat
         out=again,
         model=list(SKIP["models"]),
         candidate=["network", "background"],
+        uncertified=True,
         accuracy=0.8,
         seed=3,
         as_json=True,
@@ -88,6 +89,16 @@ def test_an_interrupted_training_goes_on_and_leaves_nothing_behind(short_trace_p
     train(short_trace_path, folder / "f.onnx", **SKIP, candidates=("network",))
     assert [path.name for path in folder.iterdir()] == ["f.onnx"]
     assert (folder / "f.onnx").read_bytes() == whole.path.read_bytes()
+
+
+def test_without_a_certificate_nothing_is_written(short_trace_path, tmp_path):
+    # 33 inputs of one scene prove no accuracy of .99.
+    options = {**SKIP, "accuracy": 0.99, "candidates": ("network",)}
+    out = tmp_path / "filter.onnx"
+    with pytest.raises(NotCertified, match=r"accuracy of 0\.99.* --uncertified"):
+        train(short_trace_path, out, **options, uncertified=False)
+    assert not out.exists()
+    assert not train(short_trace_path, out, **options).spec.certificate.certified
 
 
 def test_a_small_file_decides_as_well(short_trace_path, tmp_path):
