@@ -1,12 +1,14 @@
 """Parses the text of a `--rule` into the typed rule that it means."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...errors import InvalidInput
 from ...outputs import Array, OutputSpec, boxes_f1
+from .names import listed, matching, read_quoted
 from .predicates import (
     OPERATORS,
     Both,
@@ -21,10 +23,13 @@ from .predicates import (
     Value,
 )
 from .theory import UNKNOWN, Theory
+from .zones import Zone
 
 FORMS = (
     "count(car, truck) == 0",
     "count() > 2",
+    "count(person, zone=door) == 0",
+    "count('a class, in quotes') == 0",
     "label in (a, b)",
     "label not in (a, b)",
     "confidence < 0.9",
@@ -40,6 +45,9 @@ FORMS = (
 )
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _FUNCTION = re.compile(r"[^():]+\.py:[A-Za-z_]\w*")
+_FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*")
+_ZONE = re.compile(r"zone\s*=(?!=)", re.IGNORECASE)
+_EVERY = re.compile(r"\*(?=\s*[,)])")
 _WORD = re.compile(r"[A-Za-z]+")
 _OPERATOR = re.compile("|".join(OPERATORS))
 
@@ -86,20 +94,25 @@ class Unchanged:
 Rule = Predicate | Unchanged
 
 
-def parse_rule(text: str) -> Rule:
+def parse_rule(text: str, *, zones: Mapping[str, Zone] | None = None) -> Rule:
     """The rule that `text` means, in upper or lower case.
+
+    Args:
+        text: as a person writes it.
+        zones: the zones that it may name.
 
     Raises:
         InvalidInput: it is none; the message says where the text stops making sense, and which forms there are.
     """
-    return _Parser(text).rule()
+    return _Parser(text, zones or {}).rule()
 
 
 class _Parser:
     """Reads one text from left to right; `_at` is the position that it has reached."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, zones: Mapping[str, Zone]) -> None:
         self._text = text
+        self._zones = zones
         self._at = 0
 
     def rule(self) -> Rule:
@@ -163,7 +176,8 @@ class _Parser:
         if word == "value":
             return Value(self._operator(), self._number())
         if word == "count":
-            return Count(self._names(), self._operator(), self._integer())
+            names, zone = self._counted()
+            return Count(names, self._operator(), self._integer(), zone)
         if word == "label":
             return self._label()
         if word == "call":
@@ -184,23 +198,78 @@ class _Parser:
 
     def _function(self) -> Predicate:
         self._need("(")
-        found = self._match(_FUNCTION, "FILE.py:function should come")
+        if self._quotes():
+            path = self._name("a file")
+            self._need(":")
+            name = self._match(_FUNCTION_NAME, "a function's name should come")
+        else:
+            path, _, name = self._match(_FUNCTION, "FILE.py:function should come").rpartition(":")
+            path = path.strip()
         self._need(")")
-        path, _, name = found.rpartition(":")
-        return FunctionRule(path.strip(), name)
+        return FunctionRule(path, name)
 
     def _names(self) -> tuple[str, ...]:
-        self._need("(")
-        end = self._text.find(")", self._at)
-        if end < 0:
-            self._at = len(self._text)
-            raise self._error("`)` should come")
-        listed = self._text[self._at : end].strip()
-        names = tuple(" ".join(name.split()) for name in listed.split(",")) if listed not in ("", "*") else ()
-        if not all(names):
-            raise self._error("a class name between the commas should come")
-        self._at = end + 1
+        start = self._at
+        names, zone = self._counted()
+        if zone is not None:
+            self._at = start
+            raise self._error("only `count` takes a zone; class names alone should come")
         return names
+
+    def _counted(self) -> tuple[tuple[str, ...], Zone | None]:
+        """Class names in brackets, none for `()` and `(*)`, and the zone among them."""
+        self._need("(")
+        names: list[str] = []
+        zone: Zone | None = None
+        every = False
+        closed = self._symbol(")")
+        while not closed:
+            start = self._at
+            if self._found(_ZONE):
+                if zone is not None:
+                    self._at = start
+                    raise self._error("one zone, and no second one, should come")
+                zone = self._zone()
+            elif self._found(_EVERY):
+                every = True
+            else:
+                names.append(self._name("a class name"))
+            if every and names:
+                self._at = start
+                raise self._error("either `*` or class names should come")
+            closed = self._symbol(")")
+            if not closed and not self._symbol(","):
+                raise self._error("`,` or `)` should come")
+        return tuple(names), zone
+
+    def _zone(self) -> Zone:
+        start = self._at
+        name = self._name("a zone's name")
+        places = matching(name, list(self._zones))
+        if not places:
+            self._at = start
+            known = (
+                f"one of the zones {listed(list(self._zones))}" if self._zones else "no zone (--zones FILE draws them)"
+            )
+            raise self._error(f"{known} should come")
+        return list(self._zones.values())[places[0]]
+
+    def _name(self, what: str) -> str:
+        """A name in quotes; or one without, up to the next comma or bracket that it does not open itself."""
+        if self._quotes():
+            try:
+                name, self._at = read_quoted(self._text, self._at)
+            except ValueError as error:
+                raise self._error(str(error)) from error
+            return name
+        start, depth = self._at, 0
+        while self._at < len(self._text) and (depth or self._text[self._at] not in ",)"):
+            depth += {"(": 1, ")": -1}.get(self._text[self._at], 0)
+            self._at += 1
+        name = " ".join(self._text[start : self._at].split())
+        if not name:
+            raise self._error(f"{what} between the commas should come")
+        return name
 
     def _operator(self) -> str:
         return self._match(_OPERATOR, f"one of {' '.join(OPERATORS)} should come")
@@ -224,6 +293,16 @@ class _Parser:
             raise self._error(expected)
         self._at = found.end()
         return found.group()
+
+    def _found(self, pattern: re.Pattern[str]) -> bool:
+        self._skip()
+        found = pattern.match(self._text, self._at)
+        self._at = found.end() if found else self._at
+        return found is not None
+
+    def _quotes(self) -> bool:
+        self._skip()
+        return self._text.startswith(("'", '"'), self._at)
 
     def _word(self) -> str:
         self._skip()

@@ -2,6 +2,7 @@
 
 import importlib.util
 import operator
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,11 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ...outputs import Array, OutputSpec
+from .names import listed, matching, quoted
 from .theory import CONFIDENCE, REGRESSION, SUBSET, UNKNOWN, Theory, joined
+from .zones import Zone
+
+_PLAIN_PATH = re.compile(r"[\w./-]+\.py")
 
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -44,16 +49,22 @@ class Predicate(Protocol):
 
 @dataclass(frozen=True)
 class Count:
-    """`count(car, truck) == 0`: how many objects of some classes there are; of all classes, if none is named."""
+    """`count(car, truck) == 0`: how many objects of some classes there are; of all classes, if none is named.
+
+    `count(person, zone=door) == 0`: how many of them stand in a zone of the picture.
+    """
 
     classes: tuple[str, ...]
     op: str
     number: int
+    zone: Zone | None = None
 
     @property
     def text(self) -> str:
         """The rule as it is written."""
-        return f"count({', '.join(self.classes)}) {self.op} {self.number}"
+        named = [quoted(name) for name in self.classes]
+        named += [f"zone={quoted(self.zone.name)}"] if self.zone is not None else []
+        return f"count({', '.join(named)}) {self.op} {self.number}"
 
     @property
     def theory(self) -> Theory:
@@ -61,7 +72,9 @@ class Count:
         return REGRESSION
 
     def check(self, spec: OutputSpec) -> None:
-        """Fits boxes and multilabel, and count without class names."""
+        """Fits boxes, and without a zone multilabel, and count without class names."""
+        if self.zone is not None:
+            _check_kind("count(..., zone=...)", spec, ("boxes",))
         _check_kind("count(...)", spec, ("boxes", "multilabel", "count"))
         if spec.kind == "count" and self.classes:
             raise InvalidInput(f"{self.text!r}: the model counts without class names: write `count()`")
@@ -77,8 +90,10 @@ class Count:
         return bool(OPERATORS[self.op](found, self.number))
 
     def counts(self, output: Array, spec: OutputSpec) -> Array:
-        """How many of each of the model's classes there are: (classes,)."""
-        return spec.counts(output) if spec.kind == "boxes" else np.asarray(output >= 0.5)
+        """How many of each of the model's classes there are, in the zone if there is one: (classes,)."""
+        if spec.kind != "boxes":
+            return np.asarray(output >= 0.5)
+        return spec.counts(output if self.zone is None else output[self.zone.standing(output)])
 
     def columns(self, spec: OutputSpec) -> list[int]:
         """The indices of the classes that it counts."""
@@ -94,7 +109,7 @@ class LabelIn:
     @property
     def text(self) -> str:
         """The rule as it is written."""
-        return f"label in ({', '.join(self.classes)})"
+        return f"label in ({', '.join(map(quoted, self.classes))})"
 
     @property
     def theory(self) -> Theory:
@@ -120,7 +135,7 @@ class LabelNotIn:
     @property
     def text(self) -> str:
         """The rule as it is written."""
-        return f"label not in ({', '.join(self.classes)})"
+        return f"label not in ({', '.join(map(quoted, self.classes))})"
 
     @property
     def theory(self) -> Theory:
@@ -224,7 +239,8 @@ class FunctionRule:
     @property
     def text(self) -> str:
         """The rule as it is written."""
-        return f"call({self.path}:{self.function})"
+        plain = _PLAIN_PATH.fullmatch(self.path)
+        return f"call({self.path if plain else quoted(self.path, always=True)}:{self.function})"
 
     @property
     def theory(self) -> Theory:
@@ -329,10 +345,10 @@ def _check_kind(form: str, spec: OutputSpec, kinds: tuple[str, ...]) -> None:
 
 
 def _indices(names: tuple[str, ...], spec: OutputSpec) -> list[int]:
-    """The indices of the named classes, in any case of letters; of all classes, if none is named."""
-    known = {name.casefold(): i for i, name in enumerate(spec.classes)}
-    unknown = [name for name in names if name.casefold() not in known]
+    """The indices of the named classes; of all classes, if none is named."""
+    found = [matching(name, spec.classes) for name in names]
+    unknown = [name for name, places in zip(names, found, strict=True) if not places]
     if unknown:
-        listed = ", ".join(spec.classes[:100]) + (", ..." if len(spec.classes) > 100 else "")
-        raise InvalidInput(f"the model has no class {', '.join(map(repr, unknown))}; its classes: {listed}")
-    return [known[name.casefold()] for name in names] or list(range(len(spec.classes)))
+        named = ", ".join(quoted(name, always=True) for name in unknown)
+        raise InvalidInput(f"the model has no class {named}; its classes: {listed(spec.classes)}")
+    return sorted({i for places in found for i in places}) or list(range(len(spec.classes)))

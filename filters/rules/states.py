@@ -50,11 +50,11 @@ def _absent(rule: Predicate, spec: OutputSpec) -> tuple[Count, ...] | None:
 
 
 def _named(count: Count, outputs: Sequence[Array], spec: OutputSpec, known: dict[str, Array]) -> dict[str, Array]:
-    """Per class, which outputs have one; classes of one name are one."""
+    """Per class, which outputs have one, in the zone if there is one; classes of one name are one."""
     counts = np.stack([count.counts(output, spec) for output in outputs]) if len(outputs) else np.zeros((0, 1))
     found: dict[str, Array] = {}
     for column in count.columns(spec):
-        name = spec.classes[column]
+        name = spec.classes[column] if count.zone is None else f"{spec.classes[column]} in {count.zone.name}"
         there = counts[:, column] > 0 if len(outputs) else np.zeros(0, bool)
         found[name] = there | found.get(name, known.get(name, there))
     return found

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from infilink.filters.rules import parser, predicates
 from infilink.filters.rules.parser import FORMS, Rule, Unchanged, parse_rule
 from infilink.filters.rules.predicates import OPERATORS
 from infilink.filters.rules.theory import Theory
+from infilink.filters.rules.zones import Zone
 from infilink.outputs import OutputSpec
 
 from .drawn import CLASSES, SPECS, output_of
@@ -25,12 +27,16 @@ RULES = {
 SINGLE = sorted((each for each in RULES if "rules" not in each.__dataclass_fields__), key=lambda each: each.__name__)
 COMPOUND = sorted(RULES - set(SINGLE), key=lambda each: each.__name__)
 ON_ONE_OUTPUT = [form for form in FORMS if not form.startswith("unchanged")]
-NAMES = st.from_regex(r"[A-Za-z0-9_-]{1,8}( [A-Za-z0-9_-]{1,8})?", fullmatch=True)
+NAMES = st.text(max_size=12) | st.sampled_from(
+    ["tabby, tabby cat", "T-shirt/top (new)", "*", "it's", 'a "b"', "zone=a"]
+)
+ZONES = {name: Zone(name, ((0.1, 0.1), (0.6, 0.1), (0.6, 0.9))) for name in ("door", "the door, left", "'", "Tür")}
 SHARES = st.floats(0.01, 1.0)
 FIELDS = {
     "classes": st.lists(NAMES, min_size=1, max_size=4).map(tuple),
     "op": st.sampled_from(sorted(OPERATORS)),
-    "path": st.just("folder/rules.py"),
+    "path": st.sampled_from(["folder/rules.py", "C:\\my rules.py", "it's (mine): rules.py"]),
+    "zone": st.none() | st.sampled_from(list(ZONES.values())),
     "function": st.from_regex(r"[a-z_]\w{0,8}", fullmatch=True),
     float: st.floats(allow_nan=False, allow_infinity=False),
     int: st.integers(-99, 10**6),
@@ -66,7 +72,7 @@ def folder(tmp_path, monkeypatch):
 
 def rule_of(form: str) -> Rule:
     """The rule that a form stands for; for RULE stand two that every compound can hold."""
-    return parse_rule(form.replace("RULE", "empty", 1).replace("RULE", "count() > 2", 1))
+    return parse_rule(form.replace("RULE", "empty", 1).replace("RULE", "count() > 2", 1), zones=ZONES)
 
 
 def test_every_class_of_rules_has_a_form_that_the_error_message_shows():
@@ -76,7 +82,7 @@ def test_every_class_of_rules_has_a_form_that_the_error_message_shows():
 @pytest.mark.parametrize("form", FORMS)
 def test_a_form_is_a_rule_whose_text_means_the_same(form):
     rule = rule_of(form)
-    assert parse_rule(rule.text) == rule == rule_of(form) and hash(rule) == hash(rule_of(form))
+    assert parse_rule(rule.text, zones=ZONES) == rule == rule_of(form) and hash(rule) == hash(rule_of(form))
     assert isinstance(rule.theory, Theory)
     with pytest.raises(dataclasses.FrozenInstanceError):
         rule.text = "another"
@@ -85,7 +91,7 @@ def test_a_form_is_a_rule_whose_text_means_the_same(form):
 @settings(max_examples=150, deadline=None)
 @given(ANY)
 def test_any_rule_is_what_its_text_says(rule):
-    assert parse_rule(rule.text) == rule
+    assert parse_rule(rule.text, zones=ZONES) == rule
 
 
 def fits(rule: Rule, spec: OutputSpec) -> bool:
@@ -99,7 +105,7 @@ def fits(rule: Rule, spec: OutputSpec) -> bool:
 @pytest.mark.parametrize("form", ON_ONE_OUTPUT)
 def test_a_rule_judges_every_output_of_the_kinds_that_it_fits(form, folder):
     random = np.random.default_rng(3)
-    rule = rule_of(form.replace("car, truck", ", ".join(CLASSES[:2])).replace("(a, b)", f"({CLASSES[0]})"))
+    rule = rule_of(re.sub("person|car, truck|'a class.*'|a, b", CLASSES[0], form))
     fitting = [spec for spec in SPECS.values() if fits(rule, spec)]
     assert fitting
     for spec in fitting:
