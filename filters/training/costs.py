@@ -49,7 +49,7 @@ def counted_s(entrant: Entrant, work: Workload) -> float:
         # Drawn at random, the input is not looked at.
         return 0.0
     products, values = count_arithmetic(entrant.graph)
-    return _preparing_s(entrant.modality) + products / MULTIPLY_ADDS_PER_S + values / VALUES_PER_S
+    return prepared_s(entrant.modality) + products / MULTIPLY_ADDS_PER_S + values / VALUES_PER_S
 
 
 def measured_s(entrant: Entrant, work: Workload) -> float:
@@ -99,11 +99,12 @@ def _shapes(graph: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     return shapes | {name: value.shape for name, value in zip(names, found, strict=True)}
 
 
-def _preparing_s(modality: Modality | None) -> float:
+def prepared_s(modality: Modality | None) -> float:
+    """What preparing an input takes, as it typically does; None: a frame of a stream."""
     if modality is None:
         return PREPARED_S["stream"]
     if isinstance(modality, Descriptor):
-        return PREPARED_S["sift"] if modality.inner is None else _preparing_s(modality.inner)
+        return PREPARED_S["sift"] if modality.inner is None else prepared_s(modality.inner)
     if isinstance(modality, Joint):
-        return sum(_preparing_s(part) for part in modality.parts.values())
+        return sum(prepared_s(part) for part in modality.parts.values())
     return PREPARED_S[modality.kind]
