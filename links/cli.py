@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,14 +13,15 @@ from ..errors import InvalidInput
 from ..reporting import show_progress
 from ..traces.trace import Trace
 from ..units import format_bytes, parse_budget
-from .evaluation.evaluate import PROFILE, REVIEW_S, LinksEvaluation, evaluate_links
+from .evaluation.evaluate import evaluate_links
+from .evaluation.events import verdict
+from .evaluation.shown import print_evaluation, write_evaluation_page
 from .graph import LinkGraph
 from .planning.options import PlanOptions
 from .planning.planner import best_plan, make_plan, plan_problem
 from .planning.weights import parse_weights
 from .planning.what_if import what_if
 from .table import bucket
-from .trust.certificate import ALPHA
 
 _SHOWN_AGE_S = 10.0
 
@@ -72,9 +73,10 @@ def evaluate_links_command(
     trace: TraceArgument,
     budget: BudgetOption,
     decisions: Annotated[Path | None, typer.Option(help="Write every answer to this CSV file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the tables to a page: .html.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Replay a trace under a budget and compare links with what costs nothing, on the same inputs.
+    """Replay a trace under a budget: links beside what costs nothing, on the same inputs, in agreement and in events.
 
     Inputs that the links were learnt from are left out.
     """
@@ -82,12 +84,15 @@ def evaluate_links_command(
     budget_bytes = parse_budget(budget, {name: cost.memory_bytes for name, cost in costs.items()})
     with Trace(trace) as recording, show_progress("replaying", quiet=as_json) as progress:
         done = evaluate_links(links, recording, budget_bytes=budget_bytes, decisions=decisions, progress=progress)
+    if out is not None:
+        write_evaluation_page(out, done)
     if as_json:
-        print(json.dumps(asdict(done)))
+        events = {name: target.as_dict() for name, target in done.events.items()}
+        print(json.dumps({**asdict(done), "events": events, "verdict": verdict(done.events)}))
         return
-    console = Console()
-    console.print(_evaluation_table(done))
-    console.print(_models_table(done))
+    print_evaluation(Console(), done)
+    if out is not None:
+        print(f"page: {out}")
 
 
 def plan_command(
@@ -163,43 +168,6 @@ def plan_command(
     console.print(table)
 
 
-def _evaluation_table(done: LinksEvaluation) -> Table:
-    left_out = f"; {done.left_out} that the links learnt from are left out" if done.left_out else ""
-    table = Table(title=f"{done.inputs} inputs from sequence {done.first_sequence}{left_out}")
-    table.add_column("agreement with the exact models")
-    table.add_column("", justify="right")
-    rows: list[tuple[str, Any]] = [
-        ("links: all answers", done.agreement),
-        ("links: answers that were not executed", done.predicted_agreement),
-        ("holding and constants on those same answers", done.free_agreement),
-        ("skill of links over that", done.skill),
-        ("executions saved", done.executions_saved),
-        ("answers not executed that are trusted", done.trusted_share),
-        ("disagreement of the trusted", None if done.trusted_agreement is None else 1.0 - done.trusted_agreement),
-        (f"... 95 % upper bound (promised: {ALPHA:g})", done.trusted_bound),
-        ("answers not executed that have a region", done.region_share),
-        (f"coverage of the regions (promised: {1.0 - ALPHA:g})", done.region_coverage),
-        (f"all answers: chosen anew each {REVIEW_S:g} s, {PROFILE:.0%} profiled", done.anew),
-        *((f"all answers: {name}", value) for name, value in done.baselines.items()),
-    ]
-    for name, value in rows:
-        table.add_row(name, "-" if value is None else f"{value:.3f}")
-    table.caption = f"{done.audited} answers audited: trust revoked {done.revocations}, gained {done.regained} times"
-    return table
-
-
-def _models_table(done: LinksEvaluation) -> Table:
-    table = Table(title="by model")
-    table.add_column("model")
-    for column in ("agreement", "not executed", "answers"):
-        table.add_column(column, justify="right" if column != "answers" else "left")
-    for name, tally in done.models.items():
-        predicted = "-" if tally.predicted_agreement is None else f"{tally.predicted_agreement:.3f}"
-        origins = ", ".join(f"{count} {origin}" for origin, count in sorted(tally.origins.items()))
-        table.add_row(name, f"{tally.agreement:.3f}", predicted, origins)
-    return table
-
-
 def show_links_command(
     links: LinksArgument,
     age: Annotated[float, typer.Option(help="How old a model's last output is, seconds.", min=0)] = _SHOWN_AGE_S,
@@ -228,8 +196,8 @@ def show_links_command(
     title = f"the same with its own last output, {shown.age_text} old"
     console.print(Matrix.of(shown.targets, shown.age).table(title))
     colours = {"link": "green", "hold": "yellow", "constant": "yellow", "run": "red", "label": "red"}
-    for verdict in shown.verdicts:
-        console.print(f"[bold {colours[verdict.do]}]{verdict.target}[/] {verdict.text}", highlight=False)
+    for found in shown.verdicts:
+        console.print(f"[bold {colours[found.do]}]{found.target}[/] {found.text}", highlight=False)
     best = ", ".join(f"{name} {skill:.2f}" for name, skill in shown.predicts.items())
     console.print(f"what each tells of the others by itself, mean skill: {best}", highlight=False)
     if shown.missing:

@@ -19,6 +19,7 @@ from ..planning.planner import hold_plan, make_plan
 from ..reselection.anew import ReplannedServing
 from ..serving import Serving
 from ..trust.live import LiveTrust
+from .events import TargetEvents, score_links
 from .tally import ModelTally, Tally
 from .unseen import held_out
 
@@ -65,6 +66,7 @@ class LinksEvaluation:
         audited: how many predictions were compared during the replay, as they are while serving.
         revocations: how often trust was revoked during the replay because of them.
         regained: how often it was gained, or regained.
+        events: how the events in each model's outputs were found, beside what is free.
         models: the same by model.
         anew: overall agreement where the plan is chosen anew every `REVIEW_S`, and how models are answered for more
             often, from what is seen, with every model run on a share `PROFILE` of the inputs: as a coordinator does it.
@@ -89,6 +91,7 @@ class LinksEvaluation:
     audited: int
     revocations: int
     regained: int
+    events: Mapping[str, TargetEvents]
     models: Mapping[str, ModelTally]
     anew: float
     switches: int
@@ -137,9 +140,10 @@ def evaluate_links(
     say(len(runs) / (len(runs) + 1), f"replaying: {_ANEW}")
     anew = ReplannedServing(graph, plan, budget_bytes, review_s=REVIEW_S, profile=PROFILE)
     tallies[_ANEW] = _tally(graph, rest, outputs, _replanned(anew, rest.captured_s, outputs))
+    events = score_links(graph.models, tallies["links"], outputs, graph.constants, rest.captured_s)
     say(1.0, "done")
-    live = runs["links"].live
-    return _evaluation(rest, plan, tallies, live, left_out=len(trace) - len(rest), switches=anew.switches)
+    live, left_out = runs["links"].live, len(trace) - len(rest)
+    return _evaluation(rest, plan, tallies, live, events, left_out=left_out, switches=anew.switches)
 
 
 def _labels(trace: Trace, virtual: ModelSpec) -> bool:
@@ -199,7 +203,14 @@ def _tally(
 
 
 def _evaluation(
-    trace: Trace, plan: Plan, tallies: Mapping[str, Tally], live: LiveTrust, *, left_out: int, switches: int
+    trace: Trace,
+    plan: Plan,
+    tallies: Mapping[str, Tally],
+    live: LiveTrust,
+    events: Mapping[str, TargetEvents],
+    *,
+    left_out: int,
+    switches: int,
 ) -> LinksEvaluation:
     links = tallies["links"]
     predicted, free = links.predicted_agreement, tallies["same plan, held"].predicted_agreement
@@ -222,6 +233,7 @@ def _evaluation(
         audited=live.audited,
         revocations=live.revocations,
         regained=live.regained,
+        events=events,
         models=links.models(),
         anew=tallies[_ANEW].agreement,
         switches=switches,

@@ -32,12 +32,18 @@ class Tally:
 
     Args:
         models: every model's spec.
+
+    Attributes:
+        served: each model's answers, in the order of time.
+        ran: which of them, by index, were executed.
     """
 
     def __init__(self, models: Mapping[str, ModelSpec]) -> None:
         self._specs = models
         self._sums: dict[str, Counter[str]] = {name: Counter() for name in models}
         self._counts: dict[str, Counter[str]] = {name: Counter() for name in models}
+        self.served: dict[str, list[Array]] = {name: [] for name in models}
+        self.ran: dict[str, list[int]] = {name: [] for name in models}
         self._trusted: dict[str, list[float]] = {name: [] for name in models}
         self._regions = 0
         self._covered = 0
@@ -49,6 +55,9 @@ class Tally:
             executed = answer.origin == "executed"
             agreement = 1.0 if executed else self._specs[name].output.agreement(answer.value, exact[name])
             agreements[name] = agreement
+            if executed:
+                self.ran[name].append(len(self.served[name]))
+            self.served[name].append(answer.value)
             self._sums[name][answer.origin] += agreement  # type: ignore[assignment]
             self._counts[name][answer.origin] += 1
             if answer.trusted and not executed:

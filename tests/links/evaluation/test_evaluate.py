@@ -79,19 +79,24 @@ def test_the_commands_print_one_json_object(
     assert plan["expected_agreement"] >= plan["without_links"]
     assert plan["what_if"]
     evaluate_links_command(training.folder, later_trace_path, "50%", as_json=True)
-    assert 0.5 < json.loads(capsys.readouterr().out)["agreement"] <= 1.0
+    done = json.loads(capsys.readouterr().out)
+    assert 0.5 < done["agreement"] <= 1.0
+    assert done["events"]["scene"]["ways"]["links"]["events"] > 0 and "events: of" in done["verdict"]
 
 
 def test_the_commands_print_tables(
-    training: LinksTraining, later_trace_path: Path, capsys: pytest.CaptureFixture[str]
+    training: LinksTraining, later_trace_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan_command(training.folder, "50%")
-    evaluate_links_command(training.folder, later_trace_path, "50%")
+    evaluate_links_command(training.folder, later_trace_path, "50%", out=tmp_path / "page.html")
     out = capsys.readouterr().out
     assert "other budgets" in out
     assert "hold + round-robin" in out
     assert "coverage of the regions" in out
     assert "answers audited" in out
+    assert "events: of " in " ".join(out.split()) and "round robin" in out
+    page = (tmp_path / "page.html").read_text()
+    assert "events: of " in page and "every K-th" in page
 
 
 def test_training_from_the_command_line(
