@@ -198,9 +198,11 @@ def headline(demo: Demo) -> list[str]:
     ours, full = demo.compared["infilink"].score, demo.compared["full"].score
     stream = stream_bytes(demo)
     seen = f"{ours.events_found} of {ours.events} events found"
-    if ours.events:
-        low, high = ours.event_interval
+    low, high = ours.event_interval
+    if high - low < 1.0:
         seen += f" (with 95 % confidence {low:.2f} to {high:.2f} of such events)"
+    elif ours.events:
+        seen += " (they come too close together to say more)"
     lines = [
         f"{ours.agreement:.1%} agreement with running everything, {seen}.",
         f"Models ran {ours.executions} times instead of {full.executions}, with {1 - ours.cpu_saved:.1%} of the "
