@@ -40,7 +40,9 @@ COMMANDS = {
         "infilink.device.record_cli:record_command", "Run models over a source and keep it all: a trace.", _LEARN
     ),
     "import": Entry("infilink.traces.cli:import_command", "A trace of outputs that another system logged.", _LEARN),
-    "assess": Entry("infilink.filters.cli:assess_command", "Whether a filter is worth training, and why.", _LEARN),
+    "assess": Entry(
+        "infilink.filters.evaluation.cli:assess_command", "Whether a filter is worth training, and why.", _LEARN
+    ),
     "train": Entry("", "Learn an input filter, or the links between models, from a trace.", _LEARN),
     "evaluate": Entry("", "What a filter or links save and lose, beside what costs nothing.", _LEARN),
     "links": Entry("", "Which model's output tells of which other's.", _LEARN),
@@ -67,7 +69,9 @@ GROUPS = {
         "links": Entry("infilink.links.cli:train_links_command", "Which outputs predict which."),
     },
     "evaluate": {
-        "filter": Entry("infilink.filters.cli:evaluate_filter_command", "A filter, over any trace of the same models."),
+        "filter": Entry(
+            "infilink.filters.evaluation.cli:evaluate_filter_command", "A filter, over any trace of the same models."
+        ),
         "reuse": Entry("infilink.filters.reuse.cli:evaluate_reuse_command", "A reuse file, its cache empty at first."),
         "links": Entry("infilink.links.cli:evaluate_links_command", "Links under a budget, over any such trace."),
     },

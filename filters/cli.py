@@ -1,4 +1,4 @@
-"""`infilink train filter`, `infilink train tasks`, `infilink evaluate filter` and `infilink assess`."""
+"""`infilink train filter` and `infilink train tasks`."""
 
 import json
 from dataclasses import asdict
@@ -12,7 +12,6 @@ from rich.table import Table
 from ..errors import InvalidInput
 from ..reporting import show_progress
 from ..traces.trace import Trace
-from .evaluation.evaluate import FilterEvaluation, evaluate_filter
 from .rules.parser import Unchanged, parse_rule
 from .spec import FilterSpec
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from .training.train import FilterTraining
 
 _FREE = ("random", "every K-th")
-_CONTRACT = {"kept": "[green]kept[/]", "broken": "[red]BROKEN[/]", "none": "there is none"}
 
 
 def train_filter_command(
@@ -146,69 +144,6 @@ def train_tasks_command(
     )
 
 
-def evaluate_filter_command(
-    gate: Annotated[str, typer.Argument(metavar="FILTER", help="A filter's .onnx; or all, every:K, random:RATE, ...")],
-    trace: Annotated[Path, typer.Argument(help="A trace of the same models that it was not learnt from.")],
-    decisions: Annotated[Path | None, typer.Option("--decisions", help="Write every decision to this CSV.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
-) -> None:
-    """Judge a filter on a trace: what it saves, what that costs, and what free gates cost at the same rate."""
-    with Trace(trace) as recorded, show_progress("judging", quiet=as_json) as told:
-        found = evaluate_filter(gate, recorded, decisions=decisions, progress=told)
-    if as_json:
-        print(json.dumps(asdict(found)))
-        return
-    console = Console()
-    console.print(_baselines_table(found))
-    promised = "" if found.promised is None else f" ({found.promised:g}, {'' if found.certified else 'not '}certified)"
-    skill = "-" if found.skill is None else f"{found.skill:.2f}"
-    console.print(f"accuracy contract: {_CONTRACT[found.contract]}{promised}; skill {skill}")
-    console.print("per model: " + ", ".join(f"{name} {value:.3f}" for name, value in found.per_model.items()))
-
-
-def assess_command(
-    trace: Annotated[Path, typer.Argument(help="What `infilink record` wrote.")],
-    rule: Annotated[str, typer.Option("--rule", help="What is redundant, e.g. 'count(car) == 0' or 'unchanged'.")],
-    model: Annotated[
-        list[str] | None, typer.Option("--model", help="A model the rule is on (repeat); `unchanged`: default all.")
-    ] = None,
-    accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with the models.")] = 0.9,
-    modality: Annotated[str, typer.Option("--modality", help="Of inputs that are no pictures.")] = "",
-    out: Annotated[Path | None, typer.Option("--out", help="Write a page with the learning curve: .html.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the probes' training.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
-) -> None:
-    """Say whether a filter is worth training: theory, costs, and a probe on growing parts of the trace."""
-    parsed = parse_rule(rule)
-    if not model and not isinstance(parsed, Unchanged):
-        raise InvalidInput(f"rule {parsed.text!r} judges one model's output: say which with --model NAME")
-    from .evaluation.assess import assess
-    from .evaluation.pages import lines_of, write_assessment_page
-
-    with Trace(trace) as recorded, show_progress("assessing", quiet=as_json) as told:
-        found = assess(
-            recorded,
-            models=model or (),
-            rule=parsed,
-            accuracy=accuracy,
-            modality=modality,
-            seed=seed,
-            progress=told,
-        )
-    if out is not None:
-        write_assessment_page(found, out)
-    if as_json:
-        print(json.dumps(asdict(found)))
-        return
-    console = Console()
-    table = Table("", "", title=f"{found.rule} on {', '.join(found.models)}", show_header=False)
-    table.columns[1].justify = "right"
-    for line in lines_of(found):
-        table.add_row(*line)
-    console.print(table)
-    console.print(f"[bold]{found.verdict}[/]: {found.why}", highlight=False)
-
-
 def print_training(done: "FilterTraining", console: Console) -> None:
     """Shows what came of a training: the candidates, the certificate, the file."""
     console.print(_candidates_table(done))
@@ -250,15 +185,3 @@ def _certificate_text(spec: FilterSpec) -> str:
         proof += f"; [red]it drops no more than {free:.3f}, which costs nothing: do not use it[/]"
     more = f"record some {found.more_inputs} more inputs" if found.more_inputs else "record a longer trace"
     return f"[yellow]not certified[/]: winner {spec.kind}, filtering rate {found.rate:.3f}; {proof}; {more} for a proof"
-
-
-def _baselines_table(found: FilterEvaluation) -> Table:
-    table = Table("gate", title=f"{found.rule} on {found.inputs} inputs of {', '.join(found.models)}")
-    for name in ("filtering rate", "accuracy"):
-        table.add_column(name, justify="right")
-    table.add_column("note")
-    skipped = "" if found.accuracy_skipped is None else f"{found.accuracy_skipped:.3f} on what it did not keep"
-    table.add_row(found.gate, f"{found.rate:.3f}", f"{found.accuracy:.3f}", skipped, style="bold")
-    for baseline in found.baselines:
-        table.add_row(baseline.name, f"{baseline.rate:.3f}", f"{baseline.accuracy:.3f}", baseline.note)
-    return table

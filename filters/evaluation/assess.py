@@ -1,23 +1,24 @@
 """Is a workload filterable? Asked before a filter is trained for good: theory, costs, a probe (InFi, section 3.3)."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from ...evidence import CONFIDENCE, autocorrelation_time, clopper_pearson
 from ...reporting import Progress, part_of
 from ...traces.trace import Trace
-from ..modalities.stream import Channels
 from ..rules.parser import Rule
 from ..training.contest import Contest
+from ..training.costs import counted_s, prepared_s
 from ..training.fit_loop import one_thread
 from ..training.losses import Losses
 from ..training.replay import Replay, Singles
-from ..training.sweep import Bounds, calibrate, rate_at
+from ..training.selection import EQUAL
+from ..training.sweep import Bounds
 from ..training.workload import LEAST_INPUTS, Workload, check_accuracy, read_inputs, split_of
+from .probe import FreeProbe, Probe, Trial
+from .verdict import judge_losses
 
 Verdict = Literal["FILTERABLE", "TRIVIAL", "NOT WORTH IT", "MORE DATA"]
 
@@ -27,26 +28,8 @@ _THEORY = {
     False: "{case}: not filterable, its filter is no simpler than the model",
     None: "{case} by theory",
 }
-_PROBED = ("network",)
-_PROBED_UNCHANGED = ("network", "pace")
 _LEAST_SKILL = 0.2
 _RISING = 0.1
-_TIMED = 64
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What a small filter reached that was trained on a part of the inputs.
-
-    Attributes:
-        inputs: how many it was trained on.
-        rate: the greatest filtering rate that keeps the accuracy on the later part.
-        skill: 0 is dropping at random, 1 a filter that knows the outputs; below 0 it is worse than random.
-    """
-
-    inputs: int
-    rate: float
-    skill: float
 
 
 @dataclass(frozen=True)
@@ -61,7 +44,8 @@ class Assessment:
         accuracy: the least mean agreement that is asked for.
         inputs: how many the trace has.
         redundant: share of the inputs that are; for `unchanged`: that repeat the answer for the one before.
-        redundant_interval: where that share lies, with 95 % confidence, errors coming in runs.
+        redundant_interval: where that share lies, with 95 % confidence.
+        runs: how many independent runs the inputs are worth, on which that rests.
         theory: which case of the theory the rule is, and what that says.
         prior: the share of the optimal rate that the paper's filters reached with such a rule; None: it says nothing.
         constant_accuracy: what it would be right for to drop everything but the first input.
@@ -69,11 +53,14 @@ class Assessment:
         random_rate: of dropping inputs at random.
         every_rate: `unchanged`: of keeping every K-th input, the best K; 0 for other rules.
         expected_rate: prior times optimal.
-        break_even_rate: below it, deciding costs more than it saves; measured.
-        filter_s: seconds of one decision, measured.
+        break_even_rate: below it, deciding costs more than it saves.
+        filter_s: seconds of one decision, counted: of what the last probe chose, or of preparing an input alone.
         models_s: seconds of the models' inferences on one input, as recorded.
         speed_up: at most so many times as many inputs per second.
-        probes: the learning curve.
+        probes: the learning curve: thresholds chosen on one part of the later inputs, judged on another.
+        free: what free gates reach in the same way.
+        probe_random: the rate of dropping at random on the part that the probes are judged on.
+        probe_optimal: likewise that of knowing the outputs.
     """
 
     verdict: Verdict
@@ -84,6 +71,7 @@ class Assessment:
     inputs: int
     redundant: float
     redundant_interval: tuple[float, float]
+    runs: float
     theory: str
     prior: float | None
     constant_accuracy: float
@@ -96,6 +84,19 @@ class Assessment:
     models_s: float
     speed_up: float
     probes: tuple[Probe, ...] = ()
+    free: tuple[FreeProbe, ...] = ()
+    probe_random: float = 0.0
+    probe_optimal: float = 0.0
+
+    def deciding_in(self, filter_s: float) -> "Assessment":
+        """The same with another time for a decision."""
+        models_s = self.models_s
+        return replace(
+            self,
+            filter_s=filter_s,
+            break_even_rate=min(1.0, filter_s / models_s) if models_s else 1.0,
+            speed_up=models_s / (filter_s + (1.0 - self.optimal_rate) * models_s) if models_s else 1.0,
+        )
 
 
 def assess(
@@ -112,6 +113,8 @@ def assess(
 ) -> Assessment:
     """Judges a workload, from its theory to a probe; it stops at the first thing that settles the matter.
 
+    The probes are the candidates that `train filter` enters if none is named. No clock of this machine plays a part.
+
     Args:
         trace: what a filter would be learnt from.
         models: whose outputs count.
@@ -120,7 +123,7 @@ def assess(
         modality: of inputs that are no pictures.
         fractions: the growing parts of the inputs that probes are trained on, at least two.
         seed: of everything that is drawn.
-        filter_s: what a decision takes, in seconds; None: it is measured here.
+        filter_s: what a decision takes, in seconds; None: it is counted.
         progress: is told the share done, and what is being done.
 
     Raises:
@@ -130,18 +133,24 @@ def assess(
     check_accuracy(accuracy)
     losses = Losses(trace, tuple(dict.fromkeys(models)) or tuple(trace.models), rule)
     replay = read_inputs(trace, losses, modality, inputs=len(trace), progress=part_of(progress, 0.0, 0.2))
-    if filter_s is None:
-        filter_s = _preparing_s(trace, replay)
-    found = _without_training(trace, losses, replay, accuracy, filter_s)
+    least_s = prepared_s(replay.modality if isinstance(replay, Singles) else None)
+    found = _without_training(trace, losses, replay, accuracy, least_s if filter_s is None else filter_s)
     settled = _before_probing(found)
     if settled is not None:
         verdict, why = settled
         return replace(found, verdict=verdict, why=why)
     work = Workload(trace, losses, split_of(trace), replay, modality, seed)
-    later = Bounds.of(losses, replay, work.split.calibrated, work.split.stop, accuracy)
-    probes = _probe(work, accuracy, fractions, later, part_of(progress, 0.2, 1.0))
-    verdict, why = _after_probing(found, probes, later)
-    return replace(found, verdict=verdict, why=why, probes=probes)
+    trial = Trial(work, accuracy, models_s=found.models_s)
+    probes, took_s = _probe(work, trial, fractions, part_of(progress, 0.2, 1.0))
+    found = replace(
+        found if filter_s is not None else found.deciding_in(took_s),
+        probes=probes,
+        free=trial.free(),
+        probe_random=trial.bounds.random,
+        probe_optimal=trial.bounds.optimal,
+    )
+    verdict, why = _after_probing(found)
+    return replace(found, verdict=verdict, why=why)
 
 
 def _without_training(
@@ -149,9 +158,10 @@ def _without_training(
 ) -> Assessment:
     """The numbers that need no training, with the verdict that stands while nothing else is known."""
     bounds = Bounds.of(losses, replay, 0, len(trace), accuracy)
-    redundant, interval = _redundancy(losses, len(trace))
+    # Of `unchanged`: what is lost if each input is answered by the one before.
+    current = np.arange(1, len(trace)) if losses.pairwise and len(trace) > 1 else np.arange(len(trace))
+    redundant = judge_losses("redundant", accuracy, losses.of(np.maximum(current - 1, 0), current))
     costs = trace.info.costs
-    models_s = sum(costs[name].infer_s for name in losses.models if name in costs)
     theory = losses.rule.theory
     return Assessment(
         verdict="MORE DATA",
@@ -160,8 +170,9 @@ def _without_training(
         models=losses.models,
         accuracy=accuracy,
         inputs=len(trace),
-        redundant=redundant,
-        redundant_interval=interval,
+        redundant=redundant.found or 0.0,
+        redundant_interval=redundant.interval,
+        runs=redundant.worth,
         theory=_THEORY[theory.filterable].format(case=theory.case),
         prior=theory.prior,
         constant_accuracy=bounds.constant,
@@ -169,59 +180,34 @@ def _without_training(
         random_rate=bounds.random,
         every_rate=bounds.every,
         expected_rate=None if theory.prior is None else theory.prior * bounds.optimal,
-        break_even_rate=min(1.0, filter_s / models_s) if models_s else 1.0,
-        filter_s=filter_s,
-        models_s=models_s,
-        speed_up=models_s / (filter_s + (1.0 - bounds.optimal) * models_s) if models_s else 1.0,
-    )
-
-
-def _redundancy(losses: Losses, inputs: int) -> tuple[float, tuple[float, float]]:
-    """The share of redundant inputs and its interval, for as many independent inputs as they are worth."""
-    if losses.pairwise:
-        current = np.arange(1, inputs)
-        lost = losses.of(current - 1, current) if inputs > 1 else np.ones(1)
-    else:
-        lost = losses.needed.mean(axis=0)
-    effective = max(1.0, len(lost) / autocorrelation_time(lost))
-    needed = float(lost.mean())
-    side = 1.0 - (1.0 - CONFIDENCE) / 2.0
-    most = clopper_pearson(needed * effective, effective, confidence=side)
-    least = 1.0 - clopper_pearson((1.0 - needed) * effective, effective, confidence=side)
-    return 1.0 - needed, (1.0 - most, 1.0 - least)
-
-
-def _preparing_s(trace: Trace, replay: Replay | Singles) -> float:
-    """The time that preparing an input takes, which is most of a decision; median over some inputs."""
-    channels = Channels(pairwise=replay.pairwise, step_s=0.0)
-    times = []
-    for value, captured_s in zip(trace.part(0, min(_TIMED, len(trace))).inputs(), trace.captured_s, strict=False):
-        started = time.perf_counter()
-        if isinstance(replay, Singles):
-            replay.modality.prepare(value)
-        else:
-            channels.see(value, float(captured_s))
-        times.append(time.perf_counter() - started)
-    return float(np.median(times))
+        break_even_rate=1.0,
+        filter_s=0.0,
+        models_s=sum(costs[name].infer_s for name in losses.models if name in costs),
+        speed_up=1.0,
+    ).deciding_in(filter_s)
 
 
 def _probe(
-    work: Workload, accuracy: float, fractions: Sequence[float], later: Bounds, progress: Progress | None
-) -> tuple[Probe, ...]:
-    """Trains on the newest part of the inputs to learn from, a growing one, and tries it on the later ones."""
-    names = _PROBED_UNCHANGED if work.losses.pairwise else _PROBED
+    work: Workload, trial: Trial, fractions: Sequence[float], progress: Progress | None
+) -> tuple[tuple[Probe, ...], float]:
+    """Trains on the newest part of the inputs to learn from, a growing one, and tries it on the later ones.
+
+    Returns:
+        The learning curve, and the seconds of a decision of what the last one chose.
+    """
     contest = Contest(work)
-    probes = []
+    probes, took_s = [], 0.0
     for index, fraction in enumerate(fractions):
         if progress is not None:
             progress(index / len(fractions), f"training on {fraction:.0%} of the inputs")
         start = work.split.trained - round(fraction * work.split.trained)
         with one_thread():
-            runs = [calibrate(each.candidate, work) for each in contest.enter(names, start=start)]
-        rate = max(rate_at(run, accuracy) for run in runs)
-        skill = (rate - later.random) / max(later.optimal - later.random, 1e-9)
-        probes.append(Probe(work.split.trained - start, rate, skill))
-    return tuple(probes)
+            entered = contest.enter(start=start)
+            costs_s = [counted_s(each, work) for each in entered]
+            probe, chosen = trial.of([each.candidate for each in entered], costs_s, work.split.trained - start)
+        probes.append(probe)
+        took_s = costs_s[chosen]
+    return tuple(probes), took_s
 
 
 def _before_probing(found: Assessment) -> tuple[Verdict, str] | None:
@@ -246,22 +232,35 @@ def _before_probing(found: Assessment) -> tuple[Verdict, str] | None:
     return None
 
 
-def _after_probing(found: Assessment, probes: Sequence[Probe], later: Bounds) -> tuple[Verdict, str]:
-    last, before = probes[-1], probes[-2]
-    curve = ", ".join(f"{probe.rate:.2f} of {probe.inputs}" for probe in probes)
-    reached = f"filters trained on more and more inputs drop: {curve} (random {later.random:.2f}, optimal "
-    reached += f"{later.optimal:.2f})"
-    free = max(later.random, later.every)
-    if last.skill >= _LEAST_SKILL and last.rate > max(free, found.break_even_rate):
-        return "FILTERABLE", f"{reached}; with it, up to {found.speed_up:.1f} times as many inputs per second"
-    if last.skill - before.skill > _RISING:
+def _after_probing(found: Assessment) -> tuple[Verdict, str]:
+    """What the probes say, beside what costs nothing, all judged in the same way."""
+    last, before = found.probes[-1], found.probes[-2]
+    curve = ", ".join(f"{probe.rate:.2f} of {probe.inputs}" for probe in found.probes)
+    reached = (
+        f"filters trained on more and more inputs drop: {curve} (random {found.probe_random:.2f}, optimal "
+        f"{found.probe_optimal:.2f}); the last, {last.name}, is right on {last.accuracy:.3f}"
+    )
+    random = max(found.random_rate, found.probe_random)
+    best = max(found.free, key=lambda each: each.rate if each.holds else 0.0)
+    worth = last.holds and last.rate > max(random, found.break_even_rate) and (last.skill or 0.0) >= _LEAST_SKILL
+    if worth and best.holds and best.rate >= last.rate - EQUAL:
+        return "TRIVIAL", f"{reached}; the gate {best.gate} drops {best.rate:.2f} and needs no training: use that"
+    if worth:
+        return "FILTERABLE", (
+            f"{reached}; the best free gate, {best.name}, drops {best.rate:.2f}; with a filter, up to "
+            f"{found.speed_up:.1f} times as many inputs per second"
+        )
+    if (last.skill or 0.0) - (before.skill or 0.0) > _RISING:
         return "MORE DATA", f"{reached}: still rising; record twice as much and ask again"
     span = found.redundant_interval[1] - found.redundant_interval[0]
     if span > 0.5:
         return "MORE DATA", (
-            f"{reached}, but the {found.inputs} inputs come in so few runs that their redundancy could be anything "
-            f"from {found.redundant_interval[0]:.2f} to {found.redundant_interval[1]:.2f}; record longer"
+            f"{reached}, but the {found.inputs} inputs come in so few runs ({found.runs:.0f}) that their redundancy "
+            f"could be anything from {found.redundant_interval[0]:.2f} to {found.redundant_interval[1]:.2f}; record "
+            "longer"
         )
-    if last.rate <= free and later.every > later.random:
-        return "NOT WORTH IT", f"{reached}: no better than keeping every K-th input ({later.every:.2f})"
+    if not last.holds:
+        return "NOT WORTH IT", f"{reached}, which is not the {found.accuracy:g} that was asked for"
+    if best.holds and best.rate >= last.rate and best.rate > random:
+        return "NOT WORTH IT", f"{reached}: no better than the gate {best.gate} ({best.rate:.2f})"
     return "NOT WORTH IT", f"{reached}: what is redundant can't be seen in the inputs"

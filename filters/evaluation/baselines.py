@@ -1,96 +1,114 @@
-"""What a filter is measured against: free gates, at the very filtering rate that it reached."""
+"""What a filter is measured against: free gates that send exactly as much."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...reporting import Progress
-from ..training.candidates import Candidate, EveryCandidate, OracleCandidate, RandomCandidate, ScalarCandidate
+from ...traces.events import EventScore
+from ..training.free_gates import keep_changed, keep_free
 from ..training.losses import Losses
 from ..training.replay import Replay, Singles
-from ..training.sweep import Sweep, levels, rate_at, sweep
+from ..training.sweep import Bounds
+from .outcome import Answers, Outcome
+
+_NOTES = {"random": "one draw", "every K-th": "evenly spaced"}
+_TUNED = "threshold tuned on this trace"
+# What is more accurate by less than this is not ahead.
+_EQUAL = 0.01
+# Where the rates at random and with the outputs known differ by less, skill says nothing.
+_ROOM = 0.01
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A free gate at the filter's rate.
+    """A free gate.
 
     Attributes:
         name: what it does.
-        rate: its filtering rate; that of "constant" is what it is.
+        rate: its filtering rate: the filter's own, but for "constant" and a gate whose threshold is the learnt one.
         accuracy: its mean agreement with what the models would have said.
         note: where its threshold comes from.
+        events: what it finds.
     """
 
     name: str
     rate: float
     accuracy: float
     note: str
+    events: EventScore
+
+    @classmethod
+    def of(cls, name: str, note: str, found: Outcome) -> "Baseline":
+        """A gate with what came of it."""
+        return cls(name, 1.0 - found.sent, found.accuracy, note, found.events)
+
+    def is_ahead(self, of: Outcome) -> bool:
+        """Whether it sends no more and finds more events; or as many, and is more accurate."""
+        if 1.0 - self.rate > of.sent + _EQUAL / 2:
+            return False
+        if self.events.found != of.events.found:
+            return self.events.found > of.events.found
+        return self.accuracy > of.accuracy + _EQUAL
 
 
 @dataclass(frozen=True)
-class Baselines:
-    """The free gates at one rate, and what skill is measured between.
+class Room:
+    """What skill is measured between.
 
     Attributes:
-        at_rate: the free gates.
         random_rate: the rate at which dropping at random has the filter's accuracy.
         oracle_rate: the rate at which a gate that knew the outputs would have it.
     """
 
-    at_rate: tuple[Baseline, ...]
     random_rate: float
     oracle_rate: float
 
+    def skill(self, rate: float) -> float | None:
+        """0 is dropping at random, 1 a gate that knows the outputs, -1 the least; None where both are the same."""
+        room = self.oracle_rate - self.random_rate
+        return max(-1.0, (rate - self.random_rate) / room) if room > _ROOM else None
+
 
 def measure_baselines(
-    replay: Replay | Singles, losses: Losses, *, rate: float, accuracy: float, progress: Progress | None = None
-) -> Baselines:
-    """Runs the free gates over a whole trace, in closed loop."""
-    inputs = len(replay)
-    free: list[Candidate] = [RandomCandidate(inputs), EveryCandidate()]
-    if isinstance(replay, Replay):
-        free.append(ScalarCandidate("difference", replay))
-        free += [] if replay.pairwise else [ScalarCandidate("background", replay)]
-    sweeps = []
-    for i, candidate in enumerate(free):
-        if progress is not None:
-            progress(i / len(free), f"baseline: {candidate.name}")
-        sweeps.append(_run(candidate, replay, losses))
-    tuned = "threshold tuned on this trace to the filter's rate"
-    notes = ("drawn at random", "between the two nearest K", *(tuned for _ in free[2:]))
-    at_rate = [Baseline(s.name, rate, _accuracy_at(s, rate), note) for s, note in zip(sweeps, notes, strict=True)]
-    at_rate.append(_constant(replay, losses))
-    if losses.pairwise:
-        random_rate = rate_at(sweeps[0], accuracy)
-        oracle_rate = rate_at(_run(OracleCandidate(losses, inputs), replay, losses), accuracy)
-    else:
-        needed = float(losses.of(np.arange(inputs), np.arange(inputs)).mean())
-        random_rate = min(1.0, (1.0 - accuracy) / max(needed, 1e-12))
-        oracle_rate = min(1.0, (1.0 - needed) + 1.0 - accuracy)
-    return Baselines(tuple(at_rate), random_rate, oracle_rate)
+    replay: Replay | Singles,
+    answers: Answers,
+    *,
+    kept: int,
+    learnt: Mapping[str, float],
+    progress: Progress | None = None,
+) -> tuple[Baseline, ...]:
+    """Runs the free gates over a whole trace, in closed loop.
+
+    Args:
+        replay: the trace, as a filter sees it.
+        answers: on it.
+        kept: how many inputs the filter sends.
+        learnt: thresholds that were fitted on what the filter was learnt from, by the gate's name.
+        progress: is told the share done, and what is being done.
+    """
+    if progress is not None:
+        progress(0.0, "free gates")
+    found = [
+        Baseline.of(name, _NOTES.get(name, _TUNED), answers.outcome(keep))
+        for name, keep in keep_free(replay, max(1, kept)).items()
+    ]
+    if isinstance(replay, Replay) and "difference" in learnt:
+        threshold = learnt["difference"]
+        note = "threshold fitted on what was learnt from"
+        found.append(
+            Baseline.of(f"difference:{threshold:.3g}", note, answers.outcome(keep_changed(replay.pictures, threshold)))
+        )
+    first = np.arange(len(replay)) == 0
+    note = "holds the first answer for ever" if answers.losses.pairwise else "skips all but the first"
+    return (*found, Baseline.of("constant", note, answers.outcome(first)))
 
 
-def _run(candidate: Candidate, replay: Replay | Singles, losses: Losses) -> Sweep:
-    inputs = len(replay)
-    if isinstance(candidate, EveryCandidate):
-        thresholds = np.append(np.arange(1, 64), np.geomspace(64, max(65, inputs), 16).round()) - 0.5
-    elif isinstance(candidate, RandomCandidate):
-        thresholds = np.linspace(0.0, 1.0, 81)
-    else:
-        assert isinstance(replay, Replay), "the other candidates look at pictures"
-        thresholds = levels(candidate, replay, start=0, stop=inputs)
-    return sweep(candidate, thresholds, replay=replay, losses=losses, start=0, stop=inputs)
-
-
-def _accuracy_at(found: Sweep, rate: float) -> float:
-    """The accuracy at a rate: between two thresholds, that of switching between them."""
-    order = np.argsort(found.rates, kind="stable")
-    return float(1.0 - np.interp(rate, found.rates[order], found.errors[order]))
-
-
-def _constant(replay: Replay | Singles, losses: Losses) -> Baseline:
-    current = np.arange(1, len(replay))
-    error = float(losses.of(np.zeros_like(current), current).sum()) / len(replay)
-    note = "holds the first answer for ever" if losses.pairwise else "skips all but the first"
-    return Baseline("constant", 1.0 - 1.0 / len(replay), 1.0 - error, note)
+def measure_room(
+    replay: Replay | Singles, losses: Losses, *, accuracy: float, start: int = 0, stop: int | None = None
+) -> Room:
+    """The rates of dropping at random, and of knowing the outputs, at an accuracy, on a stretch of the inputs."""
+    stop = len(replay) if stop is None else stop
+    bounds = Bounds.of(losses, replay, start, stop, accuracy)
+    return Room(bounds.random, bounds.optimal)

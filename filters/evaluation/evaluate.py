@@ -4,7 +4,6 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -12,15 +11,22 @@ from ...errors import InvalidInput
 from ...files import replacing
 from ...outputs import Array
 from ...reporting import Progress
+from ...traces.events import EventScore
 from ...traces.trace import Trace
 from ..gates.base import Decision, Gate
 from ..gates.learned import FilterRuntime
+from ..gates.tasks import TasksRuntime
 from ..open_gate import open_gate
+from ..reuse.gate import ReuseGate
 from ..rules.parser import Unchanged
-from ..spec import FilterSpec
+from ..spec import FilterSpec, FloorResult
+from ..training.floors import Floor, Recall, Slices
+from ..training.free_gates import fit_free
 from ..training.losses import Losses
 from ..training.replay import Replay, Singles
-from .baselines import Baseline, measure_baselines
+from .baselines import Baseline, measure_baselines, measure_room
+from .outcome import Answers
+from .verdict import Contract, Promise, judge_losses, worst_of
 
 _COLUMNS = (
     "sequence",
@@ -34,6 +40,10 @@ _COLUMNS = (
     "true",
     "agreement",
 )
+# A share that was dropped is far from the calibrated interval if it lies outside by more than the interval is wide, and
+# by more than this.
+_FAR = 0.1
+_RECALL = "recall of "
 
 
 @dataclass(frozen=True)
@@ -50,10 +60,15 @@ class FilterEvaluation:
         accuracy_skipped: the same over the inputs that were not kept; None if all were.
         per_model: accuracy, model by model.
         skill: 0 is dropping at random, 1 a gate that knows the outputs; None where that says nothing.
-        contract: whether the accuracy that the filter promises was kept; "none" for a gate that promises nothing.
-        promised: that accuracy.
+        contract: whether all that the filter promises was kept; "none" for a gate that promises nothing.
+        promised: the accuracy that it promises.
         certified: whether it was promised with a certificate.
-        baselines: free gates at the same rate.
+        promises: everything that it promises, each with its verdict and the runs or events that rests on.
+        events: how many events were found, and how late.
+        by_thing: the same for each thing that the rule tells apart.
+        baselines: free gates at the same send rate.
+        ahead: those of them that did better.
+        warnings: why this trace may say little of the filter.
     """
 
     gate: str
@@ -65,20 +80,32 @@ class FilterEvaluation:
     accuracy_skipped: float | None
     per_model: dict[str, float]
     skill: float | None
-    contract: Literal["kept", "broken", "none"]
+    contract: Contract
     promised: float | None
     certified: bool
+    promises: tuple[Promise, ...]
+    events: EventScore
+    by_thing: dict[str, EventScore]
     baselines: tuple[Baseline, ...]
+    ahead: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def evaluate_filter(
-    gate: Gate | Path | str, trace: Trace, *, decisions: Path | None = None, progress: Progress | None = None
+    gate: Gate | Path | str,
+    trace: Trace,
+    *,
+    trained_on: Trace | None = None,
+    decisions: Path | None = None,
+    progress: Progress | None = None,
 ) -> FilterEvaluation:
     """Runs a gate (or the one that a text or a path names) over a trace.
 
     Args:
         gate: what to judge; a filter from a file is judged by its own rule, on its own models.
         trace: of the same models.
+        trained_on: what the free gates' thresholds are fitted on, at the filter's own rate there; None: as the filter's
+            file says.
         decisions: where to write a CSV with a row per input and model.
         progress: is told the share done, and what is being done.
 
@@ -87,20 +114,20 @@ def evaluate_filter(
     """
     gate = open_gate(gate) if isinstance(gate, Path | str) else gate
     losses = _losses_for(gate, trace)
-    gate.reset()
     taken = _decide_all(gate, trace, progress)
     kept = np.asarray([decision.keep for decision in taken])
-    current = np.arange(len(trace))
-    reference = np.maximum.accumulate(np.where(kept, current, 0))
+    answers = Answers(losses, trace.captured_s)
+    reference, current = answers.references(kept), np.arange(len(trace))
     agreements = np.where(kept, 1.0, losses.agreements(reference, current))
-    lost = np.where(kept, 0.0, losses.of(reference, current))
-    rate, accuracy = float(1.0 - kept.mean()), float(1.0 - lost.mean())
+    lost = answers.lost(kept)
+    found = answers.outcome(kept)
     spec = _spec_of(gate)
-    modality = None if spec is None else spec.modality
-    replay = Replay(trace, pairwise=losses.pairwise) if modality is None else Singles(trace, modality)
+    replay = _replay_of(trace, losses, spec)
     later = None if progress is None else lambda done, doing: progress(0.6 + 0.4 * done, doing)
-    found = measure_baselines(replay, losses, rate=rate, accuracy=accuracy, progress=later)
-    room = found.oracle_rate - found.random_rate
+    room = measure_room(replay, losses, accuracy=found.accuracy)
+    learnt = _learnt_thresholds(gate, spec, trained_on)
+    baselines = measure_baselines(replay, answers, kept=int(kept.sum()), learnt=learnt, progress=later)
+    promises = _judge(gate, spec, trace, answers, kept, lost)
     if decisions is not None:
         _write_decisions(decisions, trace, losses, taken, reference, agreements, spec)
     return FilterEvaluation(
@@ -108,19 +135,93 @@ def evaluate_filter(
         rule=losses.rule.text,
         models=losses.models,
         inputs=len(trace),
-        rate=rate,
-        accuracy=accuracy,
+        rate=1.0 - found.sent,
+        accuracy=found.accuracy,
         accuracy_skipped=None if kept.all() else float(1.0 - lost[~kept].mean()),
         per_model=dict(zip(losses.models, agreements.mean(axis=1).tolist(), strict=True)),
-        skill=(rate - found.random_rate) / room if room > 0.01 and not kept.all() else None,
-        contract="none" if gate.accuracy is None else "kept" if accuracy >= gate.accuracy else "broken",
+        skill=None if kept.all() else room.skill(1.0 - found.sent),
+        contract=worst_of(promises),
         promised=gate.accuracy,
         certified=isinstance(gate, FilterRuntime) and gate.certified,
-        baselines=found.at_rate,
+        promises=promises,
+        events=found.events,
+        by_thing=found.by_thing,
+        baselines=baselines,
+        ahead=tuple(each.name for each in baselines if not kept.all() and each.is_ahead(found)),
+        warnings=_warnings(spec, trace, 1.0 - found.sent),
     )
 
 
+def _judge(
+    gate: Gate, spec: FilterSpec | None, trace: Trace, answers: Answers, kept: Array, lost: Array
+) -> tuple[Promise, ...]:
+    """What became of all that a gate promises: its accuracy, floors under it, and events."""
+    if gate.accuracy is None:
+        return ()
+    promises = [judge_losses("accuracy", gate.accuracy, lost)]
+    if spec is None:
+        return tuple(promises)
+    nothing = np.zeros(len(trace), bool)
+    for floor in spec.floors:
+        where = _where(floor, trace, answers.losses)
+        promises.append(judge_losses(floor.name, floor.least, lost, where=nothing if where is None else where))
+    return tuple(promises)
+
+
+def _where(floor: FloorResult, trace: Trace, losses: Losses) -> Array | None:
+    """The inputs of a trace that a floor is about: bool (inputs,); None if there are none."""
+    try:
+        masks = _floor_of(floor).on(trace, losses)
+    except InvalidInput:  # nothing of it is here
+        return None
+    return next((mask.where for mask in masks if mask.name == floor.name), None)
+
+
+def _floor_of(floor: FloorResult) -> Floor:
+    """What was asked for, as it is told by what came of it."""
+    if floor.name.startswith(_RECALL):
+        return Recall(floor.name.removeprefix(_RECALL), floor.least)
+    return Slices("hour" if floor.name.startswith("hour ") else "light", floor.least)
+
+
+def _warnings(spec: FilterSpec | None, trace: Trace, rate: float) -> tuple[str, ...]:
+    """Why this trace may say little of a filter."""
+    if spec is None:
+        return ()
+    found = [] if spec.learnt_from is None else spec.learnt_from.differences(trace)
+    low, high = getattr(spec.certificate, "rate_interval", (0.0, 1.0))
+    outside = max(low - rate, rate - high)
+    if outside > max(_FAR, high - low):
+        found.append(
+            f"it dropped {rate:.0%} here, and {low:.0%} to {high:.0%} when it was calibrated: what was proven there "
+            "says little of this"
+        )
+    return tuple(found)
+
+
+def _learnt_thresholds(gate: Gate, spec: FilterSpec | None, trained_on: Trace | None) -> dict[str, float]:
+    """The free gates' thresholds on what the filter was learnt from."""
+    if spec is None:
+        return {}
+    if trained_on is None:
+        return spec.free
+    kept = np.asarray([decision.keep for decision in _decide_all(gate, trained_on, None)])
+    replay = _replay_of(trained_on, _losses_for(gate, trained_on), spec)
+    return fit_free(replay, 0, len(replay), float(1.0 - kept.mean()))
+
+
+def _replay_of(trace: Trace, losses: Losses, spec: FilterSpec | None) -> Replay | Singles:
+    if spec is None or spec.modality is None:
+        return Replay(trace, pairwise=losses.pairwise)
+    return Singles(trace, spec.modality)
+
+
 def _losses_for(gate: Gate, trace: Trace) -> Losses:
+    if isinstance(gate, TasksRuntime):
+        tasks = ", ".join(f"{gate.path}#{model}" for model in gate.spec.models)
+        raise InvalidInput(f"{gate.name} decides for several models: judge one at a time: {tasks}")
+    if isinstance(gate, ReuseGate):
+        raise InvalidInput(f"{gate.name} is a reuse file: judge it with `infilink evaluate reuse`")
     spec = _spec_of(gate)
     if spec is None:
         return Losses(trace, tuple(trace.models), Unchanged())
@@ -144,6 +245,7 @@ def _spec_of(gate: Gate) -> FilterSpec | None:
 
 
 def _decide_all(gate: Gate, trace: Trace, progress: Progress | None) -> list[Decision]:
+    gate.reset()
     found = []
     for i, (frame, captured_s) in enumerate(zip(trace.inputs(), trace.captured_s, strict=True)):
         found.append(gate.decide(frame, float(captured_s)))

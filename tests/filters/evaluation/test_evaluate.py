@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
-from infilink.filters.cli import evaluate_filter_command
+from infilink.filters.evaluation.cli import evaluate_filter_command
 from infilink.filters.evaluation.evaluate import evaluate_filter
 from infilink.traces.trace import Trace
 
