@@ -14,7 +14,7 @@ from ..training.sweep import Bounds
 from .outcome import Answers, Outcome
 
 _NOTES = {"random": "one draw", "every K-th": "evenly spaced"}
-_TUNED = "threshold tuned on this trace"
+TUNED = "threshold tuned on this trace"
 # What is more accurate by less than this is not ahead.
 _EQUAL = 0.01
 # Where the rates at random and with the outputs known differ by less, skill says nothing.
@@ -91,7 +91,7 @@ def measure_baselines(
     if progress is not None:
         progress(0.0, "free gates")
     found = [
-        Baseline.of(name, _NOTES.get(name, _TUNED), answers.outcome(keep))
+        Baseline.of(name, _NOTES.get(name, TUNED), answers.outcome(keep))
         for name, keep in keep_free(replay, max(1, kept)).items()
     ]
     if isinstance(replay, Replay) and "difference" in learnt:

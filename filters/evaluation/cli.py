@@ -16,18 +16,12 @@ from ...reporting import show_progress
 from ...traces.trace import Trace
 from ..rules.parser import Unchanged, parse_rule
 from .evaluate import FilterEvaluation, evaluate_filter
-from .words import ahead_text, events_text, finite, score_cells
+from .words import GATE_CAPTION, GATE_COLUMNS, ahead_text, contract_text, events_text, finite, gate_rows, tuned_text
 
 if TYPE_CHECKING:
     from .assess import Assessment
 
-_CONTRACT = {
-    "kept": "[green]kept[/]",
-    "not proven": "[yellow]kept, but on so few runs that it is not proven[/]",
-    "undecided": "[yellow]undecided: missed, but on so few runs that it may be luck[/]",
-    "broken": "[red]BROKEN[/]",
-    "none": "there is none",
-}
+_COLOURS = {"kept": "green", "not proven": "yellow", "undecided": "yellow", "broken": "red", "none": "dim"}
 
 
 def evaluate_filter_command(
@@ -37,6 +31,7 @@ def evaluate_filter_command(
         Path | None,
         typer.Option("--trained-on", help="A trace: free gates' thresholds are fitted on it, at the filter's rate."),
     ] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="Write a page: .html.")] = None,
     decisions: Annotated[Path | None, typer.Option("--decisions", help="Write every decision to this CSV.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
@@ -48,6 +43,10 @@ def evaluate_filter_command(
         finally:
             if learnt is not None:
                 learnt.close()
+    if report is not None:
+        from .pages import write_evaluation_page
+
+        write_evaluation_page(found, report)
     if as_json:
         print(json.dumps(finite(asdict(found))))
         return
@@ -95,40 +94,26 @@ def print_evaluation(found: FilterEvaluation, console: Console) -> None:
     """Shows a judgement: who is ahead, the table, what became of the promises, and what speaks against this trace."""
     if found.ahead:
         console.print(f"[bold yellow]{escape(ahead_text(found))}[/]")
-    console.print(_gates_table(found))
-    tuned = [each.name for each in found.baselines if "this trace" in each.note]
-    if tuned:
-        console.print(
-            f"Of {', '.join(tuned)} the threshold is tuned on this trace to the filter's send rate: that flatters them."
-        )
-    console.print(events_text(found.events))
+    title = f"{found.rule} on {found.inputs} inputs of {', '.join(found.models)}"
+    table = Table(
+        "gate", title=escape(title), caption=GATE_CAPTION, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
+    for name in GATE_COLUMNS:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row, (*cells, _) in enumerate(gate_rows(found)):
+        table.add_row(*map(escape, cells), style="" if row else "bold")
+    console.print(table)
+    for text in (tuned_text(found), events_text(found.events)):
+        if text:
+            console.print(escape(text))
     if found.accuracy_skipped is not None:
         console.print(f"Right on {found.accuracy_skipped:.3f} of what it did not send.")
     console.print("Per model: " + ", ".join(f"{name} {value:.3f}" for name, value in found.per_model.items()))
-    skill = "" if found.skill is None else f"; skill {found.skill:.2f} (0 is dropping at random, 1 knows the outputs)"
-    certified = "" if found.promised is None or found.certified else " (not certified)"
-    console.print(f"accuracy contract: {_CONTRACT[found.contract]}{certified}{skill}")
+    console.print(f"[{_COLOURS[found.contract]}]{escape(contract_text(found))}[/]")
     for promise in found.promises:
         console.print(f"  {escape(promise.text)}")
     for warning in found.warnings:
         console.print(f"[yellow]warning:[/] {escape(warning)}")
-
-
-def _gates_table(found: FilterEvaluation) -> Table:
-    title = f"{found.rule} on {found.inputs} inputs of {', '.join(found.models)}"
-    table = Table("gate", title=escape(title), box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for name in ("sent", "accuracy", "found", "2 s", "10 s", "p50 s", "p95 s", "false min", "F1"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_row(
-        escape(found.gate), f"{1 - found.rate:.3f}", f"{found.accuracy:.3f}", *score_cells(found.events), style="bold"
-    )
-    for each in found.baselines:
-        table.add_row(each.name, f"{1 - each.rate:.3f}", f"{each.accuracy:.3f}", *score_cells(each.events))
-    table.caption = (
-        "found: events; 2 s, 10 s: the share found within that; p50, p95: delay; false min: minutes a day in which an "
-        "event is stated and there is none; F1: FilterForward's"
-    )
-    return table
 
 
 def print_assessment(found: "Assessment", console: Console) -> None:

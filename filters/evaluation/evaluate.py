@@ -222,9 +222,9 @@ def _losses_for(gate: Gate, trace: Trace) -> Losses:
         raise InvalidInput(f"{gate.name} decides for several models: judge one at a time: {tasks}")
     if isinstance(gate, ReuseGate):
         raise InvalidInput(f"{gate.name} is a reuse file: judge it with `infilink evaluate reuse`")
-    spec = _spec_of(gate)
-    if spec is None:
+    if not isinstance(gate, FilterRuntime):
         return Losses(trace, tuple(trace.models), Unchanged())
+    spec = gate.spec
     missing = [model for model in spec.models if model not in trace.models]
     if missing:
         raise InvalidInput(
@@ -237,7 +237,7 @@ def _losses_for(gate: Gate, trace: Trace) -> Losses:
             f"{gate.name} was learnt from other versions of {', '.join(other)} than {trace.path} was recorded with "
             "(their digests differ): train it again, or record with the models it was learnt from"
         )
-    return Losses(trace, tuple(spec.models), spec.parsed_rule)
+    return Losses(trace, tuple(spec.models), gate.rule)
 
 
 def _spec_of(gate: Gate) -> FilterSpec | None:

@@ -1,11 +1,39 @@
-"""Pages with plots: what an assessment found, and what came of a training (needs `infilink[train]`)."""
+"""Pages: what an assessment found, what came of a training, how a filter did (plots need `infilink[train]`)."""
 
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ...reporting import new_figure, svg, table_html, write_html
-from ..training.train import FilterTraining
+from ..training.free_gates import LAST_KEPT
 from .assess import Assessment
+from .evaluate import FilterEvaluation
+from .words import GATE_CAPTION, GATE_COLUMNS, ahead_text, contract_text, events_text, gate_rows, tuned_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ..training.train import FilterTraining
+
+_FREE = ("random", "every K-th", LAST_KEPT, "difference", "background", "age")
+# Told apart also by the colour-blind (Okabe and Ito).
+_OURS, _GREY = "#0072b2", "#666666"
+
+
+def write_evaluation_page(found: FilterEvaluation, path: Path) -> None:
+    """Writes the page of a judgement: who is ahead, the table of gates, the promises, the warnings."""
+    headline = ahead_text(found) if found.ahead else f"{found.gate} sends {1 - found.rate:.0%}; no free gate is ahead"
+    warned = "".join(f"<p>Warning: {escape(text)}</p>" for text in found.warnings)
+    promises = "".join(f"<li>{escape(promise.text)}</li>" for promise in found.promises)
+    write_html(
+        path,
+        f"{found.gate} judged",
+        f"<h1>{escape(found.gate)}</h1><p>{escape(found.rule)} on {found.inputs} inputs of "
+        f"{escape(', '.join(found.models))}</p><p class=verdict>{escape(headline)}</p>"
+        f"<p>{escape(contract_text(found))}</p><ul>{promises}</ul>{warned}"
+        f"{table_html(gate_rows(found), head=('gate', *GATE_COLUMNS, ''), won=found.gate)}<p>{escape(GATE_CAPTION)}</p>"
+        f"<p>{escape(tuned_text(found))} {escape(events_text(found.events))}</p>",
+    )
 
 
 def lines_of(found: Assessment) -> list[tuple[str, str]]:
@@ -14,7 +42,10 @@ def lines_of(found: Assessment) -> list[tuple[str, str]]:
     lines = [
         ("theory", found.theory),
         ("inputs", str(found.inputs)),
-        ("redundant, with 95 % interval", f"{found.redundant:.3f} ({low:.3f} to {high:.3f})"),
+        (
+            f"redundant, with 95 % interval, on {found.runs:.0f} runs",
+            f"{found.redundant:.3f} ({low:.3f} to {high:.3f})",
+        ),
         ("right if everything is dropped", f"{found.constant_accuracy:.3f}"),
         (f"rate at accuracy {found.accuracy:g}: knowing the outputs", f"{found.optimal_rate:.3f}"),
         ("the same: dropping at random", f"{found.random_rate:.3f}"),
@@ -23,13 +54,26 @@ def lines_of(found: Assessment) -> list[tuple[str, str]]:
         lines.append(("the same: keeping every K-th input", f"{found.every_rate:.3f}"))
     if found.expected_rate is not None:
         lines.append(("expected from the paper's filters for such a rule", f"{found.expected_rate:.3f}"))
-    return [
-        *lines,
-        ("a decision", f"{found.filter_s * 1000:.2f} ms"),
+    lines += [
+        ("a decision, counted", f"{found.filter_s * 1000:.2f} ms"),
         ("the models on one input", f"{found.models_s * 1000:.1f} ms"),
         ("deciding pays from a rate of", f"{found.break_even_rate:.3f}"),
         ("inputs per second, at most", f"x {found.speed_up:.1f}"),
-        *((f"probe trained on {p.inputs} inputs: rate, skill", f"{p.rate:.3f}, {p.skill:.2f}") for p in found.probes),
+    ]
+    if not found.probes:
+        return lines
+    for probe in found.probes:
+        skill = "-" if probe.skill is None else f"{probe.skill:.2f}"
+        lines.append(
+            (
+                f"probe trained on {probe.inputs} inputs ({probe.name}): rate, accuracy, skill",
+                f"{probe.rate:.3f}, {probe.accuracy:.3f}, {skill}",
+            )
+        )
+    lines += [(f"free, {each.name}: rate, accuracy", f"{each.rate:.3f}, {each.accuracy:.3f}") for each in found.free]
+    return [
+        *lines,
+        ("there: at random, knowing the outputs", f"{found.probe_random:.3f}, {found.probe_optimal:.3f}"),
     ]
 
 
@@ -46,28 +90,32 @@ def write_assessment_page(found: Assessment, path: Path) -> None:
 
 
 def _learning_curve(found: Assessment) -> str:
-    """Filtering rate over the inputs trained on, between random and optimal."""
+    """Filtering rate over the inputs trained on, beside what is free, all on the part that judges."""
+    if not found.probes:
+        return ""
     figure = new_figure()
     axes = figure.subplots()
-    if found.probes:
-        sizes = [probe.inputs for probe in found.probes]
-        axes.plot(sizes, [probe.rate for probe in found.probes], "o-", label="probe, on the later inputs")
-    for name, rate, style in (
-        ("knowing the outputs", found.optimal_rate, "--"),
-        ("every K-th", found.every_rate, "-."),
-        ("at random", found.random_rate, ":"),
-        ("break-even", found.break_even_rate, (0, (1, 4))),
-    ):
-        if rate:
-            axes.axhline(rate, linestyle=style, color="grey", linewidth=1)
-            axes.annotate(name, (1.0, rate), xycoords=("axes fraction", "data"), fontsize=8, va="bottom", ha="right")
+    sizes = [probe.inputs for probe in found.probes]
+    axes.plot(sizes, [probe.rate for probe in found.probes], "o-", color=_OURS, label="probe")
+    lines: list[tuple[str, float, Any]] = [
+        ("knowing the outputs", found.probe_optimal, "--"),
+        ("at random", found.probe_random, ":"),
+    ]
+    lines += [(each.name, each.rate, "-.") for each in found.free if each.name != "random"]
+    lines.append(("deciding pays from", found.break_even_rate, (0, (1, 4))))
+    for i, (name, rate, style) in enumerate(lines):
+        axes.axhline(rate, linestyle=style, color=f"C{i}" if style == "-." else _GREY, linewidth=1, label=name)
     axes.set(xlabel="inputs trained on", ylabel=f"filtering rate at {found.accuracy:g}", ylim=(0, 1.05))
-    if found.probes:
-        axes.legend(loc="lower right", fontsize=8)
+    return _with_legend(figure)
+
+
+def _with_legend(figure: "Figure") -> str:
+    """The figure with its legend beside the plot."""
+    figure.legend(loc="outside right upper", fontsize=8)
     return svg(figure)
 
 
-def write_training_page(done: FilterTraining, path: Path) -> None:
+def write_training_page(done: "FilterTraining", path: Path) -> None:
     """Writes the page of a training: who won with what proof, the table, other thresholds, how the networks learnt."""
     spec, found = done.spec, done.spec.certificate
     rows = [
@@ -90,13 +138,27 @@ def write_training_page(done: FilterTraining, path: Path) -> None:
         title,
         f"<h1>Filter {escape(done.path.name)}</h1><p>{escape(title)}. Trained on {done.trained} inputs, calibrated "
         f"on the {done.calibrated} after them, {done.seconds:.0f} s.</p>"
-        f"<p class=verdict>{'certified' if found.certified else 'not certified'}: {escape(spec.kind)} drops "
-        f"{found.rate:.0%} of the inputs</p><p>{escape(proof)}</p>"
+        f"<p class=verdict>{escape(_headline(done))}</p><p>{escape(proof)}</p>"
         f"{table_html(rows, head=head, won=spec.kind)}{kept}{_levels(done)}{_curves(done)}",
     )
 
 
-def _levels(done: FilterTraining) -> str:
+def _headline(done: "FilterTraining") -> str:
+    """Whether it is certified, what it drops, and whether something that costs nothing drops as much."""
+    spec, found = done.spec, done.spec.certificate
+    said = f"{'certified' if found.certified else 'not certified'}: {spec.kind} drops {found.rate:.0%} of the inputs"
+    free = {
+        name: each.rate
+        for name, each in spec.candidates.items()
+        if name in _FREE and name != spec.kind and (each.certified or not found.certified)
+    }
+    best = max(free, key=free.__getitem__, default="")
+    if not best or free[best] < found.rate:
+        return said
+    return f"{best}, which costs nothing, is ahead: it drops {free[best]:.0%}; {said}"
+
+
+def _levels(done: "FilterTraining") -> str:
     """What each threshold would bring, and cost."""
     figure = new_figure()
     axes = figure.subplots()
@@ -108,11 +170,10 @@ def _levels(done: FilterTraining) -> str:
     axes.axvline(done.spec.certificate.rate, color="grey", linewidth=1, linestyle=":")
     most = max([4 * (1 - done.spec.accuracy), done.spec.certificate.upper_bound])
     axes.set(xlabel="filtering rate", ylabel="error", xlim=(0, 1), ylim=(0, min(1.0, most)))
-    axes.legend(loc="upper left", fontsize=8)
-    return f"<h2>What other thresholds would bring</h2>{svg(figure)}"
+    return f"<h2>What other thresholds would bring</h2>{_with_legend(figure)}"
 
 
-def _curves(done: FilterTraining) -> str:
+def _curves(done: "FilterTraining") -> str:
     if not done.curves:
         return ""
     figure = new_figure()
@@ -122,5 +183,4 @@ def _curves(done: FilterTraining) -> str:
         axes.plot(epochs, [epoch.training for epoch in curve], ":", color=f"C{i}")
         axes.plot(epochs, [epoch.validation for epoch in curve], "-", color=f"C{i}", label=f"{name}: validation")
     axes.set(xlabel="epoch", ylabel="loss (dotted: on what is learnt from)", ylim=(0, None))
-    axes.legend(loc="upper right", fontsize=8)
-    return f"<h2>How the networks learnt</h2>{svg(figure)}"
+    return f"<h2>How the networks learnt</h2>{_with_legend(figure)}"

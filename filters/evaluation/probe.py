@@ -1,6 +1,6 @@
 """How candidates and free gates do on later inputs: thresholds are chosen on one part of them, judged on another."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,19 +109,17 @@ class Trial:
 
     def free(self) -> tuple[FreeProbe, ...]:
         """The free gates: evenly spaced inputs, inputs at random, and those that differ from the last kept one."""
-        judging = self._stop - self._middle
-        found = []
-        for name, gate, keep in (
-            ("every K-th", lambda share: f"every:{1 / share:.3g}", keep_every),
-            ("random", lambda share: f"random:{share:.3g}", keep_random),
-        ):
-            choosing = self._middle - self._start
-            lost = [self._lost(keep(choosing, _count(share, choosing)), self._start) for share in _SHARES]
-            share = float(_SHARES[self._last_that_keeps(np.stack(lost))])
-            found.append(self._free(name, gate(share), keep(judging, _count(share, judging))))
+        found = [self._drawn("every K-th", keep_every), self._drawn("random", keep_random)]
         if isinstance(self.work.replay, Replay):
             found.append(self._changed(self.work.replay.pictures))
         return tuple(found)
+
+    def _drawn(self, name: str, keep: Callable[[int, int], Array]) -> FreeProbe:
+        choosing, judging = self._middle - self._start, self._stop - self._middle
+        lost = [self._lost(keep(choosing, _count(share, choosing)), self._start) for share in _SHARES]
+        share = float(_SHARES[self._last_that_keeps(np.stack(lost))])
+        gate = f"every:{1 / share:.3g}" if keep is keep_every else f"random:{share:.3g}"
+        return self._free(name, gate, keep(judging, _count(share, judging)))
 
     def _changed(self, pictures: Array) -> FreeProbe:
         choosing = pictures[self._start : self._middle]

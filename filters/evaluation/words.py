@@ -4,11 +4,49 @@ import math
 from typing import Any
 
 from ...traces.events import EventScore
+from .baselines import TUNED
 from .evaluate import FilterEvaluation
 
+GATE_COLUMNS = ("sent", "accuracy", "found", "2 s", "10 s", "p50 s", "p95 s", "false min", "F1")
+GATE_CAPTION = (
+    "found: events; 2 s, 10 s: the share found within that; p50, p95: delay; false min: minutes a day in which an "
+    "event is stated and there is none; F1: FilterForward's"
+)
+_CONTRACT = {
+    "kept": "kept",
+    "not proven": "kept, but on so few runs that it is not proven",
+    "undecided": "undecided: missed, but on so few runs that it may be luck",
+    "broken": "BROKEN",
+    "none": "there is none",
+}
 
-def score_cells(found: EventScore) -> tuple[str, ...]:
-    """Events found, within 2 and 10 s, delays, false minutes a day, F1: cells of a table."""
+
+def gate_rows(found: FilterEvaluation) -> list[tuple[str, ...]]:
+    """The filter and the free gates, a row of cells each, with where its threshold is from as the last one."""
+    ours = (found.gate, f"{1 - found.rate:.3f}", f"{found.accuracy:.3f}", *_score_cells(found.events), "")
+    free = (
+        (each.name, f"{1 - each.rate:.3f}", f"{each.accuracy:.3f}", *_score_cells(each.events), each.note)
+        for each in found.baselines
+    )
+    return [ours, *free]
+
+
+def contract_text(found: FilterEvaluation) -> str:
+    """What became of the promises together, whether they were certified, and the skill."""
+    skill = "" if found.skill is None else f"; skill {found.skill:.2f} (0 is dropping at random, 1 knows the outputs)"
+    certified = "" if found.promised is None or found.certified else " (not certified)"
+    return f"accuracy contract: {_CONTRACT[found.contract]}{certified}{skill}"
+
+
+def tuned_text(found: FilterEvaluation) -> str:
+    """Which free gates are flattered."""
+    tuned = [each.name for each in found.baselines if each.note == TUNED]
+    if not tuned:
+        return ""
+    return f"Of {', '.join(tuned)} the threshold is tuned on this trace to the filter's send rate, which flatters them."
+
+
+def _score_cells(found: EventScore) -> tuple[str, ...]:
     shares = tuple(_share(found.within.get(limit, math.nan)) for limit in (2.0, 10.0))
     delays = (_seconds(found.delay_p50_s), _seconds(found.delay_p95_s))
     f1 = "-" if found.f1 is None else _share(found.f1)
@@ -36,9 +74,10 @@ def ahead_text(found: FilterEvaluation) -> str:
     )
     free = f"{best.name} sends {1 - best.rate:.3f}, finds {best.events.found} of {best.events.events} events"
     ours = f"{found.gate} sends {1 - found.rate:.3f}, finds {found.events.found}"
+    free_are = "costs nothing, is" if len(found.ahead) == 1 else "cost nothing, are"
     return (
-        f"{' and '.join(found.ahead)}, which cost nothing, {'is' if len(found.ahead) == 1 else 'are'} ahead of "
-        f"{found.gate}: {free} and is right on {best.accuracy:.3f}; {ours} and is right on {found.accuracy:.3f}"
+        f"{' and '.join(found.ahead)}, which {free_are} ahead of {found.gate}: "
+        f"{free} and is right on {best.accuracy:.3f}; {ours} and is right on {found.accuracy:.3f}"
     )
 
 
