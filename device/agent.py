@@ -72,7 +72,8 @@ class Agent:
         """
         config = apply_placement(self.config)
         with ExitStack() as stack:
-            gate = open_gate(config.gate, cache=config.cache, update=config.live_update)
+            rule_files = () if config.rule_file is None else (config.rule_file,)
+            gate = open_gate(config.gate, cache=config.cache, update=config.live_update, rule_files=rule_files)
             stack.callback(gate.close)
             self._encoder = open_encoder(config.head, gate, quality=config.quality)
             local = open_local(config)

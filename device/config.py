@@ -43,6 +43,10 @@ gate = "all"
 # update_share = 0.05
 # update_period_s = 3600.0
 
+# A filter whose rule is Python code of yours (`call(rules.py:quiet)`): the audit and `update` run it only if its file
+# is named here.
+# rule_file = "rules.py"
+
 # This file keeps a reuse file's results over a restart.
 # cache = "results.cache"
 
@@ -110,6 +114,7 @@ class DeviceConfig(BaseModel):
     coordinator: Address
     gate: str = "all"
     cache: Path | None = None
+    rule_file: Path | None = None
     update: Path | None = None
     update_share: float = Field(default=0.05, gt=0, lt=1)
     update_period_s: float = Field(default=3600.0, gt=0)
@@ -205,7 +210,7 @@ def apply_placement(config: DeviceConfig) -> DeviceConfig:
 def _is_path(key: str, value: str) -> bool:
     if key == "source":
         return not value.isdigit() and "://" not in value
-    return key in ("results", "tls_ca", "head", "cache", "update", "local", "placement") or (
+    return key in ("results", "tls_ca", "head", "cache", "update", "rule_file", "local", "placement") or (
         key == "gate" and ".onnx" in value
     )
 

@@ -1,12 +1,12 @@
 """Opens a gate by its name: one that costs nothing, or a trained file of any kind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InvalidInput
 from .gates.base import Gate
-from .gates.free import DifferenceGate, EveryGate, FirstGate, RandomGate
+from .gates.free import DifferenceGate, EveryGate, FirstGate, FreeGate, RandomGate
 from .gates.learned import FilterRuntime
 from .gates.tasks import TasksRuntime, decides_for_several
 from .online.gate import OnlineGate
@@ -29,35 +29,40 @@ class FreeForm:
     make: Callable[[str], Gate]
 
 
-def open_gate(text: str | Path, *, cache: Path | None = None, update: LiveUpdate | None = None) -> Gate:
+def open_gate(
+    text: str | Path, *, cache: Path | None = None, update: LiveUpdate | None = None, rule_files: Sequence[Path] = ()
+) -> Gate:
     """The gate that `text` names.
 
     Args:
         text: one of `FORMS`.
         cache: for a reuse file: where its results outlive a restart.
         update: for a filter: how it goes on learning at work; None: it stays as it is.
+        rule_files: Python files that a person has named, so that a rule of this gate which is such code may run.
 
     Raises:
         InvalidInput: there is no such gate, or the file is no filter; the message lists the forms.
     """
     if update is not None:
-        return _learning(str(text), cache, update)
+        return _learning(str(text), cache, update, rule_files)
     try:
-        gate = _free(str(text)) or _trained(str(text), cache)
+        gate = _free(str(text)) or _trained(str(text), cache, rule_files)
     except ValueError as error:
         raise InvalidInput(f"gate {str(text)!r}: {error}; the forms are: {FORMS}") from error
+    if rule_files and isinstance(gate, FreeGate):
+        raise InvalidInput(f"gate {str(text)!r}: has no rule: leave the rule file out")
     if cache is not None and not isinstance(gate, ReuseGate):
         raise InvalidInput(f"gate {str(text)!r}: remembers no results: `cache` goes with a reuse file (`train reuse`)")
     return gate
 
 
-def _learning(text: str, cache: Path | None, update: LiveUpdate) -> Gate:
+def _learning(text: str, cache: Path | None, update: LiveUpdate, rule_files: Sequence[Path]) -> Gate:
     if not Path(text).is_file() or is_reuse(Path(text)) or decides_for_several(Path(text)) or cache is not None:
         raise InvalidInput(
             f"gate {text!r}: `update` goes with the path of a filter's .onnx as it was trained, without @ACCURACY, "
             "#MODEL or a cache"
         )
-    return OnlineGate(Path(text), update)
+    return OnlineGate(Path(text), update, rule_files=rule_files)
 
 
 def _free(text: str) -> Gate | None:
@@ -69,7 +74,7 @@ def _free(text: str) -> Gate | None:
     return found.make(rest)
 
 
-def _trained(text: str, cache: Path | None) -> Gate:
+def _trained(text: str, cache: Path | None, rule_files: Sequence[Path]) -> Gate:
     path, _, accuracy = text.rpartition("@")
     if not path or Path(text).is_file():
         path, accuracy = text, ""
@@ -83,10 +88,11 @@ def _trained(text: str, cache: Path | None) -> Gate:
     if is_reuse(Path(path)):
         if task or accuracy:
             raise ValueError("a reuse file is for one model, and for the accuracy that it was trained for")
-        return ReuseGate(Path(path), cache=cache)
+        return ReuseGate(Path(path), cache=cache, rule_files=rule_files)
     if not task and decides_for_several(Path(path)):
-        return TasksRuntime(Path(path))
-    return FilterRuntime(Path(path), accuracy=_accuracy(accuracy) if accuracy else None, task=task)
+        return TasksRuntime(Path(path), rule_files=rule_files)
+    asked = _accuracy(accuracy) if accuracy else None
+    return FilterRuntime(Path(path), accuracy=asked, task=task, rule_files=rule_files)
 
 
 def _random(rest: str) -> Gate:

@@ -1,5 +1,6 @@
 """What a filter file says of itself: `FilterSpec`, JSON in the ONNX file's own metadata."""
 
+from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from ..outputs import Array, OutputSpec
 from ..settings import validation_text
 from .learnt_from import LearntFrom
 from .modalities import Modality
+from .rules.code import functions_in, with_files
 from .rules.parser import Rule, Unchanged, parse_rule
+from .rules.zones import Points, zones_of
 
 METADATA_KEY = "infilink.filter"
 TASKS_KEY = "infilink.filter.tasks"
@@ -98,6 +101,8 @@ class FilterSpec(BaseModel):
     Attributes:
         kind: which candidate won (`training/contest.py` has their names).
         rule: the redundancy rule as it was written.
+        zones: the corners of the zones that it names, by name.
+        rule_files: the digests of the Python files that it names: they run only where a person names them.
         models: name to digest of the models that it was learned from: it serves those alone.
         reference: what the third channel compares with: "previous" frame or "last kept" frame.
         threshold: an input is kept if its score is above.
@@ -118,6 +123,8 @@ class FilterSpec(BaseModel):
     format: int = FORMAT
     kind: str
     rule: str
+    zones: dict[str, Points] = {}
+    rule_files: dict[str, str] = {}
     models: dict[str, str]
     reference: str
     threshold: float
@@ -142,8 +149,16 @@ class FilterSpec(BaseModel):
 
     @property
     def parsed_rule(self) -> Rule:
-        """The rule as a typed object."""
-        return parse_rule(self.rule)
+        """The rule as a typed object; Python code that it names can't run."""
+        return self.rule_with(())
+
+    def rule_with(self, files: Sequence[Path]) -> Rule:
+        """The rule as a typed object; of Python code that it names, that in these files may run.
+
+        Raises:
+            InvalidInput: files were named, and the rule is no code.
+        """
+        return with_files(parse_rule(self.rule, zones=zones_of(self.zones)), files, self.rule_files)
 
     def level(self, accuracy: float) -> Level:
         """The threshold that brings the most of those proven to keep an accuracy, trained for it or not.
@@ -187,6 +202,18 @@ class TasksSpec(BaseModel):
     def models(self) -> tuple[str, ...]:
         """The model of each task."""
         return tuple(next(iter(task.models)) for task in self.tasks)
+
+    def rules_with(self, files: Sequence[Path]) -> dict[str, Rule]:
+        """Per model its rule; of Python code that they name, that in these files may run.
+
+        Raises:
+            InvalidInput: files were named, and no rule is code.
+        """
+        code = [bool(functions_in(task.parsed_rule)) for task in self.tasks]
+        if files and not any(code):
+            raise InvalidInput(f"rule file {files[0]}: none of the rules is Python code: leave the file out")
+        found = [task.rule_with(files if is_code else ()) for task, is_code in zip(self.tasks, code, strict=True)]
+        return dict(zip(self.models, found, strict=True))
 
 
 def load_filter(path: Path, *, task: str = "") -> tuple[FilterSpec, ort.InferenceSession]:

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from ...outputs import Array, OutputSpec
 from ..modalities import Modality
 from ..modalities.stream import LOW_LEVEL, Channels
 from ..modalities.video import Video, Window
+from ..rules.code import runs
 from ..rules.loss import rule_loss
 from ..spec import load_filter, load_tasks
 from .base import Decision, Substitute
@@ -39,6 +40,7 @@ class FilterRuntime:
         path: the filter's `.onnx` file.
         accuracy: the accuracy to keep; None: the one that it was trained for.
         task: of a file that decides for several models: the model.
+        rule_files: of a rule that is Python code: the files that may run, as a person has named them.
 
     Attributes:
         rule: what is redundant, by its file.
@@ -48,11 +50,18 @@ class FilterRuntime:
         InvalidInput: the file is no filter, or no threshold of it is proven to keep that accuracy.
     """
 
-    def __init__(self, path: Path | str, *, accuracy: float | None = None, task: str = "") -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        accuracy: float | None = None,
+        task: str = "",
+        rule_files: Sequence[Path] = (),
+    ) -> None:
         self.path = Path(path)
         self.name = f"{self.path.stem}#{task}" if task else self.path.stem
         self.spec, session = load_filter(self.path, task=task)
-        self.rule = self.spec.parsed_rule
+        self.rule = self.spec.rule_with(rule_files)
         self._column = 0 if not task else load_tasks(self.path)[0].models.index(task)
         found = self.spec.certificate
         self.accuracy: float | None = self.spec.accuracy
@@ -116,9 +125,9 @@ class FilterRuntime:
     def lost(
         self, answers: Mapping[str, Substitute], exact: Mapping[str, Array], outputs: Mapping[str, OutputSpec]
     ) -> float | None:
-        """By the filter's rule; None if that is Python code, which a filter's file can't make run."""
+        """By the filter's rule; None if that is Python code and nobody named the file."""
         known = {model: value for model, value in exact.items() if model in self.spec.models}
-        if not known:
+        if not known or not runs(self.rule):
             return None
         values = {model: each.value for model, each in answers.items() if model in known}
         return rule_loss(self.rule, values, known, outputs)

@@ -1,12 +1,13 @@
 """One filter for several models: a shared encoder and a decision per model (the extended InFi paper)."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ...outputs import Array, OutputSpec
+from ..rules.code import runs
 from ..rules.loss import rule_loss
 from ..spec import load_tasks
 from .base import Decision, Substitute
@@ -22,6 +23,7 @@ class TasksRuntime:
 
     Args:
         path: what `infilink train tasks` wrote.
+        rule_files: of rules that are Python code: the files that may run, as a person has named them.
 
     Attributes:
         rules: per model what is redundant.
@@ -30,11 +32,11 @@ class TasksRuntime:
         InvalidInput: it is no filter.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, rule_files: Sequence[Path] = ()) -> None:
         self.path = Path(path)
         self.name = self.path.stem
         self.spec, session = load_tasks(self.path)
-        self.rules = {name: task.parsed_rule for name, task in zip(self.spec.models, self.spec.tasks, strict=True)}
+        self.rules = self.spec.rules_with(rule_files)
         self.accuracy: float | None = min(task.accuracy for task in self.spec.tasks)
         modality = self.spec.tasks[0].modality
         assert modality is not None, "several tasks share the encoder of a modality"
@@ -70,7 +72,7 @@ class TasksRuntime:
     ) -> float | None:
         """The share of the models whose output was needed and that did not run, each by its own rule."""
         known = [model for model in self.spec.models if model in exact]
-        if not known:
+        if not known or not all(runs(self.rules[model]) for model in known):
             return None
         lost = 0.0
         for model in known:

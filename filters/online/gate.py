@@ -16,7 +16,7 @@ from .inputs import last_seen
 from .labelling import Labelling
 from .labels import Labels
 from .live import LiveStats, LiveUpdate
-from .trainable import check_installed, trained_rule
+from .trainable import check_installed, check_runs, trained_rule
 from .updater import COMMAND, Updater
 
 logger = logging.getLogger(__name__)
@@ -37,9 +37,11 @@ class OnlineGate:
         seed: of the random draws.
         close_timeout_s: how long an update that runs at the end may take to end.
         command: what an update is run by; the folder's path is its last argument.
+        rule_files: of a rule that is Python code: the files that may run, as a person has named them.
 
     Raises:
-        InvalidInput: the filter is of another kind, the folder is another filter's, or there is nothing to train with.
+        InvalidInput: the filter is of another kind, its rule is code that nobody has named, the folder is another
+            filter's, or there is nothing to train with.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class OnlineGate:
         seed: int = 0,
         close_timeout_s: float = 30.0,
         command: Sequence[str] = COMMAND,
+        rule_files: Sequence[Path] = (),
     ) -> None:
         check_installed()
         self.path = Path(path)
@@ -57,8 +60,9 @@ class OnlineGate:
         self.close_timeout_s = close_timeout_s
         self.name = self.path.stem
         self.folder = OnlineFolder(live.folder)
-        self.filter = FilterRuntime(self.path)
-        rule = trained_rule(self.path, self.filter.spec)
+        self.filter = FilterRuntime(self.path, rule_files=rule_files)
+        rule = trained_rule(self.path, self.filter.spec, self.filter.rule)
+        check_runs(self.path, rule)
         self.accuracy: float | None = self.filter.accuracy
         newest = self.folder.newest(self.path)
         if newest != self.path:

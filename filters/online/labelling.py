@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import InvalidInput
 from ...outputs import OutputSpec
 from ..gates.base import Learn, ModelOutput
+from ..rules.loss import rule_loss
 from ..rules.predicates import Predicate
 from .inputs import Seen
 from .labels import Labels
@@ -88,7 +89,8 @@ class Labelling:
         if not all(name in ran and name in self.outputs for name in self.models):
             return
         try:
-            needed = [not self.rule.redundant(ran[name].value, self.outputs[name]) for name in self.models]
+            exact = {name: ran[name].value for name in self.models}
+            lost = rule_loss(self.rule, dict.fromkeys(exact), exact, self.outputs)
         except InvalidInput as error:
             if not self._told:
                 logger.warning("an answer can't be judged, so it is not learnt from (told once): %s", error)
@@ -98,6 +100,5 @@ class Labelling:
             if labels is not self.labels:
                 return
             self.models = {name: ran[name].digest for name in self.models}
-            loss = float(np.mean(needed))
-            labels.add(seen, score=score, skipped=not kept, needed=loss, probability=probability, random=self._random)
+            labels.add(seen, score=score, skipped=not kept, needed=lost, probability=probability, random=self._random)
             self.labelled += 1

@@ -12,7 +12,9 @@ from ... import __version__
 from ...errors import InvalidInput
 from ...evidence import CONFIDENCE
 from ...files import check_format, replacing
+from ..rules.code import digests_in
 from ..rules.predicates import LabelIn, LabelNotIn, Predicate
+from ..rules.zones import zones_in
 from ..spec import Certificate, FilterSpec
 from ..training.graphs import save_filter
 from ..training.temporal import network_graph
@@ -136,6 +138,8 @@ def write_online(
     spec = FilterSpec(
         kind="network",
         rule=rule.text,
+        zones=zones_in(rule),
+        rule_files=digests_in(rule),
         models=dict(models),
         reference="previous",
         threshold=threshold.value,

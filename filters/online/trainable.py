@@ -4,7 +4,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ...errors import InvalidInput
-from ..rules.parser import Unchanged
+from ..rules.code import functions_in, runs
+from ..rules.parser import Rule, Unchanged
 from ..rules.predicates import Predicate
 from ..spec import FilterSpec
 
@@ -21,16 +22,30 @@ def check_installed() -> None:
         )
 
 
-def trained_rule(path: Path, spec: FilterSpec) -> Predicate:
+def trained_rule(path: Path, spec: FilterSpec, rule: Rule) -> Predicate:
     """The rule of a filter that can be trained further.
+
+    Args:
+        path: the filter.
+        spec: what it says of itself.
+        rule: its rule; what is code in it may run, or not.
 
     Raises:
         InvalidInput: it is of another kind.
     """
-    rule = spec.parsed_rule
     if spec.kind != "network" or spec.modality is not None or isinstance(rule, Unchanged):
         raise InvalidInput(
             f"{path}: `update` takes a filter of kind network on frames with a rule on one output (train it with "
             f"--candidate network); this one is of kind {spec.kind} with the rule {spec.rule!r}"
         )
     return rule
+
+
+def check_runs(path: Path, rule: Predicate) -> None:
+    """Raises InvalidInput if answers can't be judged, as the rule is Python code and nobody has named its file."""
+    if not runs(rule):
+        files = ", ".join(each.path for each in functions_in(rule))
+        raise InvalidInput(
+            f"{path}: `update` judges answers by its rule {rule.text!r}, which is Python code and runs only where you "
+            f"name the file yourself: rule_file = {files!r}"
+        )

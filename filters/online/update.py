@@ -37,7 +37,7 @@ def update(folder: OnlineFolder) -> None:
     write_online(
         folder.filter,
         online,
-        rule=trained_rule(Path(facts["filter"]), spec),
+        rule=trained_rule(Path(facts["filter"]), spec, spec.parsed_rule),
         models=facts["models"],
         answers=spec.answers,
         versions={BEGAN: facts["began"], UPDATE: str(online.updates)},

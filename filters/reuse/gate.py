@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from ...models.session import open_session
 from ...models.spec import digest
 from ...outputs import Array, OutputSpec
 from ..gates.base import Decision, ModelOutput, Substitute
+from ..rules.code import runs
 from ..rules.loss import rule_loss
 from ..rules.parser import Unchanged
 from .cache import CacheStats, Hit
@@ -177,17 +178,19 @@ class ReuseGate:
 
     Args:
         path: what `infilink train reuse` wrote.
+        rule_files: of a SKIP rule that is Python code: the files that may run, as a person has named them.
         cache: where the cache outlives a restart; its entries then age by the system's clock, not by the source's.
 
     Raises:
         InvalidInput: either file is damaged, or the cache is of another embedding.
     """
 
-    def __init__(self, path: Path | str, *, cache: Path | None = None) -> None:
+    def __init__(self, path: Path | str, *, cache: Path | None = None, rule_files: Sequence[Path] = ()) -> None:
         self.path = Path(path)
         self.name = self.path.stem
         self.runtime = ReuseRuntime(self.path, cache)
         self.accuracy: float | None = self.runtime.spec.accuracy
+        self._rule = self.runtime.spec.rule_with(rule_files)
 
     def decide(self, frame: Array, captured_s: float) -> Decision:
         """Whether to keep the next input; its score is the distance to the nearest known result, over the gate's.
@@ -228,8 +231,10 @@ class ReuseGate:
         answer, value = answers.get(spec.model), exact[spec.model]
         if answer is None:
             return 0.0
-        rule = spec.parsed_rule if answer.origin == "skipped" else None
-        return rule_loss(rule or Unchanged(), {spec.model: answer.value}, {spec.model: value}, outputs)
+        rule = self._rule if answer.origin == "skipped" and self._rule is not None else Unchanged()
+        if not runs(rule):
+            return None
+        return rule_loss(rule, {spec.model: answer.value}, {spec.model: value}, outputs)
 
     def _answers(self, found: ReuseDecision) -> Mapping[str, Substitute | None]:
         assert found.origin is not None, "an input that is not kept is answered"

@@ -1,5 +1,6 @@
 """What a reuse file says of itself: `ReuseSpec`, JSON in the ONNX file's own metadata."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnxruntime as ort
@@ -11,7 +12,9 @@ from ...models.session import open_session
 from ...outputs import Array, OutputSpec
 from ...settings import validation_text
 from ..modalities import Modality
+from ..rules.code import with_files
 from ..rules.parser import Rule, parse_rule
+from ..rules.zones import Points, zones_of
 from ..spec import Certificate, Level
 from .cache import ResultCache
 from .store import CacheSettings
@@ -50,6 +53,8 @@ class ReuseSpec(BaseModel):
         theta: the least homogeneity of the neighbours, from 0 to 1.
         cache: the cache's settings.
         rule: a SKIP rule, or "" if the file gives no score.
+        zones: the corners of the zones that it names, by name.
+        rule_files: the digests of the Python files that it names: they run only where a person names them.
         skip_threshold: an input is skipped if its score is not above; None: none is.
         skip_answer: a label rule: the class that answers a skipped input; "": the empty output does.
         certificate: what the calibration part proves of the whole, skipped and reused inputs together.
@@ -71,6 +76,8 @@ class ReuseSpec(BaseModel):
     theta: float = Field(ge=0, le=1)
     cache: CacheSettings
     rule: str = ""
+    zones: dict[str, Points] = {}
+    rule_files: dict[str, str] = {}
     skip_threshold: float | None = None
     skip_answer: str = ""
     certificate: Certificate
@@ -82,8 +89,19 @@ class ReuseSpec(BaseModel):
 
     @property
     def parsed_rule(self) -> Rule | None:
-        """The SKIP rule as a typed object; None without one."""
-        return parse_rule(self.rule) if self.rule else None
+        """The SKIP rule as a typed object, whose Python code can't run; None without one."""
+        return self.rule_with(())
+
+    def rule_with(self, files: Sequence[Path]) -> Rule | None:
+        """The SKIP rule; of Python code that it names, that in these files may run.
+
+        Raises:
+            InvalidInput: files were named, and the rule is no code.
+        """
+        if not self.rule and files:
+            raise InvalidInput(f"rule file {files[0]}: this file has no rule: leave it out")
+        rule = parse_rule(self.rule, zones=zones_of(self.zones)) if self.rule else None
+        return None if rule is None else with_files(rule, files, self.rule_files)
 
     def open_cache(self) -> ResultCache:
         """An empty cache as it was calibrated."""

@@ -15,7 +15,9 @@ from ...errors import InvalidInput
 from ...outputs import Array
 from ...reporting import Progress, part_of
 from ...traces.trace import Trace
+from ..rules.code import digests_in
 from ..rules.parser import Rule
+from ..rules.zones import zones_in
 from ..training.fit_loop import one_thread
 from ..training.graphs import save_with_spec, session_of, traced_graph
 from ..training.replay import Singles
@@ -239,6 +241,8 @@ def _make_spec(
         theta=gates.theta,
         cache=settings,
         rule="" if rule is None else rule.text,
+        zones=zones_in(rule),
+        rule_files={} if rule is None else digests_in(rule),
         skip_threshold=threshold if gates.skips else None,
         skip_answer=task.skip_answer,
         certificate=found,

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ...errors import InvalidInput
 from ...outputs import Array, OutputSpec, boxes_f1
+from .code import FunctionRule
 from .names import listed, matching, read_quoted
 from .predicates import (
     OPERATORS,
@@ -16,7 +18,6 @@ from .predicates import (
     Count,
     Either,
     Empty,
-    FunctionRule,
     LabelIn,
     LabelNotIn,
     Predicate,
@@ -94,25 +95,28 @@ class Unchanged:
 Rule = Predicate | Unchanged
 
 
-def parse_rule(text: str, *, zones: Mapping[str, Zone] | None = None) -> Rule:
+def parse_rule(text: str, *, zones: Mapping[str, Zone] | None = None, typed: bool = False) -> Rule:
     """The rule that `text` means, in upper or lower case.
 
     Args:
         text: as a person writes it.
         zones: the zones that it may name.
+        typed: whether a person has written it in this very command, so that Python files that it names may run; never
+            so for a text from a file.
 
     Raises:
         InvalidInput: it is none; the message says where the text stops making sense, and which forms there are.
     """
-    return _Parser(text, zones or {}).rule()
+    return _Parser(text, zones or {}, typed=typed).rule()
 
 
 class _Parser:
     """Reads one text from left to right; `_at` is the position that it has reached."""
 
-    def __init__(self, text: str, zones: Mapping[str, Zone]) -> None:
+    def __init__(self, text: str, zones: Mapping[str, Zone], *, typed: bool) -> None:
         self._text = text
         self._zones = zones
+        self._typed = typed
         self._at = 0
 
     def rule(self) -> Rule:
@@ -206,7 +210,7 @@ class _Parser:
             path, _, name = self._match(_FUNCTION, "FILE.py:function should come").rpartition(":")
             path = path.strip()
         self._need(")")
-        return FunctionRule(path, name)
+        return FunctionRule(path, name, Path(path) if self._typed else None)
 
     def _names(self) -> tuple[str, ...]:
         start = self._at

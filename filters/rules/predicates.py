@@ -1,12 +1,8 @@
 """The redundancy rules on one output as typed objects: they say which outputs are worth nothing to their user."""
 
-import importlib.util
 import operator
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -14,10 +10,8 @@ import numpy as np
 from ...errors import InvalidInput
 from ...outputs import Array, OutputSpec
 from .names import listed, matching, quoted
-from .theory import CONFIDENCE, REGRESSION, SUBSET, UNKNOWN, Theory, joined
+from .theory import CONFIDENCE, REGRESSION, SUBSET, Theory, joined
 from .zones import Zone
-
-_PLAIN_PATH = re.compile(r"[\w./-]+\.py")
 
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -224,60 +218,6 @@ class Empty:
     def redundant(self, output: Array, spec: OutputSpec) -> bool:
         """Whether there is nothing in it."""
         return len(output) == 0 if spec.kind in ("boxes", "tokens") else not bool(np.any(output >= 0.5))
-
-
-@dataclass(frozen=True)
-class FunctionRule:
-    """`call(rules.py:quiet)`: redundant if a Python function of the user's returns true for the output array.
-
-    The file is read when outputs are judged: in training and evaluation. A device needs the filter alone.
-    """
-
-    path: str
-    function: str
-
-    @property
-    def text(self) -> str:
-        """The rule as it is written."""
-        plain = _PLAIN_PATH.fullmatch(self.path)
-        return f"call({self.path if plain else quoted(self.path, always=True)}:{self.function})"
-
-    @property
-    def theory(self) -> Theory:
-        """Unknown: the function may be anything."""
-        return UNKNOWN
-
-    def check(self, spec: OutputSpec) -> None:
-        """Raises InvalidInput if there is no such function."""
-        assert callable(self._loaded)
-
-    def redundant(self, output: Array, spec: OutputSpec) -> bool:
-        """What the function returns.
-
-        Raises:
-            InvalidInput: it fails, or returns something other than true or false.
-        """
-        try:
-            found = self._loaded(output)
-        except Exception as error:
-            raise InvalidInput(f"{self.text}: the function failed on {spec.summary(output)}: {error!r}") from error
-        if not isinstance(found, bool | np.bool_):
-            raise InvalidInput(f"{self.text}: the function must return True (redundant) or False, not {found!r}")
-        return bool(found)
-
-    @cached_property
-    def _loaded(self) -> Callable[[Array], object]:
-        path = Path(self.path)
-        spec = importlib.util.spec_from_file_location(f"infilink_rule_{path.stem}", path)
-        if not path.is_file() or spec is None or spec.loader is None:
-            raise InvalidInput(f"{self.text}: there is no Python file {path}")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        found = getattr(module, self.function, None)
-        if not callable(found):
-            raise InvalidInput(f"{self.text}: {path} has no function {self.function!r}")
-        function: Callable[[Array], object] = found
-        return function
 
 
 class _Compound:

@@ -122,6 +122,15 @@ def zones_of(points: Mapping[str, Points]) -> dict[str, Zone]:
     return {name: Zone(name, corners) for name, corners in points.items()}
 
 
+def zones_in(rule: object) -> dict[str, Points]:
+    """The corners of the zones that a rule names, by name."""
+    zone = getattr(rule, "zone", None)
+    found = {zone.name: zone.points} if isinstance(zone, Zone) else {}
+    for each in getattr(rule, "rules", ()):
+        found |= zones_in(each)
+    return found
+
+
 def _area(points: Points) -> float:
     x, y = np.asarray(points).T
     return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2.0

@@ -15,7 +15,9 @@ from ...reporting import Progress, part_of
 from ...traces.trace import Trace
 from ..learnt_from import LearntFrom
 from ..modalities import Modality
+from ..rules.code import digests_in
 from ..rules.parser import Rule
+from ..rules.zones import zones_in
 from ..spec import FilterSpec
 from .candidates import Candidate, EveryCandidate, RandomCandidate
 from .contest import Contest
@@ -289,6 +291,8 @@ def filter_spec(work: Workload, choice: Choice, *, accuracy: float, modality: Mo
     return FilterSpec(
         kind=choice.name,
         rule=losses.rule.text,
+        zones=zones_in(losses.rule),
+        rule_files=digests_in(losses.rule),
         models={model: trace.info.digests.get(model, "") for model in losses.models},
         reference="last kept" if losses.pairwise else "previous",
         threshold=choice.threshold,

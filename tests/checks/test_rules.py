@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
-from infilink.filters.rules import parser, predicates
+from infilink.filters.rules import code, parser, predicates
 from infilink.filters.rules.parser import FORMS, Rule, Unchanged, parse_rule
 from infilink.filters.rules.predicates import OPERATORS
 from infilink.filters.rules.theory import Theory
@@ -20,7 +20,7 @@ from .drawn import CLASSES, SPECS, output_of
 
 RULES = {
     each
-    for module in (parser, predicates)
+    for module in (code, parser, predicates)
     for _, each in inspect.getmembers(module, dataclasses.is_dataclass)
     if hasattr(each, "text")
 }
@@ -48,7 +48,9 @@ def drawn(kind: type) -> st.SearchStrategy[Rule]:
     """Rules of a class."""
     if kind is Unchanged:
         return st.builds(Unchanged, st.none() | SHARES) | st.builds(Unchanged, min_iou=SHARES)
-    fields = {each.name: FIELDS.get(each.name, FIELDS.get(each.type)) for each in dataclasses.fields(kind)}
+    fields = {
+        each.name: FIELDS.get(each.name, FIELDS.get(each.type)) for each in dataclasses.fields(kind) if each.compare
+    }
     return st.builds(kind, **fields)
 
 
@@ -72,7 +74,7 @@ def folder(tmp_path, monkeypatch):
 
 def rule_of(form: str) -> Rule:
     """The rule that a form stands for; for RULE stand two that every compound can hold."""
-    return parse_rule(form.replace("RULE", "empty", 1).replace("RULE", "count() > 2", 1), zones=ZONES)
+    return parse_rule(form.replace("RULE", "empty", 1).replace("RULE", "count() > 2", 1), zones=ZONES, typed=True)
 
 
 def test_every_class_of_rules_has_a_form_that_the_error_message_shows():

@@ -232,7 +232,10 @@ def test_an_answer_that_can_not_be_judged_is_told_once_and_not_learnt_from(tmp_p
     (tmp_path / "rules.py").write_text("def fails(output):\n    raise RuntimeError('no such thing')\n")
     rule = f"call({tmp_path / 'rules.py'}:fails)"
     save_filter(tmp_path / "called.onnx", network_graph(network), SPEC.model_copy(update={"rule": rule}))
-    gate = OnlineGate(tmp_path / "called.onnx", LiveUpdate(tmp_path / "online", 0.5))
+    live, files = LiveUpdate(tmp_path / "online", 0.5), [tmp_path / "rules.py"]
+    with pytest.raises(InvalidInput, match=r"runs only where you name the file yourself: rule_file = '.*rules\.py'"):
+        OnlineGate(tmp_path / "called.onnx", live)
+    gate = OnlineGate(tmp_path / "called.onnx", live, rule_files=files)
     gate.substitute("squares", OUTPUT)
     run(gate, 0, 50)
     gate.close()
