@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
-from infilink.filters.evaluation.cli import assess_command
 from infilink.filters.evaluation.assess import Assessment, assess
+from infilink.filters.evaluation.cli import assess_command
 from infilink.filters.evaluation.pages import write_assessment_page
 from infilink.filters.rules.parser import parse_rule
 from infilink.traces.trace import Trace

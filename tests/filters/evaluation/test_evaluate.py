@@ -2,16 +2,20 @@
 
 import csv
 import json
+import math
 
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
 from infilink.filters.evaluation.cli import evaluate_filter_command
 from infilink.filters.evaluation.evaluate import evaluate_filter
+from infilink.filters.learnt_from import LearntFrom
+from infilink.filters.spec import FloorResult
+from infilink.filters.training.free_gates import LAST_KEPT, PREVIOUS
 from infilink.traces.trace import Trace
 
 from ..conftest import draw, write_trace
-from ..made import write_frames, write_repeats
+from ..made import FRAMES, write_frames, write_repeats, write_tasks
 
 INPUTS = 150
 SEED = 5
@@ -35,10 +39,11 @@ def baselines(found) -> dict[str, float]:
     return {baseline.name: baseline.accuracy for baseline in found.baselines}
 
 
-def test_keeping_everything_is_always_right(later):
+def test_keeping_everything_is_always_right_and_never_late(later):
     found = evaluate_filter("all", later)
     assert (found.rate, found.accuracy, found.accuracy_skipped) == (0.0, 1.0, None)
-    assert found.skill is None and found.contract == "none"
+    assert found.skill is None and found.contract == "none" and found.ahead == ()
+    assert found.events.recall == 1.0 and found.events.delay_p95_s == 0.0
 
 
 def test_every_third_is_judged_by_what_it_repeats(later):
@@ -46,7 +51,16 @@ def test_every_third_is_judged_by_what_it_repeats(later):
     right = np.mean([PLACES[i] == PLACES[i - i % 3] for i in range(INPUTS)])
     assert found.rate == pytest.approx(2 / 3)
     assert found.per_model["scene"] == pytest.approx(right)
-    assert baselines(found)["every K-th"] == pytest.approx(found.accuracy, abs=1e-6)
+    assert baselines(found)["every K-th"] == pytest.approx(found.accuracy)
+
+
+def test_free_gates_send_as_much_as_the_filter(later, tmp_path):
+    found = evaluate_filter(write_frames(tmp_path / "f.onnx"), later)
+    for each in found.baselines[:-1]:
+        # In closed loop not every number of frames has a threshold; rather some more are sent.
+        few = 0.03 if each.name == LAST_KEPT else 0.0
+        assert found.rate - few - 1e-9 <= each.rate <= found.rate + 1e-9, each.name
+    assert set(baselines(found)) == {"random", "every K-th", LAST_KEPT, PREVIOUS, "background", "constant"}
 
 
 def test_a_filter_that_drops_what_is_redundant_and_no_more_knows_all_there_is_to_know(later, tmp_path):
@@ -58,7 +72,7 @@ def test_a_filter_that_drops_what_is_redundant_and_no_more_knows_all_there_is_to
     assert found.skill == pytest.approx(1.0, abs=0.01)
     assert baselines(found)["random"] == pytest.approx(1 - found.rate * (1 - NOWHERE), abs=0.05)
     assert baselines(found)["constant"] == pytest.approx(NOWHERE, abs=0.01)
-    assert set(baselines(found)) == {"random", "every K-th", "difference", "background", "constant"}
+    assert found.events.recall == 1.0 and found.events.delay_p95_s == found.events.false_minutes == 0.0
 
 
 def test_a_filter_that_drops_what_is_needed_breaks_its_contract(later, tmp_path):
@@ -66,7 +80,9 @@ def test_a_filter_that_drops_what_is_needed_breaks_its_contract(later, tmp_path)
     found = evaluate_filter(path, later)
     # None of what it drops was on the left.
     assert found.accuracy == pytest.approx(1.0 - found.rate) and found.accuracy_skipped == 0.0
-    assert found.contract == "broken" and found.skill is not None and found.skill < 0.0
+    assert found.contract == "broken" and found.skill is not None and -1.0 <= found.skill < 0.0
+    # Whoever sends as much and looks at nothing is right more often.
+    assert "every K-th" in found.ahead
 
 
 def test_what_repeats_the_last_kept_frame_is_judged_against_its_answer(later, tmp_path):
@@ -75,6 +91,69 @@ def test_what_repeats_the_last_kept_frame_is_judged_against_its_answer(later, tm
     # The blocks change when the square comes, goes or has moved by some: never is a place held that it has left.
     assert 0.2 < found.rate <= 1 - changes
     assert found.accuracy == 1.0 > baselines(found)["random"]
+    # Per model and class: "something" of the one that counts, three places of the other.
+    assert set(found.by_thing) == {"scene: nothing", "scene: left", "scene: right", "squares: something"}
+
+
+def test_a_missed_visit_is_never_found(later, tmp_path):
+    found = evaluate_filter("first", later)
+    assert found.events.found < found.events.events and math.isinf(found.events.delay_p95_s)
+
+
+def test_a_few_inputs_prove_nothing(tmp_path):
+    with Trace(write_trace(tmp_path / "t", inputs=20, seed=SEED)) as short:
+        found = evaluate_filter(write_frames(tmp_path / "f.onnx"), short)
+    assert found.accuracy == 1.0 and found.contract == "not proven"
+    assert "only: not proven" in found.promises[0].text
+
+
+def test_kept_means_all_that_is_promised(make_trace, tmp_path):
+    floor = FloorResult(name="recall of right", least=0.9, inputs=100, accuracy=0.95, lower_bound=0.91)
+    path = write_frames(
+        tmp_path / "f.onnx",
+        rule="label in (nothing)",
+        models={"scene": "d0"},
+        answers={"scene": "nothing"},
+        floors=(floor,),
+        # No pixel is brighter: all but the first input are dropped.
+        threshold=0.95,
+    )
+    said = [2 * (i % 50 in (20, 21)) for i in range(400)]
+    with Trace(make_trace(inputs=400, said=said, still=True)) as trace:
+        found = evaluate_filter(path, trace)
+    accuracy, recall = found.promises
+    assert accuracy.found == pytest.approx(0.96) and accuracy.verdict in ("kept", "not proven")
+    assert (recall.name, recall.found, recall.verdict) == ("recall of right", 0.0, "broken")
+    assert found.contract == "broken"
+
+
+def test_what_is_promised_of_a_class_that_is_not_here_is_undecided(later, tmp_path):
+    floor = FloorResult(name="recall of zebra", least=0.9, inputs=100, accuracy=0.95, lower_bound=0.91)
+    found = evaluate_filter(write_frames(tmp_path / "f.onnx", floors=(floor,)), later)
+    assert found.promises[1].found is None and found.contract == "undecided"
+
+
+def test_the_trace_that_it_was_learnt_from_is_told(later, tmp_path):
+    spec = {"learnt_from": LearntFrom.of(later)}
+    with Trace(later.path) as again:
+        found = evaluate_filter(write_frames(tmp_path / "f.onnx", **spec), again)
+    assert any("learnt from this trace" in warning for warning in found.warnings)
+
+
+def test_a_share_far_from_the_calibrated_one_is_told(later, tmp_path):
+    low = FRAMES.certificate.model_copy(update={"rate": 0.05, "rate_interval": (0.02, 0.1)})
+    found = evaluate_filter(write_frames(tmp_path / "f.onnx", certificate=low), later)
+    assert any("2% to 10% when it was calibrated" in warning for warning in found.warnings)
+    assert evaluate_filter(write_frames(tmp_path / "g.onnx"), later).warnings == ()
+
+
+def test_the_free_gate_has_its_threshold_from_what_the_filter_was_learnt_from(later, make_trace, tmp_path):
+    known = evaluate_filter(write_frames(tmp_path / "f.onnx", free={"difference": 0.5}), later)
+    fitted = next(each for each in known.baselines if each.name == "difference:0.5")
+    assert fitted.rate == pytest.approx(1 - 1 / INPUTS) and "learnt from" in fitted.note
+    with Trace(make_trace(inputs=80)) as earlier:
+        found = evaluate_filter(write_frames(tmp_path / "f.onnx"), later, trained_on=earlier)
+    assert any(each.name.startswith("difference:") for each in found.baselines)
 
 
 def test_the_decisions_are_written_row_by_row(later, tmp_path):
@@ -98,9 +177,23 @@ def test_other_models_are_refused(make_trace, tmp_path):
         evaluate_filter(path, other)
 
 
-def test_the_command_prints_tables_or_json(make_trace, tmp_path, capsys):
+def test_what_answers_in_another_way_is_judged_elsewhere(later, tmp_path):
+    with pytest.raises(InvalidInput, match=r"one at a time: .*#squares"):
+        evaluate_filter(write_tasks(tmp_path / "both.onnx"), later)
+
+
+def test_the_command_prints_tables_a_page_or_json(make_trace, tmp_path, capsys):
     filter_path, path = write_repeats(tmp_path / "f.onnx"), make_trace(inputs=80)
     evaluate_filter_command(str(filter_path), path, as_json=True)
-    assert json.loads(capsys.readouterr().out)["inputs"] == 80
-    evaluate_filter_command(str(filter_path), path)
-    assert "accuracy contract" in capsys.readouterr().out
+    said = json.loads(capsys.readouterr().out)
+    assert said["inputs"] == 80 and said["events"]["by_length"] and said["promises"][0]["unit"] == "runs"
+    page = tmp_path / "page.html"
+    evaluate_filter_command(str(filter_path), path, report=page)
+    shown = capsys.readouterr().out
+    assert "accuracy contract" in shown and LAST_KEPT in shown
+    assert LAST_KEPT in page.read_text() and "accuracy contract" in page.read_text()
+
+
+def test_what_never_came_is_null_in_json(make_trace, capsys):
+    evaluate_filter_command("first", make_trace(inputs=80), as_json=True)
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["events"]["delay_p95_s"] is None
