@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from ...device.results import Results
-from ...outputs import Array
 from .pipeline import Demo
 from .score import ORIGINS
 
@@ -33,6 +32,8 @@ ORIGIN_COLORS = {
     "reused": "#b8dcf0",
     "skipped": "#dddddd",
 }
+
+_SMOOTHED_S = 2.0
 
 
 @contextmanager
@@ -56,22 +57,18 @@ def _legend(axes: Any, **options: Any) -> None:
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.02), **options)
 
 
-def _seconds(demo: Demo, frames: int) -> Array:
-    return demo.stretch.start_s + np.arange(frames) * demo.stretch.seconds / frames
-
-
 def agreement_over_time(demo: Demo) -> str:
     """Mean agreement over the models, averaged over two seconds."""
     with _figure(2.7) as (axes, svg):
         for name, compared in demo.compared.items():
             if name == "full":
                 continue
-            values = compared.agreement.mean(axis=0)
-            window = min(len(values), max(1, round(2 * len(values) / demo.stretch.seconds)))
-            kernel = np.ones(window)
-            smooth = np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
+            summed = np.concatenate([[0.0], np.cumsum(compared.agreement.mean(axis=0, dtype=np.float64))])
+            at_s = compared.captured_s
+            first, last = np.searchsorted(at_s, at_s - _SMOOTHED_S / 2), np.searchsorted(at_s, at_s + _SMOOTHED_S / 2)
+            smooth = (summed[last] - summed[first]) / (last - first)
             width = 2.0 if name == "infilink" else 1.0
-            axes.plot(_seconds(demo, len(values)), smooth, color=COLORS[name], lw=width, label=name)
+            axes.plot(at_s, smooth, color=COLORS[name], lw=width, label=name)
         axes.set(xlabel="seconds into the source", ylabel="agreement", ylim=(None, 1.01))
         _legend(axes)
     return svg[0]
@@ -83,9 +80,16 @@ def bytes_over_time(demo: Demo) -> str:
         for name, run in demo.runs.items():
             with Results(run.results) as results:
                 sent = np.cumsum(results.sent_bytes) / 2**20
-            axes.plot(_seconds(demo, len(sent)), sent, color=COLORS[name], lw=1.6, label=name)
+            axes.plot(demo.compared[name].captured_s, sent, color=COLORS[name], lw=1.6, label=name)
         streamed = np.cumsum(demo.stream_sizes) / 2**20
-        axes.plot(_seconds(demo, len(streamed)), streamed, color="#d55e00", lw=1.6, ls="--", label="H.264 stream")
+        axes.plot(
+            demo.compared["full"].captured_s[: len(streamed)],
+            streamed,
+            color="#d55e00",
+            lw=1.6,
+            ls="--",
+            label="H.264 stream",
+        )
         axes.set(xlabel="seconds into the source", ylabel="MiB sent", ylim=(0, None))
         _legend(axes)
     return svg[0]
@@ -111,9 +115,12 @@ def when_models_ran(demo: Demo) -> str:
     compared = demo.compared["infilink"]
     colors = np.asarray([mpl.colors.to_rgb(ORIGIN_COLORS[origin]) for origin in ORIGINS])
     with _figure(0.6 + 0.3 * len(demo.specs)) as (axes, svg):
-        start, stop = demo.stretch.start_s, demo.stretch.start_s + demo.stretch.seconds
-        extent = (start, stop, len(demo.specs) - 0.5, -0.5)
-        axes.imshow(colors[compared.origin], aspect="auto", interpolation="nearest", extent=extent)
+        # A frame's answers stand until the next frame's.
+        edges = np.append(compared.captured_s, compared.captured_s[-1] + np.median(np.diff(compared.captured_s)))
+        rows = np.arange(len(demo.specs) + 1) - 0.5
+        mesh = axes.pcolormesh(edges, rows, compared.origin, cmap=mpl.colors.ListedColormap(colors), rasterized=True)
+        mesh.set_clim(-0.5, len(ORIGINS) - 0.5)
+        axes.invert_yaxis()
         axes.set_yticks(range(len(demo.specs)), list(demo.specs))
         axes.set(xlabel="seconds into the source")
         present = [ORIGINS[i] for i in np.unique(compared.origin)]

@@ -85,12 +85,14 @@ class Compared:
         agreement: float32 (models, frames).
         origin: index into `ORIGINS`, int8 (models, frames).
         kept: whether a frame was sent, bool (frames,).
+        captured_s: when each frame was captured, float64 (frames,).
     """
 
     score: Score
     agreement: Array
     origin: Array
     kept: Array
+    captured_s: Array
 
 
 def compare(run: Run, full: Run, specs: dict[str, ModelSpec]) -> Compared:
@@ -109,7 +111,8 @@ def compare(run: Run, full: Run, specs: dict[str, ModelSpec]) -> Compared:
             stated |= {f"{name}: {what}": each for what, each in presence(ours, spec.output).items()}
     events = {what: events_of(what, each, captured_s) for what, each in there.items()}
     found = score_events(events, there, stated, captured_s)
-    return Compared(_score(run, full, agreement, origin, kept, list(specs), found), agreement, origin, kept)
+    score = _score(run, full, agreement, origin, kept, list(specs), found)
+    return Compared(score, agreement, origin, kept, captured_s)
 
 
 def _score(
