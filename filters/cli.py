@@ -13,6 +13,7 @@ from ..errors import InvalidInput
 from ..reporting import show_progress
 from ..traces.trace import Trace
 from .rules.parser import Unchanged, parse_rule
+from .rules.zones import read_zones
 from .spec import FilterSpec
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def train_filter_command(
     model: Annotated[
         list[str] | None, typer.Option("--model", help="A model the rule is on (repeat); `unchanged`: default all.")
     ] = None,
+    zones: Annotated[Path | None, typer.Option("--zones", help="A TOML file: the zones that the rule names.")] = None,
     accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with the models.")] = 0.9,
     modality: Annotated[
         str, typer.Option("--modality", help="Of inputs that are no pictures: text, audio, signal, map, image, video.")
@@ -55,7 +57,7 @@ def train_filter_command(
 
     Without a certificate nothing is written and the exit code is 3, unless --uncertified is given.
     """
-    parsed = parse_rule(rule)
+    parsed = parse_rule(rule, zones=read_zones(zones), typed=True)
     if not model and not isinstance(parsed, Unchanged):
         raise InvalidInput(f"rule {parsed.text!r} judges one model's output: say which with --model NAME")
     if out.suffix != ".onnx":
@@ -95,6 +97,7 @@ def train_tasks_command(
     trace: Annotated[Path, typer.Argument(help="What `infilink record` wrote.")],
     task: Annotated[list[str], typer.Option("--task", help="MODEL: RULE (repeat), e.g. 'yolox: count(car) == 0'.")],
     out: Annotated[Path, typer.Option("--out", help="The filter's file, .onnx.")],
+    zones: Annotated[Path | None, typer.Option("--zones", help="A TOML file: the zones that the rules name.")] = None,
     accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with each model.")] = 0.9,
     modality: Annotated[str, typer.Option("--modality", help="Of pictures: image (default) or video.")] = "",
     int8: Annotated[bool, typer.Option("--int8", help="Weights as int8: a quarter of the size.")] = False,
@@ -109,7 +112,7 @@ def train_tasks_command(
         raise InvalidInput(f"--out {out}: a filter's file must end in .onnx")
     from .training.train_tasks import parse_tasks, train_tasks
 
-    rules = parse_tasks(task)
+    rules = parse_tasks(task, zones=read_zones(zones), typed=True)
     with Trace(trace) as recorded, show_progress("training the filter", quiet=as_json) as told:
         done = train_tasks(
             recorded,

@@ -15,6 +15,7 @@ from ...errors import InvalidInput
 from ...reporting import show_progress
 from ...traces.trace import Trace
 from ..rules.parser import Unchanged, parse_rule
+from ..rules.zones import read_zones
 from .evaluate import FilterEvaluation, evaluate_filter
 from .words import GATE_CAPTION, GATE_COLUMNS, ahead_text, contract_text, events_text, finite, gate_rows, tuned_text
 
@@ -32,6 +33,10 @@ def evaluate_filter_command(
         typer.Option("--trained-on", help="A trace: free gates' thresholds are fitted on it, at the filter's rate."),
     ] = None,
     report: Annotated[Path | None, typer.Option("--report", help="Write a page: .html.")] = None,
+    rule_file: Annotated[
+        list[Path] | None,
+        typer.Option("--rule-file", help="A filter's rule is Python code (`call`): the file that may run (repeat)."),
+    ] = None,
     decisions: Annotated[Path | None, typer.Option("--decisions", help="Write every decision to this CSV.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
@@ -39,7 +44,9 @@ def evaluate_filter_command(
     with Trace(trace) as recorded, show_progress("judging", quiet=as_json) as told:
         learnt = None if trained_on is None else Trace(trained_on)
         try:
-            found = evaluate_filter(gate, recorded, trained_on=learnt, decisions=decisions, progress=told)
+            found = evaluate_filter(
+                gate, recorded, trained_on=learnt, decisions=decisions, rule_files=rule_file or (), progress=told
+            )
         finally:
             if learnt is not None:
                 learnt.close()
@@ -59,6 +66,7 @@ def assess_command(
     model: Annotated[
         list[str] | None, typer.Option("--model", help="A model the rule is on (repeat); `unchanged`: default all.")
     ] = None,
+    zones: Annotated[Path | None, typer.Option("--zones", help="A TOML file: the zones that the rule names.")] = None,
     accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with the models.")] = 0.9,
     modality: Annotated[str, typer.Option("--modality", help="Of inputs that are no pictures.")] = "",
     out: Annotated[Path | None, typer.Option("--out", help="Write a page with the learning curve: .html.")] = None,
@@ -66,7 +74,7 @@ def assess_command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
 ) -> None:
     """Say whether a filter is worth training: theory, costs, and a probe on growing parts of the trace."""
-    parsed = parse_rule(rule)
+    parsed = parse_rule(rule, zones=read_zones(zones), typed=True)
     if not model and not isinstance(parsed, Unchanged):
         raise InvalidInput(f"rule {parsed.text!r} judges one model's output: say which with --model NAME")
     from .assess import assess

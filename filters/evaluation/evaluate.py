@@ -97,6 +97,7 @@ def evaluate_filter(
     *,
     trained_on: Trace | None = None,
     decisions: Path | None = None,
+    rule_files: Sequence[Path] = (),
     progress: Progress | None = None,
 ) -> FilterEvaluation:
     """Runs a gate (or the one that a text or a path names) over a trace.
@@ -107,12 +108,13 @@ def evaluate_filter(
         trained_on: what the free gates' thresholds are fitted on, at the filter's own rate there; None: as the filter's
             file says.
         decisions: where to write a CSV with a row per input and model.
+        rule_files: of a rule that is Python code: the files that may run, as a person has named them.
         progress: is told the share done, and what is being done.
 
     Raises:
         InvalidInput: no such gate, or the filter was learnt from other models than those of the trace.
     """
-    gate = open_gate(gate) if isinstance(gate, Path | str) else gate
+    gate = open_gate(gate, rule_files=rule_files) if isinstance(gate, Path | str) else gate
     losses = _losses_for(gate, trace)
     taken = _decide_all(gate, trace, progress)
     kept = np.asarray([decision.keep for decision in taken])

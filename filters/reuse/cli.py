@@ -13,6 +13,7 @@ from ...errors import InvalidInput
 from ...reporting import show_progress
 from ...traces.trace import Trace
 from ..rules.parser import parse_rule
+from ..rules.zones import read_zones
 from .spec import ReuseSpec
 
 
@@ -23,6 +24,7 @@ def train_reuse_command(
     out: Annotated[Path, typer.Option("--out", help="The reuse file, .onnx.")],
     accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with the model.")] = 0.9,
     rule: Annotated[str, typer.Option("--rule", help="Skip what is redundant by this, too.")] = "",
+    zones: Annotated[Path | None, typer.Option("--zones", help="A TOML file: the zones that the rule names.")] = None,
     capacity: Annotated[int, typer.Option("--capacity", help="Results that are kept.", min=1)] = 1000,
     ttl_s: Annotated[float | None, typer.Option("--ttl-s", help="Results expire after so many seconds.")] = None,
     uncertified: Annotated[
@@ -43,7 +45,7 @@ def train_reuse_command(
             accuracy=accuracy,
             out=out,
             modality=modality,
-            rule=parse_rule(rule) if rule else None,
+            rule=parse_rule(rule, zones=read_zones(zones), typed=True) if rule else None,
             capacity=capacity,
             ttl_s=ttl_s,
             uncertified=uncertified,
@@ -67,13 +69,17 @@ def train_reuse_command(
 def evaluate_reuse_command(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="What `infilink train reuse` wrote.")],
     trace: Annotated[Path, typer.Argument(help="A trace of the same model that it was not learnt from.")],
+    rule_file: Annotated[
+        list[Path] | None,
+        typer.Option("--rule-file", help="Its SKIP rule is Python code (`call`): the file that may run (repeat)."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
     """Run a reuse file over a trace, its cache empty at first and filled by what then had to be executed."""
     from .evaluate import evaluate_reuse
 
     with Trace(trace) as recorded:
-        found = evaluate_reuse(path, recorded)
+        found = evaluate_reuse(path, recorded, rule_files=rule_file or ())
     if as_json:
         print(json.dumps(asdict(found)))
         return

@@ -11,6 +11,8 @@ from ...errors import InvalidInput
 from ...outputs import Array, OutputSpec
 from ...traces.trace import Trace
 from ..modalities import Modality
+from ..rules.loss import rule_loss
+from ..rules.parser import Rule, Unchanged
 from ..training.losses import PairAgreement
 from ..training.sweep import Sweep
 from .certify import CacheMaker, Stretch, best_rate, gates_of, sweep_gates
@@ -44,11 +46,17 @@ class ReuseEvaluation:
     majority_accuracy: float
 
 
-def evaluate_reuse(path: Path, trace: Trace) -> ReuseEvaluation:
+def evaluate_reuse(path: Path, trace: Trace, *, rule_files: Sequence[Path] = ()) -> ReuseEvaluation:
     """Runs it over the trace, its cache empty at first; an input that it does not answer is executed and remembered.
 
+    Args:
+        path: the reuse file.
+        trace: of the same model.
+        rule_files: of a SKIP rule that is Python code: the files that may run, as a person has named them.
+
     Raises:
-        InvalidInput: it was learned from another model, or another version of it.
+        InvalidInput: it was learned from another model, or another version of it, or its rule is code that nobody has
+            named.
     """
     runtime = ReuseRuntime(path)
     spec = runtime.spec
@@ -56,7 +64,9 @@ def evaluate_reuse(path: Path, trace: Trace) -> ReuseEvaluation:
         raise InvalidInput(
             f"{path}: was learnt from another version of {spec.model} than {trace.path} has: train again"
         )
-    outputs, output = trace.outputs(spec.model), spec.output
+    outputs, output, rule = trace.outputs(spec.model), spec.output, spec.rule_with(rule_files)
+    if rule is not None:
+        rule.check(output)
     agreements = np.ones(len(trace))
     kept = np.ones(len(trace), bool)
     for i, (value, at) in enumerate(zip(trace.inputs(), trace.captured_s, strict=True)):
@@ -66,7 +76,9 @@ def evaluate_reuse(path: Path, trace: Trace) -> ReuseEvaluation:
             runtime.learn(value if decision.ticket is None else decision.ticket, outputs[i], float(at))
         else:
             assert decision.answer is not None, "what is not kept is answered"
-            agreements[i] = output.agreement(decision.answer, outputs[i])
+            by: Rule = rule if decision.origin == "skipped" and rule is not None else Unchanged()
+            one = {spec.model: outputs[i]}
+            agreements[i] = 1.0 - rule_loss(by, {spec.model: decision.answer}, one, {spec.model: output})
     runtime.close()
     commonest = max((sum(output.agreement(a, b) for b in outputs) for a in _distinct(outputs)), default=0.0)
     accuracy = float(agreements.mean())

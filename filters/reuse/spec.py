@@ -13,7 +13,8 @@ from ...outputs import Array, OutputSpec
 from ...settings import validation_text
 from ..modalities import Modality
 from ..rules.code import with_files
-from ..rules.parser import Rule, parse_rule
+from ..rules.parser import Unchanged, parse_rule
+from ..rules.predicates import Predicate
 from ..rules.zones import Points, zones_of
 from ..spec import Certificate, Level
 from .cache import ResultCache
@@ -88,20 +89,24 @@ class ReuseSpec(BaseModel):
     seed: int = 0
 
     @property
-    def parsed_rule(self) -> Rule | None:
+    def parsed_rule(self) -> Predicate | None:
         """The SKIP rule as a typed object, whose Python code can't run; None without one."""
         return self.rule_with(())
 
-    def rule_with(self, files: Sequence[Path]) -> Rule | None:
+    def rule_with(self, files: Sequence[Path]) -> Predicate | None:
         """The SKIP rule; of Python code that it names, that in these files may run.
 
         Raises:
-            InvalidInput: files were named, and the rule is no code.
+            InvalidInput: files were named, and the rule is no code; or the rule compares with earlier inputs.
         """
         if not self.rule and files:
             raise InvalidInput(f"rule file {files[0]}: this file has no rule: leave it out")
-        rule = parse_rule(self.rule, zones=zones_of(self.zones)) if self.rule else None
-        return None if rule is None else with_files(rule, files, self.rule_files)
+        if not self.rule:
+            return None
+        rule = with_files(parse_rule(self.rule, zones=zones_of(self.zones)), files, self.rule_files)
+        if isinstance(rule, Unchanged):
+            raise InvalidInput(f"a reuse file skips by a rule on one output, not by {self.rule!r}: train it again")
+        return rule
 
     def open_cache(self) -> ResultCache:
         """An empty cache as it was calibrated."""

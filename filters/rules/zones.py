@@ -97,12 +97,14 @@ class _File(BaseModel):
     zones: dict[str, list[tuple[float, float]]]
 
 
-def read_zones(path: Path) -> dict[str, Zone]:
-    """The zones that a TOML file draws, by name.
+def read_zones(path: Path | None) -> dict[str, Zone]:
+    """The zones that a TOML file draws, by name; none without a file.
 
     Raises:
         InvalidInput: naming the file, the zone, and what is allowed.
     """
+    if path is None:
+        return {}
     data = read_toml(path, advice="draw zones: `[zones]` and `door = [[0.1, 0.2], [0.3, 0.2], [0.3, 0.9]]`")
     found = checked(_File, data, where=str(path)).zones
     if not found:

@@ -10,6 +10,7 @@ from ...errors import InvalidInput
 from ...reporting import Progress
 from ...traces.trace import Trace
 from ..rules.parser import Rule, Unchanged, parse_rule
+from ..rules.zones import Zone
 from ..spec import FilterSpec, TasksSpec
 from .entrants import Entry
 from .fit_loop import Epoch, one_thread
@@ -94,8 +95,15 @@ def train_tasks(
     return TasksTraining(out, spec, curve)
 
 
-def parse_tasks(texts: Sequence[str]) -> dict[str, Rule]:
+def parse_tasks(
+    texts: Sequence[str], *, zones: Mapping[str, Zone] | None = None, typed: bool = False
+) -> dict[str, Rule]:
     """`MODEL: RULE` per task.
+
+    Args:
+        texts: one per task.
+        zones: the zones that the rules may name.
+        typed: whether a person has written them in this very command, as for `parse_rule`.
 
     Raises:
         InvalidInput: saying what the form is.
@@ -107,5 +115,5 @@ def parse_tasks(texts: Sequence[str]) -> dict[str, Rule]:
             raise InvalidInput(
                 f"task {text!r}: the form is MODEL: RULE, each model once, e.g. 'yolox: count(car) == 0'"
             )
-        found[model.strip()] = parse_rule(rule.strip())
+        found[model.strip()] = parse_rule(rule.strip(), zones=zones, typed=typed)
     return found
