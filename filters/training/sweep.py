@@ -52,8 +52,22 @@ def sweep(
     longest_s: float | None = None,
 ) -> Sweep:
     """Runs every threshold over the inputs from `start` up to `stop`; the first one is kept."""
+    reference = references(candidate, thresholds, replay=replay, start=start, stop=stop, longest_s=longest_s)
+    return _with_losses(candidate.name, thresholds, reference, losses, start)
+
+
+def references(
+    candidate: Candidate,
+    thresholds: Array,
+    *,
+    replay: Replay | Singles,
+    start: int,
+    stop: int,
+    longest_s: float | None = None,
+) -> Array:
+    """Per threshold and input, the last kept input (itself, if it is kept): int (thresholds, inputs)."""
     if candidate.alone is not None and longest_s is None:
-        return _sweep_alone(candidate.name, candidate.alone[start:stop], thresholds, losses, start)
+        return _references_alone(candidate.alone[start:stop], thresholds, start)
     last = np.full(len(thresholds), start)
     reference = np.empty((len(thresholds), stop - start), np.int64)
     reference[:, 0] = start
@@ -65,15 +79,14 @@ def sweep(
             keep |= replay.captured_s[j] - replay.captured_s[last] >= longest_s
         last[keep] = j
         reference[:, j - start] = last
-    return _with_losses(candidate.name, thresholds, reference, losses, start)
+    return reference
 
 
-def _sweep_alone(name: str, scores: Array, thresholds: Array, losses: Losses, start: int) -> Sweep:
+def _references_alone(scores: Array, thresholds: Array, start: int) -> Array:
     """The same for scores that do not depend on what was kept."""
     keep = ~(scores <= thresholds[:, None])
     keep[:, 0] = True
-    reference = np.maximum.accumulate(np.where(keep, np.arange(start, start + len(scores)), start), axis=1)
-    return _with_losses(name, thresholds, reference, losses, start)
+    return np.asarray(np.maximum.accumulate(np.where(keep, np.arange(start, start + len(scores)), start), axis=1))
 
 
 def _with_losses(name: str, thresholds: Array, reference: Array, losses: Losses, start: int) -> Sweep:
