@@ -106,6 +106,7 @@ def assess(
     rule: Rule,
     accuracy: float = 0.9,
     modality: str = "",
+    candidates: Sequence[str] = (),
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
     filter_s: float | None = None,
@@ -113,7 +114,7 @@ def assess(
 ) -> Assessment:
     """Judges a workload, from its theory to a probe; it stops at the first thing that settles the matter.
 
-    The probes are the candidates that `train filter` enters if none is named. No clock of this machine plays a part.
+    No clock of this machine plays a part.
 
     Args:
         trace: what a filter would be learnt from.
@@ -121,6 +122,7 @@ def assess(
         rule: what is redundant.
         accuracy: the least mean agreement with the models.
         modality: of inputs that are no pictures.
+        candidates: which are tried, by name, as in `train_filter`; none: those that it enters if none is named.
         fractions: the growing parts of the inputs that probes are trained on, at least two.
         seed: of everything that is drawn.
         filter_s: what a decision takes, in seconds; None: it is counted.
@@ -141,7 +143,7 @@ def assess(
         return replace(found, verdict=verdict, why=why)
     work = Workload(trace, losses, split_of(trace), replay, modality, seed)
     trial = Trial(work, accuracy, models_s=found.models_s)
-    probes, took_s = _probe(work, trial, fractions, part_of(progress, 0.2, 1.0))
+    probes, took_s = _probe(work, trial, candidates, fractions, part_of(progress, 0.2, 1.0))
     found = replace(
         found if filter_s is not None else found.deciding_in(took_s),
         probes=probes,
@@ -188,7 +190,7 @@ def _without_training(
 
 
 def _probe(
-    work: Workload, trial: Trial, fractions: Sequence[float], progress: Progress | None
+    work: Workload, trial: Trial, names: Sequence[str], fractions: Sequence[float], progress: Progress | None
 ) -> tuple[tuple[Probe, ...], float]:
     """Trains on the newest part of the inputs to learn from, a growing one, and tries it on the later ones.
 
@@ -202,7 +204,7 @@ def _probe(
             progress(index / len(fractions), f"training on {fraction:.0%} of the inputs")
         start = work.split.trained - round(fraction * work.split.trained)
         with one_thread():
-            entered = contest.enter(start=start)
+            entered = contest.enter(names, start=start)
             costs_s = [counted_s(each, work) for each in entered]
             probe, chosen = trial.of([each.candidate for each in entered], costs_s, work.split.trained - start)
         probes.append(probe)
@@ -241,9 +243,11 @@ def _after_probing(found: Assessment) -> tuple[Verdict, str]:
         f"{found.probe_optimal:.2f}); the last, {last.name}, is right on {last.accuracy:.3f}"
     )
     random = max(found.random_rate, found.probe_random)
-    best = max(found.free, key=lambda each: each.rate if each.holds else 0.0)
+    # Of a rule on one input those that look at nothing are no better than at random, but for luck.
+    best = max(found.free, key=lambda each: each.rate if each.holds and each.name != "random" else 0.0)
+    free = best.rate if best.holds and best.rate > random + EQUAL else 0.0
     worth = last.holds and last.rate > max(random, found.break_even_rate) and (last.skill or 0.0) >= _LEAST_SKILL
-    if worth and best.holds and best.rate >= last.rate - EQUAL:
+    if worth and free >= last.rate - EQUAL:
         return "TRIVIAL", f"{reached}; the gate {best.gate} drops {best.rate:.2f} and needs no training: use that"
     if worth:
         return "FILTERABLE", (
@@ -261,6 +265,6 @@ def _after_probing(found: Assessment) -> tuple[Verdict, str]:
         )
     if not last.holds:
         return "NOT WORTH IT", f"{reached}, which is not the {found.accuracy:g} that was asked for"
-    if best.holds and best.rate >= last.rate and best.rate > random:
+    if free >= last.rate and free > 0.0:
         return "NOT WORTH IT", f"{reached}: no better than the gate {best.gate} ({best.rate:.2f})"
     return "NOT WORTH IT", f"{reached}: what is redundant can't be seen in the inputs"

@@ -69,6 +69,9 @@ def assess_command(
     zones: Annotated[Path | None, typer.Option("--zones", help="A TOML file: the zones that the rule names.")] = None,
     accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with the models.")] = 0.9,
     modality: Annotated[str, typer.Option("--modality", help="Of inputs that are no pictures.")] = "",
+    candidate: Annotated[
+        list[str] | None, typer.Option("--candidate", help="Who is tried (repeat), or all; default: as `train filter`.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write a page with the learning curve: .html.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the probes' training.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
@@ -87,6 +90,7 @@ def assess_command(
             rule=parsed,
             accuracy=accuracy,
             modality=modality,
+            candidates=candidate or (),
             seed=seed,
             progress=told,
         )
