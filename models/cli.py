@@ -1,6 +1,7 @@
 """`infilink models ls`, `infilink models measure`, `infilink export` and `infilink init model`."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,8 +19,11 @@ from ..reporting import show_progress
 from ..units import format_bytes
 from .cost import ModelCost, measure_cost
 from .decoding import DECODERS
-from .guess import Graph, Guess, guess, read_graph, spec_name
+from .graph import Graph, read_graph
+from .guess import guess, spec_name
+from .guessed import Guess
 from .onnx_model import OnnxModel, try_out
+from .preprocessing import FED_TYPES
 from .session import open_session
 from .spec import METADATA_KEY, ModelSpec, read_spec
 from .split.parts import ServedTail, TailProcess
@@ -102,7 +106,10 @@ def export_command(
 def init_model_command(
     path: Annotated[Path, typer.Argument(help="The .onnx file to write a spec for.")],
 ) -> None:
-    """Write NAME.toml beside a model, guessed from its graph: a first version to be checked."""
+    """Write NAME.toml beside a model, guessed from its graph and what was written into it: to be checked.
+
+    Where a value can't be told, "?" stands for it with what to write; the spec is not valid before.
+    """
     beside = path.with_suffix(".toml")
     if beside.exists():
         raise InvalidInput(f"{beside}: is there already; edit it, or move it away first")
@@ -112,10 +119,10 @@ def init_model_command(
     guessed = guess(graph)
     with replacing(beside) as part:
         part.write_text(spec_text(spec_name(path), graph, guessed), encoding="utf-8")
-    print(
-        f"wrote {beside}: kind {guessed.output['kind']}, decoder {guessed.decoder['name']} ({guessed.why}); "
-        f"check it, then: infilink models ls {path.parent}"
-    )
+    print(f"wrote {beside}: kind {guessed.output['kind']}, decoder {guessed.decoder['name']} ({guessed.why})")
+    for key, how in guessed.unknown.items():
+        print(f"it can't be told from the file; write it there: {key}: {how}")
+    print(f"check it, then: infilink models ls {path.parent}")
 
 
 def spec_text(name: str, graph: Graph, guessed: Guess) -> str:
@@ -123,8 +130,8 @@ def spec_text(name: str, graph: Graph, guessed: Guess) -> str:
     chosen = {"color": graph.color, "resize": "stretch", "mean": [0.0], "std": [255.0], **guessed.input}
     if graph.color == "GRAY":
         chosen = {**chosen, "color": "GRAY", "mean": chosen["mean"][:1], "std": chosen["std"][:1]}
-    if graph.dtype == "tensor(uint8)":
-        chosen = {**chosen, "mean": [0.0], "std": [1.0]}
+    if FED_TYPES[graph.dtype].kind in "iu":
+        chosen = {**chosen, "mean": [128.0 if graph.dtype == "tensor(int8)" else 0.0], "std": [1.0]}
     choose = "" if all(graph.input_shape[1:]) else "; the graph leaves it open (0 above): choose one"
     lines = [
         "# Guessed from the graph's shapes. What a graph can't tell (colours, resize, mean, std, class names) is only",
@@ -145,21 +152,33 @@ def spec_text(name: str, graph: Graph, guessed: Guess) -> str:
         "[output]",
         f"# It looks like: {guessed.why}. The outputs for one picture:",
         *(f"#   {name!r}: {list(shape)}" for name, shape in graph.outputs.items()),
-        *(f"{key} = {_toml(value)}{_OUTPUT_NOTES.get(key, '')}" for key, value in guessed.output.items()),
+        *_lines("output", guessed.output, guessed.unknown),
         *(['measure = "f1" # f1: where each is; counts: how many there are'] * (guessed.output["kind"] == "boxes")),
         "",
         "[decoder]",
         f"# One of {', '.join(DECODERS)}",
-        *(f"{key} = {_toml(value)}" for key, value in guessed.decoder.items()),
+        *_lines("decoder", guessed.decoder, guessed.unknown),
         *(["score = 0.35 # the least score that counts"] * (guessed.output["kind"] == "boxes")),
     ]
     return "\n".join(lines) + "\n"
 
 
-_OUTPUT_NOTES = {
-    "kind": f" # {', '.join(KINDS)}",
-    "classes": ' # names in order: ["car", "truck"]; a number stands for "0", "1", ...; "coco" for its 80',
+_NOTES = {
+    "output.kind": f" # {', '.join(KINDS)}",
+    "output.classes": ' # names in order: ["car", "truck"]; a number stands for "0", "1", ...; "coco" for its 80',
+    "decoder.units": " # of boxes: pixels or shares of the input",
+    "decoder.first_class": " # the number that the first of the classes has",
 }
+
+
+def _lines(section: str, values: Mapping[str, Any], unknown: Mapping[str, str]) -> list[str]:
+    """A section's lines; what a person must write has a line above that says how."""
+    lines = []
+    for key, value in values.items():
+        told = unknown.get(f"{section}.{key}")
+        lines += [f"# WRITE THIS: {told}"] * (told is not None)
+        lines.append(f"{key} = {_toml(value)}{_NOTES.get(f'{section}.{key}', '')}")
+    return lines
 
 
 def _toml(value: Any) -> str:

@@ -36,6 +36,10 @@ class OnnxModel:
         self._session = open_session(self.path, threads=threads, optimized=optimized)
         self.spec = beside or spec_inside(self._session, self.path)
         self._input = _find_input(self._session, self.spec, self.path)
+        try:
+            self._fed = self.spec.picture.fed_as(self._input.type)
+        except InvalidInput as error:
+            raise InvalidInput(f"{self.path}: its input {self._input.name!r}: {error}") from error
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def infer(self, frame: Array) -> Array:
@@ -53,8 +57,9 @@ class OnnxModel:
         return self._decode(self._run(tensor), letterbox)
 
     def _run(self, tensor: Array) -> dict[str, Array]:
-        if self._input.type == "tensor(uint8)":
-            tensor = tensor.astype(np.uint8)
+        if self._fed.kind in "iu":
+            tensor = np.rint(tensor)
+        tensor = tensor.astype(self._fed, copy=False)
         try:
             return dict(zip(self._outputs, self._session.run(None, {self._input.name: tensor}), strict=True))
         except Exception as error:  # onnxruntime raises many types of its own

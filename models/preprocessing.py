@@ -1,7 +1,7 @@
 """From a frame to a model's input tensor, and where the frame lies in it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -9,6 +9,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..errors import InvalidInput
 from ..outputs import Array
+
+FED_TYPES: dict[str, np.dtype[Any]] = {
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(float16)": np.dtype(np.float16),
+    "tensor(double)": np.dtype(np.float64),
+    "tensor(uint8)": np.dtype(np.uint8),
+    "tensor(int8)": np.dtype(np.int8),
+    "tensor(int32)": np.dtype(np.int32),
+}
+"""The types of input that a picture is fed as, by onnxruntime's names."""
+
+_LEAST_SPAN = 0.05
+_WHOLE_SPAN = 8
 
 
 class InputSpec(BaseModel):
@@ -32,11 +45,57 @@ class InputSpec(BaseModel):
             if len(values) not in (1, channels):
                 allowed = "1 number" if channels == 1 else f"1 or {channels} numbers"
                 raise ValueError(f"`{key}` must have {allowed}, not {len(values)}")
-        if 0.0 in self.std:
-            raise ValueError("`std` must not be 0")
+        self._check_scale()
         if min(self.size) < 1 or max(self.size) > 8192:
             raise ValueError(f"`size` (width, height) must be from 1 to 8192 each, not {self.size}")
         return self
+
+    def _check_scale(self) -> None:
+        """Raises ValueError where mean and std can't be meant for pixels from 0 to 255."""
+        if not all(np.isfinite(number) for number in (*self.mean, *self.std)):
+            raise ValueError("`mean` and `std` must be finite numbers")
+        if min(self.std) <= 0:
+            raise ValueError(f"`std` must be above 0, not {min(self.std):g}: it divides each pixel")
+        of_shares = [
+            f"{key} = {[round(n * 255, 3) for n in each]}"
+            for key, each in (("mean", self.mean), ("std", self.std))
+            if any(0 < abs(n) < 1 for n in each)
+        ]
+        if of_shares:
+            raise ValueError(
+                f"`mean` and `std` are of pixels from 0 to 255, and these are of 0 to 1: times 255, "
+                f"{', '.join(of_shares)}; to divide by 255 alone, mean = [0], std = [255]"
+            )
+        if max(abs(n) for n in self.mean) > 255 or 255 / max(self.std) < _LEAST_SPAN:
+            raise ValueError(
+                f"`mean` {list(self.mean)} and `std` {list(self.std)} leave nothing of pixels from 0 to 255: "
+                "were they times 255 already?"
+            )
+
+    def fed_as(self, onnx_type: str) -> np.dtype[Any]:
+        """What the tensor's numbers are for an input of this type.
+
+        Raises:
+            InvalidInput: pictures are not fed as that, or what this makes of them does not fit into it.
+        """
+        kind = FED_TYPES.get(onnx_type)
+        if kind is None:
+            raise InvalidInput(f"it takes {onnx_type}, and pictures are fed as {', '.join(FED_TYPES)}")
+        if kind.kind in "iu":
+            least, most = self._range()
+            fits = np.iinfo(kind).min - 0.5 <= least and most <= np.iinfo(kind).max + 0.5
+            if not fits or most - least < _WHOLE_SPAN:
+                usual = "mean = [128], std = [1]" if kind == np.int8 else "mean = [0], std = [1]"
+                raise InvalidInput(
+                    f"it takes whole numbers ({onnx_type}), and `input.mean` and `input.std` make {least:.4g} to "
+                    f"{most:.4g} of the pixels; raw pixels are {usual}"
+                )
+        return kind
+
+    def _range(self) -> tuple[float, float]:
+        """The tensor's least and largest number."""
+        mean, std = np.asarray(self.mean, np.float64), np.asarray(self.std, np.float64)
+        return float(((0 - mean) / std).min()), float(((255 - mean) / std).max())
 
     @property
     def tensor_shape(self) -> tuple[int, int, int, int]:

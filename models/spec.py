@@ -23,6 +23,8 @@ from .preprocessing import InputSpec
 from .session import open_session
 
 METADATA_KEY = "infilink"
+UNKNOWN = "?"
+"""What stands in a guessed spec where a person must say: no spec with it is valid."""
 
 COCO_CLASSES = tuple(
     "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,parking meter,"
@@ -34,13 +36,41 @@ COCO_CLASSES = tuple(
 )
 
 
+_NEVER_LABELLED = {
+    12: "street sign",
+    26: "hat",
+    29: "shoe",
+    30: "eye glasses",
+    45: "plate",
+    66: "mirror",
+    68: "window",
+    69: "desk",
+    71: "door",
+    83: "blender",
+}
+
+
+def _by_id() -> tuple[str, ...]:
+    """COCO's classes by the ids of its files, 1 to 90, among them ten that were never labelled; 0 is the background."""
+    labelled = iter(COCO_CLASSES)
+    return ("background", *(_NEVER_LABELLED.get(i) or next(labelled) for i in range(1, 91)))
+
+
+CLASS_LISTS = {"coco": COCO_CLASSES, "coco91": _by_id()}
+"""The lists of classes that have a short name."""
+
+
 def _named_classes(value: Any) -> Any:
-    """Spells out the short forms of `classes`: "coco" (the 80 names) and a number n ("0" to "n-1")."""
-    if isinstance(value, Mapping) and value.get("classes") == "coco":
-        return {**value, "classes": COCO_CLASSES}
-    if isinstance(value, Mapping) and isinstance(value.get("classes"), int):
-        return {**value, "classes": tuple(str(i) for i in range(value["classes"]))}
-    return value
+    """Spells out the short forms of `classes`: the name of a list, and a number n ("0" to "n-1")."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("classes"), str | int):
+        return value
+    short = value["classes"]
+    if isinstance(short, int):
+        return {**value, "classes": tuple(str(i) for i in range(short))}
+    if short not in CLASS_LISTS:
+        known = ", ".join(f'"{name}"' for name in CLASS_LISTS)
+        raise ValueError(f"`classes` must be the names in order, their number, or {known}; not {short!r}")
+    return {**value, "classes": CLASS_LISTS[short]}
 
 
 class ModelSpec(BaseModel):
@@ -132,7 +162,17 @@ def parse_spec(data: Mapping[str, Any], *, where: str) -> ModelSpec:
     Raises:
         InvalidInput: naming `where`, the key, and what is wrong with it.
     """
+    left = [f"{section}.{key}" for section, values in data.items() for key in _left_open(values)]
+    if left:
+        raise InvalidInput(f'{where}: {", ".join(left)}: still "?", which stands for what only you can tell: write it')
     return checked(ModelSpec, data, where=where)
+
+
+def _left_open(values: Any) -> list[str]:
+    """The keys of a section that a guess has left open."""
+    return (
+        [key for key, value in values.items() if value in (UNKNOWN, [UNKNOWN])] if isinstance(values, Mapping) else []
+    )
 
 
 def write_spec(path: Path, spec: ModelSpec) -> None:

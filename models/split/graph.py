@@ -13,6 +13,7 @@ from onnx import helper, numpy_helper, shape_inference
 
 from ...errors import InvalidInput
 from ...outputs import Array
+from ..preprocessing import FED_TYPES
 
 # What takes time, or makes a map larger; the rest rides along with it.
 _HEAVY = "Conv,MatMul,Gemm,LSTM,GRU,RNN,Attention,Einsum,If,Loop,Scan,Resize,Upsample,Expand,Tile".split(",")
@@ -113,7 +114,8 @@ class CuttableGraph:
         options.intra_op_num_threads, options.log_severity_level = 1, 3
         try:
             session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-            values = session.run(names, {self._inputs[0].name: value})
+            kind = FED_TYPES.get(session.get_inputs()[0].type, value.dtype)
+            values = session.run(names, {self._inputs[0].name: value.astype(kind)})
         except Exception as error:  # onnxruntime raises many types of its own
             raise InvalidInput(f"{self.path}: {' '.join(str(error).split())[:300]}") from error
         return dict(zip(names, values, strict=True))

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from infilink.errors import InvalidInput
-from infilink.models.decoding import BOX_DECODERS, DECODERS, VALUE_DECODERS, DecoderSpec, Raw, decode
+from infilink.errors import BadOutput
+from infilink.models.candidates import Raw
+from infilink.models.decoding import BOX_DECODERS, DECODERS, VALUE_DECODERS, DecoderSpec, decode
 from infilink.models.preprocessing import Letterbox
 from infilink.outputs import Array, OutputSpec
 
@@ -27,6 +28,8 @@ RAW: dict[str, list[tuple[int, ...]]] = {
     "scrfd": [(16, 2), (4, 2), (16, 4), (4, 4)],
     "fastestdet": [(1, 7, 2, 4)],
     "ultraface": [(1, 9, 3), (1, 9, 4)],
+    "detr": [(1, 9, 2), (1, 9, 4)],
+    "lists": [(1, 9, 4), (1, 9), (1, 9)],
 }
 """The shapes of a decoder's tensors, for two classes, an input of 32 x 16 pixels and two strides."""
 
@@ -43,10 +46,21 @@ def raw_of(name: str, random: np.random.Generator, *, mask: bool = False) -> Raw
     raw = {f"out{i}": random.random(shape, dtype=np.float32) for i, shape in enumerate(shapes)}
     if name == "boxes":
         raw["out0"][..., 5] = random.integers(0, 2, raw["out0"].shape[:-1])
+    if name == "lists":
+        raw["out2"][:] = random.integers(0, 2, raw["out2"].shape)
+    # A box ends after it begins.
+    for corners in [raw["out0"]] * (name in ("boxes", "lists")) + [raw.get("out1")] * (name == "ultraface"):
+        corners[..., :4] = np.concatenate(
+            [np.minimum(corners[..., :2], corners[..., 2:4]), np.maximum(corners[..., :2], corners[..., 2:4])], axis=-1
+        )
     return raw
 
 
 def spec_of(name: str, **options: object) -> DecoderSpec:
+    if name == "lists":
+        options["outputs"] = ["out0", "out1", "out2"]
+    # The numbers are shares, also where pixels are usual.
+    options = {"units": "shares", **options} if name in ("yolov5", "yolov8") else options
     return DecoderSpec.model_validate({"name": name, "strides": STRIDES, **options})
 
 
@@ -127,7 +141,7 @@ def test_what_is_not_finite_is_refused_or_left_out(name, seed, wrong, share):
     with np.errstate(all="ignore"):
         try:
             found = output.check(decode(raw, spec_of(name), output, LETTERBOXES[0]))
-        except (ValueError, InvalidInput) as error:
+        except (ValueError, BadOutput) as error:
             told = str(error)
         else:
             told = ""

@@ -69,12 +69,10 @@ def run(*arguments: str) -> tuple[int, str]:
         ([[128, 1], [32, 1], [8, 1], [128, 4], [32, 4], [8, 4], [128, 10], [32, 10], [8, 10]], "boxes", "scrfd", 1),
         ([[1, 50, 2], [1, 50, 4]], "boxes", "ultraface", 1),
         ([[1, 7, 4, 4]], "boxes", "fastestdet", 2),
-        ([[1, 20, 6]], "boxes", "boxes", 80),
         ([[1, 10]], "label", "softmax", 10),
         ([[1, 2]], "label", "raw", 2),
         ([[1, 1, 32, 32]], "mask", "sigmoid", 0),
         ([[1, 1]], "scalar", "raw", 0),
-        ([[1, 5, 7]], "vector", "raw", 0),
     ],
 )
 def test_a_guessed_spec_fits_its_model(

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from infilink.models.decoding import DecoderSpec, decode, sigmoid, softmax, suppress
+from infilink.errors import BadOutput
+from infilink.models.candidates import sigmoid, softmax
+from infilink.models.decoding import DecoderSpec, decode, suppress
 from infilink.models.preprocessing import Letterbox
 from infilink.outputs import Array, OutputSpec
 from pydantic import ValidationError
@@ -220,5 +222,101 @@ def test_a_mask_keeps_the_strongest_of_each_block_and_leaves_the_border_out() ->
     ],
 )
 def test_a_wrong_decoder_spec_names_the_key_and_what_is_allowed(options: dict[str, object], named: str) -> None:
+    with pytest.raises(ValidationError, match=named):
+        DecoderSpec.model_validate(options)
+
+
+LISTS = {"outputs": ("out0", "out1", "out2")}
+
+
+def test_lists_count_from_their_first_class_and_read_as_many_as_count() -> None:
+    boxes, scores, classes = [[[0, 0, 0.5, 0.5], [0.5, 0.25, 1, 0.75], [0, 0, 1, 1]]], [[0.9, 0.8, 0.7]], [[2, 1, 1]]
+    expected = [[0, 0, 0.5, 0.5, 0.9, 1], [0.5, 0.25, 1, 0.75, 0.8, 0], [0, 0, 1, 1, 0.7, 0]]
+    assert_boxes(run("lists", boxes, scores, classes, first_class=1, **LISTS), expected)
+    counted = {"outputs": ("out0", "out1", "out2", "out3")}
+    assert_boxes(run("lists", boxes, scores, classes, [2], first_class=1, **counted), expected[:2])
+    turned = run("lists", boxes, scores, classes, first_class=1, columns=("y1", "x1", "y2", "x2"), **LISTS)
+    assert turned[1, :4].tolist() == [0.25, 0.5, 0.75, 1]
+
+
+def test_queries_of_detr_have_a_class_for_nothing_or_scores_by_themselves() -> None:
+    logits, boxes = [[[0, 0, 9], [5, 0, 0], [0, 4, 0]]], [[[0.5, 0.5, 0.5, 0.5]] * 3]
+    found = run("detr", logits, boxes, logits=True)
+    assert found[:, 5].tolist() == [0, 1] and found[0] == pytest.approx([0.25, 0.25, 0.75, 0.75, 0.9867, 0], abs=1e-4)
+    alone = run("detr", [[[-3, 2], [0.1, -9]]], boxes[0][:2], logits=True)
+    assert alone[:, 4] == pytest.approx([0.8808, 0.525], abs=1e-4)
+    first = run("detr", logits, boxes, logits=True, background="first")
+    assert first[:, 5].tolist() == [1, 0]
+
+
+def test_numbers_after_the_scores_are_not_read_where_there_are_extra_ones() -> None:
+    rows = np.asarray([[16, 8, 8, 4, 0.2, 0.9, 7, 7, 7]])
+    expected = [[12 / 32, 6 / 16, 20 / 32, 10 / 16, 0.9, 1]]
+    assert_boxes(run("yolov8", rows[None], extra=3), expected)
+    assert_boxes(run("yolov8", rows.T[None], extra=3), expected)
+    with pytest.raises(ValueError, match=r"9 numbers, not 6 \(4 \+ 2 classes\)"):
+        run("yolov8", rows[None])
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "named"),
+    [
+        ([[8, 4, 16, 8, 0.9, 0]], {}, r"far outside the picture, such as \[8, 4, 16, 8\], .*units = .pixels.`\?"),
+        ([[0.1, 0.2, 0.5, 0.6, 0.9, 0]], {"units": "pixels"}, r"within one pixel, .*units = .shares.`\?"),
+        ([[0.7, 0.5, 0.2, 0.2, 0.9, 0]], {}, r"1 of 1 boxes end before they begin .*`decoder.columns`"),
+        ([[90, 4, 160, 8, 0.9, 0]], {"units": "pixels"}, r"far outside the picture.*pixels of 32x16"),
+        ([[0.1, 0.1, 0.2, 0.2, 4.5, 0]], {}, "scores go up to 4.5, not to 1: they need `decoder.logits = true`"),
+    ],
+    ids=["pixels for shares", "shares for pixels", "sizes for corners", "another size", "logits"],
+)
+def test_boxes_in_another_unit_are_noticed_and_do_not_vanish(
+    rows: list[list[float]], options: dict[str, object], named: str
+) -> None:
+    with pytest.raises(ValueError, match=named):
+        run("boxes", [rows], **options)
+    few = np.asarray(rows)[:, :4]
+    with pytest.raises(ValueError, match=named):
+        run("ultraface", [[[0.1, rows[0][4], 0]]], few[None], **options)
+
+
+def test_yolov5_and_8_read_shares_where_they_are_told_and_notice_where_not() -> None:
+    row = [0.5, 0.5, 0.25, 0.25, 0.2, 0.9]
+    assert_boxes(run("yolov8", [[row]], units="shares"), [[0.375, 0.375, 0.625, 0.625, 0.9, 1]])
+    with pytest.raises(ValueError, match="within one pixel"):
+        run("yolov8", [[row]])
+    with pytest.raises(ValueError, match="within one pixel"):
+        run("yolov5", [[[*row[:4], 1.0, *row[4:]]]])
+
+
+def test_one_wild_box_among_others_is_cut_at_the_border() -> None:
+    rows = [[0.1, 0.1, 40, 50, 0.9, 0], [0.1, 0.1, 0.4, 0.5, 0.8, 1]]
+    assert run("boxes", [rows])[:, 2:4].tolist() == [[1, 1], [pytest.approx(0.4), 0.5]]
+
+
+@pytest.mark.parametrize("name", ["boxes", "yolov8", "detr", "lists"])
+def test_scores_that_are_nan_are_no_answer_not_an_empty_one(name: str) -> None:
+    tensors = {
+        "boxes": ([[[0, 0, 1, 1, np.nan, 0]]],),
+        "yolov8": ([[[8, 8, 4, 4, np.nan, 0]]],),
+        "detr": ([[[np.nan, 0]]], [[[0.5, 0.5, 0.1, 0.1]]]),
+        "lists": ([[[0, 0, 1, 1]]], [[np.nan]], [[0]]),
+    }
+    with pytest.raises(BadOutput, match="scores hold NaN"):
+        run(name, *tensors[name], **(LISTS if name == "lists" else {}))
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"name": "lists"}, "must name boxes, scores, classes and, if there is one, how many count"),
+        ({"name": "detr", "outputs": ("a",)}, "must name scores, boxes"),
+        ({"name": "boxes", "outputs": ("a", "b")}, "`outputs` of decoder boxes"),
+        ({"name": "boxes", "columns": ("x1", "y1", "x2", "y2")}, "must hold x1, y1, x2, y2, score, class or cx"),
+        ({"name": "lists", **LISTS, "columns": ("x1", "y1", "w")}, "must hold x1, y1, x2, y2 or cx, cy, w, h or"),
+        ({"name": "detr", "columns": ("-", "cx", "cy", "w", "h")}, "has four names"),
+        ({"name": "boxes", "columns": ("left",)}, "'x1', 'y1'"),
+    ],
+)
+def test_settings_of_tables_that_do_not_fit_are_refused(options: dict[str, object], named: str) -> None:
     with pytest.raises(ValidationError, match=named):
         DecoderSpec.model_validate(options)
