@@ -26,7 +26,7 @@ from ..training.losses import Losses
 from ..training.replay import Replay, Singles
 from .baselines import Baseline, measure_baselines, measure_room
 from .outcome import Answers
-from .verdict import Contract, Promise, judge_losses, worst_of
+from .verdict import Contract, Promise, judge_losses, trace_warnings, worst_of
 
 _COLUMNS = (
     "sequence",
@@ -40,9 +40,6 @@ _COLUMNS = (
     "true",
     "agreement",
 )
-# A share that was dropped is far from the calibrated interval if it lies outside by more than the interval is wide, and
-# by more than this.
-_FAR = 0.1
 _RECALL = "recall of "
 
 
@@ -150,7 +147,7 @@ def evaluate_filter(
         by_thing=found.by_thing,
         baselines=baselines,
         ahead=tuple(each.name for each in baselines if not kept.all() and each.is_ahead(found)),
-        warnings=_warnings(spec, trace, 1.0 - found.sent),
+        warnings=() if spec is None else trace_warnings(spec.learnt_from, spec.certificate, trace, 1.0 - found.sent),
     )
 
 
@@ -184,21 +181,6 @@ def _floor_of(floor: FloorResult) -> Floor:
     if floor.name.startswith(_RECALL):
         return Recall(floor.name.removeprefix(_RECALL), floor.least)
     return Slices("hour" if floor.name.startswith("hour ") else "light", floor.least)
-
-
-def _warnings(spec: FilterSpec | None, trace: Trace, rate: float) -> tuple[str, ...]:
-    """Why this trace may say little of a filter."""
-    if spec is None:
-        return ()
-    found = [] if spec.learnt_from is None else spec.learnt_from.differences(trace)
-    low, high = getattr(spec.certificate, "rate_interval", (0.0, 1.0))
-    outside = max(low - rate, rate - high)
-    if outside > max(_FAR, high - low):
-        found.append(
-            f"it dropped {rate:.0%} here, and {low:.0%} to {high:.0%} when it was calibrated: what was proven there "
-            "says little of this"
-        )
-    return tuple(found)
 
 
 def _learnt_thresholds(gate: Gate, spec: FilterSpec | None, trained_on: Trace | None) -> dict[str, float]:

@@ -8,6 +8,9 @@ import numpy as np
 
 from ...evidence import CONFIDENCE, interval
 from ...outputs import Array
+from ...traces.trace import Trace
+from ..learnt_from import LearntFrom
+from ..spec import Certificate
 
 Verdict = Literal["kept", "not proven", "undecided", "broken"]
 """Kept: the whole interval lies above what was promised; broken: the whole of it lies below. In between what was found
@@ -17,6 +20,9 @@ Contract = Literal["kept", "not proven", "undecided", "broken", "none"]
 """The worst verdict of all promises; none: nothing is promised."""
 
 _WORST: tuple[Verdict, ...] = ("broken", "undecided", "not proven", "kept")
+# A share that was dropped is far from the calibrated interval if it lies outside by more than the interval is wide, and
+# by more than this.
+_FAR = 0.1
 # One-sided bounds that make a two-sided interval.
 _SIDE = (1.0 + CONFIDENCE) / 2.0
 
@@ -97,6 +103,27 @@ def judge_events(name: str, asked: float, hits: int, events: int, independent: f
     count = max(1, int(np.floor(independent + 1e-9)))
     low, high = interval(int(np.floor(found * count + 1e-9)), count)[0], interval(int(np.ceil(found * count)), count)[1]
     return Promise(name, asked, found, (low, high), float(count), "events", _verdict(asked, found, (low, high)))
+
+
+def trace_warnings(
+    learnt_from: LearntFrom | None, certificate: Certificate, trace: Trace, rate: float
+) -> tuple[str, ...]:
+    """Why a trace may say little of what was learnt: it is the very one, or other inputs than it was calibrated for.
+
+    Args:
+        learnt_from: the trace that it was learnt from; None: not known.
+        certificate: what was calibrated.
+        trace: that it is judged on.
+        rate: the share of its inputs that was dropped.
+    """
+    found = [] if learnt_from is None else learnt_from.differences(trace)
+    low, high = getattr(certificate, "rate_interval", (0.0, 1.0))
+    if max(low - rate, rate - high) > max(_FAR, high - low):
+        found.append(
+            f"it dropped {rate:.0%} here, and {low:.0%} to {high:.0%} when it was calibrated: what was proven there "
+            "says little of this"
+        )
+    return tuple(found)
 
 
 def worst_of(promises: Sequence[Promise]) -> Contract:

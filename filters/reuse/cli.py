@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ...errors import InvalidInput
@@ -87,12 +88,17 @@ def evaluate_reuse_command(
     table.columns[1].justify = "right"
     for name, value in (
         ("answered without the model", f"{found.rate:.3f}"),
-        ("accuracy over all inputs", f"{found.accuracy:.3f} ({found.promised:g} promised: {found.contract})"),
+        ("accuracy over all inputs", f"{found.accuracy:.3f}"),
         ("accuracy of what was answered", "-" if found.accuracy_answered is None else f"{found.accuracy_answered:.3f}"),
         ("the commonest answer for all", f"{found.majority_accuracy:.3f}"),
     ):
         table.add_row(name, value)
-    Console().print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    for promise in found.promises:
+        console.print(escape(f"{promise.text}{'' if found.certified else ' (not certified)'}"))
+    for warning in found.warnings:
+        console.print(f"[yellow]warning:[/] {escape(warning)}")
 
 
 def _table(spec: ReuseSpec) -> Table:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from ...errors import InvalidInput
 from ...outputs import Array, OutputSpec
 from ...traces.trace import Trace
+from ..evaluation.verdict import Contract, Promise, judge_losses, trace_warnings, worst_of
 from ..modalities import Modality
 from ..rules.loss import rule_loss
 from ..rules.parser import Rule, Unchanged
@@ -34,7 +34,10 @@ class ReuseEvaluation:
         accuracy_answered: the same over the answered inputs; None if there are none.
         promised: the accuracy that the file promises.
         contract: whether it was kept.
+        certified: whether it was promised with a certificate.
+        promises: what is promised, with its verdict and the runs that rests on.
         majority_accuracy: of always giving the commonest result there.
+        warnings: why this trace may say little of the file.
     """
 
     inputs: int
@@ -42,8 +45,11 @@ class ReuseEvaluation:
     accuracy: float
     accuracy_answered: float | None
     promised: float
-    contract: Literal["kept", "broken"]
+    contract: Contract
+    certified: bool
+    promises: tuple[Promise, ...]
     majority_accuracy: float
+    warnings: tuple[str, ...]
 
 
 def evaluate_reuse(path: Path, trace: Trace, *, rule_files: Sequence[Path] = ()) -> ReuseEvaluation:
@@ -81,15 +87,18 @@ def evaluate_reuse(path: Path, trace: Trace, *, rule_files: Sequence[Path] = ())
             agreements[i] = 1.0 - rule_loss(by, {spec.model: decision.answer}, one, {spec.model: output})
     runtime.close()
     commonest = max((sum(output.agreement(a, b) for b in outputs) for a in _distinct(outputs)), default=0.0)
-    accuracy = float(agreements.mean())
+    promise = judge_losses("accuracy", spec.accuracy, 1.0 - agreements)
     return ReuseEvaluation(
         inputs=len(trace),
         rate=float(1.0 - kept.mean()),
-        accuracy=accuracy,
+        accuracy=float(agreements.mean()),
         accuracy_answered=None if kept.all() else float(agreements[~kept].mean()),
         promised=spec.accuracy,
-        contract="kept" if accuracy >= spec.accuracy else "broken",
+        contract=worst_of([promise]),
+        certified=spec.certificate.certified,
+        promises=(promise,),
         majority_accuracy=commonest / len(trace),
+        warnings=trace_warnings(spec.learnt_from, spec.certificate, trace, float(1.0 - kept.mean())),
     )
 
 

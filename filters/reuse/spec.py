@@ -11,6 +11,7 @@ from ...files import check_format, json_format
 from ...models.session import open_session
 from ...outputs import Array, OutputSpec
 from ...settings import validation_text
+from ..learnt_from import LearntFrom
 from ..modalities import Modality
 from ..rules.code import with_files
 from ..rules.parser import Unchanged, parse_rule
@@ -62,6 +63,7 @@ class ReuseSpec(BaseModel):
         answered_agreement: the mean agreement of the answers that were given there, skipped and reused, from 0 to 1.
         table: gate by gate at this `theta`, what it brings and costs.
         competitors: ways without training, and "oracle": what knowing the results beforehand would bring at most.
+        learnt_from: the trace; None: not known.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -85,6 +87,7 @@ class ReuseSpec(BaseModel):
     answered_agreement: float
     table: tuple[Level, ...] = ()
     competitors: dict[str, Competitor] = {}
+    learnt_from: LearntFrom | None = None
     versions: dict[str, str] = {}
     seed: int = 0
 

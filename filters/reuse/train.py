@@ -15,6 +15,7 @@ from ...errors import InvalidInput
 from ...outputs import Array
 from ...reporting import Progress, part_of
 from ...traces.trace import Trace
+from ..learnt_from import LearntFrom
 from ..rules.code import digests_in
 from ..rules.parser import Rule
 from ..rules.zones import zones_in
@@ -148,6 +149,7 @@ def train_reuse(
             competitors=_compete(task, stretch, gates, settings, accuracy=accuracy, seed=seed),
             seed=seed,
         )
+        made = made.model_copy(update={"learnt_from": LearntFrom.of(part)})
         save_with_spec(out, graph, made, key=METADATA_KEY)
         decide_s = _decide_s(out, part, calibrated)
     cost = trace.info.costs[model]

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
+from infilink.filters.learnt_from import LearntFrom
 from infilink.filters.modalities import fit_modality
 from infilink.filters.reuse.cli import evaluate_reuse_command, train_reuse_command
 from infilink.filters.reuse.evaluate import evaluate_reuse
@@ -30,6 +31,17 @@ def test_it_answers_all_but_the_first_of_each_result(path, write):
     assert (found.inputs, found.rate, found.contract, found.promised) == (200, 196 / 200, "kept", 0.9)
     assert (found.accuracy, found.accuracy_answered) == (1.0, 1.0)
     assert found.majority_accuracy == pytest.approx(labels.max() / 200)
+    (promise,) = found.promises
+    assert found.certified and (promise.name, promise.asked, promise.verdict) == ("accuracy", 0.9, "kept")
+    assert promise.worth > 0 and promise.interval[0] >= 0.9
+
+
+def test_the_trace_that_it_was_learnt_from_is_told(write, tmp_path):
+    with Trace(write("level", seed=9, inputs=60)) as trace:
+        modality = fit_modality("signal", list(trace.inputs()))
+        label = OutputSpec(kind="label", classes=CLASSES)
+        path = write_reuse(tmp_path / "r.onnx", modality, label, learnt_from=LearntFrom.of(trace))
+        assert "learnt from this trace" in evaluate_reuse(path, trace).warnings[0]
 
 
 def test_wrong_answers_count_where_it_answered(write, tmp_path):
