@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
-from ..errors import InfilinkError, InvalidInput, ModelFailed
+from ..errors import BadOutput, InfilinkError, InvalidInput, ModelFailed
 from ..models.spec import digest, find_models
 from ..models.supervisor import Supervisor
 from ..outputs import Array
@@ -28,6 +28,7 @@ class LocalModels:
         self.peak_bytes = 0
         self._pool = ThreadPoolExecutor(max(1, len(self.models)), thread_name_prefix="local")
         self._failing: set[str] = set()
+        self._bad: set[str] = set()
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -62,9 +63,12 @@ class LocalModels:
                 self._failing.discard(name)
             except InfilinkError as error:
                 failures.append(str(error))
-                if name not in self._failing:
-                    logger.warning("on this device: %s (told once, until it works again)", error)
-                self._failing.add(name)
+                # Of single inputs that it has no output for a model is named once, not at each.
+                kind = self._bad if isinstance(error, BadOutput) else self._failing
+                if name not in kind:
+                    until = "" if kind is self._bad else ", until it works again"
+                    logger.warning("on this device: %s (told once%s)", error, until)
+                kind.add(name)
         if failures and not outputs:
             raise ModelFailed("; ".join(failures))
         return outputs

@@ -11,6 +11,7 @@ from .spec import COCO_CLASSES, UNKNOWN
 
 # The grids that detectors are usual with.
 _GRIDS = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
+_MOST_UNDECODED = 16
 _CENTER = {"resize": "letterbox_center"}
 
 
@@ -39,8 +40,8 @@ def _grid(name: str, rows: int, width: int, graph: Graph) -> Guess | None:
         if rows != count or width < 5:
             continue
         table = rows_seen(graph.values.get(name, ()), width)
-        # The places of undecoded rows are relative to their cells.
-        decoded = bool(len(table)) and bool(table[:, :2].max() > 32)
+        # The places of undecoded rows are relative to their cells, and their sizes logarithms.
+        decoded = bool(len(table)) and bool(table[:, :4].max() > _MOST_UNDECODED)
         if not decoded and strides == _GRIDS[1] and width > 32:
             output, unknown = boxes(graph, width - 32)
             why = "classes + 4 x 8 distances over the cells of strides 8 to 64"
@@ -61,13 +62,15 @@ def _grid(name: str, rows: int, width: int, graph: Graph) -> Guess | None:
 
 
 def _is_yolov8(width: int, graph: Graph) -> bool:
-    return bool(graph.written.task) and width == 4 + len(graph.written.classes) + _extra(width, 4, graph)
+    if not graph.written.classes:
+        return width == 4 + len(COCO_CLASSES)
+    return width == 4 + len(graph.written.classes) + _extra(width, 4, graph)
 
 
 def _decoded_rows(width: int, table: Array, graph: Graph) -> Guess:
     """Rows whose places are pixels already: with or without an objectness after them."""
     count = len(graph.written.classes)
-    if _is_yolov8(width, graph) or count == width - 4 or (not count and width - 4 == len(COCO_CLASSES)):
+    if _is_yolov8(width, graph) or count == width - 4:
         return _yolov8("rows", width, table, graph)
     why = "rows of 5 + classes, one a cell"
     found = _yolov5(why, width, table, graph)

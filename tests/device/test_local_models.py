@@ -17,6 +17,8 @@ from infilink.models.process import ModelProcess
 from infilink.models.spec import digest
 from infilink.models.supervisor import Supervisor
 
+from ..models.made import write_nan_on_black
+
 FRAME = np.full((24, 32, 3), 50, np.uint8)
 
 
@@ -85,6 +87,27 @@ def test_one_that_dies_is_missed_on_that_frame_and_there_on_the_next(
         with pytest.raises(ModelFailed, match="light: its process does not stay alive"):
             models.run(FRAME, ["light"])
     assert sum("told once" in record.message for record in caplog.records) == 2
+
+
+def test_one_that_has_no_output_for_some_frames_is_named_once(
+    tmp_path: Path, tiny_models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    night = write_nan_on_black(tmp_path / "night.onnx")
+    night.with_suffix(".toml").write_text(
+        "[input]\nsize = [16, 16]\nstd = [1.0]\n[output]\nkind = 'label'\nclasses = 2\n"
+    )
+    models = LocalModels([Supervisor("night", night), Supervisor("bright", tiny_models / "bright.onnx")])
+    models.load()
+    try:
+        with caplog.at_level(logging.WARNING):
+            for _ in range(3):
+                assert set(models.run(np.zeros_like(FRAME), models.models)) == {"bright"}
+                assert set(models.run(FRAME, models.models)) == {"bright", "night"}
+        assert [record.message for record in caplog.records] == [
+            "on this device: night: a label output holds NaN or infinity (told once)"
+        ]
+    finally:
+        models.close()
 
 
 def test_one_that_hangs_is_ended(models: LocalModels) -> None:
