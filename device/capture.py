@@ -24,6 +24,9 @@ class Capture:
         stopped: ends the capture, and every wait in it.
         first: added to a live source's sequences, which start from 0 each time it is opened.
         clock: the time in seconds, for the pace.
+
+    Attributes:
+        fps: a recording's frames per second, once it is open; None: not known, or the source is live.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Capture:
         self.config = config
         self.stopped = stopped
         self.clock = clock
+        self.fps: float | None = None
         self._offset = first
 
     def __iter__(self) -> Iterator[Frame]:
@@ -67,7 +71,9 @@ class Capture:
 
     def _open(self) -> Source:
         config = self.config
-        return open_source(config.source, start_s=config.start_s, seconds=config.seconds, loop=config.loop)
+        source = open_source(config.source, start_s=config.start_s, seconds=config.seconds, loop=config.loop)
+        self.fps = None if source.live else source.fps
+        return source
 
     def _paced(self, source: Source) -> Iterator[Frame]:
         """The frames of a source that was just opened, none before its time."""

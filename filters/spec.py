@@ -104,6 +104,7 @@ class FilterSpec(BaseModel):
         zones: the corners of the zones that it names, by name.
         rule_files: the digests of the Python files that it names: they run only where a person names them.
         models: name to digest of the models that it was learned from: it serves those alone.
+        outputs: what these models returned, by name.
         reference: what the third channel compares with: "previous" frame or "last kept" frame.
         threshold: an input is kept if its score is above.
         accuracy: what was asked for: the least mean agreement with the models' own outputs.
@@ -126,6 +127,7 @@ class FilterSpec(BaseModel):
     zones: dict[str, Points] = {}
     rule_files: dict[str, str] = {}
     models: dict[str, str]
+    outputs: dict[str, OutputSpec] = {}
     reference: str
     threshold: float
     accuracy: float

@@ -95,7 +95,7 @@ def write_online(
     *,
     rule: Predicate,
     models: Mapping[str, str],
-    answers: Mapping[str, str] | None = None,
+    before: FilterSpec | None = None,
     versions: Mapping[str, str] | None = None,
 ) -> FilterSpec:
     """Writes the filter as it is now to an ordinary `.onnx` filter file, which a device runs without torch.
@@ -107,7 +107,8 @@ def write_online(
         online: has learnt something.
         rule: what was labelled as redundant.
         models: name to digest of the models that were asked.
-        answers: for a label rule: the class that answers a skipped input, per model.
+        before: what the filter that it began with says of itself: what answers skipped inputs (which a label rule
+            needs), the models' outputs, the trace that was learnt from.
         versions: what is to stand in the spec's `versions` beside those of the programs.
 
     Returns:
@@ -118,7 +119,8 @@ def write_online(
     """
     if online.network is None:
         raise InvalidInput("online: it has learnt nothing yet; write it after its first update")
-    if isinstance(rule, LabelIn | LabelNotIn) and set(answers or {}) != set(models):
+    answers = {} if before is None else before.answers
+    if isinstance(rule, LabelIn | LabelNotIn) and set(answers) != set(models):
         raise InvalidInput(f"answers: a label rule needs the answering class for each of {', '.join(models)}")
     import onnx
 
@@ -145,7 +147,9 @@ def write_online(
         threshold=threshold.value,
         accuracy=online.settings.accuracy,
         step_s=online.settings.step_s,
-        answers=dict(answers or {}),
+        outputs={} if before is None else before.outputs,
+        answers=dict(answers),
+        learnt_from=None if before is None else before.learnt_from,
         certificate=certificate,
         table=threshold.table() if threshold.by_lot else (),
         versions={

@@ -39,7 +39,7 @@ def update(folder: OnlineFolder) -> None:
         online,
         rule=trained_rule(Path(facts["filter"]), spec, spec.parsed_rule),
         models=facts["models"],
-        answers=spec.answers,
+        before=spec,
         versions={BEGAN: facts["began"], UPDATE: str(online.updates)},
     )
 

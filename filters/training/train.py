@@ -294,6 +294,7 @@ def filter_spec(work: Workload, choice: Choice, *, accuracy: float, modality: Mo
         zones=zones_in(losses.rule),
         rule_files=digests_in(losses.rule),
         models={model: trace.info.digests.get(model, "") for model in losses.models},
+        outputs={model: trace.models[model].output for model in losses.models},
         reference="last kept" if losses.pairwise else "previous",
         threshold=choice.threshold,
         accuracy=accuracy,

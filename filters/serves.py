@@ -1,0 +1,171 @@
+"""Whether a gate may stand before the models in service: it was learnt from these, and sees what they see."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ..errors import InvalidInput
+from ..outputs import OutputSpec
+from .gates.base import Gate
+from .gates.learned import FilterRuntime
+from .gates.tasks import TasksRuntime
+from .learnt_from import LearntFrom
+from .modalities import Modality
+from .modalities.descriptor import Descriptor
+from .modalities.feature_map import FeatureMap
+from .modalities.image import Image
+from .modalities.video import Video
+from .online.gate import OnlineGate
+from .reuse.gate import ReuseGate
+from .rules.code import runs
+from .rules.parser import Rule, Unchanged
+from .spec import FilterSpec
+
+logger = logging.getLogger(__name__)
+
+_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model in service.
+
+    Attributes:
+        output: what it returns.
+        digest: of its file; "": not known, or it has none.
+    """
+
+    output: OutputSpec
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    """A model that a gate was learnt from: its digest and output, where they are known, and the rule on it."""
+
+    model: str
+    digest: str
+    output: OutputSpec | None
+    rule: Rule | None
+    modality: Modality | None
+
+
+def check_pictures(gate: Gate) -> None:
+    """Makes sure that a gate decides on pictures, or on the feature maps of a model that sees pictures.
+
+    Raises:
+        InvalidInput: it was learnt from another kind of input.
+    """
+    for each in _learnt(gate):
+        if not _sees_pictures(each.modality):
+            kind = each.modality.kind if each.modality is not None else ""
+            raise InvalidInput(
+                f"gate {gate.name}: was learnt from inputs of the modality {kind}, and this source gives pictures: "
+                "train one on a trace of this source (`infilink record`, `infilink train filter`)"
+            )
+
+
+def check_serves(gate: Gate, models: Mapping[str, Served]) -> None:
+    """Makes sure that a gate was learnt from the models in service: the same names, versions and classes.
+
+    A gate that is not learnt fits any. Where a version is not known, that is only warned of.
+
+    Args:
+        gate: as `open_gate` opens it.
+        models: those in service, by name.
+
+    Raises:
+        InvalidInput: it was not; the message says what differs, and what to do.
+    """
+    advice = "train it again on a trace of the models in service (`infilink record`)"
+    for each in _learnt(gate):
+        served = models.get(each.model)
+        if served is None:
+            raise InvalidInput(
+                f"gate {gate.name}: was learnt from {each.model}, which is not in service (there: "
+                f"{', '.join(models) or 'nothing'}); {advice}, or serve that model too"
+            )
+        if each.digest and served.digest and each.digest != served.digest:
+            raise InvalidInput(
+                f"gate {gate.name}: was learnt from another version of {each.model}: from digest {each.digest}, and in "
+                f"service is {served.digest}; {advice}, or serve the file that it was learnt from"
+            )
+        if not each.digest:
+            logger.warning(
+                "%s: its file does not say from which version of %s it was learnt, so nothing tells whether that is "
+                "the one in service",
+                gate.name,
+                each.model,
+            )
+        why = _other_output(each, served.output)
+        if why:
+            raise InvalidInput(f"gate {gate.name}: was learnt from another {each.model}: {why}; {advice}")
+
+
+def learnt_step_s(gate: Gate) -> float:
+    """The time from one input to the next that a gate was learnt at, in seconds; 0: not known, or it is not learnt."""
+    if isinstance(gate, OnlineGate):
+        gate = gate.filter
+    found: list[LearntFrom | None] = []
+    if isinstance(gate, FilterRuntime):
+        found = [gate.spec.learnt_from]
+    elif isinstance(gate, TasksRuntime):
+        found = [task.learnt_from for task in gate.spec.tasks]
+    elif isinstance(gate, ReuseGate):
+        found = [gate.runtime.spec.learnt_from]
+    return next((each.step_s for each in found if each is not None), 0.0)
+
+
+def _learnt(gate: Gate) -> Iterator[_Learnt]:
+    """The models that a gate was learnt from; none of a gate that is not learnt."""
+    if isinstance(gate, OnlineGate):
+        gate = gate.filter
+    if isinstance(gate, FilterRuntime):
+        yield from _of_filter(gate.spec, gate.rule)
+    elif isinstance(gate, TasksRuntime):
+        for spec in gate.spec.tasks:
+            yield from _of_filter(spec, spec.parsed_rule)
+    elif isinstance(gate, ReuseGate):
+        reuse = gate.runtime.spec
+        yield _Learnt(reuse.model, reuse.digest, reuse.output, reuse.parsed_rule, reuse.modality)
+
+
+def _of_filter(spec: FilterSpec, rule: Rule) -> Iterator[_Learnt]:
+    for model, digest in spec.models.items():
+        yield _Learnt(model, digest, spec.outputs.get(model), rule, spec.modality)
+
+
+def _other_output(learnt: _Learnt, served: OutputSpec) -> str:
+    """In which way what a model returns is not what was learnt from; "": it is the same, as far as is known."""
+    known = learnt.output
+    if known is not None and known.kind != served.kind:
+        return f"it returned {known.kind}, and the one in service {served.kind}"
+    if known is not None and known.classes != served.classes:
+        return f"other classes, or in another order: {_difference(known.classes, served.classes)}"
+    if known is not None and known.length != served.length:
+        return f"its outputs had length {known.length}, and those in service have {served.length}"
+    if learnt.rule is None or isinstance(learnt.rule, Unchanged) or not runs(learnt.rule):
+        return ""
+    try:
+        learnt.rule.check(served)
+    except InvalidInput as error:
+        return str(error)
+    return ""
+
+
+def _difference(learnt: tuple[str, ...], served: tuple[str, ...]) -> str:
+    """The classes by which two lists differ, in a few words."""
+    gone = [repr(name) for name in learnt if name not in served]
+    new = [repr(name) for name in served if name not in learnt]
+    told = [
+        f"{what} {', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''}"
+        for what, names in (("it knew", gone), ("in service is", new))
+        if names
+    ]
+    return "; ".join(told) or f"{len(learnt)} of them then, {len(served)} now"
+
+
+def _sees_pictures(modality: Modality | None) -> bool:
+    if isinstance(modality, Descriptor):
+        return modality.inner is None or isinstance(modality.inner, FeatureMap)
+    return modality is None or isinstance(modality, Image | Video | FeatureMap)
