@@ -6,17 +6,18 @@ import pytest
 from infilink.device.results import Results
 from infilink.filters.spec import FilterSpec
 from infilink.filters.training.graphs import save_filter, scalar_graph
+from infilink.models.spec import digest
 
 from ..certificates import certificate
 
 
 @pytest.fixture
-def blind(tmp_path: Path) -> Path:
+def blind(models: Path, tmp_path: Path) -> Path:
     """A filter that says it loses nothing, and sends a frame every 10 s whatever there is to see."""
     spec = FilterSpec(
         kind="age",
         rule="unchanged",
-        models={"bright": "0" * 16},
+        models={"bright": digest(models / "bright.onnx")},
         reference="last kept",
         threshold=1e9,
         accuracy=0.95,

@@ -13,6 +13,7 @@ from infilink.filters.online.fit import new_network
 from infilink.filters.spec import FilterSpec, load_filter
 from infilink.filters.training.graphs import save_filter
 from infilink.filters.training.temporal import network_graph
+from infilink.models.spec import digest
 from onnx import TensorProto, helper
 
 from ..certificates import certificate
@@ -62,11 +63,12 @@ def draw(frames: int, *, seed: int) -> tuple[list[np.ndarray], np.ndarray]:
 
 @pytest.fixture
 def skips_all(tmp_path) -> Path:
-    """A filter that has learnt nothing and skips whatever comes."""
+    """A filter that has learnt nothing and skips whatever comes; what it is to learn from is there, too."""
+    write_contrast(tmp_path / "seeing")
     spec = FilterSpec(
         kind="network",
         rule=RULE,
-        models={"see": "0" * 16},
+        models={"see": digest(tmp_path / "seeing" / "see.onnx")},
         reference="previous",
         threshold=SKIPS_ALL,
         accuracy=0.9,
@@ -100,7 +102,6 @@ def lost(frames: list[Decided]) -> float:
 
 
 def test_a_filter_that_loses_what_is_needed_hears_of_it_and_is_replaced(start_daemon, start_agent, skips_all, tmp_path):
-    write_contrast(tmp_path / "seeing")
     daemon = start_daemon(models=str(tmp_path / "seeing"))
     images, needed = draw(FRAMES, seed=2)
     video, results = write_video(tmp_path / "scene.avi", images), tmp_path / "results0.sqlite"
