@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
+from typing import Literal
 
 import onnxruntime as ort
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,12 +13,15 @@ from ..files import check_format, json_format
 from ..models.session import open_session
 from ..outputs import Array, OutputSpec
 from ..settings import validation_text
+from .event_promise import EventPromise
 from .learnt_from import LearntFrom
 from .modalities import Modality
 from .rules.code import functions_in, with_files
-from .rules.parser import Rule, Unchanged, parse_rule
+from .rules.parser import Rule, parse_rule
 from .rules.zones import Points, zones_of
 
+Keeps = Literal["above", "change"]
+"""An input is kept if its score is above the threshold, or if that differs by more from the last kept one's."""
 METADATA_KEY = "infilink.filter"
 TASKS_KEY = "infilink.filter.tasks"
 FORMAT = 1
@@ -107,9 +111,11 @@ class FilterSpec(BaseModel):
         outputs: what these models returned, by name.
         reference: what the third channel compares with: "previous" frame or "last kept" frame.
         threshold: an input is kept if its score is above.
-        accuracy: what was asked for: the least mean agreement with the models' own outputs.
+        accuracy: what was asked for: the least mean agreement with the models' own outputs; 0: events were asked for.
+        keeps: by what an input is kept.
+        events: what is promised of events; None: nothing.
         step_s: the least time to the previous frame, in seconds of capture.
-        longest_s: `unchanged`: an input is kept at the latest after so many seconds without one.
+        longest_s: an input is kept at the latest after so many seconds without one; None: there is no latest.
         answers: SKIP with a label rule: the class that answers a skipped input, per model; else the empty output.
         modality: how an input becomes what the network is fed; None: it is a frame of a stream.
         table: threshold by threshold, what it brings and costs.
@@ -131,6 +137,8 @@ class FilterSpec(BaseModel):
     reference: str
     threshold: float
     accuracy: float
+    keeps: Keeps = "above"
+    events: EventPromise | None = None
     step_s: float = Field(ge=0)
     longest_s: float | None = Field(default=None, gt=0)
     answers: dict[str, str] = {}
@@ -146,8 +154,13 @@ class FilterSpec(BaseModel):
 
     @property
     def pairwise(self) -> bool:
-        """Whether a redundant input repeats the last kept one (and does not just say nothing)."""
-        return isinstance(self.parsed_rule, Unchanged)
+        """Whether an input is compared with the last kept one."""
+        return self.reference == "last kept"
+
+    @property
+    def held(self) -> bool:
+        """Whether the answer for the last kept input stands in for one that is not kept; else the rule's own does."""
+        return self.pairwise or self.keeps == "change"
 
     @property
     def parsed_rule(self) -> Rule:

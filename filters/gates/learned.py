@@ -63,15 +63,19 @@ class FilterRuntime:
         self.spec, session = load_filter(self.path, task=task)
         self.rule = self.spec.rule_with(rule_files)
         self._column = 0 if not task else load_tasks(self.path)[0].models.index(task)
-        found = self.spec.certificate
-        self.accuracy: float | None = self.spec.accuracy
-        self.threshold, self._error, self.certified = self.spec.threshold, found.error, found.certified
+        self.accuracy: float | None = None
+        self._take_promise()
         if accuracy is not None:
             level = self.spec.level(accuracy)
-            self.accuracy, self.threshold, self._error, self.certified = accuracy, level.threshold, level.error, True
+            self.threshold, self.certified = level.threshold, True
+            if self.spec.events is None:
+                self.accuracy, self._error = accuracy, level.error
         self._feed = Feed(session, self.spec.modality, pairwise=self.spec.pairwise, step_s=self.spec.step_s)
         self.channels = self._feed.channels
         self._first = True
+        # The score of the last kept input, and when that was captured.
+        self._kept_score = math.nan
+        self._kept_s = -math.inf
         self._seen = self._kept = self._failed = 0
 
     def decide(self, frame: Array, captured_s: float) -> Decision:
@@ -81,15 +85,18 @@ class FilterRuntime:
             frame: uint8 BGR; or what the filter's modality takes.
             captured_s: on the source's clock.
         """
-        score = self._score(frame, captured_s)
+        found = self._score(frame, captured_s)
+        score = abs(found - self._kept_score) if self.spec.keeps == "change" else found
         longest_s = self.spec.longest_s
-        overdue = longest_s is not None and self.channels is not None and self.channels.age_s >= longest_s
+        overdue = longest_s is not None and captured_s - self._kept_s >= longest_s
         first = self._first and self.channels is not None
         # Written so that NaN keeps.
         keep = first or overdue or not score <= self.threshold
         self._seen += 1
-        self._failed += math.isnan(score)
+        self._failed += math.isnan(found)
         self._kept += keep
+        if keep:
+            self._kept_score, self._kept_s = found, captured_s
         if self.channels is not None and keep:
             self.channels.kept()
             self._first = False
@@ -103,14 +110,13 @@ class FilterRuntime:
         """
         self.spec, session = load_filter(path)
         self._feed.use(session)
-        found = self.spec.certificate
-        self.accuracy = self.spec.accuracy
-        self.threshold, self._error, self.certified = self.spec.threshold, found.error, found.certified
+        self._take_promise()
 
     def reset(self) -> None:
         """Starts a new stream."""
         self._feed.reset()
         self._first = True
+        self._kept_score, self._kept_s = math.nan, -math.inf
 
     def close(self) -> None:
         """Nothing outlives it."""
@@ -119,7 +125,7 @@ class FilterRuntime:
         """As the filter's certificate says; for a model that it was not learned from, the last answer on trust."""
         if model not in self.spec.models:
             return Substitute()
-        value = None if self.spec.pairwise else self.spec.answer(model, output)
+        value = None if self.spec.held else self.spec.answer(model, output)
         return Substitute("reused" if value is None else "skipped", value, 1.0 - self._error, self.certified)
 
     def lost(
@@ -135,6 +141,13 @@ class FilterRuntime:
     def stats(self) -> FilterStats:
         """What it did since it was opened."""
         return FilterStats(self._seen, self._kept, self._failed)
+
+    def _take_promise(self) -> None:
+        """What its file promises: an accuracy; or events, and then how far the answers in between agreed."""
+        events, found = self.spec.events, self.spec.certificate
+        self.accuracy = self.spec.accuracy if events is None else None
+        self._error = found.error if events is None else 1.0 - events.agreement
+        self.threshold, self.certified = self.spec.threshold, found.certified
 
     def _score(self, frame: Array, captured_s: float) -> float:
         try:

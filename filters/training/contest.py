@@ -13,6 +13,7 @@ from ...errors import InvalidInput
 from ...reporting import Progress, part_of
 from ..modalities.stream import LOW_LEVEL
 from .entrants import Entrant, Entry, Maker, low_level_entrant, random_entrant, scalar_entrant
+from .event_gates import FLIP, event_makers, flip_of
 from .fit_loop import Checkpoint
 from .replay import Replay
 from .single_input import encoder_entrant, neighbours_entrant
@@ -55,10 +56,15 @@ ARRAYS: Mapping[str, Maker] = {
 }
 """On inputs that are no pictures."""
 
-# Those that train in a minute.
-_DEFAULT = ("network", "image", "background", "difference", "age")
-# Pace, age and difference are special cases of it; a choice among them on some hundred inputs is mostly luck.
-_DEFAULT_UNCHANGED = ("blend",)
+# Those that train in a minute. Of the free ones, pace, age and difference are special cases of "blend"; a choice among
+# them on some hundred inputs is mostly luck. If events are asked for, each that competes costs more of them.
+_DEFAULTS: Mapping[tuple[bool, bool], tuple[str, ...]] = {
+    (False, False): ("network", "image", "background", "difference", "age"),
+    (False, True): ("blend",),
+    (True, False): ("kept-blocks", "network", "flip", "background", "age"),
+    (True, True): ("blend", "kept-blocks", "age"),
+}
+"""Who competes if nobody is named, by whether events are asked for and whether the rule is `unchanged`."""
 
 
 class Contest:
@@ -69,12 +75,20 @@ class Contest:
         int8: whether large weights are rounded to int8.
         checkpoint: file names of trainings in progress begin with this; None: they are not kept.
         progress: is told the share done.
+        events: whether they compete to find events, so that gates that hold the last answer do, too.
     """
 
     def __init__(
-        self, work: Workload, *, int8: bool = False, checkpoint: Path | None = None, progress: Progress | None = None
+        self,
+        work: Workload,
+        *,
+        int8: bool = False,
+        checkpoint: Path | None = None,
+        progress: Progress | None = None,
+        events: bool = False,
     ) -> None:
         self.work = work
+        self.events = events
         self.int8 = int8
         self.checkpoint = checkpoint
         self.progress = progress
@@ -91,11 +105,14 @@ class Contest:
         """
         names = self.names(wanted)
         makers = self.makers()
-        entered = []
+        entered: list[Entrant] = []
         for i, name in enumerate(names):
             progress = part_of(self.progress, i / len(names), (i + 1) / len(names))
             entry = Entry(name, start, self.int8, self._checkpoint_of(name), progress)
-            entered.append(makers[name](self.work, entry))
+            network = next((each for each in entered if each.candidate.name == "network"), None)
+            # One network serves as two gates.
+            made = flip_of(network, self.work) if name == FLIP and network else makers[name](self.work, entry)
+            entered.append(made)
         return entered
 
     def names(self, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -112,13 +129,14 @@ class Contest:
             raise InvalidInput(
                 f"candidate {', '.join(unknown)}: there is none of that name here; there are all, {', '.join(there)}"
             )
-        default = _DEFAULT_UNCHANGED if self.work.losses.pairwise else _DEFAULT
+        default = _DEFAULTS[self.events, self.work.losses.pairwise]
         return tuple(dict.fromkeys(wanted)) or tuple(name for name in default if name in there)
 
     def makers(self) -> Mapping[str, Maker]:
         """The candidates that can compete for this workload, by name."""
         if isinstance(self.work.replay, Replay):
-            return UNCHANGED if self.work.losses.pairwise else SKIP
+            makers = UNCHANGED if self.work.losses.pairwise else SKIP
+            return {**makers, **event_makers(pairwise=self.work.losses.pairwise)} if self.events else makers
         left_out = set()
         if self.work.modality != "map":
             left_out.add("filterforward")

@@ -11,6 +11,7 @@ import onnx
 
 from ...reporting import Progress
 from ..modalities import Modality
+from ..spec import Keeps
 from .candidates import Candidate, LowLevelCandidate, RandomCandidate, ScalarCandidate
 from .fit_loop import Checkpoint, Epoch
 from .graphs import compress, random_graph, scalar_graph
@@ -49,12 +50,19 @@ class Entrant:
         graph: computes those scores.
         modality: how an input is prepared for it; None: it sees a stream's channels.
         curve: of its training; empty if nothing is learnt.
+        compares: whether it sees an input beside the last kept one, whatever the rule.
+        keeps: whether an input is kept if its score is above the threshold, or if that differs by more from the score
+            of the last kept one.
+        learnt: whether it learnt from the training part.
     """
 
     candidate: Candidate
     graph: onnx.ModelProto
     modality: Modality | None = None
     curve: list[Epoch] = field(default_factory=list)
+    compares: bool = False
+    keeps: Keeps = "above"
+    learnt: bool = True
 
 
 Maker = Callable[[Workload, Entry], Entrant]
@@ -62,14 +70,15 @@ Maker = Callable[[Workload, Entry], Entrant]
 
 def scalar_entrant(work: Workload, entry: Entry) -> Entrant:
     """A scalar of the stream by its name."""
-    return Entrant(ScalarCandidate(entry.name, work.stream), scalar_graph(entry.name))
+    return Entrant(ScalarCandidate(entry.name, work.stream), scalar_graph(entry.name), learnt=False)
 
 
 def low_level_entrant(work: Workload, entry: Entry) -> Entrant:
     """A low-level difference by its name."""
-    return Entrant(LowLevelCandidate(entry.name, work.stream), scalar_graph(entry.name))
+    return Entrant(LowLevelCandidate(entry.name, work.stream), scalar_graph(entry.name), learnt=False)
 
 
 def random_entrant(work: Workload, entry: Entry) -> Entrant:
     """A random draw per input, of whatever kind the inputs are."""
-    return Entrant(RandomCandidate(len(work.trace), seed=work.seed), random_graph(seed=work.seed))
+    candidate = RandomCandidate(len(work.trace), seed=work.seed)
+    return Entrant(candidate, random_graph(seed=work.seed), learnt=False)

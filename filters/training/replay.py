@@ -5,6 +5,7 @@ seen by themselves.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import cv2
@@ -56,6 +57,16 @@ class Replay:
     def __len__(self) -> int:
         """How many inputs it holds."""
         return len(self.captured_s)
+
+    def beside_kept(self) -> "Replay":
+        """The same inputs, each compared with the last kept one; it shares their pictures."""
+        if self.pairwise:
+            return self
+        found = copy(self)
+        found.pairwise = True
+        found._described, found._compared = {}, {}
+        found._changed, found._unit = np.empty_like(self._changed), np.empty_like(self._unit)
+        return found
 
     def images(self, kept: Array, current: Array) -> Array:
         """The channels of inputs `current` when `kept` are the last kept ones: uint8 (n, SIDE, SIDE, 3)."""

@@ -20,7 +20,7 @@ from .entrants import Entrant, Entry
 from .fit_loop import VALIDATION_SHARE, Checkpoint, Epoch, Recipe, cross_entropy, train
 from .graphs import STREAM_INPUTS, build_graph, check_same, session_of
 from .losses import Losses
-from .replay import Examples, Replay, sample_pairs
+from .replay import Examples, Pairs, Replay, sample_pairs
 from .workload import Workload
 
 CONVOLUTIONS = ((24, 5, 4), (32, 3, 2), (48, 3, 2))
@@ -30,6 +30,8 @@ HIDDEN = 32
 # So many inputs are looked at in all, as many times as that makes.
 _SEEN = 10_000
 _EPOCHS = (8, 30)
+# Of a longer part so many are drawn for every epoch, which keeps memory and time bounded.
+_MOST_PAIRS = 6000
 _SHIFT = 6
 _CHECKED = 16
 
@@ -180,6 +182,9 @@ class _Frames:
 
 def _examples(replay: Replay, losses: Losses, start: int, stop: int, random: np.random.Generator) -> Examples:
     pairs = sample_pairs(replay, start, stop, random)
+    if len(pairs.current) > _MOST_PAIRS:
+        drawn = np.sort(random.permutation(len(pairs.current))[:_MOST_PAIRS])
+        pairs = Pairs(pairs.kept[drawn], pairs.current[drawn])
     return Examples(
         replay.images(pairs.kept, pairs.current),
         replay.scalars(pairs.kept, pairs.current),
@@ -251,11 +256,14 @@ class NetworkCandidate:
     def scores(self, kept: Array, current: int) -> Array:
         """The expected loss, per last kept input."""
         wanted = kept if self.replay.pairwise else kept[:1]
-        now = np.full(len(wanted), current)
-        images = np.ascontiguousarray(self.replay.images(wanted, now).transpose(0, 3, 1, 2))
+        return np.broadcast_to(self.of_pairs(wanted, np.full(len(wanted), current)), kept.shape)
+
+    def of_pairs(self, kept: Array, current: Array) -> Array:
+        """The expected loss of each pair."""
+        images = np.ascontiguousarray(self.replay.images(kept, current).transpose(0, 3, 1, 2))
         channels = np.multiply(images, np.float32(1 / 255), dtype=np.float32)
-        feed = {"channels": channels, "scalars": self.replay.scalars(wanted, now)}
-        return np.broadcast_to(self._session.run(None, feed)[0][:, 0].astype(np.float64), kept.shape)
+        found = self._session.run(None, {"channels": channels, "scalars": self.replay.scalars(kept, current)})[0]
+        return np.asarray(found[:, 0], np.float64)
 
 
 def _check(network: TemporalNetwork, candidate: NetworkCandidate, *, start: int, stop: int) -> None:

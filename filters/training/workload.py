@@ -131,23 +131,17 @@ def check_accuracy(accuracy: float) -> None:
 
 
 def check_worth(losses: Losses, split: Split, accuracy: float) -> None:
-    """Refuses a rule that leaves nothing to learn.
+    """Refuses a rule that leaves nothing to learn, or nothing to keep.
 
     Raises:
         InvalidInput: with the numbers, and what to do.
     """
-    name = f"rule {losses.rule.text!r} on {', '.join(losses.models)}"
+    check_fires(losses)
     if losses.pairwise:
-        current = np.arange(1, split.stop)
-        if float(losses.of(np.zeros_like(current), current).max()) <= 0.0:
-            raise InvalidInput(f"{name} is trivial: no output ever changes in this trace; record more, or other scenes")
         return
+    name = _name_of(losses)
     needed = losses.needed.mean(axis=0)
     redundant = 1.0 - float(needed.mean())
-    if redundant <= 0.0:
-        raise InvalidInput(f"{name} never fires: none of {len(needed)} inputs is redundant; give another rule")
-    if redundant >= 1.0:
-        raise InvalidInput(f"{name} is trivial: all {len(needed)} inputs are redundant, so nothing needs the models")
     for part, values in (("training", needed[: split.trained]), ("calibration", needed[split.calibrated :])):
         if values.max() <= 0.0 or values.min() >= 1.0:
             kind = "redundant" if values.max() <= 0.0 else "needed"
@@ -160,3 +154,24 @@ def check_worth(losses: Losses, split: Split, accuracy: float) -> None:
             f"{name} is trivial at accuracy {accuracy:g}: to skip everything is right for {redundant:.3f} of the "
             f"inputs; ask for more than that, for instance --accuracy {(1 + redundant) / 2:.3f}"
         )
+
+
+def check_fires(losses: Losses) -> None:
+    """Refuses a rule by which all inputs of a trace are alike.
+
+    Raises:
+        InvalidInput: with the numbers, and what to do.
+    """
+    name, needed = _name_of(losses), losses.needed.mean(axis=0)
+    if losses.pairwise:
+        current = np.arange(1, len(needed))
+        if float(losses.of(np.zeros_like(current), current).max()) <= 0.0:
+            raise InvalidInput(f"{name} is trivial: no output ever changes in this trace; record more, or other scenes")
+    elif needed.min() >= 1.0:
+        raise InvalidInput(f"{name} never fires: none of {len(needed)} inputs is redundant; give another rule")
+    elif needed.max() <= 0.0:
+        raise InvalidInput(f"{name} is trivial: all {len(needed)} inputs are redundant, so nothing needs the models")
+
+
+def _name_of(losses: Losses) -> str:
+    return f"rule {losses.rule.text!r} on {', '.join(losses.models)}"
