@@ -11,6 +11,7 @@ import numpy as np
 from ...errors import InvalidInput
 from ...outputs import Array
 from ...traces.trace import Trace
+from ..rules.names import listed, matching, unquoted
 from .losses import Losses
 
 HOUR_S = 3600.0
@@ -18,7 +19,7 @@ HOUR_S = 3600.0
 DARK = 64.0
 SLICES = ("hour", "light")
 _LEAST_INPUTS = 30
-_RECALL = re.compile(r"\s*(?P<name>.+?)\s*[=:]\s*(?P<least>[0-9.]+)\s*")
+_RECALL = re.compile(r"\s*(?P<name>.+?)\s*[=:]\s*(?P<least>[0-9.]+)\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,12 @@ class Floor(Protocol):
 
 @dataclass(frozen=True)
 class Recall:
-    """Of the inputs on which a model sees a class, at least this share is answered right."""
+    """Of the inputs on which a model sees a class, at least this share is answered right.
+
+    Attributes:
+        name: the class; or a thing that the rule tells apart, such as "person in door".
+        least: the share.
+    """
 
     name: str
     least: float
@@ -61,20 +67,21 @@ class Recall:
     def on(self, trace: Trace, losses: Losses) -> list[Mask]:
         """The inputs with that class among the needed ones, by any of the models that know it."""
         where = np.zeros(len(trace), bool)
-        known = set()
+        known: set[str] = set()
         for model, needed in zip(losses.models, losses.needed, strict=True):
             spec = trace.models[model].output
-            names = [name.casefold() for name in spec.classes]
             known |= set(spec.classes)
-            if self.name.casefold() not in names:
-                continue
-            index = names.index(self.name.casefold())
-            seen = [_holds(output, spec.kind, index) for output in trace.outputs(model)]
-            where |= np.asarray(seen) & (losses.pairwise | (needed > 0))
-        if not known or self.name.casefold() not in {name.casefold() for name in known}:
-            raise InvalidInput(
-                f"recall of {self.name!r}: no model has that class; there are {', '.join(sorted(known))}"
-            )
+            places = matching(self.name, spec.classes)
+            if places:
+                seen = [_holds(output, spec.kind, places) for output in trace.outputs(model)]
+                where |= np.asarray(seen) & (losses.pairwise | (needed > 0))
+        if not matching(self.name, sorted(known)):
+            things = [what for what in losses.truth if what != losses.rule.text]
+            places = matching(self.name, things)
+            if not places:
+                names = listed(sorted(known | set(things)))
+                raise InvalidInput(f"recall of {self.name!r}: no model has that class; there are {names}")
+            where = losses.truth[things[places[0]]]
         if not where.any():
             raise InvalidInput(f"recall of {self.name!r}: no input on which it is seen is needed by the rule")
         return [Mask(f"recall of {self.name}", self.least, where)]
@@ -112,19 +119,22 @@ class Slices:
 
 
 def parse_recall(text: str) -> Recall:
-    """`car=0.95` as a floor.
+    """`car=0.95` as a floor; the name may stand in quotes.
 
     Raises:
         InvalidInput: saying what the form is.
     """
     found = _RECALL.fullmatch(text)
     least = float(found["least"]) if found and found["least"].replace(".", "", 1).isdigit() else -1.0
-    if found is None or not 0.0 < least < 1.0:
-        raise InvalidInput(f"recall {text!r}: the form is CLASS=SHARE, with a share above 0 and below 1: car=0.95")
-    return Recall(found["name"], least)
+    try:
+        if found is None or not 0.0 < least < 1.0:
+            raise ValueError("it needs a share above 0 and below 1")
+        return Recall(unquoted(found["name"]), least)
+    except ValueError as error:
+        raise InvalidInput(f"recall {text!r}: {error}; the form is CLASS=SHARE: car=0.95") from error
 
 
-def _holds(output: Array, kind: str, index: int) -> bool:
+def _holds(output: Array, kind: str, places: list[int]) -> bool:
     if kind == "boxes":
-        return bool((output[:, 5] == index).any())
-    return int(np.argmax(output)) == index if kind == "label" else bool(output[index] >= 0.5)
+        return bool(np.isin(output[:, 5], places).any())
+    return int(np.argmax(output)) in places if kind == "label" else bool((output[places] >= 0.5).any())

@@ -2,12 +2,18 @@
 
 import numpy as np
 import pytest
+from infilink.codec import pack
 from infilink.errors import InvalidInput
 from infilink.filters.rules.parser import parse_rule
+from infilink.filters.rules.zones import Zone
 from infilink.filters.training.floors import Mask, Recall, Slices, parse_recall
 from infilink.filters.training.losses import Losses
 from infilink.filters.training.selection import choose
 from infilink.filters.training.sweep import Sweep
+from infilink.models.cost import ModelCost
+from infilink.models.spec import ModelSpec
+from infilink.outputs import OutputSpec
+from infilink.traces.trace import Trace, TraceInfo, TraceWriter
 
 INPUTS = 2000
 
@@ -61,12 +67,41 @@ def test_slices_by_hour_light_and_name(trace):
             wrong.on(trace, losses)
 
 
-@pytest.mark.parametrize(("text", "floor"), [("car=0.95", Recall("car", 0.95)), ("traffic light : .9", None)])
+def test_recall_in_a_zone(tmp_path):
+    """What stands in the zone, and not what is elsewhere."""
+    zones = {"door": Zone("door", ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)))}
+    rule = parse_rule("count('T-shirt/top (new)', zone=door) == 0", zones=zones)
+    spec = ModelSpec(name="m", output=OutputSpec(kind="boxes", classes=("T-shirt/top (new)", "bag")))
+    info = TraceInfo("made up", 1.0, {"m": spec}, {"m": "d"}, {"m": ModelCost(1 << 20, 0.01, 0.1)}, input="array")
+    rows = ([], [[0.1, 0.1, 0.3, 0.9, 0.9, 0]], [[0.6, 0.1, 0.8, 0.9, 0.9, 0]], [[0.1, 0.1, 0.3, 0.9, 0.9, 1]])
+    with TraceWriter(tmp_path / "t", info) as writer:
+        for i, boxes in enumerate(rows):
+            writer.append(i, float(i), pack(np.zeros(1)), {"m": np.asarray(boxes, np.float32).reshape(-1, 6)})
+    with Trace(tmp_path / "t") as trace:
+        losses = Losses(trace, ("m",), rule)
+        for text in ("T-shirt/top (new) in door=0.9", "'t-shirt/top (new)'=0.9"):
+            (mask,) = parse_recall(text).on(trace, losses)
+            assert mask.where.tolist() == [False, True, False, False]
+        with pytest.raises(InvalidInput, match=r"there are 'T-shirt/top \(new\)', 'T-shirt/top \(new\) in door', bag"):
+            Recall("shoe", 0.9).on(trace, losses)
+
+
+@pytest.mark.parametrize(
+    ("text", "floor"),
+    [
+        ("car=0.95", Recall("car", 0.95)),
+        ("traffic light : .9", Recall("traffic light", 0.9)),
+        ("tabby, tabby cat=0.9", Recall("tabby, tabby cat", 0.9)),
+        ("'x = 0.3'=0.9", Recall("x = 0.3", 0.9)),
+        ("a: b=0.9", Recall("a: b", 0.9)),
+        ('"it\'s" = .5', Recall("it's", 0.5)),
+    ],
+)
 def test_a_recall_is_what_its_text_says(text, floor):
-    assert parse_recall(text) == (floor or Recall("traffic light", 0.9))
+    assert parse_recall(text) == floor
 
 
-@pytest.mark.parametrize("text", ["car", "car=2", "=0.5", "car=x", "car=0"])
+@pytest.mark.parametrize("text", ["car", "car=2", "=0.5", "car=x", "car=0", "'car=0.9", "'car' s=0.9"])
 def test_a_recall_that_makes_no_sense_is_refused(text):
     with pytest.raises(InvalidInput, match="CLASS=SHARE"):
         parse_recall(text)
