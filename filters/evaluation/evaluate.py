@@ -26,7 +26,7 @@ from ..training.losses import Losses
 from ..training.replay import Replay, Singles
 from .baselines import Baseline, measure_baselines, measure_room
 from .outcome import Answers
-from .verdict import Contract, Promise, judge_losses, trace_warnings, worst_of
+from .verdict import Contract, Promise, judge_events, judge_losses, trace_warnings, worst_of
 
 _COLUMNS = (
     "sequence",
@@ -115,12 +115,12 @@ def evaluate_filter(
     losses = _losses_for(gate, trace)
     taken = _decide_all(gate, trace, progress)
     kept = np.asarray([decision.keep for decision in taken])
-    answers = Answers(losses, trace.captured_s)
+    spec = _spec_of(gate)
+    answers = Answers(losses, trace.captured_s, held=losses.pairwise if spec is None else spec.held)
     reference, current = answers.references(kept), np.arange(len(trace))
     agreements = np.where(kept, 1.0, losses.agreements(reference, current))
     lost = answers.lost(kept)
     found = answers.outcome(kept)
-    spec = _spec_of(gate)
     replay = _replay_of(trace, losses, spec)
     later = None if progress is None else lambda done, doing: progress(0.6 + 0.4 * done, doing)
     room = measure_room(replay, losses, accuracy=found.accuracy)
@@ -155,15 +155,18 @@ def _judge(
     gate: Gate, spec: FilterSpec | None, trace: Trace, answers: Answers, kept: Array, lost: Array
 ) -> tuple[Promise, ...]:
     """What became of all that a gate promises: its accuracy, floors under it, and events."""
-    if gate.accuracy is None:
-        return ()
-    promises = [judge_losses("accuracy", gate.accuracy, lost)]
+    promises = [] if gate.accuracy is None else [judge_losses("accuracy", gate.accuracy, lost)]
     if spec is None:
         return tuple(promises)
     nothing = np.zeros(len(trace), bool)
     for floor in spec.floors:
         where = _where(floor, trace, answers.losses)
         promises.append(judge_losses(floor.name, floor.least, lost, where=nothing if where is None else where))
+    if spec.events is not None:
+        within_s = spec.events.within_s
+        name = "events sent" if within_s is None else f"events sent within {within_s:g} s"
+        hits, events = answers.sent_within(kept, within_s)
+        promises.append(judge_events(name, spec.events.recall, hits, events, answers.outcome(kept).events.clusters))
     return tuple(promises)
 
 
@@ -259,6 +262,7 @@ def _write_decisions(
         spec: the filter's; None for a free gate.
     """
     outputs = {model: trace.outputs(model) for model in losses.models}
+    held = losses.pairwise if spec is None else spec.held
     with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)
@@ -266,7 +270,7 @@ def _write_decisions(
             for row, model in enumerate(losses.models):
                 output = trace.models[model].output
                 true = served = outputs[model][i]
-                if not decision.keep and losses.pairwise:
+                if not decision.keep and held:
                     served = outputs[model][reference[i]]
                 elif not decision.keep and spec is not None:
                     served = spec.answer(model, output)
@@ -278,7 +282,7 @@ def _write_decisions(
                         f"{decision.score:.6g}",
                         f"{decision.threshold:.6g}",
                         "keep" if decision.keep else "drop",
-                        "executed" if decision.keep else "reused" if losses.pairwise else "skipped",
+                        "executed" if decision.keep else "reused" if held else "skipped",
                         output.summary(served),
                         output.summary(true),
                         f"{agreements[row, i]:.4f}",

@@ -33,11 +33,13 @@ class Answers:
     Args:
         losses: of a trace, by the rule.
         captured_s: when each of its inputs was captured.
+        held: whether the answer for the last input that was sent stands in for one that is not; else the rule's does.
     """
 
-    def __init__(self, losses: Losses, captured_s: Array) -> None:
+    def __init__(self, losses: Losses, captured_s: Array, *, held: bool) -> None:
         self.losses = losses
         self.captured_s = captured_s
+        self.held = held
 
     @cached_property
     def events(self) -> dict[str, list[Event]]:
@@ -55,7 +57,7 @@ class Answers:
     def stated(self, kept: Array) -> dict[str, Array]:
         """Per thing, which answers state it: bool (inputs,)."""
         truth = self.losses.truth
-        if self.losses.pairwise:
+        if self.held:
             references = self.references(kept)
             return {what: there[references] for what, there in truth.items()}
         # The rule's own answer is redundant: it states nothing.
@@ -75,8 +77,13 @@ class Answers:
             },
         )
 
-    def found_within(self, kept: Array, within_s: float) -> tuple[int, int]:
-        """How many events are found within so many seconds, and how many there are."""
+    def sent_within(self, kept: Array, within_s: float | None) -> tuple[int, int]:
+        """Of how many events an input was sent within so many seconds (None: while they last), and how many there are.
+
+        What stands in between counts for nothing here: an answer that always states an event would find them all.
+        """
         counted = distinct(self.events)
-        late_s = delays(counted, self.stated(kept), self.captured_s)
-        return int((late_s <= within_s + 1e-9).sum()), len(counted)
+        sent = {what: there & kept for what, there in self.losses.truth.items()}
+        late_s = delays(counted, sent, self.captured_s)
+        found = np.isfinite(late_s) if within_s is None else late_s <= within_s + 1e-9
+        return int(found.sum()), len(counted)

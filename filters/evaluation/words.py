@@ -34,7 +34,7 @@ def gate_rows(found: FilterEvaluation) -> list[tuple[str, ...]]:
 def contract_text(found: FilterEvaluation) -> str:
     """What became of the promises together, whether they were certified, and the skill."""
     skill = "" if found.skill is None else f"; skill {found.skill:.2f} (0 is dropping at random, 1 knows the outputs)"
-    certified = "" if found.promised is None or found.certified else " (not certified)"
+    certified = "" if found.certified or not found.promises else " (not certified)"
     return f"accuracy contract: {_CONTRACT[found.contract]}{certified}{skill}"
 
 
