@@ -18,8 +18,9 @@ from ..models.spec import ModelSpec, digest, parse_spec
 from ..outputs import Array
 from ..settings import checked, read_toml
 from ..units import parse_budget
-from .log_cell import is_empty, read_cell
+from .log_cell import is_missing, read_cell
 from .log_table import Logged
+from .log_time import not_rising
 from .trace import TraceInfo, TraceWriter
 
 logger = logging.getLogger(__name__)
@@ -220,7 +221,10 @@ def _check_aligned(logged: Logged, models: LoggedModels) -> None:
 
 def _whole_rows(logged: Logged, models: LoggedModels, missing: str) -> list[int]:
     """The rows in which every model has an output."""
-    empty = {name: [row for row, value in enumerate(logged.outputs[name]) if is_empty(value)] for name in models.models}
+    empty = {
+        name: [row for row, value in enumerate(logged.outputs[name]) if is_missing(value, spec.output)]
+        for name, spec in models.models.items()
+    }
     lacking = {name: rows for name, rows in empty.items() if rows}
     gone = set().union(*lacking.values())
     whole = [row for row in range(len(logged)) if row not in gone]
@@ -248,11 +252,10 @@ def _steps_s(logged: Logged, whole: Sequence[int]) -> Array:
     steps = np.diff(times)
     for i in np.flatnonzero(~np.isfinite(times)).tolist():
         raise InvalidInput(f"{logged.source}: {logged.name(whole[i])}: time {times[i]} is not finite")
+    usual_s = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
     for i in np.flatnonzero(steps <= 0).tolist():
-        raise InvalidInput(
-            f"{logged.source}: {logged.name(whole[i + 1])} has time {times[i + 1]:g} s, which does not come after the "
-            f"{times[i]:g} s of {logged.name(whole[i])}: sort the log by time, one row an input, one source a log"
-        )
+        names = logged.name(whole[i]), logged.name(whole[i + 1])
+        raise InvalidInput(f"{logged.source}: {not_rising(times[i], times[i + 1], names, usual_s)}")
     return steps
 
 

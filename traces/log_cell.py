@@ -1,6 +1,7 @@
 """One logged output, in whatever form a log has it: a number, a class name, JSON, a list."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -24,6 +25,7 @@ FORMS = {
 
 # A box may reach a little over the frame's edge.
 _FURTHEST = 2.0
+_MISSING = ("", "null", "nan", "na", "n/a", "<na>")
 
 
 def read_cell(output: OutputSpec, cell: Any) -> Array | None:
@@ -36,7 +38,7 @@ def read_cell(output: OutputSpec, cell: Any) -> Array | None:
     Raises:
         InvalidInput: it can't be read as that kind, names a class there is not, or holds NaN.
     """
-    if is_empty(cell):
+    if is_missing(cell, output):
         return None
     if isinstance(cell, str):
         cell = _parsed(output, cell.strip())
@@ -49,9 +51,21 @@ def read_cell(output: OutputSpec, cell: Any) -> Array | None:
     return output.check(value)
 
 
-def is_empty(cell: Any) -> bool:
-    """Whether a cell holds nothing."""
-    return cell is None or (isinstance(cell, str) and not cell.strip())
+def is_missing(cell: Any, output: OutputSpec | None = None) -> bool:
+    """Whether a cell says that there is no output: nothing, `null`, `NaN`, `NA`, or numbers that are all NaN.
+
+    What is the name of a class of the output is that class.
+    """
+    if cell is None:
+        return True
+    if isinstance(cell, str):
+        text = cell.strip()
+        return text.lower() in _MISSING and not (output is not None and text in output.classes)
+    if isinstance(cell, float):
+        return math.isnan(cell)
+    if isinstance(cell, np.ndarray | np.generic) and cell.dtype.kind == "f":
+        return bool(cell.size) and bool(np.isnan(cell).all())
+    return False
 
 
 def class_index(output: OutputSpec, name: str) -> int:
@@ -135,6 +149,12 @@ def _boxes(output: OutputSpec, cell: Any) -> Array:
         raise InvalidInput(
             f"a box has the corners {outside[0].tolist()}: write them as shares of the frame's width and height "
             "(0 to 1), not as pixels"
+        )
+    inverted = rows[(rows[:, :2] >= rows[:, 2:4]).any(axis=1), :4]
+    if len(inverted):
+        raise InvalidInput(
+            f"a box has the corners {inverted[0].tolist()}, which end where they begin or before: write "
+            "x1, y1, x2, y2; if these are x, y, width and height, add the width to x and the height to y"
         )
     return rows
 

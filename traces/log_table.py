@@ -1,11 +1,9 @@
 """Outputs that another system logged, read from a table (CSV, Parquet) or from arrays (NPZ)."""
 
-import csv
 import importlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +12,13 @@ import numpy as np
 from ..errors import InvalidInput
 from ..models.spec import ModelSpec
 from ..outputs import Array
-from .log_cell import read_cell
+from .log_cell import is_missing, read_cell
+from .log_csv import read_csv
+from .log_time import TIMES, named, not_rising, seconds, time_column, told
 
 logger = logging.getLogger(__name__)
 
-TIMES = ("captured_s", "time", "timestamp")
 INPUTS = "inputs"
-_LATEST_S = 1e11
 
 Cells = tuple[str, dict[str, Any]]
 """A row of a table: what it is called in an error, and its cells by column."""
@@ -63,67 +61,32 @@ def read_logged(path: Path, models: Mapping[str, ModelSpec], *, time: str = "") 
     Args:
         path: the file; its ending says which.
         models: each model's spec.
-        time: the column of capture times, seconds or ISO 8601; by default the first there is of `TIMES`.
+        time: the column of capture times; by default the first there is of `log_time.TIMES`, in any case.
 
     Raises:
         InvalidInput: the file can't be read, a model has no column, or a cell can't be read; names row and model.
     """
     if not path.is_file():
         raise InvalidInput(f"{path}: there is no such file")
-    if path.suffix == ".npz":
+    kind = path.suffix.lower()
+    if kind == ".npz":
         return _read_npz(path, models, time)
-    readers = {".csv": _csv_rows, ".parquet": _parquet_rows}
-    if path.suffix not in readers:
-        raise InvalidInput(f"{path}: a log ends in .csv, .parquet or .npz; save it as one of these")
-    columns, rows = readers[path.suffix](path)
-    at = time or next((name for name in TIMES if name in columns), "")
-    if at not in columns:
+    if kind not in (".csv", ".tsv", ".parquet"):
+        raise InvalidInput(f"{path}: a log ends in .csv, .tsv, .parquet or .npz; save it as one of these")
+    if kind == ".parquet":
+        columns, rows = _parquet_rows(path)
+    else:
+        columns, rows = read_csv(path, lambda names: bool(time_column(names, time)))
+    at = time_column(columns, time)
+    if not at:
         raise InvalidInput(
             f"{path}: has no column of times{f' {time!r}' if time else ''}: name it {' or '.join(TIMES)}, or give "
             f"--time (columns: {_listed(columns)})"
         )
-    if {"model", "value"} <= set(columns):
-        return _read_long(path, models, at, rows)
+    model, value = named(columns, "model"), named(columns, "value")
+    if model and value:
+        return _read_long(path, models, _Long(at, model, value, named(columns, "class")), rows)
     return _read_wide(path, models, at, columns, rows)
-
-
-def _csv_rows(path: Path) -> tuple[list[str], Iterator[Cells]]:
-    """A CSV file's columns, and its rows, which are read as they are asked for.
-
-    Raises:
-        InvalidInput: two columns have one name, or (while rows are read) a row is no row of this table.
-    """
-
-    def rows() -> Iterator[Cells]:
-        # What is no UTF-8 is then no number and no class name either.
-        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-            reader = csv.reader(file)
-            next(reader)
-            for cells in _lines(path, reader):
-                if not cells:
-                    continue
-                if len(cells) != len(columns):
-                    raise InvalidInput(
-                        f"{path}: line {reader.line_num} has {len(cells)} cells, the first line {len(columns)}; put "
-                        'text with commas in quotes, and quotes within it twice ("[[0.1, ""car""]]")'
-                    )
-                yield f"line {reader.line_num}", dict(zip(columns, cells, strict=True))
-
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        columns = [name.strip() for name in next(csv.reader(file), [])]
-    twice = next((name for name in columns if columns.count(name) > 1), None)
-    if twice is not None:
-        raise InvalidInput(f"{path}: has two columns {twice!r}; rename one")
-    return columns, rows()
-
-
-def _lines(path: Path, reader: Iterator[list[str]]) -> Iterator[list[str]]:
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise InvalidInput(
-            f"{path}: can't be read as CSV ({error}); save large outputs, such as masks, as NPZ"
-        ) from error
 
 
 def _parquet_rows(path: Path) -> tuple[list[str], Iterator[Cells]]:
@@ -145,6 +108,16 @@ def _parquet_rows(path: Path) -> tuple[list[str], Iterator[Cells]]:
     return table.column_names, ((f"row {i}", cells) for i, cells in enumerate(table.to_pylist()))
 
 
+@dataclass(frozen=True)
+class _Long:
+    """The columns of a long log; `of` is empty where no row is of one class."""
+
+    time: str
+    model: str
+    value: str
+    of: str
+
+
 def _read_wide(
     path: Path, models: Mapping[str, ModelSpec], time: str, columns: Sequence[str], rows: Iterator[Cells]
 ) -> Logged:
@@ -154,7 +127,7 @@ def _read_wide(
     outputs: dict[str, list[Array | None]] = {name: [] for name in models}
     for row, cells in rows:
         names.append(row)
-        captured_s.append(_seconds(cells[time], f"{path}: {row}"))
+        captured_s.append(seconds(cells[time], f"{path}: {row}", time))
         for name, spec in models.items():
             outputs[name].append(_output(spec, _gathered(cells, name, parts[name]), f"{path}: {row}"))
     return Logged(str(path), captured_s, outputs, names=names)
@@ -171,6 +144,7 @@ def _parts(path: Path, spec: ModelSpec, columns: Sequence[str]) -> tuple[str, ..
         example = f" or {spec.name}:{wanted[0]}, ..." if output.kind in ("label", "multilabel", "vector") else ""
         raise InvalidInput(
             f"{path}: model {spec.name!r} has no column; name it {spec.name}{example} (columns: {_listed(columns)})"
+            + (f"; {near} is written otherwise" if (near := named(columns, spec.name)) else "")
         )
     if spec.name in columns or output.kind not in ("label", "multilabel", "vector"):
         raise InvalidInput(
@@ -193,33 +167,36 @@ def _gathered(cells: Mapping[str, Any], name: str, parts: Sequence[str]) -> Any:
     if not parts:
         return cells[name]
     found = [cells[f"{name}:{part}"] for part in parts]
-    if all(cell is None or cell == "" for cell in found):
+    if all(is_missing(cell) for cell in found):
         return None
     return found
 
 
-def _read_long(path: Path, models: Mapping[str, ModelSpec], time: str, rows: Iterator[Cells]) -> Logged:
+def _read_long(path: Path, models: Mapping[str, ModelSpec], columns: _Long, rows: Iterator[Cells]) -> Logged:
     found: dict[str, dict[float, Any]] = {name: {} for name in models}
     others: dict[str, None] = {}
     for row, cells in rows:
         where = f"{path}: {row}"
-        name, at = str(cells["model"]).strip(), _seconds(cells[time], where)
+        name, at = str(cells[columns.model]).strip(), seconds(cells[columns.time], where, columns.time)
         if name not in models:
             others[name] = None
             continue
         mine = found[name]
-        if mine and at < next(reversed(mine)):
-            raise InvalidInput(f"{where}: time {at:g} s of {name!r} is before the one above it; sort the log by time")
-        if cells.get("class") not in (None, ""):
-            value = _output_number(cells["value"], where, name)
+        before = next(reversed(mine), None)
+        if before is not None and at < before:
+            rows_told = ("the row above", repr(name))
+            raise InvalidInput(f"{where}: {not_rising(before, at, rows_told, _usual_step_s(mine))}")
+        of = str(cells.get(columns.of) or "").strip()
+        if of:
+            value = _output_number(cells[columns.value], where, name)
             classes = mine.setdefault(at, {})
-            if not isinstance(classes, dict) or str(cells["class"]) in classes:
-                raise InvalidInput(f"{where}: {name!r} has this class at {at:g} s already; leave one out")
-            classes[str(cells["class"])] = value
+            if not isinstance(classes, dict) or of in classes:
+                raise InvalidInput(f"{where}: {name!r} has this class at {told(at)} already; leave one out")
+            classes[of] = value
         elif at in mine:
-            raise InvalidInput(f"{where}: {name!r} has an output at {at:g} s already; leave one out")
+            raise InvalidInput(f"{where}: {name!r} has an output at {told(at)} already; leave one out")
         else:
-            mine[at] = _output(models[name], cells["value"], where)
+            mine[at] = _output(models[name], cells[columns.value], where)
     if others:
         logger.warning(
             "%s: left out %s: no spec has that name; the specs are %s",
@@ -229,17 +206,23 @@ def _read_long(path: Path, models: Mapping[str, ModelSpec], time: str, rows: Ite
         )
     times = sorted(set().union(*found.values()))
     outputs = {
-        name: [_whole(models[name], mine.get(at), f"{path}: time {at:g} s") for at in times]
+        name: [_whole(models[name], mine.get(at), f"{path}: time {told(at)}") for at in times]
         for name, mine in found.items()
     }
-    return Logged(str(path), times, outputs, names=[f"time {at:g} s" for at in times])
+    return Logged(str(path), times, outputs, names=[f"time {told(at)}" for at in times])
+
+
+def _usual_step_s(times: Mapping[float, Any]) -> float:
+    return float(np.median(np.diff(list(times)))) if len(times) > 1 else 0.0
 
 
 def _whole(spec: ModelSpec, value: Any, where: str) -> Array | None:
     """The output of a time: what one row said, or what several said of a class each."""
     if not isinstance(value, dict):
         return None if value is None else np.asarray(value)
-    lacking = [name for name in spec.output.classes if name not in value]
+    if all(number is None for number in value.values()):
+        return None
+    lacking = [name for name in spec.output.classes if value.get(name) is None]
     if lacking:
         raise InvalidInput(f"{where}: {spec.name!r} has no number for class {lacking[0]!r}; give one for each class")
     return _output(spec, value, where)
@@ -251,12 +234,15 @@ def _read_npz(path: Path, models: Mapping[str, ModelSpec], time: str) -> Logged:
             arrays = {name: file[name] for name in file.files}
     except Exception as error:  # zipfile's, numpy's and others
         raise InvalidInput(f"{path}: can't be read as NPZ without pickled objects: {error}") from error
-    at = time or next((name for name in TIMES if name in arrays), "")
-    if at not in arrays or arrays[at].ndim != 1:
+    at = time_column(list(arrays), time)
+    if not at or arrays[at].ndim != 1:
         raise InvalidInput(
             f"{path}: needs an array {time or TIMES[0]} of one dimension (arrays: {_listed(list(arrays))})"
         )
-    captured_s = [_seconds(value, f"{path}: row {i}") for i, value in enumerate(arrays[at].tolist())]
+    times = arrays[at]
+    if times.dtype.kind == "M":
+        times = (times - np.datetime64(0, "s")) / np.timedelta64(1, "s")
+    captured_s = [seconds(value, f"{path}: row {i}", at) for i, value in enumerate(times.tolist())]
     lengths = {name: arrays.get(f"{name}:lengths") for name in models}
     outputs = {}
     for name, spec in models.items():
@@ -289,33 +275,13 @@ def _output(spec: ModelSpec, cell: Any, where: str) -> Array | None:
         raise InvalidInput(f"{where}: {spec.name}: {error}") from error
 
 
-def _output_number(cell: Any, where: str, name: str) -> float:
+def _output_number(cell: Any, where: str, name: str) -> float | None:
+    if is_missing(cell):
+        return None
     try:
         return float(cell)
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"{where}: {name}: {cell!r} is no number; a row of one class has one") from error
-
-
-def _seconds(value: Any, where: str) -> float:
-    """A time in seconds, from a number, from ISO 8601 text (UTC, if it does not say), or from a date."""
-    try:
-        if isinstance(value, str):
-            try:
-                seconds = float(value)
-            except ValueError:
-                value = datetime.fromisoformat(value.strip())
-        if isinstance(value, datetime):
-            value = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-        seconds = float(value)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(
-            f"{where}: {value!r} is no time; write seconds (12.5) or ISO 8601 (2026-01-31T08:00:00)"
-        ) from error
-    if not np.isfinite(seconds):
-        raise InvalidInput(f"{where}: time {value!r} is not finite")
-    if abs(seconds) > _LATEST_S:
-        raise InvalidInput(f"{where}: time {value!r} is too large for seconds; divide milliseconds by 1000")
-    return seconds
 
 
 def _listed(names: Sequence[str]) -> str:

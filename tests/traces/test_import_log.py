@@ -64,6 +64,12 @@ def test_inputs_that_were_logged_are_kept(tmp_path: Path) -> None:
             assert [round(float(each.mean())) for each in trace.inputs()] == [round(float(i.mean())) for i in inputs]
 
 
+@pytest.mark.parametrize("nothing", [None, "NA", "null", float("nan"), np.asarray([np.nan])])
+def test_whatever_stands_for_nothing_is_counted_as_such(tmp_path: Path, nothing: object) -> None:
+    done = import_outputs(logged([1, nothing, 3], [1, 2, 3]), MODELS, tmp_path / "a.trace", missing="drop")
+    assert (done.inputs, done.dropped) == (2, 1)
+
+
 def test_rows_that_lack_an_output_are_named_or_left_out(tmp_path: Path) -> None:
     rows = logged([1, None, 3, "", 5], [1, 2, 3, 4, 5])
     complaint = r"model 'a' has no output in 2 of 5 rows \(row 1, row 3\); leave such rows out with --missing drop \(3"
@@ -87,9 +93,18 @@ def test_rows_that_lack_an_output_are_named_or_left_out(tmp_path: Path) -> None:
             logged([1, 2, 3], [1, 2, 3], [0.0, 2.0, 1.0]),
             "row 2 has time 1 s, which does not come after the 2 s of row 1",
         ),
-        (logged([1, 2], [1, 2], [1.0, 1.0]), "does not come after"),
+        (logged([1, 2], [1, 2], [1.0, 1.0]), "row 1 has the time of row 0, 1 s: one row an input"),
+        (
+            logged([1, 2, 3], [1, 2, 3], [1793000000.0, 1793000060.0, 1793000000.0]),
+            "2026-10-26 .*:20.000 UTC, which does not come after the 2026-10-26 .*:20.000 UTC of row 1: sort the log",
+        ),
+        (
+            logged([1, 2, 3], [1, 2, 3], [1793000000.0, 1793000060.0, 1792996520.0]),
+            "does not come after the .* UTC of row 1: it falls back by about an hour, .*: log UTC, or write the zone",
+        ),
+        (logged([1, 2, 3], [1, 2, 3], [9000.0, 9060.0, 5460.0]), "5460 s, .* the 9060 s of row 1: sort the log"),
         (logged([1, 2], [1, 2], [1.0, float("nan")]), "row 1: time nan is not finite"),
-        (logged([1, np.asarray([np.nan])], [1, 2]), "row 1: a: .*NaN"),
+        (logged([1, np.asarray([np.inf])], [1, 2]), "row 1: a: .*NaN or infinity"),
         (logged([1, "x"], [1, 2]), "row 1: a: 'x' can't be read as a count"),
         (logged([], []), "holds no row"),
         (Logged("x", [0.0], {"a": [1]}), "holds no outputs of model 'b'"),

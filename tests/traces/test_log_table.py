@@ -71,9 +71,19 @@ def test_a_cell_is_read_as_its_kind(name: str, cell: Any, value: list[Any]) -> N
     assert again is not None and np.array_equal(again, found)
 
 
-@pytest.mark.parametrize("cell", ["", "  ", None])
-def test_an_empty_cell_is_a_missing_output(cell: str | None) -> None:
+@pytest.mark.parametrize(
+    "cell",
+    ["", "  ", None, "null", "NULL", "NaN", "nan", "NA", " n/a ", float("nan"), np.float32("nan"), np.full(3, np.nan)],
+)
+def test_what_stands_for_nothing_is_a_missing_output(cell: Any) -> None:
     assert all(read_cell(output(name), cell) is None for name in KINDS)
+
+
+def test_a_class_may_be_called_as_what_else_is_missing() -> None:
+    spec = OutputSpec(kind="label", classes=("NA", "EU"))
+    found = read_cell(spec, "NA")
+    assert found is not None and found.tolist() == [1, 0]
+    assert read_cell(spec, "na") is None
 
 
 @pytest.mark.parametrize(
@@ -84,8 +94,14 @@ def test_an_empty_cell_is_a_missing_output(cell: str | None) -> None:
         ("scene", "[1, 0, 0]", r"must have shape \(2,\)"),
         ("tags", '["snow"]', "no class 'snow'"),
         ("cars", "many", "'many' can't be read as a count: write a number"),
-        ("cars", "nan", "NaN or infinity"),
-        ("cars", "NaN", "NaN or infinity"),
+        ("cars", "inf", "NaN or infinity"),
+        ("embedding", "[1, NaN, 3]", "NaN or infinity"),
+        (
+            "people",
+            "[[0.5, 0.5, 0.25, 0.25, 0.75, 0]]",
+            "end where they begin or before: .*if these are x, y, width and",
+        ),
+        ("people", "[[0.1, 0.5, 0.25, 0.5, 0.75, 0]]", "end where they begin or before"),
         ("cars", "[1, 2]", "can't be read as a count"),
         ("people", "[[0, 0, 0.5, 0.5, 0.75, 2]]", "class indices must be whole numbers from 0 to 1, not 2"),
         ("people", "[[0, 0, 0.5, 0.5, 0.75, 0.5]]", "whole numbers"),
@@ -144,6 +160,89 @@ def test_times_may_be_iso_and_in_a_column_of_any_name(tmp_path: Path) -> None:
     assert np.diff(times).tolist() == [0.5]
 
 
+TABLE = 'time,cars,scene\n0.5,3,busy\n1.5,2.25,"quiet"\n'
+GERMAN = "Time;cars;scene\n0,5;3;busy\n1,5;2,25;quiet\n"
+
+
+@pytest.mark.parametrize("text", [TABLE, GERMAN, TABLE.replace(",", "\t"), TABLE.replace(",", "|"), "sep=;\n" + GERMAN])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_tables_of_any_program_say_the_same(tmp_path: Path, text: str, encoding: str, ends: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(text.replace("\n", ends).encode(encoding))
+    logged = read(path, "cars", "scene")
+    assert list(logged.captured_s) == [0.5, 1.5]
+    assert numbers(logged.outputs["cars"]) == [[3], [2.25]]
+    assert numbers(logged.outputs["scene"]) == [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16", "utf-16-le"])
+def test_names_keep_their_letters(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("time;größe\n0;Löwe\n1;Bär\n".encode(encoding))
+    spec = LoggedModels.of({"x": {"output": {"kind": "label", "classes": ["Löwe", "Bär"]}}}).models["x"]
+    found = read_logged(path, {"größe": spec.model_copy(update={"name": "größe"})})
+    assert numbers(found.outputs["größe"]) == [[1, 0], [0, 1]]
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(bytes(range(256)) * 8 + b"\0" * 9)
+    with pytest.raises(InvalidInput, match=r"a.csv: is no text; save it as CSV in UTF-8"):
+        read(path, "cars")
+
+
+@pytest.mark.parametrize("header", ["Time", "TIMESTAMP", "timestamp", " captured_s "])
+def test_the_column_of_times_may_be_written_in_any_case(tmp_path: Path, header: str) -> None:
+    assert read(save(tmp_path / "a.csv", f"cars,{header}\n1,0\n2,1\n"), "cars").captured_s == [0, 1]
+    long = f"{header},Model,VALUE,Class\n0,cars,1,\n1,cars,2,\n"
+    assert read(save(tmp_path / "b.csv", long), "cars").captured_s == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "1769846400.5",
+        "1769846400500",
+        "1769846400500000",
+        "1769846400500000000",
+        "2026-01-31T08:00:00.5",
+        "2026-01-31 08:00:00,5",
+        "2026-01-31T08:00:00.500Z",
+        "2026-01-31T09:00:00.500+01:00",
+        "2026-01-31T03:00:00.500000-05:00",
+    ],
+)
+def test_a_time_since_1970_is_read_in_any_usual_form(tmp_path: Path, value: str) -> None:
+    logged = read(save(tmp_path / "a.csv", f'time;cars\n"{value}";1\n'), "cars")
+    assert logged.captured_s == pytest.approx([1769846400.5], abs=1e-6)
+
+
+def test_a_column_says_by_its_end_what_it_counts(tmp_path: Path) -> None:
+    logged = read(save(tmp_path / "a.csv", "frame_ms,cars\n0,1\n40,1\n"), "cars", time="frame_ms")
+    assert logged.captured_s == [0, 0.04]
+    np.savez(tmp_path / "a.npz", Time=np.asarray(["2026-01-31T08:00:00"], "datetime64[ns]"), cars=[1])
+    assert read(tmp_path / "a.npz", "cars").captured_s == [1769846400]
+
+
+def test_a_missing_number_of_one_class_is_said_and_of_all_is_a_missing_output(tmp_path: Path) -> None:
+    text = "time,model,class,value\n0,scene,busy,NA\n0,scene,quiet,null\n1,scene,busy,1\n1,scene,quiet,0\n"
+    assert numbers(read(save(tmp_path / "a.csv", text), "scene").outputs["scene"]) == [None, [0, 1]]
+    with pytest.raises(InvalidInput, match="time 0 s: 'scene' has no number for class 'quiet'"):
+        read(save(tmp_path / "a.csv", text.replace("NA", "1")), "scene")
+
+
+BEFORE, AFTER = "2026-10-25T02:59:50", "2026-10-25T02:00:00"
+
+
+def test_a_log_in_local_time_whose_clock_was_set_back_is_told_so(tmp_path: Path) -> None:
+    told = "02:00:00.000 UTC, which does not come after the 2026-10-25 02:59:50.000 UTC .*end of summer time: log UTC"
+    long = save(tmp_path / "a.csv", f"time,model,value\n{BEFORE},cars,1\n{AFTER},cars,2\n")
+    with pytest.raises(InvalidInput, match=told) as caught:
+        read(long, "cars")
+    assert "sort" not in str(caught.value)
+
+
 def test_arrays_with_boxes_one_below_the_other(tmp_path: Path) -> None:
     boxes = np.asarray([[0, 0, 0.5, 0.5, 1, 0]] * 3, np.float32)
     arrays: dict[str, Array] = {
@@ -168,7 +267,7 @@ def test_arrays_with_boxes_one_below_the_other(tmp_path: Path) -> None:
         ({"people:lengths": np.asarray([2, 0, 0])}, "people:lengths add up to 2, but people has 3 rows"),
         ({"captured_s": np.zeros((3, 1))}, "needs an array captured_s of one dimension"),
         ({"captured_s": np.asarray([0, np.nan, 1])}, "row 1: time nan is not finite"),
-        ({"cars": np.asarray([1, np.nan, 1])}, "row 1: cars: .*NaN"),
+        ({"cars": np.asarray([1, np.inf, 1])}, "row 1: cars: .*NaN or infinity"),
         ({"inputs": np.zeros(2)}, "inputs has 2 rows"),
         ({"cars": np.asarray([{}, {}, {}], object)}, "without pickled objects"),
     ],
@@ -177,7 +276,7 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, changed: dict[str, A
     arrays = {
         "captured_s": np.arange(3.0),
         "cars": np.ones(3),
-        "people": np.zeros((3, 6)),
+        "people": np.asarray([[0, 0, 1, 1, 1, 0]] * 3),
         "people:lengths": np.ones(3, np.int64),
     }
     np.savez(tmp_path / "a.npz", allow_pickle=True, **(arrays | changed))
@@ -193,13 +292,18 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, changed: dict[str, A
         ("time,cars,scene:busy\n0,1,1\n", "'scene' do not fit its spec: scene:quiet is missing"),
         ("time,cars,scene:busy,scene:quiet,scene:rush\n0,1,1,0,0\n", "scene:rush is none of the spec's.*vocabulary"),
         ("time,cars,scene:busy,scene:quiet\n0,1,1,\n", "line 2: scene: .*can't be read"),
+        ("time,Cars,scene\n0,1,busy\n", "model 'cars' has no column; .*; Cars is written otherwise"),
+        ('time,cars,scene\n0,"1,234",busy\n', "'1,234' can't be read as a count"),
         ("time,cars:0,scene\n0,1,busy\n", "its output of kind count stands in one column, cars"),
         ("time,cars,scene\n0,1\n", "line 2 has 2 cells, the first line 3"),
         ("time,cars,cars,scene\n0,1,1,busy\n", "two columns 'cars'"),
         ("time,cars,scene\nsoon,1,busy\n", "line 2: 'soon' is no time; write seconds"),
-        ("time,cars,scene\n1769846400000,1,busy\n", "too large for seconds; divide milliseconds by 1000"),
+        ("time,cars,scene\n17698464000000000000000,1,busy\n", "too large for a time since 1970"),
         ("time,cars,scene\n0,1,busy\n1,1,rush\n", "line 3: scene: there is no class 'rush'"),
-        ("time,model,value\n1,cars,1\n0,cars,1\n", "line 3: time 0 s of 'cars' is before the one above it"),
+        (
+            "time,model,value\n1,cars,1\n0,cars,1\n",
+            "line 3: 'cars' has time 0 s, which does not come after the 1 s of the row above: sort",
+        ),
         ("time,model,value\n1,cars,1\n1,cars,1\n", "line 3: 'cars' has an output at 1 s already"),
         ("time,model,class,value\n1,scene,busy,1\n", "'scene' has no number for class 'quiet'"),
         ("time,model,class,value\n1,scene,busy,1\n1,scene,busy,1\n", "'scene' has this class at 1 s already"),
@@ -216,7 +320,7 @@ def test_a_log_that_is_wrong_is_refused_with_the_row(tmp_path: Path, text: str, 
 def test_what_is_no_log_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="there is no such file"):
         read(tmp_path / "a.csv", "cars")
-    with pytest.raises(InvalidInput, match=r"ends in \.csv, \.parquet or \.npz"):
+    with pytest.raises(InvalidInput, match=r"ends in \.csv, \.tsv, \.parquet or \.npz"):
         read(save(tmp_path / "a.xlsx", ""), "cars")
     with pytest.raises(InvalidInput, match="can't be read as NPZ"):
         read(save(tmp_path / "a.npz", "text"), "cars")
