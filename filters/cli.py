@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ..errors import InvalidInput
@@ -139,7 +140,7 @@ def train_tasks_command(
             f"{each.threshold:.4g}",
             "yes" if found.certified else "no",
         )
-        table.add_row(model, each.rule, *row)
+        table.add_row(escape(model), escape(each.rule), *row)
     console = Console()
     console.print(table)
     console.print(
@@ -153,8 +154,8 @@ def print_training(done: "FilterTraining", console: Console) -> None:
     console.print(_certificate_text(done.spec))
     for floor in done.spec.floors:
         console.print(
-            f"{floor.name}: {floor.accuracy:.3f} kept on {floor.inputs} inputs (asked {floor.least:g}; at least "
-            f"{floor.lower_bound:.3f} with {done.spec.certificate.confidence:.0%} confidence)"
+            f"{escape(floor.name)}: {floor.accuracy:.3f} kept on {floor.inputs} inputs (asked {floor.least:g}; at "
+            f"least {floor.lower_bound:.3f} with {done.spec.certificate.confidence:.0%} confidence)"
         )
     console.print(
         f"{done.path}: trained on {done.trained} inputs, calibrated on the {done.calibrated} last ones, "
@@ -164,7 +165,7 @@ def print_training(done: "FilterTraining", console: Console) -> None:
 
 def _candidates_table(done: "FilterTraining") -> Table:
     spec = done.spec
-    table = Table("candidate", title=f"{spec.rule} at accuracy {spec.accuracy:g}: on the calibration part")
+    table = Table("candidate", title=f"{escape(spec.rule)} at accuracy {spec.accuracy:g}: on the calibration part")
     for name in ("filtering rate", "accuracy", "threshold", "certified", "ms"):
         table.add_column(name, justify="right")
     for name, result in spec.candidates.items():

@@ -132,9 +132,9 @@ def print_assessment(found: "Assessment", console: Console) -> None:
     """Shows an assessment: its numbers and its verdict."""
     from .pages import lines_of
 
-    table = Table("", "", title=f"{found.rule} on {', '.join(found.models)}", show_header=False)
+    table = Table("", "", title=escape(f"{found.rule} on {', '.join(found.models)}"), show_header=False)
     table.columns[1].justify = "right"
     for line in lines_of(found):
-        table.add_row(*line)
+        table.add_row(*map(escape, line))
     console.print(table)
-    console.print(f"[bold]{found.verdict}[/]: {found.why}")
+    console.print(f"[bold]{found.verdict}[/]: {escape(found.why)}")
