@@ -7,15 +7,158 @@ autocorrelation time of the losses.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from .outputs import Array
 
 CONFIDENCE = 0.95
+# In how many blocks, at least, a recording is cut to see how losses come together, and how far short of the number of
+# runs that a proof takes it stays.
+_LEAST_BLOCKS = 8
+_SHORT_OF = 0.7
+_LADDER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+_OVERLAP = 4
+# Found by simulation (tests/bench/bench_certificates.py).
+_NEAR = 2.0
+_SURE = 0.2533
+_LEVELLED = 1.6
 _BETS = np.geomspace(0.02, 0.98, 24)
 # Evidence stays finite however long it grows.
 _MOST_EVIDENCE = 1e12
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What a recording proves of each of some thresholds, given from the most careful one on.
+
+    Attributes:
+        passed: bool; the mean loss is proven to keep to the target here, and at all thresholds before.
+        uppers: the upper bound on the mean loss.
+        runs: how many independent draws the inputs are worth; 0: it can't be told, as nothing was ever lost.
+        lost: how many of them were lost.
+        method: how that was found.
+    """
+
+    passed: Array
+    uppers: Array
+    runs: Array
+    lost: Array
+    method: str
+
+
+def fixed_sequence(
+    losses: Array,
+    *,
+    target: float,
+    confidence: float = CONFIDENCE,
+    where: Array | None = None,
+    starts: Sequence[int] = (),
+) -> Tested:
+    """Tests thresholds in turn, from the most careful one on, up to the first whose mean loss is not proven to be low.
+
+    Testing in a fixed order needs no correction for the number of thresholds. Each has the exact one-sided bound of
+    Clopper and Pearson, with runs for draws (see `_run_lengths`).
+
+    Args:
+        losses: from 0 to 1, (thresholds, inputs), the inputs in the order of time.
+        target: the greatest mean loss that is allowed.
+        confidence: of the bounds, one-sided.
+        where: the inputs over which the mean is taken, bool (inputs,) or (thresholds, inputs); None: all.
+        starts: at which inputs another recording begins: what is lost there has nothing to do with what was before.
+
+    How long runs are is learnt from rows in which something is lost. Where next to nothing is, add as a last row what
+    would be lost if all inputs were dropped.
+    """
+    among = np.ones(losses.shape[1], np.bool_) if where is None else where
+    among = np.broadcast_to(among, losses.shape)
+    counts = among.sum(axis=1)
+    errors = np.where(among, losses, 0.0).sum(axis=1) / np.maximum(1, counts)
+    lengths = _run_lengths(losses, among, errors, target=target, confidence=confidence, starts=starts)
+    runs = np.where(np.isfinite(lengths), counts / np.maximum(1.0, lengths), 0.0)
+    bounds: dict[tuple[float, float], float] = {}
+    for pair in zip(errors.tolist(), runs.tolist(), strict=True):
+        if pair not in bounds:
+            bounds[pair] = clopper_pearson(pair[0] * pair[1], pair[1], confidence=confidence)
+    uppers = np.asarray([bounds[pair] for pair in zip(errors.tolist(), runs.tolist(), strict=True)])
+    return Tested(np.cumsum(uppers > target) == 0, uppers, runs, errors * runs, "clopper-pearson over runs")
+
+
+def clean_runs(target: float, *, confidence: float = CONFIDENCE) -> int:
+    """How many runs without any loss it takes to prove that a mean loss is at most `target`."""
+    return math.ceil(math.log1p(-confidence) / math.log1p(-target) - 1e-9)
+
+
+def _run_lengths(
+    losses: Array, among: Array, errors: Array, *, target: float, confidence: float, starts: Sequence[int]
+) -> Array:
+    """How many inputs are worth one independent draw, per threshold; infinity where it can't be told.
+
+    A block of `b` independent inputs loses `b p` of them with a variance of `b p (1 - p)`. Where losses come together
+    the variance is greater, by a factor that grows with the length of the blocks until they are longer than what holds
+    losses together: that factor is the answer (Kish's design effect). No length is taken as known: it is the greatest
+    over a ladder of block lengths, up to one so long that, were it the answer, nothing would be proven anyway.
+
+    - A threshold under which little was lost says little of how losses come, so the greatest answer counts of it and
+      of looser ones, up to `_NEAR` times the target.
+    - It is learnt from so many lost runs only, so an upper confidence limit of it is taken.
+    - Where it still grows with blocks twice as long, runs are longer than the trace can show: theirs counts.
+    """
+    inputs = losses.shape[1]
+    longest = max(1, int(inputs / max(_LEAST_BLOCKS, _SHORT_OF * clean_runs(target, confidence=confidence))))
+    ladder = [length for length in _LADDER if length < longest] + [longest, 2 * longest]
+    worth = np.stack([_dispersion(losses, among, errors, length, starts) for length in ladder])
+    lengths = np.maximum(1.0, worth[:-1].max(axis=0))
+    known = (errors > 0.0) & (errors < 1.0)
+    near = known & (errors <= _NEAR * target)
+    if not near.any():
+        near = known & (errors <= 0.5)
+    if not near.any():
+        near = known
+    lost = np.where(known, errors * among.sum(axis=1) / lengths, 0.0)
+    from_looser = _greatest_from(np.where(near, lengths, 0.0))
+    lengths = np.maximum(from_looser, np.where(known, lengths, 0.0))
+    seen = np.maximum(_greatest_from(np.where(near, lost, 0.0)), lost)
+    lengths = np.where(seen > 0.0, lengths * np.asarray([_margin(count) for count in seen.tolist()]), np.inf)
+    surest = int(np.argmax(np.where(errors <= 0.5, lost, 0.0)))
+    if worth[-1, surest] > _LEVELLED * worth[-2, surest]:
+        lengths = np.maximum(lengths, 2.0 * longest)
+    return np.asarray(lengths)
+
+
+def _dispersion(losses: Array, among: Array, errors: Array, length: int, starts: Sequence[int]) -> Array:
+    """The variance of what blocks lose, over that of independent draws, per threshold; 0 where it can't be told."""
+    inputs = losses.shape[1]
+    first = np.arange(0, inputs - length + 1, max(1, length // _OVERLAP))
+    for start in starts:
+        first = first[(first >= start) | (first + length <= start)]
+    blocks = inputs / length
+    if not len(first) or blocks <= 1.0:
+        return np.zeros(len(losses))
+    beyond = np.where(among, losses - errors[:, None], 0.0)
+    sums = np.concatenate([np.zeros((len(losses), 1)), np.cumsum(beyond, axis=1)], axis=1)
+    variance = np.mean((sums[:, first + length] - sums[:, first]) ** 2, axis=1) * blocks / (blocks - 1.0)
+    alone = length * among.mean(axis=1) * errors * (1.0 - errors)
+    return np.where(alone > 1e-12, variance / np.maximum(alone, 1e-12), 0.0)
+
+
+def _greatest_from(values: Array) -> Array:
+    """Of each value and all behind it, the greatest."""
+    return np.maximum.accumulate(values[::-1])[::-1]
+
+
+@lru_cache(maxsize=4096)
+def _margin(count: float) -> float:
+    """By what an upper confidence limit of a mean length exceeds the mean, if so many were seen.
+
+    Lengths without memory are assumed; the median is the least margin, so that few runs never make runs look short.
+    """
+    if count <= 0.0:
+        return math.inf
+    # The Wilson-Hilferty approximation of the lower quantile of a gamma distribution.
+    quantile = count * max(0.05, 1.0 - 1.0 / (9.0 * count) - _SURE / (3.0 * math.sqrt(count))) ** 3
+    return max(1.0, count / quantile)
 
 
 @dataclass(frozen=True)
