@@ -127,6 +127,8 @@ class Coordinator:
             plan=json.dumps(asdict(session.serving.plan)),
             max_in_flight=self.config.max_in_flight,
             local=sorted(session.local),
+            digests=self.repository.digests,
+            now_ns=time.time_ns(),
         )
 
     def open_session(self, hello: edge_pb2.Hello) -> Session:

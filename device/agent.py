@@ -11,17 +11,19 @@ from contextlib import ExitStack
 import numpy as np
 
 from ..errors import InvalidInput, ModelFailed
-from ..filters.gates.audit import AuditReport
 from ..filters.gates.base import Decision, Gate, ModelOutput, Substitute
 from ..filters.online.gate import OnlineGate
 from ..filters.online.live import LiveStats
 from ..filters.open_gate import open_gate
+from ..filters.serves import check_pictures, check_serves
+from ..filters.terms import Terms, terms_of
 from ..outputs import Array, OutputSpec
 from ..protos import edge_pb2
 from .auditor import Auditor
 from .capture import Capture
 from .config import DeviceConfig, apply_placement
 from .exchange import Exchange
+from .learnt_rate import LearntRate
 from .local_models import open_local
 from .messages import KeptFrame
 from .results import InputRow, ResultRow, ResultsFile
@@ -51,6 +53,7 @@ class Agent:
         self._decide_s: deque[float] = deque(maxlen=_TIMES)
         # The newest frame that the models ran on: the reference of the frames after it.
         self._reference: int | None = None
+        self._terms: Terms | None = None
         self._auditor: Auditor | None = None
         # By the coordinator's models.
         self._substitutes: dict[str, Substitute] = {}
@@ -75,6 +78,9 @@ class Agent:
             rule_files = () if config.rule_file is None else (config.rule_file,)
             gate = open_gate(config.gate, cache=config.cache, update=config.live_update, rule_files=rule_files)
             stack.callback(gate.close)
+            check_pictures(gate)
+            self._terms = terms_of(gate)
+            self._tell_terms()
             self._encoder = open_encoder(config.head, gate, quality=config.quality)
             local = open_local(config)
             if config.results is not None:
@@ -87,6 +93,8 @@ class Agent:
                 results=self._results,
                 report=self.report,
                 on_answer=self._take_answer,
+                on_unanswered=self._miss_answer,
+                clock_ns=self.clock_ns,
             )
             stack.callback(self._exchange.close)
             self._capture(config, gate)
@@ -97,6 +105,7 @@ class Agent:
     def report(self) -> edge_pb2.Report:
         """The device's counts, as the coordinator is sent them."""
         exchange = self._exchange
+        audit = self._auditor.report() if self._auditor is not None else None
         return edge_pb2.Report(
             frames=self._frames,
             kept=exchange.counts["kept"],
@@ -104,16 +113,24 @@ class Agent:
             sent_bytes=exchange.uplink.sent_bytes,
             received_bytes=exchange.uplink.received_bytes,
             memory_bytes=peak_rss_bytes() + exchange.local.memory_bytes(),
+            uncertified=self._terms is not None and not self._terms.certified,
+            audited=audit.audited if audit is not None else 0,
+            audit_blocks=audit.blocks if audit is not None else 0,
+            audit_error=audit.error if audit is not None else None,
+            audit_broken=audit is not None and audit.broken,
+            rate_far=audit.rate_far if audit is not None else "",
+            clock_behind_s=exchange.uplink.clock_behind_s,
         )
 
     def _capture(self, config: DeviceConfig, gate: Gate) -> None:
         """The capture loop, from the source's first frame to its last; connects once there is a first frame."""
         first = self._results.next_sequence if self._results else 0
-        frames: Iterator[Frame] = iter(Capture(config, self.stopped, first=first))
+        frames: Iterator[Frame] = iter(LearntRate(Capture(config, self.stopped, first=first), gate))
         frame = next(frames, None)
         if frame is None and not self.stopped.is_set():
             raise InvalidInput(f"source {config.source}: gave no frame")
         outputs = {name: spec.output for name, spec in self._exchange.open(self.stopped).items()}
+        check_serves(gate, self._exchange.served)
         self._substitutes = {name: gate.substitute(name, output) for name, output in outputs.items()}
         self._auditor = self._make_auditor(gate, outputs)
         while frame is not None:
@@ -138,7 +155,14 @@ class Agent:
         kept = len(chosen) < len(self._substitutes)
         probability = 0.0
         if self._auditor is not None:
-            probability = self._auditor.take(frame.sequence, chosen, kept=kept, reference=self._reference)
+            probability = self._auditor.take(
+                frame.sequence,
+                chosen,
+                kept=kept,
+                reference=self._reference,
+                captured_s=frame.captured_s,
+                image=frame.image,
+            )
         audited = probability > 0
         row = self._row(frame, decision, decide_s, kept=kept or audited, probability=probability)
         if not row.kept:
@@ -190,25 +214,30 @@ class Agent:
 
     def _take_answer(self, sequence: int, values: Mapping[str, Array], exact: Mapping[str, ModelOutput]) -> None:
         """An input's answer came; called from the uplink's thread."""
-        if self._auditor is not None and self._auditor.answered(sequence, values, exact):
-            self._log_alarm(self._auditor.report())
+        if self._auditor is not None:
+            self._auditor.answered(sequence, values, exact)
+
+    def _miss_answer(self, sequence: int) -> None:
+        """An input will have no answer; called from any thread."""
+        if self._auditor is not None:
+            self._auditor.unanswered(sequence)
 
     def _make_auditor(self, gate: Gate, outputs: dict[str, OutputSpec]) -> Auditor | None:
         """The live audit of a gate that promises something."""
-        if gate.accuracy is None or not self.config.audit:
+        if self._terms is None or not self.config.audit:
             return None
         learnt = {name: output for name, output in outputs.items() if self._substitutes[name].confidence}
-        return Auditor(self.config.audit, 1.0 - gate.accuracy, learnt)
+        return Auditor(self.config.gate, self.config.audit, self._terms, gate.lost, learnt)
 
-    def _log_alarm(self, report: AuditReport) -> None:
-        if report.broken:
+    def _tell_terms(self) -> None:
+        """Says what nothing proves."""
+        if self._terms is not None and not self._terms.certified:
             logger.warning(
-                "%s loses more than the %.3f it promised: everything is sent until it does not (train it again)",
+                "%s is NOT certified to lose at most %.3f: %s. Its answers are marked as uncalibrated",
                 self.config.gate,
-                report.target,
+                1.0 - self._terms.accuracy,
+                self._terms.reason,
             )
-        else:
-            logger.warning("%s keeps its promise again", self.config.gate)
 
     def _summary(self, wall_s: float, live: LiveStats) -> Summary:
         audit = self._auditor.report() if self._auditor is not None else None
@@ -227,10 +256,14 @@ class Agent:
             decide_p99_ms=float(np.percentile(times, 99)),
             peak_rss_bytes=peak_rss_bytes(),
             local=exchange.local.stats(),
+            certified=self._terms.certified if self._terms is not None else None,
             audited=audit.audited if audit is not None else 0,
+            audit_blocks=audit.blocks if audit is not None else 0,
             audit_error=audit.error if audit is not None else None,
-            audit_upper_bound=audit.upper_bound if audit is not None and audit.audited else None,
+            audit_upper_bound=audit.upper_bound if audit is not None and audit.blocks else None,
             alarms=audit.alarms if audit is not None else 0,
+            rate_far=audit.rate_far if audit is not None else "",
+            parts=audit.parts if audit is not None else (),
             asked=live.asked,
             labelled=live.labelled,
             updates=live.updates,

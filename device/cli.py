@@ -86,6 +86,13 @@ def device_command(
         Console().print(_table(summary))
 
 
+def _audit_text(summary: Summary) -> str:
+    text = f"{summary.audited} looked at; loses {summary.audit_error:.3f}"
+    if summary.audit_upper_bound is not None:
+        text += f", at most {summary.audit_upper_bound:.3f}, by {summary.audit_blocks} blocks of inputs"
+    return f"{text}; {summary.alarms} alarms"
+
+
 def init_command(
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("device.toml"),
 ) -> None:
@@ -110,6 +117,15 @@ def _table(summary: Summary) -> Table:
         rows["models here"] = (
             f"ran {summary.local.executions} times, {mean_ms:.1f} ms each, in {format_bytes(summary.local.peak_bytes)}"
         )
+    if summary.certified is not None:
+        rows["its promise"] = "certified" if summary.certified else "NOT certified"
+    if summary.audit_error is not None:
+        rows["audit"] = _audit_text(summary)
+    if summary.rate_far:
+        rows["drops"] = f"far {'more' if summary.rate_far == 'above' else 'less'} than in calibration"
+    for part in summary.parts:
+        shown = "nothing seen" if part.accuracy is None else f"{part.accuracy:.3f} in {part.runs} blocks"
+        rows[part.name] = f"{shown}, at least {part.least:g} promised: {part.verdict}"
     if summary.labelled or summary.updates_failed:
         rows["learnt from"] = (
             f"{summary.labelled} frames, {summary.asked} of them sent for that alone; {summary.updates} updates, "

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import InvalidInput, ModelFailed
 from ..filters.gates.base import Learn, ModelOutput
+from ..filters.serves import Served
 from ..models.spec import ModelSpec
 from ..outputs import Array
 from ..protos import edge_pb2
@@ -22,6 +23,7 @@ from .uplink.payloads import PayloadEncoder
 
 logger = logging.getLogger(__name__)
 
+OnUnanswered = Callable[[int], None]
 OnAnswer = Callable[[int, Mapping[str, Array], Mapping[str, ModelOutput]], None]
 
 
@@ -49,6 +51,8 @@ class Exchange:
         report: called now and then for the device's own counts.
         on_answer: called for every answered input with its sequence, the output that each model has there, and the
             outputs of the models that ran on it; from the uplink's thread.
+        on_unanswered: called with the sequence of every kept input that will have no answer; from any thread.
+        clock_ns: Unix time, which the coordinator's is compared with.
     """
 
     def __init__(
@@ -61,13 +65,17 @@ class Exchange:
         results: ResultsFile | None,
         report: Callable[[], edge_pb2.Report],
         on_answer: OnAnswer,
+        on_unanswered: OnUnanswered = lambda sequence: None,
+        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.config = config
         self.encoder = encoder
         self.local = local
         self.results = results
         self.on_answer = on_answer
+        self.on_unanswered = on_unanswered
         self.counts = dict.fromkeys(("kept", "answered", "dropped", "refused"), 0)
+        self.served: dict[str, Served] = {}
         self.started = 0.0
         self.stopped = threading.Event()
         self.uplink = Uplink(
@@ -76,6 +84,7 @@ class Exchange:
             local=local.digests,
             on_answer=self._take_answer,
             report=report,
+            clock_ns=clock_ns,
         )
         self._counting = threading.Lock()
         self._sent: dict[int, _Sent] = {}
@@ -103,6 +112,11 @@ class Exchange:
                 "that run on devices: install the same version on both, or leave `local` out"
             )
         specs = {name: ModelSpec.model_validate_json(text) for name, text in welcome.specs.items()}
+        # A second part's file is not the model that was learnt from: the encoder compares what both parts are of.
+        self.served = {
+            name: Served(spec.output, "" if spec.input is None else welcome.digests.get(name, ""))
+            for name, spec in specs.items()
+        }
         self.encoder.check(specs)
         virtual = [name for name, spec in specs.items() if spec.virtual]
         self._builder = InputBuilder(self.config, self.encoder, self.local, specs, virtual=virtual)
@@ -173,6 +187,7 @@ class Exchange:
         received_s = time.perf_counter() - self.started
         if isinstance(answer, edge_pb2.Refused):
             self._count("refused")
+            self.on_unanswered(answer.sequence)
             if self.results is not None:
                 self.results.add_refused(answer.sequence, answer.message)
             return
@@ -191,6 +206,7 @@ class Exchange:
             logger.warning("%s (logged once; such frames count as refused)", reason)
         self._failure_logged = True
         self._count("refused")
+        self.on_unanswered(row.sequence)
         self._add_input(row)
         if self.results is not None:
             self.results.add_refused(row.sequence, str(reason))
@@ -198,6 +214,7 @@ class Exchange:
     def _drop(self, sequence: int) -> None:
         self._count("dropped")
         self._sent.pop(sequence, None)
+        self.on_unanswered(sequence)
         if self.results is not None:
             self.results.add_refused(sequence, "dropped")
 

@@ -6,6 +6,8 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..filters.gates.parts import PartReport
+
 
 @dataclass(frozen=True)
 class LocalStats:
@@ -41,10 +43,14 @@ class Summary:
         decide_p99_ms: the gate's time for a frame, 99th percentile.
         peak_rss_bytes: the most memory that this process ever held.
         local: the models on the device, whose processes are not in peak_rss_bytes.
+        certified: whether what the gate promises is proven; None: it promises nothing.
         audited: how many inputs the filter would not have kept but were sent, to measure what it loses.
+        audit_blocks: how many blocks of inputs were judged by that, each longer than the runs that errors come in.
         audit_error: the mean loss over all inputs by that; None without an audit.
-        audit_upper_bound: the upper bound of that loss, with 95 % confidence; None without an audit.
+        audit_upper_bound: the upper bound of that loss, with 95 % confidence; None before the first block.
         alarms: how often the filter was shown to lose more than it promised.
+        rate_far: whether the share that it drops is shown to be far "above" or "below" that in calibration.
+        parts: what was shown of the classes and slices that something is promised of.
         asked: how many inputs were kept only to learn from the models' outputs.
         labelled: how many inputs the filter was given outputs for to learn from, these included.
         updates: how often a filter that had learnt from them came into service.
@@ -65,10 +71,14 @@ class Summary:
     decide_p99_ms: float
     peak_rss_bytes: int
     local: LocalStats = LocalStats()
+    certified: bool | None = None
     audited: int = 0
+    audit_blocks: int = 0
     audit_error: float | None = None
     audit_upper_bound: float | None = None
     alarms: int = 0
+    rate_far: str = ""
+    parts: tuple[PartReport, ...] = ()
     asked: int = 0
     labelled: int = 0
     updates: int = 0

@@ -64,14 +64,16 @@ class DeviceMessage(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., input: _Optional[_Union[Input, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ...) -> None: ...
 
 class CoordinatorMessage(_message.Message):
-    __slots__ = ("welcome", "result", "refused")
+    __slots__ = ("welcome", "result", "refused", "notice")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
+    NOTICE_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     result: Result
     refused: Refused
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ...) -> None: ...
+    notice: Notice
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., notice: _Optional[_Union[Notice, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("device", "version", "session", "models", "local", "device_class")
@@ -97,8 +99,15 @@ class Hello(_message.Message):
     def __init__(self, device: _Optional[str] = ..., version: _Optional[str] = ..., session: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., local: _Optional[_Mapping[str, str]] = ..., device_class: _Optional[str] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("version", "specs", "plan", "max_in_flight", "local")
+    __slots__ = ("version", "specs", "plan", "max_in_flight", "local", "now_ns", "digests")
     class SpecsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class DigestsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -110,12 +119,22 @@ class Welcome(_message.Message):
     PLAN_FIELD_NUMBER: _ClassVar[int]
     MAX_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     LOCAL_FIELD_NUMBER: _ClassVar[int]
+    NOW_NS_FIELD_NUMBER: _ClassVar[int]
+    DIGESTS_FIELD_NUMBER: _ClassVar[int]
     version: str
     specs: _containers.ScalarMap[str, str]
     plan: str
     max_in_flight: int
     local: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, version: _Optional[str] = ..., specs: _Optional[_Mapping[str, str]] = ..., plan: _Optional[str] = ..., max_in_flight: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ...) -> None: ...
+    now_ns: int
+    digests: _containers.ScalarMap[str, str]
+    def __init__(self, version: _Optional[str] = ..., specs: _Optional[_Mapping[str, str]] = ..., plan: _Optional[str] = ..., max_in_flight: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ..., now_ns: _Optional[int] = ..., digests: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class Notice(_message.Message):
+    __slots__ = ("text",)
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    def __init__(self, text: _Optional[str] = ...) -> None: ...
 
 class Input(_message.Message):
     __slots__ = ("sequence", "captured_ns", "deadline_ns", "encoding", "payload", "policy", "audit", "models", "outputs")
@@ -204,20 +223,34 @@ class Refused(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., code: _Optional[_Union[RefusedCode, str]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class Report(_message.Message):
-    __slots__ = ("frames", "kept", "dropped", "sent_bytes", "received_bytes", "memory_bytes")
+    __slots__ = ("frames", "kept", "dropped", "sent_bytes", "received_bytes", "memory_bytes", "uncertified", "audited", "audit_blocks", "audit_error", "audit_broken", "rate_far", "clock_behind_s")
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     KEPT_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
     SENT_BYTES_FIELD_NUMBER: _ClassVar[int]
     RECEIVED_BYTES_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    UNCERTIFIED_FIELD_NUMBER: _ClassVar[int]
+    AUDITED_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_ERROR_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_BROKEN_FIELD_NUMBER: _ClassVar[int]
+    RATE_FAR_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_BEHIND_S_FIELD_NUMBER: _ClassVar[int]
     frames: int
     kept: int
     dropped: int
     sent_bytes: int
     received_bytes: int
     memory_bytes: int
-    def __init__(self, frames: _Optional[int] = ..., kept: _Optional[int] = ..., dropped: _Optional[int] = ..., sent_bytes: _Optional[int] = ..., received_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
+    uncertified: bool
+    audited: int
+    audit_blocks: int
+    audit_error: float
+    audit_broken: bool
+    rate_far: str
+    clock_behind_s: float
+    def __init__(self, frames: _Optional[int] = ..., kept: _Optional[int] = ..., dropped: _Optional[int] = ..., sent_bytes: _Optional[int] = ..., received_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., uncertified: bool = ..., audited: _Optional[int] = ..., audit_blocks: _Optional[int] = ..., audit_error: _Optional[float] = ..., audit_broken: bool = ..., rate_far: _Optional[str] = ..., clock_behind_s: _Optional[float] = ...) -> None: ...
 
 class StatusRequest(_message.Message):
     __slots__ = ()

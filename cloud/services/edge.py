@@ -10,6 +10,7 @@ from ...errors import InvalidInput, Overloaded
 from ...protos import edge_pb2, edge_pb2_grpc
 from ..coordinator import Coordinator
 from ..endpoint import abort_on_error, check_token, check_version
+from ..sessions.admission import namesakes
 from ..sessions.session import Session
 from ..sessions.stream import DeviceStream
 from ..telemetry import status_reply
@@ -18,6 +19,10 @@ logger = logging.getLogger(__name__)
 
 _HELLO_TIMEOUT_S = 10.0
 _REPLACE_TIMEOUT_S = 5.0
+_NAMESAKE = (
+    "{}: two agents of this name are connected: what is learnt and counted by the name mixes both; end one of them, or "
+    "give each a `name` of its own"
+)
 
 
 class EdgeService(edge_pb2_grpc.EdgeServicer):
@@ -34,11 +39,18 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
             if self.coordinator.stopping:
                 raise Overloaded("the coordinator is stopping")
             session = self.coordinator.open_session(hello)
+            others = namesakes(hello, self.coordinator.sessions.values())
             stream = self.coordinator.stream(session)
             await self._replace(session, stream)
             logger.info("%s: connected", session.key.device)
             try:
                 await context.write(edge_pb2.CoordinatorMessage(welcome=self.coordinator.welcome(session)))
+                if others:
+                    text = _NAMESAKE.format(session.key.device)
+                    logger.warning("%s", text)
+                    for connection in (stream, *(other.connection for other in others)):
+                        if connection is not None:
+                            connection.notify(text)
                 await stream.run(messages, context.write)
             finally:
                 if session.connection is stream:

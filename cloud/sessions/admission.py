@@ -1,11 +1,12 @@
 """Whether a device may join: the models it names are the coordinator's, and it does what its placement says."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ...errors import InvalidInput, UnknownModel
 from ...models.placement import PlacementFile
 from ...protos import edge_pb2
 from ..repository import Repository
+from .session import Session
 
 
 def check_hello(hello: edge_pb2.Hello, repository: Repository, placement: PlacementFile | None) -> None:
@@ -25,6 +26,15 @@ def check_hello(hello: edge_pb2.Hello, repository: Repository, placement: Placem
             raise UnknownModel(name, tuple(repository.specs))
     _check_local(hello.local, repository, device=hello.device)
     _check_class(hello.device_class, hello.local, placement)
+
+
+def namesakes(hello: edge_pb2.Hello, sessions: Iterable[Session]) -> list[Session]:
+    """The sessions of other runs by the same name that are connected now: two devices, or one started twice."""
+    return [
+        each
+        for each in sessions
+        if each.key.device == hello.device and each.key.session != hello.session and each.connection is not None
+    ]
 
 
 def _check_local(local: Mapping[str, str], repository: Repository, *, device: str) -> None:

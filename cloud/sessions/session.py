@@ -33,6 +33,9 @@ class Connection(Protocol):
     def stop(self) -> None:
         """Stops reading; inputs that were read are still answered."""
 
+    def notify(self, text: str) -> None:
+        """Has whoever runs the device told something, with the next answer."""
+
 
 @dataclass
 class Session:
@@ -58,6 +61,28 @@ class Session:
     connection: Connection | None = None
     watched: Watched | None = None
     _exact_s: dict[str, float] = field(default_factory=dict)
+
+    def take_report(self, report: edge_pb2.Report) -> None:
+        """Takes the device's counts; what they say of its gate for the first time goes into the log."""
+        before, self.report = self.report, report
+        device = self.key.device
+        if report.uncertified and not before.uncertified:
+            logger.warning("%s: its gate is not certified: nothing proves what it promises", device)
+        if report.audit_broken != before.audit_broken:
+            text = (
+                "loses more than it promised: everything is sent" if report.audit_broken else "keeps its promise again"
+            )
+            logger.warning("%s: its gate %s (%d blocks audited)", device, text, report.audit_blocks)
+        if report.clock_behind_s and not before.clock_behind_s:
+            follows = (
+                "its frames are refused as late" if report.clock_behind_s > 0 else "its late frames are not refused"
+            )
+            way = "behind" if report.clock_behind_s > 0 else "ahead of"
+            seconds = abs(report.clock_behind_s)
+            logger.warning("%s: its clock is %.1f s %s this one's, and so %s: set both", device, seconds, way, follows)
+        if report.rate_far and report.rate_far != before.rate_far:
+            way = "more" if report.rate_far == "above" else "less"
+            logger.warning("%s: its gate drops far %s than when it was calibrated", device, way)
 
     def complete(
         self,

@@ -102,6 +102,7 @@ class DeviceStream:
         self.reselection = reselection
         self.stopped = False
         self.finished = asyncio.Event()
+        self._notices: list[str] = []
         self._reader: asyncio.Task[None] | None = None
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         # While it is full nothing is read, and gRPC's flow control stops the device.
@@ -127,7 +128,10 @@ class DeviceStream:
         reader = asyncio.create_task(self._read(messages))
         try:
             while (pending := await self._pending.get()) is not None:
-                await write(await self._answer(*pending))
+                answer = await self._answer(*pending)
+                while self._notices:
+                    await write(edge_pb2.CoordinatorMessage(notice=edge_pb2.Notice(text=self._notices.pop(0))))
+                await write(answer)
             if not self.stopped:
                 await reader
         finally:
@@ -146,6 +150,10 @@ class DeviceStream:
         if self._reader is not None:
             self._reader.cancel()
 
+    def notify(self, text: str) -> None:
+        """Has whoever runs the device told something, with the next answer."""
+        self._notices.append(text)
+
     async def _read(self, messages: AsyncIterator[edge_pb2.DeviceMessage]) -> None:
         # Known to `stop` only from here on: a task that is cancelled before its first step would not mark the end.
         self._reader = asyncio.current_task()
@@ -157,7 +165,7 @@ class DeviceStream:
                 if kind == "input":
                     await self._pending.put((message.input, self._begin(message.input)))
                 elif kind == "report":
-                    self.session.report = message.report
+                    self.session.take_report(message.report)
                 else:
                     raise InvalidInput(f"after Hello come Input and Report, not {kind or 'an empty message'}")
         finally:

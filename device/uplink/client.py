@@ -49,6 +49,7 @@ class Uplink:
         on_answer: called once for each input's Result or Refused, from the uplink's thread.
         report: called now and then for the device's own counts.
         report_every_s: how often that is.
+        clock_ns: Unix time, which the coordinator's is compared with.
         backoff_s: the shortest and the longest wait before connecting again; it doubles with each failure.
     """
 
@@ -62,6 +63,7 @@ class Uplink:
         report: Callable[[], edge_pb2.Report],
         report_every_s: float = 2.0,
         backoff_s: tuple[float, float] = (0.1, 5.0),
+        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.config = config
         self.session = session
@@ -73,6 +75,9 @@ class Uplink:
         self.sent_bytes = 0
         self.received_bytes = 0
         self.connections = 0
+        self.clock_behind_s = 0.0
+        self.clock_ns = clock_ns
+        self._hello_ns = 0
         self._outbox = Outbox(config.window, waits=config.queue == "all")
         self._welcome: edge_pb2.Welcome | None = None
         self._settled = threading.Event()
@@ -185,6 +190,7 @@ class Uplink:
             local=self.local,
             device_class=self.config.device_class,
         )
+        self._hello_ns = self.clock_ns()
         yield self._count(edge_pb2.DeviceMessage(hello=hello))
         reported = time.monotonic()
         while not connection.closed:
@@ -209,13 +215,33 @@ class Uplink:
             self.connections += 1
             self._welcome = message.welcome
             self._outbox.allow(connection, message.welcome.max_in_flight)
+            self._compare_clocks(message.welcome.now_ns)
             self._settled.set()
             logger.info("connected to %s", self.config.coordinator)
+        elif kind == "notice":
+            logger.warning("%s: %s", self.config.coordinator, message.notice.text)
         elif kind is not None:
             answer = message.result if kind == "result" else message.refused
             if self._outbox.is_unanswered(answer.sequence):
                 self.on_answer(answer)
             self._outbox.answered(connection, answer.sequence)
+
+    def _compare_clocks(self, theirs_ns: int) -> None:
+        """Warns, once, of a clock by which deadlines mean nothing; `theirs_ns` was read after Hello and before now."""
+        if not theirs_ns or not self.config.deadline_s or self.clock_behind_s:
+            return
+        behind_s = (max(0, theirs_ns - self.clock_ns()) - max(0, self._hello_ns - theirs_ns)) / 1e9
+        if abs(behind_s) > self.config.deadline_s / 2:
+            self.clock_behind_s = behind_s
+            logger.warning(
+                "this device's clock is %.1f s %s that of %s: with deadline_s = %g %s; set both clocks (NTP), or leave "
+                "deadline_s out",
+                abs(behind_s),
+                "behind" if behind_s > 0 else "ahead of",
+                self.config.coordinator,
+                self.config.deadline_s,
+                "its frames are refused as late" if behind_s > 0 else "its late frames are not refused",
+            )
 
     def _take_error(self, error: Any) -> None:
         """A connection broke: decides whether to try again, and keeps the reason for whoever waits for the first."""

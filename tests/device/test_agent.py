@@ -18,6 +18,7 @@ from infilink.models.spec import read_spec
 from infilink.protos import edge_pb2
 from onnx import TensorProto, helper
 
+from ..clips import Stream, write_clip
 from .conftest import FRAMES, brightness
 from .coordinator import UNAVAILABLE, Coordinator, refused, result
 
@@ -189,7 +190,8 @@ def test_a_deadline_travels_and_a_late_frame_has_the_last_result(start_bright, m
         return refused(message.sequence, edge_pb2.REFUSED_CODE_DEADLINE, "late") if late else brightness_of(message)
 
     agent = make_agent(start_bright(answer), deadline_s=0.5)
-    agent.clock_ns = iter(range(0, FRAMES * 10**9, 10**9)).__next__
+    # The first is read for Hello.
+    agent.clock_ns = iter(range(-(10**9), FRAMES * 10**9, 10**9)).__next__
     summary = agent.run()
     assert deadlines == [i * 10**9 + 5 * 10**8 for i in range(FRAMES)]
     assert (summary.answered, summary.refused) == (15, 15)
@@ -241,7 +243,8 @@ def test_without_an_audit_the_filter_is_believed(start_bright, make_agent, read,
     assert levels(results) == pytest.approx([brightness(0)] * FRAMES, abs=4)
 
 
-def test_a_live_source_s_results_go_on_where_they_ended(start_bright, make_agent, read, video):
+def test_a_live_source_s_results_go_on_where_they_ended(start_bright, make_agent, read, tmp_path):
+    content = write_clip(tmp_path / "s.ts", frames=FRAMES, bf="0").read_bytes()
     agents = []
 
     def answer(message):
@@ -249,9 +252,10 @@ def test_a_live_source_s_results_go_on_where_they_ended(start_bright, make_agent
         return brightness_of(message)
 
     coordinator, frames = start_bright(answer), 0
-    for _ in range(2):
-        agents.append(make_agent(coordinator, source=f"file://{video}", window=1))
-        frames += agents[-1].run().frames
+    with Stream(content) as stream:
+        for _ in range(2):
+            agents.append(make_agent(coordinator, source=stream.address, window=1))
+            frames += agents[-1].run().frames
     assert read().sequences == list(range(frames)) and frames >= 2
 
 

@@ -159,3 +159,25 @@ def test_a_coordinator_that_stops_answers_what_was_read_and_lets_nobody_in(conne
         over.set()
 
     connect(story)
+
+
+def test_two_devices_of_one_name_are_said_to_both_and_logged(connect: Callable, caplog) -> None:
+    async def story(coordinator: Coordinator, stub: edge_pb2_grpc.EdgeStub) -> None:
+        calls = []
+        for session in ("one", "other"):
+            call = stub.Connect()
+            await call.write(greeting(session=session))
+            assert (await call.read()).HasField("welcome")
+            calls.append(call)
+        for call in calls:
+            await call.write(an_input(0))
+            told, answer = await call.read(), await call.read()
+            assert "camera: two agents of this name" in told.notice.text and answer.result.sequence == 0
+            await call.done_writing()
+            assert await call.read() == grpc.aio.EOF
+        # A run that connects anew is no second one, nor is one that comes after it.
+        again = [each async for each in stub.Connect(each(greeting(session="other"), an_input(1)))]
+        assert not any(each.HasField("notice") for each in again)
+
+    connect(story)
+    assert sum("two agents of this name" in record.message for record in caplog.records) == 1

@@ -5,6 +5,7 @@ from infilink.cloud.sessions.session import Session, SessionKey
 from infilink.links.planning.plan import Plan
 from infilink.links.serving import Serving
 from infilink.models.spec import parse_spec
+from infilink.protos import edge_pb2
 
 SPECS = {
     name: parse_spec({"name": name, "input": {"size": [32, 32]}, "output": {"kind": "count"}}, where=name)
@@ -37,3 +38,17 @@ def test_how_old_an_answer_is_counts_from_when_its_model_last_ran() -> None:
     assert {name: age for name, (_, age) in session.complete(4.0, {"doors": ONE}).items()} == {"doors": 0, "people": 3}
     assert set(session.complete(5.0, {"doors": ONE}, ("doors",))) == {"doors"}
     assert session.inputs == 4
+
+
+def test_what_a_device_reports_of_its_gate_and_its_clock_is_logged_when_it_changes(caplog) -> None:
+    session = Session(SessionKey("camera", "today"), Serving(None, Plan(100, 50, ("doors",)), models=SPECS))
+    for _ in range(2):
+        session.take_report(edge_pb2.Report(uncertified=True, audit_broken=True, audit_blocks=7, rate_far="above"))
+        session.take_report(edge_pb2.Report(uncertified=True, audit_broken=True, clock_behind_s=3600.0))
+    session.take_report(edge_pb2.Report(uncertified=True))
+    said = [record.message for record in caplog.records]
+    assert sum("not certified" in each for each in said) == 1
+    assert sum("loses more than it promised: everything is sent (7 blocks audited)" in each for each in said) == 1
+    assert sum("keeps its promise again" in each for each in said) == 1
+    assert sum("drops far more" in each for each in said) == 2, "it fitted in between"
+    assert sum("3600.0 s behind this one's" in each for each in said) == 2

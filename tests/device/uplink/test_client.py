@@ -231,3 +231,46 @@ def test_bytes_are_those_of_the_messages(coordinator, uplink):
     assert one.sent_bytes == sum(each.ByteSize() for each in sent)
     received = [edge_pb2.CoordinatorMessage(welcome=coordinator.welcome), result(3, bright=1.0)]
     assert one.received_bytes == sum(each.ByteSize() for each in received)
+
+
+@pytest.mark.parametrize(
+    ("theirs_s", "deadline_s", "behind_s", "told"),
+    [
+        (3600, 2.0, 3599.0, "3599.0 s behind that of"),
+        (-3600, 2.0, -3600.0, "3600.0 s ahead of that of"),
+        (0, 2.0, 0.0, ""),
+        (0.9, 2.0, 0.0, ""),
+        (3600, 0.0, 0.0, ""),
+    ],
+)
+def test_a_clock_by_which_deadlines_mean_nothing_is_said_once(
+    coordinator, uplink, caplog, theirs_s, deadline_s, behind_s, told
+):
+    # The device reads its clock when it says Hello, and again when it is welcomed.
+    clock = iter([10**18, 10**18 + 10**9] * 2)
+    coordinator.welcome.now_ns = 10**18 + round(theirs_s * 1e9)
+    one = uplink(coordinator.address, deadline_s=deadline_s)
+    one.clock_ns = clock.__next__
+    one.start()
+    first = coordinator.connection()
+    first.end(UNAVAILABLE, "gone")
+    second = coordinator.connection()
+    one.offer(message(0), RUNNING)
+    assert second.input() == message(0), "it is welcomed again"
+    second.reply(result(0))
+    one.finish()
+    assert one.clock_behind_s == behind_s
+    said = [record.message for record in caplog.records if "clock" in record.message]
+    assert len(said) == bool(told) and all(told in each for each in said)
+
+
+def test_what_the_coordinator_wants_its_user_to_know_is_logged(coordinator, uplink, caplog):
+    one = uplink(coordinator.address)
+    one.start()
+    connection = coordinator.connection()
+    one.offer(message(0), RUNNING)
+    connection.reply(edge_pb2.CoordinatorMessage(notice=edge_pb2.Notice(text="yard: two agents")))
+    connection.reply(result(0))
+    one.finish()
+    assert [answer.sequence for answer in one.heard] == [0]
+    assert sum("yard: two agents" in record.message for record in caplog.records) == 1

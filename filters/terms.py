@@ -1,0 +1,82 @@
+"""What a gate promises, as far as its live audit and whoever reads its answers need to know."""
+
+from dataclasses import dataclass, field
+
+from .gates.base import Gate
+from .gates.learned import FilterRuntime
+from .gates.tasks import TasksRuntime
+from .online.gate import OnlineGate
+from .reuse.gate import ReuseGate
+from .rules.parser import Rule
+from .spec import Certificate
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a gate promises.
+
+    Attributes:
+        accuracy: one minus the mean loss over all inputs.
+        certified: whether that is proven.
+        reason: why not, in words.
+        run_inputs: how many inputs the independent runs of calibration have on average; None: not known.
+        rate: the share of the inputs that is not kept by calibration, at least and at most; None: not known.
+        parts: per part of the inputs that something is promised of, the least accuracy there.
+        rule: what is redundant, where that is one rule; the parts are parts of what it needs.
+    """
+
+    accuracy: float
+    certified: bool
+    reason: str = ""
+    run_inputs: float | None = None
+    rate: tuple[float, float] | None = None
+    parts: dict[str, float] = field(default_factory=dict)
+    rule: Rule | None = None
+
+
+def terms_of(gate: Gate) -> Terms | None:
+    """What a gate promises; None: nothing."""
+    if gate.accuracy is None:
+        return None
+    if isinstance(gate, OnlineGate):
+        # Its threshold moves with every update, and the rate with it.
+        return _of_filter(gate.filter, gate.accuracy, rate=None)
+    if isinstance(gate, FilterRuntime):
+        found = gate.spec.certificate
+        rate = _rate(found) if gate.threshold == gate.spec.threshold else None
+        return _of_filter(gate, gate.accuracy, rate=rate)
+    if isinstance(gate, TasksRuntime):
+        each = [task.certificate for task in gate.spec.tasks]
+        doubtful = [certificate for certificate in each if not certificate.certified]
+        reason = _reason(doubtful[0]) if doubtful else ""
+        known = [_run_inputs(certificate) or 0.0 for certificate in each]
+        return Terms(gate.accuracy, not doubtful, reason, run_inputs=max(known) or None)
+    if isinstance(gate, ReuseGate):
+        found = gate.runtime.spec.certificate
+        return Terms(gate.accuracy, found.certified, _reason(found), _run_inputs(found), _rate(found))
+    return Terms(gate.accuracy, certified=False, reason="nothing is known of it")
+
+
+def _of_filter(gate: FilterRuntime, accuracy: float, *, rate: tuple[float, float] | None) -> Terms:
+    found = gate.spec.certificate
+    parts = {floor.name: floor.least for floor in gate.spec.floors}
+    reason = "" if gate.certified else _reason(found)
+    return Terms(accuracy, gate.certified, reason, _run_inputs(found), rate, parts, gate.rule)
+
+
+def _reason(found: Certificate) -> str:
+    if found.certified:
+        return ""
+    more_runs = getattr(found, "more_runs", 0)
+    more = f"; {more_runs} more runs would probably do" if more_runs else ""
+    runs = getattr(found, "runs", 0)
+    return f"{runs:g} independent runs show a loss of {found.error:.3f}, at most {found.upper_bound:.3f}{more}"
+
+
+def _run_inputs(found: Certificate) -> float | None:
+    runs = getattr(found, "runs", 0)
+    return found.inputs / runs if runs >= 1 else None
+
+
+def _rate(found: Certificate) -> tuple[float, float] | None:
+    return getattr(found, "rate_interval", None)
