@@ -33,10 +33,11 @@ def trained_rule(path: Path, spec: FilterSpec, rule: Rule) -> Predicate:
     Raises:
         InvalidInput: it is of another kind.
     """
-    if spec.kind != "network" or spec.modality is not None or isinstance(rule, Unchanged):
+    if spec.kind != "network" or spec.modality is not None or isinstance(rule, Unchanged) or spec.events is not None:
         raise InvalidInput(
-            f"{path}: `update` takes a filter of kind network on frames with a rule on one output (train it with "
-            f"--candidate network); this one is of kind {spec.kind} with the rule {spec.rule!r}"
+            f"{path}: `update` takes a filter of kind network on frames with a rule on one output and an accuracy "
+            f"(train it with --candidate network); this one is of kind {spec.kind} with the rule {spec.rule!r}"
+            f"{' and promises events' if spec.events is not None else ''}"
         )
     return rule
 
