@@ -7,6 +7,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 
 import numpy as np
 
@@ -93,6 +94,7 @@ class Agent:
                 results=self._results,
                 report=self.report,
                 on_answer=self._take_answer,
+                check_served=partial(check_serves, gate),
                 on_unanswered=self._miss_answer,
                 clock_ns=self.clock_ns,
             )
@@ -130,7 +132,6 @@ class Agent:
         if frame is None and not self.stopped.is_set():
             raise InvalidInput(f"source {config.source}: gave no frame")
         outputs = {name: spec.output for name, spec in self._exchange.open(self.stopped).items()}
-        check_serves(gate, self._exchange.served)
         self._substitutes = {name: gate.substitute(name, output) for name, output in outputs.items()}
         self._auditor = self._make_auditor(gate, outputs)
         while frame is not None:
@@ -233,9 +234,9 @@ class Agent:
         """Says what nothing proves."""
         if self._terms is not None and not self._terms.certified:
             logger.warning(
-                "%s is NOT certified to lose at most %.3f: %s. Its answers are marked as uncalibrated",
+                "%s is NOT certified %s: %s. Its answers are marked as uncalibrated",
                 self.config.gate,
-                1.0 - self._terms.accuracy,
+                self._terms.text,
                 self._terms.reason,
             )
 
@@ -264,6 +265,7 @@ class Agent:
             alarms=audit.alarms if audit is not None else 0,
             rate_far=audit.rate_far if audit is not None else "",
             parts=audit.parts if audit is not None else (),
+            events=audit.events if audit is not None else None,
             asked=live.asked,
             labelled=live.labelled,
             updates=live.updates,

@@ -3,18 +3,20 @@
 import logging
 import threading
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..filters.gates.audit import Audit, AuditReport, Draw
 from ..filters.gates.base import Substitute
-from ..filters.gates.parts import light_of, parts_of
+from ..filters.gates.event_watch import EventWatch
+from ..filters.gates.parts import light_of, parts_of, things_in
+from ..filters.rules.code import runs
 from ..filters.terms import Terms
 from ..outputs import Array, OutputSpec
 
 logger = logging.getLogger(__name__)
 
 # More than the window can hold (1024): an input that is forgotten shows nothing.
-_AUDITED = 2048
+_AWAITED = 2048
 _ANSWERS = 64
 
 Lost = Callable[[Mapping[str, Substitute], Mapping[str, Array], Mapping[str, OutputSpec]], float | None]
@@ -22,11 +24,11 @@ Lost = Callable[[Mapping[str, Substitute], Mapping[str, Array], Mapping[str, Out
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """An input that was drawn and is to be answered.
+class _Awaited:
+    """An input whose answer the audit waits for.
 
     Attributes:
-        draw: for the audit.
+        draw: for the audit; None: it was not drawn, and is only looked at for its events.
         kept: whether some model would have run on it anyway.
         substitutes: the answers of the models that would not have run.
         reference: the kept input that these refer to.
@@ -34,7 +36,7 @@ class _Drawn:
         light: how bright it is, from 0 to 255; None where nobody asks.
     """
 
-    draw: Draw
+    draw: Draw | None
     kept: bool
     substitutes: Mapping[str, Substitute]
     reference: int | None
@@ -71,19 +73,22 @@ class Auditor:
         self.lost = lost
         self.outputs = dict(outputs)
         self._audit = Audit(
-            1.0 - terms.accuracy,
+            None if terms.accuracy is None else 1.0 - terms.accuracy,
             share=share,
             run_inputs=terms.run_inputs,
             rate=terms.rate,
             parts=terms.parts,
             seed=seed,
         )
+        self._events: EventWatch | None = None
+        if terms.events is not None and terms.rule is not None and runs(terms.rule):
+            self._events = EventWatch(terms.events.recall, terms.events.within_s)
         self._by_light = bool({"dark", "bright"} & terms.parts.keys())
         self._lock = threading.Lock()
-        self._drawn: dict[int, _Drawn] = {}
+        self._awaited: dict[int, _Awaited] = {}
         self._answers: dict[int, dict[str, Array]] = {}
         self._rate_far = ""
-        self._parts_broken: set[str] = set()
+        self._told: set[str] = set()
 
     def take(
         self,
@@ -111,16 +116,16 @@ class Auditor:
         learnt = {name: each for name, each in substitutes.items() if name in self.outputs}
         with self._lock:
             draw = self._audit.take(unsent=bool(learnt))
-            if draw is None:
-                return 0.0
-            if not learnt and not self.terms.parts:
+            if draw is not None and not learnt and not self.terms.parts and self._events is None:
                 self._settle(draw, 0.0, unsent=False)
                 return 0.0
-            light = light_of(image) if self._by_light and image is not None else None
-            self._drawn[sequence] = _Drawn(draw, kept, learnt, reference, captured_s, light)
-            if len(self._drawn) > _AUDITED:
-                self._settle(self._drawn.pop(next(iter(self._drawn))).draw, None)
-            return 1.0 / draw.inputs if learnt else 0.0
+            if draw is None and (learnt or self._events is None):
+                return 0.0
+            light = light_of(image) if draw is not None and self._by_light and image is not None else None
+            self._awaited[sequence] = _Awaited(draw, kept, learnt, reference, captured_s, light)
+            if len(self._awaited) > _AWAITED:
+                self._miss(next(iter(self._awaited)))
+            return 1.0 / draw.inputs if draw is not None and learnt else 0.0
 
     def answered(self, sequence: int, values: Mapping[str, Array], exact: Container[str]) -> None:
         """Takes an input's answer.
@@ -131,83 +136,95 @@ class Auditor:
             exact: the models that ran on it.
         """
         with self._lock:
-            drawn = self._drawn.pop(sequence, None)
-            if drawn is None or drawn.kept:
+            awaited = self._awaited.pop(sequence, None)
+            if awaited is None or awaited.kept:
                 self._answers[sequence] = dict(values)
                 if len(self._answers) > _ANSWERS:
                     del self._answers[next(iter(self._answers))]
-            if drawn is not None:
-                self._judge(drawn, {name: values[name] for name in self.outputs if name in values}, exact)
+            if awaited is not None:
+                self._judge(awaited, {name: values[name] for name in self.outputs if name in values}, exact)
 
     def unanswered(self, sequence: int) -> None:
         """Takes note that an input was dropped or refused: nobody will know what was lost on it."""
         with self._lock:
-            drawn = self._drawn.pop(sequence, None)
-            if drawn is not None:
-                self._settle(drawn.draw, None)
+            self._miss(sequence)
 
     def report(self) -> AuditReport:
         """What the gate loses, as far as the audits show."""
         with self._lock:
-            return self._audit.report()
+            events = self._events.report() if self._events is not None else None
+            return replace(self._audit.report(), events=events)
 
-    def _judge(self, drawn: _Drawn, values: dict[str, Array], exact: Container[str]) -> None:
-        referred = {} if drawn.reference is None else self._answers.get(drawn.reference, {})
+    def _miss(self, sequence: int) -> None:
+        awaited = self._awaited.pop(sequence, None)
+        if awaited is not None and awaited.draw is not None:
+            self._settle(awaited.draw, None)
+
+    def _judge(self, awaited: _Awaited, values: dict[str, Array], exact: Container[str]) -> None:
+        """Judges an input by its answer."""
+        draw, ran = awaited.draw, all(model in exact for model in values)
+        if self._events is not None and ran and self.terms.rule is not None:
+            things = things_in(self.terms.rule, values, self.outputs)
+            sent = not awaited.substitutes
+            self._events.add(awaited.captured_s, things, sent=sent, drawn=draw is not None)
+            if self._events.report().verdict == "broken":
+                self._tell_broken(self.terms.text)
+        if draw is None:
+            return
+        loss = self._loss(awaited, values, exact)
+        parts: frozenset[str] = frozenset()
+        if self.terms.parts and ran:
+            promised, rule, captured_s = self.terms.parts, self.terms.rule, awaited.captured_s
+            parts = parts_of(promised, rule, values, self.outputs, captured_s=captured_s, light=awaited.light)
+        self._settle(draw, loss, unsent=bool(awaited.substitutes), parts=parts)
+
+    def _loss(self, awaited: _Awaited, values: Mapping[str, Array], exact: Container[str]) -> float | None:
+        """What was lost on an input; None: its answer does not tell."""
+        referred = {} if awaited.reference is None else self._answers.get(awaited.reference, {})
         answers = {}
-        for model, each in drawn.substitutes.items():
+        for model, each in awaited.substitutes.items():
             value = referred.get(model) if each.value is None else each.value
             if model not in exact or value is None:
-                self._settle(drawn.draw, None)
-                return
-            answers[model] = Substitute(each.origin, value, each.confidence, each.trusted)
-        loss = self.lost(answers, values, self.outputs)
-        parts: frozenset[str] = frozenset()
-        if self.terms.parts and all(model in exact for model in values):
-            promised, rule = self.terms.parts, self.terms.rule
-            parts = parts_of(promised, rule, values, self.outputs, captured_s=drawn.captured_s, light=drawn.light)
-        self._settle(drawn.draw, loss, unsent=bool(drawn.substitutes), parts=parts)
+                return None
+            answers[model] = replace(each, value=value)
+        return self.lost(answers, values, self.outputs) if answers else 0.0
 
     def _settle(
         self, draw: Draw, loss: float | None, *, unsent: bool = True, parts: frozenset[str] = frozenset()
     ) -> None:
-        changed = self._audit.settle(draw, loss, unsent=unsent, parts=parts)
-        if changed:
+        """Takes what was lost on a drawn input, and says what that shows."""
+        if self._audit.settle(draw, loss, unsent=unsent, parts=parts):
             self._tell_alarm()
         if self._audit.rate_far != self._rate_far:
             self._rate_far = self._audit.rate_far
             self._tell_rate()
-        if parts:
-            self._tell_parts()
+        for part in self._audit.broken_parts if parts else ():
+            self._tell_broken(f"to keep {self.terms.parts[part]:g} of: {part}")
 
     def _tell_alarm(self) -> None:
-        target = self._audit.target
         if self._audit.broken:
             logger.warning(
                 "%s loses more than the %.3f it promised: everything is sent until it does not (train it again)",
                 self.name,
-                target,
+                self._audit.target,
             )
         else:
             logger.warning("%s keeps its promise again", self.name)
 
     def _tell_rate(self) -> None:
-        assert self.terms.rate is not None, "a rate that is not known is not watched"
-        low, high = self.terms.rate
-        if self._rate_far:
-            logger.warning(
-                "%s drops far %s than in calibration, where it was %.0f to %.0f %% of the inputs: this may be another "
-                "scene than it learnt from; more of what it drops is audited",
-                self.name,
-                "more" if self._rate_far == "above" else "less",
-                100 * low,
-                100 * high,
-            )
-        else:
+        if not self._rate_far:
             logger.warning("%s drops as much as in calibration again", self.name)
+            return
+        assert self.terms.rate is not None, "a rate that is not known is not watched"
+        logger.warning(
+            "%s drops far %s than in calibration, where it was %.0f to %.0f %% of the inputs: this may be another "
+            "scene than it learnt from; more of what it drops is audited",
+            self.name,
+            "more" if self._rate_far == "above" else "less",
+            *(100 * share for share in self.terms.rate),
+        )
 
-    def _tell_parts(self) -> None:
-        for part in self._audit.broken_parts:
-            if part not in self._parts_broken:
-                self._parts_broken.add(part)
-                least = self.terms.parts[part]
-                logger.warning("%s does not keep the %.3f it promised of: %s (train it again)", self.name, least, part)
+    def _tell_broken(self, promise: str) -> None:
+        if promise not in self._told:
+            self._told.add(promise)
+            logger.warning("%s does not keep its promise %s (train it again)", self.name, promise)

@@ -126,6 +126,9 @@ def _table(summary: Summary) -> Table:
     for part in summary.parts:
         shown = "nothing seen" if part.accuracy is None else f"{part.accuracy:.3f} in {part.runs} blocks"
         rows[part.name] = f"{shown}, at least {part.least:g} promised: {part.verdict}"
+    if summary.events is not None:
+        found = summary.events
+        rows["events"] = f"{found.found} of {found.events} seen were found, {found.recall:g} promised: {found.verdict}"
     if summary.labelled or summary.updates_failed:
         rows["learnt from"] = (
             f"{summary.labelled} frames, {summary.asked} of them sent for that alone; {summary.updates} updates, "

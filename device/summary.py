@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..filters.gates.event_watch import EventReport
 from ..filters.gates.parts import PartReport
 
 
@@ -51,6 +52,7 @@ class Summary:
         alarms: how often the filter was shown to lose more than it promised.
         rate_far: whether the share that it drops is shown to be far "above" or "below" that in calibration.
         parts: what was shown of the classes and slices that something is promised of.
+        events: what was shown of events; None: nothing is promised of them.
         asked: how many inputs were kept only to learn from the models' outputs.
         labelled: how many inputs the filter was given outputs for to learn from, these included.
         updates: how often a filter that had learnt from them came into service.
@@ -79,6 +81,7 @@ class Summary:
     alarms: int = 0
     rate_far: str = ""
     parts: tuple[PartReport, ...] = ()
+    events: EventReport | None = None
     asked: int = 0
     labelled: int = 0
     updates: int = 0

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from .event_promise import EventPromise
 from .gates.base import Gate
 from .gates.learned import FilterRuntime
 from .gates.tasks import TasksRuntime
@@ -16,26 +17,38 @@ class Terms:
     """What a gate promises.
 
     Attributes:
-        accuracy: one minus the mean loss over all inputs.
+        accuracy: one minus the mean loss over all inputs; None: nothing of that kind.
         certified: whether that is proven.
         reason: why not, in words.
         run_inputs: how many inputs the independent runs of calibration have on average; None: not known.
         rate: the share of the inputs that is not kept by calibration, at least and at most; None: not known.
         parts: per part of the inputs that something is promised of, the least accuracy there.
+        events: what is promised of events; None: nothing.
         rule: what is redundant, where that is one rule; the parts are parts of what it needs.
     """
 
-    accuracy: float
+    accuracy: float | None
     certified: bool
     reason: str = ""
     run_inputs: float | None = None
     rate: tuple[float, float] | None = None
     parts: dict[str, float] = field(default_factory=dict)
+    events: EventPromise | None = None
     rule: Rule | None = None
+
+    @property
+    def text(self) -> str:
+        """The promise in words."""
+        if self.events is not None:
+            within = "" if self.events.within_s is None else f" within {self.events.within_s:g} s"
+            return f"to find at least {self.events.recall:g} of the events{within}"
+        return f"to lose at most {1.0 - (self.accuracy or 0.0):.3f}"
 
 
 def terms_of(gate: Gate) -> Terms | None:
     """What a gate promises; None: nothing."""
+    if isinstance(gate, FilterRuntime) and gate.spec.events is not None:
+        return _of_events(gate, gate.spec.events)
     if gate.accuracy is None:
         return None
     if isinstance(gate, OnlineGate):
@@ -57,11 +70,17 @@ def terms_of(gate: Gate) -> Terms | None:
     return Terms(gate.accuracy, certified=False, reason="nothing is known of it")
 
 
+def _of_events(gate: FilterRuntime, found: EventPromise) -> Terms:
+    more = f"; {found.more_events} more events, all of them found, would do" if found.more_events else ""
+    reason = f"of {found.events} events {found.found} were found, so at least {found.lower_bound:.2f} are{more}"
+    return Terms(None, gate.certified, "" if gate.certified else reason, events=found, rule=gate.rule)
+
+
 def _of_filter(gate: FilterRuntime, accuracy: float, *, rate: tuple[float, float] | None) -> Terms:
     found = gate.spec.certificate
     parts = {floor.name: floor.least for floor in gate.spec.floors}
     reason = "" if gate.certified else _reason(found)
-    return Terms(accuracy, gate.certified, reason, _run_inputs(found), rate, parts, gate.rule)
+    return Terms(accuracy, gate.certified, reason, _run_inputs(found), rate, parts, rule=gate.rule)
 
 
 def _reason(found: Certificate) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 
 from ...evidence import CONFIDENCE, SequentialTest, betting
 from ...outputs import Array
+from .event_watch import EventReport
 from .parts import PartReport, PartWatch
 from .rate import RateWatch
 
@@ -50,12 +51,13 @@ class AuditReport:
         block_inputs: how many inputs a block has now.
         error: the mean loss over all inputs, with kept ones counted as no loss; None before the first draw.
         upper_bound: of that error, valid at all times, with 95 % confidence; over the newest blocks.
-        target: the error that was promised.
+        target: the error that was promised; None: none was.
         broken: whether the alarm is on.
         alarms: how often it went on.
         share: of the inputs, how many it would not have kept.
         rate_far: whether that share lies "above" or "below" what calibration says; empty: neither is shown.
         parts: what is shown of the parts of the inputs that something is promised of.
+        events: what is shown of events; None: nothing is promised of them.
     """
 
     audited: int
@@ -63,12 +65,13 @@ class AuditReport:
     block_inputs: int
     error: float | None
     upper_bound: float
-    target: float
+    target: float | None
     broken: bool
     alarms: int
     share: float
     rate_far: str = ""
     parts: tuple[PartReport, ...] = ()
+    events: EventReport | None = None
 
 
 @dataclass
@@ -111,7 +114,7 @@ class Audit:
     """Watches one filter on one stream.
 
     Args:
-        target: the mean loss over all inputs that was promised: one minus the filter's accuracy.
+        target: the mean loss over all inputs that was promised: one minus the filter's accuracy; None: none was.
         share: the share of the inputs that is drawn while the promise is kept; above 0, at most 1.
         run_inputs: how many inputs calibration's runs have on average; None: not known.
         rate: what calibration says of the share that is not kept, at least and at most; None: nothing.
@@ -121,7 +124,7 @@ class Audit:
 
     def __init__(
         self,
-        target: float,
+        target: float | None,
         *,
         share: float,
         run_inputs: float | None = None,
@@ -137,8 +140,10 @@ class Audit:
         self._block_inputs = round(min(MOST_BLOCK, max(LEAST_BLOCK, least)))
         self._rate = RateWatch(*rate) if rate is not None else None
         self._parts = [PartWatch(name, least) for name, least in (parts or {}).items()]
-        self._worse = SequentialTest(target, [target + (1.0 - target) * way for way in _WORSE])
-        self._better = SequentialTest(target, [target * (1.0 - way) for way in _BETTER])
+        self._worse = self._better = None
+        if target is not None:
+            self._worse = SequentialTest(target, [target + (1.0 - target) * way for way in _WORSE])
+            self._better = SequentialTest(target, [target * (1.0 - way) for way in _BETTER])
         self._seen = self._unsent = self._audited = self._alarms = self._blocks = 0
         self._run = self._longest_run = 0
         self._begin()
@@ -213,6 +218,9 @@ class Audit:
 
     def _begin(self) -> None:
         """Begins anew, as nothing before says anything of what is from now on."""
+        for test in (self._worse, self._better):
+            if test is not None:
+                test.reset()
         self._block = Block()
         self._complete: deque[Block] = deque()
         self._values: deque[float] = deque(maxlen=_NEWEST)
@@ -236,8 +244,6 @@ class Audit:
             if self._judge(self._complete.popleft()):
                 self.broken = not self.broken
                 self._alarms += self.broken
-                self._worse.reset()
-                self._better.reset()
                 self._begin()
                 return True
         return False
@@ -256,6 +262,8 @@ class Audit:
             part.add(known)
         value = _mean_loss(known)
         self._values.append(value)
+        if self._worse is None or self._better is None:
+            return False
         if not self.broken:
             return self._worse.update(value) >= 1.0 / _RISK
         if self._better.evidence < 0.5:
@@ -266,7 +274,7 @@ class Audit:
     def _follow_runs(self, known: list[Draw]) -> None:
         """Blocks grow with the longest run of losses that has ended: one that never ends is no scene but a break."""
         for draw in known:
-            if (draw.loss or 0.0) > self.target:
+            if (draw.loss or 0.0) > (self.target or 0.0):
                 self._run += draw.inputs
                 continue
             self._longest_run, self._run = max(self._longest_run, self._run), 0

@@ -133,3 +133,14 @@ def parts_of(
             things = [what for what, there in seen.items() if there.any()]
             names |= {f"{_RECALL}{each}{what}".casefold() for what in things for each in ("", f"{model}: ")}
     return frozenset(part for part in promised if part in names or part.casefold() in names)
+
+
+def things_in(rule: Rule, exact: Mapping[str, Array], outputs: Mapping[str, OutputSpec]) -> frozenset[str]:
+    """What is there by the models' own outputs, of what the rule tells apart: what events are made of."""
+    found = {
+        f"{model}: {what}"
+        for model, output in exact.items()
+        for what, there in states(rule, [output], outputs[model]).items()
+        if there.any()
+    }
+    return frozenset(found)
