@@ -24,6 +24,7 @@ from .uplink.payloads import PayloadEncoder
 logger = logging.getLogger(__name__)
 
 OnUnanswered = Callable[[int], None]
+CheckServed = Callable[[Mapping[str, Served]], None]
 OnAnswer = Callable[[int, Mapping[str, Array], Mapping[str, ModelOutput]], None]
 
 
@@ -51,6 +52,8 @@ class Exchange:
         report: called now and then for the device's own counts.
         on_answer: called for every answered input with its sequence, the output that each model has there, and the
             outputs of the models that ran on it; from the uplink's thread.
+        check_served: called with the coordinator's models on each connection; raises InvalidInput if this device can't
+            do with them, which ends it.
         on_unanswered: called with the sequence of every kept input that will have no answer; from any thread.
         clock_ns: Unix time, which the coordinator's is compared with.
     """
@@ -65,6 +68,7 @@ class Exchange:
         results: ResultsFile | None,
         report: Callable[[], edge_pb2.Report],
         on_answer: OnAnswer,
+        check_served: CheckServed = lambda served: None,
         on_unanswered: OnUnanswered = lambda sequence: None,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -75,7 +79,7 @@ class Exchange:
         self.on_answer = on_answer
         self.on_unanswered = on_unanswered
         self.counts = dict.fromkeys(("kept", "answered", "dropped", "refused"), 0)
-        self.served: dict[str, Served] = {}
+        self.check_served = check_served
         self.started = 0.0
         self.stopped = threading.Event()
         self.uplink = Uplink(
@@ -84,6 +88,7 @@ class Exchange:
             local=local.digests,
             on_answer=self._take_answer,
             report=report,
+            on_welcome=lambda welcome: self.check_served(_served(welcome, _specs(welcome))),
             clock_ns=clock_ns,
         )
         self._counting = threading.Lock()
@@ -111,12 +116,8 @@ class Exchange:
                 f"the coordinator at {self.config.coordinator} (infilink {welcome.version}) takes no outputs of models "
                 "that run on devices: install the same version on both, or leave `local` out"
             )
-        specs = {name: ModelSpec.model_validate_json(text) for name, text in welcome.specs.items()}
-        # A second part's file is not the model that was learnt from: the encoder compares what both parts are of.
-        self.served = {
-            name: Served(spec.output, "" if spec.input is None else welcome.digests.get(name, ""))
-            for name, spec in specs.items()
-        }
+        specs = _specs(welcome)
+        self.check_served(_served(welcome, specs))
         self.encoder.check(specs)
         virtual = [name for name, spec in specs.items() if spec.virtual]
         self._builder = InputBuilder(self.config, self.encoder, self.local, specs, virtual=virtual)
@@ -226,3 +227,16 @@ class Exchange:
         # Three threads count: the capture loop, the handoff's and the uplink's.
         with self._counting:
             self.counts[what] += 1
+
+
+def _specs(welcome: edge_pb2.Welcome) -> dict[str, ModelSpec]:
+    return {name: ModelSpec.model_validate_json(text) for name, text in welcome.specs.items()}
+
+
+def _served(welcome: edge_pb2.Welcome, specs: Mapping[str, ModelSpec]) -> dict[str, Served]:
+    """The coordinator's models, as a gate is compared with them."""
+    # A second part's file is not the model that was learnt from: the encoder compares what both parts are of.
+    return {
+        name: Served(spec.output, "" if spec.input is None else welcome.digests.get(name, ""))
+        for name, spec in specs.items()
+    }

@@ -75,8 +75,8 @@ class LearntRate:
 
     def _slow_text(self, fps: float) -> str:
         return (
-            f"gives {fps:.3g} frames/s, and the filter {self.gate.name} was learnt at {1.0 / self._step_s:.3g}: what it "
-            "promises does not hold at such a rate; train it on a trace that was recorded at this one "
+            f"gives {fps:.3g} frames/s, and the filter {self.gate.name} was learnt at {1.0 / self._step_s:.3g}: what "
+            "it promises does not hold at such a rate; train it on a trace that was recorded at this one "
             "(`infilink record --every K` records fewer)"
         )
 

@@ -48,6 +48,8 @@ class Uplink:
         local: the models that run on the device, with their files' digests.
         on_answer: called once for each input's Result or Refused, from the uplink's thread.
         report: called now and then for the device's own counts.
+        on_welcome: called with what the coordinator says of itself on each connection after the first; what it raises
+            ends the uplink.
         report_every_s: how often that is.
         clock_ns: Unix time, which the coordinator's is compared with.
         backoff_s: the shortest and the longest wait before connecting again; it doubles with each failure.
@@ -61,6 +63,7 @@ class Uplink:
         local: Mapping[str, str] = MappingProxyType({}),
         on_answer: Callable[[Any], None],
         report: Callable[[], edge_pb2.Report],
+        on_welcome: Callable[[edge_pb2.Welcome], None] = lambda welcome: None,
         report_every_s: float = 2.0,
         backoff_s: tuple[float, float] = (0.1, 5.0),
         clock_ns: Callable[[], int] = time.time_ns,
@@ -70,6 +73,7 @@ class Uplink:
         self.local = dict(local)
         self.on_answer = on_answer
         self.report = report
+        self.on_welcome = on_welcome
         self.report_every_s = report_every_s
         self.backoff_s = backoff_s
         self.sent_bytes = 0
@@ -213,6 +217,8 @@ class Uplink:
         kind = message.WhichOneof("message")
         if kind == "welcome":
             self.connections += 1
+            if self._welcome is not None:
+                self.on_welcome(message.welcome)
             self._welcome = message.welcome
             self._outbox.allow(connection, message.welcome.max_in_flight)
             self._compare_clocks(message.welcome.now_ns)

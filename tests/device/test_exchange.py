@@ -17,7 +17,7 @@ from infilink.errors import InvalidInput, ModelFailed, Unavailable
 from infilink.models.spec import read_spec
 from infilink.protos import edge_pb2
 
-from .coordinator import TIMEOUT_S, refused, result
+from .coordinator import TIMEOUT_S, UNAVAILABLE, refused, result
 
 
 def kept(sequence, *, answers=(), deadline_ns=0, audited=False, learn=None):
@@ -278,3 +278,25 @@ def test_a_coordinator_that_does_not_fit_is_refused(open_exchange, specs):
 def test_what_was_never_opened_may_be_closed(open_exchange):
     one, _ = open_exchange(opened=False)
     one.close()
+
+
+def test_the_models_are_compared_on_every_connection(open_exchange):
+    """A coordinator that comes back with another file of a model is another one."""
+    one, coordinator = open_exchange(opened=False)
+    heard = []
+
+    def check(served):
+        heard.append({name: each.digest for name, each in served.items()})
+        if served["bright"].digest == "d1":
+            raise InvalidInput("another bright")
+
+    one.check_served = check
+    coordinator.welcome.digests.update({"bright": "d0", "light": "d0"})
+    one.open(threading.Event())
+    first = coordinator.connection()
+    coordinator.welcome.digests["bright"] = "d1"
+    one.send(kept(0))
+    first.end(UNAVAILABLE, "gone")
+    with pytest.raises(InvalidInput, match="another bright"):
+        one.finish()
+    assert heard == [{"bright": "d0", "light": "d0"}, {"bright": "d1", "light": "d0"}]
