@@ -1,4 +1,4 @@
-"""A process of our own from the fork server: it has what a model needs loaded already, and nothing of the caller's.
+"""A process of our own from the fork server: it has what models and decoders need loaded already, nothing else.
 
 The server is started by the first that asks. Ctrl-C reaches the whole group of processes that a terminal runs, and the
 server imports for half a second before it could ignore that: it is started with the signal blocked, so that it never
@@ -19,7 +19,7 @@ from typing import Any
 _STARTING = threading.Lock()
 # Not `__main__`, as is the default: a program that imports much would be copied into every process. On macOS nothing:
 # its system libraries can't be used in a process that was forked after they had been used, so each imports its own.
-_PRELOAD = ["infilink.models.preload"] if sys.platform == "linux" else []
+_PRELOAD = ["infilink.models.preload", "av"] if sys.platform == "linux" else []
 
 
 def fork(target: Callable[..., object], *arguments: Any) -> tuple[BaseProcess, Connection]:

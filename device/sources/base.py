@@ -1,17 +1,13 @@
-"""The base of every source: the frame, the protocol that sources follow, and their frame rate."""
+"""The base of every source: the frame, and the protocol that sources follow."""
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
-
-import cv2
+from typing import Literal, Protocol, Self
 
 from ...outputs import Array
 
-logger = logging.getLogger(__name__)
-
-_FALLBACK_FPS = 25.0
+Times = Literal["read", "invented"]
+"""Whether the times of frames are the source's own (or their arrival), or were made up from a guessed frame rate."""
 
 
 @dataclass(frozen=True)
@@ -20,29 +16,34 @@ class Frame:
 
     Attributes:
         sequence: its number within the source, from 0, without gaps.
-        captured_s: when it was captured: its position in a file, or the monotonic clock's time for a live source.
+        captured_s: when it was captured: in a recording its presentation time, from 0 at the first frame, and rising
+            on when the recording is played again; of a live source the monotonic clock's time when it arrived.
         image: uint8 BGR, height x width x 3.
+        source_s: where in the recording it stands, the same each time that it is played; None: the source is live.
     """
 
     sequence: int
     captured_s: float
     image: Array
+    source_s: float | None = None
 
 
 class Source(Protocol):
     """Gives frames, one after another, until it ends; `close` it, or use it as a context manager.
 
     Attributes:
-        name: as the user names it.
-        fps: its frames per second.
-        frame_count: how many frames it will give; None: not known.
+        name: as the user names it, without passwords.
+        fps: its frames per second, on average.
+        frame_count: about how many frames it will give; None: not known.
         live: whether frames come when they are captured, and are lost when nobody takes them.
+        times: whether the times of its frames are read or invented.
     """
 
     name: str
     fps: float
     frame_count: int | None
     live: bool
+    times: Times
 
     def __iter__(self) -> Iterator[Frame]: ...
 
@@ -52,12 +53,3 @@ class Source(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
-
-
-def frame_rate(capture: Any) -> float:
-    """The frames per second of an OpenCV capture; a guess where it does not say."""
-    fps = float(capture.get(cv2.CAP_PROP_FPS))
-    if 0 < fps <= 1000:
-        return fps
-    logger.warning("the source does not say its frame rate; assuming %g fps", _FALLBACK_FPS)
-    return _FALLBACK_FPS

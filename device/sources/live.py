@@ -1,72 +1,157 @@
-"""A camera or a network stream as a source."""
+"""Reading a live source in the decoder's process: a stream or a camera, each frame with the time of its arrival."""
 
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any
 
 import cv2
 
-from ...errors import Unavailable
-from .base import Frame, frame_rate
+from ...errors import InfilinkError, Unavailable
+from ...outputs import Array
+from .container import Video, decoded
+from .reader import FALLBACK_FPS, MAX_PIXELS, Opened, Opening, Taken
 
-_TIMEOUT_MS = 5000
+_WAITING_BYTES = 2**26
+_WAITING_PACKETS = 2048
+_REMEMBERED = 64
 
 
-class LiveSource:
-    """Gives the frames of a camera or a network stream as they come, each with the monotonic clock's time.
+class StreamReader:
+    """Gives the frames of a network stream; a thread reads it, so that nothing waits in a socket.
 
     Args:
-        text: the stream's address, or the camera's number.
-        seconds: how long to take frames; None: without end.
-
-    Raises:
-        Unavailable: it can't be opened.
+        video: the opened stream; this closes it.
+        opening: its `seconds` say how long to take frames.
     """
 
-    live = True
-    frame_count: int | None = None
+    def __init__(self, video: Video, opening: Opening) -> None:
+        rate = video.stream.average_rate or video.stream.guessed_rate
+        self.opened = Opened(float(rate) if rate and 0 < rate <= 1000 else FALLBACK_FPS, None, True, "read")
+        self._video = video
+        self._seconds = opening.seconds
+        self._waiting = _Packets()
+        # By the stamps of their packets, as frames come in another order.
+        self._arrivals: dict[int, float] = {}
+        threading.Thread(target=self._read, name="stream", daemon=True).start()
 
-    def __init__(self, text: str, *, seconds: float | None = None) -> None:
-        self.name = text
-        self._seconds = seconds
-        self._capture = _open_live(text)
-        self.fps = frame_rate(self._capture)
-
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Iterator[Taken]:
         """Every frame until `seconds` are over.
 
         Raises:
             Unavailable: the stream ended or fell silent.
         """
-        started, sequence = time.monotonic(), 0
-        while self._seconds is None or time.monotonic() - started < self._seconds:
-            done, image = self._capture.read()
-            if not done:
-                raise Unavailable(f"{self.name}: the stream ended after {sequence} frames")
-            yield Frame(sequence, time.monotonic(), image)
-            sequence += 1
+        first_s, last_s, count = None, 0.0, 0
+        for packet, arrived_s in self._waiting:
+            if packet.pts is not None:
+                self._arrivals[packet.pts] = arrived_s
+                if len(self._arrivals) > _REMEMBERED:
+                    del self._arrivals[next(iter(self._arrivals))]
+            for frame in decoded(packet):
+                last_s = max(last_s, self._arrivals.pop(frame.pts, arrived_s))
+                first_s = last_s if first_s is None else first_s
+                if self._seconds is not None and last_s - first_s >= self._seconds:
+                    return
+                yield Taken(frame, last_s)
+                count += 1
+        raise Unavailable(f"{self._video.name}: the stream ended after {count} frames{self._waiting.why}")
 
-    def close(self) -> None:
-        """Releases the camera; closing twice is fine."""
-        self._capture.release()
+    def picture(self, taken: Taken) -> Array:
+        """The frame as uint8 BGR."""
+        return self._video.picture(taken.frame)
 
-    def __enter__(self) -> Self:
-        """The source itself."""
-        return self
+    def _read(self) -> None:
+        """Takes every packet as soon as it is there; the thread's whole life."""
+        why = ""
+        try:
+            for packet in self._video.packets():
+                self._waiting.put(packet, time.monotonic())
+        except InfilinkError as error:
+            why = f" ({error})"
+        self._waiting.end(why)
 
-    def __exit__(self, *_: object) -> None:
-        """Releases the camera."""
-        self.close()
+
+class _Packets:
+    """Packets that wait to be decoded, with the time of their arrival; too many go, up to the next key frame."""
+
+    def __init__(self) -> None:
+        self.why = ""
+        self._packets: deque[tuple[Any, float]] = deque()
+        self._bytes = 0
+        self._ended = False
+        self._skipping = False
+        self._changed = threading.Condition()
+
+    def put(self, packet: Any, arrived_s: float) -> None:
+        """Adds a packet."""
+        with self._changed:
+            if self._bytes > _WAITING_BYTES or len(self._packets) >= _WAITING_PACKETS:
+                self._packets.clear()
+                self._bytes, self._skipping = 0, True
+            self._skipping = self._skipping and not packet.is_keyframe
+            if not self._skipping:
+                self._packets.append((packet, arrived_s))
+                self._bytes += packet.size
+            self._changed.notify()
+
+    def end(self, why: str) -> None:
+        """Says that no more will come."""
+        with self._changed:
+            self.why, self._ended = why, True
+            self._changed.notify()
+
+    def __iter__(self) -> Iterator[tuple[Any, float]]:
+        """Every packet as it comes."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._packets or self._ended)
+                if not self._packets:
+                    return
+                packet, arrived_s = self._packets.popleft()
+                self._bytes -= packet.size
+            yield packet, arrived_s
 
 
-def _open_live(text: str) -> Any:
-    if text.isdigit():
-        capture = cv2.VideoCapture(int(text))
-    else:
-        timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
-        capture = cv2.VideoCapture(text, cv2.CAP_FFMPEG, timeouts)
-    if not capture.isOpened():
-        capture.release()
-        what = f"camera {text}" if text.isdigit() else text
-        raise Unavailable(f"{what}: can't be opened; check that it is there and that nobody else uses it")
-    return capture
+class CameraReader:
+    """Gives the frames of a camera of this machine, through OpenCV.
+
+    Args:
+        opening: the camera's number, and how long to take frames.
+
+    Raises:
+        Unavailable: it can't be opened.
+    """
+
+    def __init__(self, opening: Opening) -> None:
+        self.opening = opening
+        self._camera = cv2.VideoCapture(int(opening.text))
+        if not self._camera.isOpened():
+            raise Unavailable(
+                f"camera {opening.name}: can't be opened; check that it is there and that nobody else uses it"
+            )
+        fps = float(self._camera.get(cv2.CAP_PROP_FPS))
+        self.opened = Opened(fps if 0 < fps <= 1000 else FALLBACK_FPS, None, True, "read")
+
+    def __iter__(self) -> Iterator[Taken]:
+        """Every frame until `seconds` are over.
+
+        Raises:
+            Unavailable: the camera gave no more.
+        """
+        first_s, count = None, 0
+        while True:
+            done, image = self._camera.read()
+            now_s = time.monotonic()
+            if not done or image.shape[0] * image.shape[1] > MAX_PIXELS:
+                raise Unavailable(f"camera {self.opening.name}: gave no more after {count} frames")
+            first_s = now_s if first_s is None else first_s
+            if self.opening.seconds is not None and now_s - first_s >= self.opening.seconds:
+                return
+            yield Taken(image, now_s)
+            count += 1
+
+    def picture(self, taken: Taken) -> Array:
+        """The frame as uint8 BGR."""
+        image: Array = taken.frame
+        return image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)

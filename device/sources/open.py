@@ -1,24 +1,21 @@
 """Opening a source by its name: a video file, a network stream or a camera, all read in the same way."""
 
-import os
-from pathlib import Path
-
-import cv2
-
 from ...errors import InvalidInput
+from ...traces.source_name import is_always_live, source_kind, source_path
 from .base import Source
-from .file import VideoFile
-from .live import LiveSource
+from .reader import Opening
+from .video import VideoSource
 
 
 def open_source(text: str, *, start_s: float = 0.0, seconds: float | None = None, loop: bool = False) -> Source:
     """Opens a source by its name.
 
     Args:
-        text: a video file's path, a stream (`rtsp://...`, `http://...`), or a camera's number (`0`).
-        start_s: file: how far into it to start; its frames keep their numbers.
+        text: a video file's path, a stream or a recording by its address (`rtsp://...`, `http://...`), or a camera's
+            number (`0`).
+        start_s: recording: how far into it to start; its frames keep their numbers and times.
         seconds: how many seconds of it to take; None: all of it.
-        loop: file: start again at its end; numbers and times go on rising.
+        loop: recording: start again at its end; numbers and times go on rising.
 
     Raises:
         InvalidInput: the file is not a video, or an option does not fit the source.
@@ -26,20 +23,25 @@ def open_source(text: str, *, start_s: float = 0.0, seconds: float | None = None
     """
     if start_s < 0 or (seconds is not None and seconds <= 0):
         raise InvalidInput(f"start_s must be 0 or more and seconds above 0, not {start_s} and {seconds}")
-    _silence()
-    if is_live(text):
-        if start_s or loop:
-            raise InvalidInput(f"{text}: is live; `start_s` and `loop` are for files")
-        return LiveSource(text, seconds=seconds)
-    return VideoFile(Path(text), start_s=start_s, seconds=seconds, loop=loop)
+    opening = Opening(text, start_s=start_s, seconds=seconds, loop=loop)
+    if is_always_live(text) and (start_s or loop):
+        raise InvalidInput(f"{opening.name}: is live; `start_s` and `loop` are for recordings")
+    if source_kind(text) == "file":
+        _check_file(opening)
+    return VideoSource(opening)
 
 
 def is_live(text: str) -> bool:
-    """Whether a source's name is that of a camera or a stream, not of a file."""
-    return text.isdigit() or "://" in text
+    """Whether a source's name is that of a camera or an address, not of a file."""
+    return source_kind(text) != "file"
 
 
-def _silence() -> None:
-    """Keeps OpenCV and FFmpeg from writing to stderr: errors are raised instead, in one line each."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+def _check_file(opening: Opening) -> None:
+    path = source_path(opening.text)
+    try:
+        is_file = path.is_file()
+    except (OSError, ValueError):
+        is_file = False
+    if not is_file:
+        what = "is a folder" if path.is_dir() else "there is no such video"
+        raise InvalidInput(f"{opening.name}: {what} (give a file, rtsp://..., or a camera's number such as 0)")

@@ -3,11 +3,10 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-import cv2
 import infilink.device.sources
 import numpy as np
 import pytest
@@ -15,34 +14,38 @@ from infilink.device.sources.base import Source
 from infilink.device.sources.open import open_source
 from infilink.errors import InfilinkError
 
+from ..clips import Stream, write_clip
+
 FRAMES = 12
-OPENED: dict[str, Callable[[Path], Source]] = {
-    "VideoFile": lambda video: open_source(str(video)),
-    "VideoFile from its middle": lambda video: open_source(str(video), start_s=0.5),
-    "VideoFile in a loop": lambda video: open_source(str(video), loop=True),
-    # FFmpeg reads a URL as it comes, whatever it leads to.
-    "LiveSource": lambda video: open_source(video.as_uri()),
+OPENED: dict[str, Callable[[Path, str], Source]] = {
+    "VideoSource": lambda video, _: open_source(str(video)),
+    "VideoSource by its address": lambda video, _: open_source(video.as_uri()),
+    "VideoSource from its middle": lambda video, _: open_source(str(video), start_s=0.5),
+    "VideoSource in a loop": lambda video, _: open_source(str(video), loop=True),
+    "VideoSource of a stream": lambda _, address: open_source(address),
 }
 MISSING = {
-    "VideoFile": lambda folder: str(folder / "none.avi"),
-    "LiveSource": lambda folder: (folder / "none.avi").as_uri(),
+    "VideoSource": lambda folder: str(folder / "none.avi"),
+    "VideoSource by its address": lambda folder: (folder / "none.avi").as_uri(),
+    "VideoSource of a stream": lambda _: "tcp://127.0.0.1:1",
 }
 """The name of a source that is not there."""
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("video") / "v.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
-    for index in range(FRAMES):
-        writer.write(np.full((48, 64, 3), 5 + 8 * index, np.uint8))
-    writer.release()
-    return path
+    return write_clip(tmp_path_factory.mktemp("video") / "v.ts", frames=FRAMES, bf="0")
+
+
+@pytest.fixture(scope="module")
+def address(video) -> Iterator[str]:
+    with Stream(video.read_bytes()) as stream:
+        yield stream.address
 
 
 @pytest.fixture(params=OPENED)
-def source(request, video):
-    with OPENED[request.param](video) as opened:
+def source(request, video, address):
+    with OPENED[request.param](video, address) as opened:
         yield opened
 
 
@@ -55,7 +58,7 @@ def sources() -> set[str]:
 
 
 def test_every_source_is_checked():
-    assert {name.partition(" ")[0] for name in OPENED} == set(MISSING) == sources()
+    assert {name.partition(" ")[0] for name in OPENED} == {name.partition(" ")[0] for name in MISSING} == sources()
 
 
 def test_frames_are_numbered_without_gaps_and_their_times_never_go_back(source):
@@ -65,6 +68,7 @@ def test_frames_are_numbered_without_gaps_and_their_times_never_go_back(source):
     assert numbers == list(range(numbers[0], numbers[0] + len(frames))) and numbers[0] >= 0
     times = np.asarray([frame.captured_s for frame in frames])
     assert (np.diff(times) >= 0).all() and np.isfinite(times).all()
+    assert all((frame.source_s is None) == source.live for frame in frames)
 
 
 def test_a_frame_is_a_picture_of_its_own(source):
@@ -79,8 +83,9 @@ def test_a_frame_is_a_picture_of_its_own(source):
 
 
 def test_it_says_what_it_is(source, video):
-    assert str(video.name) in source.name and source.fps == 10 and isinstance(source.live, bool)
+    assert (source.name.startswith("tcp://") if source.live else video.name in source.name) and source.fps == 10
     assert source.frame_count is None or 0 < source.frame_count <= FRAMES
+    assert source.times == "read"
 
 
 def test_it_closes_twice_and_gives_nothing_more(source):

@@ -1,0 +1,155 @@
+"""The decoder's process from inside: it opens a source and hands its frames over in shared memory, until it ends."""
+
+import os
+import queue
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+import cv2
+
+from ...errors import InfilinkError, InvalidInput, Unavailable
+from ...models.shared_frame import SharedFrame
+from ...traces.source_name import is_always_live, source_kind
+from .reader import Opening, Reader, Taken
+
+SLOTS = 4
+"""How many pictures lie in shared memory at most."""
+
+_LAG_S = 2.0
+"""A live frame that waited this long for a place is left out: whoever comes back wants to see what is there now."""
+_ALIVE_EVERY_S = 2.0
+
+
+@dataclass(frozen=True)
+class Handed:
+    """A frame that lies in shared memory: in which place, at what path, and what it is."""
+
+    slot: int
+    path: str
+    size: int
+    shape: tuple[int, ...]
+    sequence: int
+    captured_s: float
+    source_s: float | None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the user should know of the source; empty: only that the process is at work."""
+
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The source's end, and what ended it, if it was an error."""
+
+    error: InfilinkError | None = None
+
+
+def serve_source(opening: Opening, pipe: Connection) -> None:
+    """The process's whole life: open the source, then one frame after another."""
+    # Ctrl-C reaches the whole group, but is for the program that owns this process.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    _silence()
+    free: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for slot in range(SLOTS):
+        free.put(slot)
+    threading.Thread(target=_take_back, args=(pipe, free), daemon=True).start()
+    error: InfilinkError | None = None
+    try:
+        reader = _open(opening, pipe)
+        pipe.send(reader.opened)
+        _hand_over(reader, free, pipe)
+    except InfilinkError as raised:
+        error = raised
+    except OSError:
+        os._exit(0)  # Nobody listens any more.
+    except Exception as raised:  # FFmpeg and OpenCV raise many types of their own
+        kind = Unavailable if is_always_live(opening.text) else InvalidInput
+        error = kind(f"{opening.name}: can't be read: {type(raised).__name__}")
+    pipe.send(Ended(error))
+    # What is handed over lies in this process's memory: its owner ends it when it has seen all.
+    threading.Event().wait()
+
+
+def _open(opening: Opening, pipe: Connection) -> Reader:
+    # Here, so that whoever starts such a process does not load FFmpeg.
+    from .container import open_video
+    from .live import CameraReader, StreamReader
+    from .recording import RecordingReader
+
+    if source_kind(opening.text) == "camera":
+        return CameraReader(opening)
+    video = open_video(opening)
+    if not video.is_recording:
+        return StreamReader(video, opening)
+    beat = _Beat(pipe)
+    return RecordingReader(video, opening, told=lambda text: pipe.send(Told(text)), alive=beat.alive)
+
+
+class _Beat:
+    """Says now and then that the process is at work, while there is nothing else to say."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._last_s = time.monotonic()
+
+    def alive(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._last_s > _ALIVE_EVERY_S:
+            self._last_s = now_s
+            self._pipe.send(Told())
+
+
+def _hand_over(reader: Reader, free: "queue.SimpleQueue[int]", pipe: Connection) -> None:
+    """Puts one frame after another into a free place."""
+    slots: list[SharedFrame | None] = [None] * SLOTS
+    count = 0
+    for taken in reader:
+        slot = _place(reader, taken, free)
+        if slot is None:
+            continue
+        image = reader.picture(taken)
+        memory = slots[slot]
+        if memory is None or memory.size < image.size:
+            if memory is not None:
+                memory.close()
+            memory = slots[slot] = SharedFrame(image.size)
+        memory.write(image)
+        sequence = count if taken.sequence is None else taken.sequence
+        count += 1
+        pipe.send(Handed(slot, memory.path, memory.size, image.shape, sequence, taken.captured_s, taken.source_s))
+
+
+def _place(reader: Reader, taken: Taken, free: "queue.SimpleQueue[int]") -> int | None:
+    """A free place for a frame; None if a live one waited for it in vain."""
+    if not reader.opened.live:
+        return free.get()
+    try:
+        return free.get(timeout=max(0.0, taken.captured_s + _LAG_S - time.monotonic()))
+    except queue.Empty:
+        return None
+
+
+def _take_back(pipe: Connection, free: "queue.SimpleQueue[int]") -> None:
+    """Hears which places are free again; ends the process when its owner is gone, whatever it does just then."""
+    while True:
+        try:
+            free.put(pipe.recv())
+        except (EOFError, OSError):
+            os._exit(0)
+
+
+def _silence() -> None:
+    """Keeps libraries from writing into the user's terminal: what is wrong is told through the pipe, in one line."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nothing, stream)
+    os.close(nothing)

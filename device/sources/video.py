@@ -1,0 +1,148 @@
+"""A source whose frames are decoded in a process of its own: a damaged file or stream can end that process only."""
+
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Self
+
+import numpy as np
+
+from ...errors import InfilinkError, InvalidInput, Unavailable
+from ...models.forked import fork
+from ...models.shared_frame import FrameReader
+from ...traces.source_name import is_always_live
+from .base import Frame
+from .decoder import SLOTS, Ended, Handed, Told, serve_source
+from .reader import Opened, Opening
+
+logger = logging.getLogger(__name__)
+
+_SILENT_S = 90.0
+"""A decoder that says nothing for so long hangs; it tells when it works on without a frame to give."""
+
+
+class VideoSource:
+    """Gives the frames of a video file, a network stream or a camera; the fields are those of `Source`.
+
+    Args:
+        opening: what to open, and which part of it to give.
+
+    Raises:
+        InvalidInput: it is no video, or an option does not fit it.
+        Unavailable: the stream or camera can't be opened.
+    """
+
+    def __init__(self, opening: Opening) -> None:
+        self.opening = opening
+        self.name = opening.name
+        self.live = is_always_live(opening.text)
+        self._closed = False
+        self._given = 0
+        self._paths: set[str] = set()
+        self._memory = [FrameReader() for _ in range(SLOTS)]
+        self._process, self._pipe = fork(serve_source, opening)
+        try:
+            opened = self._receive()
+            if isinstance(opened, Ended):
+                raise opened.error or InvalidInput(f"{self.name}: gave no frame")
+        except BaseException:
+            self.close()
+            raise
+        assert isinstance(opened, Opened)
+        self.fps, self.frame_count = opened.fps, opened.frame_count
+        self.live, self.times = opened.live, opened.times
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Every frame that was asked for; going on where an earlier loop over it stopped.
+
+        Raises:
+            InvalidInput: a file's decoder died over it.
+            Unavailable: a live source ended, fell silent, or its decoder died.
+        """
+        while not self._closed:
+            try:
+                message = self._receive()
+            except InfilinkError:
+                if self._closed:
+                    return
+                self.close()
+                raise
+            if isinstance(message, Ended):
+                self.close()
+                if message.error is not None:
+                    raise message.error
+            elif isinstance(message, Handed):
+                frame = self._take(message)
+                if frame is not None:
+                    self._given += 1
+                    yield frame
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the decoder's process; None once it was ended."""
+        return None if self._closed else self._process.pid
+
+    def close(self) -> None:
+        """Ends the decoder, also while its frames are read; closing twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+        for path in self._paths:
+            if not path.startswith("/proc/"):
+                with suppress(OSError):
+                    os.unlink(path)
+
+    def __enter__(self) -> Self:
+        """The source itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the decoder."""
+        self.close()
+
+    def _take(self, handed: Handed) -> Frame | None:
+        """The frame, copied out of its place, which is free then; None if the decoder has just died."""
+        self._paths.add(handed.path)
+        try:
+            image = np.array(self._memory[handed.slot].read(handed.path, handed.size, handed.shape))
+            self._pipe.send(handed.slot)
+        except OSError:
+            return None
+        return Frame(handed.sequence, handed.captured_s, image, handed.source_s)
+
+    def _receive(self) -> object:
+        """What the decoder says next; what it tells the user is logged.
+
+        Raises:
+            InvalidInput: a file's decoder has died, or hangs.
+            Unavailable: a live source's has.
+        """
+        while True:
+            try:
+                if not self._pipe.poll(_SILENT_S):
+                    raise self._lost(f"its decoder gave nothing for {_SILENT_S:.0f} s")
+                message = self._pipe.recv()
+            except (EOFError, OSError) as error:
+                raise self._lost(f"its decoder died{self._how()}") from error
+            if not isinstance(message, Told):
+                return message
+            if message.text:
+                logger.warning("%s: %s", self.name, message.text)
+
+    def _how(self) -> str:
+        if self._closed:
+            return ""
+        self._process.join(1.0)
+        code = self._process.exitcode
+        return f" ({signal.Signals(-code).name})" if code is not None and code < 0 else ""
+
+    def _lost(self, what: str) -> InfilinkError:
+        after = f"{self.name}: {what} after {self._given} frames"
+        if self.live:
+            return Unavailable(after)
+        return InvalidInput(f"{after}; it can't be read as it is: convert it (`ffmpeg -i IN OUT.mp4`)")
