@@ -8,6 +8,7 @@ import math
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -231,6 +232,26 @@ def test_it_has_a_substitute_for_every_model(gate):
         assert not found.trusted or found.confidence > 0
     for output in SPECS.values():
         assert gate.substitute("stranger", output) == Substitute()
+
+
+def test_it_says_what_was_lost_of_what_it_promises(gate):
+    random = np.random.default_rng(3)
+    exact = {name: output_of(spec, random) for name, spec in OUTPUTS.items()}
+    substitutes = {name: gate.substitute(name, output) for name, output in OUTPUTS.items()}
+    learnt = [name for name, each in substitutes.items() if each.confidence > 0]
+    assert gate.lost({}, {"stranger": exact["stranger"]}, OUTPUTS) is None
+    if gate.accuracy is None:
+        assert gate.lost({}, exact, OUTPUTS) is None
+        return
+    assert learnt and gate.lost({}, exact, OUTPUTS) == 0.0, "every model ran"
+    for _ in range(20):
+        answers = {
+            name: replace(each, value=output_of(OUTPUTS[name], random) if each.value is None else each.value)
+            for name, each in substitutes.items()
+        }
+        lost = gate.lost(answers, exact, OUTPUTS)
+        assert lost is not None and 0.0 <= lost <= 1.0
+        assert lost == gate.lost({name: answers[name] for name in learnt}, exact, OUTPUTS), "others are not its promise"
 
 
 def test_it_closes_twice(gate, inputs):

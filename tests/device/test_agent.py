@@ -13,12 +13,15 @@ from infilink.device.agent import Agent
 from infilink.device.config import DeviceConfig
 from infilink.device.results import Results
 from infilink.errors import InvalidInput, Unavailable
+from infilink.filters.learnt_from import LearntFrom
+from infilink.filters.modalities.signal import Signal
 from infilink.filters.spec import METADATA_KEY, Certificate, FilterSpec
 from infilink.models.spec import read_spec
 from infilink.protos import edge_pb2
 from onnx import TensorProto, helper
 
 from ..clips import Stream, write_clip
+from ..filters.made import write_frames, write_mean
 from .conftest import FRAMES, brightness
 from .coordinator import UNAVAILABLE, Coordinator, refused, result
 
@@ -96,8 +99,8 @@ def write_filter(path: Path, *, accuracy: float) -> Path:
         certified=True,
         confidence=0.95,
         inputs=1000,
-        effective_inputs=1000.0,
-        errors=1000 * error,
+        runs=1000.0,
+        lost=1000 * error,
         error=error,
         upper_bound=1.0 - accuracy,
         method="betting",
@@ -117,6 +120,20 @@ def write_filter(path: Path, *, accuracy: float) -> Path:
     helper.set_model_props(model, {METADATA_KEY: spec.model_dump_json()})
     onnx.save(model, str(path))
     return path
+
+
+def test_a_gate_that_does_not_fit_is_refused_at_the_start(start_bright, make_agent, tmp_path):
+    path = write_filter(tmp_path / "filter.onnx", accuracy=0.9)
+    coordinator = start_bright()
+    coordinator.welcome.digests["bright"] = "d1"
+    with pytest.raises(InvalidInput, match=r"another version of bright: from digest d0, and in service is d1; train"):
+        make_agent(coordinator, gate=str(path)).run()
+    signal = Signal(steps=16, mean=(0.0,), scale=(1.0,))
+    with pytest.raises(InvalidInput, match="from inputs of the modality signal"):
+        make_agent(coordinator, gate=str(write_mean(tmp_path / "signal.onnx", signal))).run()
+    fast = LearntFrom(source="camera", inputs=9, first_s=0.0, last_s=1.0, step_s=0.04)
+    with pytest.raises(InvalidInput, match=r"gives 10 frames/s, .* was learnt at 25"):
+        make_agent(coordinator, gate=str(write_frames(tmp_path / "fast.onnx", learnt_from=fast))).run()
 
 
 def test_every_frame_is_sent_and_has_its_own_result(start_bright, make_agent, read):
