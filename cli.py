@@ -83,6 +83,7 @@ GROUPS = {
     "models": {
         "ls": Entry("infilink.models.cli:ls_command", "What each model's spec says, and whether it fits."),
         "measure": Entry("infilink.models.cli:measure_command", "The same, with each model's memory and time here."),
+        "draw": Entry("infilink.device.draw_cli:draw_command", "What each one says of a clip's frames, as pictures."),
     },
     "links": {
         "show": Entry("infilink.links.cli:show_links_command", "Who predicts whom, how well, how sure that is."),

@@ -53,15 +53,31 @@ def draw_boxes(
         thickness: of the boxes' lines, in pixels.
         scores: whether the score stands after the name.
     """
-    height, width = picture.shape[:2]
-    corners = np.round(boxes[:, :4] * (width, height, width, height)).astype(int)
-    for left, top, right, bottom in corners.tolist():
+    draw_outlines(picture, boxes, color, thickness=thickness)
+    draw_names(picture, boxes, classes, color, taken, scores=scores)
+
+
+def draw_outlines(picture: Array, boxes: Array, color: Color, *, thickness: int = 1) -> None:
+    """Draws boxes without their names: those of all colours come first, so that no line runs through a name."""
+    for left, top, right, bottom in _corners(picture, boxes):
         cv2.rectangle(picture, (left, top), (right, bottom), color, thickness, cv2.LINE_AA)
+
+
+def draw_names(
+    picture: Array, boxes: Array, classes: tuple[str, ...], color: Color, taken: Taken, *, scores: bool = False
+) -> None:
+    """Draws the names of boxes' classes; what `draw_boxes` says of them."""
+    corners = _corners(picture, boxes)
     # The surest first: where there is little room, theirs are the names that stand.
     for i in np.argsort(-boxes[:, 4], kind="stable").tolist():
         name = classes[int(boxes[i, 5])]
-        left, top, _, bottom = corners[i].tolist()
+        left, top, _, bottom = corners[i]
         _draw_label(picture, f"{name} {boxes[i, 4]:.2f}" if scores else name, (left, top, bottom), color, taken)
+
+
+def _corners(picture: Array, boxes: Array) -> list[list[int]]:
+    height, width = picture.shape[:2]
+    return [list(map(int, row)) for row in np.round(boxes[:, :4] * (width, height, width, height))]
 
 
 def draw_text(picture: Array, text: str, left: int, baseline: int, color: Color, *, scale: float = _SCALE) -> None:
@@ -87,7 +103,7 @@ def _draw_label(picture: Array, text: str, box: tuple[int, int, int], color: Col
     else:
         return
     taken.append((left, place, left + wide, place + high))
-    cv2.rectangle(picture, (left, place), (left + wide, place + high), color, -1)
+    cv2.rectangle(picture, (left, place), (left + wide - 1, place + high - 1), color, -1)
     # Dark on light, light on dark, by the weights of luminance.
     ink = (0, 0, 0) if 0.114 * color[0] + 0.587 * color[1] + 0.299 * color[2] > 110 else (255, 255, 255)
     cv2.putText(picture, text, (left + _PADDING, place + high - _PADDING - 1), _FONT, _SCALE, ink, 1, cv2.LINE_AA)
