@@ -1,5 +1,6 @@
 """Files that are whole or not there, and that say which format they have."""
 
+import errno
 import json
 import os
 import sqlite3
@@ -10,12 +11,24 @@ from pathlib import Path
 
 from .errors import InvalidInput
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Where the system refuses to write on for another reason than a full disk (a quota, the largest file), SQLite calls
+# that an error of writing.
+_DATABASE_FULL = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+    sqlite3.SQLITE_IOERR_TRUNCATE,
+)
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Gives the path to write to; when the block ends, what was written stands at `path`, in the place of what did.
 
-    Where the block raises, what stood there before stays, and nothing is left beside it. The file's folder is made if
+    Where the block raises, what stood there before stays, and nothing is left beside it, also none of the files that
+    SQLite keeps beside a database. The file's folder is made if
     it is missing. The name to write to carries the process's and the thread's number, so that two that write the same
     file don't write into each other's; the last to end wins.
 
@@ -23,6 +36,7 @@ def replacing(path: Path) -> Iterator[Path]:
         path: where the file shall be.
 
     Raises:
+        InvalidInput: there is no room for it.
         OSError: it can't be written there.
     """
     part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_native_id()}.part")
@@ -30,10 +44,38 @@ def replacing(path: Path) -> Iterator[Path]:
     # Of a process that had this number and was killed.
     part.unlink(missing_ok=True)
     try:
-        yield part
-        part.replace(path)
+        with room_for(path):
+            yield part
+            part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        remove_database(part)
+
+
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Says of a full disk, in whatever way it shows, which file it was that found no room.
+
+    Raises:
+        InvalidInput: there is no room for the file.
+    """
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        if not _is_full(error):
+            raise
+        raise InvalidInput(f"{path}: can't be written: the disk is full; make room, or give another place") from error
+
+
+def remove_database(path: Path) -> None:
+    """Removes a file, and what SQLite keeps beside it if it is a database; it may be gone already."""
+    for name in (path.name, *(f"{path.name}-{kind}" for kind in ("wal", "shm", "journal"))):
+        path.with_name(name).unlink(missing_ok=True)
+
+
+def _is_full(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    return getattr(error, "sqlite_errorcode", None) in _DATABASE_FULL
 
 
 def check_format(found: object, reads: Collection[int], *, path: Path | str, what: str) -> None:

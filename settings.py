@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, ValidationError
 
 from .errors import InvalidInput
+from .files import replacing
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -48,11 +49,12 @@ def write_settings(out: Path, text: str) -> None:
     """Writes a commented configuration to start from.
 
     Raises:
-        InvalidInput: there is a file already.
+        InvalidInput: there is a file already, or no room for one.
     """
     if out.exists():
         raise InvalidInput(f"{out}: is there already; give another --out")
-    out.write_text(text, encoding="utf-8")
+    with replacing(out) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def read_toml(path: Path, *, advice: str = "") -> dict[str, Any]:
@@ -62,7 +64,7 @@ def read_toml(path: Path, *, advice: str = "") -> dict[str, Any]:
         InvalidInput: it is not there (with the advice), or can't be read as TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise InvalidInput(f"{path}: there is no such file" + (f" ({advice})" if advice else "")) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

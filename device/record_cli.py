@@ -16,7 +16,7 @@ from ..units import format_bytes
 
 
 def record_command(
-    source: Annotated[str, typer.Option(help="A video file, an RTSP address, or a camera's number.")],
+    source: Annotated[str, typer.Option(help="A video file, an address (rtsp://...), or a camera's number.")],
     models: Annotated[Path, typer.Option(help="The folder with the .onnx models.")],
     out: Annotated[Path, typer.Option(help="The trace to write, or to continue.")],
     only: Annotated[list[str] | None, typer.Option("--model", help="Only this model (may be repeated).")] = None,
@@ -40,9 +40,20 @@ def record_command(
         costs = trace.info.costs
     if as_json:
         per_model = {name: {"memory_bytes": c.memory_bytes, "infer_s": c.infer_s} for name, c in costs.items()}
-        print(json.dumps({"trace": str(out), "inputs": done.inputs, "added": done.added, "models": per_model}))
+        print(
+            json.dumps(
+                {
+                    "trace": str(out),
+                    "inputs": done.inputs,
+                    "added": done.added,
+                    "left_out": done.left_out,
+                    "models": per_model,
+                }
+            )
+        )
         return
-    table = Table(title=f"{out}: {done.inputs} inputs ({done.added} new), {format_bytes(out.stat().st_size)}")
+    left_out = f", {done.left_out} left out" if done.left_out else ""
+    table = Table(title=f"{out}: {done.inputs} inputs ({done.added} new{left_out}), {format_bytes(out.stat().st_size)}")
     table.add_column("model")
     for column in ("memory", "ms per input", "ms to load"):
         table.add_column(column, justify="right")

@@ -10,22 +10,23 @@ written.
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Self
 
 import numpy as np
 
 from ..codec import decode_jpeg, pack, unpack
 from ..errors import InvalidInput, UnknownModel
-from ..files import check_format
-from ..models.cost import ModelCost
-from ..models.spec import ModelSpec, parse_spec
+from ..files import remove_database, room_for
+from ..models.spec import ModelSpec
 from ..outputs import Array
+from .info import FORMAT, TraceInfo, check_same, dump_info, read_info
+from .source_name import without_secrets
 
-FORMAT = 1
+__all__ = ["FORMAT", "Recording", "Trace", "TraceInfo", "TraceWriter"]
 
 _COMMIT_EVERY = 32
 
@@ -36,36 +37,6 @@ CREATE TABLE IF NOT EXISTS outputs (
     model INTEGER NOT NULL, sequence INTEGER NOT NULL, value BLOB NOT NULL, PRIMARY KEY (model, sequence)
 ) WITHOUT ROWID;
 """
-
-
-@dataclass(frozen=True)
-class TraceInfo:
-    """What holds for the whole recording.
-
-    Attributes:
-        source: what was recorded, as the user named it.
-        fps: the source's frames per second; inputs may be fewer (`every`).
-        models: each model's spec, in the order of their names.
-        digests: each model file's digest: links and filters learnt here serve these very models.
-        costs: what each model cost on the machine that recorded.
-        input: what an input is: "image" (a JPEG), "array" (a text, a sound, a signal, as numpy writes it), or "none":
-            only the outputs were kept.
-        every: one of how many of the source's frames was recorded.
-        start_s: where in the source the recording began.
-        format: the version of the file's format.
-        notes: what else is worth knowing of it, by a word for each.
-    """
-
-    source: str
-    fps: float
-    models: dict[str, ModelSpec]
-    digests: dict[str, str]
-    costs: dict[str, ModelCost]
-    every: int = 1
-    input: Literal["image", "array", "none"] = "image"
-    start_s: float = 0.0
-    format: int = FORMAT
-    notes: dict[str, str] = field(default_factory=dict)
 
 
 class Trace:
@@ -93,7 +64,7 @@ class Trace:
         self.captured_s = np.asarray([row[1] for row in rows], np.float64)
 
     def _read(self, start: int, stop: int | None) -> tuple[TraceInfo, list[tuple[int, float]]]:
-        info = _read_info(self._database, self.path)
+        info = read_info(self._database, self.path)
         if info is None:
             raise InvalidInput(f"{self.path}: is not an infilink trace")
         rows = self._database.execute("SELECT sequence, captured_s FROM inputs ORDER BY sequence").fetchall()
@@ -187,58 +158,106 @@ class TraceWriter:
         path: the file.
         info: what holds for the whole; must say the same sources and models as the file it goes on with.
 
+    Attributes:
+        last_sequence: that of the last input that was added or left out; -1: there is none.
+        last_s: when the last input that was added was captured; None: there is none.
+        left_out: how many inputs were left out.
+
     Raises:
-        InvalidInput: the file is there and is something else, or was recorded from another source or other models.
+        InvalidInput: the file is there and is something else, was recorded from another source or other models, or has
+            no room. Adding to it raises this too when the disk is full: what is in it stays.
     """
 
     def __init__(self, path: Path | str, info: TraceInfo) -> None:
         self.path = Path(path)
-        self.info = info
+        self.info = replace(info, source=without_secrets(info.source), format=max(FORMAT, info.format))
         self._names = list(info.models)
         self._pending = 0
+        self._is_new = not self.path.exists()
         self._database = _open(self.path, write=True)
         try:
-            self.last_sequence = self._begin()
-        except sqlite3.Error as error:
+            with room_for(self.path):
+                self._begin()
+        except BaseException as error:
             self._database.close()
-            raise InvalidInput(f"{self.path}: can't be opened as a trace: {error}") from error
-        except BaseException:
-            self._database.close()
+            if self._is_new:
+                remove_database(self.path)
+            if isinstance(error, sqlite3.Error):
+                raise InvalidInput(f"{self.path}: can't be opened as a trace: {error}") from error
             raise
+        row = self._database.execute("SELECT sequence, captured_s FROM inputs ORDER BY sequence DESC").fetchone()
+        self.last_s: float | None = row[1] if row else None
+        left_out = json.loads(self.recall("left_out") or "{}")
+        self.left_out = int(left_out.get("inputs", 0))
+        self.last_sequence = max(int(row[0]) if row else -1, int(left_out.get("last", -1)))
 
-    def _begin(self) -> int:
-        """Makes sure that the file is this trace, or makes it; what its last sequence number is, -1 if it has none."""
+    def _begin(self) -> None:
+        """Makes sure that the file is this trace, or makes it."""
         # Looked at first: another program's file stays as it was, also its journal's mode.
-        found = _read_info(self._database, self.path) if _has_tables(self._database, self.path) else None
+        found = read_info(self._database, self.path) if _has_tables(self._database, self.path) else None
         if found is not None:
-            _check_same(self.path, found, self.info)
+            check_same(self.path, found, self.info)
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.executescript(_SCHEMA)
-        if found is None:
+        if found is None or found.format < FORMAT:
+            # What was found may have been measured; only what is new in this format is added to it.
+            info = self.info if found is None else replace(found, format=FORMAT)
             with self._database:
-                self._database.execute("INSERT INTO meta VALUES ('info', ?)", (_dump_info(self.info),))
-        row = self._database.execute("SELECT MAX(sequence) FROM inputs").fetchone()
-        return -1 if row[0] is None else int(row[0])
+                self._database.execute("INSERT OR REPLACE INTO meta VALUES ('info', ?)", (dump_info(info),))
 
     def append(self, sequence: int, captured_s: float, jpeg: bytes, outputs: Mapping[str, Array]) -> None:
         """Adds one input (a JPEG) and every model's output for it; a row is written whole or not at all."""
         if sequence <= self.last_sequence:
             raise InvalidInput(f"sequence {sequence} is already recorded (the last one is {self.last_sequence})")
         rows = [(i, sequence, pack(outputs[name])) for i, name in enumerate(self._names)]
-        self._database.execute("INSERT INTO inputs VALUES (?, ?, ?)", (sequence, captured_s, jpeg))
-        self._database.executemany("INSERT INTO outputs VALUES (?, ?, ?)", rows)
-        self.last_sequence = sequence
-        self._pending += 1
-        if self._pending >= _COMMIT_EVERY:
-            self._database.commit()
-            self._pending = 0
+        with self._writing():
+            self._database.execute("INSERT INTO inputs VALUES (?, ?, ?)", (sequence, captured_s, jpeg))
+            self._database.executemany("INSERT INTO outputs VALUES (?, ?, ?)", rows)
+        self.last_sequence, self.last_s = sequence, captured_s
+
+    def leave_out(self, sequence: int) -> None:
+        """Counts an input that can't be recorded, as a model has no output for it; a later recording goes on behind."""
+        self.left_out += 1
+        self.last_sequence = max(self.last_sequence, sequence)
+        self.remember("left_out", json.dumps({"inputs": self.left_out, "last": sequence}))
+
+    def remember(self, key: str, value: str) -> None:
+        """Keeps a word beside the inputs, for who goes on with this recording."""
+        with self._writing():
+            self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def recall(self, key: str) -> str | None:
+        """What was remembered; None: nothing was."""
+        row = self._database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Writes a part of a commit; what does not fit on the disk any more is taken back."""
+        try:
+            with room_for(self.path):
+                yield
+                self._pending += 1
+                if self._pending >= _COMMIT_EVERY:
+                    self._database.commit()
+                    self._pending = 0
+        except InvalidInput:
+            with suppress(sqlite3.Error):
+                self._database.rollback()
+            raise
 
     def close(self) -> None:
-        """Commits what is written and makes it one plain file; closing twice is fine."""
+        """Commits what is written and makes it one plain file; closing twice is fine.
+
+        Raises:
+            InvalidInput: there is no room for what was added last.
+        """
         try:
-            self._database.commit()
-            # Where somebody reads it just now, it stays as it is: that is a whole trace too, with two files beside it.
+            with room_for(self.path):
+                self._database.commit()
+            # Where somebody reads it just now, or there is no room for a moment with both, it stays as it is: that is a
+            # whole trace too, with two files beside it.
             with suppress(sqlite3.OperationalError):
                 self._database.execute("PRAGMA busy_timeout = 0")
                 self._database.execute("PRAGMA journal_mode = DELETE")
@@ -252,8 +271,11 @@ class TraceWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        """Closes; what is written stays, also after an error."""
-        self.close()
+        """Closes; after an error only that is told, and what is written stays, if it is anything."""
+        with suppress(*([InvalidInput] if error is not None else [])):
+            self.close()
+        if error is not None and self._is_new and self.last_s is None:
+            remove_database(self.path)
 
 
 @dataclass(frozen=True)
@@ -264,52 +286,13 @@ class Recording:
         path: the trace.
         inputs: how many inputs it now holds.
         added: how many of them this call added; the others were there already.
+        left_out: how many inputs it lacks, in all, as a model had no usable output for them.
     """
 
     path: Path
     inputs: int
     added: int
-
-
-def _read_info(database: sqlite3.Connection, path: Path) -> TraceInfo | None:
-    """What is stored; None if nothing is yet.
-
-    Raises:
-        InvalidInput: the database is no trace, or has a format that this version does not read.
-    """
-    try:
-        row = database.execute("SELECT value FROM meta WHERE key = 'info'").fetchone()
-    except sqlite3.Error as error:
-        raise InvalidInput(f"{path}: is not an infilink trace ({error})") from error
-    if row is None:
-        return None
-    data: dict[str, Any] = json.loads(row[0])
-    check_format(data.get("format"), (FORMAT,), path=path, what="a trace")
-    data["models"] = {name: parse_spec(spec, where=str(path)) for name, spec in data["models"].items()}
-    data["costs"] = {name: ModelCost(**cost) for name, cost in data["costs"].items()}
-    return TraceInfo(**data)
-
-
-def _dump_info(info: TraceInfo) -> str:
-    """As it is stored: JSON."""
-    models = {name: spec.model_dump(mode="json", exclude_defaults=True) for name, spec in info.models.items()}
-    costs = {name: asdict(cost) for name, cost in info.costs.items()}
-    plain = {f: getattr(info, f) for f in ("source", "fps", "digests", "every", "input", "start_s", "format", "notes")}
-    return json.dumps({**plain, "models": models, "costs": costs})
-
-
-def _check_same(path: Path, found: TraceInfo, wanted: TraceInfo) -> None:
-    """Makes sure that a recording can go on as `wanted`.
-
-    Raises:
-        InvalidInput: it was begun as something else.
-    """
-    for key in ("source", "every", "input", "start_s", "digests"):
-        if getattr(found, key) != getattr(wanted, key):
-            raise InvalidInput(
-                f"{path}: was recorded with {key} {getattr(found, key)!r}, not {getattr(wanted, key)!r}; "
-                "give another --out, or delete it to start again"
-            )
+    left_out: int = 0
 
 
 def _open(path: Path, *, write: bool) -> sqlite3.Connection:

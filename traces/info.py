@@ -1,0 +1,106 @@
+"""What holds for a whole recording, as it is kept in its file."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import InvalidInput
+from ..files import check_format
+from ..models.cost import ModelCost
+from ..models.spec import ModelSpec, parse_spec
+from .source_name import is_always_live, without_secrets
+
+FORMAT = 2
+READS = (1, 2)
+
+
+@dataclass(frozen=True)
+class TraceInfo:
+    """What holds for the whole recording.
+
+    Attributes:
+        source: what was recorded, as the user named it, without passwords.
+        fps: the source's frames per second; inputs may be fewer (`every`).
+        models: each model's spec, in the order of their names.
+        digests: each model file's digest: links and filters learnt here serve these very models.
+        costs: what each model cost on the machine that recorded.
+        input: what an input is: "image" (a JPEG), "array" (a text, a sound, a signal, as numpy writes it), or "none":
+            only the outputs were kept.
+        every: one of how many of the source's frames was recorded.
+        start_s: where in the source the recording began.
+        times: "read" from the source, or "invented" from a frame rate: such times may be wrong, so nothing is certified
+            from them. Recordings of videos in the first format are of that kind.
+        format: the version of the file's format.
+        notes: what else is worth knowing of it, by a word for each.
+    """
+
+    source: str
+    fps: float
+    models: dict[str, ModelSpec]
+    digests: dict[str, str]
+    costs: dict[str, ModelCost]
+    every: int = 1
+    input: Literal["image", "array", "none"] = "image"
+    start_s: float = 0.0
+    times: Literal["read", "invented"] = "read"
+    format: int = FORMAT
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+def read_info(database: sqlite3.Connection, path: Path) -> TraceInfo | None:
+    """What is stored; None if nothing is yet.
+
+    Raises:
+        InvalidInput: the database is no trace, or has a format that this version does not read.
+    """
+    try:
+        row = database.execute("SELECT value FROM meta WHERE key = 'info'").fetchone()
+    except sqlite3.Error as error:
+        raise InvalidInput(f"{path}: is not an infilink trace ({error})") from error
+    if row is None:
+        return None
+    data: dict[str, Any] = json.loads(row[0])
+    check_format(data.get("format"), READS, path=path, what="a trace")
+    if data["format"] == 1:
+        data["times"] = "invented" if _is_of_video(data) else "read"
+    data["models"] = {name: parse_spec(spec, where=str(path)) for name, spec in data["models"].items()}
+    data["costs"] = {name: ModelCost(**cost) for name, cost in data["costs"].items()}
+    return TraceInfo(**{**data, "source": without_secrets(data["source"])})
+
+
+def dump_info(info: TraceInfo) -> str:
+    """As it is stored: JSON."""
+    models = {name: spec.model_dump(mode="json", exclude_defaults=True) for name, spec in info.models.items()}
+    costs = {name: asdict(cost) for name, cost in info.costs.items()}
+    plain = {
+        f: getattr(info, f)
+        for f in ("source", "fps", "digests", "every", "input", "start_s", "times", "format", "notes")
+    }
+    return json.dumps({**plain, "models": models, "costs": costs})
+
+
+def check_same(path: Path, found: TraceInfo, wanted: TraceInfo) -> None:
+    """Makes sure that a recording can go on as `wanted`.
+
+    Raises:
+        InvalidInput: it was begun as something else.
+    """
+    for key in ("source", "every", "input", "start_s", "times", "digests"):
+        if getattr(found, key) != getattr(wanted, key):
+            raise InvalidInput(
+                f"{path}: was recorded with {key} {getattr(found, key)!r}, not {getattr(wanted, key)!r}; "
+                "give another --out, or delete it to start again"
+            )
+
+
+def _is_of_video(info: Mapping[str, Any]) -> bool:
+    """Whether a recording of the first format is of a video, whose times were the frame's number over a rate.
+
+    Live streams had the clock's. What a program handed over, with times of its own, has no name with an ending.
+    """
+    source = str(info["source"])
+    pictures = info.get("input", "image") == "image" or "cut" in info.get("notes", {})
+    return pictures and not is_always_live(source) and ("://" in source or bool(Path(source).suffix))
