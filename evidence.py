@@ -1,7 +1,6 @@
 """How sure we are of a mean loss: bounds on it from a recording, and a test of it while serving.
 
-NumPy only. Inputs of a stream are no independent draws, so `n` of them are worth `n / tau`, tau being the integrated
-autocorrelation time of the losses.
+NumPy only. Inputs of a stream are no independent draws: what is lost comes in runs, and runs are what is counted.
 """
 
 import math
@@ -16,7 +15,7 @@ from .outputs import Array
 CONFIDENCE = 0.95
 # In how many blocks, at least, a recording is cut to see how losses come together, and how far short of the number of
 # runs that a proof takes it stays.
-_LEAST_BLOCKS = 8
+_LEAST_BLOCKS = 16
 _SHORT_OF = 0.7
 _LADDER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 _OVERLAP = 4
@@ -24,6 +23,9 @@ _OVERLAP = 4
 _NEAR = 2.0
 _SURE = 0.2533
 _LEVELLED = 1.6
+_MOST_RUNS = 100_000
+# Runs of shares are looked for as if this were a target.
+_SHARE = 0.1
 _BETS = np.geomspace(0.02, 0.98, 24)
 # Evidence stays finite however long it grows.
 _MOST_EVIDENCE = 1e12
@@ -46,6 +48,11 @@ class Tested:
     runs: Array
     lost: Array
     method: str
+
+    def first(self, count: int) -> "Tested":
+        """Of the first thresholds alone."""
+        cut = (self.passed[:count], self.uppers[:count], self.runs[:count], self.lost[:count])
+        return Tested(*cut, self.method)
 
 
 def fixed_sequence(
@@ -117,12 +124,14 @@ def _run_lengths(
     if not near.any():
         near = known
     lost = np.where(known, errors * among.sum(axis=1) / lengths, 0.0)
+    alone = lengths
     from_looser = _greatest_from(np.where(near, lengths, 0.0))
     lengths = np.maximum(from_looser, np.where(known, lengths, 0.0))
     seen = np.maximum(_greatest_from(np.where(near, lost, 0.0)), lost)
-    lengths = np.where(seen > 0.0, lengths * np.asarray([_margin(count) for count in seen.tolist()]), np.inf)
+    margins = np.asarray([_margin(count) for count in seen.tolist()])
+    lengths = np.where(seen > 0.0, np.maximum(1.0, lengths) * margins, np.inf)
     surest = int(np.argmax(np.where(errors <= 0.5, lost, 0.0)))
-    if worth[-1, surest] > _LEVELLED * worth[-2, surest]:
+    if worth[-1, surest] > _LEVELLED * alone[surest]:
         lengths = np.maximum(lengths, 2.0 * longest)
     return np.asarray(lengths)
 
@@ -161,26 +170,6 @@ def _margin(count: float) -> float:
     return max(1.0, count / quantile)
 
 
-@dataclass(frozen=True)
-class Bound:
-    """An upper bound on a mean loss."""
-
-    upper: float
-    effective_inputs: float
-    method: str
-
-
-def upper_bound(losses: Array, *, tau: float = 1.0, confidence: float = CONFIDENCE) -> Bound:
-    """The bound on the mean of losses from 0 to 1, given in the order of time and with autocorrelation time `tau`."""
-    effective = max(1.0, len(losses) / max(1.0, tau))
-    if np.isin(losses, (0.0, 1.0)).all():
-        errors = float(np.mean(losses)) * effective
-        return Bound(clopper_pearson(errors, effective, confidence=confidence), effective, "clopper-pearson")
-    blocks = np.array_split(np.asarray(losses, np.float64), max(1, int(effective)))
-    means = np.asarray([block.mean() for block in blocks])
-    return Bound(betting(means, confidence=confidence), effective, "betting")
-
-
 def clopper_pearson(errors: float, inputs: float, *, confidence: float = CONFIDENCE) -> float:
     """The exact upper bound on an error rate from `errors` among `inputs`; both may be effective numbers, not whole."""
     if errors >= inputs:
@@ -214,32 +203,31 @@ def betting(losses: Array, *, confidence: float = CONFIDENCE) -> float:
     return _bisect(lambda mean: _log_capital(losses, mean) < -math.log1p(-confidence))
 
 
-def inputs_needed(losses: Array, *, tau: float, target: float, confidence: float = CONFIDENCE) -> int:
-    """How many inputs with losses like these bring the bound down to `target`; 0: none does, or far too many."""
-    if float(np.mean(losses)) >= target:
-        return 0
-    repeat = 1
-    while repeat <= 4096:
-        if upper_bound(np.tile(losses, repeat), tau=tau, confidence=confidence).upper <= target:
-            return len(losses) * repeat
-        repeat = repeat + max(1, repeat // 4)
-    return 0
+def runs_needed(error: float, *, target: float, confidence: float = CONFIDENCE) -> int | None:
+    """How many runs, a share `error` of them lost, prove it to be at most `target`; None: none do, or far too many."""
+    runs = clean_runs(target, confidence=confidence)
+    while runs <= _MOST_RUNS:
+        if error < target and clopper_pearson(error * runs, runs, confidence=confidence) <= target:
+            return runs
+        runs += max(1, runs // 20)
+    return None
 
 
-def autocorrelation_time(losses: Array) -> float:
-    """How many inputs in a row are worth one independent one: 1 plus twice the sum of the autocorrelations.
+def share_interval(
+    values: Array, *, confidence: float = CONFIDENCE, starts: Sequence[int] = ()
+) -> tuple[tuple[float, float], float]:
+    """The two-sided interval of the share of inputs that something holds of, and how many runs they are worth.
 
-    The sum ends at the first lag beyond five times its own result (Sokal's window); at least 1.
+    Args:
+        values: whether it does, in the order of time (inputs,).
+        confidence: of the interval.
+        starts: at which inputs another recording begins.
     """
-    centred = np.asarray(losses, np.float64) - np.mean(losses)
-    power = float(centred @ centred)
-    if power <= 0.0:
-        return 1.0
-    size = 2 * len(centred)
-    correlations = np.fft.irfft(np.abs(np.fft.rfft(centred, size)) ** 2)[: len(centred)] / power
-    times = 2.0 * np.cumsum(correlations) - 1.0
-    enough = np.arange(len(times)) >= 5.0 * times
-    return max(1.0, float(times[int(np.argmax(enough)) if enough.any() else -1]))
+    side = (1.0 + confidence) / 2.0
+    rows = np.stack([values, ~np.asarray(values, np.bool_)]).astype(np.float64)
+    tested = fixed_sequence(rows[:1], target=_SHARE, confidence=side, starts=starts)
+    rest = fixed_sequence(rows[1:], target=_SHARE, confidence=side, starts=starts)
+    return (1.0 - float(rest.uppers[0]), float(tested.uppers[0])), float(tested.runs[0])
 
 
 class SequentialTest:

@@ -179,7 +179,7 @@ def _candidates_table(done: "FilterTraining") -> Table:
 def _certificate_text(spec: FilterSpec) -> str:
     found = spec.certificate
     proof = (
-        f"error {found.error:.3f} on {found.inputs} inputs (worth {found.effective_inputs:.0f} independent ones), "
+        f"error {found.error:.3f} on {found.inputs} inputs (worth {found.runs:.0f} independent runs), "
         f"at most {found.upper_bound:.3f} with {found.confidence:.0%} confidence"
     )
     if found.certified:
@@ -187,5 +187,5 @@ def _certificate_text(spec: FilterSpec) -> str:
     free = max((spec.candidates[name].rate for name in _FREE if name in spec.candidates), default=0.0)
     if found.rate <= free:
         proof += f"; [red]it drops no more than {free:.3f}, which costs nothing: do not use it[/]"
-    more = f"record some {found.more_inputs} more inputs" if found.more_inputs else "record a longer trace"
+    more = f"record some {found.more_runs} more runs" if found.more_runs else "record a longer trace"
     return f"[yellow]not certified[/]: winner {spec.kind}, filtering rate {found.rate:.3f}; {proof}; {more} for a proof"

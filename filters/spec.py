@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import onnxruntime as ort
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import InvalidInput
 from ..files import check_format, json_format
@@ -24,23 +24,25 @@ Keeps = Literal["above", "change"]
 """An input is kept if its score is above the threshold, or if that differs by more from the last kept one's."""
 METADATA_KEY = "infilink.filter"
 TASKS_KEY = "infilink.filter.tasks"
-FORMAT = 1
+FORMAT = 2
+READS = (1, 2)
 
 
 class Certificate(BaseModel):
     """What the calibration part proves of the threshold.
 
     Attributes:
-        certified: whether the upper bound meets the accuracy that was asked for.
+        certified: whether it is proven that the accuracy is kept that was asked for, and whether that saves something.
         confidence: of the bound, one-sided; it holds for all candidates that competed at once.
         inputs: how many inputs the calibration part has.
-        effective_inputs: how many independent ones they are worth, as errors come in runs.
-        errors: the sum of the losses there.
-        error: their mean.
+        runs: how many independent runs they are worth, as what is lost comes together.
+        lost: how many of those were lost.
+        error: the mean loss.
         upper_bound: of the mean loss.
-        method: which bound: "clopper-pearson" for losses of 0 or 1, "betting" for graded ones.
+        method: how it was found, or why there is none.
         rate: the share of the inputs that was not kept there.
-        more_inputs: how many more recorded inputs would probably be enough for a certificate; 0 if it is one.
+        rate_interval: of that share, at 95 %, over as many runs as keeping comes in.
+        more_runs: how many more runs would probably be enough for a certificate; 0 if it is one, or if none would do.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,13 +50,14 @@ class Certificate(BaseModel):
     certified: bool
     confidence: float
     inputs: int
-    effective_inputs: float
-    errors: float
+    runs: float
+    lost: float
     error: float
     upper_bound: float
     method: str
     rate: float
-    more_inputs: int = 0
+    rate_interval: tuple[float, float] = (0.0, 1.0)
+    more_runs: int = 0
 
 
 class Level(BaseModel):
@@ -86,6 +89,7 @@ class FloorResult(BaseModel):
         name: of which.
         least: what was asked for.
         inputs: how many inputs there are of it.
+        runs: how many independent runs they are worth.
         accuracy: what was kept there.
         lower_bound: of that, with the certificate's confidence.
     """
@@ -95,8 +99,32 @@ class FloorResult(BaseModel):
     name: str
     least: float
     inputs: int
+    runs: float = 0.0
     accuracy: float
     lower_bound: float
+
+
+def from_first_format(data: Any) -> Any:
+    """The fields of a spec of format 1 as those of today: nothing in it counts as proven.
+
+    It took the inputs for independent but for an estimated time constant, and that promised too much.
+    """
+    certificate = data.get("certificate") if isinstance(data, dict) else None
+    if not isinstance(certificate, dict) or "effective_inputs" not in certificate:
+        return data
+    known = {name: value for name, value in certificate.items() if name in Certificate.model_fields}
+    why = "none: format 1 took inputs for independent, and what it proved does not hold; train it anew"
+    found = {
+        **data,
+        "format": FORMAT,
+        "certificate": known | {"certified": False, "upper_bound": 1.0, "runs": 0.0, "lost": 0.0, "method": why},
+    }
+    for name, unproven in (("table", {"upper_bound": 1.0}), ("floors", {"lower_bound": 0.0})):
+        if name in data:
+            found[name] = [each | unproven for each in data[name]]
+    if "candidates" in data:
+        found["candidates"] = {name: each | {"certified": False} for name, each in data["candidates"].items()}
+    return found
 
 
 class FilterSpec(BaseModel):
@@ -151,6 +179,8 @@ class FilterSpec(BaseModel):
     free: dict[str, float] = {}
     versions: dict[str, str] = {}
     seed: int = 0
+
+    _first = model_validator(mode="before")(from_first_format)
 
     @property
     def pairwise(self) -> bool:
@@ -255,7 +285,7 @@ def load_tasks(path: Path) -> tuple[TasksSpec, ort.InferenceSession]:
     known = session.get_modelmeta().custom_metadata_map
     if METADATA_KEY not in known and TASKS_KEY not in known:
         raise InvalidInput(f"{path}: is an ONNX model but no filter (make one: `infilink train filter`)")
-    check_format(json_format(known.get(TASKS_KEY, known.get(METADATA_KEY, ""))), (FORMAT,), path=path, what="a filter")
+    check_format(json_format(known.get(TASKS_KEY, known.get(METADATA_KEY, ""))), READS, path=path, what="a filter")
     try:
         if TASKS_KEY in known:
             found = TasksSpec.model_validate_json(known[TASKS_KEY])

@@ -9,10 +9,10 @@ def certificate(*, error: float = 0.0, upper_bound: float = 0.01, rate: float = 
         certified=True,
         confidence=0.95,
         inputs=1000,
-        effective_inputs=1000.0,
-        errors=1000.0 * error,
+        runs=100.0,
+        lost=100.0 * error,
         error=error,
         upper_bound=upper_bound,
-        method="clopper-pearson",
+        method="clopper-pearson over runs",
         rate=rate,
     )

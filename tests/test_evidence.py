@@ -4,15 +4,16 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from infilink.evidence import (
     SequentialTest,
-    autocorrelation_time,
     betting,
+    clean_runs,
     clopper_pearson,
-    inputs_needed,
-    upper_bound,
+    fixed_sequence,
+    runs_needed,
+    share_interval,
     wilson_interval,
 )
 from scipy.stats import beta
@@ -48,13 +49,6 @@ def test_intervals_hold_as_often_as_they_say() -> None:
     assert np.mean([low <= 0.85 <= high for low, high in bounds]) >= 0.93
 
 
-def test_fewer_effective_inputs_mean_a_wider_bound():
-    losses = np.zeros(200)
-    losses[::20] = 1
-    assert upper_bound(losses, tau=1).upper < upper_bound(losses, tau=4).upper
-    assert upper_bound(losses, tau=4).effective_inputs == 50
-
-
 def test_the_betting_bound_is_above_the_mean_and_adapts_to_the_spread():
     random = np.random.default_rng(0)
     calm, wild = random.uniform(0.04, 0.06, 200), (random.random(200) < 0.05).astype(float)
@@ -62,42 +56,88 @@ def test_the_betting_bound_is_above_the_mean_and_adapts_to_the_spread():
     assert betting(np.ones(10)) == pytest.approx(1.0)
 
 
-def test_the_bounds_hold_in_at_least_ninety_of_a_hundred_runs():
+def ladder(random: np.random.Generator, *, scenes: int, inputs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Losses of scenes under looser and looser thresholds, constant within each, and the true mean losses."""
+    looseness = np.linspace(0.0, 1.0, 41)
+    lost = random.random(scenes) < 0.3
+    scores = random.random(scenes)
+    return np.repeat(lost & (scores <= looseness[:, None]), inputs, axis=1).astype(float), 0.3 * looseness
+
+
+@pytest.mark.parametrize(("scenes", "inputs"), [(150, 1), (60, 10), (27, 10), (6, 45)])
+def test_a_promise_is_seldom_broken_however_long_scenes_are(scenes, inputs):
     random = np.random.default_rng(1)
-    runs, held_binary, held_graded = 200, 0, 0
-    for _ in range(runs):
-        held_binary += upper_bound((random.random(150) < 0.08).astype(float)).upper >= 0.08
-        held_graded += upper_bound(random.beta(0.4, 4.6, 150)).upper >= 0.08
-    assert held_binary >= 0.9 * runs
-    assert held_graded >= 0.9 * runs
+    trials, broken = 60, 0
+    for _ in range(trials):
+        losses, true = ladder(random, scenes=scenes, inputs=inputs)
+        broken += bool(true[fixed_sequence(losses, target=0.1).passed].max(initial=0.0) > 0.1)
+    assert broken <= 0.1 * trials
 
 
-def test_the_bound_holds_for_errors_that_come_in_runs():
-    """Errors in runs of some ten inputs: taken for independent they would break the bound in many runs."""
+def test_runs_are_as_many_as_scenes_and_without_enough_of_them_nothing_passes():
     random = np.random.default_rng(2)
-    runs, held, naive = 200, 0, 0
-    for _ in range(runs):
-        losses = np.repeat((random.random(80) < 0.08).astype(float), 10)
-        held += upper_bound(losses, tau=autocorrelation_time(losses)).upper >= 0.08
-        naive += upper_bound(losses).upper >= 0.08
-    assert held >= 0.9 * runs > naive
+    found = [fixed_sequence(ladder(random, scenes=60, inputs=10)[0], target=0.1) for _ in range(50)]
+    assert 35 < np.mean([each.runs[10] for each in found]) <= 60
+    assert np.mean([each.passed.any() for each in found]) > 0.9
+    few = [fixed_sequence(ladder(random, scenes=6, inputs=45)[0], target=0.1) for _ in range(50)]
+    assert np.mean([each.passed.any() for each in few]) < 0.1
 
 
-def test_the_autocorrelation_time_is_one_for_independent_draws_and_the_run_for_runs():
+def test_a_mean_over_some_inputs_counts_the_runs_of_those():
     random = np.random.default_rng(3)
-    draws = (random.random(2000) < 0.2).astype(float)
-    assert autocorrelation_time(draws) == pytest.approx(1.0, abs=0.4)
-    assert autocorrelation_time(np.repeat(draws, 8)) == pytest.approx(8.0, rel=0.4)
-    assert autocorrelation_time(np.zeros(50)) == 1.0
+    losses, _ = ladder(random, scenes=200, inputs=5)
+    half = np.repeat(random.random(200) < 0.5, 5)
+    whole, part = fixed_sequence(losses, target=0.1), fixed_sequence(losses, target=0.1, where=half)
+    assert 0.3 * whole.runs[10] < part.runs[10] < 0.8 * whole.runs[10]
+    np.testing.assert_allclose(part.lost / part.runs, losses[:, half].mean(axis=1))
+    rows = np.broadcast_to(half, losses.shape)
+    np.testing.assert_array_equal(fixed_sequence(losses, target=0.1, where=rows).uppers, part.uppers)
+    nowhere = fixed_sequence(losses, target=0.1, where=np.zeros(1000, bool))
+    assert not nowhere.passed.any() and (nowhere.uppers == 1.0).all()
 
 
-def test_how_many_inputs_a_certificate_would_take():
-    losses = np.zeros(100)
-    losses[:6] = 1
-    needed = inputs_needed(losses, tau=1, target=0.1)
-    assert upper_bound(np.tile(losses, needed // 100), tau=1).upper <= 0.1
-    assert needed <= 500
-    assert inputs_needed(losses, tau=1, target=0.05) == 0
+def test_blocks_do_not_reach_into_another_recording():
+    losses = np.zeros((1, 600))
+    losses[0, 290:310] = 1
+    apart = fixed_sequence(losses, target=0.2, starts=[300])
+    assert apart.runs[0] > 1.5 * fixed_sequence(losses, target=0.2).runs[0]
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.sampled_from([0.05, 0.1, 0.3]))
+def test_bounds_are_above_the_means_and_a_test_ends_at_the_first_failure(seed, inputs, target):
+    losses, _ = ladder(np.random.default_rng(seed), scenes=40, inputs=inputs)
+    found = fixed_sequence(losses, target=target)
+    assert (found.uppers >= losses.mean(axis=1)).all()
+    assert (found.passed == (np.cumsum(found.uppers > target) == 0)).all()
+    assert (found.runs >= 0).all() and (found.runs <= losses.shape[1]).all()
+    surer = fixed_sequence(losses, target=target, confidence=0.99)
+    assert (found.passed | ~surer.passed).all()
+
+
+def test_graded_losses_that_are_all_alike_are_nearly_their_own_bound():
+    random = np.random.default_rng(5)
+    losses = np.stack([np.zeros(800), random.uniform(0.03, 0.07, 800)])
+    found = fixed_sequence(losses, target=0.1)
+    assert found.runs[1] > 400 and 0.05 < found.uppers[1] < 0.08
+
+
+def test_how_many_runs_a_certificate_would_take():
+    assert runs_needed(0.0, target=0.1) == clean_runs(0.1) == 29
+    needed = runs_needed(0.06, target=0.1)
+    assert needed is not None and clopper_pearson(0.06 * needed, needed) <= 0.1 and needed <= 250
+    assert runs_needed(0.1, target=0.1) is None
+
+
+def test_the_interval_of_a_share_widens_with_runs():
+    random = np.random.default_rng(4)
+    alone = random.random(900) < 0.4
+    together = np.repeat(random.random(60) < 0.4, 15)
+    (low, high), runs = share_interval(alone)
+    (lower, higher), fewer = share_interval(together)
+    assert low <= 0.4 <= high and high - low < 0.15 and runs > 300
+    assert lower <= 0.4 <= higher and higher - lower > 0.15 and fewer < 80
+    assert share_interval(np.ones(50, bool)) == ((0.0, 1.0), 0.0)
 
 
 def crossing(test: SequentialTest, values: np.ndarray, risk: float) -> int | None:

@@ -304,7 +304,7 @@ def _free_gates(serve: Stretch, ours: Compared) -> dict[str, str]:
 
 def _filter_text(spec: FilterSpec) -> str:
     found = spec.certificate
-    promise = "certified" if found.certified else f"not certified (some {found.more_inputs} more inputs would do)"
+    promise = "certified" if found.certified else f"not certified (some {found.more_runs} more runs would do)"
     return (
         f"{spec.kind} for {spec.rule!r} at accuracy {spec.accuracy:g}, {promise}: on the last {found.inputs} recorded "
         f"inputs it skips {found.rate:.0%} at an error of {found.error:.3f}, at most {found.upper_bound:.3f} with "

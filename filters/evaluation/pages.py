@@ -66,11 +66,14 @@ def lines_of(found: Assessment) -> list[tuple[str, str]]:
         skill = "-" if probe.skill is None else f"{probe.skill:.2f}"
         lines.append(
             (
-                f"probe trained on {probe.inputs} inputs ({probe.name}): rate, accuracy, skill",
-                f"{probe.rate:.3f}, {probe.accuracy:.3f}, {skill}",
+                f"probe trained on {probe.inputs} inputs ({probe.name}): rate, skill",
+                f"{probe.rate:.3f}, {skill} ({probe.dropped:.3f} dropped, right on {probe.accuracy:.3f})",
             )
         )
-    lines += [(f"free, {each.name}: rate, accuracy", f"{each.rate:.3f}, {each.accuracy:.3f}") for each in found.free]
+    lines += [
+        (f"free, {each.name}: rate", f"{each.rate:.3f} ({each.dropped:.3f} dropped, right on {each.accuracy:.3f})")
+        for each in found.free
+    ]
     return [
         *lines,
         ("there: at random, knowing the outputs", f"{found.probe_random:.3f}, {found.probe_optimal:.3f}"),
@@ -124,7 +127,7 @@ def write_training_page(done: "FilterTraining", path: Path) -> None:
     ]
     head = ("candidate", "filtering rate", "accuracy", "threshold", "certified")
     proof = (
-        f"Error {found.error:.3f} on {found.inputs} inputs, worth {found.effective_inputs:.0f} independent ones; at "
+        f"Error {found.error:.3f} on {found.inputs} inputs, worth {found.runs:.0f} independent runs; at "
         f"most {found.upper_bound:.3f} with {found.confidence:.0%} confidence ({found.method})."
     )
     floors = [

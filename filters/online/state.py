@@ -130,11 +130,11 @@ def write_online(
         certified=threshold.certified,
         confidence=CONFIDENCE,
         inputs=sum(judged.inputs for judged in threshold.window),
-        effective_inputs=round(effective, 1),
-        errors=round(level.error * effective, 4),
+        runs=round(effective, 1),
+        lost=round(level.error * effective, 4),
         error=level.error,
         upper_bound=level.upper_bound,
-        method="clopper-pearson",
+        method="clopper-pearson over inputs drawn at random, of the newest window",
         rate=level.rate,
     )
     spec = FilterSpec(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...evidence import CONFIDENCE, autocorrelation_time, clopper_pearson
+from ...evidence import CONFIDENCE, clopper_pearson, fixed_sequence
 from ...outputs import Array
 from ..spec import Level
 
@@ -36,16 +36,20 @@ class OnlineThreshold:
     """The widest threshold that the newest labelled inputs show to keep the accuracy.
 
     Each labelled input counts for as many as it stands for: one over its probability. What was drawn at random has
-    an exact one-sided bound (Clopper-Pearson, with Kish's effective number), on the mean loss over the window itself,
-    so that losses that come in runs do no harm. What was labelled with certainty is known, but stands under a bound as
-    well, as if it were drawn: a few labels, though they are all there are, prove nothing of the inputs that come. A
-    label is judged by the score it got before the filter learnt from it: what is bounded is the loss of the filters in
-    force over the window, at one threshold. The window ends where the newest stretch contradicts it.
+    an exact one-sided bound (Clopper-Pearson, with Kish's effective number) on the mean loss over the window itself:
+    the window is what was drawn from, and losses that come in runs do no harm. That is what is promised: of the inputs
+    of the window, not of those that come, of which it holds as far as they are like the window; the window ends where
+    the newest stretch contradicts it. What was labelled with certainty is known, but stands under a bound as well, as
+    if it were drawn. A label is judged by the score it got before the filter learnt from it: what is bounded is the
+    loss of the filters in force over the window, at one threshold.
+
+    What was not drawn at random promises nothing: its threshold is set by a bound over the runs in which losses come
+    (`evidence.fixed_sequence`), and never called certified.
 
     Args:
         target: the mean loss over all inputs that was promised: one minus the accuracy.
-        by_lot: whether the probabilities are those of a random draw; otherwise the inputs are taken for a run that the
-            rest is like, and count by their autocorrelation time.
+        by_lot: whether the probabilities are those of a random draw; otherwise the inputs are taken for ones that the
+            rest are like, and count as runs.
         window: of how many stretches it consists at most.
 
     Attributes:
@@ -139,13 +143,15 @@ class OnlineThreshold:
         return (float(known.sum()) + others * lower) / max(1, sum(part.inputs for part in parts))
 
     def _tau(self, parts: list[Judged]) -> float:
-        """The autocorrelation time of the losses where the question is decided: 1 for what was drawn at random."""
+        """How many labels are worth one draw where the question is decided: 1 of what was drawn at random."""
         thresholds = self._thresholds()
         if self.by_lot or not len(thresholds):
             return 1.0
-        all_losses = [_losses(parts, float(threshold)) for threshold in thresholds]
-        errors = np.asarray([float(losses.mean()) for losses in all_losses])
-        return autocorrelation_time(all_losses[int(np.argmin(np.abs(errors - self.target)))])
+        # The last row: what would be lost if all were skipped.
+        rows = np.stack([_losses(parts, float(threshold)) for threshold in (*thresholds, math.inf)])
+        nearest = int(np.argmin(np.abs(rows[:-1].mean(axis=1) - self.target)))
+        runs = float(fixed_sequence(rows, target=self.target).runs[nearest])
+        return rows.shape[1] / runs if runs else math.inf
 
 
 def provable(certain: int, drawn: int, inputs: int, *, target: float) -> bool:

@@ -125,10 +125,10 @@ def _choose(sweeps: list[Sweep], accuracy: float, best: float, *, uncertified: b
         ) from error
     found = choice.certificate
     if not found.certified and not uncertified:
-        more = f" ({found.more_inputs} more would probably do)" if found.more_inputs else ""
+        more = f" ({found.more_runs} more runs would probably do)" if found.more_runs else ""
         raise NotCertified(
             f"no reuse is certified to keep an accuracy of {accuracy:g}: on {inputs} calibration inputs, worth "
-            f"{found.effective_inputs:g} independent ones, the best answered {found.rate:.3f} with an error of "
+            f"{found.runs:g} independent runs, the best answered {found.rate:.3f} with an error of "
             f"{found.error:.3f}, at most {found.upper_bound:.3f} with {found.confidence:.0%} confidence; {advice}{more}"
         )
     return choice
@@ -159,7 +159,8 @@ def sweep_gates(name: str, make: CacheMaker, stretch: Stretch, *, gates: Array, 
         losses.append(lost)
         if lost.mean() > _HOPELESS * target:
             break
-    return Sweep(name, gates[: len(kept)], np.stack(kept), np.stack(losses))
+    dropped = np.asarray([1.0 - stretch.spec.agreement(stretch.outputs[0], output) for output in stretch.outputs])
+    return Sweep(name, gates[: len(kept)], np.stack(kept), np.stack(losses), dropped)
 
 
 def run_cache(cache: ResultCache, stretch: Stretch) -> tuple[Array, Array]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import onnxruntime as ort
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ...errors import InvalidInput
 from ...files import check_format, json_format
@@ -17,12 +17,11 @@ from ..rules.code import with_files
 from ..rules.parser import Unchanged, parse_rule
 from ..rules.predicates import Predicate
 from ..rules.zones import Points, zones_of
-from ..spec import Certificate, Level
+from ..spec import FORMAT, READS, Certificate, Level, from_first_format
 from .cache import ResultCache
 from .store import CacheSettings
 
 METADATA_KEY = "infilink.reuse"
-FORMAT = 1
 
 
 class Competitor(BaseModel):
@@ -91,6 +90,8 @@ class ReuseSpec(BaseModel):
     versions: dict[str, str] = {}
     seed: int = 0
 
+    _first = model_validator(mode="before")(from_first_format)
+
     @property
     def parsed_rule(self) -> Predicate | None:
         """The SKIP rule as a typed object, whose Python code can't run; None without one."""
@@ -141,7 +142,7 @@ def load_reuse(path: Path) -> tuple[ReuseSpec, ort.InferenceSession]:
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
         raise InvalidInput(f"{path}: is an ONNX model but no reuse file (make one: `train_reuse`)")
-    check_format(json_format(text), (FORMAT,), path=path, what="a reuse file")
+    check_format(json_format(text), READS, path=path, what="a reuse file")
     try:
         spec = ReuseSpec.model_validate_json(text)
     except ValidationError as error:

@@ -1,18 +1,21 @@
 """Chooses among the candidates, and their thresholds, by what the calibration part proves."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...errors import NotCertified
-from ...evidence import CONFIDENCE, Bound, autocorrelation_time, inputs_needed, upper_bound
+from ...evidence import CONFIDENCE, Tested, fixed_sequence, runs_needed, share_interval
 from ...outputs import Array
 from ..spec import CandidateResult, Certificate, FloorResult, Level
 from .floors import Mask
 from .sweep import Sweep
 
 _TABLE_ROWS = 25
+# A threshold that has dropped inputs in fewer runs tells nothing of what it will drop.
+_DROPPED_RUNS = 3
 # Without a certificate the error must be below the target by so many standard deviations (90 %, if it were normal).
 _MARGIN = 1.28
 _SMOOTHED = 25
@@ -46,10 +49,11 @@ class _Judged:
     """A candidate's sweep with the bounds on its errors, and the threshold it would use."""
 
     sweep: Sweep
-    tau: float
-    uppers: Array
+    tested: Tested
+    floors: tuple[Tested, ...]
     best: int
     certified: bool
+    refused: str = ""
     cost: float = 0.0
 
     @property
@@ -74,6 +78,7 @@ def choose(
 
     The confidence is shared among the candidates (Bonferroni), so that the winner's certificate holds although it was
     picked on the same inputs. Floors are tested at the same confidence: all of them must hold, so that none is picked.
+    What saves no more than a free gate of the references that is certified too is not certified: anybody can have that.
 
     Args:
         sweeps: the candidates', in the order of preference.
@@ -88,12 +93,12 @@ def choose(
     """
     target = 1.0 - accuracy
     confidence = 1.0 - (1.0 - CONFIDENCE) / len(sweeps)
-    taus = _autocorrelation_times(sweeps, target)
     judged = [
-        replace(_judge(sweep, tau, target=target, confidence=confidence, floors=floors), cost=EQUAL * (cost // EQUAL))
-        for sweep, tau, cost in zip(sweeps, taus, costs or [0.0] * len(sweeps), strict=True)
+        replace(_judge(sweep, target=target, confidence=confidence, floors=floors), cost=EQUAL * (cost // EQUAL))
+        for sweep, cost in zip(sweeps, costs or [0.0] * len(sweeps), strict=True)
     ]
-    shown = [_judge(sweep, max(taus), target=target, confidence=confidence, floors=floors) for sweep in references]
+    shown = [_judge(sweep, target=target, confidence=confidence, floors=floors) for sweep in references]
+    judged = [_weighed(found, shown) for found in judged]
     eligible = [found for found in judged if found.certified] or judged
     # The first of equals wins: the order of the candidates is the order of preference.
     useful = [found for found in eligible if found.rate > 0.0]
@@ -104,7 +109,7 @@ def choose(
     return Choice(
         winner.sweep.name,
         float(winner.sweep.thresholds[winner.best]),
-        _certificate(winner, target=target, confidence=confidence),
+        _certificate(winner, floors, target=target, confidence=confidence),
         _table(winner),
         {
             found.sweep.name: CandidateResult(
@@ -115,63 +120,58 @@ def choose(
             )
             for found in [*judged, *shown]
         },
-        tuple(_floor(winner, floor, confidence=confidence) for floor in floors),
+        tuple(_floor(winner, floor, tested) for floor, tested in zip(floors, winner.floors, strict=True)),
     )
 
 
-def _autocorrelation_times(sweeps: Sequence[Sweep], target: float) -> list[float]:
-    """One per candidate: that of its losses at the threshold whose error is nearest the target.
-
-    There the question is decided, so it serves all its thresholds. A candidate whose error stays far below the target
-    has too few errors to tell from: it gets the longest time of all candidates.
-    """
-    found, clear = [], []
-    for sweep in sweeps:
-        errors = sweep.errors
-        nearest = int(np.argmin(np.abs(errors - target)))
-        found.append(autocorrelation_time(sweep.losses[nearest]))
-        clear.append(errors[nearest] >= target / 2)
-    return [tau if own else max(found) for tau, own in zip(found, clear, strict=True)]
-
-
-def _judge(sweep: Sweep, tau: float, *, target: float, confidence: float, floors: Sequence[Mask]) -> _Judged:
+def _judge(sweep: Sweep, *, target: float, confidence: float, floors: Sequence[Mask]) -> _Judged:
     """Tests the thresholds in turn, from the most careful on, and stops at the first one that fails.
 
-    Testing in a fixed order needs no correction for the number of thresholds.
     Without a certificate: the threshold up to which the errors met the target with a margin.
     """
     errors, rates = sweep.errors, sweep.rates
-    uppers = np.asarray([upper_bound(losses, tau=tau, confidence=confidence).upper for losses in sweep.losses])
-    broken = np.zeros(len(uppers), bool)
-    for floor in floors:
-        least = [_bound_on(losses, floor, tau, confidence).upper for losses in sweep.losses]
-        broken |= np.asarray(least) > 1.0 - floor.least
-    valid = _before_first((uppers > target) | broken) & (rates > 0)
+    tested = _tested(sweep, target=target, confidence=confidence)
+    parts = tuple(
+        _tested(sweep, target=1.0 - floor.least, confidence=confidence, where=floor.where) for floor in floors
+    )
+    valid = tested.passed & np.all([part.passed for part in parts], axis=0) & (rates > 0)
     if valid.any():
-        return _Judged(sweep, tau, uppers, int(np.argmax(np.where(valid, rates, -1.0))), certified=True)
-    deviations = sweep.losses.std(axis=1) * np.sqrt(tau / sweep.losses.shape[1])
-    missed = np.zeros(len(uppers), bool)
+        best = int(np.argmax(np.where(valid, rates, -1.0)))
+        _, runs = share_interval(~sweep.kept[best])
+        few = rates[best] < 0.5 and rates[best] * runs < _DROPPED_RUNS
+        refused = f"it dropped in fewer than {_DROPPED_RUNS} runs" if few else ""
+        return _Judged(sweep, tested, parts, best, certified=not refused, refused=refused)
+    deviations = np.sqrt(errors * (1.0 - errors) / np.maximum(1.0, tested.runs))
+    missed = np.zeros(len(errors), bool)
     for floor in floors:
         missed |= sweep.losses[:, floor.where].mean(axis=1) > 1.0 - floor.least
     likely = _before_first((_smooth(errors + _MARGIN * deviations) > target) | missed)
-    return _Judged(sweep, tau, uppers, int(np.argmax(np.where(likely, rates, -1.0))), certified=False)
+    return _Judged(sweep, tested, parts, int(np.argmax(np.where(likely, rates, -1.0))), certified=False)
 
 
-def _bound_on(losses: Array, floor: Mask, tau: float, confidence: float) -> Bound:
-    """On the mean loss in a part of the inputs; runs of errors are taken to be as long there as everywhere."""
-    share = float(floor.where.mean())
-    return upper_bound(losses[floor.where], tau=max(1.0, tau * share), confidence=confidence)
+def _tested(sweep: Sweep, *, target: float, confidence: float, where: Array | None = None) -> Tested:
+    losses = sweep.losses if sweep.dropped is None else np.vstack([sweep.losses, sweep.dropped])
+    return fixed_sequence(losses, target=target, confidence=confidence, where=where).first(len(sweep.losses))
 
 
-def _floor(winner: _Judged, floor: Mask, *, confidence: float) -> FloorResult:
-    losses = winner.sweep.losses[winner.best]
-    lost = losses[floor.where]
+def _weighed(found: _Judged, references: Sequence[_Judged]) -> _Judged:
+    """The same, but not certified if something free is certified to save as much."""
+    free = max((each for each in references if each.certified), key=lambda each: each.rate, default=None)
+    if free is None or not found.certified or found.rate > free.rate:
+        return found
+    refused = f"it drops no more than {free.sweep.name}, which drops {free.rate:.3f} for nothing"
+    return replace(found, certified=False, refused=refused)
+
+
+def _floor(winner: _Judged, floor: Mask, tested: Tested) -> FloorResult:
+    lost = winner.sweep.losses[winner.best][floor.where]
     return FloorResult(
         name=floor.name,
         least=floor.least,
         inputs=len(lost),
+        runs=round(float(tested.runs[winner.best]), 1),
         accuracy=1.0 - float(lost.mean()),
-        lower_bound=1.0 - _bound_on(losses, floor, winner.tau, confidence).upper,
+        lower_bound=1.0 - float(tested.uppers[winner.best]),
     )
 
 
@@ -185,32 +185,47 @@ def _before_first(failed: Array) -> Array:
     return np.asarray(np.cumsum(failed) == 0)
 
 
-def _certificate(winner: _Judged, *, target: float, confidence: float) -> Certificate:
-    losses = winner.sweep.losses[winner.best]
-    bound = upper_bound(losses, tau=winner.tau, confidence=confidence)
-    needed = 0 if winner.certified else inputs_needed(losses, tau=winner.tau, target=target, confidence=confidence)
+def _certificate(winner: _Judged, floors: Sequence[Mask], *, target: float, confidence: float) -> Certificate:
+    sweep, tested, best = winner.sweep, winner.tested, winner.best
+    interval, _ = share_interval(~sweep.kept[best])
+    more = 0
+    if not winner.certified and not winner.refused:
+        tests = [
+            (target, tested),
+            *((1.0 - floor.least, part) for floor, part in zip(floors, winner.floors, strict=True)),
+        ]
+        more = max(_more_runs(each, best, target=least, confidence=confidence) for least, each in tests)
     return Certificate(
         certified=winner.certified,
         confidence=CONFIDENCE,
-        inputs=len(losses),
-        effective_inputs=round(bound.effective_inputs, 1),
-        errors=round(float(losses.sum()), 4),
-        error=float(losses.mean()),
-        upper_bound=bound.upper,
-        method=bound.method,
+        inputs=sweep.losses.shape[1],
+        runs=round(float(tested.runs[best]), 1),
+        lost=round(float(tested.lost[best]), 2),
+        error=float(sweep.errors[best]),
+        upper_bound=float(tested.uppers[best]),
+        method=f"none: {winner.refused}" if winner.refused else tested.method,
         rate=winner.rate,
-        more_inputs=max(0, needed - len(losses)),
+        rate_interval=interval,
+        more_runs=more,
     )
 
 
+def _more_runs(tested: Tested, best: int, *, target: float, confidence: float) -> int:
+    """How many more runs a proof at a threshold would take; 0: none, or none would do."""
+    runs = float(tested.runs[best])
+    error = float(tested.lost[best]) / runs if runs else 0.0
+    needed = runs_needed(error, target=target, confidence=confidence)
+    return 0 if needed is None else max(0, math.ceil(needed - runs))
+
+
 def _table(winner: _Judged) -> tuple[Level, ...]:
-    rows = np.unique(np.linspace(0, len(winner.uppers) - 1, _TABLE_ROWS).round().astype(int))
+    rows = np.unique(np.linspace(0, len(winner.tested.uppers) - 1, _TABLE_ROWS).round().astype(int))
     return tuple(
         Level(
             threshold=float(winner.sweep.thresholds[row]),
             rate=float(winner.sweep.rates[row]),
             error=float(winner.sweep.errors[row]),
-            upper_bound=float(winner.uppers[row]),
+            upper_bound=float(winner.tested.uppers[row]),
         )
         for row in np.unique(np.append(rows, winner.best))
     )

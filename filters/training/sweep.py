@@ -23,12 +23,15 @@ class Sweep:
         thresholds: in rising order.
         kept: bool (thresholds, inputs).
         losses: float64 (thresholds, inputs), 0 where an input was kept.
+        dropped: float64 (inputs,), the losses if all but the first were dropped: they show how what can be lost comes
+            together; None: the loosest threshold's do.
     """
 
     name: str
     thresholds: Array
     kept: Array
     losses: Array
+    dropped: Array | None = None
 
     @property
     def rates(self) -> Array:
@@ -94,7 +97,9 @@ def _with_losses(name: str, thresholds: Array, reference: Array, losses: Losses,
     kept = reference == current
     lost = np.zeros(reference.shape)
     lost[~kept] = losses.of(reference[~kept], current[~kept])
-    return Sweep(name, thresholds, kept, lost)
+    dropped = np.zeros(reference.shape[1])
+    dropped[1:] = losses.of(np.full(reference.shape[1] - 1, start), current[0, 1:])
+    return Sweep(name, thresholds, kept, lost, dropped)
 
 
 def calibrate(candidate: Candidate, work: Workload) -> Sweep:

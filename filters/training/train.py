@@ -258,10 +258,10 @@ def check_certified(choice: Choice, *, what: str) -> None:
     found = choice.certificate
     if found.certified:
         return
-    more = f"some {found.more_inputs} more inputs would probably do" if found.more_inputs else "record a longer trace"
+    more = f"some {found.more_runs} more runs would probably do" if found.more_runs else "record a longer trace"
     raise NotCertified(
         f"nothing is certified to keep {what}: on the {found.inputs} calibration inputs, worth "
-        f"{found.effective_inputs:.0f} independent ones, the best candidate, {choice.name}, dropped {found.rate:.3f} "
+        f"{found.runs:.0f} independent runs, the best candidate, {choice.name}, dropped {found.rate:.3f} "
         f"with an error of {found.error:.3f}, at most {found.upper_bound:.3f} with {found.confidence:.0%} confidence; "
         f"{more}, ask for less, or have it without a proof with --uncertified"
     )

@@ -52,7 +52,40 @@ def test_too_few_inputs_for_a_certificate_are_said():
     choice = choose([short], accuracy=0.9)
     found = choice.certificate
     assert not found.certified and found.upper_bound > 0.1
-    assert 0 < found.more_inputs < 200
+    assert 9 <= found.more_runs <= 29
+
+
+def test_where_nothing_can_be_lost_nothing_is_proven():
+    idle = Sweep(
+        "a", np.asarray([-1.0, 0.0]), np.stack([np.ones(INPUTS, bool), np.arange(INPUTS) < 1]), np.zeros((2, INPUTS))
+    )
+    found = choose([idle], accuracy=0.9).certificate
+    assert not found.certified and (found.runs, found.upper_bound, found.more_runs) == (0, 1.0, 29)
+    shown = Sweep(idle.name, idle.thresholds, idle.kept, idle.losses, (np.arange(INPUTS) % 10 == 9).astype(float))
+    assert choose([shown], accuracy=0.9).certificate.certified
+
+
+def test_what_drops_no_more_than_a_free_gate_is_refused():
+    free = made("random", {0.0: 0.0, 0.3: 0.03, 0.6: 0.05, 0.9: 0.3}, seed=1)
+    learnt = made("a", {0.0: 0.0, 0.2: 0.02, 0.5: 0.05, 0.9: 0.3})
+    alone = choose([learnt], accuracy=0.9)
+    assert alone.certificate.certified
+    found = choose([learnt], accuracy=0.9, references=[free])
+    assert not found.certificate.certified and not found.candidates["a"].certified
+    assert "drops no more than random" in found.certificate.method and found.threshold == alone.threshold
+    assert choose([free], accuracy=0.9, references=[learnt]).certificate.certified
+
+
+def test_what_hardly_ever_dropped_is_refused():
+    kept = np.ones((3, INPUTS), bool)
+    kept[1, 700:706] = kept[2, :-1] = False
+    losses = np.zeros((3, INPUTS))
+    losses[2, ::4] = 1
+    found = choose([Sweep("a", np.arange(3.0), kept, losses)], accuracy=0.9).certificate
+    assert not found.certified and found.rate == pytest.approx(0.006) and "fewer than 3 runs" in found.method
+    kept[1, 100::100] = False
+    again = choose([Sweep("a", np.arange(3.0), kept, losses)], accuracy=0.9).certificate
+    assert again.certified and 0 < again.rate_interval[0] < again.rate < again.rate_interval[1] < 0.1
 
 
 def test_candidates_that_are_all_wrong_are_refused_with_their_figures():
@@ -68,5 +101,6 @@ def test_errors_that_come_in_runs_are_worth_less():
     sweep = Sweep("a", np.asarray([-1.0, 0.0]), kept, np.stack([np.zeros(INPUTS), lost]))
     with pytest.raises(InvalidInput, match="no filter keeps"):
         choose([sweep], accuracy=0.93)
-    found = choose([sweep], accuracy=0.8).certificate
-    assert found.certified and found.effective_inputs < INPUTS / 5
+    found = choose([sweep], accuracy=0.75).certificate
+    assert found.certified and found.runs < INPUTS / 15
+    assert found.lost == pytest.approx(found.runs * found.error, abs=0.01)
