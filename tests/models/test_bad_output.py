@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from infilink.errors import BadOutput, ModelFailed
+from infilink.models.cost import measure_cost
 from infilink.models.onnx_model import OnnxModel, try_out
 from infilink.models.process import ModelProcess
 from infilink.models.supervisor import Supervisor
@@ -82,3 +83,10 @@ def test_a_model_is_tried_on_noise_where_it_has_nothing_to_say_of_grey() -> None
     assert try_out(infer).std() > 0 and seen[0] == 0 < seen[1]
     with pytest.raises(BadOutput, match="never"):
         try_out(lambda _frame: (_ for _ in ()).throw(BadOutput("never")))
+
+
+def test_what_a_model_costs_is_measured_on_such_inputs_too(tmp_path: Path) -> None:
+    path = write_nan_on_black(tmp_path / "night.onnx")
+    path.with_suffix(".toml").write_text(LABEL)
+    cost = measure_cost(path, [grey(0), grey(0), grey(9)])
+    assert cost.infer_s > 0 and cost.memory_bytes > 2**20
