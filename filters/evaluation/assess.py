@@ -57,9 +57,9 @@ class Assessment:
         filter_s: seconds of one decision, counted: of what the last probe chose, or of preparing an input alone.
         models_s: seconds of the models' inferences on one input, as recorded.
         speed_up: at most so many times as many inputs per second.
-        probes: the learning curve: thresholds chosen on one part of the later inputs, judged on another.
+        probes: the learning curve: thresholds chosen on one half of the later inputs, judged on the other.
         free: what free gates reach in the same way.
-        probe_random: the rate of dropping at random on the part that the probes are judged on.
+        probe_random: the rate of dropping at random on the inputs that the probes are judged on.
         probe_optimal: likewise that of knowing the outputs.
     """
 
@@ -148,8 +148,8 @@ def assess(
         found if filter_s is not None else found.deciding_in(took_s),
         probes=probes,
         free=trial.free(),
-        probe_random=trial.bounds.random,
-        probe_optimal=trial.bounds.optimal,
+        probe_random=trial.room.random_rate,
+        probe_optimal=trial.room.oracle_rate,
     )
     verdict, why = _after_probing(found)
     return replace(found, verdict=verdict, why=why)
@@ -162,7 +162,7 @@ def _without_training(
     bounds = Bounds.of(losses, replay, 0, len(trace), accuracy)
     # Of `unchanged`: what is lost if each input is answered by the one before.
     current = np.arange(1, len(trace)) if losses.pairwise and len(trace) > 1 else np.arange(len(trace))
-    redundant = judge_losses("redundant", accuracy, losses.of(np.maximum(current - 1, 0), current))
+    redundant = judge_losses("redundant", 0.5, losses.of(np.maximum(current - 1, 0), current))
     costs = trace.info.costs
     theory = losses.rule.theory
     return Assessment(
@@ -240,13 +240,14 @@ def _after_probing(found: Assessment) -> tuple[Verdict, str]:
     curve = ", ".join(f"{probe.rate:.2f} of {probe.inputs}" for probe in found.probes)
     reached = (
         f"filters trained on more and more inputs drop: {curve} (random {found.probe_random:.2f}, optimal "
-        f"{found.probe_optimal:.2f}); the last, {last.name}, is right on {last.accuracy:.3f}"
+        f"{found.probe_optimal:.2f}); the last, {last.name}, dropped {last.dropped:.2f} and was right on "
+        f"{last.accuracy:.3f}"
     )
     random = max(found.random_rate, found.probe_random)
     # Of a rule on one input those that look at nothing are no better than at random, but for luck.
-    best = max(found.free, key=lambda each: each.rate if each.holds and each.name != "random" else 0.0)
-    free = best.rate if best.holds and best.rate > random + EQUAL else 0.0
-    worth = last.holds and last.rate > max(random, found.break_even_rate) and (last.skill or 0.0) >= _LEAST_SKILL
+    best = max((each for each in found.free if each.name != "random"), key=lambda each: each.rate)
+    free = best.rate if best.rate > random + EQUAL else 0.0
+    worth = last.rate > max(random, found.break_even_rate) and (last.skill or 0.0) >= _LEAST_SKILL
     if worth and free >= last.rate - EQUAL:
         return "TRIVIAL", f"{reached}; the gate {best.gate} drops {best.rate:.2f} and needs no training: use that"
     if worth:
@@ -263,8 +264,6 @@ def _after_probing(found: Assessment) -> tuple[Verdict, str]:
             f"could be anything from {found.redundant_interval[0]:.2f} to {found.redundant_interval[1]:.2f}; record "
             "longer"
         )
-    if not last.holds:
-        return "NOT WORTH IT", f"{reached}, which is not the {found.accuracy:g} that was asked for"
     if free >= last.rate and free > 0.0:
         return "NOT WORTH IT", f"{reached}: no better than the gate {best.gate} ({best.rate:.2f})"
     return "NOT WORTH IT", f"{reached}: what is redundant can't be seen in the inputs"

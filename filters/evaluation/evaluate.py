@@ -155,13 +155,15 @@ def _judge(
     gate: Gate, spec: FilterSpec | None, trace: Trace, answers: Answers, kept: Array, lost: Array
 ) -> tuple[Promise, ...]:
     """What became of all that a gate promises: its accuracy, floors under it, and events."""
-    promises = [] if gate.accuracy is None else [judge_losses("accuracy", gate.accuracy, lost)]
+    dropped = answers.lost(np.arange(len(trace)) == 0)
+    promises = [] if gate.accuracy is None else [judge_losses("accuracy", gate.accuracy, lost, dropped=dropped)]
     if spec is None:
         return tuple(promises)
     nothing = np.zeros(len(trace), bool)
     for floor in spec.floors:
         where = _where(floor, trace, answers.losses)
-        promises.append(judge_losses(floor.name, floor.least, lost, where=nothing if where is None else where))
+        where = nothing if where is None else where
+        promises.append(judge_losses(floor.name, floor.least, lost, dropped=dropped, where=where))
     if spec.events is not None:
         within_s = spec.events.within_s
         name = "events sent" if within_s is None else f"events sent within {within_s:g} s"

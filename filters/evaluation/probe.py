@@ -1,23 +1,27 @@
-"""How candidates and free gates do on later inputs: thresholds are chosen on one part of them, judged on another."""
+"""How candidates and free gates do on later inputs: thresholds are chosen on one half of them, judged on the other."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ...errors import InvalidInput
 from ...outputs import Array
 from ..training.candidates import Candidate
 from ..training.free_gates import LAST_KEPT, difference_threshold, keep_changed, keep_every, keep_random
 from ..training.replay import LONGEST_S, Replay
-from ..training.sweep import Bounds, Sweep, levels, sweep
+from ..training.selection import choose
+from ..training.sweep import Sweep, levels, sweep
 from ..training.workload import Workload
 from .baselines import measure_room
-from .verdict import judge_losses
 
-# Of the later inputs so much chooses the threshold; the rest judges it.
-_CHOOSING = 0.5
 _SHARES = np.linspace(1.0, 0.02, 50)
 """Of the inputs, what free gates send, the most careful first."""
+
+_Settings = Callable[[slice], list[float]]
+"""What is tried on a stretch, the most careful first."""
+_Keep = Callable[[slice, float], Array]
+"""What a free gate keeps of a stretch at a setting: bool (inputs,)."""
 
 
 @dataclass(frozen=True)
@@ -26,19 +30,20 @@ class Probe:
 
     Attributes:
         inputs: how many they were trained on.
-        name: the candidate that promised the most where thresholds are chosen.
-        rate: the share of the judged inputs that it drops.
-        accuracy: its accuracy there.
-        holds: whether that is the accuracy that was asked for, as far as the runs there can tell.
-        skill: 0 is dropping at random, 1 a filter that knows the outputs; below 0 it is worse than random; None where
-            there is nothing between them.
+        name: the candidate that training would choose on the earlier half of the later inputs.
+        rate: the filtering rate at the accuracy that is asked for: where it was missed, of what was dropped so much is
+            kept after all, at random, that it is met.
+        dropped: the share of the inputs that was dropped.
+        accuracy: the accuracy then.
+        skill: of the rate: 0 is dropping at random, 1 a filter that knows the outputs; below 0 it is worse than random;
+            None where there is nothing between them.
     """
 
     inputs: int
     name: str
     rate: float
+    dropped: float
     accuracy: float
-    holds: bool
     skill: float | None
 
 
@@ -49,20 +54,20 @@ class FreeProbe:
     Attributes:
         name: what it does.
         gate: how `--gate` names it.
-        rate: the share of the judged inputs that it drops.
-        accuracy: its accuracy there.
-        holds: whether that is what was asked for, as far as the runs there can tell.
+        rate: the filtering rate at the accuracy that is asked for.
+        dropped: the share of the inputs that was dropped.
+        accuracy: the accuracy then.
     """
 
     name: str
     gate: str
     rate: float
+    dropped: float
     accuracy: float
-    holds: bool
 
 
 class Trial:
-    """The inputs after those that are trained on, in two parts.
+    """The inputs after those that are trained on, in two halves: what one chooses, the other judges, and in turn.
 
     Args:
         work: what is learnt from.
@@ -70,19 +75,20 @@ class Trial:
         models_s: what the models take for an input.
 
     Attributes:
-        bounds: what is possible at that accuracy on the part that judges.
+        room: what dropping at random, and knowing the outputs, reach there at that accuracy.
     """
 
     def __init__(self, work: Workload, accuracy: float, *, models_s: float) -> None:
         self.work = work
         self.accuracy = accuracy
         self._models_s = models_s
-        self._start, self._stop = work.split.calibrated, work.split.stop
-        self._middle = self._start + round(_CHOOSING * (self._stop - self._start))
-        self.bounds = Bounds.of(work.losses, work.replay, self._middle, self._stop, accuracy)
+        start, stop = work.split.calibrated, work.split.stop
+        halves = (slice(start, (start + stop) // 2), slice((start + stop) // 2, stop))
+        self._folds = ((halves[1], halves[0]), (halves[0], halves[1]))
+        self.room = measure_room(work.replay, work.losses, accuracy=accuracy, start=start, stop=stop)
 
     def of(self, candidates: Sequence[Candidate], costs_s: Sequence[float], inputs: int) -> tuple[Probe, int]:
-        """The candidate that saves the most where thresholds are chosen, and how it does where it is judged.
+        """What training would choose on one half, and how that does on the other.
 
         Args:
             candidates: that compete.
@@ -90,60 +96,78 @@ class Trial:
             inputs: how many they were trained on.
 
         Returns:
-            It, and which of them it is.
+            Both halves together, and which of the candidates was chosen on the earlier one.
         """
-        start, middle = self._start, self._middle
-        chosen = []
-        for candidate, cost_s in zip(candidates, costs_s, strict=True):
-            tried = levels(candidate, self.work.replay, start=start, stop=middle, seed=self.work.seed)
-            run = self._sweep(candidate, tried, start, middle)
-            row = self._last_that_keeps(run.losses)
-            cost = cost_s / self._models_s if self._models_s else 0.0
-            chosen.append((float(run.rates[row]) - cost, float(tried[row])))
-        best = max(range(len(chosen)), key=lambda index: chosen[index][0])
-        run = self._sweep(candidates[best], np.asarray([chosen[best][1]]), middle, self._stop)
-        rate, accuracy = float(run.rates[0]), float(1.0 - run.errors[0])
-        room = measure_room(self.work.replay, self.work.losses, accuracy=accuracy, start=middle, stop=self._stop)
-        holds = self._holds(run.losses[0])
-        return Probe(inputs, candidates[best].name, rate, accuracy, holds, room.skill(rate)), best
+        costs = [cost_s / self._models_s if self._models_s else 0.0 for cost_s in costs_s]
+        kept, lost, chosen = [], [], 0
+        for choosing, judging in self._folds:
+            sweeps = [self._sweep(candidate, choosing) for candidate in candidates]
+            try:
+                choice = choose(sweeps, accuracy=self.accuracy, costs=costs)
+            except InvalidInput:  # nothing would be chosen, so that all is kept
+                kept.append(np.ones(judging.stop - judging.start, bool))
+                lost.append(np.zeros(judging.stop - judging.start))
+                continue
+            chosen = [sweep.name for sweep in sweeps].index(choice.name)
+            run = self._sweep(candidates[chosen], judging, np.asarray([choice.threshold]))
+            kept.append(run.kept[0])
+            lost.append(run.losses[0])
+        rate, dropped, accuracy = self._judged(kept, lost)
+        skill = self.room.skill(rate)
+        return Probe(inputs, candidates[chosen].name, rate, dropped, accuracy, skill), chosen
 
     def free(self) -> tuple[FreeProbe, ...]:
         """The free gates: evenly spaced inputs, inputs at random, and those that differ from the last kept one."""
-        found = [self._drawn("every K-th", keep_every), self._drawn("random", keep_random)]
+        found = [
+            self._free("every K-th", lambda share: f"every:{1 / share:.3g}", *self._drawn(keep_every)),
+            self._free("random", lambda share: f"random:{share:.3g}", *self._drawn(keep_random)),
+        ]
         if isinstance(self.work.replay, Replay):
-            found.append(self._changed(self.work.replay.pictures))
+            pictures = self.work.replay.pictures
+            found.append(self._free(LAST_KEPT, lambda value: f"difference:{value:.3g}", *self._changed(pictures)))
         return tuple(found)
 
-    def _drawn(self, name: str, keep: Callable[[int, int], Array]) -> FreeProbe:
-        choosing, judging = self._middle - self._start, self._stop - self._middle
-        lost = [self._lost(keep(choosing, _count(share, choosing)), self._start) for share in _SHARES]
-        share = float(_SHARES[self._last_that_keeps(np.stack(lost))])
-        gate = f"every:{1 / share:.3g}" if keep is keep_every else f"random:{share:.3g}"
-        return self._free(name, gate, keep(judging, _count(share, judging)))
+    def _drawn(self, keep: Callable[[int, int], Array]) -> tuple[_Settings, _Keep]:
+        return lambda _: _SHARES.tolist(), lambda part, share: keep(
+            part.stop - part.start, max(1, round(share * (part.stop - part.start)))
+        )
 
-    def _changed(self, pictures: Array) -> FreeProbe:
-        choosing = pictures[self._start : self._middle]
-        tried = [0.0, *(difference_threshold(choosing, _count(share, len(choosing))) for share in _SHARES[1:])]
-        lost = np.stack([self._lost(keep_changed(choosing, threshold), self._start) for threshold in tried])
-        chosen = tried[self._last_that_keeps(lost)]
-        judged = keep_changed(pictures[self._middle : self._stop], chosen)
-        return self._free(LAST_KEPT, f"difference:{chosen:.3g}", judged)
+    def _changed(self, pictures: Array) -> tuple[_Settings, _Keep]:
+        def settings(part: slice) -> list[float]:
+            count = part.stop - part.start
+            tried = (difference_threshold(pictures[part], max(1, round(share * count))) for share in _SHARES[1:])
+            return [0.0, *tried]
 
-    def _free(self, name: str, gate: str, kept: Array) -> FreeProbe:
-        lost = self._lost(kept, self._middle)
-        return FreeProbe(name, gate, float(1.0 - kept.mean()), float(1.0 - lost.mean()), self._holds(lost))
+        return settings, lambda part, threshold: keep_changed(pictures[part], threshold)
 
-    def _sweep(self, candidate: Candidate, thresholds: Array, start: int, stop: int) -> Sweep:
+    def _free(self, name: str, gate: Callable[[float], str], settings: _Settings, keep: _Keep) -> FreeProbe:
+        kept, lost, chosen = [], [], 1.0
+        for choosing, judging in self._folds:
+            tried = settings(choosing)
+            losses = np.stack([self._lost(keep(choosing, setting), choosing.start) for setting in tried])
+            chosen = tried[self._last_that_keeps(losses)]
+            kept.append(keep(judging, chosen))
+            lost.append(self._lost(kept[-1], judging.start))
+        return FreeProbe(name, gate(chosen), *self._judged(kept, lost))
+
+    def _judged(self, kept: Sequence[Array], lost: Sequence[Array]) -> tuple[float, float, float]:
+        """Over both halves: the rate at the accuracy asked for, the share dropped, and the accuracy then."""
+        dropped, error = float(1.0 - np.concatenate(kept).mean()), float(np.concatenate(lost).mean())
+        allowed = 1.0 - self.accuracy
+        return dropped if error <= allowed else dropped * allowed / error, dropped, 1.0 - error
+
+    def _sweep(self, candidate: Candidate, part: slice, thresholds: Array | None = None) -> Sweep:
         replay = self.work.replay
-        longest_s = LONGEST_S if replay.pairwise else None
+        if thresholds is None:
+            thresholds = levels(candidate, replay, start=part.start, stop=part.stop, seed=self.work.seed)
         return sweep(
             candidate,
             thresholds,
             replay=replay,
             losses=self.work.losses,
-            start=start,
-            stop=stop,
-            longest_s=longest_s,
+            start=part.start,
+            stop=part.stop,
+            longest_s=LONGEST_S if replay.pairwise else None,
         )
 
     def _lost(self, kept: Array, start: int) -> Array:
@@ -153,13 +177,6 @@ class Trial:
         return np.where(kept, 0.0, self.work.losses.of(reference, current))
 
     def _last_that_keeps(self, losses: Array) -> int:
-        """Of thresholds in the order of care the last one up to which the accuracy is kept; else the first."""
+        """Of settings in the order of care the last one up to which the accuracy is kept; else the first."""
         missed = losses.mean(axis=1) > 1.0 - self.accuracy + 1e-12
         return max(0, (int(np.argmax(missed)) if missed.any() else len(missed)) - 1)
-
-    def _holds(self, losses: Array) -> bool:
-        return judge_losses("accuracy", self.accuracy, losses).verdict != "broken"
-
-
-def _count(share: float, inputs: int) -> int:
-    return max(1, round(share * inputs))

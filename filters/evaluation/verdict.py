@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from ...evidence import CONFIDENCE, interval
+from ...evidence import CONFIDENCE, clopper_pearson, fixed_sequence, interval
 from ...outputs import Array
 from ...traces.trace import Trace
 from ..learnt_from import LearntFrom
@@ -65,25 +65,29 @@ class Promise:
         return f"{self.name}, at least {self.asked:g}: {self.found:.3f} ({low:.3f} to {high:.3f}), {said}"
 
 
-def judge_losses(name: str, asked: float, losses: Array, *, where: Array | None = None) -> Promise:
+def judge_losses(
+    name: str, asked: float, losses: Array, *, dropped: Array | None = None, where: Array | None = None
+) -> Promise:
     """Whether the mean of losses in the order of time, one per input, stays at or below 1 - `asked`.
 
     Args:
         name: of what.
         asked: the least share that is right.
         losses: from 0 to 1.
+        dropped: what would be lost if nothing was kept: it shows how losses come together where few are lost.
         where: bool (inputs,): the mean is over these alone.
     """
     part = losses if where is None else losses[where]
     if not len(part):
         return Promise(name, asked, None, (0.0, 1.0), 0.0, "runs", "undecided")
-    from ...evidence import fixed_sequence
-
-    lost = fixed_sequence(losses[None], target=1.0 - asked, confidence=_SIDE, where=where)
-    right = fixed_sequence(1.0 - losses[None], target=asked, confidence=_SIDE, where=where)
+    rows = np.stack([losses] if dropped is None else [losses, dropped])
+    runs = float(fixed_sequence(rows, target=1.0 - asked, confidence=_SIDE, where=where).runs[0])
+    # Where all is lost or nothing can be, losses don't show how they come together, but the places of the inputs do.
+    runs = runs or float(_stretches(where))
     found = float(1.0 - part.mean())
-    bounds = (min(found, 1.0 - float(lost.uppers[0])), max(found, float(right.uppers[0])))
-    return Promise(name, asked, found, bounds, float(lost.runs[0]), "runs", _verdict(asked, found, bounds))
+    least = 1.0 - clopper_pearson((1.0 - found) * runs, runs, confidence=_SIDE)
+    bounds = (min(found, least), max(found, clopper_pearson(found * runs, runs, confidence=_SIDE)))
+    return Promise(name, asked, found, bounds, runs, "runs", _verdict(asked, found, bounds))
 
 
 def judge_events(name: str, asked: float, hits: int, events: int, independent: float) -> Promise:
@@ -117,7 +121,7 @@ def trace_warnings(
         rate: the share of its inputs that was dropped.
     """
     found = [] if learnt_from is None else learnt_from.differences(trace)
-    low, high = getattr(certificate, "rate_interval", (0.0, 1.0))
+    low, high = certificate.rate_interval
     if max(low - rate, rate - high) > max(_FAR, high - low):
         found.append(
             f"it dropped {rate:.0%} here, and {low:.0%} to {high:.0%} when it was calibrated: what was proven there "
@@ -130,6 +134,15 @@ def worst_of(promises: Sequence[Promise]) -> Contract:
     """What is to be said of all of them together."""
     verdicts = {promise.verdict for promise in promises}
     return next((verdict for verdict in _WORST if verdict in verdicts), "none")
+
+
+def _stretches(where: Array | None) -> int:
+    """In how many stretches some inputs come, those being one with less between them than the longest is long."""
+    if where is None:
+        return 1
+    edges = np.diff(np.concatenate(([0], where, [0])).astype(int))
+    first, after = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    return 1 + int((first[1:] - after[:-1] >= (after - first).max()).sum())
 
 
 def _verdict(asked: float, found: float, bounds: tuple[float, float]) -> Verdict:

@@ -87,7 +87,9 @@ def evaluate_reuse(path: Path, trace: Trace, *, rule_files: Sequence[Path] = ())
             agreements[i] = 1.0 - rule_loss(by, {spec.model: decision.answer}, one, {spec.model: output})
     runtime.close()
     commonest = max((sum(output.agreement(a, b) for b in outputs) for a in _distinct(outputs)), default=0.0)
-    promise = judge_losses("accuracy", spec.accuracy, 1.0 - agreements)
+    # If all were answered by the first result: so errors would come together.
+    dropped = np.asarray([1.0 - output.agreement(outputs[0], each) for each in outputs])
+    promise = judge_losses("accuracy", spec.accuracy, 1.0 - agreements, dropped=dropped)
     return ReuseEvaluation(
         inputs=len(trace),
         rate=float(1.0 - kept.mean()),
