@@ -15,6 +15,7 @@ from infilink.codec import encode_jpeg
 from infilink.errors import InvalidInput
 from infilink.protos import edge_pb2
 
+from ...models.made import write_nan_on_black
 from ..messages import an_input, hello, local_output, origins, values
 
 Messages = Iterable[edge_pb2.DeviceMessage]
@@ -130,6 +131,30 @@ def test_a_bad_input_is_refused_by_itself_and_the_stream_goes_on(serve: Callable
         assert executions(coordinator) == {"bright": 1, "light": 1}, "no model ran on what was refused"
 
     serve(story, models=models, max_input_bytes=1024, max_input_pixels=1024)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_an_output_that_cannot_be_used_is_that_inputs_matter(
+    serve: Callable, make_model, tmp_path: Path, alone: bool
+) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    write_nan_on_black(folder / "night.onnx").with_suffix(".toml").write_text(
+        "[input]\nsize = [16, 16]\nstd = [1.0]\n[output]\nkind = 'label'\nclasses = 2\n"
+    )
+    if not alone:
+        make_model(folder, "bright")
+
+    async def story(coordinator: Coordinator) -> None:
+        before, black, after = await talk(coordinator, an_input(0), an_input(1, 0), an_input(2))
+        assert origins(before)["night"] == origins(after)["night"] == "executed"
+        if alone:
+            assert black.refused.message == "night: a label output holds NaN or infinity"
+        else:
+            assert origins(black)["bright"] == "executed" and origins(black).get("night") != "executed"
+        assert coordinator.workers["night"].stats().loads == 1
+
+    serve(story, models=folder)
 
 
 def test_of_inputs_that_must_not_wait_the_newest_is_answered(serve: Callable, models: Path) -> None:
