@@ -1,5 +1,6 @@
 """Recording a trace with any Python functions as models: whatever framework or service stands behind them."""
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +18,8 @@ from ..models.spec import ModelSpec
 from ..outputs import Array
 from .import_log import ASSUMED_COST, LoggedModels, input_kind
 from .trace import Recording, Trace, TraceWriter
+
+logger = logging.getLogger(__name__)
 
 Infer = Callable[[Any], Any]
 _TIMED = 2
@@ -43,7 +46,8 @@ def record_callables(
     Args:
         inputs: what the functions are given, one after another.
         models: by name, the spec (or its keys as in docs/MODELS.md) and the function: of one input it returns the
-            output as an array of the spec's kind, or what can be made one.
+            output as an array of the spec's kind, or what can be made one. An input for which one returns None, NaN or
+            a class that is not there is left out, and counted.
         out: the trace to write, or to go on with.
         source: what the inputs are called.
         captured_s: when each was captured, rising; by default `step_s` apart.
@@ -55,7 +59,7 @@ def record_callables(
         progress: told how many inputs are recorded.
 
     Returns:
-        How many inputs the trace holds, and how many of them are new.
+        How many inputs the trace holds, how many of them are new, and how many were left out.
 
     Raises:
         InvalidInput: there is no input or model, a spec is wrong, an output does not fit its spec, times do not rise,
@@ -82,12 +86,16 @@ def record_callables(
     with TraceWriter(out, info) as writer:
         run.after = writer.last_sequence
         for sequence, at_s, payload, outputs in chain(head, rows):
+            if outputs is None:
+                writer.leave_out(sequence)
+                continue
             writer.append(sequence, at_s, payload, outputs)
             added += 1
             if progress is not None:
                 progress(sequence + 1)
+        left_out = writer.left_out
     with Trace(out) as trace:
-        return Recording(path=out, inputs=len(trace), added=added)
+        return Recording(path=out, inputs=len(trace), added=added, left_out=left_out)
 
 
 class _Run:
@@ -109,9 +117,10 @@ class _Run:
         self._functions = functions
         self._kind: Keep = kind
         self._seconds: dict[str, float] = {}
+        self._lacking: set[str] = set()
 
-    def rows(self, timed: Iterable[tuple[float, Any]]) -> Iterator[tuple[int, float, bytes, dict[str, Array]]]:
-        """What a trace takes, for every input that comes after sequence number `after`."""
+    def rows(self, timed: Iterable[tuple[float, Any]]) -> Iterator[tuple[int, float, bytes, dict[str, Array] | None]]:
+        """What a trace takes, for every input that comes after sequence number `after`; None: it is left out."""
         before_s = -math.inf
         for sequence, (at_s, value) in enumerate(timed):
             if not before_s < at_s < math.inf:
@@ -127,8 +136,10 @@ class _Run:
         """With the time of the latest call."""
         return replace(ASSUMED_COST, infer_s=self._seconds.get(name, ASSUMED_COST.infer_s))
 
-    def _outputs(self, value: Any, sequence: int) -> dict[str, Array]:
+    def _outputs(self, value: Any, sequence: int) -> dict[str, Array] | None:
+        """The functions' outputs; None where one has none, or one with NaN or a class that is not there."""
         outputs = {}
+        whole = True
         for name, spec in self._models.items():
             started = time.perf_counter()
             try:
@@ -136,11 +147,27 @@ class _Run:
             except Exception as error:  # whatever a user's function raises
                 raise ModelFailed(f"input {sequence}: {name}: {type(error).__name__}: {error}") from error
             self._seconds[name] = time.perf_counter() - started
+            if answer is None:
+                whole = self._lacks(name, sequence, "there is no output")
+                continue
             try:
-                outputs[name] = spec.output.check(np.asarray(answer))
+                found = spec.output.check_shape(np.asarray(answer))
             except InvalidInput as error:
                 raise InvalidInput(f"input {sequence}: {name}: {error}") from error
-        return outputs
+            try:
+                outputs[name] = spec.output.check(found)
+            except InvalidInput as error:
+                whole = self._lacks(name, sequence, str(error))
+        return outputs if whole else None
+
+    def _lacks(self, name: str, sequence: int, why: str) -> Literal[False]:
+        """Says once of a function that an input is left out as it has no usable output for it."""
+        if name not in self._lacking:
+            logger.warning(
+                "%s: input %d: %s: %s; it is left out, as all others like it", self._source, sequence, name, why
+            )
+        self._lacking.add(name)
+        return False
 
 
 def _timed(inputs: Iterable[Any], captured_s: Iterable[float] | None, step_s: float) -> Iterator[tuple[float, Any]]:

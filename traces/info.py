@@ -94,6 +94,12 @@ def check_same(path: Path, found: TraceInfo, wanted: TraceInfo) -> None:
                 f"{path}: was recorded with {key} {getattr(found, key)!r}, not {getattr(wanted, key)!r}; "
                 "give another --out, or delete it to start again"
             )
+    changed = [name for name, spec in wanted.models.items() if found.models.get(name) != spec]
+    if changed:
+        raise InvalidInput(
+            f"{path}: was recorded with another spec of {', '.join(changed)} than it has now; give another --out, or "
+            "delete it to start again"
+        )
 
 
 def _is_of_video(info: Mapping[str, Any]) -> bool:

@@ -10,6 +10,8 @@ from infilink.models.onnx_model import OnnxModel
 from infilink.models.spec import digest, find_models
 from infilink.traces.trace import Trace
 
+from ..models.test_external_data import write_big
+
 FPS = 10
 
 
@@ -134,3 +136,19 @@ def test_a_model_that_cannot_be_loaded_leaves_no_trace_behind(tmp_path: Path, vi
     with pytest.raises(InvalidInput, match=r"bad.onnx: not an ONNX model"):
         record(video, {"bad": bad}, out)
     assert not out.exists()
+
+
+def test_another_spec_or_other_weights_beside_the_model_are_another_recording(tmp_path: Path, video: str) -> None:
+    path = write_big(tmp_path / "net.onnx", [1, 2, 3])
+    out = tmp_path / "a.trace"
+    record(video, {"net": path}, out, seconds=0.3)
+    write_big(path, [4, 5, 6])
+    with pytest.raises(InvalidInput, match="was recorded with digests"):
+        record(video, {"net": path}, out, seconds=0.6)
+    write_big(path, [1, 2, 3])
+    beside = path.with_suffix(".toml")
+    beside.write_text(beside.read_text() + "[decoder]\nname = 'sigmoid'\n")
+    with pytest.raises(InvalidInput, match="was recorded with another spec of net than it has now"):
+        record(video, {"net": path}, out, seconds=0.6)
+    write_big(path, [1, 2, 3])
+    assert record(video, {"net": path}, out, seconds=0.6).added == 3

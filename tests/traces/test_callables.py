@@ -139,3 +139,23 @@ def test_an_output_that_does_not_fit_names_the_input_and_the_model(tmp_path: Pat
     with pytest.raises(InvalidInput, match=r"input 0: a: a scalar output must have shape \(1,\)"):
         record_callables([1], {"a": (SCALAR, lambda _: [1.0, 2.0])}, tmp_path / "a.trace")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("nothing", [None, [float("nan")], [float("inf")]])
+def test_an_input_without_a_usable_output_is_left_out_and_a_second_call_goes_on_behind_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, nothing: object
+) -> None:
+    seen: list[int] = []
+
+    def answer(value: int) -> object:
+        seen.append(value)
+        return nothing if value in (1, 3) else [value]
+
+    models = {"a": ({"output": {"kind": "scalar"}}, answer)}
+    done = record_callables(range(4), models, tmp_path / "a.trace", keep="none")
+    assert (done.inputs, done.added, done.left_out) == (2, 2, 2)
+    assert sum("it is left out, as all others like it" in record.getMessage() for record in caplog.records) == 1
+    again = record_callables(range(6), models, tmp_path / "a.trace", keep="none")
+    assert (again.inputs, again.added, again.left_out) == (4, 2, 2) and seen == [0, 1, 2, 3, 4, 5]
+    with Trace(tmp_path / "a.trace") as trace:
+        assert trace.sequences.tolist() == [0, 2, 4, 5]
