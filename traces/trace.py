@@ -8,6 +8,7 @@ written.
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -173,6 +174,8 @@ class TraceWriter:
         self.info = replace(info, source=without_secrets(info.source), format=max(FORMAT, info.format))
         self._names = list(info.models)
         self._pending = 0
+        self._file: int | None = None
+        self._closed = False
         self._is_new = not self.path.exists()
         self._database = _open(self.path, write=True)
         try:
@@ -185,6 +188,10 @@ class TraceWriter:
             if isinstance(error, sqlite3.Error):
                 raise InvalidInput(f"{self.path}: can't be opened as a trace: {error}") from error
             raise
+        self._look()
+
+    def _look(self) -> None:
+        """Takes note of how far the recording is."""
         row = self._database.execute("SELECT sequence, captured_s FROM inputs ORDER BY sequence DESC").fetchone()
         self.last_s: float | None = row[1] if row else None
         left_out = json.loads(self.recall("left_out") or "{}")
@@ -199,6 +206,8 @@ class TraceWriter:
             check_same(self.path, found, self.info)
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = NORMAL")
+        # Each commit goes from the log into the file at once, which was given the room for it.
+        self._database.execute("PRAGMA wal_autocheckpoint = 1")
         self._database.executescript(_SCHEMA)
         if found is None or found.format < FORMAT:
             # What was found may have been measured; only what is new in this format is added to it.
@@ -211,10 +220,11 @@ class TraceWriter:
         if sequence <= self.last_sequence:
             raise InvalidInput(f"sequence {sequence} is already recorded (the last one is {self.last_sequence})")
         rows = [(i, sequence, pack(outputs[name])) for i, name in enumerate(self._names)]
-        with self._writing():
+        with self._whole():
             self._database.execute("INSERT INTO inputs VALUES (?, ?, ?)", (sequence, captured_s, jpeg))
             self._database.executemany("INSERT INTO outputs VALUES (?, ?, ?)", rows)
-        self.last_sequence, self.last_s = sequence, captured_s
+            self.last_sequence, self.last_s = sequence, captured_s
+            self._count()
 
     def leave_out(self, sequence: int) -> None:
         """Counts an input that can't be recorded, as a model has no output for it; a later recording goes on behind."""
@@ -224,8 +234,9 @@ class TraceWriter:
 
     def remember(self, key: str, value: str) -> None:
         """Keeps a word beside the inputs, for who goes on with this recording."""
-        with self._writing():
+        with self._whole():
             self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+            self._count()
 
     def recall(self, key: str) -> str | None:
         """What was remembered; None: nothing was."""
@@ -233,19 +244,35 @@ class TraceWriter:
         return row[0] if row else None
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Writes a part of a commit; what does not fit on the disk any more is taken back."""
+    def _whole(self) -> Iterator[None]:
+        """Writes a part of a commit; where that finds no room, all since the last commit is taken back."""
         try:
             with room_for(self.path):
                 yield
-                self._pending += 1
-                if self._pending >= _COMMIT_EVERY:
-                    self._database.commit()
-                    self._pending = 0
         except InvalidInput:
+            self._pending = 0
             with suppress(sqlite3.Error):
                 self._database.rollback()
+                self._look()
             raise
+
+    def _count(self) -> None:
+        self._pending += 1
+        if self._pending >= _COMMIT_EVERY:
+            self._commit()
+
+    def _commit(self) -> None:
+        """Commits, but only what the file itself has room for, beside the log: on a full disk it is a plain file then.
+
+        It is opened for that once: to close it would give up the locks that SQLite has on it.
+        """
+        if self._pending and hasattr(os, "posix_fallocate"):
+            if self._file is None:
+                self._file = os.open(self.path, os.O_RDWR)
+            pages, size = (self._database.execute(f"PRAGMA {key}").fetchone()[0] for key in ("page_count", "page_size"))
+            os.posix_fallocate(self._file, 0, pages * size)
+        self._database.commit()
+        self._pending = 0
 
     def close(self) -> None:
         """Commits what is written and makes it one plain file; closing twice is fine.
@@ -253,18 +280,20 @@ class TraceWriter:
         Raises:
             InvalidInput: there is no room for what was added last.
         """
+        if self._closed:
+            return
+        self._closed = True
         try:
-            with room_for(self.path):
-                self._database.commit()
-            # Where somebody reads it just now, or there is no room for a moment with both, it stays as it is: that is a
-            # whole trace too, with two files beside it.
+            with self._whole():
+                self._commit()
+        finally:
+            # Where somebody reads it just now, it stays as it is: that is a whole trace too, with two files beside it.
             with suppress(sqlite3.OperationalError):
                 self._database.execute("PRAGMA busy_timeout = 0")
                 self._database.execute("PRAGMA journal_mode = DELETE")
-        except sqlite3.ProgrammingError:
-            return
-        finally:
             self._database.close()
+            if self._file is not None:
+                os.close(self._file)
 
     def __enter__(self) -> Self:
         """The writer itself."""
