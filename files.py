@@ -23,6 +23,10 @@ _DATABASE_FULL = (
 )
 
 
+class _NoRoom(InvalidInput):
+    """A full disk, already told of as one."""
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Gives the path to write to; when the block ends, what was written stands at `path`, in the place of what did.
@@ -60,10 +64,10 @@ def room_for(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, sqlite3.Error) as error:
+    except (_NoRoom, OSError, sqlite3.Error) as error:
         if not _is_full(error):
             raise
-        raise InvalidInput(f"{path}: can't be written: the disk is full; make room, or give another place") from error
+        raise _NoRoom(f"{path}: can't be written: the disk is full; make room, or give another place") from error
 
 
 def remove_database(path: Path) -> None:
@@ -75,6 +79,8 @@ def remove_database(path: Path) -> None:
 def _is_full(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno in _FULL
+    if isinstance(error, _NoRoom):
+        return True  # Of the part that is written; whoever asked for the whole is told its name.
     return getattr(error, "sqlite_errorcode", None) in _DATABASE_FULL
 
 

@@ -301,10 +301,16 @@ class TraceWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         """Closes; after an error only that is told, and what is written stays, if it is anything."""
-        with suppress(*([InvalidInput] if error is not None else [])):
+        failed = error is not None
+        try:
             self.close()
-        if error is not None and self._is_new and self.last_s is None:
-            remove_database(self.path)
+        except InvalidInput:
+            if not failed:
+                failed = True
+                raise
+        finally:
+            if failed and self._is_new and self.last_s is None:
+                remove_database(self.path)
 
 
 @dataclass(frozen=True)
