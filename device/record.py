@@ -11,7 +11,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from ..codec import decode_jpeg, encode_jpeg
-from ..errors import BadOutput, InvalidInput
+from ..errors import BadOutput, InvalidInput, Unavailable
 from ..models.cost import ModelCost, measure_cost
 from ..models.forked import start_fork_server
 from ..models.process import ModelProcess
@@ -59,6 +59,7 @@ def record(
         InvalidInput: the source can't be read, a model can't be loaded, the disk is full, or `out` was recorded from
             another source, from another place in it, with other models or with another `every`.
         BadOutput: a model gives nothing that can be used for any frame.
+        Unavailable: a live source ended; what it gave is recorded.
     """
     if every < 1:
         raise InvalidInput(f"every is {every}: it must be at least 1")
@@ -199,12 +200,17 @@ def _run(writer: TraceWriter, models: dict[str, Path], frames: Iterator[Frame], 
     with ExitStack() as stack:
         processes = {name: stack.enter_context(ModelProcess(path)) for name, path in models.items()}
         threads = {name: stack.enter_context(ThreadPoolExecutor(1)) for name in models}
-        for frame in frames:
-            jpeg = encode_jpeg(frame.image)
-            image = decode_jpeg(jpeg)
-            waiting.append((frame, jpeg, {n: threads[n].submit(p.infer, image) for n, p in processes.items()}))
-            if len(waiting) > _IN_FLIGHT:
+        try:
+            for frame in frames:
+                jpeg = encode_jpeg(frame.image)
+                image = decode_jpeg(jpeg)
+                waiting.append((frame, jpeg, {n: threads[n].submit(p.infer, image) for n, p in processes.items()}))
+                if len(waiting) > _IN_FLIGHT:
+                    finish()
+        except Unavailable:
+            while waiting:
                 finish()
+            raise
         while waiting:
             finish()
     if bad and writer.last_s is None:

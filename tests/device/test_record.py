@@ -1,18 +1,27 @@
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
 from infilink.codec import pack
-from infilink.device.record import record
-from infilink.errors import InvalidInput
+from infilink.device.record import LiveTimes, record
+from infilink.errors import BadOutput, InvalidInput, Unavailable
+from infilink.models.cost import ModelCost
 from infilink.models.onnx_model import OnnxModel
-from infilink.models.spec import digest, find_models
-from infilink.traces.trace import Trace
+from infilink.models.spec import digest, find_models, parse_spec, write_spec
+from infilink.traces.trace import Trace, TraceInfo, TraceWriter
+from onnx import helper
 
+from ..clips import Stream, write_clip
+from ..conftest import INPUT, SPECS, mean, save_graph
 from ..models.test_external_data import write_big
 
 FPS = 10
+SPEC = parse_spec({"name": "h", "input": {"size": [8, 8]}, "output": {"kind": "scalar"}}, where="h")
+INFO = TraceInfo("made up", 10.0, {"h": SPEC}, {"h": "d"}, {"h": ModelCost(1 << 20, 0.01, 0.1)}, input="none")
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +161,97 @@ def test_another_spec_or_other_weights_beside_the_model_are_another_recording(tm
         record(video, {"net": path}, out, seconds=0.6)
     write_big(path, [1, 2, 3])
     assert record(video, {"net": path}, out, seconds=0.6).added == 3
+
+
+def not_on_black(path: Path) -> Path:
+    """A model that gives the frame's mean, and NaN where that is 0."""
+    ratio = helper.make_node("Div", ["mean", "mean"], ["one"])
+    nodes = [mean(), ratio, helper.make_node("Mul", ["mean", "one"], ["out"])]
+    save_graph(path, nodes, [], [1])
+    write_spec(path, parse_spec({"name": path.stem, "input": INPUT, **SPECS["bright"]}, where=path.stem))
+    return path
+
+
+def clip_with_black_frames(path: Path, black: Sequence[int]) -> str:
+    """An AVI of 20 pictures, each stored as it is."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("rawvideo", rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "bgr24"
+        for number in range(20):
+            image = np.full((48, 64, 3), 0 if number in black else 100 + number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(stream.encode(None))
+    return str(path)
+
+
+@pytest.mark.parametrize("black", [(0, 1, 2, 3, 4, 11), (7, 18, 19)], ids=["the first", "the last"])
+def test_inputs_for_which_a_model_gives_nothing_usable_are_left_out(
+    tmp_path: Path, models: dict[str, Path], black: Sequence[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    source = clip_with_black_frames(tmp_path / "a.avi", black)
+    out, chosen = tmp_path / "a.trace", {"bright": models["bright"], "shy": not_on_black(tmp_path / "shy.onnx")}
+    done = record(source, chosen, out)
+    assert (done.inputs, done.added, done.left_out) == (20 - len(black), 20 - len(black), len(black))
+    with Trace(out) as trace:
+        assert trace.sequences.tolist() == [number for number in range(20) if number not in black]
+        assert all(np.isfinite(value).all() for value in trace.outputs("shy"))
+    assert caplog.text.count("shy: ") == 1 and "this input is left out" in caplog.text
+    again = record(source, chosen, out)
+    assert (again.inputs, again.added, again.left_out) == (done.inputs, 0, len(black))
+
+
+def test_a_model_that_never_gives_anything_usable_ends_the_recording(tmp_path: Path) -> None:
+    source = clip_with_black_frames(tmp_path / "a.avi", range(20))
+    with pytest.raises(BadOutput, match="shy"):
+        record(source, {"shy": not_on_black(tmp_path / "shy.onnx")}, tmp_path / "a.trace")
+    assert not (tmp_path / "a.trace").exists()
+
+
+def test_a_live_source_s_times_count_from_the_recording_s_beginning(tmp_path: Path, models: dict[str, Path]) -> None:
+    content = write_clip(tmp_path / "s.ts", frames=12, bf="0").read_bytes()
+    out = tmp_path / "live.trace"
+    with Stream(content) as stream:
+        for turn in (1, 2):
+            with pytest.raises(Unavailable, match="the stream ended"):
+                record(stream.address, {"bright": models["bright"]}, out)
+            with Trace(out) as trace:
+                assert (trace.info.source, trace.info.times) == (stream.address, "read")
+                assert trace.captured_s[0] == 0 and (np.diff(trace.captured_s) >= 0).all()
+                assert trace.sequences.tolist() == list(range(12 * turn))
+
+
+def test_times_rise_over_a_restart_of_the_machine(tmp_path: Path) -> None:
+    def times(unix_s: float, monotonic_s: float, arrivals: list[float]) -> list[float]:
+        with TraceWriter(tmp_path / "live.trace", INFO) as writer:
+            clock = LiveTimes(writer, step_s=0.1, unix_s=lambda: unix_s, monotonic_s=lambda: monotonic_s)
+            found = [clock.since_the_beginning(arrival) for arrival in arrivals]
+            for time_s in found:
+                writer.append(writer.last_sequence + 1, time_s, b"", {"h": np.zeros(1, np.float32)})
+        return found
+
+    assert times(1e9, 500_000.0, [500_000.0, 500_001.5]) == pytest.approx([0.0, 1.5])
+    # A minute later by the calendar the machine has just been started.
+    assert times(1e9 + 60, 20.0, [20.0, 20.5]) == pytest.approx([60.0, 60.5])
+    # A machine that does not know what day it is.
+    assert times(0.0, 5.0, [5.0, 5.5]) == pytest.approx([60.6, 61.1])
+    assert times(1e9 + 100, 30.0, [30.0]) == pytest.approx([100.0])
+
+
+def test_a_recording_of_a_live_source_that_an_older_version_began_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "live.trace"
+    with TraceWriter(out, INFO) as writer:
+        writer.append(0, 500_000.0, b"", {"h": np.zeros(1, np.float32)})
+    for unix_s, expected in ((1e9, 500_000.1), (1e9 + 50, 500_050.1)):
+        with TraceWriter(out, INFO) as writer:
+            clock = LiveTimes(writer, step_s=0.1, unix_s=iter([unix_s]).__next__, monotonic_s=lambda: 7.0)
+            assert clock.since_the_beginning(7.0) == pytest.approx(expected)
+
+
+def test_a_password_is_not_kept_and_another_one_is_no_other_source(tmp_path: Path) -> None:
+    out = tmp_path / "a.trace"
+    for secret in ("hush", "mum"):
+        with TraceWriter(out, replace(INFO, source=f"rtsp://user:{secret}@camera/1")) as writer:
+            writer.append(writer.last_sequence + 1, 0.0, b"", {"h": np.zeros(1, np.float32)})
+    with Trace(out) as trace:
+        assert len(trace) == 2 and trace.info.source == "rtsp://camera/1"
+    assert b"hush" not in out.read_bytes() and b"user" not in out.read_bytes()
