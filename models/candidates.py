@@ -133,7 +133,9 @@ def in_pixels(corners: Array, decoder: "DecoderSpec", size: Size) -> Array:
             f"its boxes lie far outside the picture, such as {_told(corners)}, where shares (0 to 1) are expected: "
             '`decoder.units = "pixels"`?'
         )
-    if unit == "pixels" and np.abs(corners).max() <= _NEAR < min(size) / 4:
+    # Boxes without an area are what some models fill up a table with.
+    solid = corners[(corners[:, :2] < corners[:, 2:]).all(axis=1)]
+    if unit == "pixels" and len(solid) and np.abs(solid).max() <= _NEAR < min(size) / 4:
         raise ValueError(
             f"its boxes lie within one pixel, such as {_told(corners)}, where pixels of {size[0]}x{size[1]} are "
             'expected: `decoder.units = "shares"`?'

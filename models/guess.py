@@ -24,11 +24,12 @@ def guess(graph: Graph) -> Guess:
         return found
     # The last is what a decoder reads if it is not told otherwise.
     last = list(graph.outputs)[-1]
-    for name, shape in reversed(list(graph.outputs.items())):
-        found = _one_map(name, shape, graph)
-        if found is not None:
-            named = {} if name == last else {"output": name}
-            return Guess(found.why, found.output, {**found.decoder, **named}, found.input, found.unknown)
+    for look in (single_table, _one_map):
+        for name, shape in reversed(list(graph.outputs.items())):
+            found = look(name, shape, graph)
+            if found is not None:
+                named = {} if name == last else {"output": name}
+                return Guess(found.why, found.output, {**found.decoder, **named}, found.input, found.unknown)
     length = max(1, prod(graph.outputs[last]))
     why = "its shape is of no family known here"
     if len(graph.outputs) > 1 or len(graph.outputs[last]) > 2:
@@ -63,9 +64,6 @@ def _many_maps(graph: Graph) -> Guess | None:
 
 
 def _one_map(name: str, shape: Shape, graph: Graph) -> Guess | None:
-    found = single_table(name, shape, graph)
-    if found is not None:
-        return found
     if len(shape) == 4 and shape[:2] == (1, 1) and min(shape[2:]) > 1:
         return Guess("a map of one channel", {"kind": "mask"}, {"name": "sigmoid"})
     if len(shape) == 4 and shape[1] > 5 and shape[2:] == tuple(ceil(n / 16) for n in graph.size[::-1]):

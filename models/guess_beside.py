@@ -59,19 +59,20 @@ def _lists(table: str, graph: Graph) -> Guess | None:
         decoder |= {"units": unit_of(seen), **({"columns": list(form)} if form[0] == "cx" else {})}
         if decoder["units"] == UNKNOWN:
             unknown = {**unknown, "decoder.units": UNIT_TOLD}
-    first, told = _first_class(classes, graph, tensorflow=tensorflow and not tflite)
+    first, told = _first_class(classes, scores, graph, tensorflow=tensorflow and not tflite)
     return Guess(
         "boxes, scores and classes in lists of their own", output, {**decoder, **first}, {}, {**unknown, **told}
     )
 
 
-def _first_class(classes: str, graph: Graph, *, tensorflow: bool) -> tuple[dict[str, Any], dict[str, str]]:
-    """The number of the first class, where names are known, or what must be written of it."""
+def _first_class(classes: str, scores: str, graph: Graph, *, tensorflow: bool) -> tuple[dict[str, Any], dict[str, str]]:
+    """The number of the first class, or what must be written of it."""
     names = graph.written.classes
-    seen = [int(np.max(value)) for value in graph.values.get(classes, ()) if np.size(value)]
-    if names and (names[0] in _COCO_IDS or not tensorflow) and max(seen, default=0) < len(names):
+    pairs = zip(graph.values.get(classes, ()), graph.values.get(scores, ()), strict=True)
+    seen = np.concatenate([np.zeros(0), *(np.asarray(which)[np.asarray(score) > 0] for which, score in pairs)])
+    if names and (names[0] in _COCO_IDS or graph.written.task or (seen == 0).any()):
         return {}, {}
-    if names:
+    if names and (tensorflow or seen.max(initial=0) >= len(names)):
         return {"first_class": 1}, {}
     told = '0, or 1 if its classes begin with 1 (of COCO\'s: `classes = "coco91"` and 0)'
     return {"first_class": UNKNOWN}, {"decoder.first_class": told}
@@ -149,12 +150,12 @@ def _first_two(graph: Graph, scores: str, table: str) -> bool:
 def _background(seen: Array, width: int, graph: Graph, *, logits: bool, queries: int) -> tuple[str, dict[str, str]]:
     """Where the class for "nothing" stands among the scores: first, last, none; or what must be written of it."""
     count = len(graph.written.classes)
-    if count == width:
+    if count and count == width:
         return "none", {}
     sums = seen.sum(axis=1) if not logits else np.zeros(0)
     one_of = bool(len(sums)) and bool(np.abs(sums - 1).max() < 1e-2) and width > 1
     strongest = np.bincount(seen.argmax(axis=1), minlength=width) if len(seen) else np.zeros(width)
-    if one_of or count == width - 1:
+    if one_of or (count and count == width - 1):
         return ("first" if queries > _MOST_QUERIES or strongest[0] > strongest[-1] else "last"), {}
     if not count:
         # COCO's ids with one more for nothing; or the 80, the 91 and Objects365's without.
@@ -163,6 +164,8 @@ def _background(seen: Array, width: int, graph: Graph, *, logits: bool, queries:
         if width in (80, 91, 365, 366):
             return "none", {}
         if width == 2 and queries > _MOST_QUERIES:
+            return "first", {}
+        if len(seen) and logits and queries > _MOST_QUERIES and strongest[0] > 0.9 * len(seen):
             return "first", {}
         if len(seen) and logits and float((seen.max(axis=1) < 0).mean()) > 0.9:
             return "none", {}

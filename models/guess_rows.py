@@ -148,6 +148,8 @@ def _rows(name: str, rows: int, width: int, axes: int, graph: Graph) -> Guess | 
     if unit == UNKNOWN:
         unknown = {**unknown, "decoder.units": UNIT_TOLD}
     decoder |= {"units": unit, **({"extra": extra} if extra else {})}
+    if "class" in columns and len(seen) and seen[:, columns.index("class")].max() >= len(graph.written.classes) > 0:
+        decoder["first_class"] = 1
     why = f"rows of {', '.join(columns)}" if UNKNOWN not in columns else f"rows of {width} numbers"
     return Guess(why, output, decoder, _CENTER if graph.written.task else {}, unknown)
 

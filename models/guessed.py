@@ -81,10 +81,12 @@ def rows_seen(values: Iterable[Array], width: int) -> Array:
 
 def unit_of(corners: Array) -> str:
     """Whether these numbers that say where boxes are, are pixels or shares; `UNKNOWN` where there are none."""
-    if not corners.size or not corners.any():
+    furthest = np.abs(corners).max(axis=1, initial=0.0)
+    furthest = furthest[furthest > 0]
+    if not len(furthest):
         return UNKNOWN
     # Shares reach a little over the border; a box of pixels ends behind the second one.
-    return "shares" if float(np.median(np.abs(corners).max(axis=1))) <= 2.0 else "pixels"
+    return "shares" if float(np.median(furthest)) <= 2.0 else "pixels"
 
 
 def whole(column: Array) -> bool:

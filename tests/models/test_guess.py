@@ -78,6 +78,12 @@ def test_the_order_of_a_rows_numbers_is_seen(
     assert said == pytest.approx(np.asarray([[*corners, 0.9, 2]] * 2), abs=1e-6)
 
 
+def test_rows_whose_classes_reach_the_number_of_names_begin_with_1(tmp_path: Path) -> None:
+    rows = np.asarray([[[0, 3, 0.9, 0.125, 0.25, 0.5, 0.75], [0, 1, 0.8, 0, 0, 1, 1]]], np.float32)
+    spec, said = guessed(tmp_path, {"out": rows}, metadata={"names": json.dumps(HELMETS)})
+    assert spec.decoder.first_class == 1 and said[:, 5].tolist() == [2, 0]
+
+
 def refused(path: Path, outputs: dict[str, Any], capsys: pytest.CaptureFixture[str], **options: Any) -> str:
     """What is said where not all can be told, of a model whose spec is then not valid."""
     made = write_constant(path / "net.onnx", {k: np.asarray(v) for k, v in outputs.items()}, **options)
@@ -206,6 +212,26 @@ def test_lists_are_told_by_their_numbers_where_names_say_nothing(tmp_path: Path)
     assert spec.decoder.outputs == ("1201", "1202", "1203") and said[:, 5].tolist() == [2, 0]
 
 
+@pytest.mark.parametrize(("labels", "first"), [([3, 1], 1), ([0, 1], 0)])
+def test_the_first_class_is_told_by_one_that_proves_it(tmp_path: Path, labels: list[int], first: int) -> None:
+    outputs = {
+        "boxes": np.asarray([[8, 16, 32, 48], [0, 0, 64, 64]], np.float32),
+        "labels": np.asarray(labels, np.int64),
+        "scores": np.asarray([0.9, 0.8], np.float32),
+    }
+    assert guessed(tmp_path, outputs, metadata={"names": json.dumps(HELMETS)})[0].decoder.first_class == first
+
+
+def test_the_first_class_is_left_open_where_none_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outputs = {
+        "boxes": np.asarray([[8, 16, 32, 48], [0, 0, 64, 64]], np.float32),
+        "labels": np.asarray([1, 0], np.int64),
+        "scores": np.asarray([0.9, 0.0], np.float32),  # the second fills the table up
+    }
+    told = refused(tmp_path, outputs, capsys, metadata={"names": json.dumps(HELMETS)})
+    assert "decoder.first_class" in told and "output.classes" not in told
+
+
 def yolo(table: Array, *, pixels: bool = True) -> Array:
     """Rows at all cells, one of which has an object at (20, 32), 24 x 32 pixels."""
     table[0, :, :4] = [40, 40, 8, 8]
@@ -253,6 +279,37 @@ def test_the_coefficients_of_masks_are_not_taken_for_classes(tmp_path: Path, nam
     spec, said = guessed(tmp_path, outputs, metadata=metadata)
     assert (spec.decoder.output, spec.decoder.extra, len(spec.output.classes)) == ("output0", 32, 3)
     assert said == pytest.approx(np.asarray([[*OBJECT, 0.9, 2]]), abs=1e-5)
+
+
+def test_finished_rows_with_the_coefficients_of_masks(tmp_path: Path) -> None:
+    rows = np.concatenate([put(floats(1, 300, 6), (0, 0), [8, 16, 32, 48, 0.9, 2]), floats(1, 300, 32) + 1], axis=2)
+    outputs = {"output0": rows, "output1": floats(1, 32, 16, 16)}
+    spec, said = guessed(tmp_path, outputs, metadata={**ULTRALYTICS, "task": "segment"})
+    assert (spec.decoder.extra, spec.decoder.units) == (32, "pixels")
+    assert said == pytest.approx(np.asarray([[0.125, 0.25, 0.5, 0.75, 0.9, 2]]), abs=1e-6)
+
+
+def test_a_table_is_found_beside_a_count(tmp_path: Path) -> None:
+    rows = np.asarray([[2, 0.9, 8, 16, 32, 48], [0, 0.3, 1, 2, 3, 4]], np.float32)
+    outputs = {"rows": rows, "count": np.asarray([2], np.int32)}
+    spec, said = guessed(tmp_path, outputs, metadata={"names": json.dumps(HELMETS)})
+    assert spec.decoder.output == "rows" and said[:, 5].tolist() == [2]
+
+
+@pytest.mark.parametrize("logits", [True, False])
+def test_dense_scores_with_the_background_first(tmp_path: Path, logits: bool) -> None:
+    scores = put(floats(1, 1344, 21) + 1e-6, (..., 0), 1 - 20e-6)
+    scores[0, 5] = put(floats(21) + 1e-6, 7, 1 - 20e-6)
+    boxes = put(floats(1, 1344, 4), ..., [0.1, 0.2, 0.3, 0.4])
+    spec, said = guessed(tmp_path, {"scores": np.log(scores) if logits else scores, "boxes": boxes})
+    assert (spec.decoder.name, len(spec.output.classes), spec.decoder.logits) == ("ultraface", 20, logits)
+    assert said == pytest.approx(np.asarray([[0.1, 0.2, 0.3, 0.4, 1, 6]]), abs=1e-4)
+
+
+def test_a_detr_of_one_class_that_says_so_by_itself(tmp_path: Path) -> None:
+    logits = put(floats(1, 300, 1) - 4, (0, 0), 3.0)
+    spec, said = guessed(tmp_path, {"logits": logits, "pred_boxes": floats(1, 300, 4) + 0.5})
+    assert (spec.decoder.background, len(spec.output.classes), len(said)) == ("none", 1, 1)
 
 
 def test_turned_boxes_are_said_to_be_none_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
