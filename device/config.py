@@ -11,6 +11,7 @@ from ..filters.online.live import LiveUpdate
 from ..models.placement import PlacementFile, Send
 from ..models.spec import digest, find_models
 from ..settings import Address, load_settings
+from ..traces.source_name import source_kind, without_secrets
 
 DEFAULT_TOML = """\
 # The agent: `infilink device --config device.toml`. Relative paths start at this file's folder.
@@ -136,6 +137,11 @@ class DeviceConfig(BaseModel):
     answer_timeout_s: float = Field(default=30.0, gt=0)
 
     @property
+    def source_name(self) -> str:
+        """The source as it may be shown: without passwords."""
+        return without_secrets(self.source)
+
+    @property
     def live_update(self) -> LiveUpdate | None:
         """How the filter goes on learning; None: it stays as it is."""
         if self.update is None:
@@ -209,7 +215,7 @@ def apply_placement(config: DeviceConfig) -> DeviceConfig:
 
 def _is_path(key: str, value: str) -> bool:
     if key == "source":
-        return not value.isdigit() and "://" not in value
+        return source_kind(value) == "file" and "://" not in value
     return key in ("results", "tls_ca", "head", "cache", "update", "rule_file", "local", "placement") or (
         key == "gate" and ".onnx" in value
     )

@@ -16,6 +16,7 @@ from ..models.sheet import Seen, draw_sheet
 from ..models.spec import read_spec
 from ..models.split.spec import is_part
 from ..reporting import Progress, show_progress
+from ..traces.source_name import without_secrets
 from .sources.base import Frame
 from .sources.open import open_source
 
@@ -47,7 +48,7 @@ def draw_command(
         frames = spread_frames(source, count)
         rows = [_drawn(path, frames, out, progress, i / len(paths)) for i, path in enumerate(paths)]
     if as_json:
-        print(json.dumps({"source": source, "frames": [at_s for at_s, _ in frames], "models": rows}))
+        print(json.dumps({"source": without_secrets(source), "frames": [at_s for at_s, _ in frames], "models": rows}))
     else:
         for row in rows:
             print(_line(row, len(frames)))

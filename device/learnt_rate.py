@@ -64,7 +64,7 @@ class LearntRate:
     def _check_recording(self) -> None:
         fps = self.capture.fps
         if fps and self._is_slow(1.0 / fps):
-            raise InvalidInput(f"source {self.capture.config.source}: {self._slow_text(fps)}")
+            raise InvalidInput(f"source {self.capture.config.source_name}: {self._slow_text(fps)}")
 
     def _check_live(self, step_s: float) -> None:
         if self._is_slow(step_s) and not self.capture.fps:

@@ -20,6 +20,7 @@ from ..models.split.split import Split, split
 from ..outputs import Array
 from ..reporting import show_progress
 from ..traces.feature_maps import write_features
+from ..traces.source_name import without_secrets
 from ..traces.trace import Trace
 from ..units import LINK_FORMS, format_bytes, format_link, parse_link
 from .sources.open import open_source
@@ -104,8 +105,8 @@ def sample_frames(trace: Path | None, source: str | None, count: int) -> tuple[l
         with open_source(source) as clip:
             frames = [frame.image for frame in islice((f for f in clip if f.sequence % _EVERY == 0), count)]
         if not frames:
-            raise InvalidInput(f"source {source}: gave no frame")
-        return frames, Path(source).name
+            raise InvalidInput(f"source {without_secrets(source)}: gave no frame")
+        return frames, Path(without_secrets(source)).name
     random = np.random.default_rng(0)
     noise = [random.integers(0, 256, _NOISE_SIZE, np.uint8) for _ in range(count)]
     return noise, "noise"

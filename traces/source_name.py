@@ -12,6 +12,7 @@ _RECORDINGS = ("http", "https", "ftp", "sftp")
 _LIVE = ("rtsp", "rtsps", "rtmp", "rtmps", "rtmpt", "rtmpe", "rtp", "srtp", "srt", "rist", "udp", "tcp", "tls", "mms")
 _SCHEMES = (*_RECORDINGS, *_LIVE, "mmsh", "mmst", "hls", "sdp", "unix", "smb", "ipfs")
 _ADDRESS = re.compile(rf"(?:{'|'.join(_SCHEMES)})://", re.IGNORECASE)
+_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d+)?")
 _FILE_URL = re.compile(r"file:/+", re.IGNORECASE)
 # Cameras take their secrets in the path as well: /user=admin_password=x_channel=1.sdp
 _SECRET = re.compile(
@@ -52,10 +53,12 @@ def without_secrets(text: str) -> str:
     if "://" not in text or _is_file(text):
         return text
     scheme, _, rest = text.partition("://")
-    host, slash, _ = re.match(r"([^/?#]*)(.?)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
-    if "@" in host or (slash and "@" in rest and not re.fullmatch(r"(\[[^\]]*\]|[^:]*)(:\d*)?", host)):
-        # A password may hold a slash that nobody escaped: then what comes before it is no host.
-        rest = host.rpartition("@")[2] + rest[len(host) :] if "@" in host else rest.rpartition("@")[2]
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" in host:
+        rest = host.rpartition("@")[2] + rest[len(host) :]
+    # A password may hold a slash that nobody escaped: then what comes before that is no host, or what follows is one.
+    elif "@" in rest and (not _HOST.fullmatch(host) or re.match(r"[^/?#]*[.:]", rest.rpartition("@")[2])):
+        rest = rest.rpartition("@")[2]
     return f"{scheme}://" + _SECRET.sub(r"\1***", rest)
 
 
