@@ -1,6 +1,7 @@
 """`links.json`: what a folder of links says of its models, and what was measured."""
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -19,9 +20,12 @@ from ..outputs import Array
 from .encoding.encoding import Encoding
 from .table import Table
 
+logger = logging.getLogger(__name__)
+
 INDEX = "links.json"
-FORMAT = 3
-_READS = (1, 2, 3)
+FORMAT = 4
+_READS = (1, 2, 3, 4)
+_RUNS_FROM = 4
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Index:
             )
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            # Format 1 knew no calibrations: answers from such links have no regions. Format 2 knew no virtual models.
+            # Format 2 knew no virtual models.
             check_format(data.get("format"), _READS, path=path, what="an index of links")
             return cls._parse(data, str(path))
         except InvalidInput:
@@ -93,13 +97,20 @@ class Index:
     @classmethod
     def _parse(cls, data: Mapping[str, Any], where: str) -> Self:
         models = {name: parse_spec(spec, where=where) for name, spec in data["models"].items()}
+        certified = data["format"] >= _RUNS_FROM
+        if not certified:
+            logger.warning(
+                "%s: an earlier version certified these links as if inputs were independent, on what they were chosen "
+                "on: none of that counts, and no linked answer is trusted; train the links again",
+                where,
+            )
         flat = {name: np.asarray(value, np.float32) for name, value in data["constants"].items()}
         return cls(
             models,
             {name: ModelCost(**cost) for name, cost in data["costs"].items()},
             data["digests"],
             {name: Encoding.from_dict(encoding) for name, encoding in data["encodings"].items()},
-            {name: Table.from_dict(table) for name, table in data["tables"].items()},
+            {name: Table.from_dict(table, certified=certified) for name, table in data["tables"].items()},
             {name: models[name].output.check(value.reshape(data["shapes"][name])) for name, value in flat.items()},
             tuple(data["links"]),
             data["notes"],

@@ -155,6 +155,7 @@ class Serving:
                     exact.value,
                     never=last is None,
                     age=age,
+                    captured_s=captured_s,
                     now_s=self._clock(),
                 )
 

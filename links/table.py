@@ -50,24 +50,28 @@ class Measured:
         report: on the last block, which nothing was chosen on.
         threshold: the confidence above which a link's output is trusted; None: never, for want of evidence.
         calibration: how far such answers were from the exact outputs; None: not measured.
+        runs: how many independent runs of trusted answers the threshold rests on.
     """
 
     validation: float
     report: float
     threshold: float | None = None
     calibration: Calibration | None = None
+    runs: int = 0
 
     def as_list(self) -> list[Any]:
         """Plain values for JSON, without what is not there at the end."""
-        threshold = None if self.threshold is None else round(self.threshold, 6)
-        plain = [round(self.validation, 6), round(self.report, 6), threshold]
+        plain = [round(self.validation, 6), round(self.report, 6), self.threshold, self.runs]
         return plain if self.calibration is None else [*plain, self.calibration.as_list()]
 
     @classmethod
-    def from_list(cls, values: Sequence[Any]) -> Self:
-        """Reads what `as_list` wrote, also before there were calibrations."""
-        validation, report, threshold, *calibration = values
-        return cls(validation, report, threshold, Calibration.from_list(calibration[0]) if calibration else None)
+    def from_list(cls, values: Sequence[Any], *, certified: bool = True) -> Self:
+        """Reads what `as_list` wrote; not `certified`: an earlier version did, whose certificates count as none."""
+        if not certified:
+            return cls(*values[:2])
+        validation, report, threshold, runs, *calibration = values
+        found = Calibration.from_list(calibration[0]) if calibration else None
+        return cls(validation, report, threshold, found, runs)
 
 
 @dataclass(frozen=True)
@@ -140,12 +144,11 @@ class Table:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Table":
-        """Reads what `as_dict` wrote."""
-        linked = {
-            tuple(key.split("+")) if key else (): tuple(Measured.from_list(cell) for cell in row)
-            for key, row in data["linked"].items()
-        }
-        return cls(
-            Measured.from_list(data["constant"]), tuple(Measured.from_list(cell) for cell in data["held"]), linked
-        )
+    def from_dict(cls, data: Mapping[str, Any], *, certified: bool = True) -> "Table":
+        """Reads what `as_dict` wrote; not `certified`: an earlier version did, whose certificates count as none."""
+
+        def row(cells: Sequence[Any]) -> tuple[Measured, ...]:
+            return tuple(Measured.from_list(cell, certified=certified) for cell in cells)
+
+        linked = {tuple(key.split("+")) if key else (): row(cells) for key, cells in data["linked"].items()}
+        return cls(row([data["constant"]])[0], row(data["held"]), linked)

@@ -19,6 +19,7 @@ from ..graph import LinkGraph
 from ..index import Index, replacing_links
 from ..link import Link, LinkSpec
 from ..table import BUCKETS, NEVER, Route, Table
+from ..training.certified import certified
 from ..training.linkability import Linkability, read_linkability, write_linkability
 from ..training.measure import TargetCases, measure_links
 from ..training.samples import Samples, Situations, check_recording
@@ -195,7 +196,7 @@ class LinkFolder:
         elif not situations.layout.total:
             why = "no output of its sources changes in the recording"
         if why:
-            return cases.free, Linkability.measure(cases, None), why
+            return certified(cases.free, cases), Linkability.measure(cases, None), why
         chosen_on = Pairs.of(task, samples).rows(samples.blocks.validation)
         numbers = link.predict(chosen_on.inputs)
         confidence = Confidence.fit(task.form, numbers, task.form.agreements(numbers, chosen_on.targets))
@@ -203,7 +204,7 @@ class LinkFolder:
         spec = LinkSpec(task.target, encodings, self.digests, __version__, "domain")
         export_fused(link, confidence, spec, path)
         predict, sets = Link(path).predict_many, [situations.sources]
-        table = measure_links(predict, situations, cases, sets)
+        table = certified(measure_links(predict, situations, cases, sets), cases, (predict, situations))
         row = Linkability.measure(cases, (predict, situations), sets)
         if not table.linked:
             path.unlink()
@@ -223,7 +224,7 @@ class LinkFolder:
             {name: info.costs[name] for name in models},
             self.digests,
             self.samples.encodings,
-            {name: cases.free for name, cases in others.items()},
+            {name: certified(cases.free, cases) for name, cases in others.items()},
             {name: cases.constant for name, cases in others.items()},
             (),
             {

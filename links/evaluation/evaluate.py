@@ -61,6 +61,7 @@ class LinksEvaluation:
         trusted_share: share of the predicted outputs that are called trusted.
         trusted_agreement: agreement of those; None if there are none.
         trusted_bound: 95 % upper bound on how often those disagree; None if there are none.
+        trusted_runs: how many independent runs that bound stands on.
         region_share: share of the predicted outputs that have a region.
         region_coverage: share of the regions that hold the exact output; None if there are none.
         audited: how many predictions were compared during the replay, as they are while serving.
@@ -86,6 +87,7 @@ class LinksEvaluation:
     trusted_share: float
     trusted_agreement: float | None
     trusted_bound: float | None
+    trusted_runs: int
     region_share: float
     region_coverage: float | None
     audited: int
@@ -214,6 +216,7 @@ def _evaluation(
 ) -> LinksEvaluation:
     links = tallies["links"]
     predicted, free = links.predicted_agreement, tallies["same plan, held"].predicted_agreement
+    bound, runs = links.trusted_bound or (None, 0)
     skill = None if predicted is None or free is None or free >= 1.0 else (predicted - free) / (1.0 - free)
     return LinksEvaluation(
         inputs=len(trace),
@@ -227,7 +230,8 @@ def _evaluation(
         executions_saved=links.saved,
         trusted_share=links.trusted_share,
         trusted_agreement=links.trusted_agreement,
-        trusted_bound=links.trusted_bound,
+        trusted_bound=bound,
+        trusted_runs=runs,
         region_share=links.region_share,
         region_coverage=links.region_coverage,
         audited=live.audited,

@@ -73,7 +73,7 @@ def _agreement_rows(done: LinksEvaluation) -> list[tuple[str, ...]]:
         ("executions saved", done.executions_saved),
         ("answers not executed that are trusted", done.trusted_share),
         ("disagreement of the trusted", None if done.trusted_agreement is None else 1.0 - done.trusted_agreement),
-        (f"... 95 % upper bound (promised: {ALPHA:g})", done.trusted_bound),
+        (f"... 95 % upper bound, {done.trusted_runs} runs (promised: {ALPHA:g})", done.trusted_bound),
         ("answers not executed that have a region", done.region_share),
         (f"coverage of the regions (promised: {1.0 - ALPHA:g})", done.region_coverage),
         (f"all answers: chosen anew each {REVIEW_S:g} s, {PROFILE:.0%} profiled", done.anew),

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...evidence import fixed_sequence
 from ...models.spec import ModelSpec
 from ...outputs import Array
 from ..answer import Answer
-from ..trust.certificate import independent_share, upper_bound
+from ..trust.certificate import ALPHA
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,17 @@ class Tally:
         self._counts: dict[str, Counter[str]] = {name: Counter() for name in models}
         self.served: dict[str, list[Array]] = {name: [] for name in models}
         self.ran: dict[str, list[int]] = {name: [] for name in models}
-        self._trusted: dict[str, list[float]] = {name: [] for name in models}
+        # By input: how its trusted answers disagree, and how all do that were not executed.
+        self._trusted: list[list[float]] = []
+        self._all: list[list[float]] = []
         self._regions = 0
         self._covered = 0
 
     def add(self, answers: Mapping[str, Answer], exact: Mapping[str, Array]) -> dict[str, float]:
         """Counts one input's answers; returns each one's agreement."""
         agreements = {}
+        self._trusted.append([])
+        self._all.append([])
         for name, answer in answers.items():
             executed = answer.origin == "executed"
             agreement = 1.0 if executed else self._specs[name].output.agreement(answer.value, exact[name])
@@ -60,8 +65,9 @@ class Tally:
             self.served[name].append(answer.value)
             self._sums[name][answer.origin] += agreement  # type: ignore[assignment]
             self._counts[name][answer.origin] += 1
-            if answer.trusted and not executed:
-                self._trusted[name].append(agreement)
+            if not executed:
+                self._all[-1].append(1.0 - agreement)
+                self._trusted[-1] += self._all[-1][-1:] * answer.trusted
             if answer.region is not None:
                 self._regions += 1
                 self._covered += answer.covers(exact[name], agreement)
@@ -87,26 +93,27 @@ class Tally:
     @property
     def trusted_share(self) -> float:
         """Share of the answers that were not executed and are trusted, among those not executed."""
-        return sum(map(len, self._trusted.values())) / max(1, sum(self._predicted(self._counts)))
+        return sum(map(len, self._trusted)) / max(1, sum(self._predicted(self._counts)))
 
     @property
     def trusted_agreement(self) -> float | None:
         """Mean agreement of the trusted answers that were not executed; None if there are none."""
-        count = sum(map(len, self._trusted.values()))
-        return sum(map(sum, self._trusted.values())) / count if count else None
+        count = sum(map(len, self._trusted))
+        return 1.0 - sum(map(sum, self._trusted)) / count if count else None
 
     @property
-    def trusted_bound(self) -> float | None:
-        """The 95 % upper bound on how often trusted answers disagree; None if there are none.
+    def trusted_bound(self) -> tuple[float, int] | None:
+        """The 95 % upper bound on how often trusted answers disagree, and on how many runs it stands; None: no answer.
 
-        Neighbours in time disagree together: each answer counts as the share of an independent one that it is worth.
+        Models go wrong together, so an input counts once: with the mean over its trusted answers.
         """
-        series = [np.asarray(agreements) for agreements in self._trusted.values() if agreements]
-        if not series:
+        if not any(self._trusted):
             return None
-        share = independent_share(series)
-        agreements = np.concatenate(series)
-        return upper_bound(float((1.0 - agreements).sum()) * share, len(agreements) * share)
+        kinds = (self._trusted, self._all)
+        losses = np.asarray([[sum(each) / max(1, len(each)) for each in kind] for kind in kinds])
+        where = np.asarray([[bool(each) for each in kind] for kind in kinds])
+        found = fixed_sequence(losses, target=ALPHA, where=where)
+        return float(found.uppers[0]), int(found.runs[0])
 
     @property
     def region_share(self) -> float:

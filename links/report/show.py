@@ -38,7 +38,7 @@ class Verdict:
         agreement: what that reached on inputs that nothing was learnt from or chosen on.
         interval: where it lies with 95 % confidence; None: not kept by the version that trained the links.
         inputs: on how many inputs it was measured; None: not kept.
-        effective: how many independent ones they are worth; None: not kept.
+        runs: how many independent runs of inputs these are; None: not kept.
         sure: whether the interval lies all on one side of what is enough; False where there is none.
         text: the same in words.
     """
@@ -50,7 +50,7 @@ class Verdict:
     agreement: float
     interval: tuple[float, float] | None
     inputs: int | None
-    effective: float | None
+    runs: float | None
     sure: bool
     text: str
 
@@ -205,7 +205,7 @@ def _verdict(index: Index, name: str, row: Linkability, age: int, enough: float)
         found.agreement,
         interval,
         found.inputs,
-        found.effective,
+        found.runs,
         sure,
         f"{_advice(do, route, enough, reads)}{_numbers(found)}{free}{'' if sure else _unsure(found, enough)}",
     )
@@ -227,7 +227,7 @@ def _found(row: Linkability, route: Route, age: int) -> Reached:
     agreement = route.measured.report
     if same is None:
         return Reached(agreement, 0.0)
-    return Reached(agreement, agreement - (same.agreement - same.gain), same.inputs, same.effective)
+    return Reached(agreement, agreement - (same.agreement - same.gain), same.inputs, same.runs)
 
 
 def _advice(do: Do, route: Route, enough: float, reads: Sequence[str]) -> str:
@@ -244,10 +244,10 @@ def _advice(do: Do, route: Route, enough: float, reads: Sequence[str]) -> str:
 
 def _numbers(found: Reached) -> str:
     text = f"{found.agreement:.2f}"
-    if found.interval is None or found.effective is None:
+    if found.interval is None or found.runs is None:
         return text
     low, high = found.interval
-    return f"{text} ({low:.2f} to {high:.2f}; {found.inputs} inputs, worth {found.effective:.0f} independent ones)"
+    return f"{text} ({low:.2f} to {high:.2f}; {found.inputs} inputs, {found.runs:.0f} runs)"
 
 
 def _never(table: Table, others: frozenset[str], row: Linkability) -> str:

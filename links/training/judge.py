@@ -10,9 +10,6 @@ from ..encoding.encoding import Encoding
 from ..sequences.agreement import sequence_agreements
 from .samples import Samples
 
-SLOW_LIMIT = 48
-"""Kinds that must be compared one by one are measured on at most so many inputs a cell."""
-
 
 class Judge:
     """Compares a target's held, constant and predicted outputs with its exact ones.
@@ -20,6 +17,9 @@ class Judge:
     Args:
         samples: the recording.
         target: the model that is judged.
+
+    Attributes:
+        slow: whether its outputs must be compared one by one.
     """
 
     def __init__(self, samples: Samples, target: str) -> None:
@@ -30,12 +30,6 @@ class Judge:
         self.values = samples.values[target]
         self._exact = self.output.compact(self.values)
         self.slow = self._exact is None
-
-    def thin(self, inputs: Array) -> Array:
-        """The inputs, or where each comparison is slow a part of them, evenly spread."""
-        if not self.slow or len(inputs) <= SLOW_LIMIT:
-            return inputs
-        return inputs[np.linspace(0, len(inputs) - 1, SLOW_LIMIT).astype(np.int64)]
 
     def held(self, inputs: Array, earlier: Array) -> Array:
         """Agreement of the outputs of `earlier` with those of `inputs`; 0 where there is none earlier."""

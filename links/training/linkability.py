@@ -8,25 +8,22 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
 from ...errors import InvalidInput
-from ...evidence import wilson_interval
+from ...evidence import fixed_sequence, interval
 from ...files import check_format, replacing
 from ...outputs import Array
 from ..table import BUCKETS, NEVER, Measured, Table
-from ..trust.certificate import independent_share
-
-if TYPE_CHECKING:
-    from .judge import Judge
-    from .measure import Cases, Predict, TargetCases
-    from .samples import Situations
+from ..trust.certificate import ALPHA
+from .measure import Cases, Predict, TargetCases, replay
+from .samples import Situations
 
 LINKABILITY = "linkability.json"
-FORMAT = 1
-_FREE = ("constant", "held")
+FORMAT = 2
+_READS = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -37,14 +34,14 @@ class Reached:
         agreement: mean agreement with the exact outputs.
         gain: that less what the better of holding and the constant reached on the same inputs.
         inputs: on how many inputs; None: not kept.
-        effective: how many independent ones they are worth, as neighbours in time are right or wrong together.
-        gain_error: standard error of the gain, from `effective`.
+        runs: how many independent runs of inputs these are; None: not kept.
+        gain_error: standard error of the gain, from `runs`.
     """
 
     agreement: float
     gain: float
     inputs: int | None = None
-    effective: float | None = None
+    runs: float | None = None
     gain_error: float | None = None
 
     @property
@@ -55,10 +52,12 @@ class Reached:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Where the agreement lies with 95 % confidence (Wilson, on the independent inputs); None: not known."""
-        if not self.effective:
+        """Where the agreement lies with 95 % confidence (Clopper-Pearson, on the runs); None: not known."""
+        if self.runs is None:
             return None
-        return wilson_interval(self.agreement, self.effective)
+        runs = max(1, math.floor(self.runs))
+        right = self.agreement * runs
+        return interval(math.floor(right + 1e-9), runs)[0], interval(math.ceil(right - 1e-9), runs)[1]
 
 
 Row = tuple[Reached | None, ...]
@@ -87,8 +86,8 @@ class Linkability:
     @classmethod
     def measure(
         cls,
-        cases: "TargetCases",
-        link: "tuple[Predict, Situations] | None",
+        cases: TargetCases,
+        link: tuple[Predict, Situations] | None,
         sets: Collection[tuple[str, ...]] | None = None,
     ) -> Self:
         """Replays every single source, all of them together, holding and the constant over the last block.
@@ -110,7 +109,8 @@ class Linkability:
         names = situations.sources
         ways = {f"from {name}": (name,) for name in names} | {"itself": (), "others": names}
         wanted = {way: sources for way, sources in ways.items() if sets is None or sources in sets}
-        reached |= {way: _replay(predict, situations, judge, of, report) for way, of in wanted.items()}
+        for way, of in wanted.items():
+            reached[way] = replay(predict, situations, judge, of, report).agreements
         rows = _rows(reached, report)
         none: Row = (None,) * BUCKETS
         return cls(
@@ -151,15 +151,14 @@ class Linkability:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Reads what `as_dict` wrote."""
-        return cls(
-            _row(data["constant"]),
-            _row(data["held"]),
-            {name: _row(row) for name, row in data["sources"].items()},
-            _row(data["itself"]),
-            _row(data["others"]),
-        )
+    def from_dict(cls, data: Mapping[str, Any], kept: slice = slice(None)) -> Self:
+        """Reads what `as_dict` wrote; of each cell the `kept` values."""
+
+        def row(cells: list[list[Any] | None]) -> Row:
+            return tuple(None if cell is None else Reached(*cell[kept]) for cell in cells)
+
+        sources = {name: row(cells) for name, cells in data["sources"].items()}
+        return cls(row(data["constant"]), row(data["held"]), sources, row(data["itself"]), row(data["others"]))
 
 
 def write_linkability(folder: Path, targets: Mapping[str, Linkability]) -> None:
@@ -180,48 +179,43 @@ def read_linkability(folder: Path) -> dict[str, Linkability] | None:
         return None
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        check_format(data["format"], (FORMAT,), path=path, what="a file of linkabilities")
-        return {name: Linkability.from_dict(each) for name, each in data["targets"].items()}
+        check_format(data["format"], _READS, path=path, what="a file of linkabilities")
+        # Format 1 took neighbours for nearly independent: how sure its figures are is not known.
+        kept = slice(None) if data["format"] == FORMAT else slice(3)
+        return {name: Linkability.from_dict(each, kept) for name, each in data["targets"].items()}
     except InvalidInput:
         raise
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InvalidInput(f"{path}: is damaged ({error!r}); train the links again") from error
 
 
-def _replay(
-    predict: "Predict", situations: "Situations", judge: "Judge", sources: tuple[str, ...], cases: "Cases"
-) -> Array:
-    draws = situations.fixed(cases.inputs, cases.earlier, sources)
-    vectors, _ = predict(situations.features(draws))
-    return judge.linked(vectors, cases.inputs, cases.earlier, [sources] * len(vectors))
-
-
-def _rows(reached: Mapping[str, Array], cases: "Cases") -> dict[str, Row]:
+def _rows(reached: Mapping[str, Array], cases: Cases) -> dict[str, Row]:
     """Each way's agreements by age bucket, beside the better of holding and the constant there."""
     rows: dict[str, list[Reached | None]] = {way: [] for way in reached}
     for index in range(BUCKETS):
         of = cases.of(index)
-        count = int(of.sum())
+        if not of.any():
+            for row in rows.values():
+                row.append(None)
+            continue
         here = {way: agreements[of] for way, agreements in reached.items()}
         free = here["constant"]
-        if count and index != NEVER and here["held"].mean() >= free.mean():
+        if index != NEVER and here["held"].mean() >= free.mean():
             free = here["held"]
-        # Pooled: a way that was always right would otherwise seem to be measured on independent inputs.
-        shares = {
-            is_free: independent_share([each for way, each in here.items() if (way in _FREE) == is_free])
-            for is_free in (True, False)
-            if count
-        }
-        for way, agreements in here.items():
-            rows[way].append(_reached(agreements, free, count * shares[way in _FREE]) if count else None)
+        # Together, the best way first: how long runs are shows in those that are wrong more often.
+        ways = sorted(here, key=lambda way: -float(here[way].mean()))
+        runs = fixed_sequence(np.stack([1.0 - here[way] for way in ways]), target=ALPHA).runs
+        for way, count in zip(ways, runs.tolist(), strict=True):
+            rows[way].append(_reached(here[way], free, count))
     return {way: tuple(row) for way, row in rows.items()}
 
 
-def _reached(agreements: Array, free: Array, effective: float) -> Reached:
-    effective = max(1.0, effective)
+def _reached(agreements: Array, free: Array, runs: float) -> Reached:
+    # Where nothing ever disagreed, all was one situation, for all that is known.
+    runs = max(1.0, runs)
     gains = agreements - free
-    error = float(gains.std()) / math.sqrt(effective)
-    return Reached(float(agreements.mean()), float(gains.mean()), len(gains), effective, error)
+    error = float(gains.std()) / math.sqrt(runs)
+    return Reached(float(agreements.mean()), float(gains.mean()), len(gains), runs, error)
 
 
 def _plain(row: Row) -> list[list[float | int | None] | None]:
@@ -230,7 +224,3 @@ def _plain(row: Row) -> list[list[float | int | None] | None]:
 
 def _rounded(value: float | int | None) -> float | int | None:
     return np.round(value, 6).item() if isinstance(value, float) else value
-
-
-def _row(data: list[list[Any] | None]) -> Row:
-    return tuple(None if cell is None else Reached(*cell) for cell in data)

@@ -1,6 +1,6 @@
 """Measures how well every way to answer for a target agrees: the table that plans and predictions choose by."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Self
@@ -9,8 +9,6 @@ import numpy as np
 
 from ...outputs import Array
 from ..table import ASSUMED_HELD, BUCKETS, NEVER, Measured, Table, bucket_bounds_s
-from ..trust.calibration import Calibration, by_agreement, distances, forms, spread
-from ..trust.certificate import certified, certify_threshold, independent_share
 from .judge import Judge, best_constant
 from .samples import OLDEST_S, Samples, Situations
 
@@ -19,6 +17,8 @@ Predict = Callable[[Array], tuple[Array, Array]]
 
 _ALL_UP_TO = 6
 _MOST_INPUTS = 160
+_MOST_CERTIFYING = 1000
+_SLOWER = 3
 # A short block in which nothing changes makes holding look perfect at any age, and a block of a single situation makes
 # links look perfect. A prior counts as so many independent looks at an age, and as so many situations: outputs age as
 # they usually do, and links gain nothing.
@@ -26,6 +26,13 @@ _ASSUMED_TIMES = 10.0
 _ASSUMED_SITUATIONS = 3.0
 # An output that agrees less than this with the one before is another situation.
 _SAME = 0.95
+
+
+def _spread(inputs: Array, most: int) -> Array:
+    """The inputs, or so many of them evenly spread."""
+    if len(inputs) <= most:
+        return inputs
+    return inputs[np.linspace(0, len(inputs) - 1, most).astype(np.int64)]
 
 
 class Cases:
@@ -36,27 +43,36 @@ class Cases:
         judge: compares the target's outputs.
         block: the inputs.
         seed: of the draws of ages; the same for every way to answer, so that they meet the same cases.
+        most: of more inputs than that a part is taken, evenly spread; of a third where each comparison is slow.
+
+    Attributes:
+        block: the inputs that were taken.
+        inputs: one a row: of which input it is.
+        earlier: of which input the target's last output is; -1: it never ran.
+        ages: the age bucket of that.
+        places: which of `block` the input is.
     """
 
-    def __init__(self, samples: Samples, judge: Judge, block: Array, *, seed: int) -> None:
-        rng = np.random.default_rng(seed)
-        if len(block) > _MOST_INPUTS:
-            block = block[np.linspace(0, len(block) - 1, _MOST_INPUTS).astype(np.int64)]
-        inputs, earlier, ages = [], [], []
+    def __init__(self, samples: Samples, judge: Judge, block: Array, *, seed: int, most: int = _MOST_INPUTS) -> None:
+        rng, most_of_cell = np.random.default_rng(seed), most // _SLOWER if judge.slow else most
+        block = _spread(block, most)
+        inputs, earlier, ages, places = [], [], [], []
         for index in range(BUCKETS):
             low, high = bucket_bounds_s(index) if index != NEVER else (0.0, 1.0)
             before = samples.earlier(block, samples.draw_ages(rng, len(block), low_s=low, high_s=min(high, OLDEST_S)))
-            chosen = judge.thin(np.flatnonzero(samples.in_bucket(block, before, index)))
+            chosen = _spread(np.flatnonzero(samples.in_bucket(block, before, index)), most_of_cell)
             if index == NEVER:
-                chosen, before = judge.thin(np.arange(len(block))), np.full(len(block), -1)
+                chosen, before = _spread(np.arange(len(block)), most_of_cell), np.full(len(block), -1)
             inputs.append(block[chosen])
             earlier.append(before[chosen])
             ages.append(np.full(len(chosen), index))
-        self.span_s = float(samples.captured_s[block[-1]] - samples.captured_s[block[0]])
-        self.situations = 1 + int((judge.held(block[1:], block[:-1]) < _SAME).sum())
+            places.append(chosen)
+        self.span_s = float(samples.captured_s[block[-1]] - samples.captured_s[block[0]]) + samples.step_s
+        self.block = block
         self.inputs = np.concatenate(inputs)
         self.earlier = np.concatenate(earlier)
         self.ages = np.concatenate(ages)
+        self.places = np.concatenate(places)
 
     def of(self, index: int) -> Array:
         """Which rows have a last output of that age: bool (n,)."""
@@ -71,9 +87,10 @@ class Cases:
         seen = min(float(self.of(index).sum()), self.span_s / max(low, 1e-3))
         return seen / (seen + _ASSUMED_TIMES)
 
-    def trust_linked(self) -> float:
+    def trust_linked(self, judge: Judge) -> float:
         """The weight of a link's measured gain, from 0 to 1: a situation that lasts is seen once."""
-        return self.situations / (self.situations + _ASSUMED_SITUATIONS)
+        situations = 1 + int((judge.held(self.block[1:], self.block[:-1]) < _SAME).sum())
+        return situations / (situations + _ASSUMED_SITUATIONS)
 
 
 @dataclass(frozen=True)
@@ -86,6 +103,9 @@ class TargetCases:
         validation: the cases that choices are made on.
         report: those of the last block.
         free: the table of the constant and of holding.
+        certify: the inputs that links are certified on: all of the last block.
+        certify_free: those that the constant is certified on, which was chosen on the first block alone, and holding,
+            which was chosen on none.
     """
 
     judge: Judge
@@ -93,23 +113,30 @@ class TargetCases:
     validation: Cases
     report: Cases
     free: Table
+    certify: Cases
+    certify_free: tuple[Cases, Cases]
 
     @classmethod
     def of(cls, samples: Samples, target: str, *, seed: int) -> Self:
         """The cases of a recording; `seed` is of the draws of ages."""
-        judge = Judge(samples, target)
+        judge, blocks = Judge(samples, target), samples.blocks
         constant = best_constant(judge)
-        validation = Cases(samples, judge, samples.blocks.validation, seed=seed + 3)
-        report = Cases(samples, judge, samples.blocks.report, seed=seed + 4)
+        validation = Cases(samples, judge, blocks.validation, seed=seed + 3)
+        report = Cases(samples, judge, blocks.report, seed=seed + 4)
         # Holding and the constant learn next to nothing: they are measured on all that comes before the report block.
-        before = Cases(samples, judge, np.arange(samples.blocks.report[0]), seed=seed + 5)
-        return cls(judge, constant, validation, report, measure_free(judge, constant, before, report))
+        before = Cases(samples, judge, np.arange(blocks.report[0]), seed=seed + 5)
+        linked, later, whole = (
+            Cases(samples, judge, block, seed=seed + 6, most=_MOST_CERTIFYING)
+            for block in (blocks.report, np.arange(blocks.validation[0], len(samples)), np.arange(len(samples)))
+        )
+        free = measure_free(judge, constant, before, report)
+        return cls(judge, constant, validation, report, free, linked, (later, whole))
 
 
 def measure_links(
     predict: Predict, situations: Situations, cases: TargetCases, sets: Iterable[tuple[str, ...]] | None = None
 ) -> Table:
-    """The table with every link that is, at some age, clearly better than holding and the constant.
+    """The table with every link that is, at some age, clearly better than holding and the constant; not certified yet.
 
     Args:
         predict: the link.
@@ -118,16 +145,12 @@ def measure_links(
         sets: the sets of sources that it can predict from; None: any (`subsets`).
     """
     free, blocks = cases.free, (cases.validation, cases.report)
-    replayed = {
-        sources: [_replay(predict, situations, cases.judge, sources, block) for block in blocks]
-        for sources in (subsets(situations.sources) if sets is None else sets)
-    }
-    never = cases.validation.of(NEVER)
-    share = independent_share([first.agreements[never] for first, _ in replayed.values()])
     base = _free_agreements(cases.judge, free, cases.constant, cases.validation)
+    trust = cases.validation.trust_linked(cases.judge)
     linked = {}
-    for sources, (first, second) in replayed.items():
-        row = _link_cells(first, second, base, free, cases.validation, cases.report, share)
+    for sources in subsets(situations.sources) if sets is None else sets:
+        first, second = (replay(predict, situations, cases.judge, sources, block).agreements for block in blocks)
+        row = _link_cells(first, second, base, cases, trust)
         table = Table(free.constant, free.held, {sources: row})
         if any(table.choose(frozenset(sources), index).origin == "linked" for index in range(BUCKETS)):
             linked[sources] = row
@@ -135,21 +158,16 @@ def measure_links(
 
 
 def measure_free(judge: Judge, constant: Array, validation: Cases, report: Cases) -> Table:
-    """The table of the constant and of holding."""
-    rows = [[cases.of(index) for index in range(BUCKETS)] for cases in (validation, report)]
+    """The table of the constant and of holding; not certified yet."""
+    of = [[cases.of(index) for index in range(BUCKETS)] for cases in (validation, report)]
     constants, held = [], []
-    for cases, of in zip((validation, report), rows, strict=True):
-        constants.append(judge.constant(constant, cases.inputs[of[NEVER]]))
-        held.append([judge.held(cases.inputs[row], cases.earlier[row]) for row in of[:NEVER]])
-    share = independent_share([constants[0], *(agreements for agreements in held[0] if len(agreements))])
-    compared = Compared(judge)
-    distances = compared.constant(constant, validation.inputs[rows[0][NEVER]], constants[0])
-    base = _free_cell(constants[0], constants[1], distances, share)
+    for cases, rows in zip((validation, report), of, strict=True):
+        constants.append(judge.constant(constant, cases.inputs[rows[NEVER]]))
+        held.append([judge.held(cases.inputs[row], cases.earlier[row]) for row in rows[:NEVER]])
+    base = _free_cell(*constants)
     cells: list[Measured | None] = []
-    for index, (first, second) in enumerate(zip(held[0], held[1], strict=True)):
-        row = rows[0][index]
-        distances = compared.held(validation.inputs[row], validation.earlier[row], first)
-        cell = _free_cell(first, second, distances, share) if len(first) else None
+    for index, (first, second) in enumerate(zip(*held, strict=True)):
+        cell = _free_cell(first, second) if len(first) else None
         trust = validation.trust_held(index)
         assumed = (1.0 - trust) * ASSUMED_HELD[index]
         cells.append(cell and replace(cell, validation=trust * cell.validation + assumed))
@@ -171,62 +189,61 @@ def _free_agreements(judge: Judge, free: Table, constant: Array, cases: Cases) -
 
 
 @dataclass(frozen=True)
-class _Replayed:
-    """What a link from some sources predicted in each case of a block, compared with the exact outputs."""
+class Replayed:
+    """What a link from some sources predicted in each case of a block, compared with the exact outputs.
 
+    Attributes:
+        vectors: what it predicted.
+        agreements: of those with the exact outputs.
+        confidences: the probabilities that they agree.
+    """
+
+    vectors: Array
     agreements: Array
     confidences: Array
-    distances: Array
 
 
-def _replay(
-    predict: Predict, situations: Situations, judge: Judge, sources: tuple[str, ...], cases: Cases
-) -> _Replayed:
-    draws = situations.fixed(cases.inputs, cases.earlier, sources)
+def replay(
+    predict: Predict,
+    situations: Situations,
+    judge: Judge,
+    sources: tuple[str, ...],
+    cases: Cases,
+    rows: Array | slice = slice(None),
+) -> Replayed:
+    """Predicts in the cases of a block, or in some `rows` of them, from some sources."""
+    inputs, earlier = cases.inputs[rows], cases.earlier[rows]
+    draws = situations.fixed(inputs, earlier, sources)
     vectors, confidences = predict(situations.features(draws))
-    agreements = judge.linked(vectors, cases.inputs, cases.earlier, [sources] * len(vectors))
-    distances = Compared(judge).linked(vectors, cases.inputs, agreements, confidences)
-    return _Replayed(agreements, confidences, distances)
+    agreements = judge.linked(vectors, inputs, earlier, [sources] * len(vectors))
+    return Replayed(vectors, agreements, confidences)
 
 
-def _link_cells(
-    first: _Replayed,
-    second: _Replayed,
-    base: Array,
-    free: Table,
-    validation: Cases,
-    report: Cases,
-    share: float,
-) -> tuple[Measured, ...]:
+def _link_cells(first: Array, second: Array, base: Array, cases: TargetCases, trust: float) -> tuple[Measured, ...]:
     cells: list[Measured | None] = []
     for index in range(BUCKETS):
-        chosen, other = validation.of(index), report.of(index)
-        agreements = first.agreements[chosen]
+        chosen, other = cases.validation.of(index), cases.report.of(index)
+        agreements = first[chosen]
         if not len(agreements):
             cells.append(None)
             continue
-        threshold = certify_threshold(first.confidences[chosen], agreements, share=share)
-        reported = second.agreements[other] if other.any() else agreements
+        reported = second[other] if other.any() else agreements
         # The best of many links measured on few inputs is mostly the luckiest: each counts with its gain over holding
         # or the constant, less one standard error of that gain.
         gains = agreements - base[chosen]
         # Those are known from more inputs than these. Where they do worse here than there, a link gains more than it
         # would elsewhere: it counts with no more than it reached here.
-        level = free.free(index).measured.validation
-        expected = min(level + validation.trust_linked() * float(gains.mean()), max(level, _expected(agreements)))
+        level = cases.free.free(index).measured.validation
+        expected = min(level + trust * float(gains.mean()), max(level, _expected(agreements)))
         doubt = float(gains.std() / np.sqrt(len(gains)))
-        calibration = Calibration.of(first.distances[chosen], share=share)
-        cells.append(Measured(expected - doubt, float(reported.mean()), threshold, calibration))
+        cells.append(Measured(expected - doubt, float(reported.mean())))
     never = cells[NEVER]
     assert never is not None, "a block is never empty"
     return (*_filled(cells[:NEVER], never), never)
 
 
-def _free_cell(validation: Array, report: Array, distances: Array, share: float) -> Measured:
-    reported = report if len(report) else validation
-    threshold = 0.0 if certified(validation, share=share) else None
-    calibration = Calibration.of(distances, share=share)
-    return Measured(_expected(validation), float(reported.mean()), threshold, calibration)
+def _free_cell(validation: Array, report: Array) -> Measured:
+    return Measured(_expected(validation), float((report if len(report) else validation).mean()))
 
 
 def _expected(agreements: Array) -> float:
@@ -242,46 +259,3 @@ def _filled(cells: list[Measured | None], never: Measured) -> tuple[Measured, ..
         seen_before = any(other is not None for other in cells[:index])
         filled.append(cell if cell is not None else (never if seen_before else known))
     return tuple(filled)
-
-
-class Compared:
-    """Measures how far a target's held, constant and predicted outputs were from its exact ones.
-
-    Args:
-        judge: knows the target's outputs.
-    """
-
-    def __init__(self, judge: Judge) -> None:
-        self.judge = judge
-        self.output = judge.output
-
-    def held(self, inputs: Array, earlier: Array, agreements: Array) -> Array:
-        """The distances of the outputs of `earlier` from those of `inputs`, with their agreements: float64 (n,)."""
-        return self._distances(self._forms(earlier), inputs, agreements, np.ones(len(inputs)))
-
-    def constant(self, value: Array, inputs: Array, agreements: Array) -> Array:
-        """The distances of one value from the outputs of `inputs`: float64 (n,)."""
-        answers = np.repeat(forms(self.output, [value]), len(inputs), axis=0)
-        return self._distances(answers, inputs, agreements, np.ones(len(inputs)))
-
-    def linked(self, vectors: Array, inputs: Array, agreements: Array, confidences: Array) -> Array:
-        """The distances of the outputs that predicted vectors stand for from those of `inputs`: float64 (n,)."""
-        if by_agreement(self.output):
-            answers = np.zeros((len(vectors), 0))
-        elif self.output.kind == "boxes":
-            answers = np.asarray(self.judge.encoding.counts(vectors), np.float64)
-        else:
-            answers = forms(self.output, self.judge.encoding.decode_many(vectors))
-        return self._distances(answers, inputs, agreements, spread(confidences))
-
-    def _forms(self, inputs: Sequence[int] | Array) -> Array:
-        if by_agreement(self.output):
-            return np.zeros((len(inputs), 0))
-        if not len(inputs):
-            return np.zeros((0, 1))
-        return forms(self.output, [self.judge.values[index] for index in inputs])
-
-    def _distances(self, answers: Array, inputs: Array, agreements: Array, spreads: Array) -> Array:
-        if not len(inputs):
-            return np.zeros(0)
-        return distances(self.output, answers, self._forms(inputs), agreements, spreads)

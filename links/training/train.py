@@ -19,6 +19,7 @@ from ..networks.vector import LinkNetwork
 from ..sequences.fit import fit_sequence
 from ..sequences.network import SequenceNetwork
 from ..table import NEVER, Table
+from .certified import certified
 from .fit import fit_link, one_thread, predict
 from .fit_paper import fit_paper, fit_paper_sequence
 from .judge import Judge
@@ -116,15 +117,16 @@ def _learn(
     cases = TargetCases.of(samples, target, seed=seed)
     if samples.encodings[target].length == 0:
         linkable = Linkability.measure(cases, None)
-        return cases.free, cases.constant, "its output never changes in the recording", linkable
+        return certified(cases.free, cases), cases.constant, "its output never changes in the recording", linkable
     situations = Situations(samples, target, ids=reads_ids(net, samples.encodings[target]))
     if net == "paper" and not any(situations.layout.lengths.values()):
         linkable = Linkability.measure(cases, None)
-        return cases.free, cases.constant, "no other model's output changes in the recording", linkable
+        why = "no other model's output changes in the recording"
+        return certified(cases.free, cases), cases.constant, why, linkable
     network = fit(situations, cases.judge)
     predictor = partial(predict, network)
     with one_thread():
-        table = measure_links(predictor, situations, cases)
+        table = certified(measure_links(predictor, situations, cases), cases, (predictor, situations))
         linkable = Linkability.measure(cases, (predictor, situations))
     if not table.linked:
         return table, cases.constant, "no link is better than holding its last output or a constant", linkable

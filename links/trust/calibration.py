@@ -18,28 +18,31 @@ _NARROWEST = 0.1
 class Calibration:
     """Split-conformal calibration of one way to answer (Vovk et al.; Lei et al., JASA 2018).
 
-    An exact output is further from the answer than `radius(alpha)` in at most a share `alpha` of answers, if inputs are
-    exchangeable with those that were compared.
+    An exact output is further from the answer than `radius(alpha)` in at most a share `alpha` of answers, on average
+    over recordings, if runs of inputs are exchangeable with those that were compared.
 
     Attributes:
-        count: how many independent comparisons it stands on.
+        count: how many independent runs of inputs it stands on.
         radii: the distance at each of `LEVELS`; infinite where `count` is too low: 9, 19, 99 for .1, .05, .01.
+        run_s: how long such a run lasts: what is audited within it counts once.
     """
 
     count: int
     radii: tuple[float, ...]
+    run_s: float = 0.0
 
     @classmethod
-    def of(cls, distances: Array, *, share: float = 1.0) -> Self:
+    def of(cls, distances: Array, *, runs: int | None = None, run_s: float = 0.0) -> Self:
         """The calibration from compared outputs.
 
         Args:
             distances: of each from its exact output: float (n,).
-            share: how many independent outputs each is worth.
+            runs: how many independent runs they are worth; None: each is one.
+            run_s: how long one lasts.
         """
-        count = math.floor(len(distances) * share + 1e-9)
+        count = len(distances) if runs is None else runs
         ordered = np.sort(np.asarray(distances, np.float64))
-        return cls(count, tuple(_radius(ordered, count, level) for level in LEVELS))
+        return cls(count, tuple(_radius(ordered, count, level) for level in LEVELS), run_s)
 
     def radius(self, alpha: float) -> float:
         """The distance that at most a share `alpha` of exact outputs exceeds; infinite where that is not known.
@@ -56,9 +59,9 @@ class Calibration:
         return math.isfinite(self.radius(alpha))
 
     def as_list(self) -> list[float | None]:
-        """Plain values for JSON: the count, then the radii up to the sixth digit, never rounded down."""
+        """Plain values for JSON: count, length of a run, then the radii up to the sixth digit, never rounded down."""
         plain = [math.ceil(radius * 1e6) / 1e6 if math.isfinite(radius) else None for radius in self.radii]
-        return [self.count, *plain]
+        return [self.count, round(self.run_s, 3), *plain]
 
     @classmethod
     def from_list(cls, values: Sequence[float | None]) -> Self:
@@ -67,10 +70,10 @@ class Calibration:
         Raises:
             ValueError: it has another length.
         """
-        count, *radii = values
-        if count is None or len(radii) != len(LEVELS):
-            raise ValueError(f"a calibration has a count and {len(LEVELS)} radii")
-        return cls(int(count), tuple(math.inf if radius is None else radius for radius in radii))
+        count, run_s, *radii = values
+        if count is None or run_s is None or len(radii) != len(LEVELS):
+            raise ValueError(f"a calibration has a count, the length of a run and {len(LEVELS)} radii")
+        return cls(int(count), tuple(math.inf if radius is None else radius for radius in radii), run_s)
 
 
 def _radius(ordered: Array, count: int, level: float) -> float:

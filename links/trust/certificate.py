@@ -1,74 +1,96 @@
-"""From which confidence on a link's outputs may be trusted: certified by counting what disagreed."""
+"""From which confidence on a way's answers may be trusted: tested on inputs that nothing was chosen on, run by run."""
 
 import math
 from collections.abc import Sequence
-from functools import cache
+from dataclasses import dataclass
 
 import numpy as np
 
-from ...evidence import clopper_pearson
+from ...evidence import Tested, clean_runs, fixed_sequence
 from ...outputs import Array
 
 ALPHA = 0.1
 """Trusted outputs may disagree with the exact model in at most this share."""
 RISK = 0.05
-"""How often, over recordings, a certificate may be wrong (if inputs were independent)."""
-LEAST = math.ceil(math.log(RISK) / math.log1p(-ALPHA))
-"""With fewer outputs nothing is certified, even if all agree."""
-GRID = (0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
+"""How often, over recordings, any certificate of a target may be wrong."""
+LEAST = clean_runs(ALPHA, confidence=1.0 - RISK)
+"""With fewer runs nothing is certified, even if all agree."""
+GRID = (0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.0)
+"""The confidences that are tried, the most careful first."""
+_SPARE = 1.5
 
 
-def upper_bound(errors: float, count: float) -> float:
-    """The Clopper-Pearson upper bound on the error rate, wrong with probability `RISK`.
+@dataclass(frozen=True)
+class Certificate:
+    """What was found of one way to answer.
+
+    Attributes:
+        threshold: from which confidence on its answers may be trusted; None: none was shown.
+        runs: how many independent runs of trusted answers that rests on; where none was shown, of the surest.
+        all_runs: how many runs all of its answers are worth; 0: it can't be told, as nothing ever disagreed.
+    """
+
+    threshold: float | None
+    runs: int
+    all_runs: int
+
+
+def certify(
+    confidences: Array,
+    agreements: Array,
+    *,
+    grid: Sequence[float] = GRID,
+    risk: float = RISK,
+    unknown: Array | None = None,
+    starts: Sequence[int] = (),
+) -> Certificate:
+    """The lowest confidence that is certified, going down the grid to the first that is not.
 
     Args:
-        errors: how many; a part of one counts as a whole one.
-        count: among how many outputs; a part of one is not counted.
+        confidences: of outputs in the order of time (n,).
+        agreements: theirs with the exact ones (n,).
+        grid: confidences, falling, chosen without these outputs; the last is 0, which all outputs have.
+        risk: how often the certificate may be wrong.
+        unknown: what would disagree if nothing were known of the inputs, as with a constant (n,): where hardly
+            anything else does it shows how long runs are.
+        starts: at which indices another recording begins.
     """
-    return _upper_bound(math.ceil(errors - 1e-9), math.floor(count + 1e-9))
+    found = _tested(confidences, agreements, grid, risk, unknown, starts)
+    passed = int(np.count_nonzero(found.passed))
+    runs, all_runs = math.floor(found.runs[max(passed - 1, 0)]), math.floor(found.runs[-1])
+    return Certificate(float(grid[passed - 1]) if passed else None, runs, all_runs)
 
 
-@cache
-def _upper_bound(errors: int, count: int) -> float:
-    return clopper_pearson(errors, count, confidence=1.0 - RISK)
-
-
-def independent_share(series: Sequence[Array]) -> float:
-    """How many independent outputs one output is worth, as neighbours in time tend to be right or wrong together.
+def first_level(
+    confidences: Array, agreements: Array, *, inputs: int, risk: float = RISK, unknown: Array | None = None
+) -> int:
+    """Where in `GRID` to begin, so that there are runs enough to show anything.
 
     Args:
-        series: agreements in the order of time; their errors' correlation from one to the next is pooled.
+        confidences: of outputs that nothing will be certified on (n,).
+        agreements: theirs.
+        inputs: how many there will be.
+        risk: how often the certificate may be wrong.
+        unknown: as in `certify`.
     """
-    above, below = 0.0, 0.0
-    for agreements in series:
-        errors = agreements - agreements.mean()
-        above += float(errors[1:] @ errors[:-1])
-        below += float(errors @ errors)
-    correlation = min(max(above / below, 0.0), 0.95) if below > 1e-9 else 0.0
-    return (1.0 - correlation) / (1.0 + correlation)
+    needed = _SPARE * clean_runs(ALPHA, confidence=1.0 - risk)
+    runs = _tested(confidences, agreements, GRID, risk, unknown, ()).runs * inputs / max(1, len(confidences))
+    enough = np.flatnonzero(runs >= needed)
+    return int(enough[0]) if len(enough) else int(np.argmax(runs))
 
 
-def certified(agreements: Array, *, share: float = 1.0) -> bool:
-    """Whether outputs like these are shown to disagree in at most `ALPHA`.
-
-    Args:
-        agreements: those of outputs that were compared.
-        share: how many independent outputs each is worth.
-    """
-    return upper_bound(float(np.sum(1.0 - agreements)) * share, len(agreements) * share) <= ALPHA
-
-
-def certify_threshold(confidences: Array, agreements: Array, *, share: float = 1.0) -> float | None:
-    """The lowest confidence that is certified, going down a grid fixed beforehand to the first that is not.
-
-    None if there is none: with no error at all, 29 independent outputs are needed.
-    """
-    found = None
-    for threshold in GRID:
-        trusted = confidences >= threshold
-        if math.floor(np.count_nonzero(trusted) * share + 1e-9) < LEAST:
-            continue
-        if not certified(agreements[trusted], share=share):
-            break
-        found = threshold
-    return found
+def _tested(
+    confidences: Array,
+    agreements: Array,
+    grid: Sequence[float],
+    risk: float,
+    unknown: Array | None,
+    starts: Sequence[int],
+) -> Tested:
+    where = confidences >= np.asarray(grid)[:, None]
+    losses = np.broadcast_to(1.0 - agreements, where.shape)
+    if unknown is not None:
+        where = np.append(where, np.ones((1, len(unknown)), bool), axis=0)
+        losses = np.append(losses, unknown[None], axis=0)
+    found = fixed_sequence(losses, target=ALPHA, confidence=1.0 - risk, where=where, starts=starts)
+    return found.first(len(grid))

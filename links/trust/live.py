@@ -82,7 +82,16 @@ class LiveTrust:
         return answer if monitor is None else monitor.apply(answer, age)
 
     def observe(
-        self, target: str, output: OutputSpec, answer: Answer, exact: Array, *, never: bool, age: int, now_s: float
+        self,
+        target: str,
+        output: OutputSpec,
+        answer: Answer,
+        exact: Array,
+        *,
+        never: bool,
+        age: int,
+        captured_s: float,
+        now_s: float,
     ) -> None:
         """Compares what would have been served with the model's own output on the same input.
 
@@ -93,6 +102,7 @@ class LiveTrust:
             exact: what it said.
             never: whether it never ran before.
             age: the bucket of its last output's age.
+            captured_s: when that input was captured.
             now_s: Unix time.
         """
         way = Way(target, answer.origin, answer.sources, never)
@@ -102,7 +112,9 @@ class LiveTrust:
         agreement = output.agreement(answer.value, exact)
         distance = answer.distance(exact, agreement)
         self.audited += 1
-        change = monitor.observe(answer, age, agreement=agreement, distance=distance, now_s=now_s)
+        change = monitor.observe(
+            answer, age, agreement=agreement, distance=distance, captured_s=captured_s, now_s=now_s
+        )
         if change is not None:
             self.revocations += change == "revoked"
             self.regained += change == "regained"
@@ -132,6 +144,9 @@ class LiveTrust:
         live = cls(alpha=data["alpha"])
         live.audited, live.revocations, live.regained = data["counts"]
         for way, monitor in data["ways"]:
+            if "clumping" in monitor:
+                # An earlier version's, which took each sample for independent: that is no evidence.
+                continue
             known = Way(way["target"], way["origin"], tuple(way["sources"]), bool(way["never"]))
             live._monitors[known] = Monitor.from_dict(live.alpha, monitor)
         return live

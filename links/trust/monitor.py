@@ -21,16 +21,14 @@ WINDOW = 200
 GAMMA = 0.02
 """How much one audited sample moves the level of regions."""
 HIGHEST_LEVEL = 0.5
+UNIT_RUNS = 2.0
+"""A unit of audited samples lasts so many runs of inputs: in units of one, neighbours would still go wrong together."""
+ASSUMED_RUN_S = 60.0
+"""How long answers are taken to be right or wrong together where training did not measure it."""
 _LEAST_LIVE = 19
-# After a long failure everything looks like one clump; trust must be regained some day all the same.
-_LEAST_SHARE = 0.25
 _CALIBRATE_EVERY = 10
-# The correlation that is assumed before disagreements were seen, as strongly as so many of them would show it.
-_ASSUMED_CORRELATION = 0.3
-_ASSUMED_ERRORS = 3.0
-_HIGHEST_CORRELATION = 0.95
-# The time constant, in samples, with which older ones count less.
-_MEMORY = 200.0
+# Of one run so many distances are kept at most, so that the window holds enough runs.
+_PER_RUN = 4
 
 Change = Literal["revoked", "regained"]
 State = Literal["recorded", "revoked", "live"]
@@ -49,10 +47,11 @@ class Monitor:
         self.audited = 0
         self._drift = SequentialTest(alpha, [min(0.95, times * alpha) for times in (2, 3, 5)])
         self._gain = SequentialTest(alpha, [0.0, 0.2 * alpha, 0.5 * alpha])
-        self._clumping = Clumping()
+        self._trusted = Unit()
+        self._doubted = Unit()
         self._oldest = -1
         self._level = AdaptiveLevel(alpha)
-        self._distances: deque[float] = deque(maxlen=WINDOW)
+        self._distances: deque[tuple[float, float]] = deque(maxlen=WINDOW)
         self._calibration: Calibration | None = None
         self._calibrated_s = 0.0
 
@@ -71,7 +70,9 @@ class Monitor:
             level=self._level.level,
         )
 
-    def observe(self, answer: Answer, age: int, *, agreement: float, distance: float, now_s: float) -> Change | None:
+    def observe(
+        self, answer: Answer, age: int, *, agreement: float, distance: float, captured_s: float, now_s: float
+    ) -> Change | None:
         """Takes one audited sample; returns what it changed, if anything.
 
         Args:
@@ -79,30 +80,34 @@ class Monitor:
             age: the bucket of its last output's age.
             agreement: with the exact output.
             distance: from the exact output.
+            captured_s: when the input was captured.
             now_s: Unix time.
         """
         self.audited += 1
-        self._move_region(answer, distance, now_s)
-        trusted = self._trust(answer, age) == "certified"
-        if not trusted and not _eligible(answer):
-            return None
-        disagreement, share = 1.0 - agreement, self._clumping.share
-        self._clumping.update(disagreement)
-        if trusted:
-            if self._drift.update(disagreement, share=share) < 1.0 / DELTA:
+        run_s = ASSUMED_RUN_S if answer.calibration is None else answer.calibration.run_s
+        self._move_region(answer, distance, captured_s, run_s, now_s)
+        if self._trust(answer, age) == "certified":
+            ended = self._trusted.add(1.0 - agreement, captured_s, lasts_s=UNIT_RUNS * run_s)
+            if ended is None or self._drift.update(ended) < 1.0 / DELTA:
                 return None
-            self.state = "revoked"
-            self._gain.reset()
+            self._restart("revoked")
             self._oldest = -1
             return "revoked"
-        self._oldest = max(self._oldest, age)
-        if self._gain.update(disagreement, share=max(share, _LEAST_SHARE)) < 1.0 / RISK:
+        if not _eligible(answer):
             return None
-        self.state = "live"
+        self._oldest = max(self._oldest, age)
+        ended = self._doubted.add(1.0 - agreement, captured_s, lasts_s=UNIT_RUNS * run_s)
+        if ended is None or self._gain.update(ended) < 1.0 / RISK:
+            return None
+        self._restart("live")
         self._calibrated_s = now_s
+        return "regained"
+
+    def _restart(self, state: State) -> None:
+        self.state = state
         self._drift.reset()
         self._gain.reset()
-        return "regained"
+        self._trusted, self._doubted = Unit(), Unit()
 
     def as_dict(self) -> dict[str, Any]:
         """Its state as plain values for JSON."""
@@ -111,10 +116,10 @@ class Monitor:
             "audited": self.audited,
             "drift": self._drift.as_list(),
             "gain": self._gain.as_list(),
-            "clumping": self._clumping.as_list(),
+            "units": [self._trusted.as_list(), self._doubted.as_list()],
             "oldest": self._oldest,
             "level": self._level.level,
-            "distances": list(self._distances),
+            "distances": [list(each) for each in self._distances],
             "calibration": None if self._calibration is None else self._calibration.as_list(),
             "calibrated_s": self._calibrated_s,
         }
@@ -133,10 +138,11 @@ class Monitor:
         monitor.audited = int(data["audited"])
         monitor._drift.restore(data["drift"])
         monitor._gain.restore(data["gain"])
-        monitor._clumping.restore(data["clumping"])
+        for unit, values in zip((monitor._trusted, monitor._doubted), data["units"], strict=True):
+            unit.restore(values)
         monitor._oldest = int(data["oldest"])
         monitor._level.level = float(data["level"])
-        monitor._distances.extend(data["distances"])
+        monitor._distances.extend((float(at_s), float(distance)) for at_s, distance in data["distances"])
         monitor._calibration = None if data["calibration"] is None else Calibration.from_list(data["calibration"])
         monitor._calibrated_s = float(data["calibrated_s"])
         return monitor
@@ -150,16 +156,26 @@ class Monitor:
             return answer.trust
         return "revoked" if self.state == "revoked" else "uncalibrated"
 
-    def _move_region(self, answer: Answer, distance: float, now_s: float) -> None:
+    def _move_region(self, answer: Answer, distance: float, captured_s: float, run_s: float, now_s: float) -> None:
         calibration = self._calibration or answer.calibration
         if calibration is not None and calibration.calibrated(self.alpha):
             self._level.update(outside=distance > calibration.radius(self._level.level) + 1e-9)
-        self._distances.append(distance)
+        if not self._distances or not 0.0 <= captured_s - self._distances[-1][0] < run_s / _PER_RUN:
+            self._distances.append((captured_s, distance))
         known = 0 if answer.calibration is None else answer.calibration.count
         due = self._calibration is None or self.audited % _CALIBRATE_EVERY == 0
-        if due and len(self._distances) >= max(_LEAST_LIVE, min(known, WINDOW)):
-            self._calibration = Calibration.of(np.asarray(self._distances))
+        if due and (runs := self._runs(run_s)) >= max(_LEAST_LIVE, min(known, WINDOW // _PER_RUN)):
+            far = np.asarray([distance for _, distance in self._distances])
+            self._calibration = Calibration.of(far, runs=runs, run_s=run_s)
             self._calibrated_s = now_s
+
+    def _runs(self, run_s: float) -> int:
+        """How many runs of inputs the kept distances are of."""
+        runs, ends_s = 0, 0.0
+        for at_s, _ in self._distances:
+            if not runs or not ends_s - run_s <= at_s < ends_s:
+                runs, ends_s = runs + 1, at_s + run_s
+        return runs
 
 
 def _eligible(answer: Answer) -> bool:
@@ -191,48 +207,47 @@ class AdaptiveLevel:
         return self.level
 
 
-class Clumping:
-    """The correlation of a sample's disagreement with the next one's, learnt sample by sample in constant memory.
+class Unit:
+    """The audited samples of one stretch of time, which count as one: they are right or wrong together.
 
-    Audited samples are a turn apart, but a scene that is hard lasts. Until disagreements were seen, some correlation is
-    assumed: three errors in a row are then not taken for three accidents.
+    How long a stretch is must not depend on what the samples say; it is how long a run of inputs lasted in training.
+    Then what the test is given is the mean of each stretch, whatever audits, turns and bursts fell into it.
     """
 
     def __init__(self) -> None:
-        self._count = 0.0
+        self._count = 0
         self._sum = 0.0
-        self._squares = 0.0
-        self._products = 0.0
-        self._last = 0.0
+        self._began_s = 0.0
+        self._ends_s = 0.0
 
-    @property
-    def share(self) -> float:
-        """How many independent samples the next one is worth, from those before it: above 0, at most 1."""
-        of_mean = self._sum * self._sum / max(1.0, self._count)
-        below = max(0.0, self._squares - of_mean)
-        above = max(0.0, self._products - of_mean)
-        correlation = min(
-            _HIGHEST_CORRELATION, (above + _ASSUMED_CORRELATION * _ASSUMED_ERRORS) / (below + _ASSUMED_ERRORS)
-        )
-        return (1.0 - correlation) / (1.0 + correlation)
+    def add(self, disagreement: float, at_s: float, *, lasts_s: float) -> float | None:
+        """Takes the next sample; returns the mean of the stretch that ended before it, None if none did.
 
-    def update(self, disagreement: float) -> None:
-        """Takes the next sample, in [0, 1]."""
-        kept = 1.0 - 1.0 / _MEMORY
-        self._count = kept * self._count + 1.0
-        self._sum = kept * self._sum + disagreement
-        self._squares = kept * self._squares + disagreement * disagreement
-        self._products = kept * self._products + disagreement * self._last
-        self._last = disagreement
+        Args:
+            disagreement: in [0, 1].
+            at_s: when its input was captured; a clock that was set back ends the stretch.
+            lasts_s: how long such answers are right or wrong together.
+        """
+        ended = None
+        if self._count and not self._began_s <= at_s < self._ends_s:
+            ended = self._sum / self._count
+            self._count, self._sum = 0, 0.0
+        if not self._count:
+            self._began_s = self._ends_s = at_s
+        self._count += 1
+        self._sum += disagreement
+        self._ends_s = max(self._ends_s, self._began_s + lasts_s)
+        return ended
 
     def as_list(self) -> list[float]:
         """Its state as plain values for JSON."""
-        return [self._count, self._sum, self._squares, self._products, self._last]
+        return [self._count, self._sum, self._began_s, self._ends_s]
 
     def restore(self, values: Sequence[float]) -> None:
         """Goes on from the state that `as_list` gave.
 
         Raises:
-            ValueError: these are no five values.
+            ValueError: these are no four values.
         """
-        self._count, self._sum, self._squares, self._products, self._last = values
+        count, self._sum, self._began_s, self._ends_s = values
+        self._count = int(count)

@@ -12,11 +12,14 @@ from infilink.outputs import OutputSpec
 COUNT = OutputSpec(kind="count")
 ONE, TWO = np.asarray([1.0], np.float32), np.asarray([2.0], np.float32)
 HELD = Answer(ONE, 0.9, "held", (), "certified", output=COUNT)
+APART_S = 200.0
+"""Further apart than answers are taken to be right or wrong together."""
 
 
 def disagree(state, device, times=100):
-    for _ in range(times):
-        state.trust(device).observe("people", COUNT, HELD, TWO, never=False, age=0, now_s=1000.0)
+    for index in range(times):
+        at_s = APART_S * index
+        state.trust(device).observe("people", COUNT, HELD, TWO, never=False, age=0, captured_s=at_s, now_s=1000.0)
 
 
 @pytest.fixture

@@ -112,16 +112,26 @@ def later_trace_path(tmp_path_factory: pytest.TempPathFactory, specs: dict[str, 
     return write_trace(path, crossing(150, 2), specs, source="another day")
 
 
+RULES = {
+    "scene": {"vehicles": first, "standing": first},
+    "standing": {"vehicles": first},
+    "vehicles": {"standing": first},
+}
+
+
 @pytest.fixture(scope="session")
 def training(tmp_path_factory: pytest.TempPathFactory, trace_path: Path) -> LinksTraining:
     """The links of the crossing, their networks given: of "people" there is none, as nothing tells of them."""
-    rules = {
-        "scene": {"vehicles": first, "standing": first},
-        "standing": {"vehicles": first},
-        "vehicles": {"standing": first},
-    }
     with Trace(trace_path) as trace:
-        return train_links(trace, out=tmp_path_factory.mktemp("links") / "links", fit=given(rules))
+        return train_links(trace, out=tmp_path_factory.mktemp("links") / "links", fit=given(RULES))
+
+
+@pytest.fixture(scope="session")
+def long_training(tmp_path_factory: pytest.TempPathFactory, specs: dict[str, ModelSpec]) -> LinksTraining:
+    """The same of a recording that is long enough to certify something."""
+    folder = tmp_path_factory.mktemp("long")
+    with Trace(write_trace(folder / "long.trace", crossing(900, 1), specs)) as trace:
+        return train_links(trace, out=folder / "links", fit=given(RULES))
 
 
 @pytest.fixture(scope="session")

@@ -44,10 +44,10 @@ def test_lost_trust_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     held = Answer(VALUE, 0.9, "held", (), "certified", output=SPEC.output, calibration=CALIBRATION)
     for _ in range(60):
         exact = np.asarray([5.0], np.float32)
-        session.serving.live.observe("cars", SPEC.output, held, exact, never=False, age=1, now_s=0.0)
+        session.serving.live.observe("cars", SPEC.output, held, exact, never=False, age=1, captured_s=0.0, now_s=0.0)
     with caplog.at_level(logging.WARNING, logger="infilink.cloud.sessions.session"):
         for moment in range(3):
             session.complete(float(moment), {})
     assert [record.getMessage() for record in caplog.records] == [
-        "gate: cars held is no longer trusted: it disagreed with the model too often (6 audited)"
+        "gate: cars held is no longer trusted: it disagreed with the model too often (4 audited)"
     ]

@@ -190,7 +190,7 @@ def test_served_answers_for_labels_are_linked_where_their_source_ran(trace, tmp_
     graph = LinkGraph.load(tmp_path / "links")
     serving = Serving(graph, Plan(None, 0, ("vehicles",)))
     busy = serving.complete(0.0, {"vehicles": np.asarray([6.0], np.float32)})["busy"]
-    assert (busy.origin, busy.sources, busy.trust) == ("linked", ("vehicles",), "certified")
+    assert (busy.origin, busy.sources) == ("linked", ("vehicles",))
     assert SCENE.classes[int(busy.value.argmax())] == "busy"
     assert serving.complete(1.0, {"noise": np.asarray([6.0], np.float32)})["busy"].origin == "constant"
 

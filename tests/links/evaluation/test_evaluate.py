@@ -29,10 +29,6 @@ def test_links_beat_what_is_free_on_inputs_they_never_saw(
     assert done.skill is not None
     assert done.skill > 0.9
     assert 0.0 < done.executions_saved < 1.0
-    assert 0.0 < done.trusted_share <= 1.0
-    assert done.trusted_agreement is not None
-    assert done.trusted_bound is not None
-    assert 1.0 - done.trusted_agreement < done.trusted_bound < 1.0
     assert 0.0 < done.region_share <= 1.0
     assert done.region_coverage is not None
     assert 0.7 < done.region_coverage <= 1.0
@@ -49,6 +45,15 @@ def test_links_beat_what_is_free_on_inputs_they_never_saw(
     assert not any(row["region"] for row in rows if row["origin"] == "executed")
     assert any(row["region"] for row in rows)
     assert list(tmp_path.iterdir()) == [decisions]
+
+
+def test_what_is_trusted_stands_on_runs(long_training: LinksTraining, later_trace_path: Path) -> None:
+    with Trace(later_trace_path) as trace:
+        done = evaluate_links(long_training.folder, trace, budget_bytes=150 * MIB)
+    assert 0.0 < done.trusted_share <= 1.0
+    assert done.trusted_agreement is not None and done.trusted_bound is not None
+    assert 1.0 - done.trusted_agreement < done.trusted_bound < 1.0
+    assert 0 < done.trusted_runs < done.inputs
 
 
 def test_of_their_own_recording_only_the_unseen_end_counts(training: LinksTraining, trace_path: Path) -> None:

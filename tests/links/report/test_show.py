@@ -42,10 +42,10 @@ def test_each_model_gets_a_verdict_with_its_figures(training: LinksTraining) -> 
     assert found["people"].do == "run"
     assert found["people"].text.startswith("needs to be run: what did best before, ")
     for verdict in found.values():
-        assert verdict.interval is not None and verdict.effective is not None and verdict.inputs is not None
+        assert verdict.interval is not None and verdict.runs is not None and verdict.inputs is not None
         assert verdict.interval[0] <= verdict.agreement <= verdict.interval[1]
-        assert 1 <= verdict.effective <= verdict.inputs
-        assert f"{verdict.inputs} inputs, worth {verdict.effective:.0f} independent ones" in verdict.text
+        assert 1 <= verdict.runs <= verdict.inputs
+        assert f"{verdict.inputs} inputs, {verdict.runs:.0f} runs" in verdict.text
         assert ("not sure" in verdict.text) is not verdict.sure
 
 

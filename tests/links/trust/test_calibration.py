@@ -14,9 +14,9 @@ from infilink.links.trust.calibration import LEVELS, Calibration
 def test_each_risk_level_needs_its_number_of_comparisons(alpha: float, least: int) -> None:
     assert not Calibration.of(np.zeros(least - 1)).calibrated(alpha)
     assert Calibration.of(np.zeros(least)).calibrated(alpha)
-    # Outputs that are worth half an independent one each.
-    assert not Calibration.of(np.zeros(2 * least - 1), share=0.5).calibrated(alpha)
-    assert Calibration.of(np.zeros(2 * least), share=0.5).calibrated(alpha)
+    # However many outputs they have.
+    assert not Calibration.of(np.zeros(9 * least), runs=least - 1).calibrated(alpha)
+    assert Calibration.of(np.zeros(9 * least), runs=least).calibrated(alpha)
 
 
 def test_nothing_compared_calibrates_nothing() -> None:
@@ -25,10 +25,10 @@ def test_nothing_compared_calibrates_nothing() -> None:
     assert all(math.isinf(nothing.radius(level)) for level in LEVELS)
 
 
-@given(st.lists(st.floats(0, 100), min_size=1, max_size=300), st.floats(0.05, 1.0))
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=300), st.integers(0, 300))
 @settings(deadline=None, max_examples=60)
-def test_a_lower_risk_is_never_a_smaller_radius(distances: list[float], share: float) -> None:
-    calibration = Calibration.of(np.asarray(distances), share=share)
+def test_a_lower_risk_is_never_a_smaller_radius(distances: list[float], runs: int) -> None:
+    calibration = Calibration.of(np.asarray(distances), runs=min(runs, len(distances)))
     radii = [calibration.radius(alpha) for alpha in np.linspace(0.0, 0.6, 61)]
     assert radii == sorted(radii, reverse=True)
     assert math.isinf(calibration.radius(0.0))
@@ -37,15 +37,15 @@ def test_a_lower_risk_is_never_a_smaller_radius(distances: list[float], share: f
 @given(st.lists(st.floats(0, 100), min_size=0, max_size=300))
 @settings(deadline=None, max_examples=40)
 def test_a_calibration_survives_json_and_never_gets_narrower(distances: list[float]) -> None:
-    calibration = Calibration.of(np.asarray(distances))
+    calibration = Calibration.of(np.asarray(distances), run_s=2.5)
     again = Calibration.from_list(json.loads(json.dumps(calibration.as_list())))
-    assert again.count == calibration.count
+    assert (again.count, again.run_s) == (calibration.count, 2.5)
     for before, after in zip(calibration.radii, again.radii, strict=True):
         assert after == before or before <= after <= before + 2e-6
 
 
 def test_damaged_values_are_refused() -> None:
-    for values in ([None, *[0.1] * len(LEVELS)], [5, 0.1]):
+    for values in ([None, 1.0, *[0.1] * len(LEVELS)], [5, 1.0, 0.1]):
         with pytest.raises(ValueError, match="radii"):
             Calibration.from_list(values)
 
@@ -61,3 +61,13 @@ def test_what_is_promised_is_covered(alpha: float, count: int) -> None:
     if count >= math.ceil(1 / alpha) - 1:
         assert np.mean(inside) >= 1 - alpha - 3 * math.sqrt(alpha * (1 - alpha) / runs)
         assert np.mean(inside) <= 1 - alpha + 1 / count + 0.04
+
+
+@pytest.mark.parametrize("length", [5, 30])
+def test_what_is_promised_is_covered_where_inputs_come_in_runs(length: int) -> None:
+    rng, runs, alpha = np.random.default_rng(length), 30, 0.1
+    known, new = rng.exponential(size=(1000, runs)), rng.exponential(size=1000)
+    inside = [
+        new[row] <= Calibration.of(np.repeat(known[row], length), runs=runs).radius(alpha) for row in range(len(new))
+    ]
+    assert 1 - alpha - 0.03 <= np.mean(inside) <= 1 - alpha + 0.06

@@ -1,82 +1,69 @@
-"""Certificates: never on too little evidence, wrong no more often than promised, never below the exact bound."""
+"""Certificates: never on too few runs, never for what is wrong, and broken no more often than promised."""
 
 import numpy as np
 import pytest
-from infilink.evidence import clopper_pearson
-from infilink.links.trust.certificate import (
-    ALPHA,
-    LEAST,
-    RISK,
-    certified,
-    certify_threshold,
-    independent_share,
-    upper_bound,
-)
-from scipy.stats import beta, binom
+from infilink.links.trust.certificate import ALPHA, GRID, LEAST, RISK, certify, first_level
+from infilink.outputs import Array
 
-GRID = [(errors, count) for count in (1, 28, 29, 46, 61, 100, 461, 2000, 100_000) for errors in (0, 1, 2, 5, 40, 300)]
+OFTEN = (np.arange(4000) % 3 == 0).astype(float)
+"""What a constant would get wrong: every third input, so that each is a run of its own."""
 
 
-@pytest.mark.parametrize(("errors", "count"), [(errors, count) for errors, count in GRID if errors < count])
-def test_the_bound_is_clopper_and_pearsons_and_never_below_it(errors: int, count: int) -> None:
-    exact = beta.ppf(1 - RISK, errors + 1, count - errors)
-    for bound in (upper_bound(errors, count), clopper_pearson(errors, count)):
-        assert exact - 1e-13 <= bound <= exact + 1e-9
+def scenes(rng: np.random.Generator, inputs: int, length: int) -> tuple[Array, Array]:
+    """Confidences and agreements that stay the same for a scene; a confidence overstates by .08."""
+    count = inputs // length + 1
+    confidences = rng.uniform(0.4, 1.0, count)
+    agreements = (rng.random(count) < confidences - 0.08).astype(float)
+    return np.repeat(confidences, length)[:inputs], np.repeat(agreements, length)[:inputs]
 
 
-def test_a_part_of_an_error_counts_as_one_and_a_part_of_an_output_as_none() -> None:
-    for errors, count in [(0.2, 50.0), (3.5, 120.7), (11.01, 300.99)]:
-        whole = upper_bound(np.ceil(errors), np.floor(count))
-        assert upper_bound(errors, count) == whole > clopper_pearson(errors, count)
-    # What floating point made of a whole number is that number.
-    assert upper_bound(0.1 * 3 * 10, 0.7 * 100) == upper_bound(3, 70)
-
-
-def test_with_nothing_or_nothing_right_the_bound_is_one() -> None:
-    assert upper_bound(0, 0) == 1.0
-    assert upper_bound(5, 5) == 1.0
-
-
-def test_what_is_certified_is_what_the_binomial_tail_rules_out() -> None:
-    for count in [*range(1, 90), 150, 400, 1000]:
-        most = count // 8 + 2
-        for errors, tail in enumerate(binom.cdf(np.arange(most), count, ALPHA)):
-            agreements = np.ones(count)
-            agreements[:errors] = 0.0
-            assert certified(agreements) == (tail <= RISK)
-
-
-def test_nothing_is_certified_on_few_or_wrong_outputs() -> None:
+def test_it_takes_as_many_runs_as_the_binomial_asks_for() -> None:
     assert LEAST == 29
-    assert not certified(np.ones(LEAST - 1))
-    assert certified(np.ones(LEAST))
-    assert not certified(np.append(np.ones(LEAST), 0.0))
-    assert certify_threshold(np.full(28, 0.999), np.ones(28)) is None
-    confidences = np.concatenate([np.full(60, 0.97), np.full(60, 0.6)])
-    agreements = np.concatenate([np.ones(60), np.zeros(60)])
-    threshold = certify_threshold(confidences, agreements)
-    assert threshold is not None
-    assert 0.6 < threshold <= 0.97
+    # One of 40 disagrees, far from the others: 46 would do if nothing had to be learnt of how they come.
+    agreements = np.ones(400)
+    agreements[::40] = 0.0
+    found = certify(np.ones(400), agreements, unknown=OFTEN[:400])
+    assert found.threshold == 0.0 and found.runs >= LEAST
+    short = certify(np.ones(28), np.ones(28), unknown=OFTEN[:28])
+    assert short.threshold is None and short.runs <= 28
 
 
-def test_errors_that_come_in_runs_count_for_less() -> None:
-    rng = np.random.default_rng(0)
-    alone = [(rng.random(400) < 0.9).astype(float)]
-    runs = [np.repeat(rng.random(40) < 0.9, 10).astype(float)]
-    assert independent_share(alone) > 0.8
-    assert independent_share(runs) < 0.25
-    assert independent_share([np.ones(50)]) == 1.0
-    assert certified(np.ones(60), share=0.5)
-    assert not certified(np.ones(57), share=0.5)
+def test_where_nothing_ever_disagrees_the_constant_shows_how_long_runs_are() -> None:
+    right = np.ones(300)
+    assert certify(right, right).threshold is None, "all of it may be one run"
+    assert certify(right, right, unknown=OFTEN[:300]).threshold == 0.0
+    slow = (np.arange(300) // 30 % 2).astype(float)
+    found = certify(right, right, unknown=slow)
+    assert found.threshold is None and found.all_runs < LEAST
 
 
-def test_certificates_break_no_more_often_than_promised() -> None:
+def test_the_lowest_confidence_that_passes_is_taken() -> None:
+    rng = np.random.default_rng(1)
+    confidences = rng.uniform(0.5, 1.0, 2000)
+    agreements = (rng.random(2000) < np.where(confidences > 0.85, 0.99, 0.4)).astype(float)
+    found = certify(confidences, agreements)
+    assert found.threshold in (0.85, 0.8)
+    assert found.runs > 500
+    shared = certify(confidences, agreements, grid=GRID[3:], risk=RISK / 1000)
+    assert shared.threshold is not None and shared.threshold >= found.threshold
+
+
+def test_where_to_begin_is_where_there_are_runs_enough() -> None:
+    rng = np.random.default_rng(2)
+    confidences = np.where(rng.random(1000) < 0.02, 0.995, rng.uniform(0.5, 0.96, 1000))
+    agreements = (rng.random(1000) < 0.97).astype(float)
+    first = first_level(confidences, agreements, inputs=1000)
+    assert 0.9 <= GRID[first] < 0.99, "of 20 that are surer nothing can be shown"
+    assert certify(confidences, agreements).threshold is None
+    assert certify(confidences, agreements, grid=GRID[first:]).threshold == 0.0
+
+
+@pytest.mark.parametrize("length", [1, 10, 40])
+def test_certificates_break_no_more_often_than_promised(length: int) -> None:
     rng = np.random.default_rng(0)
     broken = 0
-    for _ in range(400):
-        confidences = rng.uniform(0.4, 1.0, 200)
-        truth = confidences - 0.08
-        threshold = certify_threshold(confidences, (rng.random(200) < truth).astype(float))
-        if threshold is not None:
-            broken += float(np.mean(1.0 - (np.linspace(max(threshold, 0.4), 1.0, 500) - 0.08))) > ALPHA
-    assert broken / 400 <= RISK + 0.03
+    for _ in range(200):
+        found = certify(*scenes(rng, 900, length))
+        if found.threshold is not None:
+            broken += float(np.mean(1.0 - (np.linspace(max(found.threshold, 0.4), 1.0, 500) - 0.08))) > ALPHA
+    assert broken / 200 <= RISK + 0.03

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from infilink.links.answer import Answer
 from infilink.links.trust.calibration import Calibration
-from infilink.links.trust.monitor import GAMMA, HIGHEST_LEVEL, WINDOW, AdaptiveLevel, Clumping, Monitor
+from infilink.links.trust.monitor import GAMMA, HIGHEST_LEVEL, UNIT_RUNS, WINDOW, AdaptiveLevel, Monitor, Unit
 from infilink.outputs import OutputSpec
 
 OUTPUT = OutputSpec(kind="count")
@@ -23,7 +23,10 @@ def feed(monitor: Monitor, answer: Answer, rate: float, count: int, seed: int = 
     changes = []
     for index, wrong in enumerate(np.random.default_rng(seed).random(count) < rate):
         agreement = 1.0 - float(wrong)
-        change = monitor.observe(answer, AGE, agreement=agreement, distance=distance, now_s=100.0 + index)
+        at_s = 100.0 + index
+        change = monitor.observe(
+            answer, AGE, agreement=agreement, distance=distance, captured_s=monitor.audited * 1.0, now_s=at_s
+        )
         if change is not None:
             changes.append((change, index))
     return changes
@@ -65,7 +68,8 @@ def test_doubtful_answers_are_no_evidence_against_the_sure_ones() -> None:
 
 def test_what_the_recording_could_not_certify_the_stream_can() -> None:
     monitor = Monitor(0.1)
-    held = Answer(np.asarray([2.0]), 0.8, "held", (), "uncalibrated", output=OUTPUT)
+    few = Calibration.of(np.zeros(5), run_s=0.5)
+    held = Answer(np.asarray([2.0]), 0.8, "held", (), "uncalibrated", output=OUTPUT, calibration=few)
     assert held.region is None
     ((change, at),) = feed(monitor, held, 0.0, 80)
     assert change == "regained" and at >= 28
@@ -85,16 +89,24 @@ def test_regions_follow_the_stream() -> None:
     assert after.bounds[1] > before.bounds[1]
 
 
-def test_a_hard_stretch_is_not_taken_for_many_accidents() -> None:
-    rng, revoked = np.random.default_rng(6), 0
-    for _ in range(40):
-        fresh, starts = rng.random(600) < 0.05, np.arange(600)
-        starts[1:][rng.random(599) < 0.7] = 0
+@pytest.mark.parametrize("length", [5, 40])
+def test_a_hard_stretch_is_not_taken_for_many_accidents(length: int) -> None:
+    rng, revoked = np.random.default_rng(length), 0
+    answer = replace(SURE, calibration=replace(CALIBRATION, run_s=float(length)))
+    for _ in range(20):
         monitor = Monitor(0.1)
-        for wrong in fresh[np.maximum.accumulate(starts)]:
-            change = monitor.observe(SURE, AGE, agreement=1.0 - float(wrong), distance=0.0, now_s=0.0)
+        for index, wrong in enumerate(np.repeat(rng.random(4000 // length) < 0.08, length)):
+            agreement = 1.0 - float(wrong)
+            change = monitor.observe(answer, AGE, agreement=agreement, distance=0.0, captured_s=index, now_s=0.0)
             revoked += change == "revoked"
-    assert revoked <= 6
+    assert revoked <= 2
+
+
+def test_what_is_audited_within_one_run_is_one_look() -> None:
+    answer = replace(SURE, trust="unsure", calibration=replace(CALIBRATION, run_s=100.0))
+    monitor = Monitor(0.1)
+    assert feed(monitor, answer, 0.0, 3000) == [], "3000 answers that agree, of 30 runs"
+    assert monitor.apply(answer, AGE).trust == "unsure"
 
 
 def test_memory_is_bounded() -> None:
@@ -123,29 +135,23 @@ def test_an_easy_stream_does_not_make_regions_empty() -> None:
     assert level.level == HIGHEST_LEVEL
 
 
-def share_after(values: np.ndarray) -> float:
-    clumping = Clumping()
-    for value in values:
-        clumping.update(float(value))
-    return clumping.share
+def test_a_unit_is_the_mean_of_its_stretch() -> None:
+    unit = Unit()
+    assert [unit.add(value, at_s, lasts_s=10.0) for value, at_s in ((1.0, 0.0), (0.0, 4.0), (0.5, 9.9))] == [None] * 3
+    assert unit.add(1.0, 10.0, lasts_s=10.0) == 0.5
+    assert unit.add(1.0, 12.0, lasts_s=60.0) is None, "of answers whose runs are longer it lasts as long"
+    assert unit.add(0.0, 69.0, lasts_s=10.0) is None
+    assert unit.add(0.0, 70.0, lasts_s=10.0) == pytest.approx(2 / 3)
+    assert unit.add(1.0, 3.0, lasts_s=10.0) == 0.0, "the clock was set back"
+    again = Unit()
+    again.restore(unit.as_list())
+    assert again.add(0.0, 13.0, lasts_s=1.0) == unit.add(0.0, 13.0, lasts_s=1.0) == 1.0
+    with pytest.raises(ValueError, match="unpack"):
+        again.restore([1.0])
 
 
-def test_before_anything_was_seen_some_correlation_is_assumed() -> None:
-    assert Clumping().share == pytest.approx(0.7 / 1.3)
-    assert share_after(np.zeros(1000)) == Clumping().share, "without a disagreement nothing is learnt"
-
-
-def test_clumps_make_samples_worth_less() -> None:
-    shares = []
-    for length in (1, 2, 5, 10):
-        rng = np.random.default_rng(length)
-        runs = [np.repeat(rng.random(400 // length) < 0.3, length) for _ in range(20)]
-        shares.append(float(np.mean([share_after(errors) for errors in runs])))
-    assert shares == sorted(shares, reverse=True)
-    # Of length n: a correlation of 1 - 1 / n.
-    assert shares == pytest.approx([0.9, 1 / 3, 1 / 9, 1 / 19], abs=0.1)
-
-
-def test_small_disagreements_leave_most_of_what_is_assumed() -> None:
-    assert share_after(np.random.default_rng(0).random(5000) * 0.4) == pytest.approx(0.75, abs=0.1)
-    assert 0.0 < share_after(np.ones(100)) < 1.0
+def test_where_no_run_was_measured_a_minute_is_assumed() -> None:
+    unknown = replace(SURE, trust="unsure", calibration=None)
+    monitor = Monitor(0.1)
+    assert feed(monitor, unknown, 0.0, 100) == []
+    assert UNIT_RUNS >= 2

@@ -1,0 +1,153 @@
+"""Certifies the ways to answer that serve, on inputs that none was chosen on, and measures how far off they are."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ...evidence import fixed_sequence
+from ...outputs import Array
+from ..table import BUCKETS, NEVER, Measured, Table
+from ..trust.calibration import Calibration, by_agreement, distances, forms, spread
+from ..trust.certificate import ALPHA, GRID, RISK, Certificate, certify, first_level
+from .judge import Judge
+from .measure import Cases, Predict, Replayed, TargetCases, replay
+from .samples import Situations
+
+_ALL = GRID[-1:]
+
+
+def certified(table: Table, cases: TargetCases, link: tuple[Predict, Situations] | None = None) -> Table:
+    """The table with a certificate and a calibration for every way to answer that serves.
+
+    All certificates of a target together are wrong with a probability of at most `RISK`: each way shares it, the links
+    by age. Holding is tested from the youngest age on, up to the first that fails, and so takes one share.
+
+    Args:
+        table: what was chosen.
+        cases: of the same target.
+        link: the link, and how its inputs are made; None: the table has none.
+    """
+    served = [
+        (sources, age)
+        for sources in table.linked
+        for age in range(BUCKETS)
+        if (route := table.choose(frozenset(sources), age)).origin == "linked" and route.sources == sources
+    ]
+    risk = RISK / (2 + len(served))
+    linked = {sources: list(row) for sources, row in table.linked.items()}
+    if link is not None:
+        for sources, age in served:
+            linked[sources][age] = _linked_cell(linked[sources][age], cases, link, sources, age, risk)
+    young = cases.certify
+    return Table(
+        _constant_cell(table.constant, cases, risk),
+        _held_row(table.held, cases, risk),
+        {sources: (*_younger(row[:NEVER], young), row[NEVER]) for sources, row in linked.items()},
+    )
+
+
+def _constant_cell(cell: Measured, cases: TargetCases, risk: float) -> Measured:
+    block = cases.certify_free[0]
+    inputs = block.inputs[block.of(NEVER)]
+    agreements = cases.judge.constant(cases.constant, inputs)
+    found = certify(np.ones(len(inputs)), agreements, grid=_ALL, risk=risk)
+    far = _Distances(cases.judge).constant(cases.constant, inputs, agreements)
+    return _marked(cell, found, far, block.span_s)
+
+
+def _held_row(row: Sequence[Measured], cases: TargetCases, risk: float) -> tuple[Measured, ...]:
+    """All ages in one test, of the inputs on which there is a last output of that age."""
+    block, judge, cells = cases.certify_free[1], cases.judge, list(row)
+    agreements, where = np.ones((BUCKETS, len(block.block))), np.zeros((BUCKETS, len(block.block)), bool)
+    for age in range(NEVER):
+        of = block.of(age)
+        agreements[age, block.places[of]] = judge.held(block.inputs[of], block.earlier[of])
+        where[age, block.places[of]] = True
+    of = block.of(NEVER)
+    agreements[NEVER, block.places[of]] = judge.constant(cases.constant, block.inputs[of])
+    where[NEVER, block.places[of]] = True
+    ages = [age for age in range(BUCKETS) if where[age].any()]
+    found = fixed_sequence(1.0 - agreements[ages], target=ALPHA, confidence=1.0 - risk, where=where[ages])
+    for at, age in enumerate(ages[:-1]):
+        of, runs = block.of(age), math.floor(found.runs[at])
+        far = _Distances(judge).held(block.inputs[of], block.earlier[of], agreements[age, block.places[of]])
+        certificate = Certificate(0.0 if found.passed[at] else None, runs, runs)
+        cells[age] = _marked(cells[age], certificate, far, block.span_s)
+    return _younger(cells, block)
+
+
+def _linked_cell(
+    cell: Measured,
+    cases: TargetCases,
+    link: tuple[Predict, Situations],
+    sources: tuple[str, ...],
+    age: int,
+    risk: float,
+) -> Measured:
+    judge, rows = cases.judge, {block: block.of(age) for block in (cases.validation, cases.certify)}
+    if not all(of.any() for of in rows.values()):
+        return cell
+    seen, found = (replay(*link, judge, sources, block, of) for block, of in rows.items())
+    unsaid, unknown = (1.0 - judge.constant(cases.constant, block.inputs[of]) for block, of in rows.items())
+    inputs = cases.certify.inputs[rows[cases.certify]]
+    # Where to begin is chosen on the inputs that the link was chosen on.
+    first = first_level(seen.confidences, seen.agreements, inputs=len(inputs), risk=risk, unknown=unsaid)
+    certificate = certify(found.confidences, found.agreements, grid=GRID[first:], risk=risk, unknown=unknown)
+    return _marked(cell, certificate, _Distances(judge).linked(found, inputs), cases.certify.span_s)
+
+
+def _marked(cell: Measured, found: Certificate, far: Array, span_s: float) -> Measured:
+    """The cell with what was found of such answers, and how far they were from the exact outputs."""
+    calibration = Calibration.of(far, runs=found.all_runs, run_s=span_s / max(1, found.all_runs))
+    return replace(cell, threshold=found.threshold, runs=found.runs, calibration=calibration)
+
+
+def _younger(row: Sequence[Measured], cases: Cases) -> tuple[Measured, ...]:
+    """What is younger than anything that came up has the certificate of the youngest that did."""
+    seen = [age for age in range(NEVER) if cases.of(age).any()]
+    if not seen:
+        return tuple(row)
+    of = row[seen[0]]
+    marked = [replace(cell, threshold=of.threshold, runs=of.runs, calibration=of.calibration) for cell in row]
+    return (*marked[: seen[0]], *row[seen[0] :])
+
+
+class _Distances:
+    """How far a target's held, constant and predicted outputs were from its exact ones: float64 (n,).
+
+    Args:
+        judge: knows the target's outputs.
+    """
+
+    def __init__(self, judge: Judge) -> None:
+        self.judge = judge
+        self.output = judge.output
+
+    def held(self, inputs: Array, earlier: Array, agreements: Array) -> Array:
+        """Of the outputs of `earlier` from those of `inputs`, with their agreements."""
+        return self._of(self._forms(earlier), inputs, agreements, np.ones(len(inputs)))
+
+    def constant(self, value: Array, inputs: Array, agreements: Array) -> Array:
+        """Of one value from the outputs of `inputs`."""
+        answers = np.repeat(forms(self.output, [value]), len(inputs), axis=0)
+        return self._of(answers, inputs, agreements, np.ones(len(inputs)))
+
+    def linked(self, found: Replayed, inputs: Array) -> Array:
+        """Of the outputs that predicted vectors stand for from those of `inputs`."""
+        if by_agreement(self.output):
+            answers = np.zeros((len(found.vectors), 0))
+        elif self.output.kind == "boxes":
+            answers = np.asarray(self.judge.encoding.counts(found.vectors), np.float64)
+        else:
+            answers = forms(self.output, self.judge.encoding.decode_many(found.vectors))
+        return self._of(answers, inputs, found.agreements, spread(found.confidences))
+
+    def _forms(self, inputs: Sequence[int] | Array) -> Array:
+        if by_agreement(self.output):
+            return np.zeros((len(inputs), 0))
+        return forms(self.output, [self.judge.values[index] for index in inputs])
+
+    def _of(self, answers: Array, inputs: Array, agreements: Array, spreads: Array) -> Array:
+        return distances(self.output, answers, self._forms(inputs), agreements, spreads)
