@@ -61,7 +61,7 @@ ARRAYS: Mapping[str, Maker] = {
 _DEFAULTS: Mapping[tuple[bool, bool], tuple[str, ...]] = {
     (False, False): ("network", "image", "background", "difference", "age"),
     (False, True): ("blend",),
-    (True, False): ("kept-blocks", "network", "flip", "background", "age"),
+    (True, False): ("blend", "kept-blocks", "flip", "age"),
     (True, True): ("blend", "kept-blocks", "age"),
 }
 """Who competes if nobody is named, by whether events are asked for and whether the rule is `unchanged`."""
@@ -129,7 +129,8 @@ class Contest:
             raise InvalidInput(
                 f"candidate {', '.join(unknown)}: there is none of that name here; there are all, {', '.join(there)}"
             )
-        default = _DEFAULTS[self.events, self.work.losses.pairwise]
+        events = self.events and isinstance(self.work.replay, Replay)
+        default = _DEFAULTS[events, self.work.losses.pairwise]
         return tuple(dict.fromkeys(wanted)) or tuple(name for name in default if name in there)
 
     def makers(self) -> Mapping[str, Maker]:

@@ -15,17 +15,20 @@ from ...outputs import Array
 from .candidates import Candidate, ScalarCandidate
 from .entrants import Entrant, Entry, Maker
 from .graphs import scalar_graph
+from .losses import Losses
+from .replay import Replay
+from .staleness import staleness_of
 from .temporal import NetworkCandidate, temporal_entrant
 from .workload import Workload
 
 FLIP = "flip"
 _BATCH = 64
+_AGES_S = (0.05, 1000.0)
 
 
 def kept_entrant(work: Workload, entry: Entry, *, scalar: str) -> Entrant:
     """How far a frame differs from the last kept one: a scalar of the stream, whatever the rule."""
-    candidate = ScalarCandidate(scalar, work.stream.beside_kept())
-    candidate.name = entry.name
+    candidate = KeptCandidate(entry.name, scalar, work.stream.beside_kept())
     return Entrant(candidate, scalar_graph(scalar), compares=True, learnt=False)
 
 
@@ -40,12 +43,48 @@ def flip_of(network: Entrant, work: Workload) -> Entrant:
     return Entrant(FlipCandidate(scores), network.graph, network.modality, network.curve, keeps="change")
 
 
+def news_entrant(work: Workload, entry: Entry) -> Entrant:
+    """How likely something is there that was not when an input was last kept, by age, difference and motion."""
+    replay, stop = work.stream.beside_kept(), work.split.trained
+    made = staleness_of(replay, News(work.losses), start=entry.start, stop=stop, seed=work.seed)
+    return replace(made, compares=True)
+
+
 def event_makers(*, pairwise: bool) -> Mapping[str, Maker]:
     """Those on frames; where the rule is `unchanged` (`pairwise`) all compare with the last kept one already."""
-    found: dict[str, Maker] = {"kept-blocks": partial(kept_entrant, scalar="top difference")}
+    found: dict[str, Maker] = {
+        "kept-blocks": partial(kept_entrant, scalar="top difference"),
+        "age": partial(kept_entrant, scalar="age"),
+    }
     if not pairwise:
+        found["blend"] = news_entrant
         found |= {"kept-difference": partial(kept_entrant, scalar="difference"), FLIP: flip_entrant}
     return found
+
+
+class News:
+    """What is lost if an input is not kept: 1 if something is there that was not there when one was last kept."""
+
+    def __init__(self, losses: Losses) -> None:
+        self._there = np.stack(list(losses.truth.values()))
+
+    def of(self, kept: Array, current: Array) -> Array:
+        """Per pair: the loss."""
+        return np.asarray((self._there[:, current] & ~self._there[:, kept]).any(axis=0), np.float64)
+
+
+class KeptCandidate(ScalarCandidate):
+    """A scalar that compares an input with the last kept one.
+
+    Attributes:
+        levels: thresholds worth trying; None: those that its scores on recorded pairs suggest, none of which is older
+            than some seconds.
+    """
+
+    def __init__(self, name: str, scalar: str, replay: Replay) -> None:
+        super().__init__(scalar, replay)
+        self.name = name
+        self.levels = np.log1p(np.append(-0.5, np.geomspace(*_AGES_S, 60))) if scalar == "age" else None
 
 
 class FlipCandidate:

@@ -9,7 +9,7 @@ probability that the kept answer is stale, which none of the three can lower.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
@@ -22,7 +22,6 @@ from ...outputs import Array
 from ..modalities.stream import AGE, CARRIED, MOTION, SCALARS, STEP
 from .entrants import Entrant, Entry
 from .graphs import SCALARS_INPUT, STREAM_INPUTS, build_graph, session_of
-from .losses import Losses
 from .replay import Replay, sample_pairs
 from .workload import Workload
 
@@ -39,6 +38,13 @@ _DRAWS = 12
 _STALENESS_RIDGE = 1e-3
 
 
+class PairLosses(Protocol):
+    """What is lost on inputs if others were the last kept ones."""
+
+    def of(self, kept: Array, current: Array) -> Array:
+        """Per pair: the loss, from 0 to 1."""
+
+
 def change_rate_entrant(work: Workload, entry: Entry) -> Entrant:
     """The rate of change, fitted to the training part, and its graph."""
     rate = fit_change_rate(work.stream, work.losses, start=entry.start, stop=work.split.trained)
@@ -47,10 +53,14 @@ def change_rate_entrant(work: Workload, entry: Entry) -> Entrant:
 
 def staleness_entrant(work: Workload, entry: Entry) -> Entrant:
     """The staleness model, fitted to the training part, and its graph."""
-    part = {"start": entry.start, "stop": work.split.trained}
-    rate = fit_change_rate(work.stream, work.losses, **part)
-    graph = staleness_graph(fit_staleness(work.stream, work.losses, rate, **part, seed=work.seed))
-    return Entrant(StalenessCandidate(session_of(graph), rate, work.stream), graph)
+    return staleness_of(work.stream, work.losses, start=entry.start, stop=work.split.trained, seed=work.seed)
+
+
+def staleness_of(replay: Replay, losses: PairLosses, *, start: int, stop: int, seed: int = 0) -> Entrant:
+    """The same for any loss of pairs of inputs, on a stretch."""
+    rate = fit_change_rate(replay, losses, start=start, stop=stop)
+    graph = staleness_graph(fit_staleness(replay, losses, rate, start=start, stop=stop, seed=seed))
+    return Entrant(StalenessCandidate(session_of(graph), rate, replay), graph)
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,7 @@ class ChangeRate:
         return np.asarray(np.cumsum(self.rates(_motion(replay)) * replay.column("step")), np.float64)
 
 
-def fit_change_rate(replay: Replay, losses: Losses, *, start: int, stop: int) -> ChangeRate:
+def fit_change_rate(replay: Replay, losses: PairLosses, *, start: int, stop: int) -> ChangeRate:
     """The rate that best explains, on a stretch, which answers still held after how long.
 
     The chance that the answer for input i no longer holds at j is 1 - exp(-expected changes between them).
@@ -144,7 +154,7 @@ class StalenessModel:
 
 
 def fit_staleness(
-    replay: Replay, losses: Losses, rate: ChangeRate, *, start: int, stop: int, seed: int
+    replay: Replay, losses: PairLosses, rate: ChangeRate, *, start: int, stop: int, seed: int
 ) -> StalenessModel:
     """The model that best tells, on a stretch, which answers still held after how long; `rate` was fitted there."""
     random = np.random.default_rng(seed)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InvalidInput, NotCertified
-from ...evidence import CONFIDENCE
+from ...evidence import CONFIDENCE, share_interval
 from ...outputs import Array
 from ...reporting import Progress, part_of
 from ...traces.events import distinct, events_of
@@ -20,7 +20,7 @@ from .candidates import Candidate, EveryCandidate, RandomCandidate
 from .contest import Contest
 from .costs import Costs, counted_s, measured_s
 from .entrants import Entrant
-from .event_gates import scored_once
+from .event_gates import KeptCandidate, scored_once
 from .event_selection import (
     EventJudged,
     EventSweep,
@@ -230,6 +230,8 @@ def sweep_events(
 
 def levels_of(candidate: Candidate, replay: Replay | Singles, *, start: int, stop: int, seed: int) -> Array:
     """Thresholds worth trying on a stretch: quantiles of the scores, the denser the higher; one below all."""
+    if isinstance(candidate, KeptCandidate) and candidate.levels is not None:
+        return np.asarray(candidate.levels)
     if candidate.alone is not None:
         return np.append(-1.0, np.unique(np.quantile(candidate.alone[start:stop], _QUANTILES)))
     random = np.random.default_rng(seed)
@@ -325,13 +327,14 @@ def certificate_of(best: EventJudged, target: EventTarget, confidence: float) ->
         certified=best.certified,
         confidence=CONFIDENCE,
         inputs=best.sweep.kept.shape[1] - best.sweep.calibrated,
-        effective_inputs=round(watch.worth, 1),
-        errors=round(lost * watch.worth, 4),
+        runs=round(watch.worth, 1),
+        lost=round(lost * watch.worth, 4),
         error=lost,
         upper_bound=float(best.uppers[best.best]),
         method="clopper-pearson over events",
         rate=1.0 - float(best.sweep.sent[best.best]),
-        more_inputs=0,
+        rate_interval=share_interval(~best.sweep.kept[best.best][best.sweep.calibrated :])[0],
+        more_runs=more_events(best, target, confidence=confidence),
     )
 
 
