@@ -12,11 +12,13 @@ from ..rules.parser import Rule
 from ..training.contest import Contest
 from ..training.costs import counted_s, prepared_s
 from ..training.fit_loop import one_thread
+from ..training.free_gates import LAST_KEPT
 from ..training.losses import Losses
 from ..training.replay import Replay, Singles
 from ..training.selection import EQUAL
 from ..training.sweep import Bounds
 from ..training.workload import LEAST_INPUTS, Workload, check_accuracy, read_inputs, split_of
+from .baselines import Room
 from .probe import FreeProbe, Probe, Trial
 from .verdict import judge_losses
 
@@ -30,6 +32,8 @@ _THEORY = {
 }
 _LEAST_SKILL = 0.2
 _RISING = 0.1
+# A redundancy whose interval is wider is not known.
+_WIDE = 0.5
 
 
 @dataclass(frozen=True)
@@ -244,26 +248,32 @@ def _after_probing(found: Assessment) -> tuple[Verdict, str]:
         f"{last.accuracy:.3f}"
     )
     random = max(found.random_rate, found.probe_random)
-    # Of a rule on one input those that look at nothing are no better than at random, but for luck.
-    best = max((each for each in found.free if each.name != "random"), key=lambda each: each.rate)
-    free = best.rate if best.rate > random + EQUAL else 0.0
+    room = Room(found.probe_random, found.probe_optimal)
+    # Of a rule on one input, what looks at nothing is no better than dropping at random but for luck.
+    able = [each for each in found.free if each.name == LAST_KEPT or (each.name != "random" and found.every_rate > 0)]
+    best = max(able, key=lambda each: each.rate, default=None)
+    free = best is not None and best.rate > random and (room.skill(best.rate) or 0.0) >= _LEAST_SKILL
     worth = last.rate > max(random, found.break_even_rate) and (last.skill or 0.0) >= _LEAST_SKILL
-    if worth and free >= last.rate - EQUAL:
-        return "TRIVIAL", f"{reached}; the gate {best.gate} drops {best.rate:.2f} and needs no training: use that"
-    if worth:
-        return "FILTERABLE", (
-            f"{reached}; the best free gate, {best.name}, drops {best.rate:.2f}; with a filter, up to "
-            f"{found.speed_up:.1f} times as many inputs per second"
-        )
-    if (last.skill or 0.0) - (before.skill or 0.0) > _RISING:
-        return "MORE DATA", f"{reached}: still rising; record twice as much and ask again"
     span = found.redundant_interval[1] - found.redundant_interval[0]
-    if span > 0.5:
+    if span > _WIDE and (worth or not _is_rising(last, before)):
         return "MORE DATA", (
             f"{reached}, but the {found.inputs} inputs come in so few runs ({found.runs:.0f}) that their redundancy "
             f"could be anything from {found.redundant_interval[0]:.2f} to {found.redundant_interval[1]:.2f}; record "
             "longer"
         )
-    if free >= last.rate and free > 0.0:
+    if worth and free and best is not None and best.rate >= last.rate - EQUAL:
+        return "TRIVIAL", f"{reached}; the gate {best.gate} drops {best.rate:.2f} and needs no training: use that"
+    if worth:
+        beside = "" if best is None else f"; the best free gate, {best.name}, drops {best.rate:.2f}"
+        return "FILTERABLE", (
+            f"{reached}{beside}; with a filter, up to {found.speed_up:.1f} times as many inputs per second"
+        )
+    if _is_rising(last, before):
+        return "MORE DATA", f"{reached}: still rising; record twice as much and ask again"
+    if free and best is not None and best.rate >= last.rate:
         return "NOT WORTH IT", f"{reached}: no better than the gate {best.gate} ({best.rate:.2f})"
     return "NOT WORTH IT", f"{reached}: what is redundant can't be seen in the inputs"
+
+
+def _is_rising(last: Probe, before: Probe) -> bool:
+    return (last.skill or 0.0) - (before.skill or 0.0) > _RISING

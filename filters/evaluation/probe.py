@@ -10,7 +10,7 @@ from ...outputs import Array
 from ..training.candidates import Candidate
 from ..training.free_gates import LAST_KEPT, difference_threshold, keep_changed, keep_every, keep_random
 from ..training.replay import LONGEST_S, Replay
-from ..training.selection import choose
+from ..training.selection import Choice, choose
 from ..training.sweep import Sweep, levels, sweep
 from ..training.workload import Workload
 from .baselines import measure_room
@@ -102,9 +102,8 @@ class Trial:
         kept, lost, chosen = [], [], 0
         for choosing, judging in self._folds:
             sweeps = [self._sweep(candidate, choosing) for candidate in candidates]
-            try:
-                choice = choose(sweeps, accuracy=self.accuracy, costs=costs)
-            except InvalidInput:  # nothing would be chosen, so that all is kept
+            choice = self._chosen(sweeps, costs)
+            if choice is None:
                 kept.append(np.ones(judging.stop - judging.start, bool))
                 lost.append(np.zeros(judging.stop - judging.start))
                 continue
@@ -141,14 +140,25 @@ class Trial:
         return settings, lambda part, threshold: keep_changed(pictures[part], threshold)
 
     def _free(self, name: str, gate: Callable[[float], str], settings: _Settings, keep: _Keep) -> FreeProbe:
-        kept, lost, chosen = [], [], 1.0
+        kept, lost, chosen = [], [], 0.0
         for choosing, judging in self._folds:
             tried = settings(choosing)
-            losses = np.stack([self._lost(keep(choosing, setting), choosing.start) for setting in tried])
-            chosen = tried[self._last_that_keeps(losses)]
+            masks = np.stack([keep(choosing, setting) for setting in tried])
+            losses = np.stack([self._lost(mask, choosing.start) for mask in masks])
+            dropped = self._lost(np.arange(masks.shape[1]) == 0, choosing.start)
+            run = Sweep(name, np.arange(len(tried), dtype=np.float64), masks, losses, dropped)
+            choice = self._chosen([run])
+            chosen = tried[0 if choice is None else int(choice.threshold)]
             kept.append(keep(judging, chosen))
             lost.append(self._lost(kept[-1], judging.start))
         return FreeProbe(name, gate(chosen), *self._judged(kept, lost))
+
+    def _chosen(self, sweeps: Sequence[Sweep], costs: Sequence[float] = ()) -> Choice | None:
+        """What training would choose; None if nothing, so that all is kept."""
+        try:
+            return choose(sweeps, accuracy=self.accuracy, costs=costs)
+        except InvalidInput:
+            return None
 
     def _judged(self, kept: Sequence[Array], lost: Sequence[Array]) -> tuple[float, float, float]:
         """Over both halves: the rate at the accuracy asked for, the share dropped, and the accuracy then."""
@@ -175,8 +185,3 @@ class Trial:
         current = np.arange(start, start + len(kept))
         reference = np.maximum.accumulate(np.where(kept, current, start))
         return np.where(kept, 0.0, self.work.losses.of(reference, current))
-
-    def _last_that_keeps(self, losses: Array) -> int:
-        """Of settings in the order of care the last one up to which the accuracy is kept; else the first."""
-        missed = losses.mean(axis=1) > 1.0 - self.accuracy + 1e-12
-        return max(0, (int(np.argmax(missed)) if missed.any() else len(missed)) - 1)
