@@ -16,7 +16,7 @@ from ..filters.gates.base import Decision, Gate, ModelOutput, Substitute
 from ..filters.online.gate import OnlineGate
 from ..filters.online.live import LiveStats
 from ..filters.open_gate import open_gate
-from ..filters.serves import check_pictures, check_serves
+from ..filters.serves import can_judge, check_pictures, check_serves
 from ..filters.terms import Terms, terms_of
 from ..outputs import Array, OutputSpec
 from ..protos import edge_pb2
@@ -130,7 +130,7 @@ class Agent:
         frames: Iterator[Frame] = iter(LearntRate(Capture(config, self.stopped, first=first), gate))
         frame = next(frames, None)
         if frame is None and not self.stopped.is_set():
-            raise InvalidInput(f"source {config.source}: gave no frame")
+            raise InvalidInput(f"source {config.source_name}: gave no frame")
         outputs = {name: spec.output for name, spec in self._exchange.open(self.stopped).items()}
         self._substitutes = {name: gate.substitute(name, output) for name, output in outputs.items()}
         self._auditor = self._make_auditor(gate, outputs)
@@ -226,6 +226,11 @@ class Agent:
     def _make_auditor(self, gate: Gate, outputs: dict[str, OutputSpec]) -> Auditor | None:
         """The live audit of a gate that promises something."""
         if self._terms is None or not self.config.audit:
+            return None
+        if not can_judge(gate):
+            logger.warning(
+                "%s: its rule is Python code, so nothing is audited: name its file as `rule_file`", self.config.gate
+            )
             return None
         learnt = {name: output for name, output in outputs.items() if self._substitutes[name].confidence}
         return Auditor(self.config.gate, self.config.audit, self._terms, gate.lost, learnt)

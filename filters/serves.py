@@ -102,6 +102,17 @@ def check_serves(gate: Gate, models: Mapping[str, Served]) -> None:
             raise InvalidInput(f"gate {gate.name}: was learnt from another {each.model}: {why}; {advice}")
 
 
+def can_judge(gate: Gate) -> bool:
+    """Whether outputs can be judged by a gate's rules here: not by Python code in a file that nobody has named."""
+    if isinstance(gate, OnlineGate):
+        gate = gate.filter
+    if isinstance(gate, FilterRuntime):
+        return runs(gate.rule)
+    if isinstance(gate, TasksRuntime):
+        return all(map(runs, gate.rules.values()))
+    return not isinstance(gate, ReuseGate) or gate.rule is None or runs(gate.rule)
+
+
 def learnt_step_s(gate: Gate) -> float:
     """The time from one input to the next that a gate was learnt at, in seconds; 0: not known, or it is not learnt."""
     if isinstance(gate, OnlineGate):

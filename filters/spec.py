@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import onnxruntime as ort
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -181,6 +181,11 @@ class FilterSpec(BaseModel):
     seed: int = 0
 
     _first = model_validator(mode="before")(from_first_format)
+
+    @model_validator(mode="after")
+    def _check_rule(self) -> Self:
+        self.rule_with(())
+        return self
 
     @property
     def pairwise(self) -> bool:

@@ -181,6 +181,9 @@ class ReuseGate:
         rule_files: of a SKIP rule that is Python code: the files that may run, as a person has named them.
         cache: where the cache outlives a restart; its entries then age by the system's clock, not by the source's.
 
+    Attributes:
+        rule: its SKIP rule; None: it has none.
+
     Raises:
         InvalidInput: either file is damaged, or the cache is of another embedding.
     """
@@ -190,7 +193,7 @@ class ReuseGate:
         self.name = self.path.stem
         self.runtime = ReuseRuntime(self.path, cache)
         self.accuracy: float | None = self.runtime.spec.accuracy
-        self._rule = self.runtime.spec.rule_with(rule_files)
+        self.rule = self.runtime.spec.rule_with(rule_files)
 
     def decide(self, frame: Array, captured_s: float) -> Decision:
         """Whether to keep the next input; its score is the distance to the nearest known result, over the gate's.
@@ -231,7 +234,7 @@ class ReuseGate:
         answer, value = answers.get(spec.model), exact[spec.model]
         if answer is None:
             return 0.0
-        rule = self._rule if answer.origin == "skipped" and self._rule is not None else Unchanged()
+        rule = self.rule if answer.origin == "skipped" and self.rule is not None else Unchanged()
         if not runs(rule):
             return None
         return rule_loss(rule, {spec.model: answer.value}, {spec.model: value}, outputs)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import onnxruntime as ort
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -91,6 +92,11 @@ class ReuseSpec(BaseModel):
     seed: int = 0
 
     _first = model_validator(mode="before")(from_first_format)
+
+    @model_validator(mode="after")
+    def _check_rule(self) -> Self:
+        self.rule_with(())
+        return self
 
     @property
     def parsed_rule(self) -> Predicate | None:

@@ -96,6 +96,16 @@ def test_any_rule_is_what_its_text_says(rule):
     assert parse_rule(rule.text, zones=ZONES) == rule
 
 
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=30) | st.from_regex(r"(count|label in|call|zone|unchanged|\W){1,4}", fullmatch=True))
+def test_any_text_is_a_rule_or_told_to_be_none(text):
+    try:
+        rule = parse_rule(text, zones=ZONES)
+    except InvalidInput:
+        return
+    assert parse_rule(rule.text, zones=ZONES) == rule
+
+
 def fits(rule: Rule, spec: OutputSpec) -> bool:
     try:
         rule.check(spec)

@@ -14,7 +14,7 @@ from infilink.filters.modalities.signal import Signal
 from infilink.filters.online.live import LiveUpdate
 from infilink.filters.open_gate import open_gate
 from infilink.filters.reuse.evaluate import evaluate_reuse
-from infilink.filters.serves import Served, check_serves
+from infilink.filters.serves import Served, can_judge, check_serves
 from infilink.filters.spec import TasksSpec
 from infilink.outputs import OutputSpec
 
@@ -67,10 +67,10 @@ def test_a_gate_from_a_file_works_without_its_code_and_can_not_judge(kind, trap,
     path = FILES[kind](tmp_path, trap.rule)
     gate = open_gate(path)
     check_serves(gate, {"squares": Served(COUNT, "d0"), "h": Served(LABEL, "d0")})
-    assert judged(gate) is None and not trap.ran
+    assert judged(gate) is None and not can_judge(gate) and not trap.ran
     gate.close()
     named = open_gate(path, rule_files=[trap.path])
-    assert judged(named) == 0.0 and trap.ran
+    assert judged(named) == 0.0 and can_judge(named) and trap.ran
 
 
 def test_a_file_for_several_models_can_not_either(trap, tmp_path):
@@ -119,6 +119,27 @@ def test_another_python_file_than_that_which_was_learnt_with_is_refused(trap, tm
     with pytest.raises(InvalidInput, match="is another file than the rule"):
         judged(open_gate(path, rule_files=[trap.path]))
     assert not trap.ran
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"rule": "count(car == 0"}, "`,` or `)` should come"),
+        ({"rule": "count(zone=door) == 0"}, "no zone"),
+        (
+            {"rule": "count(zone=door) == 0", "zones": {"door": ((0.0, 0.0), (2.0, 0.0), (1.0, 1.0))}},
+            "outside the picture",
+        ),
+    ],
+)
+def test_a_file_whose_rule_is_none_is_refused_by_name(tmp_path, changes, says):
+    for path in (
+        write_frames(tmp_path / "f.onnx", **changes),
+        write_reuse(tmp_path / "r.onnx", SIGNAL, LABEL, **changes),
+    ):
+        with pytest.raises(InvalidInput, match=rf"{path}: its \w+ spec is not readable") as error:
+            open_gate(path)
+        assert says in str(error.value)
 
 
 RUNS_CODE = {
