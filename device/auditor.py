@@ -149,6 +149,11 @@ class Auditor:
         with self._lock:
             self._miss(sequence)
 
+    @property
+    def broken(self) -> bool:
+        """Whether the gate is shown to lose more than it promised."""
+        return self._audit.broken
+
     def report(self) -> AuditReport:
         """What the gate loses, as far as the audits show."""
         with self._lock:
@@ -167,7 +172,7 @@ class Auditor:
             things = things_in(self.terms.rule, values, self.outputs)
             sent = not awaited.substitutes
             self._events.add(awaited.captured_s, things, sent=sent, drawn=draw is not None)
-            if self._events.report().verdict == "broken":
+            if self._events.broken:
                 self._tell_broken(self.terms.text)
         if draw is None:
             return

@@ -56,7 +56,7 @@ def terms_of(gate: Gate) -> Terms | None:
         return _of_filter(gate.filter, gate.accuracy, rate=None)
     if isinstance(gate, FilterRuntime):
         found = gate.spec.certificate
-        rate = _rate(found) if gate.threshold == gate.spec.threshold else None
+        rate = found.rate_interval if gate.threshold == gate.spec.threshold else None
         return _of_filter(gate, gate.accuracy, rate=rate)
     if isinstance(gate, TasksRuntime):
         each = [task.certificate for task in gate.spec.tasks]
@@ -66,7 +66,7 @@ def terms_of(gate: Gate) -> Terms | None:
         return Terms(gate.accuracy, not doubtful, reason, run_inputs=max(known) or None)
     if isinstance(gate, ReuseGate):
         found = gate.runtime.spec.certificate
-        return Terms(gate.accuracy, found.certified, _reason(found), _run_inputs(found), _rate(found))
+        return Terms(gate.accuracy, found.certified, _reason(found), _run_inputs(found), found.rate_interval)
     return Terms(gate.accuracy, certified=False, reason="nothing is known of it")
 
 
@@ -86,16 +86,11 @@ def _of_filter(gate: FilterRuntime, accuracy: float, *, rate: tuple[float, float
 def _reason(found: Certificate) -> str:
     if found.certified:
         return ""
-    more_runs = getattr(found, "more_runs", 0)
-    more = f"; {more_runs} more runs would probably do" if more_runs else ""
-    runs = getattr(found, "runs", 0)
-    return f"{runs:g} independent runs show a loss of {found.error:.3f}, at most {found.upper_bound:.3f}{more}"
+    if not found.runs:
+        return found.method
+    more = f"; {found.more_runs} more runs would probably do" if found.more_runs else ""
+    return f"{found.runs:.0f} independent runs show a loss of {found.error:.3f}, at most {found.upper_bound:.3f}{more}"
 
 
 def _run_inputs(found: Certificate) -> float | None:
-    runs = getattr(found, "runs", 0)
-    return found.inputs / runs if runs >= 1 else None
-
-
-def _rate(found: Certificate) -> tuple[float, float] | None:
-    return getattr(found, "rate_interval", None)
+    return found.inputs / found.runs if found.runs >= 1 else None

@@ -23,16 +23,18 @@ from .parts import PartReport, PartWatch
 from .rate import RateWatch
 
 _RISK = 1.0 - CONFIDENCE
+# To end an alarm wrongly costs little: it comes again.
+_CLEAR_RISK = 0.2
 # Mean losses to look out for, as shares of the way from what is promised to 1 (or, under the alarm, to 0).
 _WORSE = (0.06, 0.15, 0.35, 0.75)
-_BETTER = (0.3, 0.6, 0.95)
+_BETTER = (0.5, 0.95)
 LEAST_BLOCK = 200
 """No block has fewer inputs."""
 MOST_BLOCK = 10_000
 """A block that grows with what is seen stops here: a break must be found some day."""
 _UNKNOWN_BLOCK = 1000
-# A block has so many of the runs that calibration saw (few of them are longer), or of the longest that was seen here.
-_MEAN_RUNS = 5
+# A block has so many of the runs that calibration counted, or of the longest that was seen here.
+_MEAN_RUNS = 3
 _LONGEST_RUNS = 2
 _RAISED = 4
 _RAISED_MOST = 0.2
@@ -145,7 +147,7 @@ class Audit:
             self._worse = SequentialTest(target, [target + (1.0 - target) * way for way in _WORSE])
             self._better = SequentialTest(target, [target * (1.0 - way) for way in _BETTER])
         self._seen = self._unsent = self._audited = self._alarms = self._blocks = 0
-        self._run = self._longest_run = 0
+        self._longest_run = 0
         self._begin()
 
     def take(self, *, unsent: bool) -> Draw | None:
@@ -224,7 +226,7 @@ class Audit:
         self._block = Block()
         self._complete: deque[Block] = deque()
         self._values: deque[float] = deque(maxlen=_NEWEST)
-        self._left = self._drawn = 0
+        self._left = self._drawn = self._run = 0
         self._lost = 0.0
 
     def _next_stretch(self) -> None:
@@ -257,7 +259,8 @@ class Audit:
         if not known:
             return False
         self._blocks += 1
-        self._follow_runs(known)
+        if not self.broken:
+            self._follow_runs(known)
         for part in self._parts:
             part.add(known)
         value = _mean_loss(known)
@@ -267,9 +270,9 @@ class Audit:
         if not self.broken:
             return self._worse.update(value) >= 1.0 / _RISK
         if self._better.evidence < 0.5:
-            # A long bad time must not make the good one after it take longer to be seen. It costs little to be wrong.
+            # A long bad time must not make the good one after it take longer to be seen.
             self._better.reset()
-        return self._better.update(value) >= 1.0 / _RISK
+        return self._better.update(value) >= 1.0 / _CLEAR_RISK
 
     def _follow_runs(self, known: list[Draw]) -> None:
         """Blocks grow with the longest run of losses that has ended: one that never ends is no scene but a break."""

@@ -65,6 +65,7 @@ class EventWatch:
         self.within_s = within_s
         self._open: dict[str, _Event] = {}
         self._events = self._found = 0
+        self._interval = (0.0, 1.0)
 
     def add(self, captured_s: float, things: Collection[str], *, sent: bool, drawn: bool) -> None:
         """Takes what the models say of the next input.
@@ -86,14 +87,19 @@ class EventWatch:
             if sent and event.sent_s is None:
                 event.sent_s = captured_s
 
+    @property
+    def broken(self) -> bool:
+        """Whether it is shown that fewer are found than were promised."""
+        return self._interval[1] < self.recall
+
     def report(self) -> EventReport:
         """What is shown so far, by the events that have ended."""
-        low, high = interval(self._found, self._events) if self._events else (0.0, 1.0)
-        verdict = "kept" if low >= self.recall else "broken" if high < self.recall else TOO_FEW
-        return EventReport(self.recall, self.within_s, self._events, self._found, (low, high), verdict)
+        verdict = "kept" if self._interval[0] >= self.recall else "broken" if self.broken else TOO_FEW
+        return EventReport(self.recall, self.within_s, self._events, self._found, self._interval, verdict)
 
     def _end(self, event: _Event) -> None:
         if event.drawn:
             self._events += 1
             late_s = None if event.sent_s is None else event.sent_s - event.first_s
             self._found += late_s is not None and (self.within_s is None or late_s <= self.within_s + _SLACK_S)
+            self._interval = interval(self._found, self._events)
