@@ -1,5 +1,10 @@
 """The `infilink` command: a table of contents whose chapters are loaded when they are opened."""
 
+from .start import EXIT_INTERRUPTED, leave_at_once, leave_tidily, was_interrupted
+
+if __name__ == "__main__":
+    leave_at_once()
+
 import importlib
 import inspect
 import sys
@@ -17,7 +22,6 @@ from .errors import InfilinkError, InvalidInput, NotCertified
 
 EXIT_USER_ERROR = 2
 EXIT_NOT_CERTIFIED = 3
-EXIT_INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -208,7 +212,9 @@ def main() -> None:
         _print_error("infilink runs on Linux and macOS; on Windows, in the Windows Subsystem for Linux (WSL)")
         sys.exit(EXIT_USER_ERROR)
     try:
-        build_app(sys.argv[1:])(prog_name="infilink")
+        app = build_app(sys.argv[1:])
+        leave_tidily()
+        app(prog_name="infilink")
     except InfilinkError as error:
         _print_error(str(error))
         sys.exit(EXIT_NOT_CERTIFIED if isinstance(error, NotCertified) else EXIT_USER_ERROR)
@@ -217,7 +223,12 @@ def main() -> None:
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         sys.exit(0)
-    except OSError as error:
+    except Exception as error:
+        if was_interrupted():
+            _print_error("interrupted")
+            sys.exit(EXIT_INTERRUPTED)
+        if not isinstance(error, OSError):
+            raise
         _print_error(f"{error.filename or 'system'}: {error.strerror or error}")
         sys.exit(EXIT_USER_ERROR)
 

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import ModuleType
@@ -69,6 +70,8 @@ def _no_main() -> Iterator[None]:
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
     """Keeps Ctrl-C from what is started here; what came meanwhile is delivered afterwards."""
+    # Started before: it would let the signal through again.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
