@@ -1,4 +1,4 @@
-"""Amounts as people write and read them: memory (`200MiB`, `40%` of all the models), link speeds (`10Mbit`), bytes."""
+"""Amounts as people write and read them: memory (`200MiB`, `40%` of all the models), speeds (`10Mbit`), times (`2s`)."""
 
 import re
 from collections.abc import Mapping
@@ -12,6 +12,8 @@ _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%|[KMG]i?B|B)?\s*", re.IGNORECASE)
 _SIZE_UNITS = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _BITS_A_SECOND = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?)(bit/s|bits/s|bits|bit|bps|b/s)\s*", re.IGNORECASE)
 _BYTES_A_SECOND = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KkMmGg]?)(B|B/s|byte/s|bytes/s)\s*")
+_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|min|h)?")
+_SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 _PREFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
 _NUMBER_BYTES = 4
 # Of the kinds whose outputs have any size: 8 boxes of six numbers, 64 tokens of eight bytes, a mask of 64 by 64 bytes.
@@ -86,3 +88,15 @@ def typical_bytes(output: OutputSpec) -> int:
         return _TYPICAL_BYTES[output.kind]
     (length,) = output.shape
     return length * _NUMBER_BYTES
+
+
+def parse_seconds(text: str) -> float:
+    """`2s`, `500ms`, `1.5min`, `1h`, or a number of seconds.
+
+    Raises:
+        InvalidInput: saying what the form is.
+    """
+    found = _DURATION.fullmatch(text.strip().lower())
+    if found is None:
+        raise InvalidInput(f"{text!r} is no length of time: give a number and ms, s, min or h: 500ms, 2s, 1.5min")
+    return float(found["number"]) * _SECONDS[found["unit"] or "s"]

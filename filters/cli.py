@@ -1,7 +1,9 @@
 """`infilink train filter` and `infilink train tasks`."""
 
 import json
+import math
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,11 +15,14 @@ from rich.table import Table
 from ..errors import InvalidInput
 from ..reporting import show_progress
 from ..traces.trace import Trace
+from ..units import parse_seconds
+from .event_promise import EventPromise
 from .rules.parser import Unchanged, parse_rule
 from .rules.zones import read_zones
 from .spec import FilterSpec
 
 if TYPE_CHECKING:
+    from .training.event_selection import EventTarget
     from .training.train import FilterTraining
 
 _FREE = ("random", "every K-th")
@@ -31,7 +36,14 @@ def train_filter_command(
         list[str] | None, typer.Option("--model", help="A model the rule is on (repeat); `unchanged`: default all.")
     ] = None,
     zones: Annotated[Path | None, typer.Option("--zones", help="A TOML file: the zones that the rule names.")] = None,
-    accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with the models.")] = 0.9,
+    accuracy: Annotated[
+        float | None, typer.Option("--accuracy", help="The least agreement with the models; default 0.9.")
+    ] = None,
+    event_recall: Annotated[
+        float | None, typer.Option("--event-recall", help="Instead: the least share of the events to find, e.g. 0.95.")
+    ] = None,
+    within: Annotated[str, typer.Option("--within", help="How soon after an event began, e.g. 2s; any time.")] = "",
+    heartbeat: Annotated[str, typer.Option("--heartbeat", help="The longest time without an input, e.g. 10s.")] = "",
     modality: Annotated[
         str, typer.Option("--modality", help="Of inputs that are no pictures: text, audio, signal, map, image, video.")
     ] = "",
@@ -56,6 +68,8 @@ def train_filter_command(
 ) -> None:
     """Learn an input filter from a trace, certify its threshold, and write it as one ONNX file.
 
+    With --event-recall it finds events with as few inputs as it can, in place of agreeing with the models.
+
     Without a certificate nothing is written and the exit code is 3, unless --uncertified is given.
     """
     parsed = parse_rule(rule, zones=read_zones(zones), typed=True)
@@ -63,22 +77,27 @@ def train_filter_command(
         raise InvalidInput(f"rule {parsed.text!r} judges one model's output: say which with --model NAME")
     if out.suffix != ".onnx":
         raise InvalidInput(f"--out {out}: a filter's file must end in .onnx")
+    asked_else = accuracy is not None or bool(recall) or bool(slices)
+    target = _event_target(event_recall, within, heartbeat, asked_else=asked_else)
     from .training.floors import Floor, Slices, parse_recall
     from .training.train import train_filter
+    from .training.train_events import train_event_filter
 
+    accuracy = 0.9 if accuracy is None else accuracy
     floors: list[Floor] = [parse_recall(text) for text in recall or ()]
     if slices:
         floors.append(Slices(slices, accuracy if slice_accuracy is None else slice_accuracy))
+    train = partial(train_filter, accuracy=accuracy, floors=floors)
+    if target is not None:
+        train = partial(train_event_filter, target=target)
     with Trace(trace) as recorded, show_progress("training the filter", quiet=as_json) as told:
-        done = train_filter(
+        done = train(
             recorded,
             models=model or (),
             rule=parsed,
-            accuracy=accuracy,
             out=out,
             modality=modality,
             candidates=candidate or (),
-            floors=floors,
             int8=int8,
             uncertified=uncertified,
             seed=seed,
@@ -148,6 +167,20 @@ def train_tasks_command(
     )
 
 
+def _event_target(recall: float | None, within: str, heartbeat: str, *, asked_else: bool) -> "EventTarget | None":
+    """What is asked of events, if anything is."""
+    if recall is None:
+        if within or heartbeat:
+            raise InvalidInput("--within and --heartbeat say how events are to be found: ask with --event-recall SHARE")
+        return None
+    if asked_else:
+        raise InvalidInput("--event-recall asks for events: give it without --accuracy, --recall and --slices")
+    from .training.event_selection import EventTarget
+
+    within_s = parse_seconds(within) if within else math.inf
+    return EventTarget(recall, within_s, parse_seconds(heartbeat) if heartbeat else None)
+
+
 def print_training(done: "FilterTraining", console: Console) -> None:
     """Shows what came of a training: the candidates, the certificate, the file."""
     console.print(_candidates_table(done))
@@ -165,8 +198,11 @@ def print_training(done: "FilterTraining", console: Console) -> None:
 
 def _candidates_table(done: "FilterTraining") -> Table:
     spec = done.spec
-    table = Table("candidate", title=f"{escape(spec.rule)} at accuracy {spec.accuracy:g}: on the calibration part")
-    for name in ("filtering rate", "accuracy", "threshold", "certified", "ms"):
+    asked, kept = f"accuracy {spec.accuracy:g}", "accuracy"
+    if spec.events is not None:
+        asked, kept = f"event recall {spec.events.recall:g}", "events found"
+    table = Table("candidate", title=f"{escape(spec.rule)} at {asked}: on the calibration part")
+    for name in ("filtering rate", kept, "threshold", "certified", "ms"):
         table.add_column(name, justify="right")
     for name, result in spec.candidates.items():
         row: list[Any] = [f"{result.rate:.3f}", f"{1 - result.error:.3f}", f"{result.threshold:.4g}"]
@@ -177,6 +213,8 @@ def _candidates_table(done: "FilterTraining") -> Table:
 
 
 def _certificate_text(spec: FilterSpec) -> str:
+    if spec.events is not None:
+        return _events_text(spec, spec.events)
     found = spec.certificate
     proof = (
         f"error {found.error:.3f} on {found.inputs} inputs (worth {found.runs:.0f} independent runs), "
@@ -189,3 +227,16 @@ def _certificate_text(spec: FilterSpec) -> str:
         proof += f"; [red]it drops no more than {free:.3f}, which costs nothing: do not use it[/]"
     more = f"record some {found.more_runs} more runs" if found.more_runs else "record a longer trace"
     return f"[yellow]not certified[/]: winner {spec.kind}, filtering rate {found.rate:.3f}; {proof}; {more} for a proof"
+
+
+def _events_text(spec: FilterSpec, found: EventPromise) -> str:
+    in_time = "" if found.within_s is None else f" within {found.within_s:g} s"
+    worth = "" if found.clusters > found.events - 0.5 else f" (worth {found.clusters:.0f} independent ones)"
+    proof = (
+        f"winner {spec.kind}, sends {1 - found.rate:.3f} of the inputs and finds {found.found} of {found.events} "
+        f"events{worth}{in_time}, at least {found.lower_bound:.3f} with {spec.certificate.confidence:.0%} confidence; "
+        f"{found.agreement:.3f} of the answers in between state what is there"
+    )
+    if found.certified:
+        return f"[green]certified[/]: {proof}"
+    return f"[yellow]not certified[/]: {proof}; record some {found.more_events} more events for a proof"

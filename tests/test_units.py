@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
 from infilink.outputs import OutputSpec
-from infilink.units import format_bytes, format_link, parse_budget, parse_link, typical_bytes
+from infilink.units import format_bytes, format_link, parse_budget, parse_link, parse_seconds, typical_bytes
 
 SIZES = {"a": 100 << 20, "b": 300 << 20}
 
@@ -80,3 +80,16 @@ def test_what_is_no_link_is_answered_with_the_forms(text: str) -> None:
 )
 def test_an_output_takes_what_its_kind_takes(output: OutputSpec, expected: int) -> None:
     assert typical_bytes(output) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("2s", 2.0), ("500ms", 0.5), (" 1.5 min ", 90.0), ("1h", 3600.0), ("3", 3.0)]
+)
+def test_lengths_of_time(text: str, seconds: float) -> None:
+    assert parse_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "-1s", "soon", "2 days", "nan"])
+def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="500ms, 2s"):
+        parse_seconds(text)

@@ -244,14 +244,15 @@ def levels_of(candidate: Candidate, replay: Replay | Singles, *, start: int, sto
 
 def agreement(best: EventJudged, entrant: Entrant, work: Workload) -> float:
     """Of the answers that stand in for what is not sent in the calibration part, the share that states the truth."""
-    kept = best.sweep.kept[best.best][best.sweep.calibrated :]
+    kept = best.sweep.kept[best.best]
     current = np.flatnonzero(~kept)
+    current = current[current >= best.sweep.calibrated]
     if not len(current):
         return 1.0
     right = np.ones(len(current), bool)
     last = np.maximum.accumulate(np.where(kept, np.arange(len(kept)), 0))
     for there in work.losses.truth.values():
-        truth = there[work.split.calibrated :]
+        truth = there[work.split.stop - len(kept) : work.split.stop]
         stated = truth[last[current]] if _holds(entrant, work) else False
         right &= truth[current] == stated
     return float(right.mean())
