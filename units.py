@@ -1,4 +1,4 @@
-"""Amounts as people write and read them: memory (`200MiB`, `40%` of all the models), speeds (`10Mbit`), times (`2s`)."""
+"""Amounts as people write and read them: memory (`200MiB`, `40%` of all models), speeds (`10Mbit`), times (`2s`)."""
 
 import re
 from collections.abc import Mapping

@@ -73,16 +73,17 @@ def test_the_gate_that_sends_the_fewest_inputs_finds_the_events(visits_path, tmp
     assert promise.lower_bound >= 0.95 and promise.more_events == 0
     # A square that comes and goes is two inputs of fourteen.
     assert promise.rate == pytest.approx(12 / 14, abs=0.01)
-    assert promise.agreement == 1.0
+    # The most that is dropped: now and then the first input of a visit is, and the next one finds it.
+    assert 0.98 < promise.agreement <= 1.0
     # What it promises, it does at work.
     with Trace(visits_path) as trace:
         found = evaluate_filter(done.path, trace)
-    assert found.events.found == 130 and found.events.false_minutes == 0.0
+    assert found.events.found == 130 and found.events.within[2.0] == 1.0
     assert 1.0 - found.rate == pytest.approx(2 / 14, abs=0.01)
     gate = FilterRuntime(done.path)
     assert gate.accuracy is None and gate.certified
     held = gate.substitute("eyes", OutputSpec(kind="boxes", classes=("person",)))
-    assert (held.origin, held.value, held.confidence, held.trusted) == ("reused", None, 1.0, True)
+    assert (held.origin, held.value, held.confidence, held.trusted) == ("reused", None, pytest.approx(promise.agreement), True)
 
 
 def test_too_few_events_are_refused_with_what_is_missing(visits_path, tmp_path):
