@@ -16,6 +16,7 @@ from ...outputs import Array
 from ...reporting import Progress, part_of
 from ...traces.trace import Trace
 from ..learnt_from import LearntFrom
+from ..proof import check_times, unproven
 from ..rules.code import digests_in
 from ..rules.parser import Rule
 from ..rules.zones import zones_in
@@ -110,6 +111,8 @@ def train_reuse(
     started = time.perf_counter()
     if not 0.0 < accuracy < 1.0:
         raise InvalidInput(f"accuracy must be above 0 and below 1, not {accuracy:g}")
+    if not uncertified:
+        check_times(trace)
     settings = CacheSettings(
         capacity=capacity, neighbours=neighbours, ttl_s=ttl_s, eviction=eviction, step=step, at_least=at_least
     )
@@ -149,7 +152,9 @@ def train_reuse(
             competitors=_compete(task, stretch, gates, settings, accuracy=accuracy, seed=seed),
             seed=seed,
         )
-        made = made.model_copy(update={"learnt_from": LearntFrom.of(part)})
+        made = made.model_copy(
+            update={"learnt_from": LearntFrom.of(part), "certificate": unproven(made.certificate, trace)}
+        )
         save_with_spec(out, graph, made, key=METADATA_KEY)
         decide_s = _decide_s(out, part, calibrated)
     cost = trace.info.costs[model]

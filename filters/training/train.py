@@ -15,6 +15,7 @@ from ...reporting import Progress, part_of
 from ...traces.trace import Trace
 from ..learnt_from import LearntFrom
 from ..modalities import Modality
+from ..proof import check_times, unproven
 from ..rules.code import digests_in
 from ..rules.parser import Rule
 from ..rules.zones import zones_in
@@ -105,6 +106,8 @@ def train_filter(
         NotCertified: no threshold keeps the accuracy, or is proven to.
         UnknownModel: the trace has no such model.
     """
+    if not uncertified:
+        check_times(trace)
     trainer = FilterTrainer.compete(
         trace,
         models=models,
@@ -206,6 +209,7 @@ class FilterTrainer:
             costs=[cost_s / self._models_s if self._models_s else 0.0 for cost_s in self.costs_s],
         )
         if not uncertified:
+            check_times(work.trace)
             check_certified(choice, what=f"an accuracy of {accuracy:g}")
         if not useless:
             self._check_useful(choice, accuracy)
@@ -302,7 +306,7 @@ def filter_spec(work: Workload, choice: Choice, *, accuracy: float, modality: Mo
         longest_s=LONGEST_S if losses.pairwise else None,
         answers=answers_of(trace, losses),
         modality=modality,
-        certificate=choice.certificate,
+        certificate=unproven(choice.certificate, trace),
         table=choice.table,
         candidates=choice.candidates,
         floors=choice.floors,

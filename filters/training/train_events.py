@@ -14,6 +14,7 @@ from ...reporting import Progress, part_of
 from ...traces.events import distinct, events_of
 from ...traces.trace import Trace
 from ..event_promise import EventPromise
+from ..proof import check_times
 from ..rules.parser import Rule
 from ..spec import CandidateResult, Certificate, FilterSpec, Level
 from .candidates import Candidate, EveryCandidate, RandomCandidate
@@ -93,6 +94,8 @@ def train_event_filter(
     """
     began_s = time.perf_counter()
     check_target(target)
+    if not uncertified:
+        check_times(trace)
     trace = trace.part(max(0, len(trace) - MOST_INPUTS), len(trace))
     losses = Losses(trace, tuple(dict.fromkeys(models)) or tuple(trace.models), rule)
     check_fires(losses)
@@ -299,7 +302,7 @@ def _spec(
         recall=target.recall,
         within_s=target.within_s if np.isfinite(target.within_s) else None,
         confidence=confidence,
-        certified=best.certified,
+        certified=best.certified and not work.trace.unproven,
         events=len(watch.events),
         clusters=watch.worth,
         found=best.found,

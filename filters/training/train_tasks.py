@@ -9,6 +9,7 @@ import numpy as np
 from ...errors import InvalidInput
 from ...reporting import Progress
 from ...traces.trace import Trace
+from ..proof import check_times
 from ..rules.parser import Rule, Unchanged, parse_rule
 from ..rules.zones import Zone
 from ..spec import FilterSpec, TasksSpec
@@ -72,6 +73,8 @@ def train_tasks(
     if any(isinstance(rule, Unchanged) for rule in rules.values()):
         raise InvalidInput("the rule `unchanged` compares with an earlier picture; give rules on one input's output")
     check_accuracy(accuracy)
+    if not uncertified:
+        check_times(trace)
     split = split_of(trace)
     tasks = [Losses(trace, (model,), rule) for model, rule in rules.items()]
     for losses in tasks:
