@@ -1,3 +1,4 @@
+import json
 import shutil
 import sqlite3
 from dataclasses import replace
@@ -276,3 +277,60 @@ def test_bytes_that_are_no_picture_are_refused() -> None:
     for data in (b"", b"no picture"):
         with pytest.raises(InvalidInput, match=f"{len(data)} bytes are no readable picture"):
             decode_jpeg(data)
+
+
+def as_the_first_format(path: Path, **changes: object) -> Path:
+    """Such a trace as an earlier version wrote it."""
+    with sqlite3.connect(path) as database:
+        info = json.loads(database.execute("SELECT value FROM meta WHERE key = 'info'").fetchone()[0])
+        del info["times"]
+        database.execute("UPDATE meta SET value = ?", (json.dumps({**info, "format": 1, **changes}),))
+    database.close()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "times"),
+    [
+        ({"source": "street.mp4"}, "invented"),
+        ({"source": "http://server/street.m3u8"}, "invented"),
+        ({"source": "street.mp4", "input": "array", "notes": {"cut": "a b c"}}, "invented"),
+        ({"source": "rtsp://camera/1"}, "read"),
+        ({"source": "0"}, "read"),
+        ({"source": "python"}, "read"),
+        ({"source": "log.csv", "input": "none"}, "read"),
+        ({"source": "motion.npz", "input": "array"}, "read"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value["source"],
+)
+def test_a_video_recorded_by_an_earlier_version_has_invented_times(
+    path: Path, changes: dict[str, object], times: str
+) -> None:
+    as_the_first_format(path, **changes)
+    with Trace(path) as trace:
+        assert trace.info.times == times and bool(trace.unproven) == (times == "invented")
+
+
+def test_a_recording_with_invented_times_does_not_go_on_with_read_ones(path: Path) -> None:
+    as_the_first_format(path)
+    with pytest.raises(InvalidInput, match="was recorded with times 'invented', not 'read'; give another --out"):
+        TraceWriter(path, INFO)
+
+
+def test_a_live_recording_of_an_earlier_version_goes_on(path: Path) -> None:
+    as_the_first_format(path, source="rtsp://user:hush@camera/1")
+    live = replace(INFO, source="rtsp://other:mum@camera/1")
+    with TraceWriter(path, live) as writer:
+        writer.append(12, 1.0, encode_jpeg(frame(12)), outputs(12))
+    with Trace(path) as trace:
+        assert len(trace) == 7 and trace.info == replace(live, source="rtsp://camera/1")
+    assert b"hush" not in path.read_bytes()
+
+
+def test_inputs_that_are_left_out_are_counted_and_not_tried_again(path: Path) -> None:
+    for counted in (1, 2):
+        with TraceWriter(path, INFO) as writer:
+            writer.leave_out(writer.last_sequence + 2)
+            assert (writer.left_out, writer.last_sequence) == (counted, 10 + 2 * counted)
+    with Trace(path) as trace:
+        assert len(trace) == 6
