@@ -64,7 +64,7 @@ def train_links_command(
     age = bucket(_SHOWN_AGE_S)
     for name, target in done.targets.items():
         figures = (target.constant, target.held[age], target.linked[age], target.linked[-1])
-        table.add_row(name, *(f"{figure:.2f}" for figure in figures), target.why)
+        table.add_row(name, *(f"{figure:.2f}" for figure in figures), target.why or target.certified[age])
     Console().print(table)
 
 

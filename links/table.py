@@ -83,6 +83,15 @@ class Route:
     measured: Measured
 
     @property
+    def certificate_text(self) -> str:
+        """What the recording certified of it, in words."""
+        threshold, runs = self.measured.threshold, self.measured.runs
+        if threshold is None:
+            return f"not certified on {runs} runs"
+        sure = f" from a confidence of {threshold:g} on" if self.origin == "linked" and threshold > 0.0 else ""
+        return f"certified{sure} on {runs} runs"
+
+    @property
     def merit(self) -> float:
         """What routes are compared by: a link must beat what is free by `MARGIN`."""
         return self.measured.validation - (MARGIN if self.origin == "linked" else 0.0)
@@ -130,6 +139,12 @@ class Table:
         """The best way to answer; with more sources available it is never worse (on the validation block)."""
         free, link = self.free(age), self.best_link(available, age)
         return free if link is None or link.merit <= free.merit else link
+
+    @property
+    def certified_runs(self) -> int:
+        """The fewest runs that a certificate for this target rests on; 0: there is none."""
+        cells = [self.constant, *self.held, *(cell for row in self.linked.values() for cell in row)]
+        return min((cell.runs for cell in cells if cell.threshold is not None), default=0)
 
     def without_links(self) -> "Table":
         """The same with holding and the constant only."""

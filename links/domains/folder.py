@@ -49,8 +49,8 @@ class Written:
         """The same in words."""
         route, measured = self.route, self.route.measured
         how = f"linked from {', '.join(route.sources)}" if route.origin == "linked" else "a constant"
-        evidence = "certified" if measured.threshold is not None else "not certified, a longer recording may tell"
-        return f"{self.folder}: {self.target} is {how}, agreement {measured.report:.3f}; {self.why or evidence}"
+        evidence = self.why or route.certificate_text
+        return f"{self.folder}: {self.target} is {how}, agreement {measured.report:.3f}; {evidence}"
 
     def figures(self) -> dict[str, object]:
         """The same as plain values for JSON."""

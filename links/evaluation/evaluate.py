@@ -69,6 +69,7 @@ class LinksEvaluation:
         regained: how often it was gained, or regained.
         events: how the events in each model's outputs were found, beside what is free.
         models: the same by model.
+        certified_runs: by model, the fewest runs that a certificate for it rests on; 0: it has none.
         anew: overall agreement where the plan is chosen anew every `REVIEW_S`, and how models are answered for more
             often, from what is seen, with every model run on a share `PROFILE` of the inputs: as a coordinator does it.
         switches: how often another plan was put in service by that.
@@ -95,6 +96,7 @@ class LinksEvaluation:
     regained: int
     events: Mapping[str, TargetEvents]
     models: Mapping[str, ModelTally]
+    certified_runs: Mapping[str, int]
     anew: float
     switches: int
     baselines: Mapping[str, float]
@@ -145,7 +147,7 @@ def evaluate_links(
     events = score_links(graph.models, tallies["links"], outputs, graph.constants, rest.captured_s)
     say(1.0, "done")
     live, left_out = runs["links"].live, len(trace) - len(rest)
-    return _evaluation(rest, plan, tallies, live, events, left_out=left_out, switches=anew.switches)
+    return _evaluation(graph, rest, plan, tallies, live, events, left_out=left_out, switches=anew.switches)
 
 
 def _labels(trace: Trace, virtual: ModelSpec) -> bool:
@@ -205,6 +207,7 @@ def _tally(
 
 
 def _evaluation(
+    graph: LinkGraph,
     trace: Trace,
     plan: Plan,
     tallies: Mapping[str, Tally],
@@ -239,6 +242,7 @@ def _evaluation(
         regained=live.regained,
         events=events,
         models=links.models(),
+        certified_runs={name: graph.tables[name].certified_runs for name in links.models()},
         anew=tallies[_ANEW].agreement,
         switches=switches,
         baselines={name: tally.agreement for name, tally in tallies.items() if name not in ("links", _ANEW)},

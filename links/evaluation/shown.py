@@ -57,9 +57,11 @@ def _tables(done: LinksEvaluation) -> list[_Shown]:
     left_out = f"; {done.left_out} that the links learnt from are left out" if done.left_out else ""
     title = f"{done.inputs} inputs from sequence {done.first_sequence}{left_out}"
     audits = f"{done.audited} answers audited: trust revoked {done.revocations}, gained {done.regained} times"
+    if done.left_out:
+        audits += "; what is trusted was certified on these very inputs, so its figures say little here"
     return [
         _Shown(title, ("agreement with the exact models", ""), _agreement_rows(done), audits),
-        _Shown("by model", ("model", "agreement", "not executed", "answers"), _model_rows(done)),
+        _Shown("by model", ("model", "agreement", "not executed", "certified on", "answers"), _model_rows(done)),
         _Shown("events, at the same number of executions", _EVENT_COLUMNS, _event_rows(done), _EVENT_NOTE),
     ]
 
@@ -88,6 +90,7 @@ def _model_rows(done: LinksEvaluation) -> list[tuple[str, ...]]:
             name,
             f"{tally.agreement:.3f}",
             "-" if tally.predicted_agreement is None else f"{tally.predicted_agreement:.3f}",
+            f"{done.certified_runs[name]} runs" if done.certified_runs[name] else "-",
             ", ".join(f"{count} {origin}" for origin, count in sorted(tally.origins.items())),
         )
         for name, tally in done.models.items()

@@ -207,7 +207,8 @@ def _verdict(index: Index, name: str, row: Linkability, age: int, enough: float)
         found.inputs,
         found.runs,
         sure,
-        f"{_advice(do, route, enough, reads)}{_numbers(found)}{free}{'' if sure else _unsure(found, enough)}",
+        f"{_advice(do, route, enough, reads)}{_numbers(found)}{free}; {route.certificate_text}"
+        f"{'' if sure else _unsure(found, enough)}",
     )
 
 

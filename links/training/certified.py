@@ -1,16 +1,14 @@
 """Certifies the ways to answer that serve, on inputs that none was chosen on, and measures how far off they are."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from ...evidence import fixed_sequence
 from ...outputs import Array
 from ..table import BUCKETS, NEVER, Measured, Table
 from ..trust.calibration import Calibration, by_agreement, distances, forms, spread
-from ..trust.certificate import ALPHA, GRID, RISK, Certificate, certify, first_level
+from ..trust.certificate import GRID, RISK, Certificate, certify, certify_in_turn, first_level
 from .judge import Judge
 from .measure import Cases, Predict, Replayed, TargetCases, replay
 from .samples import Situations
@@ -60,20 +58,17 @@ def _constant_cell(cell: Measured, cases: TargetCases, risk: float) -> Measured:
 def _held_row(row: Sequence[Measured], cases: TargetCases, risk: float) -> tuple[Measured, ...]:
     """All ages in one test, of the inputs on which there is a last output of that age."""
     block, judge, cells = cases.certify_free[1], cases.judge, list(row)
-    agreements, where = np.ones((BUCKETS, len(block.block))), np.zeros((BUCKETS, len(block.block)), bool)
-    for age in range(NEVER):
+    ages = [age for age in range(NEVER) if block.of(age).any()]
+    agreements, where = np.ones((len(ages), len(block.block))), np.zeros((len(ages), len(block.block)), bool)
+    for at, age in enumerate(ages):
         of = block.of(age)
-        agreements[age, block.places[of]] = judge.held(block.inputs[of], block.earlier[of])
-        where[age, block.places[of]] = True
-    of = block.of(NEVER)
-    agreements[NEVER, block.places[of]] = judge.constant(cases.constant, block.inputs[of])
-    where[NEVER, block.places[of]] = True
-    ages = [age for age in range(BUCKETS) if where[age].any()]
-    found = fixed_sequence(1.0 - agreements[ages], target=ALPHA, confidence=1.0 - risk, where=where[ages])
-    for at, age in enumerate(ages[:-1]):
-        of, runs = block.of(age), math.floor(found.runs[at])
-        far = _Distances(judge).held(block.inputs[of], block.earlier[of], agreements[age, block.places[of]])
-        certificate = Certificate(0.0 if found.passed[at] else None, runs, runs)
+        agreements[at, block.places[of]] = judge.held(block.inputs[of], block.earlier[of])
+        where[at, block.places[of]] = True
+    unknown = 1.0 - judge.constant(cases.constant, block.block)
+    found = certify_in_turn(agreements, where, risk=risk, unknown=unknown) if ages else []
+    for at, (age, certificate) in enumerate(zip(ages, found, strict=True)):
+        of = block.of(age)
+        far = _Distances(judge).held(block.inputs[of], block.earlier[of], agreements[at, block.places[of]])
         cells[age] = _marked(cells[age], certificate, far, block.span_s)
     return _younger(cells, block)
 

@@ -54,15 +54,15 @@ class Cases:
     """
 
     def __init__(self, samples: Samples, judge: Judge, block: Array, *, seed: int, most: int = _MOST_INPUTS) -> None:
-        rng, most_of_cell = np.random.default_rng(seed), most // _SLOWER if judge.slow else most
-        block = _spread(block, most)
+        rng = np.random.default_rng(seed)
+        block = _spread(block, most // _SLOWER if judge.slow else most)
         inputs, earlier, ages, places = [], [], [], []
         for index in range(BUCKETS):
             low, high = bucket_bounds_s(index) if index != NEVER else (0.0, 1.0)
             before = samples.earlier(block, samples.draw_ages(rng, len(block), low_s=low, high_s=min(high, OLDEST_S)))
-            chosen = _spread(np.flatnonzero(samples.in_bucket(block, before, index)), most_of_cell)
+            chosen = np.flatnonzero(samples.in_bucket(block, before, index))
             if index == NEVER:
-                chosen, before = _spread(np.arange(len(block)), most_of_cell), np.full(len(block), -1)
+                chosen, before = np.arange(len(block)), np.full(len(block), -1)
             inputs.append(block[chosen])
             earlier.append(before[chosen])
             ages.append(np.full(len(chosen), index))

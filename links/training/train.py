@@ -1,8 +1,9 @@
 """Learns the links of a recording: one network per model, measured, and written as a folder."""
 
+import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from ..networks.export import export_link
 from ..networks.vector import LinkNetwork
 from ..sequences.fit import fit_sequence
 from ..sequences.network import SequenceNetwork
-from ..table import NEVER, Table
+from ..table import NEVER, Measured, Table
 from .certified import certified
 from .fit import fit_link, one_thread, predict
 from .fit_paper import fit_paper, fit_paper_sequence
@@ -26,6 +27,8 @@ from .judge import Judge
 from .linkability import Linkability, write_linkability
 from .measure import TargetCases, measure_links
 from .samples import Samples, Situations
+
+logger = logging.getLogger(__name__)
 
 Fit = Callable[[Situations, Judge], LinkNetwork]
 """Makes a target's network, in evaluation mode."""
@@ -40,12 +43,14 @@ class LearntTarget:
         held: agreement of its own last output, by age bucket.
         linked: agreement when all other models run, by age bucket and without a last output; the links that serve
             there are chosen on the validation block.
+        certified: by age bucket, what was certified of how it is answered for when all other models run, in words.
         why: why there is no link, or an empty text.
     """
 
     constant: float
     held: tuple[float, ...]
     linked: tuple[float, ...]
+    certified: tuple[str, ...]
     why: str
 
 
@@ -103,6 +108,9 @@ def train_links(
             tables[target], constants[target], refused[target], linkable[target] = _learn(
                 samples, target, dict(trace.info.digests), folder, seed=seed, net=net, fit=fit
             )
+        if trace.unproven:
+            logger.warning("%s", trace.unproven)
+            tables = {name: _without_certificates(table) for name, table in tables.items()}
         write_linkability(folder, linkable)
         _index(trace, samples, tables, constants, seed=seed, net=net).write(folder)
     say(1.0, "done")
@@ -142,6 +150,16 @@ def _learn(
     return table, cases.constant, "", linkable
 
 
+def _without_certificates(table: Table) -> Table:
+    """The same ways to answer, none of them proven."""
+
+    def plain(cells: Sequence[Measured]) -> tuple[Measured, ...]:
+        return tuple(replace(cell, threshold=None) for cell in cells)
+
+    linked = {sources: plain(row) for sources, row in table.linked.items()}
+    return Table(replace(table.constant, threshold=None), plain(table.held), linked)
+
+
 def fit_target(situations: Situations, judge: Judge, *, net: Net, seed: int) -> LinkNetwork:
     """A trained network, in evaluation mode.
 
@@ -160,8 +178,14 @@ def fit_target(situations: Situations, judge: Judge, *, net: Net, seed: int) -> 
 
 def _learnt(samples: Samples, target: str, table: Table, why: str) -> LearntTarget:
     others = frozenset(samples.sources(target))
-    linked = tuple(table.choose(others, age).measured.report for age in range(NEVER + 1))
-    return LearntTarget(table.constant.report, tuple(cell.report for cell in table.held), linked, why)
+    routes = [table.choose(others, age) for age in range(NEVER + 1)]
+    return LearntTarget(
+        table.constant.report,
+        tuple(cell.report for cell in table.held),
+        tuple(route.measured.report for route in routes),
+        tuple(route.certificate_text for route in routes),
+        why,
+    )
 
 
 def _index(

@@ -61,6 +61,23 @@ def certify(
     return Certificate(float(grid[passed - 1]) if passed else None, runs, all_runs)
 
 
+def certify_in_turn(
+    agreements: Array, where: Array, *, risk: float = RISK, unknown: Array | None = None, starts: Sequence[int] = ()
+) -> list[Certificate]:
+    """Certificates of ways to answer that are tested in turn, up to the first that is not certified.
+
+    Args:
+        agreements: of outputs with the exact ones, (ways, n), the most careful way first.
+        where: which inputs each way was measured on, bool (ways, n).
+        risk: how often any of the certificates may be wrong.
+        unknown: as in `certify`.
+        starts: likewise.
+    """
+    found = _fixed_sequence(1.0 - agreements, where, risk, unknown, starts)
+    runs = [math.floor(count) for count in found.runs.tolist()]
+    return [Certificate(0.0 if ok else None, n, n) for ok, n in zip(found.passed.tolist(), runs, strict=True)]
+
+
 def first_level(
     confidences: Array, agreements: Array, *, inputs: int, risk: float = RISK, unknown: Array | None = None
 ) -> int:
@@ -88,9 +105,12 @@ def _tested(
     starts: Sequence[int],
 ) -> Tested:
     where = confidences >= np.asarray(grid)[:, None]
-    losses = np.broadcast_to(1.0 - agreements, where.shape)
+    return _fixed_sequence(np.broadcast_to(1.0 - agreements, where.shape), where, risk, unknown, starts)
+
+
+def _fixed_sequence(losses: Array, where: Array, risk: float, unknown: Array | None, starts: Sequence[int]) -> Tested:
+    ways = len(losses)
     if unknown is not None:
-        where = np.append(where, np.ones((1, len(unknown)), bool), axis=0)
         losses = np.append(losses, unknown[None], axis=0)
-    found = fixed_sequence(losses, target=ALPHA, confidence=1.0 - risk, where=where, starts=starts)
-    return found.first(len(grid))
+        where = np.append(where, np.ones((1, len(unknown)), bool), axis=0)
+    return fixed_sequence(losses, target=ALPHA, confidence=1.0 - risk, where=where, starts=starts).first(ways)

@@ -54,6 +54,7 @@ def test_what_is_trusted_stands_on_runs(long_training: LinksTraining, later_trac
     assert done.trusted_agreement is not None and done.trusted_bound is not None
     assert 1.0 - done.trusted_agreement < done.trusted_bound < 1.0
     assert 0 < done.trusted_runs < done.inputs
+    assert done.certified_runs["standing"] >= 29 and done.certified_runs["people"] == 0
 
 
 def test_of_their_own_recording_only_the_unseen_end_counts(training: LinksTraining, trace_path: Path) -> None:

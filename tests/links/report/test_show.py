@@ -47,6 +47,7 @@ def test_each_model_gets_a_verdict_with_its_figures(training: LinksTraining) -> 
         assert 1 <= verdict.runs <= verdict.inputs
         assert f"{verdict.inputs} inputs, {verdict.runs:.0f} runs" in verdict.text
         assert ("not sure" in verdict.text) is not verdict.sure
+        assert "certified " in verdict.text
 
 
 def test_what_is_enough_decides_who_needs_to_run(training: LinksTraining) -> None:

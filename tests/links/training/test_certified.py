@@ -1,0 +1,71 @@
+"""Certificates of a target share the risk, and come from inputs that no link was chosen on."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from infilink.links.graph import LinkGraph
+from infilink.links.table import BUCKETS, NEVER, Table
+from infilink.links.training.certified import certified
+from infilink.links.training.measure import TargetCases, measure_links
+from infilink.links.training.samples import Samples, Situations
+from infilink.links.training.train import LinksTraining
+from infilink.models.spec import parse_spec
+from infilink.outputs import Array
+
+INPUTS = 900
+SOURCES = ("first", "second")
+
+
+@pytest.fixture(scope="module")
+def samples() -> Samples:
+    """A count that changes every third input, and two sources that say the same."""
+    rng = np.random.default_rng(0)
+    counts = np.repeat(rng.integers(0, 4, INPUTS // 3), 3).astype(np.float32)
+    names = (*SOURCES, "target")
+    models = {name: parse_spec({"name": name, "output": {"kind": "count"}}, where="the test") for name in names}
+    return Samples.of(models, np.arange(INPUTS) * 0.5, {name: [np.asarray([n]) for n in counts] for name in names})
+
+
+def measured(samples: Samples, wrong: slice = slice(0)) -> tuple[Table, Table]:
+    """The table before and after it is certified, of a link that repeats a source; wrong on some inputs."""
+    cases = TargetCases.of(samples, "target", seed=0)
+    said = {name: values.copy() for name, values in samples.vectors.items()}
+    said["first"][wrong] += 2.0
+    seen = Situations(replace(samples, vectors=said), "target")
+
+    def predict(features: Array) -> tuple[Array, Array]:
+        return features[:, seen.layout.slices["first"]], np.full(len(features), 0.95, np.float32)
+
+    table = measure_links(predict, seen, cases, [SOURCES])
+    return table, certified(table, cases, (predict, seen))
+
+
+def test_what_serves_is_certified_and_says_on_how_many_runs(samples: Samples) -> None:
+    before, after = measured(samples)
+    assert all(cell.threshold is None and cell.runs == 0 for cell in before.linked[SOURCES])
+    never = after.linked[SOURCES][NEVER]
+    assert never.threshold is not None and 29 <= never.runs <= INPUTS // 5
+    assert never.calibration is not None
+    assert never.calibration.count == never.runs and 0.5 <= never.calibration.run_s <= 5.0
+    assert [cell.validation for cell in after.linked[SOURCES]] == [cell.validation for cell in before.linked[SOURCES]]
+
+
+def test_a_link_that_fails_after_it_was_chosen_is_not_certified(samples: Samples) -> None:
+    before, after = measured(samples, slice(samples.blocks.report[0], None))
+    assert before.choose(frozenset(SOURCES), NEVER).origin == "linked"
+    assert all(cell.threshold is None for cell in after.linked[SOURCES])
+
+
+def test_of_a_target_all_certificates_take_the_risk_together(graph: LinkGraph, long_training: LinksTraining) -> None:
+    long = LinkGraph.load(long_training.folder)
+    assert long.tables["standing"].certified_runs >= 50, "29 would do for one alone"
+    assert graph.tables["people"].certified_runs == 0
+    for table in long.tables.values():
+        held = [cell.threshold is None for cell in table.held]
+        assert held == sorted(held), "from the youngest age on, up to the first that fails"
+        for sources, row in table.linked.items():
+            for age in range(BUCKETS):
+                route = table.choose(frozenset(sources), age)
+                serves = route.origin == "linked" and route.sources == sources
+                assert serves or row[age].threshold is None or age == 0
