@@ -77,7 +77,7 @@ def levels(results: Results) -> list[float]:
     return [float(value[0]) for value in results.served("bright")]
 
 
-def write_filter(path: Path, *, accuracy: float) -> Path:
+def write_filter(path: Path, *, accuracy: float, certified: bool = True) -> Path:
     """A filter that takes every frame after the first for a repetition of it, whatever it shows."""
     nodes = [
         helper.make_node("ReduceMean", ["channels"], ["mean"], axes=[1, 2, 3], keepdims=0),
@@ -96,7 +96,7 @@ def write_filter(path: Path, *, accuracy: float) -> Path:
     )
     error = (1.0 - accuracy) / 2
     certificate = Certificate(
-        certified=True,
+        certified=certified,
         confidence=0.95,
         inputs=1000,
         runs=1000.0,
@@ -241,12 +241,26 @@ def answer_over_two_connections(coordinator: Coordinator) -> None:
 
 
 def test_a_filter_that_breaks_its_promise_is_found_out_by_the_audit(start_bright, make_agent, read, tmp_path, caplog):
+    def answer(message):
+        if any("loses more than the 0.100 it promised" in record.message for record in caplog.records):
+            agent.stop()
+        return brightness_of(message)
+
     path = write_filter(tmp_path / "filter.onnx", accuracy=0.9)
-    summary = make_agent(start_bright(), gate=str(path), audit=1.0).run()
-    assert (summary.kept, summary.audited, summary.alarms) == (FRAMES, FRAMES - 1, 1)
-    assert summary.audit_error > 0.5 and summary.audit_upper_bound >= summary.audit_error
+    coordinator = start_bright(answer)
+    agent = make_agent(coordinator, gate=str(path), audit=1.0, loop=True)
+    summary = agent.run()
+    frames = summary.frames
+    assert (summary.kept, summary.audited, summary.alarms) == (frames, frames - 1, 1)
+    assert summary.certified and summary.audit_error > 0.5
+    assert 600 <= frames <= 1000, "three or four blocks"
     assert sum("loses more than the 0.100 it promised" in record.message for record in caplog.records) == 1
-    assert column(tmp_path / "r.sqlite", "audit_probability") == [0.0] + [1.0] * (FRAMES - 1)
+    assert column(tmp_path / "r.sqlite", "audit_probability") == [0.0] + [1.0] * (frames - 1)
+    connection = coordinator.connection()
+    connection.wait()
+    report = connection.reports[-1]
+    assert report.audit_broken and report.audited == frames - 1 and not report.uncertified
+    assert report.audit_error == pytest.approx(summary.audit_error)
     assert set(read().origins("bright")) == {"executed"}, "an audited frame has its own result"
 
 
@@ -258,6 +272,19 @@ def test_without_an_audit_the_filter_is_believed(start_bright, make_agent, read,
     assert results.origins("bright") == ["executed"] + ["reused"] * (FRAMES - 1)
     assert results.trust("bright")[1] == "certified"
     assert levels(results) == pytest.approx([brightness(0)] * FRAMES, abs=4)
+
+
+def test_a_filter_that_nothing_certifies_is_marked_so_everywhere(start_bright, make_agent, read, tmp_path, caplog):
+    coordinator = start_bright()
+    path = write_filter(tmp_path / "filter.onnx", accuracy=0.9, certified=False)
+    summary = make_agent(coordinator, gate=str(path), audit=0.0).run()
+    assert summary.certified is False
+    said = [record.message for record in caplog.records if "NOT certified to lose at most 0.100" in record.message]
+    assert len(said) == 1 and "1000 independent runs" in said[0]
+    assert set(read().trust("bright")[1:]) == {"uncalibrated"}
+    connection = coordinator.connection()
+    connection.wait()
+    assert connection.reports[-1].uncertified
 
 
 def test_a_live_source_s_results_go_on_where_they_ended(start_bright, make_agent, read, tmp_path):

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -108,13 +108,13 @@ def infilink(*arguments: object) -> "subprocess.CompletedProcess[str]":
 
 
 class Program:
-    """A command in a process of its own; what it logs goes to a file."""
+    """A command in a process of its own; what it logs goes to a file; `python` says what runs it."""
 
-    def __init__(self, log: Path, *arguments: object) -> None:
+    def __init__(self, log: Path, *arguments: object, python: Sequence[str] = ("-m", "infilink.cli")) -> None:
         self.log = log
         with log.open("a") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "infilink.cli", *map(str, arguments)],
+                [sys.executable, *python, *map(str, arguments)],
                 stdout=subprocess.PIPE,
                 stderr=file,
                 text=True,
@@ -223,8 +223,8 @@ def daemon(tmp_path_factory, models) -> Iterator[Daemon]:
 class Agent(Program):
     """An agent."""
 
-    def __init__(self, config: Path) -> None:
-        super().__init__(config.with_suffix(".log"), "device", "--config", config, "--json")
+    def __init__(self, config: Path, **options: Any) -> None:
+        super().__init__(config.with_suffix(".log"), "device", "--config", config, "--json", **options)
 
     def finish(self) -> dict[str, Any]:
         """Waits for its source's end; returns its summary."""
