@@ -88,3 +88,8 @@ def test_port_0_is_one_to_listen_on_only() -> None:
     assert Ends(listen="[::]:0").listen == "[::]:0"
     with pytest.raises(InvalidInput, match="connect: must be"):
         checked(Ends, {"connect": "h:0"}, where="here")
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(path: Path) -> None:
+    path.write_text('name = "a"\n', encoding="utf-8-sig")
+    assert load(path).name == "a"

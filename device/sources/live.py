@@ -31,7 +31,7 @@ class StreamReader:
         self.opened = Opened(float(rate) if rate and 0 < rate <= 1000 else FALLBACK_FPS, None, True, "read")
         self._video = video
         self._seconds = opening.seconds
-        self._waiting = _Packets()
+        self._waiting = Packets()
         # By the stamps of their packets, as frames come in another order.
         self._arrivals: dict[int, float] = {}
         threading.Thread(target=self._read, name="stream", daemon=True).start()
@@ -72,7 +72,7 @@ class StreamReader:
         self._waiting.end(why)
 
 
-class _Packets:
+class Packets:
     """Packets that wait to be decoded, with the time of their arrival; too many go, up to the next key frame."""
 
     def __init__(self) -> None:

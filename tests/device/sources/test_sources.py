@@ -16,7 +16,7 @@ import pytest
 from infilink.device.sources.open import open_source
 from infilink.errors import InvalidInput, Unavailable
 
-from ...clips import Stream, brightness, write_clip
+from ...clips import Stream, brightness, web, write_clip
 
 
 def level(frame):
@@ -256,6 +256,32 @@ def test_a_stream_is_live_and_ends_as_unavailable(tmp_path):
         assert arrived == sorted(arrived)
         with pytest.raises(Unavailable, match="the stream ended after 20 frames"):
             next(frames)
+
+
+@pytest.fixture
+def playlist(tmp_path):
+    """Four seconds in HLS."""
+    write_clip(tmp_path / "a.m3u8", frames=40, form="hls", g="10", bf="0", hls_time="1", hls_list_size="0")
+    return tmp_path / "a.m3u8"
+
+
+def test_a_recording_at_an_address_has_its_own_times(playlist):
+    write_clip(playlist.with_name("a.mp4"), uneven(), fps=25)
+    with web(playlist.parent) as address:
+        for name, expected in (("a.m3u8", [index / 10 for index in range(40)]), ("a.mp4", uneven())):
+            with open_source(f"{address}/{name}?token=hush") as source:
+                assert not source.live and source.name == f"{address}/{name}?token=***"
+                assert [frame.captured_s for frame in source] == pytest.approx(expected, abs=1e-3)
+        part = read(f"{address}/a.m3u8", start_s=2.5, seconds=0.3)
+    assert [(frame.sequence, round(frame.captured_s, 3)) for frame in part] == [(25, 2.5), (26, 2.6), (27, 2.7)]
+
+
+def test_a_playlist_that_goes_on_is_live(playlist):
+    playlist.write_text(playlist.read_text().replace("#EXT-X-ENDLIST\n", ""))
+    with web(playlist.parent) as address, open_source(f"{address}/a.m3u8") as source:
+        assert source.live and next(iter(source)).source_s is None
+        with pytest.raises(InvalidInput, match="is live"):
+            open_source(f"{address}/a.m3u8", start_s=1.0)
 
 
 def test_what_a_decoder_dies_of_ends_its_source_alone(tmp_path, video):
