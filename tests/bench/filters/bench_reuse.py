@@ -92,7 +92,11 @@ def measure(clip: str, seed: int, data: Path, folder: Path, names: tuple[str, ..
         done = made.finish(out, accuracy=ACCURACY, uncertified=True)
         found = evaluate_filter(out, judged)
         row |= {"ours": done.spec.kind, "certified": done.spec.certificate.certified}
+        row |= {"runs": done.spec.certificate.runs}
         row |= {"deployed": found.rate, "kept": found.accuracy, "contract": found.contract}
+        row |= {"events": found.events.events, "found": found.events.found}
+        same = [each.events.found for each in found.baselines if abs(each.rate - found.rate) < 0.02]
+        row |= {"free_found": max(same, default=0)}
     except InvalidInput as error:
         row |= {"ours": "refused", "refused": str(error)[:200]}
     losses = Losses(judged, (MODEL,), RULE)
@@ -126,6 +130,7 @@ def measure(clip: str, seed: int, data: Path, folder: Path, names: tuple[str, ..
 def table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> Iterator[str]:
     """What the rows say, as markdown."""
     head = ("clip", "changes", "ours (chosen)", *names, "every K-th", "majority", "oracle", "way", "deployed", "kept")
+    head = (*head, "certified", "runs", "verdicts", "events", "free's events")
     yield "| " + " | ".join(head) + " |"
     yield "|" + "---|" * len(head)
     groups = defaultdict(list)
@@ -144,9 +149,18 @@ def table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> Iterator[str]:
         kept = f"{np.mean([row['kept'] for row in good]):.3f}" if good else "-"
         cells = [clip, f"{mean['changes']:.2f}", f"{ours:.2f} ({chosen})", *(f"{mean[name]:.2f}" for name in names)]
         cells += [f"{mean[key]:.2f}" for key in ("every", "majority", "oracle")]
-        yield "| " + " | ".join([*cells, f"{way:.2f}", deployed, kept]) + " |"
+        proof = [f"{sum(row['certified'] for row in good)}/{len(group)}"]
+        proof += [f"{np.mean([row['runs'] for row in good]):.0f}"] if good else ["-"]
+        proof.append(", ".join(dict.fromkeys(row["contract"] for row in good)) or "-")
+        proof += [_events(good, key) for key in ("found", "free_found")]
+        yield "| " + " | ".join([*cells, f"{way:.2f}", deployed, kept, *proof]) + " |"
     certified = sum(row.get("certified", False) for row in rows)
     yield f"\nMean way: {np.nanmean(ways):.2f}; certified {certified} of {len(rows)}."
+
+
+def _events(rows: list[dict[str, Any]], key: str) -> str:
+    """How many of how many events, mean of the seeds."""
+    return f"{np.mean([row[key] for row in rows]):.1f} of {rows[0]['events']}" if rows else "-"
 
 
 def main() -> None:
