@@ -4,8 +4,8 @@ python tests/bench/filters/bench_skip.py [--seeds 3] [--only NAME] [--paper-vide
 
 Rate: the share of inputs dropped. Skill: 0 is dropping at random, 1 is knowing the outputs. "At" an accuracy: the best
 threshold on the judged part itself, as the paper counts; "deployed": the threshold that was chosen before, with or
-without a certificate, on the judged part; "runs": how many independent ones calibrated it. The paper's networks train as
-the paper says, for at most `--paper-seconds` each (longer than ours), which can be less than its 20 epochs; those of
+without a certificate, on the judged part; "runs": how many independent ones calibrated it. The paper's networks train
+as the paper says, for at most `--paper-seconds` each (longer than ours), which can be less than its 20 epochs; those of
 pictures, sounds and maps on the first seed alone.
 """
 
