@@ -6,7 +6,6 @@ NumPy only. Inputs of a stream are no independent draws: what is lost comes in r
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -21,8 +20,9 @@ _LADDER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512
 _OVERLAP = 4
 # Found by simulation (tests/bench/bench_certificates.py).
 _NEAR = 2.0
-_SURE = 0.2533
-_LEVELLED = 1.6
+_SURE = 0.85
+_TWICE = 0.85
+_LEVELLED = 1.4
 _MOST_RUNS = 100_000
 # Runs of shares are looked for as if this were a target.
 _SHARE = 0.1
@@ -105,69 +105,65 @@ def _run_lengths(
     A block of `b` independent inputs loses `b p` of them with a variance of `b p (1 - p)`. Where losses come together
     the variance is greater, by a factor that grows with the length of the blocks until they are longer than what holds
     losses together: that factor is the answer (Kish's design effect). No length is taken as known: it is the greatest
-    over a ladder of block lengths, up to one so long that, were it the answer, nothing would be proven anyway.
+    factor over a ladder of block lengths, up to one so long that, were it the answer, nothing would be proven anyway.
 
-    - A threshold under which little was lost says little of how losses come, so the greatest answer counts of it and
-      of looser ones, up to `_NEAR` times the target.
-    - It is learnt from so many lost runs only, so an upper confidence limit of it is taken.
-    - Where it still grows with blocks twice as long, runs are longer than the trace can show: theirs counts.
+    - A threshold under which little was lost says little of how losses come: of it and of looser ones, up to `_NEAR`
+      times the target, the most certain upper limit of the factor counts, and none of their factors may be above.
+    - Where factors still grow with blocks twice as long, runs are longer than the recording can show: theirs counts.
     """
-    inputs = losses.shape[1]
-    longest = max(1, int(inputs / max(_LEAST_BLOCKS, _SHORT_OF * clean_runs(target, confidence=confidence))))
-    ladder = [length for length in _LADDER if length < longest] + [longest, 2 * longest]
-    worth = np.stack([_dispersion(losses, among, errors, length, starts) for length in ladder])
-    lengths = np.maximum(1.0, worth[:-1].max(axis=0))
+    least = max(_LEAST_BLOCKS, _SHORT_OF * clean_runs(target, confidence=confidence))
+    longest = max(1, int(losses.shape[1] / least))
+    ladder = [length for length in _LADDER if length < longest] + [longest]
+    beyond = np.where(among, losses - errors[:, None], 0.0)
+    sums = np.concatenate([np.zeros((len(losses), 1)), np.cumsum(beyond, axis=1)], axis=1)
+    alone = among.mean(axis=1) * errors * (1.0 - errors)
+    factors = np.ones(len(losses))
+    for length in ladder:
+        found, doubt = _dispersion(sums, alone, length, starts)
+        factors = np.maximum(factors, found)
+    twice, _ = _dispersion(sums, alone, 2 * longest, starts)
     known = (errors > 0.0) & (errors < 1.0)
+    lost = np.where(known & (errors <= 0.5), errors * among.sum(axis=1) / factors, 0.0)
+    grows = float((twice / factors) @ lost) > _LEVELLED * lost.sum()
+    factors = np.maximum(factors, _TWICE * twice)
+    uppers = np.where(known, factors / np.maximum(0.05, 1.0 - _SURE * doubt), np.inf)
     near = known & (errors <= _NEAR * target)
     if not near.any():
         near = known & (errors <= 0.5)
     if not near.any():
         near = known
-    lost = np.where(known, errors * among.sum(axis=1) / lengths, 0.0)
-    alone = lengths
-    from_looser = _greatest_from(np.where(near, lengths, 0.0))
-    lengths = np.maximum(from_looser, np.where(known, lengths, 0.0))
-    seen = np.maximum(_greatest_from(np.where(near, lost, 0.0)), lost)
-    margins = np.asarray([_margin(count) for count in seen.tolist()])
-    lengths = np.where(seen > 0.0, np.maximum(1.0, lengths) * margins, np.inf)
-    surest = int(np.argmax(np.where(errors <= 0.5, lost, 0.0)))
-    if worth[-1, surest] > _LEVELLED * alone[surest]:
-        lengths = np.maximum(lengths, 2.0 * longest)
-    return np.asarray(lengths)
+    surest = -_greatest_from(np.where(near, -uppers, -np.inf))
+    lengths = np.where(np.isfinite(surest), surest, uppers)
+    lengths = np.maximum(lengths, _greatest_from(np.where(near, factors, 1.0)))
+    return np.asarray(np.maximum(lengths, 2.0 * longest * among.mean(axis=1)) if grows else lengths)
 
 
-def _dispersion(losses: Array, among: Array, errors: Array, length: int, starts: Sequence[int]) -> Array:
-    """The variance of what blocks lose, over that of independent draws, per threshold; 0 where it can't be told."""
-    inputs = losses.shape[1]
+def _dispersion(sums: Array, alone: Array, length: int, starts: Sequence[int]) -> tuple[Array, Array]:
+    """The variance of what blocks lose, over that of independent draws, and its relative doubt, per threshold.
+
+    Args:
+        sums: what was lost beyond the mean before each input (thresholds, inputs + 1).
+        alone: the variance of an independent draw.
+        length: of the blocks.
+        starts: into which no block reaches.
+    """
+    inputs = sums.shape[1] - 1
     first = np.arange(0, inputs - length + 1, max(1, length // _OVERLAP))
     for start in starts:
         first = first[(first >= start) | (first + length <= start)]
     blocks = inputs / length
     if not len(first) or blocks <= 1.0:
-        return np.zeros(len(losses))
-    beyond = np.where(among, losses - errors[:, None], 0.0)
-    sums = np.concatenate([np.zeros((len(losses), 1)), np.cumsum(beyond, axis=1)], axis=1)
-    variance = np.mean((sums[:, first + length] - sums[:, first]) ** 2, axis=1) * blocks / (blocks - 1.0)
-    alone = length * among.mean(axis=1) * errors * (1.0 - errors)
-    return np.where(alone > 1e-12, variance / np.maximum(alone, 1e-12), 0.0)
+        return np.zeros(len(sums)), np.ones(len(sums))
+    squares = (sums[:, first + length] - sums[:, first]) ** 2
+    variance = squares.mean(axis=1)
+    factors = variance * blocks / (blocks - 1.0) / np.maximum(length * alone, 1e-12)
+    doubt = squares.std(axis=1) / math.sqrt(blocks) / np.maximum(variance, 1e-12)
+    return np.where(alone > 1e-12, factors, 0.0), doubt
 
 
 def _greatest_from(values: Array) -> Array:
     """Of each value and all behind it, the greatest."""
     return np.maximum.accumulate(values[::-1])[::-1]
-
-
-@lru_cache(maxsize=4096)
-def _margin(count: float) -> float:
-    """By what an upper confidence limit of a mean length exceeds the mean, if so many were seen.
-
-    Lengths without memory are assumed; the median is the least margin, so that few runs never make runs look short.
-    """
-    if count <= 0.0:
-        return math.inf
-    # The Wilson-Hilferty approximation of the lower quantile of a gamma distribution.
-    quantile = count * max(0.05, 1.0 - 1.0 / (9.0 * count) - _SURE / (3.0 * math.sqrt(count))) ** 3
-    return max(1.0, count / quantile)
 
 
 def clopper_pearson(errors: float, inputs: float, *, confidence: float = CONFIDENCE) -> float:

@@ -83,7 +83,7 @@ def test_what_hardly_ever_dropped_is_refused():
     losses[2, ::4] = 1
     found = choose([Sweep("a", np.arange(3.0), kept, losses)], accuracy=0.9).certificate
     assert not found.certified and found.rate == pytest.approx(0.006) and "fewer than 3 runs" in found.method
-    kept[1, 100::100] = False
+    kept[1, 100::40] = False
     again = choose([Sweep("a", np.arange(3.0), kept, losses)], accuracy=0.9).certificate
     assert again.certified and 0 < again.rate_interval[0] < again.rate < again.rate_interval[1] < 0.1
 
