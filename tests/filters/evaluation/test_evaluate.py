@@ -9,6 +9,7 @@ import pytest
 from infilink.errors import InvalidInput
 from infilink.filters.evaluation.cli import evaluate_filter_command
 from infilink.filters.evaluation.evaluate import evaluate_filter
+from infilink.filters.event_promise import EventPromise
 from infilink.filters.learnt_from import LearntFrom
 from infilink.filters.spec import FloorResult
 from infilink.filters.training.free_gates import LAST_KEPT, PREVIOUS
@@ -67,7 +68,9 @@ def test_a_filter_that_drops_what_is_redundant_and_no_more_knows_all_there_is_to
     found = evaluate_filter(write_frames(tmp_path / "f.onnx"), later)
     dropped = (NOWHERE * INPUTS - (PLACES[0] == 0)) / INPUTS
     assert found.models == ("squares",) and found.rate == pytest.approx(dropped)
-    assert (found.accuracy, found.accuracy_skipped, found.contract) == (1.0, 1.0, "kept")
+    assert (found.accuracy, found.accuracy_skipped) == (1.0, 1.0)
+    # How few runs some seconds are is the evidence's to say.
+    assert found.contract in ("kept", "not proven") and "on" in found.promises[0].text
     assert found.promised == 0.9 and found.certified
     assert found.skill == pytest.approx(1.0, abs=0.01)
     assert baselines(found)["random"] == pytest.approx(1 - found.rate * (1 - NOWHERE), abs=0.05)
@@ -197,3 +200,26 @@ def test_the_command_prints_tables_a_page_or_json(make_trace, tmp_path, capsys):
 def test_what_never_came_is_null_in_json(make_trace, capsys):
     evaluate_filter_command("first", make_trace(inputs=80), as_json=True)
     assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["events"]["delay_p95_s"] is None
+
+
+def test_what_is_promised_of_events_is_judged_by_the_inputs_that_are_sent(later, tmp_path):
+    promise = EventPromise(
+        recall=0.9,
+        within_s=2.0,
+        confidence=0.95,
+        certified=True,
+        events=60,
+        clusters=60.0,
+        found=60,
+        lower_bound=0.95,
+        rate=0.5,
+        agreement=0.99,
+    )
+    found = evaluate_filter(write_frames(tmp_path / "f.onnx", events=promise), later)
+    # It promises events, so of its accuracy nothing.
+    (events,) = found.promises
+    assert (events.name, events.found, events.unit) == ("events sent within 2 s", 1.0, "events")
+    assert events.verdict == found.contract == "not proven" and events.worth < 29
+    # Brighter than .95 is nothing: but for the first input nothing is sent.
+    missing = evaluate_filter(write_frames(tmp_path / "g.onnx", events=promise, threshold=0.95), later)
+    assert missing.promises[0].found < 0.9 and missing.contract in ("undecided", "broken")
