@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from ...errors import InvalidInput, Unavailable
 from ...outputs import Array
@@ -38,6 +39,8 @@ class Video:
         self.name = without_secrets(text)
         self.path = source_path(text) if source_kind(text) == "file" else None
         self.threads = threads
+        # One for all frames: it keeps what it has worked out for their size and format.
+        self._reformatter = VideoReformatter()
         self._open()
 
     def _open(self) -> None:
@@ -126,7 +129,7 @@ class Video:
         """
         self._check_size(frame.width, frame.height)
         try:
-            bgr = frame.reformat(format="bgr24")
+            bgr = self._reformatter.reformat(frame, format="bgr24")
         except (av.FFmpegError, ValueError) as error:
             raise InvalidInput(f"{self.name}: pictures of format {frame.format.name} can't be read") from error
         plane = bgr.planes[0]

@@ -15,8 +15,11 @@ from ...models.shared_frame import SharedFrame
 from ...traces.source_name import is_always_live, source_kind
 from .reader import Opening, Reader, Taken
 
-SLOTS = 4
-"""How many pictures lie in shared memory at most."""
+SLOTS = 16
+"""How many pictures lie in shared memory at most: so many of a recording, if they are small."""
+
+_LEAST_SLOTS = 4
+_MOST_BYTES = 2**25
 
 _LAG_S = 2.0
 """A live frame that waited this long for a place is left out: whoever comes back wants to see what is there now."""
@@ -57,7 +60,7 @@ def serve_source(opening: Opening, pipe: Connection) -> None:
         signal.signal(number, signal.SIG_IGN)
     _silence()
     free: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for slot in range(SLOTS):
+    for slot in range(_LEAST_SLOTS):
         free.put(slot)
     threading.Thread(target=_take_back, args=(pipe, free), daemon=True).start()
     error: InfilinkError | None = None
@@ -115,6 +118,10 @@ def _hand_over(reader: Reader, free: "queue.SimpleQueue[int]", pipe: Connection)
         if slot is None:
             continue
         image = reader.picture(taken)
+        if not count and not reader.opened.live:
+            # Who waits for whom then changes more seldom.
+            for more in range(_LEAST_SLOTS, min(SLOTS, _MOST_BYTES // image.size)):
+                free.put(more)
         memory = slots[slot]
         if memory is None or memory.size < image.size:
             if memory is not None:
