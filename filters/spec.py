@@ -5,6 +5,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import numpy as np
 import onnxruntime as ort
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,8 +21,9 @@ from .rules.code import functions_in, with_files
 from .rules.parser import Rule, parse_rule
 from .rules.zones import Points, zones_of
 
-Keeps = Literal["above", "change"]
-"""An input is kept if its score is above the threshold, or if that differs by more from the last kept one's."""
+Keeps = Literal["above", "flip"]
+"""What is compared with the threshold: a score as it is, or what it makes of the time since the last kept input."""
+_LEAST_AGE_S = 1e-3
 METADATA_KEY = "infilink.filter"
 TASKS_KEY = "infilink.filter.tasks"
 FORMAT = 2
@@ -140,7 +142,9 @@ class FilterSpec(BaseModel):
         reference: what the third channel compares with: "previous" frame or "last kept" frame.
         threshold: an input is kept if its score is above.
         accuracy: what was asked for: the least mean agreement with the models' own outputs; 0: events were asked for.
-        keeps: by what an input is kept.
+        keeps: by what an input is kept: "flip": by the logarithm of the seconds since the last kept one, plus and minus
+            `state_weights` times its own score and the last kept one's.
+        state_weights: of these two scores.
         events: what is promised of events; None: nothing.
         step_s: the least time to the previous frame, in seconds of capture.
         longest_s: an input is kept at the latest after so many seconds without one; None: there is no latest.
@@ -166,6 +170,7 @@ class FilterSpec(BaseModel):
     threshold: float
     accuracy: float
     keeps: Keeps = "above"
+    state_weights: tuple[float, float] = (0.0, 0.0)
     events: EventPromise | None = None
     step_s: float = Field(ge=0)
     longest_s: float | None = Field(default=None, gt=0)
@@ -195,7 +200,7 @@ class FilterSpec(BaseModel):
     @property
     def held(self) -> bool:
         """Whether the answer for the last kept input stands in for one that is not kept; else the rule's own does."""
-        return self.pairwise or self.keeps == "change"
+        return self.pairwise or self.keeps == "flip"
 
     @property
     def parsed_rule(self) -> Rule:
@@ -209,6 +214,16 @@ class FilterSpec(BaseModel):
             InvalidInput: files were named, and the rule is no code.
         """
         return with_files(parse_rule(self.rule, zones=zones_of(self.zones)), files, self.rule_files)
+
+    def flipped(self, age_s: Array | float, now: Array | float, kept: Array | float) -> Array:
+        """What "flip" compares with the threshold: the sooner the more an input's learned state is above the last's.
+
+        Args:
+            age_s: since the last kept input.
+            now: the score of the input.
+            kept: that of the last kept one.
+        """
+        return flipped(age_s, now, kept, self.state_weights)
 
     def level(self, accuracy: float) -> Level:
         """The threshold that brings the most of those proven to keep an accuracy, trained for it or not.
@@ -234,6 +249,11 @@ class FilterSpec(BaseModel):
             value[:] = 0
             value[output.classes.index(self.answers[model])] = 1
         return value
+
+
+def flipped(age_s: Array | float, now: Array | float, kept: Array | float, weights: tuple[float, float]) -> Array:
+    """`FilterSpec.flipped` for any weights."""
+    return np.asarray(np.log(np.maximum(age_s, _LEAST_AGE_S)) + weights[0] * now - weights[1] * kept)
 
 
 class TasksSpec(BaseModel):

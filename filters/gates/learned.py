@@ -86,7 +86,9 @@ class FilterRuntime:
             captured_s: on the source's clock.
         """
         found = self._score(frame, captured_s)
-        score = abs(found - self._kept_score) if self.spec.keeps == "change" else found
+        score = found
+        if self.spec.keeps == "flip":
+            score = float(self.spec.flipped(captured_s - self._kept_s, found, self._kept_score))
         longest_s = self.spec.longest_s
         overdue = longest_s is not None and captured_s - self._kept_s >= longest_s
         first = self._first and self.channels is not None

@@ -111,8 +111,10 @@ class Contest:
             entry = Entry(name, start, self.int8, self._checkpoint_of(name), progress)
             network = next((each for each in entered if each.candidate.name == "network"), None)
             # One network serves as two gates.
-            made = flip_of(network, self.work) if name == FLIP and network else makers[name](self.work, entry)
-            entered.append(made)
+            if name == FLIP and network is not None:
+                entered.append(flip_of(network, self.work, start=start))
+            else:
+                entered.append(makers[name](self.work, entry))
         return entered
 
     def names(self, wanted: Sequence[str]) -> tuple[str, ...]:

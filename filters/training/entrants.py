@@ -51,8 +51,8 @@ class Entrant:
         modality: how an input is prepared for it; None: it sees a stream's channels.
         curve: of its training; empty if nothing is learnt.
         compares: whether it sees an input beside the last kept one, whatever the rule.
-        keeps: whether an input is kept if its score is above the threshold, or if that differs by more from the score
-            of the last kept one.
+        keeps: what is compared with the threshold (`FilterSpec`).
+        state_weights: "flip": of the score now, and of that of the last kept input.
         learnt: whether it learnt from the training part.
     """
 
@@ -62,6 +62,7 @@ class Entrant:
     curve: list[Epoch] = field(default_factory=list)
     compares: bool = False
     keeps: Keeps = "above"
+    state_weights: tuple[float, float] = (0.0, 0.0)
     learnt: bool = True
 
 

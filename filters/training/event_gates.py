@@ -12,11 +12,13 @@ from functools import partial
 import numpy as np
 
 from ...outputs import Array
+from ..spec import flipped
 from .candidates import Candidate, ScalarCandidate
 from .entrants import Entrant, Entry, Maker
+from .fit_loop import VALIDATION_SHARE
 from .graphs import scalar_graph
 from .losses import Losses
-from .replay import Replay
+from .replay import Replay, sample_pairs
 from .staleness import staleness_of
 from .temporal import NetworkCandidate, temporal_entrant
 from .workload import Workload
@@ -24,6 +26,11 @@ from .workload import Workload
 FLIP = "flip"
 _BATCH = 64
 _AGES_S = (0.05, 1000.0)
+# So many pairs for each input of the part that weights are fitted on, in so many steps.
+_DRAWS = 6
+_STEPS = 12
+_MOST_WEIGHT = 6.0
+_LEAST_AGE_WEIGHT = 0.25
 
 
 def kept_entrant(work: Workload, entry: Entry, *, scalar: str) -> Entrant:
@@ -33,14 +40,47 @@ def kept_entrant(work: Workload, entry: Entry, *, scalar: str) -> Entrant:
 
 
 def flip_entrant(work: Workload, entry: Entry) -> Entrant:
-    """The learned state: how needed an input is; it is kept if that is no longer what it was of the last kept one."""
-    return flip_of(temporal_entrant(work, replace(entry, name="network")), work)
+    """The learned state with a heartbeat: the sooner the more an input is needed than the last kept one was."""
+    return flip_of(temporal_entrant(work, replace(entry, name="network")), work, start=entry.start)
 
 
-def flip_of(network: Entrant, work: Workload) -> Entrant:
-    """The same from a network that was trained already."""
-    scores = scores_alone(network.candidate, work)
-    return Entrant(FlipCandidate(scores), network.graph, network.modality, network.curve, keeps="change")
+def flip_of(network: Entrant, work: Workload, *, start: int = 0) -> Entrant:
+    """The same from a network that was trained already.
+
+    How far its state may be trusted is fitted where it was validated: it did not learn from these inputs.
+    """
+    stop = work.split.trained
+    validated = stop - round((stop - start) * VALIDATION_SHARE)
+    states = scores_alone(network.candidate, work, start=validated)
+    weights = fit_weights(states, work, start=validated, stop=stop)
+    candidate = FlipCandidate(states, work.replay.captured_s, weights)
+    return Entrant(
+        candidate, network.graph, network.modality, network.curve, keeps="flip", state_weights=candidate.weights
+    )
+
+
+def fit_weights(states: Array, work: Workload, *, start: int, stop: int) -> tuple[float, float]:
+    """How much the state now, and that of the last kept input, say of whether something new is there.
+
+    A logistic regression of what is new on the logarithm of the age and both states, by Newton's method; the weights
+    are relative to that of the age.
+    """
+    random, replay, news = np.random.default_rng(work.seed), work.stream.beside_kept(), News(work.losses)
+    pairs = [sample_pairs(replay, start, stop, random) for _ in range(_DRAWS)]
+    kept, current = (np.concatenate([getattr(each, name) for each in pairs]) for name in ("kept", "current"))
+    ages_s = replay.captured_s[current] - replay.captured_s[kept]
+    columns = [np.log(ages_s), states[current], -states[kept], np.ones(len(kept))]
+    features, targets = np.stack(columns, axis=1), news.of(kept, current)
+    # Where little was seen it stays near a state that makes a heartbeat e times as fast.
+    prior, strength = np.asarray([1.0, 1.0, 1.0, -3.0]), np.asarray([1.0, 1.0, 1.0, 0.01])
+    weights = prior.copy()
+    for _ in range(_STEPS):
+        chances = 1.0 / (1.0 + np.exp(-np.clip(features @ weights, -30.0, 30.0)))
+        slope = features.T @ (chances - targets) + strength * (weights - prior)
+        curvature = (features * (chances * (1.0 - chances))[:, None]).T @ features + np.diag(strength)
+        weights = weights - np.linalg.solve(curvature, slope)
+    now, before = weights[1:3] / max(float(weights[0]), _LEAST_AGE_WEIGHT)
+    return float(np.clip(now, 0.0, _MOST_WEIGHT)), float(np.clip(before, 0.0, _MOST_WEIGHT))
 
 
 def news_entrant(work: Workload, entry: Entry) -> Entrant:
@@ -88,18 +128,28 @@ class KeptCandidate(ScalarCandidate):
 
 
 class FlipCandidate:
-    """How far the learned state of an input is from that of the last kept one."""
+    """What the learned states and the time since the last kept input make together.
+
+    Attributes:
+        weights: of the state now, and of that of the last kept input.
+        levels: thresholds worth trying.
+    """
 
     name = FLIP
-    most = 1.0
+    most = math.inf
     alone: Array | None = None
 
-    def __init__(self, states: Array) -> None:
-        self.states = states
+    def __init__(self, states: Array, captured_s: Array, weights: tuple[float, float]) -> None:
+        self.weights = weights
+        self._states = states
+        self._captured_s = captured_s
+        low, high = (math.log(age_s) for age_s in _AGES_S)
+        self.levels = np.append(low - 10.0, np.linspace(low - weights[1], high + weights[0], 120))
 
     def scores(self, kept: Array, current: int) -> Array:
-        """The difference of the states, per last kept input."""
-        return np.asarray(np.abs(self.states[current] - self.states[kept]))
+        """Per last kept input."""
+        ages_s = self._captured_s[current] - self._captured_s[kept]
+        return flipped(ages_s, self._states[current], self._states[kept], self.weights)
 
 
 class ScoredCandidate:
@@ -119,17 +169,17 @@ class ScoredCandidate:
 def scored_once(candidate: Candidate, work: Workload) -> Candidate:
     """The same candidate; a network that sees each input whatever was kept is run once, in batches."""
     if isinstance(candidate, NetworkCandidate) and not candidate.replay.pairwise:
-        return ScoredCandidate(candidate.name, scores_alone(candidate, work))
+        return ScoredCandidate(candidate.name, scores_alone(candidate, work, start=work.split.calibrated))
     return candidate
 
 
-def scores_alone(candidate: Candidate, work: Workload) -> Array:
-    """A candidate's score of each input of the calibration part; 1 before it."""
+def scores_alone(candidate: Candidate, work: Workload, *, start: int) -> Array:
+    """A candidate's score of each input from `start` on; 1 before it."""
     if candidate.alone is not None:
         return candidate.alone
     assert isinstance(candidate, NetworkCandidate)
     found = np.ones(work.split.stop)
-    for first in range(work.split.calibrated, work.split.stop, _BATCH):
+    for first in range(start, work.split.stop, _BATCH):
         index = np.arange(first, min(first + _BATCH, work.split.stop))
         found[index] = candidate.of_pairs(np.maximum(index - 1, 0), index)
     return found

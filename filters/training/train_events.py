@@ -21,7 +21,7 @@ from .candidates import Candidate, EveryCandidate, RandomCandidate
 from .contest import Contest
 from .costs import Costs, counted_s, measured_s
 from .entrants import Entrant
-from .event_gates import KeptCandidate, scored_once
+from .event_gates import FlipCandidate, KeptCandidate, scored_once
 from .event_selection import (
     EventJudged,
     EventSweep,
@@ -233,6 +233,8 @@ def sweep_events(
 
 def levels_of(candidate: Candidate, replay: Replay | Singles, *, start: int, stop: int, seed: int) -> Array:
     """Thresholds worth trying on a stretch: quantiles of the scores, the denser the higher; one below all."""
+    if isinstance(candidate, FlipCandidate):
+        return candidate.levels
     if isinstance(candidate, KeptCandidate) and candidate.levels is not None:
         return np.asarray(candidate.levels)
     if candidate.alone is not None:
@@ -262,7 +264,7 @@ def agreement(best: EventJudged, entrant: Entrant, work: Workload) -> float:
 
 
 def _holds(entrant: Entrant, work: Workload) -> bool:
-    return work.losses.pairwise or entrant.compares or entrant.keeps == "change"
+    return work.losses.pairwise or entrant.compares or entrant.keeps == "flip"
 
 
 def _spec(
@@ -317,6 +319,7 @@ def _spec(
         update={
             "reference": "last kept" if compares else "previous",
             "keeps": winner.keeps,
+            "state_weights": winner.state_weights,
             "longest_s": target.heartbeat_s,
             "events": promise,
         }

@@ -128,3 +128,19 @@ def test_deciding_needs_no_torch(frames_filter):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_flip_of_the_learned_state_is_kept_soon_and_all_else_at_the_heartbeat(tmp_path):
+    path = write_filter(
+        tmp_path / "flip.onnx", brightest(), FRAMES, keeps="flip", state_weights=(6.0, 6.0), threshold=np.log(4.9)
+    )
+    gate = FilterRuntime(path)
+    stream = [EMPTY] * 13 + [SQUARE] * 20 + [EMPTY] * 20
+    times = [0.5 * i for i in range(len(stream))]
+    sent = [time for time, frame in zip(times, stream, strict=True) if gate.decide(frame, time).keep]
+    # Nothing new: every 5 s. The square comes at 6.5 s, is sent at once, and after 5 s again; then it is gone for good.
+    assert sent == [0.0, 5.0, 6.5, 11.5]
+    boxes = OutputSpec(kind="boxes", classes=("car", "person"))
+    assert gate.spec.held and gate.substitute("squares", boxes).value is None
+    gate.reset()
+    assert gate.decide(SQUARE, 0.0).keep and not gate.decide(SQUARE, 0.1).keep
