@@ -126,6 +126,14 @@ class KeptCandidate(ScalarCandidate):
         self.name = name
         self.levels = np.log1p(np.append(-0.5, np.geomspace(*_AGES_S, 60))) if scalar == "age" else None
 
+    def scores(self, kept: Array, current: int) -> Array:
+        """The scalar, per last kept input."""
+        if self.levels is None:
+            return super().scores(kept, current)
+        times = self.replay.captured_s
+        # As the file computes it.
+        return np.asarray(np.log1p(np.maximum(times[current] - times[kept], 0.0)).astype(np.float32), np.float64)
+
 
 class FlipCandidate:
     """What the learned states and the time since the last kept input make together.

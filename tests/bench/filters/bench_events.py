@@ -2,7 +2,7 @@
 
 python tests/bench/filters/bench_events.py [--seeds 2] [--days 2] [--only NAME] [--folder KEPT]
 
-Rendered days: a street camera at 2 frames a second, in days of 5200 s; the first `--days` are learnt from, the next one
+Rendered days: a street camera at 1 frame a second, in days of 5200 s; the first `--days` are learnt from, the next one
 is judged. The models are the ground truth (boxes, and whether cars are on the carriageway), for the seven models of the
 street would take hours. Real clips: `yolox_nano` at 10 frames a second, the first 60 % learnt from. Every threshold,
 ours and the free gates', is chosen on what is learnt from; nothing is chosen on what is judged.
@@ -34,7 +34,7 @@ from infilink.examples.street.dataset import true_boxes
 from infilink.examples.street.street import Street
 from infilink.examples.street.truth import CLASSES, TRAFFIC
 from infilink.filters.rules.parser import parse_rule
-from infilink.filters.training.candidates import Candidate, EveryCandidate, RandomCandidate, ScalarCandidate
+from infilink.filters.training.candidates import Candidate
 from infilink.filters.training.contest import Contest
 from infilink.filters.training.entrants import Entrant
 from infilink.filters.training.event_gates import FlipCandidate, KeptCandidate, scores_alone
@@ -47,6 +47,7 @@ from infilink.filters.training.event_selection import (
     confidence_of,
     judge_sweep,
 )
+from infilink.filters.training.free_gates import keep_changed
 from infilink.filters.training.graphs import session_of
 from infilink.filters.training.losses import Losses
 from infilink.filters.training.replay import Replay
@@ -65,7 +66,7 @@ from workloads import LEARNT, MODEL, recorded
 
 RATES = (0.02, 0.05, 0.1, 0.2)
 TARGET = EventTarget(0.95)
-FPS, DAY_S, SIZE, QUALITY = 2.0, 5200.0, (224, 126), 85
+STEPS_PER_S, EVERY, DAY_S, SIZE, QUALITY = 2.0, 2, 5200.0, (224, 126), 85
 STREET_RULES = {
     "person": ("boxes", "count(person) == 0"),
     "cyclist": ("boxes", "count(cyclist) == 0"),
@@ -91,20 +92,12 @@ LEAST_EVENTS = 5
 
 @dataclass(frozen=True)
 class Load:
-    """What is learnt from and what is judged, each with its inputs read once."""
+    """What is learnt from and what is judged, and what the free gates send of both."""
 
     name: str
     learnt: Workload
     judged: Workload
-
-
-@dataclass(frozen=True)
-class Free:
-    """A free gate as a candidate in a replay, and the thresholds that are tried, the most careful first."""
-
-    name: str
-    candidate: Candidate
-    thresholds: np.ndarray
+    free: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
 
 def render_day(path: Path, seed: int, day: int, days: int = 1) -> Path:
@@ -114,14 +107,16 @@ def render_day(path: Path, seed: int, day: int, days: int = 1) -> Path:
     outputs = {"boxes": OutputSpec(kind="boxes", classes=CLASSES), "traffic": OutputSpec(kind="label", classes=TRAFFIC)}
     specs = {name: ModelSpec(name=name, output=output) for name, output in outputs.items()}
     cost = ModelCost(50 << 20, 0.02, 0.1)
-    info = TraceInfo(f"street {seed}", FPS, specs, dict.fromkeys(specs, "truth"), dict.fromkeys(specs, cost))
-    street = Street(seed, FPS, day_s=DAY_S, start=0.0)
-    for _ in range(round(day * DAY_S * FPS)):
+    info = TraceInfo(
+        f"street {seed}", STEPS_PER_S / EVERY, specs, dict.fromkeys(specs, "truth"), dict.fromkeys(specs, cost)
+    )
+    street = Street(seed, STEPS_PER_S, day_s=DAY_S, start=0.0)
+    for _ in range(round(day * DAY_S * STEPS_PER_S)):
         street.advance()
     part = path.with_suffix(".part")
     part.unlink(missing_ok=True)
     with TraceWriter(part, info) as writer:
-        for index, (frame, truth) in enumerate(street.frames(round(days * DAY_S * FPS))):
+        for index, (frame, truth) in enumerate(street.frames(round(days * DAY_S * STEPS_PER_S / EVERY), EVERY)):
             small = cv2.resize(frame, SIZE, interpolation=cv2.INTER_AREA)
             said = {
                 "boxes": true_boxes(truth, CLASSES),
@@ -140,9 +135,11 @@ def loads(folder: Path, seeds: Sequence[int], days: int, only: str) -> Iterator[
             learnt = Trace(render_day(folder / f"street{seed}_{days}.learnt", seed, 0, days))
             judged = Trace(render_day(folder / f"street{seed}_{days}.judged", seed, days))
             replays = Replay(learnt, pairwise=False), Replay(judged, pairwise=False)
+            free = kept_free(replays[0]), kept_free(replays[1])
             for name, shown in names.items():
                 model, rule = STREET_RULES[name]
-                yield Load(shown, workload(learnt, replays[0], model, rule), workload(judged, replays[1], model, rule))
+                parts = workload(learnt, replays[0], model, rule), workload(judged, replays[1], model, rule)
+                yield Load(shown, *parts, free)
     data = find_data()
     if data is None:
         print("real clips skipped: no data folder (set INFILINK_DATA)", file=sys.stderr)
@@ -154,9 +151,10 @@ def loads(folder: Path, seeds: Sequence[int], days: int, only: str) -> Iterator[
         counts = [rule for rule in CLIP_RULES if min(event_counts(part, rule) for part in parts) >= LEAST_EVENTS]
         if counts:
             replays = Replay(parts[0], pairwise=False), Replay(parts[1], pairwise=False)
+            free = kept_free(replays[0]), kept_free(replays[1])
             for rule in counts:
                 learnt, judged = (workload(*each, MODEL, rule) for each in zip(parts, replays, strict=True))
-                yield Load(f"{clip}, {rule}", learnt, judged)
+                yield Load(f"{clip}, {rule}", learnt, judged, free)
 
 
 def event_counts(trace: Trace, rule: str) -> int:
@@ -175,26 +173,39 @@ def workload(trace: Trace, replay: Replay, model: str, rule: str) -> Workload:
     return Workload(trace, losses, split, replay)
 
 
-def free_gates(work: Workload) -> list[Free]:
-    """Every free gate on a workload's own inputs, with the thresholds that are tried on any."""
-    replay = work.stream
-    differences = np.append(-1.0, np.geomspace(1e-4, 0.5, 100))
-    counts = np.unique(np.append(1, np.geomspace(1, 3000, 100).round())) - 0.5
-    return [
-        Free("every K-th", EveryCandidate(), counts),
-        Free("random", RandomCandidate(len(replay)), 1.0 - np.geomspace(1.0, 1e-3, 80)),
-        Free("background", ScalarCandidate("background", replay), differences),
-        Free("difference to previous", ScalarCandidate("difference", replay), differences),
-        Free("difference to last kept", KeptCandidate("kept", "difference", replay.beside_kept()), differences),
-    ]
+FREE: dict[str, np.ndarray] = {
+    "every K-th": np.unique(np.append(1, np.geomspace(1, 3000, 100).round())) - 0.5,
+    "random": 1.0 - np.geomspace(1.0, 1e-3, 80),
+    "background": np.append(-1.0, np.geomspace(1e-4, 0.5, 80)),
+    "difference to previous": np.append(-1.0, np.geomspace(1e-4, 0.5, 80)),
+    "difference to last kept": np.append(-1.0, np.geomspace(1e-4, 0.5, 60)),
+}
+"""The thresholds that are tried of every free gate, the most careful first; they hang on no inputs."""
 
 
-def kept_by(candidate: Candidate, thresholds: np.ndarray, work: Workload) -> np.ndarray:
-    """What is sent of a whole part, per threshold: bool."""
+def kept_free(replay: Replay) -> dict[str, np.ndarray]:
+    """What every free gate sends of a part, per threshold, whatever the rule."""
+    inputs = len(replay)
+    alone = {
+        "random": np.random.default_rng(0).random(inputs),
+        "background": replay.column("background"),
+        "difference to previous": replay.column("difference"),
+    }
+    found = {name: scores > FREE[name][:, None] for name, scores in alone.items()}
+    found["every K-th"] = np.arange(inputs) % np.ceil(FREE["every K-th"])[:, None] == 0
+    name = "difference to last kept"
+    found[name] = np.stack([keep_changed(replay.pictures, threshold) for threshold in FREE[name]])
+    for kept in found.values():
+        kept[:, 0] = True
+    return found
+
+
+def kept_by(candidate: Candidate, threshold: float, work: Workload) -> np.ndarray:
+    """What is sent of a whole part: bool (inputs,)."""
     stop = len(work.trace)
     replay = getattr(candidate, "replay", work.stream)
-    last = references(candidate, thresholds, replay=replay, start=0, stop=stop)
-    return np.asarray(last == np.arange(stop))
+    last = references(candidate, np.asarray([threshold]), replay=replay, start=0, stop=stop)
+    return np.asarray(last[0] == np.arange(stop))
 
 
 def again(each: Entrant, work: Workload) -> Candidate:
@@ -243,7 +254,7 @@ def measure(load: Load) -> Iterator[dict[str, Any]]:
     at_work = [again(each, judged) for each in entered]
 
     def run(index: int, threshold: float) -> np.ndarray:
-        return kept_by(at_work[index], np.asarray([threshold]), judged)[0]
+        return kept_by(at_work[index], threshold, judged)
 
     for rate in RATES:
         index, threshold = best_at(sweeps, rate)
@@ -253,17 +264,14 @@ def measure(load: Load) -> Iterator[dict[str, Any]]:
     index = sweeps.index(best.sweep)
     found = judge("ours", run(index, threshold_of(best)), judged)
     yield {**row, **found, "asked": "recall", "by": best.sweep.name, "certified": best.certified}
-    stop = len(learnt.trace)
-    watch = Watch.of(learnt.losses.truth, learnt.trace.captured_s, start=0, stop=stop)
-    for gate, later in zip(free_gates(learnt), free_gates(judged), strict=True):
-        sweep = EventSweep(gate.name, gate.thresholds, kept_by(gate.candidate, gate.thresholds, learnt), watch)
+    watch = Watch.of(learnt.losses.truth, learnt.trace.captured_s, start=0, stop=len(learnt.trace))
+    for name, thresholds in FREE.items():
+        sweep = EventSweep(name, thresholds, load.free[0][name], watch)
+        kept = load.free[1][name]
         for rate in RATES:
-            threshold = gate.thresholds[nearest(sweep, rate)]
-            kept = kept_by(later.candidate, np.asarray([threshold]), judged)[0]
-            yield {**row, **judge(gate.name, kept, judged), "asked": f"{rate:g} sent"}
+            yield {**row, **judge(name, kept[nearest(sweep, rate)], judged), "asked": f"{rate:g} sent"}
         chosen = judge_sweep(sweep, TARGET, confidence=confidence_of(1))
-        kept = kept_by(later.candidate, np.asarray([threshold_of(chosen)]), judged)[0]
-        yield {**row, **judge(gate.name, kept, judged), "asked": "recall", "certified": chosen.certified}
+        yield {**row, **judge(name, kept[chosen.best], judged), "asked": "recall", "certified": chosen.certified}
 
 
 def threshold_of(judged: EventJudged) -> float:
@@ -310,7 +318,8 @@ def tables(rows: list[dict[str, Any]]) -> Iterator[str]:
             shown = f"{row['gate']} ({row['by']})" if "by" in row else row["gate"]
             yield (
                 f"| {name} | {shown} | {'yes' if row['certified'] else 'no'} | {row['sent']:.3f} | "
-                f"{row['recall']:.3f} | {row['within 2 s']:.3f} | {_delay(row['delay'])} | {row['false minutes']:.0f} | {row['f1']:.3f} |"
+                f"{row['recall']:.3f} | {row['within 2 s']:.3f} | {_delay(row['delay'])} | "
+                f"{row['false minutes']:.0f} | {row['f1']:.3f} |"
             )
         ours = of[0]
         free = [row for row in of[1:] if row["recall"] >= TARGET.recall]
