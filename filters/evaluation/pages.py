@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _FREE = ("random", "every K-th", LAST_KEPT, "difference", "background", "age")
 # Told apart also by the colour-blind (Okabe and Ito).
 _OURS, _GREY = "#0072b2", "#666666"
+_FREE_COLOURS = ("#d55e00", "#009e73")
 
 
 def write_evaluation_page(found: FilterEvaluation, path: Path) -> None:
@@ -100,14 +101,15 @@ def _learning_curve(found: Assessment) -> str:
     axes = figure.subplots()
     sizes = [probe.inputs for probe in found.probes]
     axes.plot(sizes, [probe.rate for probe in found.probes], "o-", color=_OURS, label="probe")
-    lines: list[tuple[str, float, Any]] = [
-        ("knowing the outputs", found.probe_optimal, "--"),
-        ("at random", found.probe_random, ":"),
+    lines: list[tuple[str, float, Any, str]] = [
+        ("knowing the outputs", found.probe_optimal, "--", _GREY),
+        ("at random", found.probe_random, ":", _GREY),
+        ("deciding pays from", found.break_even_rate, (0, (1, 4)), _GREY),
     ]
-    lines += [(each.name, each.rate, "-.") for each in found.free if each.name != "random"]
-    lines.append(("deciding pays from", found.break_even_rate, (0, (1, 4))))
-    for i, (name, rate, style) in enumerate(lines):
-        axes.axhline(rate, linestyle=style, color=f"C{i}" if style == "-." else _GREY, linewidth=1, label=name)
+    free = (each for each in found.free if each.name != "random")
+    lines += [(each.name, each.rate, "-.", colour) for each, colour in zip(free, _FREE_COLOURS, strict=False)]
+    for name, rate, style, colour in lines:
+        axes.axhline(rate, linestyle=style, color=colour, linewidth=1, label=name)
     axes.set(xlabel="inputs trained on", ylabel=f"filtering rate at {found.accuracy:g}", ylim=(0, 1.05))
     return _with_legend(figure)
 

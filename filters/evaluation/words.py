@@ -58,7 +58,8 @@ def events_text(found: EventScore) -> str:
     if found.recall is None:
         return "There is no event in this trace, so nothing is known of how many are found."
     low, high = found.interval
-    worth = "" if found.clusters >= found.events - 0.5 else f", worth {found.clusters:.0f} independent ones"
+    ones = f"{found.clusters:.0f} independent {'one' if round(found.clusters) == 1 else 'ones'}"
+    worth = "" if found.clusters >= found.events - 0.5 else f", worth {ones}"
     lengths = ", ".join(f"{name} {hits} of {count}" for name, (hits, count) in found.by_length.items() if count)
     return (
         f"Found {found.found} of {found.events} events{worth}: {found.recall:.2f} (95 % interval {low:.2f} to "
