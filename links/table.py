@@ -146,6 +146,14 @@ class Table:
         cells = [self.constant, *self.held, *(cell for row in self.linked.values() for cell in row)]
         return min((cell.runs for cell in cells if cell.threshold is not None), default=0)
 
+    def uncertified(self) -> "Table":
+        """The same with no certificate: of a recording that can't prove anything."""
+
+        def row(cells: Sequence[Measured]) -> tuple[Measured, ...]:
+            return tuple(Measured(cell.validation, cell.report) for cell in cells)
+
+        return Table(row([self.constant])[0], row(self.held), {name: row(cells) for name, cells in self.linked.items()})
+
     def without_links(self) -> "Table":
         """The same with holding and the constant only."""
         return Table(self.constant, self.held)

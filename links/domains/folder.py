@@ -1,5 +1,6 @@
 """The folder of links that a link across domains becomes part of: a new one, or the links that are there already."""
 
+import logging
 import shutil
 import time
 from collections.abc import Mapping
@@ -26,6 +27,8 @@ from ..training.samples import Samples, Situations, check_recording
 from .export import Confidence, check_can_export, export_fused
 from .fusion import FusedLink
 from .task import LinkTask, Pairs
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,9 @@ class LinkFolder:
                     shutil.copy2(self.base[0] / f"{name}.onnx", folder / f"{name}.onnx")
             cases = TargetCases.of(samples, target, seed=seed)
             table, row, why = self._measure(folder / f"{target}.onnx", link, samples, cases)
+            if self.trace.unproven:
+                logger.warning("%s", self.trace.unproven)
+                table = table.uncertified()
             index, linkable = self._others(target, seed)
             if linkable is not None:
                 others = [name for name in self.samples.models if name != target]
@@ -224,7 +230,7 @@ class LinkFolder:
             {name: info.costs[name] for name in models},
             self.digests,
             self.samples.encodings,
-            {name: certified(cases.free, cases) for name, cases in others.items()},
+            {name: self._certified(cases) for name, cases in others.items()},
             {name: cases.constant for name, cases in others.items()},
             (),
             {
@@ -240,6 +246,10 @@ class LinkFolder:
             },
         )
         return index, {name: Linkability.measure(cases, None) for name, cases in others.items()}
+
+    def _certified(self, cases: TargetCases) -> Table:
+        found = certified(cases.free, cases)
+        return found.uncertified() if self.trace.unproven else found
 
     def _notes(
         self, notes: Mapping[str, Any], task: LinkTask, samples: Samples, told: Mapping[str, Any]

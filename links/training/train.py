@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from ..networks.export import export_link
 from ..networks.vector import LinkNetwork
 from ..sequences.fit import fit_sequence
 from ..sequences.network import SequenceNetwork
-from ..table import NEVER, Measured, Table
+from ..table import NEVER, Table
 from .certified import certified
 from .fit import fit_link, one_thread, predict
 from .fit_paper import fit_paper, fit_paper_sequence
@@ -110,7 +110,7 @@ def train_links(
             )
         if trace.unproven:
             logger.warning("%s", trace.unproven)
-            tables = {name: _without_certificates(table) for name, table in tables.items()}
+            tables = {name: table.uncertified() for name, table in tables.items()}
         write_linkability(folder, linkable)
         _index(trace, samples, tables, constants, seed=seed, net=net).write(folder)
     say(1.0, "done")
@@ -148,16 +148,6 @@ def _learn(
     )
     export_link(network, spec, folder / f"{target}.onnx")
     return table, cases.constant, "", linkable
-
-
-def _without_certificates(table: Table) -> Table:
-    """The same ways to answer, none of them proven."""
-
-    def plain(cells: Sequence[Measured]) -> tuple[Measured, ...]:
-        return tuple(replace(cell, threshold=None) for cell in cells)
-
-    linked = {sources: plain(row) for sources, row in table.linked.items()}
-    return Table(replace(table.constant, threshold=None), plain(table.held), linked)
 
 
 def fit_target(situations: Situations, judge: Judge, *, net: Net, seed: int) -> LinkNetwork:

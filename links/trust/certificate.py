@@ -42,7 +42,6 @@ def certify(
     grid: Sequence[float] = GRID,
     risk: float = RISK,
     unknown: Array | None = None,
-    starts: Sequence[int] = (),
 ) -> Certificate:
     """The lowest confidence that is certified, going down the grid to the first that is not.
 
@@ -53,16 +52,15 @@ def certify(
         risk: how often the certificate may be wrong.
         unknown: what would disagree if nothing were known of the inputs, as with a constant (n,): where hardly
             anything else does it shows how long runs are.
-        starts: at which indices another recording begins.
     """
-    found = _tested(confidences, agreements, grid, risk, unknown, starts)
+    found = _tested(confidences, agreements, grid, risk, unknown)
     passed = int(np.count_nonzero(found.passed))
     runs, all_runs = math.floor(found.runs[max(passed - 1, 0)]), math.floor(found.runs[-1])
     return Certificate(float(grid[passed - 1]) if passed else None, runs, all_runs)
 
 
 def certify_in_turn(
-    agreements: Array, where: Array, *, risk: float = RISK, unknown: Array | None = None, starts: Sequence[int] = ()
+    agreements: Array, where: Array, *, risk: float = RISK, unknown: Array | None = None
 ) -> list[Certificate]:
     """Certificates of ways to answer that are tested in turn, up to the first that is not certified.
 
@@ -71,9 +69,8 @@ def certify_in_turn(
         where: which inputs each way was measured on, bool (ways, n).
         risk: how often any of the certificates may be wrong.
         unknown: as in `certify`.
-        starts: likewise.
     """
-    found = _fixed_sequence(1.0 - agreements, where, risk, unknown, starts)
+    found = _fixed_sequence(1.0 - agreements, where, risk, unknown)
     runs = [math.floor(count) for count in found.runs.tolist()]
     return [Certificate(0.0 if ok else None, n, n) for ok, n in zip(found.passed.tolist(), runs, strict=True)]
 
@@ -91,7 +88,7 @@ def first_level(
         unknown: as in `certify`.
     """
     needed = _SPARE * clean_runs(ALPHA, confidence=1.0 - risk)
-    runs = _tested(confidences, agreements, GRID, risk, unknown, ()).runs * inputs / max(1, len(confidences))
+    runs = _tested(confidences, agreements, GRID, risk, unknown).runs * inputs / max(1, len(confidences))
     enough = np.flatnonzero(runs >= needed)
     return int(enough[0]) if len(enough) else int(np.argmax(runs))
 
@@ -102,15 +99,14 @@ def _tested(
     grid: Sequence[float],
     risk: float,
     unknown: Array | None,
-    starts: Sequence[int],
 ) -> Tested:
     where = confidences >= np.asarray(grid)[:, None]
-    return _fixed_sequence(np.broadcast_to(1.0 - agreements, where.shape), where, risk, unknown, starts)
+    return _fixed_sequence(np.broadcast_to(1.0 - agreements, where.shape), where, risk, unknown)
 
 
-def _fixed_sequence(losses: Array, where: Array, risk: float, unknown: Array | None, starts: Sequence[int]) -> Tested:
+def _fixed_sequence(losses: Array, where: Array, risk: float, unknown: Array | None) -> Tested:
     ways = len(losses)
     if unknown is not None:
         losses = np.append(losses, unknown[None], axis=0)
         where = np.append(where, np.ones((1, len(unknown)), bool), axis=0)
-    return fixed_sequence(losses, target=ALPHA, confidence=1.0 - risk, where=where, starts=starts).first(ways)
+    return fixed_sequence(losses, target=ALPHA, confidence=1.0 - risk, where=where).first(ways)

@@ -1,5 +1,7 @@
 """A link across domains in a folder of links: a new one, or one that is there already."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput, UnknownModel
@@ -197,7 +199,12 @@ def test_served_answers_for_labels_are_linked_where_their_source_ran(trace, tmp_
 
 def test_trust_in_a_link_of_sites_is_revoked_where_it_breaks(trace, tmp_path):
     write_shared(trace, tmp_path / "links")
-    serving = Serving(LinkGraph.load(tmp_path / "links"), Plan(None, 0, ("vehicles",), {"people": 1.0}))
+    graph = LinkGraph.load(tmp_path / "links")
+    # As if the recording had been long enough.
+    people = graph.tables["people"]
+    sure = {sources: tuple(replace(cell, threshold=0.0) for cell in row) for sources, row in people.linked.items()}
+    graph = graph.with_tables({**graph.tables, "people": replace(people, linked=sure)})
+    serving = Serving(graph, Plan(None, 0, ("vehicles",), {"people": 1.0}))
     for row in range(60):
         seen = np.asarray([row % 8], np.float32)
         serving.complete(row * 2.0, {"vehicles": seen, "people": seen + 5})
