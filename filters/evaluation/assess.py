@@ -156,7 +156,7 @@ def assess(
         probe_optimal=trial.room.oracle_rate,
     )
     verdict, why = _after_probing(found)
-    return replace(found, verdict=verdict, why=why)
+    return replace(found, verdict=verdict, why=f"{why}; but {trace.unproven}" if trace.unproven else why)
 
 
 def _without_training(

@@ -127,7 +127,8 @@ def write_training_page(done: "FilterTraining", path: Path) -> None:
         (name, f"{each.rate:.3f}", f"{1 - each.error:.3f}", f"{each.threshold:.4g}", "yes" if each.certified else "no")
         for name, each in spec.candidates.items()
     ]
-    head = ("candidate", "filtering rate", "accuracy", "threshold", "certified")
+    what, share = spec.asked
+    head = ("candidate", "filtering rate", what, "threshold", "certified")
     proof = (
         f"Error {found.error:.3f} on {found.inputs} inputs, worth {found.runs:.0f} independent runs; at "
         f"most {found.upper_bound:.3f} with {found.confidence:.0%} confidence ({found.method})."
@@ -137,7 +138,7 @@ def write_training_page(done: "FilterTraining", path: Path) -> None:
         for each in spec.floors
     ]
     kept = table_html(floors, head=("kept besides", "inputs", "asked", "accuracy", "at least")) if floors else ""
-    title = f"{spec.rule} on {', '.join(spec.models)}, accuracy {spec.accuracy:g}"
+    title = f"{spec.rule} on {', '.join(spec.models)}, {what} {share:g}"
     write_html(
         path,
         title,
@@ -171,9 +172,10 @@ def _levels(done: "FilterTraining") -> str:
     rates = [level.rate for level in levels]
     axes.plot(rates, [level.error for level in levels], "o-", markersize=3, label="error, measured")
     axes.plot(rates, [level.upper_bound for level in levels], "--", label="its upper bound")
-    axes.axhline(1 - done.spec.accuracy, color="grey", linewidth=1, linestyle=":")
+    allowed = 1 - done.spec.asked[1]
+    axes.axhline(allowed, color="grey", linewidth=1, linestyle=":")
     axes.axvline(done.spec.certificate.rate, color="grey", linewidth=1, linestyle=":")
-    most = max([4 * (1 - done.spec.accuracy), done.spec.certificate.upper_bound])
+    most = max([4 * allowed, done.spec.certificate.upper_bound])
     axes.set(xlabel="filtering rate", ylabel="error", xlim=(0, 1), ylim=(0, min(1.0, most)))
     return f"<h2>What other thresholds would bring</h2>{_with_legend(figure)}"
 

@@ -127,6 +127,8 @@ def trace_warnings(
             f"it dropped {rate:.0%} here, and {low:.0%} to {high:.0%} when it was calibrated: what was proven there "
             "says little of this"
         )
+    if trace.unproven:
+        found.append(f"{trace.unproven}; delays and runs are told by these times, too")
     return tuple(found)
 
 

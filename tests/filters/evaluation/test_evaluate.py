@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -148,6 +149,13 @@ def test_a_share_far_from_the_calibrated_one_is_told(later, tmp_path):
     found = evaluate_filter(write_frames(tmp_path / "f.onnx", certificate=low), later)
     assert any("2% to 10% when it was calibrated" in warning for warning in found.warnings)
     assert evaluate_filter(write_frames(tmp_path / "g.onnx"), later).warnings == ()
+
+
+def test_invented_times_are_told(later_path, tmp_path):
+    with Trace(later_path) as trace:
+        trace.info = replace(trace.info, times="invented")
+        found = evaluate_filter(write_frames(tmp_path / "f.onnx"), trace)
+    assert any("are invented" in warning for warning in found.warnings)
 
 
 def test_the_free_gate_has_its_threshold_from_what_the_filter_was_learnt_from(later, make_trace, tmp_path):
