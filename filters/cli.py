@@ -198,11 +198,9 @@ def print_training(done: "FilterTraining", console: Console) -> None:
 
 def _candidates_table(done: "FilterTraining") -> Table:
     spec = done.spec
-    asked, kept = f"accuracy {spec.accuracy:g}", "accuracy"
-    if spec.events is not None:
-        asked, kept = f"event recall {spec.events.recall:g}", "events found"
-    table = Table("candidate", title=f"{escape(spec.rule)} at {asked}: on the calibration part")
-    for name in ("filtering rate", kept, "threshold", "certified", "ms"):
+    what, share = spec.asked
+    table = Table("candidate", title=f"{escape(spec.rule)} at {what} {share:g}: on the calibration part")
+    for name in ("filtering rate", what, "threshold", "certified", "ms"):
         table.add_column(name, justify="right")
     for name, result in spec.candidates.items():
         row: list[Any] = [f"{result.rate:.3f}", f"{1 - result.error:.3f}", f"{result.threshold:.4g}"]

@@ -198,6 +198,11 @@ class FilterSpec(BaseModel):
         return self.reference == "last kept"
 
     @property
+    def asked(self) -> tuple[str, float]:
+        """What was asked for, in words, and the least share of it."""
+        return ("accuracy", self.accuracy) if self.events is None else ("event recall", self.events.recall)
+
+    @property
     def held(self) -> bool:
         """Whether the answer for the last kept input stands in for one that is not kept; else the rule's own does."""
         return self.pairwise or self.keeps == "flip"

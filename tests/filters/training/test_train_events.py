@@ -11,6 +11,7 @@ from infilink.codec import encode_jpeg
 from infilink.errors import InvalidInput, NotCertified
 from infilink.filters.cli import print_training, train_filter_command
 from infilink.filters.evaluation.evaluate import evaluate_filter
+from infilink.filters.evaluation.pages import write_training_page
 from infilink.filters.gates.learned import FilterRuntime
 from infilink.filters.rules.parser import parse_rule
 from infilink.filters.training.event_gates import FlipCandidate, News
@@ -130,6 +131,9 @@ def test_what_is_asked_for_is_shown(visits_path, tmp_path, capsys):
     print_training(done, Console(width=200))
     shown = capsys.readouterr().out
     assert "at event recall 0.95" in shown and "finds 130 of 130 events" in shown
+    write_training_page(done, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "event recall 0.95" in page and "kept-blocks drops" in page
 
 
 @pytest.mark.parametrize(
