@@ -9,15 +9,17 @@ import multiprocessing
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from multiprocessing import resource_tracker
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker, util
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any
 
 _STARTING = threading.Lock()
+_STARTED: "weakref.WeakSet[BaseProcess]" = weakref.WeakSet()
 # Not `__main__`, as is the default: a program that imports much would be copied into every process. On macOS nothing:
 # its system libraries can't be used in a process that was forked after they had been used, so each imports its own.
 _PRELOAD = ["infilink.models.preload", "av"] if sys.platform == "linux" else []
@@ -36,8 +38,20 @@ def fork(target: Callable[..., object], *arguments: Any) -> tuple[BaseProcess, C
     process = context.Process(target=target, args=(*arguments, theirs), daemon=True)
     with _STARTING, _no_main(), _without_interrupts():
         process.start()
+    _STARTED.add(process)
     theirs.close()
     return process, ours
+
+
+def _end_all() -> None:
+    """Ends what was not closed, as after an error: multiprocessing asks with a SIGTERM, which these ignore, and waits."""
+    for process in list(_STARTED):
+        with suppress(ValueError):  # closed
+            process.kill()
+
+
+# With a priority it runs before multiprocessing waits for them.
+util.Finalize(None, _end_all, exitpriority=10)
 
 
 def start_fork_server() -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 CODE = """
@@ -20,3 +21,18 @@ def test_ctrl_c_does_not_reach_the_fork_server() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=60, check=True)
     blocked = next(line for line in done.stdout.splitlines() if line.startswith("SigBlk:"))
     assert int(blocked.split()[1], 16) & 1 << signal.SIGINT - 1
+
+
+LEFT_OPEN = """
+import sys
+from infilink.models.process import ModelProcess
+process = ModelProcess(sys.argv[1]).load()
+print(process.pid)
+raise SystemExit(3)
+"""
+
+
+def test_a_program_that_leaves_a_process_open_ends_with_it(tiny_models: Path) -> None:
+    command = [sys.executable, "-c", LEFT_OPEN, str(tiny_models / "bright.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3 and not psutil.pid_exists(int(done.stdout))
