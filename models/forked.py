@@ -44,7 +44,7 @@ def fork(target: Callable[..., object], *arguments: Any) -> tuple[BaseProcess, C
 
 
 def _end_all() -> None:
-    """Ends what was not closed, as after an error: multiprocessing asks with a SIGTERM, which these ignore, and waits."""
+    """Ends what was not closed: multiprocessing would ask with a SIGTERM, which these ignore, and wait for ever."""
     for process in list(_STARTED):
         with suppress(ValueError):  # closed
             process.kill()
