@@ -75,6 +75,16 @@ class Trace:
         return info, rows
 
     @property
+    def unproven(self) -> str:
+        """Why nothing can be certified from it; empty: it can."""
+        if self.info.times == "read":
+            return ""
+        return (
+            f"the times of {self.path.name} are invented (an older infilink recorded it, or its source has no times of "
+            "its own), so nothing can be certified from it: record it again"
+        )
+
+    @property
     def models(self) -> dict[str, ModelSpec]:
         """Each model's spec, by name."""
         return self.info.models
