@@ -290,7 +290,8 @@ def test_what_waits_behind_a_model_of_the_device_is_bounded_and_the_newest_goes_
     daemon, path = start_daemon(), tmp_path / "results0.sqlite"
     agent = start_agent(daemon.address, local=str(local), queue="latest", loop=True)
     daemon.answered(5)
-    (model,) = agent.model_processes()
+    # The decoder of the source was started before the model.
+    _decoder, model = sorted(agent.model_processes(), key=lambda process: process.create_time())
 
     def far_behind():
         looked, gave_way = looked_at(path)
