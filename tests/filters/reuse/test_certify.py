@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from infilink.errors import InvalidInput
+from infilink.errors import InvalidInput, NotCertified
 from infilink.filters.reuse.cache import ResultCache
 from infilink.filters.reuse.certify import (
     Stretch,
@@ -77,6 +77,14 @@ def test_what_can_not_be_certified_is_refused_with_numbers():
         certify_gates(stretch_of(inputs=60), make, accuracy=0.99, most=8.0)
     with pytest.raises(InvalidInput, match="100 calibration inputs"):
         certify_gates(stretch_of(inputs=100, spread=30.0), make, accuracy=0.97, most=60.0)
+
+
+def test_what_is_not_certified_is_there_for_those_who_ask():
+    stretch = stretch_of(inputs=60)
+    with pytest.raises(NotCertified, match="--uncertified"):
+        certify_gates(stretch, make, accuracy=0.97, most=8.0)
+    found = certify_gates(stretch, make, accuracy=0.97, most=8.0, uncertified=True)
+    assert not found.choice.certificate.certified and found.choice.certificate.rate > 0.5
 
 
 def test_the_score_up_to_which_is_skipped():
