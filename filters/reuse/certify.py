@@ -129,8 +129,8 @@ def _choose(sweeps: list[Sweep], accuracy: float, best: float, *, uncertified: b
         raise NotCertified(
             f"no reuse is certified to keep an accuracy of {accuracy:g}: on {inputs} calibration inputs, worth "
             f"{found.runs:g} independent runs, the best answered {found.rate:.3f} with an error of "
-            f"{found.error:.3f}, at most {found.upper_bound:.3f} with {found.confidence:.0%} confidence; {advice}{more}, "
-            "or have it without a proof with --uncertified"
+            f"{found.error:.3f}, at most {found.upper_bound:.3f} with {found.confidence:.0%} confidence; {advice}{more}"
+            ", or have it without a proof with --uncertified"
         )
     return choice
 

@@ -81,7 +81,7 @@ def test_what_can_not_be_certified_is_refused_with_numbers():
 
 def test_what_is_not_certified_is_there_for_those_who_ask():
     stretch = stretch_of(inputs=60)
-    with pytest.raises(NotCertified, match="--uncertified"):
+    with pytest.raises(NotCertified, match=r"--uncertified"):
         certify_gates(stretch, make, accuracy=0.97, most=8.0)
     found = certify_gates(stretch, make, accuracy=0.97, most=8.0, uncertified=True)
     assert not found.choice.certificate.certified and found.choice.certificate.rate > 0.5
