@@ -7,7 +7,7 @@ import numpy as np
 
 from ...device.results import Results
 from ...device.sources.open import open_source
-from ...models.draw import Color, Taken, color_of, draw_boxes, draw_text
+from ...models.draw import Color, Taken, color_of, draw_names, draw_outlines, draw_text
 from ...models.spec import ModelSpec
 from ...outputs import Array
 from ..videofile import VideoFileWriter
@@ -51,12 +51,14 @@ def annotate(
     panel = np.full((_LINE * (len(specs) + 1) + 9 & ~1, picture.shape[1], 3), 28, np.uint8)
     draw_text(panel, "sent" if sent else "not sent: the last results are reused", 8, _LINE - 3, _WHITE)
     names = max(cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, 0.4, 1)[0][0] for name in specs)
+    boxed = [(row, name) for row, (name, spec) in enumerate(specs.items()) if spec.output.kind == "boxes"]
     taken: Taken = []
+    for row, name in boxed:
+        draw_outlines(picture, values[name], color_of(row), thickness=2 if origins[name] == "executed" else 1)
+    for row, name in boxed:
+        draw_names(picture, values[name], specs[name].output.classes, color_of(row), taken)
     for row, (name, spec) in enumerate(specs.items()):
         color, origin = color_of(row), origins[name]
-        if spec.output.kind == "boxes":
-            thickness = 2 if origin == "executed" else 1
-            draw_boxes(picture, values[name], spec.output.classes, color, taken, thickness=thickness)
         y = _LINE * (row + 2) - 3
         cv2.rectangle(panel, (8, y - 9), (17, y), color, -1)
         draw_text(panel, name, 24, y, _WHITE)
