@@ -32,33 +32,8 @@ def color_of(index: int) -> Color:
     return COLORS[index % len(COLORS)]
 
 
-def draw_boxes(
-    picture: Array,
-    boxes: Array,
-    classes: tuple[str, ...],
-    color: Color,
-    taken: Taken,
-    *,
-    thickness: int = 1,
-    scores: bool = False,
-) -> None:
-    """Draws boxes with the names of their classes; a name for which there is no free place near its box is left out.
-
-    Args:
-        picture: uint8 BGR; drawn into.
-        boxes: as a model returns them, float32 (n, 6).
-        classes: the names in order.
-        color: BGR.
-        taken: the labels in the picture so far, of other models, too; added to.
-        thickness: of the boxes' lines, in pixels.
-        scores: whether the score stands after the name.
-    """
-    draw_outlines(picture, boxes, color, thickness=thickness)
-    draw_names(picture, boxes, classes, color, taken, scores=scores)
-
-
 def draw_outlines(picture: Array, boxes: Array, color: Color, *, thickness: int = 1) -> None:
-    """Draws boxes without their names: those of all colours come first, so that no line runs through a name."""
+    """Draws boxes (as a model returns them) without names: those of all models come first, so that names stay free."""
     for left, top, right, bottom in _corners(picture, boxes):
         cv2.rectangle(picture, (left, top), (right, bottom), color, thickness, cv2.LINE_AA)
 
@@ -66,7 +41,16 @@ def draw_outlines(picture: Array, boxes: Array, color: Color, *, thickness: int 
 def draw_names(
     picture: Array, boxes: Array, classes: tuple[str, ...], color: Color, taken: Taken, *, scores: bool = False
 ) -> None:
-    """Draws the names of boxes' classes; what `draw_boxes` says of them."""
+    """Draws the names of boxes' classes; one for which there is no free place near its box is left out.
+
+    Args:
+        picture: uint8 BGR; drawn into.
+        boxes: as a model returns them, float32 (n, 6).
+        classes: the names in order.
+        color: BGR.
+        taken: the names in the picture so far, of other models, too; added to.
+        scores: whether the score stands after the name.
+    """
     corners = _corners(picture, boxes)
     # The surest first: where there is little room, theirs are the names that stand.
     for i in np.argsort(-boxes[:, 4], kind="stable").tolist():

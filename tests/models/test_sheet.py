@@ -5,7 +5,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from infilink.models.draw import COLORS, Taken, color_of, draw_boxes, draw_names, draw_outlines
+from infilink.models.draw import COLORS, color_of, draw_names, draw_outlines
 from infilink.models.sheet import Seen, draw_sheet
 from infilink.models.spec import ModelSpec, parse_spec
 from infilink.outputs import Array
@@ -74,15 +74,6 @@ def test_no_name_lies_on_another_or_under_a_line() -> None:
         shares = [float((ground == color).all(axis=1).mean()) for color in COLORS[:2]]
         assert min(shares) == 0, "the other colour's lines do not run through it"
     assert covered.max() == 1
-
-
-def test_drawing_together_is_drawing_outlines_then_names() -> None:
-    one, two, taken = FRAME.copy(), FRAME.copy(), []
-    draw_boxes(one, boxes([0.1, 0.5, 0.2, 0.75, 0.9, 1]), BOXES.output.classes, COLORS[2], taken)
-    draw_outlines(two, boxes([0.1, 0.5, 0.2, 0.75, 0.9, 1]), COLORS[2])
-    other: Taken = []
-    draw_names(two, boxes([0.1, 0.5, 0.2, 0.75, 0.9, 1]), BOXES.output.classes, COLORS[2], other)
-    assert np.array_equal(one, two) and taken == other
 
 
 @pytest.mark.parametrize(
