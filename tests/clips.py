@@ -53,7 +53,7 @@ def write_clip(
         stream: Any = container.add_stream(codec, rate=fps, options=options)
         stream.width, stream.height = size
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "bgr24" if codec == "rawvideo" else "yuv420p"
-        base = Fraction(1, fps) if codec in ("mjpeg", "rawvideo", "mpeg4") else _TIME_BASE
+        base = Fraction(1, fps) if codec in ("mjpeg", "rawvideo", "mpeg4", "mpeg2video") else _TIME_BASE
         stream.codec_context.time_base = stream.time_base = base
         if rotation:
             stream.set_display_rotation(rotation)

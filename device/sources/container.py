@@ -84,7 +84,12 @@ class Video:
         """How long it is, as far as the container says."""
         if self.stream.duration and self.stream.time_base:
             return float(self.stream.duration * self.stream.time_base)
-        return self.container.duration / 1e6 if self.container.duration and self.container.duration > 0 else None
+        container = self.container
+        if not container.duration or container.duration <= 0:
+            return None
+        # Matroska says when it ends, not how long it is.
+        before = container.start_time or 0 if container.format.name.startswith("matroska") else 0
+        return max(0, container.duration - before) / 1e6
 
     @property
     def is_recording(self) -> bool:

@@ -16,6 +16,8 @@ from .times import RecordingTimes
 _NEAR_S = 0.002
 """Some containers keep whole milliseconds: a time that is asked for means a frame that is so near, too."""
 _WHOLE_SHARE = 0.9
+_WHOLE_SHARE_GUESSED = 0.75
+"""Where the container does not count its frames, but says how long it is."""
 
 
 class RecordingReader:
@@ -58,8 +60,9 @@ class RecordingReader:
         assert self._first is not None
         yield self._first
         yield from self._frames
-        count = self.opened.frame_count
-        if count and not self.opening.loop and self.opening.seconds is None and self._given < _WHOLE_SHARE * count:
+        count, whole = self.opened.frame_count, not self.opening.loop and self.opening.seconds is None
+        least = _WHOLE_SHARE if self._video.stream.frames else _WHOLE_SHARE_GUESSED
+        if count and whole and self._given < least * count:
             self._told(f"ended after {self._given} frames of {count}; is it whole?")
 
     def picture(self, taken: Taken) -> Array:
