@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+from infilink.device.sources.open import open_source
 from infilink.models.onnx_model import OnnxModel
 from infilink.models.spec import find_models
 from infilink.outputs import Array, box_iou
@@ -40,15 +41,8 @@ def frames(data: Path) -> Frames:
 
     @cache
     def read(clip: str, every: int) -> list[Array]:
-        capture = cv2.VideoCapture(str(next((data / "video").glob(f"{clip}.*"))))
-        found = []
-        for number in range(20 * every):
-            if not capture.grab():
-                break
-            if number % every == 0:
-                found.append(capture.retrieve()[1])
-        capture.release()
-        return found
+        with open_source(str(next((data / "video").glob(f"{clip}.*")))) as opened:
+            return [frame.image for frame in islice(opened, 0, 20 * every, every)]
 
     return read
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from infilink.codec import pack
+from infilink.device.sources.open import open_source
 from infilink.models.cost import ModelCost
 from infilink.models.spec import ModelSpec
 from infilink.outputs import Array, OutputSpec
@@ -121,9 +122,8 @@ def recorded(data: Path, folder: Path, clip: str, *, fps: float = 10.0) -> Path:
     if not path.exists():
         models = link_models(data, folder / "models", MODELS)
         source = next((data / "video").glob(f"{clip}.*"))
-        capture = cv2.VideoCapture(str(source))
-        every = max(1, round(capture.get(cv2.CAP_PROP_FPS) / fps))
-        capture.release()
+        with open_source(str(source)) as opened:
+            every = max(1, round(opened.fps / fps))
         command = [sys.executable, "-m", "infilink.cli", "record", "--source", str(source), "--models", str(models)]
         subprocess.run([*command, "--every", str(every), "--out", str(path)], check=True, capture_output=True)
     return path
