@@ -23,6 +23,7 @@ _NEAR = 2.0
 _SURE = 0.85
 _TWICE = 0.85
 _LEVELLED = 1.4
+_COUNTED = 0.35
 _MOST_RUNS = 100_000
 # Runs of shares are looked for as if this were a target.
 _SHARE = 0.1
@@ -125,7 +126,8 @@ def _run_lengths(
     known = (errors > 0.0) & (errors < 1.0)
     lost = np.where(known & (errors <= 0.5), errors * among.sum(axis=1) / factors, 0.0)
     grows = float((twice / factors) @ lost) > _LEVELLED * lost.sum()
-    factors = np.maximum(factors, _TWICE * twice)
+    in_a_row, spread = _streaks(losses, among, errors)
+    factors = np.maximum(np.maximum(1.0, in_a_row), np.maximum(factors, _TWICE * twice) - _COUNTED * spread)
     uppers = np.where(known, factors / np.maximum(0.05, 1.0 - _SURE * doubt), np.inf)
     near = known & (errors <= _NEAR * target)
     if not near.any():
@@ -136,6 +138,27 @@ def _run_lengths(
     lengths = np.where(np.isfinite(surest), surest, uppers)
     lengths = np.maximum(lengths, _greatest_from(np.where(near, factors, 1.0)))
     return np.asarray(np.maximum(lengths, 2.0 * longest * among.mean(axis=1)) if grows else lengths)
+
+
+def _streaks(losses: Array, among: Array, errors: Array) -> tuple[Array, Array]:
+    """How many inputs in a row are lost, and what their being of different lengths adds to the variance of blocks.
+
+    Where whole losses come in streaks it is streaks that are counted: how many there are is a draw, how long they are
+    is known by their mean. Of graded losses nothing is known.
+    """
+    counted = np.zeros(len(losses))
+    spread = np.zeros(len(losses))
+    lost = (losses > 0.0) & among
+    whole = ((losses == 0.0) | (losses == 1.0)).all(axis=1) & lost.any(axis=1)
+    edges = np.diff(np.pad(lost.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    rows, begins = np.nonzero(edges == 1)
+    lengths = np.nonzero(edges == -1)[1] - begins
+    streaks = np.maximum(1, np.bincount(rows, minlength=len(losses)))
+    means = np.bincount(rows, weights=lengths, minlength=len(losses)) / streaks
+    squares = np.bincount(rows, weights=lengths**2, minlength=len(losses)) / streaks
+    counted[whole] = (means * (1.0 - errors))[whole]
+    spread[whole] = ((squares / np.maximum(means, 1.0) - means) / np.maximum(1e-9, 1.0 - errors))[whole]
+    return counted, spread
 
 
 def _dispersion(sums: Array, alone: Array, length: int, starts: Sequence[int]) -> tuple[Array, Array]:
@@ -170,7 +193,19 @@ def clopper_pearson(errors: float, inputs: float, *, confidence: float = CONFIDE
     """The exact upper bound on an error rate from `errors` among `inputs`; both may be effective numbers, not whole."""
     if errors >= inputs:
         return 1.0
-    return _bisect(lambda rate: _incomplete_beta(errors + 1.0, inputs - errors, rate) < confidence)
+    a, b = float(errors) + 1.0, float(inputs - errors)
+    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+    low, high, rate = 0.0, 1.0, a / (a + b)
+    # Newton's method, kept within where the bound is known to lie.
+    for _ in range(100):
+        above = _incomplete_beta(a, b, rate) - confidence
+        low, high = (rate, high) if above < 0.0 else (low, rate)
+        slope = math.exp(log_front + (a - 1.0) * math.log(rate) + (b - 1.0) * math.log1p(-rate))
+        nearer = rate - above / slope if slope > 1e-100 else -1.0
+        before, rate = rate, nearer if low < nearer < high else (low + high) / 2
+        if abs(rate - before) < 1e-12:
+            break
+    return min(1.0, rate + 1e-12)
 
 
 def interval(hits: int, count: int, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -238,13 +273,16 @@ class SequentialTest:
     Args:
         bound: what the mean is promised to be at most (or at least).
         alternatives: the means to look out for, all above `bound`, or all below it.
+        horizon: None: the promise about `evidence` is for all time. Otherwise it is for each so many samples in a row:
+            starting points then weigh alike, so that a change is found as soon after a long time as after a short one.
     """
 
-    def __init__(self, bound: float, alternatives: Sequence[float]) -> None:
+    def __init__(self, bound: float, alternatives: Sequence[float], *, horizon: float | None = None) -> None:
         if not 0.0 < bound < 1.0:
             raise ValueError(f"bound must be between 0 and 1, not {bound}")
         self.bound = bound
         self.alternatives = tuple(alternatives)
+        self.horizon = horizon
         # A bet is the likelihood ratio of an alternative to the bound, extended linearly to values between 0 and 1.
         self._at_zero = [(1.0 - mean) / (1.0 - bound) for mean in self.alternatives]
         self._slope = [mean / bound - zero for mean, zero in zip(self.alternatives, self._at_zero, strict=True)]
@@ -264,14 +302,18 @@ class SequentialTest:
             share: how many independent samples it is worth, at most 1; must not depend on the sample itself. A bet to a
                 power below 1 is a fair one or worse (Jensen), so no share makes false alarms more frequent.
         """
-        opened = _mass_left(self.count) - _mass_left(self.count + 1)
+        opened = 1.0 / self.horizon if self.horizon else self._left() - _mass_left(self.count + 1)
         self.count += 1
         self._running = [
             min(_MOST_EVIDENCE, (running + opened) * (zero + slope * value) ** share)
             for running, zero, slope in zip(self._running, self._at_zero, self._slope, strict=True)
         ]
-        self.evidence = sum(self._running) / len(self._running) + _mass_left(self.count)
+        self.evidence = sum(self._running) / len(self._running) + self._left()
         return self.evidence
+
+    def _left(self) -> float:
+        """The mass of the starting points to come."""
+        return max(0.0, 1.0 - self.count / self.horizon) if self.horizon else _mass_left(self.count)
 
     def as_list(self) -> list[float]:
         """Its state as plain values for JSON."""
