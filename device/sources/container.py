@@ -47,8 +47,11 @@ class Video:
         options = {"max_pixels": str(MAX_PIXELS), "rtsp_transport": "tcp"}
         timeout = None
         if self.path is None:
-            silent_s = _SILENT_S.get(self.text.partition("://")[0].lower(), _SILENT_OTHER_S)
-            options["rw_timeout"] = options["timeout"] = str(int(silent_s * 1e6))
+            scheme = self.text.partition("://")[0].lower()
+            silent_s = _SILENT_S.get(scheme, _SILENT_OTHER_S)
+            options["rw_timeout"] = str(int(silent_s * 1e6))
+            if scheme.startswith("rtsp"):
+                options["timeout"] = options["rw_timeout"]  # RTMP would wait for a caller with it.
             timeout = (_OPEN_S, silent_s)
         try:
             # With the protocol before it a path is a path, whatever stands in it.
@@ -202,6 +205,8 @@ def decoded(packet: Any) -> list[Any]:
 
 def _told(error: Exception) -> str:
     """What FFmpeg complains of; never with the address, which may hold a password."""
+    if isinstance(error, av.error.ExitError):
+        return "nothing came for too long"
     text = getattr(error, "strerror", None) or type(error).__name__
     return str(text)[:1].lower() + str(text)[1:]
 

@@ -68,7 +68,7 @@ class StreamReader:
             for packet in self._video.packets():
                 self._waiting.put(packet, time.monotonic())
         except InfilinkError as error:
-            why = f" ({error})"
+            why = f" ({str(error).removeprefix(f'{self._video.name}: ')})"
         self._waiting.end(why)
 
 
