@@ -140,7 +140,7 @@ class Video:
             bgr = self._reformatter.reformat(frame, format="bgr24")
         except (av.FFmpegError, ValueError) as error:
             raise InvalidInput(f"{self.name}: pictures of format {frame.format.name} can't be read") from error
-        plane = bgr.planes[0]
+        plane: Any = bgr.planes[0]
         if plane.line_size < 0:
             # Stored upside down and taken as it is; on the way through another format it is turned.
             bgr = frame.reformat(format="gbrp").reformat(format="bgr24")
