@@ -9,7 +9,7 @@ from infilink.device.sources.container import open_video
 from infilink.device.sources.live import Packets, StreamReader
 from infilink.device.sources.open import open_source
 from infilink.device.sources.reader import Opening
-from infilink.errors import Unavailable
+from infilink.errors import InfilinkError, Unavailable
 
 from ...clips import Stream, write_clip
 
@@ -68,3 +68,11 @@ def test_seconds_of_a_stream_are_seconds_of_arrival(tmp_path):
     clip = write_clip(tmp_path / "a.ts", frames=20, bf="0")
     with Stream(clip.read_bytes()) as stream, open_source(stream.address, seconds=1e-9) as source:
         assert 1 <= len(list(source)) < 20
+
+
+def test_a_password_is_in_no_error():
+    for scheme in ("rtsp", "http", "tcp", "rstp"):
+        with pytest.raises(InfilinkError) as raised:
+            open_source(f"{scheme}://user:hush@127.0.0.1:1/x?token=hush")
+        assert "hush" not in str(raised.value) and "user" not in str(raised.value)
+        assert "hush" not in str(raised.value.__cause__)
