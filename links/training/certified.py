@@ -13,14 +13,15 @@ from .judge import Judge
 from .measure import Cases, Predict, Replayed, TargetCases, replay
 from .samples import Situations
 
-_ALL = GRID[-1:]
+_FREE_RISK = RISK / 4
 
 
 def certified(table: Table, cases: TargetCases, link: tuple[Predict, Situations] | None = None) -> Table:
     """The table with a certificate and a calibration for every way to answer that serves.
 
-    All certificates of a target together are wrong with a probability of at most `RISK`: each way shares it, the links
-    by age. Holding is tested from the youngest age on, up to the first that fails, and so takes one share.
+    All certificates of a target together are wrong with a probability of at most `RISK`. The constant and holding take
+    a quarter each, whatever was chosen, as they are tested on what it was chosen on; holding in turn, from the youngest
+    age up to the first that fails. Links share the rest, by sources and age.
 
     Args:
         table: what was chosen.
@@ -33,29 +34,29 @@ def certified(table: Table, cases: TargetCases, link: tuple[Predict, Situations]
         for age in range(BUCKETS)
         if (route := table.choose(frozenset(sources), age)).origin == "linked" and route.sources == sources
     ]
-    risk = RISK / (2 + len(served))
+    risk = RISK / 2 / max(1, len(served))
     linked = {sources: list(row) for sources, row in table.linked.items()}
     if link is not None:
         for sources, age in served:
             linked[sources][age] = _linked_cell(linked[sources][age], cases, link, sources, age, risk)
     young = cases.certify
     return Table(
-        _constant_cell(table.constant, cases, risk),
-        _held_row(table.held, cases, risk),
+        _constant_cell(table.constant, cases),
+        _held_row(table.held, cases),
         {sources: (*_younger(row[:NEVER], young), row[NEVER]) for sources, row in linked.items()},
     )
 
 
-def _constant_cell(cell: Measured, cases: TargetCases, risk: float) -> Measured:
+def _constant_cell(cell: Measured, cases: TargetCases) -> Measured:
     block = cases.certify_free[0]
     inputs = block.inputs[block.of(NEVER)]
     agreements = cases.judge.constant(cases.constant, inputs)
-    found = certify(np.ones(len(inputs)), agreements, grid=_ALL, risk=risk)
+    found = certify(np.ones(len(inputs)), agreements, grid=GRID[-1:], risk=_FREE_RISK)
     far = _Distances(cases.judge).constant(cases.constant, inputs, agreements)
     return _marked(cell, found, far, block.span_s)
 
 
-def _held_row(row: Sequence[Measured], cases: TargetCases, risk: float) -> tuple[Measured, ...]:
+def _held_row(row: Sequence[Measured], cases: TargetCases) -> tuple[Measured, ...]:
     """All ages in one test, of the inputs on which there is a last output of that age."""
     block, judge, cells = cases.certify_free[1], cases.judge, list(row)
     ages = [age for age in range(NEVER) if block.of(age).any()]
@@ -65,7 +66,7 @@ def _held_row(row: Sequence[Measured], cases: TargetCases, risk: float) -> tuple
         agreements[at, block.places[of]] = judge.held(block.inputs[of], block.earlier[of])
         where[at, block.places[of]] = True
     unknown = 1.0 - judge.constant(cases.constant, block.block)
-    found = certify_in_turn(agreements, where, risk=risk, unknown=unknown) if ages else []
+    found = certify_in_turn(agreements, where, risk=_FREE_RISK, unknown=unknown) if ages else []
     for at, (age, certificate) in enumerate(zip(ages, found, strict=True)):
         of = block.of(age)
         far = _Distances(judge).held(block.inputs[of], block.earlier[of], agreements[at, block.places[of]])

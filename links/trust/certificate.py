@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,7 +27,8 @@ class Certificate:
     Attributes:
         threshold: from which confidence on its answers may be trusted; None: none was shown.
         runs: how many independent runs of trusted answers that rests on; where none was shown, of the surest.
-        all_runs: how many runs all of its answers are worth; 0: it can't be told, as nothing ever disagreed.
+        all_runs: how many runs all of its answers are worth, no more than inputs change; 0: it can't be told, as
+            nothing ever disagreed.
     """
 
     threshold: float | None
@@ -50,13 +51,15 @@ def certify(
         agreements: theirs with the exact ones (n,).
         grid: confidences, falling, chosen without these outputs; the last is 0, which all outputs have.
         risk: how often the certificate may be wrong.
-        unknown: what would disagree if nothing were known of the inputs, as with a constant (n,): where hardly
-            anything else does it shows how long runs are.
+        unknown: what would disagree if nothing were known of the inputs, as with a constant (n,): how often inputs
+            change. Where they change more seldom than it takes runs, a link that errs now and then within each of a
+            few scenes would look as if it erred alike in all scenes: nothing is certified.
     """
-    found = _tested(confidences, agreements, grid, risk, unknown)
+    found, most = _tested(confidences, agreements, grid, risk, unknown)
     passed = int(np.count_nonzero(found.passed))
-    runs, all_runs = math.floor(found.runs[max(passed - 1, 0)]), math.floor(found.runs[-1])
-    return Certificate(float(grid[passed - 1]) if passed else None, runs, all_runs)
+    if not passed:
+        return Certificate(None, _whole(found.runs[0], most), _whole(found.runs[-1], most))
+    return Certificate(float(grid[passed - 1]), math.floor(found.runs[passed - 1]), _whole(found.runs[-1], most))
 
 
 def certify_in_turn(
@@ -70,9 +73,13 @@ def certify_in_turn(
         risk: how often any of the certificates may be wrong.
         unknown: as in `certify`.
     """
-    found = _fixed_sequence(1.0 - agreements, where, risk, unknown)
-    runs = [math.floor(count) for count in found.runs.tolist()]
-    return [Certificate(0.0 if ok else None, n, n) for ok, n in zip(found.passed.tolist(), runs, strict=True)]
+    found, most = _fixed_sequence(1.0 - agreements, where, risk, unknown)
+    return [
+        Certificate(0.0, math.floor(runs), _whole(runs, most))
+        if passed
+        else Certificate(None, _whole(runs, most), _whole(runs, most))
+        for passed, runs in zip(found.passed.tolist(), found.runs.tolist(), strict=True)
+    ]
 
 
 def first_level(
@@ -88,25 +95,32 @@ def first_level(
         unknown: as in `certify`.
     """
     needed = _SPARE * clean_runs(ALPHA, confidence=1.0 - risk)
-    runs = _tested(confidences, agreements, GRID, risk, unknown).runs * inputs / max(1, len(confidences))
+    found, _ = _tested(confidences, agreements, GRID, risk, unknown)
+    runs = found.runs * inputs / max(1, len(confidences))
     enough = np.flatnonzero(runs >= needed)
     return int(enough[0]) if len(enough) else int(np.argmax(runs))
 
 
 def _tested(
-    confidences: Array,
-    agreements: Array,
-    grid: Sequence[float],
-    risk: float,
-    unknown: Array | None,
-) -> Tested:
+    confidences: Array, agreements: Array, grid: Sequence[float], risk: float, unknown: Array | None
+) -> tuple[Tested, float]:
     where = confidences >= np.asarray(grid)[:, None]
     return _fixed_sequence(np.broadcast_to(1.0 - agreements, where.shape), where, risk, unknown)
 
 
-def _fixed_sequence(losses: Array, where: Array, risk: float, unknown: Array | None) -> Tested:
-    ways = len(losses)
-    if unknown is not None:
-        losses = np.append(losses, unknown[None], axis=0)
-        where = np.append(where, np.ones((1, len(unknown)), bool), axis=0)
-    return fixed_sequence(losses, target=ALPHA, confidence=1.0 - risk, where=where).first(ways)
+def _fixed_sequence(losses: Array, where: Array, risk: float, unknown: Array | None) -> tuple[Tested, float]:
+    """What is proven, and how many runs there are of what a constant gets wrong."""
+    confidence = 1.0 - risk
+    if unknown is None:
+        return fixed_sequence(losses, target=ALPHA, confidence=confidence, where=where), math.inf
+    rows = np.append(losses, unknown[None], axis=0)
+    among = np.append(where, np.ones((1, len(unknown)), bool), axis=0)
+    found = fixed_sequence(rows, target=ALPHA, confidence=confidence, where=among).first(len(losses))
+    changes = float(fixed_sequence(unknown[None], target=ALPHA, confidence=confidence).runs[0])
+    if changes < clean_runs(ALPHA, confidence=confidence):
+        found = replace(found, passed=np.zeros(len(losses), np.bool_))
+    return found, changes
+
+
+def _whole(runs: float, most: float) -> int:
+    return math.floor(min(runs, most))

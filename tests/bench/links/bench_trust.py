@@ -134,7 +134,7 @@ def train(rng: np.random.Generator, cell: Cell, errors: dict[float, Array], foun
     scenes, kept = of[-1] + 1, np.linspace(0, cell.inputs - 1, min(MOST, cell.inputs)).astype(np.int64)
     first, second = kept, kept + cell.inputs
     shared, unknown = rng.normal(size=scenes), (rng.random(scenes) < EVENTS).astype(float)[of]
-    risk = RISK / (2 + AGES)
+    risk = RISK / 2 / AGES
     certified = broken = False
     runs = []
     for _ in range(AGES):
@@ -149,7 +149,7 @@ def train(rng: np.random.Generator, cell: Cell, errors: dict[float, Array], foun
             broken |= bool(errors[best][GRID.index(made.threshold)] > ALPHA)
             found.share += float((scores >= made.threshold).mean()) / AGES
     held = np.stack([cell.right(rng, of, np.clip(rng.normal(share, 0.02, scenes), 0, 1))[second] for share in HELD])
-    turns = certify_in_turn(held, np.ones(held.shape, bool), risk=risk, unknown=unknown[second])
+    turns = certify_in_turn(held, np.ones(held.shape, bool), risk=RISK / 4, unknown=unknown[second])
     certified |= turns[0].threshold is not None
     broken |= any(one.threshold is not None and share < 1 - ALPHA for one, share in zip(turns, HELD, strict=True))
     found.trainings += 1

@@ -13,7 +13,7 @@ from infilink.links.training.train import LinksTraining
 from infilink.models.spec import parse_spec
 from infilink.outputs import Array
 
-INPUTS = 900
+INPUTS = 1500
 SOURCES = ("first", "second")
 
 
