@@ -176,6 +176,25 @@ def test_a_change_is_found_within_200_samples_however_late_it_comes(before: int)
     assert np.mean([at is not None and at < 200 for at in found]) >= 0.95
 
 
+def test_with_a_horizon_the_promise_is_for_so_many_samples_and_late_changes_are_found_sooner() -> None:
+    rng = np.random.default_rng(5)
+    runs, horizon = 200, 250
+    doubted = [
+        crossing(SequentialTest(ALPHA, WORSE, horizon=horizon), rng.random(250) < ALPHA, 0.05) for _ in range(runs)
+    ]
+    assert np.mean([at is not None for at in doubted]) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / runs)
+    found = {}
+    for each in (horizon, None):
+        delays = []
+        for seed in range(60):
+            rng = np.random.default_rng(seed)
+            test = SequentialTest(ALPHA, WORSE, horizon=each)
+            crossing(test, rng.random(150) < 0.05, 0.05)
+            delays.append(crossing(test, rng.random(400) < 0.4, 0.05))
+        found[each] = np.mean(delays)
+    assert found[horizon] < found[None]
+
+
 def test_looking_the_other_way_it_finds_what_is_better() -> None:
     good = SequentialTest(ALPHA, [0.0, 0.02, 0.05])
     assert (crossing(good, np.zeros(100), 0.05) or 0) == 38

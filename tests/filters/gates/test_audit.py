@@ -53,7 +53,7 @@ def test_the_mean_over_draws_is_that_over_all_inputs():
 
 def test_a_block_is_longer_than_the_runs_that_calibration_counted_and_than_those_that_ended_here():
     audit = Audit(TARGET, share=0.1, run_inputs=200.0)
-    assert audit.report().block_inputs == 600
+    assert audit.report().block_inputs == 800
     assert Audit(TARGET, share=0.1, run_inputs=2.0).report().block_inputs == LEAST_BLOCK
     audit = Audit(0.9, share=0.1, run_inputs=2.0)
     run(audit, np.concatenate([np.zeros(200), np.ones(300)]))
