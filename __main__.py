@@ -46,3 +46,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _leave(_number: int, _frame: FrameType | None) -> None:
     os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, b"error: interrupted\n")
     os._exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()
