@@ -23,6 +23,7 @@ from ...links.training.train import train_links
 from ...models.spec import ModelSpec, find_models
 from ...outputs import Array
 from ...reporting import Progress
+from ...traces.source_name import without_secrets
 from ...traces.trace import Trace
 from ...units import format_bytes, parse_budget
 from ..street.video import write_video
@@ -74,7 +75,7 @@ class Demo:
 
     Attributes:
         options: what the user asked for.
-        source: what was recorded and served.
+        source: what was recorded and served, without passwords.
         stretch: the part of it that was served.
         specs: the models', by name.
         plan: what runs under the budget.
@@ -169,7 +170,7 @@ def run_demo(options: DemoOptions, progress: Progress) -> Demo:
     compared = {name: compare(each, runs["full"], specs) for name, each in runs.items()}
     return Demo(
         options=options,
-        source=source,
+        source=without_secrets(source),
         stretch=serve,
         specs=specs,
         plan=trained.plan,
@@ -250,7 +251,7 @@ def _split(options: DemoOptions, step: Progress) -> tuple[str, Stretch, Stretch]
         frames = min(frames, int(options.seconds * fps))
     if frames < LEAST_FRAMES:
         raise InvalidInput(
-            f"source {source}: {frames} frames are too few to train on and to serve; give at least {LEAST_FRAMES} "
+            f"source {without_secrets(source)}: {frames} frames are too few to train on and to serve; give at least {LEAST_FRAMES} "
             f"({LEAST_FRAMES / fps:.0f} s of this source)"
         )
     cut = frames - min(int(frames * SERVE_SHARE), SERVE_FRAMES)
