@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -221,10 +222,19 @@ def test_a_bunch_of_events_proves_as_much_as_one():
 
 def test_what_is_proven_wins_over_what_sends_less():
     few, many = watch_of(20), watch_of(100)
-    proven = judge_sweep(sweep_of(many, 0), EventTarget(0.95), confidence=0.95)
+    proven = judge_sweep(replace(sweep_of(many, 0), cost=0.1), EventTarget(0.95), confidence=0.95)
     unproven = judge_sweep(sweep_of(few, 0, 0), EventTarget(0.95), confidence=0.95)
     assert unproven.sent < proven.sent
     assert best_of([unproven, proven]) is proven
+
+
+def test_few_events_leave_a_margin():
+    watch = watch_of(10)
+    kept = np.stack([np.arange(40) % (i + 1) == 0 for i in range(8)])
+    judged = judge_sweep(EventSweep("gate", np.arange(8.0), kept, watch), EventTarget(0.95), confidence=0.95)
+    # Up to every second input nothing is missed; by that margin (1 + 5 / 10) it has to be every input.
+    assert not judged.certified and judged.missed[1] == 0.0 and judged.missed[2] > 0.0
+    assert judged.best == 0
 
 
 def test_a_broken_promise_is_seldom_certified():
