@@ -14,8 +14,8 @@ from ...traces.events import Event, clusters_of, distinct, events_of, worth
 _SLACK_S = 1e-6
 # Of gates that send as many, to this share, the one that is preferred wins.
 _EQUAL_SENT = 0.05
-# A threshold that was picked by a few events without a miss finds fewer of others. In simulation (lengths of events like
-# an exponential or a lognormal variable, met at random moments) 3 to 40 events then find .96 of others and more.
+# A threshold that was picked by a few events without a miss finds fewer of others. In simulation (events whose lengths
+# are exponential or lognormal, met at random moments) 3 to 40 events then find .96 of others and more.
 _FEW = 5.0
 
 
