@@ -62,11 +62,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Stretch:
-    """The part of a source that every run is given."""
+    """The part of a source that every run is given, and how many frames it holds."""
 
     source: str
     start_s: float
     seconds: float
+    frames: int
 
 
 def run(setting: Setting, stretch: Stretch, models: Path, links: Path, folder: Path) -> Run:

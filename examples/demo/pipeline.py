@@ -158,7 +158,7 @@ def run_demo(options: DemoOptions, progress: Progress) -> Demo:
         trace_path,
         start_s=learn.start_s,
         seconds=learn.seconds,
-        every=_every(source, learn),
+        every=max(1, round(learn.frames / LEARN_INPUTS)),
         progress=step,
     )
     with Trace(trace_path) as trace:
@@ -245,17 +245,18 @@ def _train_filter(trace: Trace, options: DemoOptions, path: Path, step: Progress
 def _split(options: DemoOptions, step: Progress) -> tuple[str, Stretch, Stretch]:
     """The source as a file, its first part to train on, and the later part to serve."""
     source = _as_file(options, step)
-    with open_source(source) as opened:
-        frames, fps = opened.frame_count or 0, opened.fps
-    if options.seconds is not None:
-        frames = min(frames, int(options.seconds * fps))
+    with open_source(source, seconds=options.seconds) as opened:
+        fps, times_s = opened.fps, [frame.captured_s for frame in opened]
+    frames = len(times_s)
     if frames < LEAST_FRAMES:
         raise InvalidInput(
-            f"source {without_secrets(source)}: {frames} frames are too few to train on and to serve; give at least {LEAST_FRAMES} "
-            f"({LEAST_FRAMES / fps:.0f} s of this source)"
+            f"source {without_secrets(source)}: {frames} frames are too few to train on and to serve; give at least "
+            f"{LEAST_FRAMES} ({LEAST_FRAMES / fps:.0f} s of this source)"
         )
     cut = frames - min(int(frames * SERVE_SHARE), SERVE_FRAMES)
-    return source, Stretch(source, 0.0, cut / fps), Stretch(source, cut / fps, (frames - cut) / fps)
+    # Between two frames, so that no rounding puts one on the wrong side.
+    cut_s, end_s = (times_s[cut - 1] + times_s[cut]) / 2, times_s[-1] + 0.5 / fps
+    return source, Stretch(source, 0.0, cut_s, cut), Stretch(source, cut_s, end_s - cut_s, frames - cut)
 
 
 def _as_file(options: DemoOptions, step: Progress) -> str:
@@ -281,9 +282,11 @@ def _as_file(options: DemoOptions, step: Progress) -> str:
 def _save_live(opened: Source, options: DemoOptions, step: Progress) -> str:
     path = options.out / "source.mp4"
     frames = int((options.seconds or LIVE_SECONDS) * opened.fps)
+    begun_s: float | None = None
     with VideoFileWriter(path, fps=opened.fps) as video:
         for i, frame in enumerate(islice(opened, frames)):
-            video.write(frame.image)
+            begun_s = frame.captured_s if begun_s is None else begun_s
+            video.write(frame.image, frame.captured_s - begun_s)
             step((i + 1) / frames, "saving the live source, so that every run sees the same frames")
     return str(path)
 
@@ -311,8 +314,3 @@ def _filter_text(spec: FilterSpec) -> str:
         f"inputs it skips {found.rate:.0%} at an error of {found.error:.3f}, at most {found.upper_bound:.3f} with "
         f"{found.confidence:.0%} confidence"
     )
-
-
-def _every(source: str, learn: Stretch) -> int:
-    with open_source(source) as opened:
-        return max(1, round(learn.seconds * opened.fps / LEARN_INPUTS))
