@@ -10,6 +10,7 @@ from infilink.filters.rules.parser import Rule, parse_rule
 from infilink.filters.spec import FilterSpec
 from infilink.filters.training.contest import ARRAYS, SKIP, UNCHANGED, Contest
 from infilink.filters.training.entrants import Entrant
+from infilink.filters.training.event_gates import event_makers
 from infilink.filters.training.fit_loop import one_thread
 from infilink.filters.training.graphs import save_filter
 from infilink.filters.training.losses import Losses
@@ -24,7 +25,12 @@ from ..filters.conftest import write_trace
 SLOW = {("skip", "image-paper"), ("skip", "video-paper"), ("audio", "paper")}
 # Pictures by themselves are seen by the same networks as frames are.
 KINDS = [kind for kind in MODALITIES if kind not in ("image", "video")]
-TABLES = {"skip": SKIP, "unchanged": UNCHANGED, **dict.fromkeys(KINDS, ARRAYS)}
+TABLES = {
+    "skip": SKIP,
+    "unchanged": UNCHANGED,
+    "events": event_makers(pairwise=False),
+    **dict.fromkeys(KINDS, ARRAYS),
+}
 ALL = [
     (table, name)
     for table, names in TABLES.items()
@@ -47,6 +53,7 @@ def workloads(tmp_path_factory):
     yield {
         "skip": workload(opened["skip"], "squares", parse_rule("value < 1")),
         "unchanged": workload(opened["skip"], "squares", parse_rule("unchanged")),
+        "events": workload(opened["skip"], "squares", parse_rule("value < 1")),
         **{kind: workload(opened[kind], "h", arrays.RULE, kind) for kind in KINDS},
     }
     for trace in opened.values():
@@ -65,7 +72,7 @@ def entered(request, workloads, entrants) -> tuple[Workload, Entrant]:
     table, name = request.param
     if request.param not in entrants:
         with one_thread():
-            (entrants[request.param],) = Contest(workloads[table]).enter([name])
+            (entrants[request.param],) = Contest(workloads[table], events=table == "events").enter([name])
     return workloads[table], entrants[request.param]
 
 
@@ -99,7 +106,9 @@ def test_its_file_decides_as_it_was_calibrated(entered, tmp_path: Path):
         kind=each.candidate.name,
         rule=work.losses.rule.text,
         models=dict.fromkeys(work.losses.models, "d0"),
-        reference="last kept" if work.losses.pairwise else "previous",
+        reference="last kept" if work.losses.pairwise or each.compares else "previous",
+        keeps=each.keeps,
+        state_weights=each.state_weights,
         threshold=float(np.median(calibrated)),
         accuracy=0.9,
         step_s=work.replay.step_s,

@@ -113,7 +113,7 @@ def render_day(path: Path, seed: int, day: int, days: int = 1) -> Path:
     street = Street(seed, STEPS_PER_S, day_s=DAY_S, start=0.0)
     for _ in range(round(day * DAY_S * STEPS_PER_S)):
         street.advance()
-    part = path.with_suffix(".part")
+    part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
     with TraceWriter(part, info) as writer:
         for index, (frame, truth) in enumerate(street.frames(round(days * DAY_S * STEPS_PER_S / EVERY), EVERY)):
