@@ -150,6 +150,9 @@ class Audit:
             self._better = SequentialTest(target, [target * (1.0 - way) for way in _BETTER])
         self._seen = self._unsent = self._audited = self._alarms = self._blocks = 0
         self._longest_run = 0
+        self._drawn = 0
+        self._lost = 0.0
+        self._values: deque[float] = deque(maxlen=_NEWEST)
         self._begin()
 
     def take(self, *, unsent: bool) -> Draw | None:
@@ -204,7 +207,7 @@ class Audit:
         return [part.name for part in self._parts if part.broken]
 
     def report(self) -> AuditReport:
-        """How well the filter does; the error since the alarm last changed."""
+        """How well the filter does, since it began: what it would lose if nothing were sent for the alarm."""
         values = np.asarray(self._values)
         return AuditReport(
             audited=self._audited,
@@ -221,15 +224,13 @@ class Audit:
         )
 
     def _begin(self) -> None:
-        """Begins anew, as nothing before says anything of what is from now on."""
+        """Begins the tests anew, as nothing before says anything of what is from now on."""
         for test in (self._worse, self._better):
             if test is not None:
                 test.reset()
         self._block = Block()
         self._complete: deque[Block] = deque()
-        self._values: deque[float] = deque(maxlen=_NEWEST)
-        self._left = self._drawn = self._run = 0
-        self._lost = 0.0
+        self._left = self._run = 0
 
     def _next_stretch(self) -> None:
         """Begins the next stretch, and with it the next block if this one is long enough."""
