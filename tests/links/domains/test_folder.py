@@ -87,7 +87,7 @@ def test_a_new_folder_has_every_model_of_the_recording(trace, tmp_path):
     assert set(graph.models) == set(graph.costs) == {"noise", "people", "vehicles"} and list(graph.links) == ["people"]
     assert set(graph.tables["people"].linked) == {("vehicles",)} and not graph.tables["noise"].linked
     answer = graph.predict("people", {"vehicles": np.asarray([3.0], np.float32)})
-    assert answer.origin == "linked" and round(float(answer.value[0])) == 5 and answer.trust == "certified"
+    assert answer.origin == "linked" and round(float(answer.value[0])) == 5
     assert answer.region is not None and answer.covers(np.asarray([5.0], np.float32), 1.0)
     assert graph.predict("people", {"noise": np.asarray([3.0], np.float32)}).origin == "constant"
 
