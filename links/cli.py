@@ -17,6 +17,7 @@ from .evaluation.evaluate import evaluate_links
 from .evaluation.events import verdict
 from .evaluation.shown import print_evaluation, write_evaluation_page
 from .graph import LinkGraph
+from .index import Index
 from .planning.options import PlanOptions
 from .planning.planner import best_plan, make_plan, plan_problem
 from .planning.weights import parse_weights
@@ -80,7 +81,7 @@ def evaluate_links_command(
 
     Inputs that the links were learnt from are left out.
     """
-    costs = LinkGraph.load(links).costs
+    costs = Index.read(links).costs
     budget_bytes = parse_budget(budget, {name: cost.memory_bytes for name, cost in costs.items()})
     with Trace(trace) as recording, show_progress("replaying", quiet=as_json) as progress:
         done = evaluate_links(links, recording, budget_bytes=budget_bytes, decisions=decisions, progress=progress)

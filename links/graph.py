@@ -1,5 +1,6 @@
 """All links of one recording: predict any model's output from whichever others ran, by what was measured to be best."""
 
+import logging
 from collections.abc import Mapping
 from itertools import zip_longest
 from pathlib import Path
@@ -17,6 +18,8 @@ from .link import Link
 from .table import Route, Table, bucket
 from .trust.calibration import LEVELS
 from .trust.certificate import ALPHA
+
+logger = logging.getLogger(__name__)
 
 
 class LinkGraph:
@@ -64,6 +67,12 @@ class LinkGraph:
         """
         folder = Path(folder)
         index = Index.read(folder)
+        if not index.certified:
+            logger.warning(
+                "%s: an earlier version certified these links as if inputs were independent, on what they were chosen "
+                "on: none of that counts, and no linked answer is trusted; train the links again",
+                folder,
+            )
         links = {name: Link(folder / f"{name}.onnx") for name in index.links}
         for link in links.values():
             if dict(link.spec.digests) != dict(index.digests):

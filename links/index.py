@@ -1,7 +1,6 @@
 """`links.json`: what a folder of links says of its models, and what was measured."""
 
 import json
-import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -19,8 +18,6 @@ from ..models.spec import ModelSpec, parse_spec
 from ..outputs import Array
 from .encoding.encoding import Encoding
 from .table import Table
-
-logger = logging.getLogger(__name__)
 
 INDEX = "links.json"
 FORMAT = 4
@@ -41,6 +38,7 @@ class Index:
         constants: the best constant output, by target.
         links: the targets that have a link.
         notes: where and on what the links were learnt.
+        certified: whether its certificates count; not those of an earlier version, which took inputs for independent.
     """
 
     models: Mapping[str, ModelSpec]
@@ -51,6 +49,7 @@ class Index:
     constants: Mapping[str, Array]
     links: tuple[str, ...]
     notes: Mapping[str, Any]
+    certified: bool = True
 
     def write(self, folder: Path) -> None:
         """Writes the index into the folder."""
@@ -98,12 +97,6 @@ class Index:
     def _parse(cls, data: Mapping[str, Any], where: str) -> Self:
         models = {name: parse_spec(spec, where=where) for name, spec in data["models"].items()}
         certified = data["format"] >= _RUNS_FROM
-        if not certified:
-            logger.warning(
-                "%s: an earlier version certified these links as if inputs were independent, on what they were chosen "
-                "on: none of that counts, and no linked answer is trusted; train the links again",
-                where,
-            )
         flat = {name: np.asarray(value, np.float32) for name, value in data["constants"].items()}
         return cls(
             models,
@@ -114,6 +107,7 @@ class Index:
             {name: models[name].output.check(value.reshape(data["shapes"][name])) for name, value in flat.items()},
             tuple(data["links"]),
             data["notes"],
+            certified,
         )
 
 

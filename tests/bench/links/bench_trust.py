@@ -37,7 +37,7 @@ MOST = 1000
 # With this probability a drifted output is wrong, whatever it says.
 DRIFT = 0.27
 AUDITED = 500
-STREAMS = 100
+STREAMS = 50
 OUTPUT = OutputSpec(kind="count")
 
 
@@ -199,7 +199,8 @@ def drifts() -> Table:
         delays = []
         for _ in range(RUNS):
             scores, right = draw(rng, count)
-            threshold = certify(scores, right, grid=GRID[2:]).threshold
+            level = first_level(*draw(rng, count), inputs=count)
+            threshold = certify(scores, right, grid=GRID[level:]).threshold
             if threshold is None:
                 nothing += 1
                 continue
@@ -240,12 +241,12 @@ def tests() -> Table:
     for rate, scene in ((0.08, 1), (0.1, 1), (0.05, 10), (0.08, 10), (0.1, 10), (0.08, 50), (0.1, 50)):
         cell, wrongly = Cell("markov", scene, 0), 0
         for _ in range(STREAMS):
-            of = cell.scenes(rng, 20_000)
+            of = cell.scenes(rng, 10_000)
             wrong = (rng.random(of[-1] + 1) < rate)[of]
             # Of scenes without memory a run is worth two: that is what training counts.
             wrongly += revoked_at(Monitor(ALPHA), wrong, run=2.0 * scene - 1.0) is not None
         name = f"{rate:g} for ever" + (f", in scenes of {scene}" if scene > 1 else "")
-        table.add_row(name, "20000", f"{wrongly / STREAMS:.3f}", "-", "-", "-")
+        table.add_row(name, "10000", f"{wrongly / STREAMS:.3f}", "-", "-", "-")
     return table
 
 
