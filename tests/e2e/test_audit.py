@@ -12,12 +12,11 @@ from ..certificates import certificate
 from .conftest import wait_until
 
 
-@pytest.fixture
-def blind(models: Path, tmp_path: Path) -> Path:
+def write_filter(models: Path, path: Path, *, rule: str) -> Path:
     """A filter that says it loses nothing, and sends a frame every 10 s whatever there is to see."""
     spec = FilterSpec(
         kind="age",
-        rule="unchanged",
+        rule=rule,
         models={"bright": digest(models / "bright.onnx")},
         reference="last kept",
         threshold=1e9,
@@ -26,8 +25,14 @@ def blind(models: Path, tmp_path: Path) -> Path:
         longest_s=10.0,
         certificate=certificate(upper_bound=0.003, rate=0.99),
     )
-    save_filter(tmp_path / "blind.onnx", scalar_graph("age"), spec)
-    return tmp_path / "blind.onnx"
+    save_filter(path, scalar_graph("age"), spec)
+    return path
+
+
+@pytest.fixture
+def blind(models: Path, tmp_path: Path) -> Path:
+    """One whose answers go stale at once."""
+    return write_filter(models, tmp_path / "blind.onnx", rule="unchanged")
 
 
 def test_a_filter_that_breaks_its_promise_is_opened(daemon, start_agent, blind, tmp_path):
@@ -50,3 +55,10 @@ def test_without_an_audit_nobody_would_know(daemon, start_agent, blind):
     summary = start_agent(daemon.address, gate=str(blind), audit=0.0).finish()
     assert summary["audited"] == summary["alarms"] == 0 and summary["audit_error"] is None
     assert summary["kept"] == 1
+
+
+def test_a_filter_loses_nothing_where_its_rule_needs_nothing(daemon, start_agent, models, tmp_path):
+    # No frame is that bright: the answers are wrong by a lot, and nobody needed them.
+    gate = write_filter(models, tmp_path / "right.onnx", rule="value <= 250")
+    summary = start_agent(daemon.address, gate=str(gate), audit=0.5).finish()
+    assert summary["audited"] >= 50 and summary["audit_error"] == 0.0 and summary["alarms"] == 0
