@@ -123,8 +123,8 @@ def _mask(value: Array, decoder: DecoderSpec, letterbox: Letterbox) -> Array:
 def finish_boxes(found: Candidates, decoder: DecoderSpec, output: OutputSpec, letterbox: Letterbox) -> Array:
     """Keeps the wanted classes, removes overlaps within a class, and brings the boxes into the frame."""
     corners, scores, classes = found.corners, found.scores, found.classes
-    if np.isnan(corners).any():
-        raise BadOutput("a boxes output's corners hold NaN")
+    if not np.isfinite(corners).all():
+        raise BadOutput("a boxes output's corners hold NaN or infinity")
     if decoder.keep:
         wanted = np.isin(classes, [output.classes.index(name) for name in decoder.keep])
         corners, scores, classes = corners[wanted], scores[wanted], classes[wanted]

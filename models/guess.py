@@ -65,7 +65,10 @@ def _many_maps(graph: Graph) -> Guess | None:
 
 def _one_map(name: str, shape: Shape, graph: Graph) -> Guess | None:
     if len(shape) == 4 and shape[:2] == (1, 1) and min(shape[2:]) > 1:
-        return Guess("a map of one channel", {"kind": "mask"}, {"name": "sigmoid"})
+        # A sigmoid over what are shares already would make all of them 0.5 or more.
+        seen = [np.asarray(value) for value in graph.values.get(name, ())]
+        shares = bool(seen) and all(value.min() >= 0 and value.max() <= 1 for value in seen)
+        return Guess("a map of one channel", {"kind": "mask"}, {"name": "raw" if shares else "sigmoid"})
     if len(shape) == 4 and shape[1] > 5 and shape[2:] == tuple(ceil(n / 16) for n in graph.size[::-1]):
         output, unknown = boxes(graph, shape[1] - 5)
         why = "one map of 5 + classes at stride 16"

@@ -45,7 +45,8 @@ def read_csv(
         with path.open(newline="", encoding=encoding, errors="replace") as file:
             reader = csv.reader(file, delimiter=delimiter)
             try:
-                for number, cells in enumerate(reader):
+                told = (cells for cells in reader if any(cell.strip() for cell in cells))
+                for number, cells in enumerate(told):
                     if number >= skipped:
                         yield reader.line_num, cells
             except csv.Error as error:
@@ -57,8 +58,6 @@ def read_csv(
         below = lines()
         next(below)
         for line, cells in below:
-            if not any(cell.strip() for cell in cells):
-                continue
             if len(cells) != len(columns):
                 raise InvalidInput(
                     f"{path}: line {line} has {len(cells)} cells, the first line {len(columns)}; put text with "
@@ -67,7 +66,8 @@ def read_csv(
             yield f"line {line}", dict(zip(columns, (plain_number(cell, delimiter) for cell in cells), strict=True))
 
     columns = [name.strip() for name in next(lines(), (0, []))[1]]
-    twice = next((name for name in columns if columns.count(name) > 1), None)
+    # Spreadsheets write empty columns behind the last one.
+    twice = next((name for name in columns if name and columns.count(name) > 1), None)
     if twice is not None:
         raise InvalidInput(f"{path}: has two columns {twice!r}; rename one")
     return columns, rows()
@@ -108,7 +108,7 @@ def encoding_of(path: Path) -> str:
 def _delimiter(path: Path, encoding: str, is_header: Callable[[list[str]], bool]) -> tuple[str, int]:
     """What stands between cells, and how many lines before the columns tell that (Excel's `sep=;`)."""
     with path.open(newline="", encoding=encoding, errors="replace") as file:
-        first = file.readline()
+        first = next((line for line in file if line.strip()), "")
         told = re.fullmatch(r'"?sep=(.)"?\s*', first)
         if told is not None:
             return told.group(1), 1

@@ -293,6 +293,12 @@ def test_one_wild_box_among_others_is_cut_at_the_border() -> None:
     assert run("boxes", [rows])[:, 2:4].tolist() == [[1, 1], [pytest.approx(0.4), 0.5]]
 
 
+@pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan])
+def test_a_corner_without_a_place_is_no_answer_not_the_border(number: float) -> None:
+    with pytest.raises(BadOutput, match="corners hold NaN or infinity"):
+        run("boxes", [[[0.1, 0.1, 0.4, 0.5, 0.9, 0], [0.1, number, 0.4, 0.5, 0.8, 0]]])
+
+
 @pytest.mark.parametrize("name", ["boxes", "yolov8", "detr", "lists"])
 def test_scores_that_are_nan_are_no_answer_not_an_empty_one(name: str) -> None:
     tensors = {

@@ -281,6 +281,12 @@ def test_the_coefficients_of_masks_are_not_taken_for_classes(tmp_path: Path, nam
     assert said == pytest.approx(np.asarray([[*OBJECT, 0.9, 2]]), abs=1e-5)
 
 
+@pytest.mark.parametrize(("value", "decoder"), [(0.25, "raw"), (-2.0, "sigmoid"), (3.0, "sigmoid")])
+def test_a_map_of_shares_needs_no_sigmoid(tmp_path: Path, value: float, decoder: str) -> None:
+    spec, _ = guessed(tmp_path, {"out": floats(1, 1, 64, 64) + value})
+    assert (spec.output.kind, spec.decoder.name) == ("mask", decoder)
+
+
 def test_finished_rows_with_the_coefficients_of_masks(tmp_path: Path) -> None:
     rows = np.concatenate([put(floats(1, 300, 6), (0, 0), [8, 16, 32, 48, 0.9, 2]), floats(1, 300, 32) + 1], axis=2)
     outputs = {"output0": rows, "output1": floats(1, 32, 16, 16)}

@@ -164,7 +164,14 @@ TABLE = 'time,cars,scene\n0.5,3,busy\n1.5,2.25,"quiet"\n'
 GERMAN = "Time;cars;scene\n0,5;3;busy\n1,5;2,25;quiet\n"
 
 
-@pytest.mark.parametrize("text", [TABLE, GERMAN, TABLE.replace(",", "\t"), TABLE.replace(",", "|"), "sep=;\n" + GERMAN])
+SPREADSHEET = "\n\n" + TABLE.replace("\n", ",,\n") + ",,,,\n"
+EXCEL = "sep=;\n" + GERMAN
+
+
+@pytest.mark.parametrize(
+    "text",
+    [TABLE, GERMAN, TABLE.replace(",", "\t"), TABLE.replace(",", "|"), EXCEL, "\n" + EXCEL, SPREADSHEET],
+)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 def test_tables_of_any_program_say_the_same(tmp_path: Path, text: str, encoding: str, ends: str) -> None:
