@@ -115,6 +115,22 @@ def test_bounds_are_above_the_means_and_a_test_ends_at_the_first_failure(seed, i
     assert (found.passed | ~surer.passed).all()
 
 
+@given(st.floats(0, 0.9), st.floats(1, 2000), st.floats(1.01, 3))
+def test_more_that_is_lost_is_a_higher_bound_and_more_runs_a_lower_one(share, runs, times):
+    bound = clopper_pearson(share * runs, runs)
+    assert clopper_pearson(min(0.95, share * times) * runs, runs) >= bound - 1e-9
+    assert share <= clopper_pearson(share * runs * times, runs * times) <= bound + 1e-9
+
+
+def test_twice_as_long_a_recording_proves_no_less():
+    random = np.random.default_rng(6)
+    losses = [ladder(random, scenes=60, inputs=inputs)[0] for inputs in (1, 3, 8) for _ in range(10)]
+    short = [int(fixed_sequence(each, target=0.1).passed.sum()) for each in losses]
+    long = [int(fixed_sequence(np.tile(each, 2), target=0.1).passed.sum()) for each in losses]
+    assert sum(twice < once for once, twice in zip(short, long, strict=True)) <= 1
+    assert np.mean(long) > np.mean(short)
+
+
 def test_graded_losses_that_are_all_alike_are_nearly_their_own_bound():
     random = np.random.default_rng(5)
     losses = np.stack([np.zeros(800), random.uniform(0.03, 0.07, 800)])
