@@ -29,6 +29,9 @@ class Video:
         text: the source's name.
         threads: "AUTO" to decode several pictures at once, "SLICE" to have each as soon as it can be.
 
+    Attributes:
+        hidden: how many pictures were read that nobody is to see: what was cut away with an edit list (a trimmed clip).
+
     Raises:
         InvalidInput: the file is there and can't be read as a video.
         Unavailable: nothing answers at the address.
@@ -41,6 +44,7 @@ class Video:
         self.threads = threads
         # One for all frames: it keeps what it has worked out for their size and format.
         self._reformatter = VideoReformatter()
+        self.hidden = 0
         self._open()
 
     def _open(self) -> None:
@@ -72,6 +76,7 @@ class Video:
     def reopen(self) -> None:
         """Goes back to the beginning: opened anew, as not all formats can be sought in."""
         self.container.close()
+        self.hidden = 0
         self._open()
 
     def seek(self, stamp: int) -> bool:
@@ -93,6 +98,13 @@ class Video:
         # Matroska says when it ends, not how long it is.
         before = container.start_time or 0 if container.format.name.startswith("matroska") else 0
         return max(0, container.duration - before) / 1e6
+
+    @property
+    def counted(self) -> int:
+        """How many pictures the container counts, hidden ones too; 0 where it counts none."""
+        # MP4 counts all that the file holds, its index those that are left by an edit list.
+        listed = len(self.stream.index_entries) if self.container.format.name.startswith("mov") else 0
+        return int(listed or self.stream.frames)
 
     @property
     def is_recording(self) -> bool:
@@ -124,7 +136,9 @@ class Video:
             Unavailable: an address fell silent.
         """
         try:
-            yield from self.container.demux(self.stream)
+            for packet in self.container.demux(self.stream):
+                self.hidden += packet.is_discard
+                yield packet
         except av.FFmpegError as error:
             if self.path is None:
                 raise Unavailable(f"{self.name}: {_told(error)}") from error

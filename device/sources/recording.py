@@ -41,6 +41,7 @@ class RecordingReader:
         self._told = told
         self._alive = alive
         self._given = 0
+        self._passed = 0
         self._reached_s = 0.0
         self._stamps = read_stamps(video)
         read = self._stamps.origin is not None
@@ -60,10 +61,18 @@ class RecordingReader:
         assert self._first is not None
         yield self._first
         yield from self._frames
-        count, whole = self.opened.frame_count, not self.opening.loop and self.opening.seconds is None
-        least = _WHOLE_SHARE if self._video.stream.frames else _WHOLE_SHARE_GUESSED
-        if count and whole and self._given < least * count:
-            self._told(f"ended after {self._given} frames of {count}; is it whole?")
+        if not self.opening.loop and self.opening.seconds is None:
+            self._warn_if_short()
+
+    def _warn_if_short(self) -> None:
+        """Says so if the recording ended long before its container says; what an edit list hides is no loss."""
+        video = self._video
+        if video.counted:
+            passed = self._passed + video.hidden
+            if passed < _WHOLE_SHARE * video.counted:
+                self._told(f"ended after {passed} frames of {video.counted}; is it whole?")
+        elif self._reached_s + 1.0 / self._stamps.fps < _WHOLE_SHARE_GUESSED * (video.duration_s or 0.0):
+            self._told(f"ended at {self._reached_s:.2f} s of {video.duration_s:.2f} s; is it whole?")
 
     def picture(self, taken: Taken) -> Array:
         """The frame as uint8 BGR."""
@@ -113,7 +122,7 @@ class RecordingReader:
         while before is not None:
             frame = next(frames, None)
             time_s = times.take(stamps.of(before), None if frame is None else stamps.of(frame))
-            self._reached_s = time_s
+            self._reached_s, self._passed = time_s, number + 1
             if time_s >= self.opening.start_s - _NEAR_S:
                 yield number, time_s, before
             else:
@@ -151,6 +160,6 @@ class RecordingReader:
             if last >= target:
                 break
             # A picture that others are made of and that is never shown itself.
-            if packet.pts < target and not (hides and not bytes(packet)[0] & 0x10):
+            if packet.pts < target and not packet.is_discard and not (hides and not bytes(packet)[0] & 0x10):
                 found.append(packet.pts)
         return sorted(found)

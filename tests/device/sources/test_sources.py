@@ -81,6 +81,24 @@ def test_frames_that_are_not_evenly_spaced_keep_their_times(tmp_path):
     assert [frame.sequence for frame in part] == [40, 41, 42, 43]
 
 
+def test_what_an_edit_list_hides_is_neither_counted_nor_missed(tmp_path, caplog):
+    clip = write_clip(tmp_path / "trimmed.mp4", [index / 10 - 1.5 for index in range(40)], bf="2", g="12")
+    frames = read(clip)
+    assert [frame.sequence for frame in frames] == list(range(len(frames))) and 20 <= len(frames) <= 26
+    part = read(clip, start_s=1.2)
+    assert [(frame.sequence, frame.captured_s) for frame in part] == [
+        (frame.sequence, frame.captured_s) for frame in frames if frame.captured_s > 1.198
+    ]
+    assert not caplog.text
+
+
+def test_a_recording_whose_frames_come_seldom_is_whole(tmp_path, caplog):
+    clip = write_clip(
+        tmp_path / "vfr.mkv", [index / 10 if index < 20 else 2 + (index - 20) * 0.7 for index in range(40)]
+    )
+    assert len(read(clip)) == 40 and not caplog.text
+
+
 def test_a_webm_without_a_frame_rate_keeps_its_times(tmp_path):
     shown = [index / 12.5 + random.Random(index).uniform(-0.004, 0.004) + 0.01 for index in range(75)]
     clip = write_clip(tmp_path / "a.webm", shown, fps=25, codec="libvpx")
