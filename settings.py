@@ -1,5 +1,6 @@
 """Settings in a TOML file, read and checked against their pydantic model: every mistake names the file and the key."""
 
+import codecs
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -64,10 +65,15 @@ def read_toml(path: Path, *, advice: str = "") -> dict[str, Any]:
         InvalidInput: it is not there (with the advice), or can't be read as TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        content = path.read_bytes()
+        # TOML is UTF-8; Windows' shell and editors write UTF-16 as well, with a mark.
+        marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return tomllib.loads(content.decode("utf-16" if marked else "utf-8-sig"))
     except FileNotFoundError as error:
         raise InvalidInput(f"{path}: there is no such file" + (f" ({advice})" if advice else "")) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path}: can't be read as TOML: it is not in UTF-8; save it so ({error})") from error
+    except (OSError, tomllib.TOMLDecodeError) as error:
         raise InvalidInput(f"{path}: can't be read as TOML: {error}") from error
 
 

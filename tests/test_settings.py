@@ -91,5 +91,9 @@ def test_port_0_is_one_to_listen_on_only() -> None:
 
 
 def test_a_file_may_begin_with_a_byte_order_mark(path: Path) -> None:
-    path.write_text('name = "a"\n', encoding="utf-8-sig")
-    assert load(path).name == "a"
+    for encoding in ("utf-8-sig", "utf-16"):
+        path.write_text('name = "a"\r\n', encoding=encoding)
+        assert load(path).name == "a"
+    path.write_text('name = "ä"\n', encoding="cp1252")
+    with pytest.raises(InvalidInput, match=f"{path.name}: can't be read as TOML: it is not in UTF-8"):
+        load(path)

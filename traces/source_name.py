@@ -14,13 +14,18 @@ _SCHEMES = (*_RECORDINGS, *_LIVE, "mmsh", "mmst", "hls", "sdp", "unix", "smb", "
 _ADDRESS = re.compile(rf"(?:{'|'.join(_SCHEMES)})://", re.IGNORECASE)
 _HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d+)?")
 _FILE_URL = re.compile(r"file:/+", re.IGNORECASE)
-# Cameras take their secrets in the path as well: /user=admin_password=x_channel=1.sdp
-_SECRET = re.compile(
-    r"((?:^|[?&;/_])[a-z0-9_.-]*"
-    r"(?:pass(?:word|wd|phrase)?|pwd|token|secret|signature|sig|credentials?|api_?key|key|auth(?:orization)?|jwt|sid)=)"
-    r"[^&;/?#]*?(?=_(?:channel|stream)=|[&;/?#]|$)",
-    re.IGNORECASE,
+_KEY = (
+    r"[a-z0-9_.-]*(?:pas(?:s[a-z]*)?|pwd?|psw|pword|token|secret|signature|sig|credentials?|key|auth(?:orization)?|jwt"
+    r"|sid|hash|code)="
 )
+# Cameras take their secrets in the path as well: /user=admin_password=x_channel=1.sdp
+_SECRET_IN_PATH = re.compile(rf"((?:^|[&;/_]){_KEY})[^&;/]*?(?=_(?:channel|stream)=|[&;/]|$)", re.IGNORECASE)
+_SECRET_BEHIND = re.compile(rf"((?:^|[?&;#,_]){_KEY})[^&;#]*?(?=_(?:channel|stream)=|[&;#]|$)", re.IGNORECASE)
+# A single letter is a password beside a user.
+_USER = re.compile(r"(?:^|[?&;#,:/_])(?:u|usr|user|username|login)=", re.IGNORECASE)
+_PASSWORD = re.compile(r"((?:^|[?&;#,/])p=)[^&;#/]*", re.IGNORECASE)
+# Before a host, where the scheme or its slashes were left out.
+_BARE_USER = re.compile(r"((?:[a-z]+:/*)?)[^/@\s]*:[^@\s]*@", re.IGNORECASE)
 
 
 def source_kind(text: str) -> SourceKind:
@@ -49,17 +54,27 @@ def is_always_live(text: str) -> bool:
 
 def without_secrets(text: str) -> str:
     """A source's name as it is shown and kept: without user, password and tokens."""
-    # Also where the scheme is mistyped: rstp://user:password@camera.
-    if "://" not in text or _is_file(text):
+    if _is_file(text):
         return text
+    # Also where the scheme is mistyped (rstp://user:password@camera) or left out.
+    if "://" not in text:
+        return _BARE_USER.sub(r"\1", text, count=1) if _BARE_USER.match(text) else text
     scheme, _, rest = text.partition("://")
-    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    host = _host(rest)
     if "@" in host:
         rest = host.rpartition("@")[2] + rest[len(host) :]
     # A password may hold a slash that nobody escaped: then what comes before that is no host, or what follows is one.
-    elif "@" in rest and (not _HOST.fullmatch(host) or re.match(r"[^/?#]*[.:]", rest.rpartition("@")[2])):
+    if "@" in rest and (not _HOST.fullmatch(_host(rest)) or re.match(r"[^/?#]*[.:]", rest.rpartition("@")[2])):
         rest = rest.rpartition("@")[2]
-    return f"{scheme}://" + _SECRET.sub(r"\1***", rest)
+    path = re.split(r"[?#]", rest, maxsplit=1)[0]
+    shown = _SECRET_IN_PATH.sub(r"\1***", path) + _SECRET_BEHIND.sub(r"\1***", rest[len(path) :])
+    if _USER.search(shown):
+        shown = _PASSWORD.sub(r"\1***", shown)
+    return f"{scheme}://{shown}"
+
+
+def _host(rest: str) -> str:
+    return re.split(r"[/?#]", rest, maxsplit=1)[0]
 
 
 def _is_file(text: str) -> bool:
