@@ -32,7 +32,9 @@ def test_a_filter_for_what_a_model_never_sees(skip_filter, short_trace_path):
     assert skip_filter.redundant == pytest.approx(1 - needed.mean())
     # The square is in sight or it is not: all that is redundant is dropped, and nothing else.
     spec = skip_filter.spec
-    assert spec.kind == "network" and spec.certificate.certified
+    assert spec.kind == "network"
+    # The square comes and goes a few times in 30 inputs: too few runs for a proof.
+    assert not spec.certificate.certified and spec.certificate.lost == 0 and spec.certificate.more_runs > 0
     assert spec.certificate.rate == pytest.approx(1 - needed[split.calibrated :].mean(), abs=0.04)
     assert spec.certificate.error == 0.0
     assert spec.certificate.rate == spec.candidates["network"].rate
