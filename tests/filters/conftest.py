@@ -112,4 +112,6 @@ def train(trace_path, out, rule, **options):
     from infilink.filters.training.train import train_filter
 
     with Trace(trace_path) as opened:
-        return train_filter(opened, rule=parse_rule(rule), out=out, **{"accuracy": 0.8, "seed": 3, "uncertified": True, **options})
+        return train_filter(
+            opened, rule=parse_rule(rule), out=out, **{"accuracy": 0.8, "seed": 3, "uncertified": True, **options}
+        )
