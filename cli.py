@@ -221,6 +221,10 @@ def main() -> None:
     except KeyboardInterrupt:
         _print_error("interrupted")
         sys.exit(EXIT_INTERRUPTED)
+    except SystemExit as error:
+        if error.code == EXIT_INTERRUPTED:
+            _print_error("interrupted")
+        raise
     except BrokenPipeError:
         sys.exit(0)
     except Exception as error:

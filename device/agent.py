@@ -44,12 +44,17 @@ class Agent:
     Args:
         config: the settings.
         clock_ns: Unix time, for the deadlines of frames.
+
+    Attributes:
+        stopped: whether the capture is to end.
+        connected: whether the coordinator has answered yet.
     """
 
     def __init__(self, config: DeviceConfig, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
         self.config = config
         self.clock_ns = clock_ns
         self.stopped = threading.Event()
+        self.connected = False
         self._frames = 0
         self._decide_s: deque[float] = deque(maxlen=_TIMES)
         # The newest frame that the models ran on: the reference of the frames after it.
@@ -132,6 +137,7 @@ class Agent:
         if frame is None and not self.stopped.is_set():
             raise InvalidInput(f"source {config.source_name}: gave no frame")
         outputs = {name: spec.output for name, spec in self._exchange.open(self.stopped).items()}
+        self.connected = True
         self._substitutes = {name: gate.substitute(name, output) for name, output in outputs.items()}
         self._auditor = self._make_auditor(gate, outputs)
         while frame is not None:

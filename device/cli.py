@@ -73,8 +73,9 @@ def device_command(
     agent = Agent(load_config(config, flags))
 
     def stop(*_: object) -> None:
-        if agent.stopped.is_set():
-            raise KeyboardInterrupt  # The second signal: not even the answers are waited for.
+        # Before anybody answered there is nothing to wait for; at the second signal not even the answers are.
+        if agent.stopped.is_set() or not agent.connected:
+            raise KeyboardInterrupt
         agent.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
