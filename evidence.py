@@ -50,11 +50,6 @@ class Tested:
     lost: Array
     method: str
 
-    def first(self, count: int) -> "Tested":
-        """Of the first thresholds alone."""
-        cut = (self.passed[:count], self.uppers[:count], self.runs[:count], self.lost[:count])
-        return Tested(*cut, self.method)
-
 
 def fixed_sequence(
     losses: Array,
@@ -62,6 +57,7 @@ def fixed_sequence(
     target: float,
     confidence: float = CONFIDENCE,
     where: Array | None = None,
+    whole: Array | None = None,
     starts: Sequence[int] = (),
 ) -> Tested:
     """Tests thresholds in turn, from the most careful one on, up to the first whose mean loss is not proven to be low.
@@ -74,23 +70,31 @@ def fixed_sequence(
         target: the greatest mean loss that is allowed.
         confidence: of the bounds, one-sided.
         where: the inputs over which the mean is taken, bool (inputs,) or (thresholds, inputs); None: all.
+        whole: what would be lost if all inputs were dropped, (inputs,): it shows how losses come together where next to
+            nothing is lost. Where every threshold loses a part of it, as of what a rule needs, runs are not taken to be
+            shorter than its own: bad stretches that are rare may be as long. None: not known.
         starts: at which inputs another recording begins: what is lost there has nothing to do with what was before.
-
-    How long runs are is learnt from rows in which something is lost. Where next to nothing is, add as a last row what
-    would be lost if all inputs were dropped.
     """
+    count = len(losses)
+    if whole is not None:
+        losses = np.vstack([losses, whole])
+        where = where if where is None or where.ndim == 1 else np.vstack([where, np.ones_like(where[0])])
     among = np.ones(losses.shape[1], np.bool_) if where is None else where
     among = np.broadcast_to(among, losses.shape)
     counts = among.sum(axis=1)
     errors = np.where(among, losses, 0.0).sum(axis=1) / np.maximum(1, counts)
     lengths = _run_lengths(losses, among, errors, target=target, confidence=confidence, starts=starts)
+    if whole is not None and (losses <= whole).all():
+        lengths = np.maximum(lengths, _own_length(losses[-1:], among[-1:], errors[-1:], target, confidence, starts))
     runs = np.where(np.isfinite(lengths), counts / np.maximum(1.0, lengths), 0.0)
     bounds: dict[tuple[float, float], float] = {}
     for pair in zip(errors.tolist(), runs.tolist(), strict=True):
         if pair not in bounds:
             bounds[pair] = clopper_pearson(pair[0] * pair[1], pair[1], confidence=confidence)
     uppers = np.asarray([bounds[pair] for pair in zip(errors.tolist(), runs.tolist(), strict=True)])
-    return Tested(np.cumsum(uppers > target) == 0, uppers, runs, errors * runs, "clopper-pearson over runs")
+    cut = slice(count)
+    lost = errors * runs
+    return Tested(np.cumsum(uppers > target)[cut] == 0, uppers[cut], runs[cut], lost[cut], "clopper-pearson over runs")
 
 
 def clean_runs(target: float, *, confidence: float = CONFIDENCE) -> int:
@@ -112,17 +116,8 @@ def _run_lengths(
       times the target, the most certain upper limit of the factor counts, and none of their factors may be above.
     - Where factors still grow with blocks twice as long, runs are longer than the recording can show: theirs counts.
     """
-    least = max(_LEAST_BLOCKS, _SHORT_OF * clean_runs(target, confidence=confidence))
-    longest = max(1, int(losses.shape[1] / least))
-    ladder = [length for length in _LADDER if length < longest] + [longest]
-    beyond = np.where(among, losses - errors[:, None], 0.0)
-    sums = np.concatenate([np.zeros((len(losses), 1)), np.cumsum(beyond, axis=1)], axis=1)
-    alone = among.mean(axis=1) * errors * (1.0 - errors)
-    factors = np.ones(len(losses))
-    for length in ladder:
-        found, doubt = _dispersion(sums, alone, length, starts)
-        factors = np.maximum(factors, found)
-    twice, _ = _dispersion(sums, alone, 2 * longest, starts)
+    longest = _longest(losses.shape[1], target, confidence)
+    factors, doubt, twice = _factors(losses, among, errors, longest, starts)
     known = (errors > 0.0) & (errors < 1.0)
     lost = np.where(known & (errors <= 0.5), errors * among.sum(axis=1) / factors, 0.0)
     grows = float((twice / factors) @ lost) > _LEVELLED * lost.sum()
@@ -138,6 +133,36 @@ def _run_lengths(
     lengths = np.where(np.isfinite(surest), surest, uppers)
     lengths = np.maximum(lengths, _greatest_from(np.where(near, factors, 1.0)))
     return np.asarray(np.maximum(lengths, 2.0 * longest * among.mean(axis=1)) if grows else lengths)
+
+
+def _own_length(
+    whole: Array, among: Array, share: Array, target: float, confidence: float, starts: Sequence[int]
+) -> float:
+    """How many inputs of what can be lost at all are worth one independent draw, as its dispersion says; one row."""
+    longest = _longest(whole.shape[1], target, confidence)
+    factors, _, twice = _factors(whole, among, share, longest, starts)
+    grows = twice[0] > _LEVELLED * factors[0]
+    return float(max(factors[0], 2.0 * longest * among.mean() if grows else 1.0))
+
+
+def _longest(inputs: int, target: float, confidence: float) -> int:
+    """The longest blocks that are looked at: if runs were as long, nothing would be proven anyway."""
+    return max(1, int(inputs / max(_LEAST_BLOCKS, _SHORT_OF * clean_runs(target, confidence=confidence))))
+
+
+def _factors(
+    losses: Array, among: Array, errors: Array, longest: int, starts: Sequence[int]
+) -> tuple[Array, Array, Array]:
+    """The greatest dispersion over blocks up to `longest`, the doubt of the last, and that of blocks twice as long."""
+    beyond = np.where(among, losses - errors[:, None], 0.0)
+    sums = np.concatenate([np.zeros((len(losses), 1)), np.cumsum(beyond, axis=1)], axis=1)
+    alone = among.mean(axis=1) * errors * (1.0 - errors)
+    factors = np.ones(len(losses))
+    for length in [*(length for length in _LADDER if length < longest), longest]:
+        found, doubt = _dispersion(sums, alone, length, starts)
+        factors = np.maximum(factors, found)
+    twice, _ = _dispersion(sums, alone, 2 * longest, starts)
+    return factors, doubt, twice
 
 
 def _streaks(losses: Array, among: Array, errors: Array) -> tuple[Array, Array]:

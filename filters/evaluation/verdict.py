@@ -80,8 +80,7 @@ def judge_losses(
     part = losses if where is None else losses[where]
     if not len(part):
         return Promise(name, asked, None, (0.0, 1.0), 0.0, "runs", "undecided")
-    rows = np.stack([losses] if dropped is None else [losses, dropped])
-    runs = float(fixed_sequence(rows, target=1.0 - asked, confidence=_SIDE, where=where).runs[0])
+    runs = float(fixed_sequence(losses[None], target=1.0 - asked, confidence=_SIDE, where=where, whole=dropped).runs[0])
     # Where all is lost or nothing can be, losses don't show how they come together, but the places of the inputs do.
     runs = runs or float(_stretches(where))
     found = float(1.0 - part.mean())

@@ -147,10 +147,9 @@ class OnlineThreshold:
         thresholds = self._thresholds()
         if self.by_lot or not len(thresholds):
             return 1.0
-        # The last row: what would be lost if all were skipped.
-        rows = np.stack([_losses(parts, float(threshold)) for threshold in (*thresholds, math.inf)])
-        nearest = int(np.argmin(np.abs(rows[:-1].mean(axis=1) - self.target)))
-        runs = float(fixed_sequence(rows, target=self.target).runs[nearest])
+        rows = np.stack([_losses(parts, float(threshold)) for threshold in thresholds])
+        nearest = int(np.argmin(np.abs(rows.mean(axis=1) - self.target)))
+        runs = float(fixed_sequence(rows, target=self.target, whole=_losses(parts, math.inf)).runs[nearest])
         return rows.shape[1] / runs if runs else math.inf
 
 

@@ -150,8 +150,8 @@ def _judge(sweep: Sweep, *, target: float, confidence: float, floors: Sequence[M
 
 
 def _tested(sweep: Sweep, *, target: float, confidence: float, where: Array | None = None) -> Tested:
-    losses = sweep.losses if sweep.dropped is None else np.vstack([sweep.losses, sweep.dropped])
-    return fixed_sequence(losses, target=target, confidence=confidence, where=where).first(len(sweep.losses))
+    whole = sweep.losses[-1] if sweep.dropped is None else sweep.dropped
+    return fixed_sequence(sweep.losses, target=target, confidence=confidence, where=where, whole=whole)
 
 
 def _weighed(found: _Judged, references: Sequence[_Judged]) -> _Judged:

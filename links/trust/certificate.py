@@ -111,11 +111,9 @@ def _tested(
 def _fixed_sequence(losses: Array, where: Array, risk: float, unknown: Array | None) -> tuple[Tested, float]:
     """What is proven, and how many runs there are of what a constant gets wrong."""
     confidence = 1.0 - risk
+    found = fixed_sequence(losses, target=ALPHA, confidence=confidence, where=where, whole=unknown)
     if unknown is None:
-        return fixed_sequence(losses, target=ALPHA, confidence=confidence, where=where), math.inf
-    rows = np.append(losses, unknown[None], axis=0)
-    among = np.append(where, np.ones((1, len(unknown)), bool), axis=0)
-    found = fixed_sequence(rows, target=ALPHA, confidence=confidence, where=among).first(len(losses))
+        return found, math.inf
     changes = float(fixed_sequence(unknown[None], target=ALPHA, confidence=confidence).runs[0])
     if changes < clean_runs(ALPHA, confidence=confidence):
         found = replace(found, passed=np.zeros(len(losses), np.bool_))
