@@ -19,6 +19,7 @@ _SILENT_S = {"http": 30.0, "https": 30.0}
 """How long a stream may be silent: playlists give some seconds at a time."""
 _SILENT_OTHER_S = 10.0
 _THREADS = 4
+_PLAYLISTS = ("hls", "dash")
 _NO_TIMESTAMPS = 0x0080  # AVFMT_NOTIMESTAMPS
 
 
@@ -109,8 +110,11 @@ class Video:
     @property
     def is_recording(self) -> bool:
         """Whether it is a whole recording: a file, or what a server has from its beginning to its end."""
-        told_end = bool(self.container.duration and self.container.duration > 0)
-        return self.path is not None or (told_end and not is_always_live(self.text))
+        if self.path is not None or is_always_live(self.text):
+            return self.path is not None
+        # A playlist's size is not that of what it lists.
+        told_size = self.container.format.name not in _PLAYLISTS and self.container.size > 0
+        return told_size or bool(self.container.duration and self.container.duration > 0)
 
     @property
     def lacks_times(self) -> bool:
