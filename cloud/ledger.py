@@ -1,13 +1,16 @@
 """The ledger: every answer is on disk before it is sent, so that a repeated input gets the same answer again."""
 
 import asyncio
+import logging
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InvalidInput
-from ..files import check_format, mark_format
+from ..files import check_format, mark_format, room_for
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 1
 """Of the whole file, the learned state in it included."""
@@ -35,20 +38,25 @@ _Row = tuple[InputKey, bytes, "asyncio.Future[None]"]
 class Ledger:
     """The answers by input, in a SQLite file that outlives the process; the newest `rows` of them are kept.
 
+    On a full disk answers wait until there is room again, which is said once.
+
     After a power failure the newest answers may be missing; an input whose answer did not reach its device is then
     answered again.
 
     Args:
         path: the SQLite file; its folder is made if it is missing.
         rows: how many answers to keep.
+        retry_s: how long to wait before the next try to write on a full disk.
 
     Raises:
         InvalidInput: the file can't be opened.
     """
 
-    def __init__(self, path: Path, *, rows: int = 100_000) -> None:
+    def __init__(self, path: Path, *, rows: int = 100_000, retry_s: float = 1.0) -> None:
         self.path = path
         self.rows = rows
+        self.retry_s = retry_s
+        self._full = False
         self._pending: list[_Row] = []
         self._flushing: asyncio.Task[None] | None = None
         self._since_prune = 0
@@ -91,7 +99,13 @@ class Ledger:
             rows, self._pending = self._pending, []
             failure: sqlite3.Error | None = None
             try:
-                await asyncio.get_running_loop().run_in_executor(None, self._write, rows)
+                with room_for(self.path):
+                    await asyncio.get_running_loop().run_in_executor(None, self._write, rows)
+                self._full = False
+            except InvalidInput as error:
+                await self._wait_for_room(error)
+                self._pending = [row for row in (*rows, *self._pending) if not row[2].done()]
+                continue
             except sqlite3.Error as error:
                 failure = error
             for _, _, written in rows:
@@ -101,6 +115,12 @@ class Ledger:
                     written.set_result(None)
                 else:
                     written.set_exception(failure)
+
+    async def _wait_for_room(self, error: InvalidInput) -> None:
+        if not self._full:
+            logger.error("%s; answers wait until there is room", error)
+        self._full = True
+        await asyncio.sleep(self.retry_s)
 
     def _write(self, rows: list[_Row]) -> None:
         with self._writer:

@@ -37,6 +37,27 @@ def test_only_the_newest_answers_are_kept(tmp_path):
     asyncio.run(story())
 
 
+def test_on_a_full_disk_answers_wait_until_there_is_room(tmp_path, caplog):
+    async def story():
+        ledger = Ledger(tmp_path / "l.sqlite", retry_s=0.001)
+        ledger._writer.execute("PRAGMA max_page_count = 1")
+        waiting = [asyncio.create_task(ledger.record(key(i), bytes(9000))) for i in range(3)]
+        while not caplog.records:
+            await asyncio.sleep(0)
+        gone = waiting.pop()
+        gone.cancel()
+        assert (await asyncio.gather(gone, return_exceptions=True))[0].__class__ is asyncio.CancelledError
+        assert not any(task.done() for task in waiting) and ledger.find(key(0)) is None
+        ledger._writer.execute("PRAGMA max_page_count = 1000")
+        await asyncio.gather(*waiting)
+        assert [ledger.find(key(i)) for i in range(3)] == [bytes(9000), bytes(9000), None]
+        ledger.close()
+
+    asyncio.run(story())
+    (said,) = caplog.messages
+    assert said.endswith("the disk is full; make room, or give another place; answers wait until there is room")
+
+
 def test_what_is_no_ledger_is_said(tmp_path):
     path = tmp_path / "l.sqlite"
     path.write_text("something else, and long enough not to be an empty database")
