@@ -131,7 +131,8 @@ _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s]+):(\d{1,5})")
 def _check_address(value: str, *, least_port: int) -> str:
     found = _ADDRESS.fullmatch(value)
     if found is None or not least_port <= int(found.group(2)) < 65536:
-        raise ValueError(f'must be "HOST:PORT", such as "127.0.0.1:7420", not {value!r}')
+        # What comes before an @ may be a password.
+        raise ValueError(f'must be "HOST:PORT", such as "127.0.0.1:7420", not {value.rpartition("@")[2]!r}')
     return value
 
 

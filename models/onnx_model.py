@@ -41,14 +41,16 @@ class OnnxModel:
         except InvalidInput as error:
             raise InvalidInput(f"{self.path}: its input {self._input.name!r}: {error}") from error
         self._outputs = [output.name for output in self._session.get_outputs()]
+        self._fits = False
 
     def infer(self, frame: Array) -> Array:
         """The model's output for one frame (uint8 BGR, height x width x 3), as `outputs.py` describes it per kind.
 
         Raises:
             InvalidInput: this is no frame.
-            BadOutput: the model raised on this frame, or its output holds NaN, infinity or a class there is not.
-            ModelFailed: its spec does not fit: the decoder can't read its tensors, or the output is of another shape.
+            BadOutput: the model raised on this frame, or its output holds NaN, infinity or a class there is not, or is
+                of another shape than those before it.
+            ModelFailed: its spec does not fit: the decoder can't read its tensors, or no output had the right shape.
         """
         try:
             tensor, letterbox = preprocess(frame, self.spec.picture)
@@ -66,11 +68,16 @@ class OnnxModel:
             raise BadOutput(f"{self.spec.name}: {first_line(error)}") from error
 
     def _decode(self, raw: dict[str, Array], letterbox: Letterbox) -> Array:
+        value = None
         try:
-            value = self.spec.output.check_shape(decode(raw, self.spec.decoder, self.spec.output, letterbox))
+            value = decode(raw, self.spec.decoder, self.spec.output, letterbox)
+            value = self.spec.output.check_shape(value)
+            self._fits = True
         except BadOutput as error:
             raise BadOutput(f"{self.spec.name}: {error}") from error
         except Exception as error:  # what a model returns may be of any shape and type, a list of maps too
+            if value is not None and self._fits:
+                raise BadOutput(f"{self.spec.name}: {error}") from error
             shapes = ", ".join(f"{name} {list(np.shape(value))}" for name, value in raw.items())
             raise ModelFailed(
                 f"{self.spec.name}: decoder {self.spec.decoder.name!r} can't read its outputs ({shapes}): {error}; "

@@ -90,6 +90,12 @@ def test_port_0_is_one_to_listen_on_only() -> None:
         checked(Ends, {"connect": "h:0"}, where="here")
 
 
+def test_a_password_before_an_address_is_not_shown() -> None:
+    with pytest.raises(InvalidInput, match="not 'camera'") as caught:
+        checked(Ends, {"connect": "https://user:hush@camera"}, where="here")
+    assert "hush" not in str(caught.value)
+
+
 def test_a_file_may_begin_with_a_byte_order_mark(path: Path) -> None:
     for encoding in ("utf-8-sig", "utf-16"):
         path.write_text('name = "a"\r\n', encoding=encoding)

@@ -51,6 +51,22 @@ def write_nan_on_black(path: Path) -> Path:
     return save(path, nodes, [taken], [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 2])], half)
 
 
+def write_shorter_on_black(path: Path) -> Path:
+    """Two scores of 0.5; a single one for a picture that is black all over."""
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
+        helper.make_node("Greater", ["mean", "dark"], ["light"]),
+        helper.make_node("Where", ["light", "two", "one"], ["shape"]),
+        helper.make_node("Expand", ["half", "shape"], ["out"]),
+    ]
+    constants = [
+        numpy_helper.from_array(np.asarray(value), name)
+        for name, value in {"dark": np.float32(5), "half": np.float32(0.5), "two": [1, 2], "one": [1, 1]}.items()
+    ]
+    taken = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 16, 16])
+    return save(path, nodes, [taken], [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, "n"])], constants)
+
+
 def write_class_by_light(path: Path) -> Path:
     """One box whose class is the picture's mean: 90 where it is 90 bright."""
     nodes = [

@@ -12,7 +12,7 @@ from infilink.models.process import ModelProcess
 from infilink.models.supervisor import Supervisor
 from infilink.outputs import Array
 
-from .made import write_class_by_light, write_nan_on_black
+from .made import write_class_by_light, write_nan_on_black, write_shorter_on_black
 
 INPUT = "[input]\nsize = [16, 16]\nstd = [1.0]\n"
 LABEL = INPUT + "[output]\nkind = 'label'\nclasses = 2\n"
@@ -45,6 +45,18 @@ def test_it_is_an_error_of_its_own_that_crosses_the_pipe_and_the_process_goes_on
             assert str(caught.value) == told
             assert np.array_equal(process.infer(good).value, before)
         assert process.pid == pid
+
+
+def test_another_shape_is_that_inputs_matter_once_the_model_was_seen_to_fit(tmp_path: Path) -> None:
+    path = write_shorter_on_black(tmp_path / "night.onnx")
+    path.with_suffix(".toml").write_text(LABEL)
+    model = OnnxModel(path)
+    with pytest.raises(ModelFailed, match="can't read its outputs") as caught:
+        model.infer(grey(0))
+    assert not isinstance(caught.value, BadOutput)
+    model.infer(grey(9))
+    with pytest.raises(BadOutput, match=r"night: a label output must have shape \(2,\)"):
+        model.infer(grey(0))
 
 
 def test_a_supervised_model_is_not_started_again_for_it(faulty) -> None:
