@@ -39,6 +39,13 @@ def pack(value: Array) -> bytes:
 
 
 def unpack(data: bytes) -> Array:
-    """The array in the bytes of an .npy file."""
-    value: Array = np.load(io.BytesIO(data), allow_pickle=False)
+    """The array in the bytes of an .npy file.
+
+    Raises:
+        InvalidInput: the bytes are no array.
+    """
+    try:
+        value: Array = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError, TypeError) as error:
+        raise InvalidInput(f"{len(data)} bytes are no readable array ({error})") from error
     return value

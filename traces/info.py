@@ -62,13 +62,18 @@ def read_info(database: sqlite3.Connection, path: Path) -> TraceInfo | None:
         raise InvalidInput(f"{path}: is not an infilink trace ({error})") from error
     if row is None:
         return None
-    data: dict[str, Any] = json.loads(row[0])
-    check_format(data.get("format"), READS, path=path, what="a trace")
-    if data["format"] == 1:
-        data["times"] = "invented" if _is_of_video(data) else "read"
-    data["models"] = {name: parse_spec(spec, where=str(path)) for name, spec in data["models"].items()}
-    data["costs"] = {name: ModelCost(**cost) for name, cost in data["costs"].items()}
-    return TraceInfo(**{**data, "source": without_secrets(data["source"])})
+    try:
+        data: dict[str, Any] = json.loads(row[0])
+        check_format(data.get("format"), READS, path=path, what="a trace")
+        if data["format"] == 1:
+            data["times"] = "invented" if _is_of_video(data) else "read"
+        data["models"] = {name: parse_spec(spec, where=str(path)) for name, spec in data["models"].items()}
+        data["costs"] = {name: ModelCost(**cost) for name, cost in data["costs"].items()}
+        return TraceInfo(**{**data, "source": without_secrets(data["source"])})
+    except InvalidInput:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InvalidInput(f"{path}: is damaged (what it says of itself can't be read); record it again") from error
 
 
 def dump_info(info: TraceInfo) -> str:

@@ -55,11 +55,10 @@ class Trace:
         self._database = _open(self.path, write=False)
         try:
             self.info, rows = self._read(start, stop)
-        except sqlite3.Error as error:
+        except BaseException as error:
             self._database.close()
-            raise InvalidInput(f"{self.path}: is damaged ({error}); record it again") from error
-        except BaseException:
-            self._database.close()
+            if isinstance(error, sqlite3.Error):
+                raise self._damaged(error) from error
             raise
         self.sequences = np.asarray([row[0] for row in rows], np.int64)
         self.captured_s = np.asarray([row[1] for row in rows], np.float64)
@@ -102,27 +101,37 @@ class Trace:
 
         Raises:
             UnknownModel: the trace has no such model.
-            InvalidInput: outputs are missing for some inputs.
+            InvalidInput: outputs are missing for some inputs, or damaged.
         """
         if model not in self.models:
             raise UnknownModel(model, tuple(self.models))
-        cursor = self._database.execute(
-            "SELECT value FROM outputs WHERE model = ? AND sequence BETWEEN ? AND ? ORDER BY sequence",
-            (list(self.models).index(model), int(self.sequences[0]), int(self.sequences[-1])),
-        )
-        values = [unpack(row[0]) for row in cursor]
+        try:
+            cursor = self._database.execute(
+                "SELECT value FROM outputs WHERE model = ? AND sequence BETWEEN ? AND ? ORDER BY sequence",
+                (list(self.models).index(model), int(self.sequences[0]), int(self.sequences[-1])),
+            )
+            values = [unpack(row[0]) for row in cursor]
+        except (sqlite3.Error, InvalidInput) as error:
+            raise self._damaged(error) from error
         if len(values) != len(self):
             raise InvalidInput(f"{self.path}: model {model!r} has {len(values)} outputs for {len(self)} inputs")
         return values
 
     def payloads(self) -> Iterator[bytes]:
-        """Every input as it was stored, one at a time."""
-        cursor = self._database.execute(
-            "SELECT jpeg FROM inputs WHERE sequence BETWEEN ? AND ? ORDER BY sequence",
-            (int(self.sequences[0]), int(self.sequences[-1])),
-        )
-        for (jpeg,) in cursor:
-            yield jpeg
+        """Every input as it was stored, one at a time.
+
+        Raises:
+            InvalidInput: it is damaged.
+        """
+        try:
+            cursor = self._database.execute(
+                "SELECT jpeg FROM inputs WHERE sequence BETWEEN ? AND ? ORDER BY sequence",
+                (int(self.sequences[0]), int(self.sequences[-1])),
+            )
+            for (jpeg,) in cursor:
+                yield jpeg
+        except sqlite3.Error as error:
+            raise self._damaged(error) from error
 
     def frames(self) -> Iterator[Array]:
         """Every input as a frame (uint8 BGR), decoded one at a time.
@@ -138,7 +147,7 @@ class Trace:
         """Every input as an array, read one at a time: a frame, or what was recorded.
 
         Raises:
-            InvalidInput: it holds outputs only.
+            InvalidInput: it holds outputs only, or is damaged.
         """
         if self.info.input == "none":
             raise InvalidInput(
@@ -147,7 +156,14 @@ class Trace:
             )
         decode = decode_jpeg if self.info.input == "image" else unpack
         for payload in self.payloads():
-            yield decode(payload)
+            try:
+                value = decode(payload)
+            except InvalidInput as error:
+                raise self._damaged(error) from error
+            yield value
+
+    def _damaged(self, error: Exception) -> InvalidInput:
+        return InvalidInput(f"{self.path}: is damaged ({error}); record it again")
 
     def close(self) -> None:
         """Closes the file; closing twice is fine."""

@@ -1,3 +1,4 @@
+import io
 import json
 import shutil
 import sqlite3
@@ -234,6 +235,39 @@ def test_missing_outputs_are_told(path: Path) -> None:
     database.close()
     with Trace(path) as trace, pytest.raises(InvalidInput, match="'light' has 5 outputs for 6 inputs"):
         trace.outputs("light")
+
+
+def read_all(path: Path) -> None:
+    with Trace(path) as trace:
+        for name in trace.models:
+            trace.outputs(name)
+        list(trace.frames())
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        ("UPDATE meta SET value = ?", "{nope"),
+        ("UPDATE meta SET value = ?", '{"format": 2}'),
+        ("UPDATE meta SET value = ?", "[]"),
+        ("UPDATE outputs SET value = ?", b""),
+        ("UPDATE outputs SET value = ?", pack(np.zeros(9))[:-8]),
+        ("UPDATE inputs SET jpeg = ?", b"no picture"),
+    ],
+)
+def test_what_is_damaged_in_it_is_one_line_that_names_the_file(path: Path, change: str, value: str | bytes) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute(change, (value,))
+    database.close()
+    with pytest.raises(InvalidInput, match=r"^.*[.]trace: is damaged .*; record it again$"):
+        read_all(path)
+
+
+def test_an_array_of_objects_is_damage_and_nothing_of_it_is_run() -> None:
+    pickled = io.BytesIO()
+    np.save(pickled, np.asarray([Path("x")], object), allow_pickle=True)
+    with pytest.raises(InvalidInput, match="no readable array"):
+        unpack(pickled.getvalue())
 
 
 def test_what_is_no_trace_is_refused(tmp_path: Path) -> None:
