@@ -145,7 +145,10 @@ class Video:
                 yield packet
         except av.FFmpegError as error:
             if self.path is None:
-                raise Unavailable(f"{self.name}: {_told(error)}") from error
+                advice = (
+                    "" if is_always_live(self.text) else "; if its server gives no parts of a file, download it first"
+                )
+                raise Unavailable(f"{self.name}: {_told(error)}{advice}") from error
 
     def picture(self, frame: Any) -> Array:
         """A frame as uint8 BGR, as it is to be looked at; a view, good until the next.

@@ -300,6 +300,12 @@ def test_a_recording_at_an_address_has_its_own_times(playlist):
     assert [(frame.sequence, round(frame.captured_s, 3)) for frame in part] == [(25, 2.5), (26, 2.6), (27, 2.7)]
 
 
+def test_a_file_whose_index_is_out_of_reach_is_said_to_be_downloaded(tmp_path):
+    write_clip(tmp_path / "a.mov", size=(320, 240), codec="rawvideo")
+    with web(tmp_path) as address, pytest.raises(Unavailable, match=r"a.mov: .*; if its server .* download it first"):
+        read(f"{address}/a.mov")
+
+
 def test_a_playlist_that_goes_on_is_live(playlist):
     playlist.write_text(playlist.read_text().replace("#EXT-X-ENDLIST\n", ""))
     with web(playlist.parent) as address, open_source(f"{address}/a.m3u8") as source:
