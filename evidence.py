@@ -21,8 +21,8 @@ _OVERLAP = 4
 # Found by simulation (tests/bench/bench_certificates.py).
 _NEAR = 2.0
 _SURE = 0.85
-_TWICE = 0.85
-_LEVELLED = 1.4
+_TWICE = 0.7
+_LEVELLED = 1.5
 _COUNTED = 0.35
 _MOST_RUNS = 100_000
 # Runs of shares are looked for as if this were a target.
