@@ -6,7 +6,7 @@ Each training draws a calibration part anew and lets `choose` pick a threshold, 
 broken if what was certified has a true mean loss above the target; the truth is known from a sample of independent
 scenes. Beside it stands what an exact binomial test would certify that is told the scenes: where losses are steady
 within a scene it counts those, elsewhere it is told by how much the variance exceeds that of independent inputs.
-The constants of `evidence.py` were chosen on these kinds of scenes with other seeds, so that they are no proof of other kinds.
+The constants of `evidence.py` were chosen on these kinds of scenes, with other seeds: they are no proof of others.
 """
 
 import argparse

@@ -105,7 +105,7 @@ def test_only_the_models_that_need_a_frame_run_on_it(daemon, start_agent, tasks,
 
 def test_an_audit_has_all_of_them_look(daemon, start_agent, tasks, tmp_path):
     summary = start_agent(daemon.address, gate=str(tasks), audit=1.0).finish()
-    assert summary["audited"] > 20 and summary["alarms"] >= 1
+    assert summary["audited"] > 20 and summary["audit_error"] > 0.1
     with Results(tmp_path / "results0.sqlite") as results:
         assert set(results.origins("bright")) == {"executed"}
 
@@ -140,7 +140,7 @@ def test_an_audit_and_a_cache_hear_of_models_that_run_on_the_device(
     daemon, start_agent, tasks, write_reuse, models, tmp_path
 ):
     audited = start_agent(daemon.address, gate=str(tasks), audit=1.0, local=str(models)).finish()
-    assert audited["audited"] > 20 and audited["alarms"] >= 1
+    assert audited["audited"] > 20 and audited["audit_error"] > 0.1
     cached = start_agent(daemon.address, gate=str(write_reuse(6.0)), audit=0.0, window=1, local=str(models)).finish()
     assert 5 < cached["kept"] < 90
     with Results(tmp_path / "results1.sqlite") as results:

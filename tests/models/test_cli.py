@@ -71,7 +71,7 @@ def run(*arguments: str) -> tuple[int, str]:
         ([[1, 7, 4, 4]], "boxes", "fastestdet", 2),
         ([[1, 10]], "label", "softmax", 10),
         ([[1, 2]], "label", "raw", 2),
-        ([[1, 1, 32, 32]], "mask", "sigmoid", 0),
+        ([[1, 1, 32, 32]], "mask", "raw", 0),
         ([[1, 1]], "scalar", "raw", 0),
     ],
 )
