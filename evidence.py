@@ -241,14 +241,6 @@ def interval(hits: int, count: int, *, confidence: float = CONFIDENCE) -> tuple[
     return least, most
 
 
-def wilson_interval(share: float, count: float) -> tuple[float, float]:
-    """The two-sided 95 % interval of a share that was seen among `count` independent inputs, by Wilson."""
-    z2 = 1.96**2
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    width = 1.96 / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count * count))
-    return max(0.0, min(share, middle - width)), min(1.0, max(share, middle + width))
-
-
 def betting(losses: Array, *, confidence: float = CONFIDENCE) -> float:
     """The upper bound on the mean of independent losses from 0 to 1, by betting against every larger mean.
 

@@ -14,7 +14,6 @@ from infilink.evidence import (
     fixed_sequence,
     runs_needed,
     share_interval,
-    wilson_interval,
 )
 from scipy.stats import beta
 
@@ -33,20 +32,6 @@ def test_clopper_pearson_is_the_one_of_scipy(errors, inputs):
 def test_clopper_pearson_at_its_ends():
     assert clopper_pearson(0, 29) == pytest.approx(1 - 0.05 ** (1 / 29))
     assert clopper_pearson(5, 5) == 1.0
-
-
-@given(st.floats(0, 1), st.floats(1, 1e6))
-def test_an_interval_holds_the_share_and_narrows(share: float, count: float) -> None:
-    low, high = wilson_interval(share, count)
-    assert 0 <= low <= share <= high <= 1
-    wider = wilson_interval(share, count / 2)
-    assert wider[1] - wider[0] >= high - low - 1e-9
-
-
-def test_intervals_hold_as_often_as_they_say() -> None:
-    rng = np.random.default_rng(0)
-    bounds = [wilson_interval(count / 60, 60) for count in rng.binomial(60, 0.85, 4000)]
-    assert np.mean([low <= 0.85 <= high for low, high in bounds]) >= 0.93
 
 
 def test_the_betting_bound_is_above_the_mean_and_adapts_to_the_spread():
