@@ -72,7 +72,7 @@ class Capture:
     def _open(self) -> Source:
         config = self.config
         source = open_source(config.source, start_s=config.start_s, seconds=config.seconds, loop=config.loop)
-        self.fps = None if source.live else source.fps
+        self.fps = None if source.live else source.fps / config.every
         return source
 
     def _paced(self, source: Source) -> Iterator[Frame]:
@@ -88,4 +88,6 @@ class Capture:
             if self.stopped.is_set():
                 return
             self._offset = frame.sequence + offset + 1
+            if frame.sequence % self.config.every:
+                continue
             yield replace(frame, sequence=frame.sequence + offset)

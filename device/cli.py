@@ -44,6 +44,7 @@ def device_command(
     pace: Annotated[str | None, typer.Option(help="source: its frame rate; max: as fast as possible.")] = None,
     start_s: Annotated[float | None, typer.Option("--start", help="Where in a file to begin, seconds.")] = None,
     seconds: Annotated[float | None, typer.Option(help="How much of the source to take.")] = None,
+    every: Annotated[int | None, typer.Option(help="Look at one of this many frames, as in `infilink record`.")] = None,
     results: Annotated[Path | None, typer.Option(help="Write every frame's results to this SQLite file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
@@ -66,6 +67,7 @@ def device_command(
         "pace": pace,
         "start_s": start_s,
         "seconds": seconds,
+        "every": every,
         "results": results,
     }
     console = Console(stderr=True)

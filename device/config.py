@@ -27,6 +27,9 @@ source = "0"
 # seconds = 60.0
 # loop = false
 
+# One of how many of the source's frames is looked at; as in `infilink record --every`, which a filter was learnt with.
+# every = 1
+
 # "source": at the source's own frame rate. "max": as fast as possible.
 pace = "source"
 
@@ -111,6 +114,7 @@ class DeviceConfig(BaseModel):
     start_s: float = Field(default=0.0, ge=0)
     seconds: float | None = Field(default=None, gt=0)
     loop: bool = False
+    every: int = Field(default=1, ge=1)
     pace: Literal["max", "source"] = "source"
     coordinator: Address
     gate: str = "all"

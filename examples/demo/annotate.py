@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 
 from ...device.results import Results
-from ...device.sources.open import open_source
 from ...models.draw import Color, Taken, color_of, draw_names, draw_outlines, draw_text
 from ...models.spec import ModelSpec
 from ...outputs import Array
@@ -26,13 +25,9 @@ def write_annotated(demo: Demo, path: Path) -> None:
     compared = demo.compared["infilink"]
     with Results(demo.runs["infilink"].results) as results:
         served = {name: results.served(name) for name in demo.specs}
-    stretch = demo.stretch
-    with (
-        open_source(stretch.source, start_s=stretch.start_s, seconds=stretch.seconds) as source,
-        VideoFileWriter(path, fps=source.fps, crf=_CRF) as video,
-    ):
+    with VideoFileWriter(path, fps=demo.stretch.fps, crf=_CRF) as video:
         begun_s: float | None = None
-        for i, frame in zip(range(len(compared.kept)), source, strict=False):
+        for i, frame in zip(range(len(compared.kept)), demo.stretch.read(), strict=False):
             begun_s = frame.captured_s if begun_s is None else begun_s
             origins = {name: ORIGINS[compared.origin[row, i]] for row, name in enumerate(demo.specs)}
             values = {name: served[name][i] for name in demo.specs}

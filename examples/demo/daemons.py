@@ -13,6 +13,8 @@ from typing import Any
 
 import grpc
 
+from ...device.sources.base import Frame
+from ...device.sources.open import open_source
 from ...errors import InfilinkError, InvalidInput, Unavailable
 from ...protos import edge_pb2, edge_pb2_grpc
 
@@ -62,12 +64,31 @@ class Run:
 
 @dataclass(frozen=True)
 class Stretch:
-    """The part of a source that every run is given, and how many frames it holds."""
+    """The part of a source that every run is given.
+
+    Attributes:
+        source: a file.
+        start_s: where in it the part begins.
+        seconds: how long it is.
+        frames: how many frames the source has in it.
+        every: one of how many of them is looked at.
+    """
 
     source: str
     start_s: float
     seconds: float
     frames: int
+    every: int
+
+    @property
+    def fps(self) -> float:
+        """How many frames are looked at in a second."""
+        return self.frames / self.seconds / self.every
+
+    def read(self) -> Iterator[Frame]:
+        """The frames that are looked at."""
+        with open_source(self.source, start_s=self.start_s, seconds=self.seconds) as source:
+            yield from (frame for frame in source if frame.sequence % self.every == 0)
 
 
 def run(setting: Setting, stretch: Stretch, models: Path, links: Path, folder: Path) -> Run:
@@ -115,6 +136,7 @@ def _device_toml(setting: Setting, stretch: Stretch, address: str, results: Path
             "source": str(Path(stretch.source).absolute()) if Path(stretch.source).is_file() else stretch.source,
             "start_s": stretch.start_s,
             "seconds": stretch.seconds,
+            "every": stretch.every,
             "pace": "max",
             "coordinator": address,
             "gate": setting.gate,

@@ -158,7 +158,7 @@ def run_demo(options: DemoOptions, progress: Progress) -> Demo:
         trace_path,
         start_s=learn.start_s,
         seconds=learn.seconds,
-        every=max(1, round(learn.frames / LEARN_INPUTS)),
+        every=learn.every,
         progress=step,
     )
     with Trace(trace_path) as trace:
@@ -256,7 +256,10 @@ def _split(options: DemoOptions, step: Progress) -> tuple[str, Stretch, Stretch]
     cut = frames - min(int(frames * SERVE_SHARE), SERVE_FRAMES)
     # Between two frames, so that no rounding puts one on the wrong side.
     cut_s, end_s = (times_s[cut - 1] + times_s[cut]) / 2, times_s[-1] + 0.5 / fps
-    return source, Stretch(source, 0.0, cut_s, cut), Stretch(source, cut_s, end_s - cut_s, frames - cut)
+    # Learnt from and served at one rate: what a filter promises holds of inputs that come as those that it learnt from.
+    every = max(1, round(cut / LEARN_INPUTS))
+    learn, serve = Stretch(source, 0.0, cut_s, cut, every), Stretch(source, cut_s, end_s - cut_s, frames - cut, every)
+    return source, learn, serve
 
 
 def _as_file(options: DemoOptions, step: Progress) -> str:
@@ -292,8 +295,7 @@ def _save_live(opened: Source, options: DemoOptions, step: Progress) -> str:
 
 
 def _stream_sizes(serve: Stretch) -> Array:
-    with open_source(serve.source, start_s=serve.start_s, seconds=serve.seconds) as opened:
-        return stream_sizes(((frame.captured_s, frame.image) for frame in opened), fps=opened.fps)
+    return stream_sizes(((frame.captured_s, frame.image) for frame in serve.read()), fps=serve.fps)
 
 
 def _free_gates(serve: Stretch, ours: Compared) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """The threshold at which frame difference keeps as many frames as the filter: both are compared at one cost."""
 
-from ...device.sources.open import open_source
 from ...filters.open_gate import open_gate
 from .daemons import Stretch
 
@@ -12,8 +11,7 @@ def difference_threshold(stretch: Stretch, kept_share: float) -> float:
 
     It is found on the served stretch itself, which favours frame difference: no user could know it beforehand.
     """
-    with open_source(stretch.source, start_s=stretch.start_s, seconds=stretch.seconds) as source:
-        frames = [(frame.image, frame.captured_s) for frame in source]
+    frames = [(frame.image, frame.captured_s) for frame in stretch.read()]
 
     def share(threshold: float) -> float:
         gate = open_gate(f"difference:{threshold:.6f}")

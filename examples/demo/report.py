@@ -208,7 +208,7 @@ def headline(demo: Demo) -> list[str]:
         f"Models ran {ours.executions} times instead of {full.executions}, with {1 - ours.cpu_saved:.1%} of the "
         f"processor time.",
         f"Sent {format_bytes(ours.sent_bytes)}: {1 - ours.bandwidth_saved:.0%} of every frame as a JPEG, and "
-        f"{ours.sent_bytes / max(1, stream):.1f} times the same stretch as an H.264 stream ({format_bytes(stream)}).",
+        f"{ours.sent_bytes / max(1, stream):.1f} times the same frames as an H.264 stream ({format_bytes(stream)}).",
     ]
     ahead = [
         f"{TITLES[name]} ({score.agreement:.3f}, {score.events_found} events, {score.executions} executions, "

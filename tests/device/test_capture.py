@@ -60,6 +60,14 @@ def test_a_file_ends_with_its_last_frame(video):
     assert stopped.waits == [], "as fast as they can be read"
 
 
+def test_one_of_so_many_frames_is_looked_at_and_keeps_its_number(video):
+    capture = Capture(config(video, every=3), Stopped())
+    found = [(frame.sequence, frame.captured_s) for frame in capture]
+    whole = Capture(config(video), Stopped())
+    assert found == [(frame.sequence, frame.captured_s) for frame in whole if frame.sequence % 3 == 0]
+    assert capture.fps == pytest.approx(whole.fps / 3)
+
+
 def test_at_the_source_s_pace_no_frame_comes_before_its_time(video):
     stopped = Stopped()
     for frame in Capture(config(video, pace="source"), stopped, clock=lambda: stopped.now):
