@@ -199,7 +199,7 @@ def headline(demo: Demo) -> list[str]:
     stream = stream_bytes(demo)
     seen = f"{ours.events_found} of {ours.events} events found"
     low, high = ours.event_interval
-    if high - low < 1.0:
+    if high - low < 0.8:
         seen += f" (with 95 % confidence {low:.2f} to {high:.2f} of such events)"
     elif ours.events:
         seen += " (they come too close together to say more)"
