@@ -77,7 +77,8 @@ def _ageing(targets: Mapping[str, Linkability]) -> str:
         axes.tick_params(labelbottom=True)
     for axes in grid.flat[len(targets) :]:
         axes.set_axis_off()
-    grid.flat[0].legend(loc="lower left", fontsize=7)
+    handles, labels = grid.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     figure.supylabel("agreement", fontsize=9)
     return svg(figure)
 
