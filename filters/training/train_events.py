@@ -354,7 +354,8 @@ def _missing(best: EventJudged, target: EventTarget, confidence: float, candidat
         f"{more_events(best, target, confidence=confidence)} more would do if all of them were found (fewer for one "
         f"candidate by name: --candidate {best.sweep.name}); the best, {best.sweep.name}, found {best.found} of "
         f"{len(watch.events)} and sent {float(best.sweep.sent[best.best]):.3f} of the inputs; record longer, ask for "
-        "less, or have it without a proof with --uncertified"
+        "less, or have it without a proof with --uncertified (what was learnt is kept beside it in *.training, "
+        "so that another try takes seconds)"
     )
 
 
