@@ -267,8 +267,8 @@ def check_certified(choice: Choice, *, what: str) -> None:
         f"nothing is certified to keep {what}: on the {found.inputs} calibration inputs, worth "
         f"{found.runs:.0f} independent runs, the best candidate, {choice.name}, dropped {found.rate:.3f} "
         f"with an error of {found.error:.3f}, at most {found.upper_bound:.3f} with {found.confidence:.0%} confidence; "
-        f"{more}, ask for less, or have it without a proof with --uncertified (what was learnt is kept beside it in *.training, "
-        "so that another try takes seconds)"
+        f"{more}, ask for less, or have it without a proof with --uncertified (what was learnt is kept beside it in "
+        "*.training, so that another try takes seconds)"
     )
 
 
