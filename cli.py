@@ -1,6 +1,6 @@
 """The `infilink` command: a table of contents whose chapters are loaded when they are opened."""
 
-from .__main__ import EXIT_INTERRUPTED, leave_at_once, leave_tidily, was_interrupted
+from . import EXIT_INTERRUPTED, leave_at_once, leave_tidily, was_interrupted
 
 if __name__ == "__main__":
     leave_at_once()

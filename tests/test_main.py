@@ -21,7 +21,7 @@ class Finder:
 
 sys.meta_path.insert(0, Finder())
 sys.argv = ["infilink", *{arguments!r}]
-from infilink.__main__ import main
+from infilink import main
 main()
 """
 
