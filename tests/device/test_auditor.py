@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from infilink.device.auditor import Auditor
-from infilink.filters.event_promise import EventPromise
 from infilink.filters.gates.base import Substitute
 from infilink.filters.rules.loss import rule_loss
 from infilink.filters.rules.parser import parse_rule
 from infilink.filters.terms import Terms
 from infilink.outputs import OutputSpec
+
+from ..certificates import event_promise
 
 COUNT = OutputSpec(kind="count")
 BOXES = OutputSpec(kind="boxes", classes=("person", "car"))
@@ -177,18 +178,7 @@ def test_slices_by_light_and_by_hour_are_told_apart():
 
 
 def test_events_are_found_by_what_the_gate_itself_sends_in_time(caplog):
-    promise = EventPromise(
-        recall=0.9,
-        within_s=2.0,
-        confidence=0.95,
-        certified=True,
-        events=70,
-        clusters=70,
-        found=70,
-        lower_bound=0.95,
-        rate=0.9,
-        agreement=0.9,
-    )
+    promise = event_promise(events=70, clusters=70, found=70, rate=0.9)
     one = auditor("count(person) == 0", BOXES, accuracy=None, events=promise)
     # Five inputs a second: of every 20 s a person is there for 6; the gate sends the first of them, one late, or none.
     for sequence in range(4000):

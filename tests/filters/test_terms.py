@@ -1,13 +1,12 @@
 """What gates promise: by their files, for those who audit them and say so."""
 
-from infilink.filters.event_promise import EventPromise
 from infilink.filters.gates.learned import FilterRuntime
 from infilink.filters.open_gate import open_gate
 from infilink.filters.spec import FilterSpec, FloorResult
 from infilink.filters.terms import terms_of
 from infilink.filters.training.graphs import save_filter, scalar_graph
 
-from ..certificates import certificate
+from ..certificates import certificate, event_promise
 
 
 def spec_of(**fields):
@@ -54,10 +53,8 @@ def test_what_nothing_proves_says_why(tmp_path):
 
 
 def test_a_filter_for_events_promises_these_and_no_accuracy(tmp_path):
-    promise = EventPromise(
+    promise = event_promise(
         recall=0.95,
-        within_s=2.0,
-        confidence=0.95,
         certified=False,
         events=20,
         clusters=20,

@@ -10,12 +10,12 @@ import pytest
 from infilink.errors import InvalidInput
 from infilink.filters.evaluation.cli import evaluate_filter_command
 from infilink.filters.evaluation.evaluate import evaluate_filter
-from infilink.filters.event_promise import EventPromise
 from infilink.filters.learnt_from import LearntFrom
 from infilink.filters.spec import FloorResult
 from infilink.filters.training.free_gates import LAST_KEPT, PREVIOUS
 from infilink.traces.trace import Trace
 
+from ...certificates import event_promise
 from ..conftest import draw, write_trace
 from ..made import FRAMES, write_frames, write_repeats, write_tasks
 
@@ -211,18 +211,7 @@ def test_what_never_came_is_null_in_json(make_trace, capsys):
 
 
 def test_what_is_promised_of_events_is_judged_by_the_inputs_that_are_sent(later, tmp_path):
-    promise = EventPromise(
-        recall=0.9,
-        within_s=2.0,
-        confidence=0.95,
-        certified=True,
-        events=60,
-        clusters=60.0,
-        found=60,
-        lower_bound=0.95,
-        rate=0.5,
-        agreement=0.99,
-    )
+    promise = event_promise(agreement=0.99)
     found = evaluate_filter(write_frames(tmp_path / "f.onnx", events=promise), later)
     # It promises events, so of its accuracy nothing.
     (events,) = found.promises

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
-from infilink.filters.event_promise import EventPromise
 from infilink.filters.gates.base import Decision, ModelOutput
 from infilink.filters.online.fit import new_network
 from infilink.filters.online.folder import BEGAN, UPDATE, OnlineFolder, digest_of, updates_of
@@ -25,7 +24,7 @@ from infilink.filters.training.graphs import compress, save_filter, scalar_graph
 from infilink.filters.training.temporal import TemporalNetwork, network_graph
 from infilink.outputs import OutputSpec
 
-from ...certificates import certificate
+from ...certificates import certificate, event_promise
 
 OUTPUT = OutputSpec(kind="scalar", tolerance=1.0)
 CERTIFICATE = certificate(error=0.01, upper_bound=0.04)
@@ -270,17 +269,7 @@ def test_filters_that_can_not_be_trained_further_are_refused(tmp_path, path):
     save_filter(age, scalar_graph("age"), SPEC.model_copy(update={"rule": "unchanged", "reference": "last kept"}))
     with pytest.raises(InvalidInput, match="with the rule 'unchanged'"):
         open_gate(age, update=live)
-    found = EventPromise(
-        recall=0.9,
-        confidence=0.95,
-        certified=True,
-        events=60,
-        clusters=60.0,
-        found=60,
-        lower_bound=0.95,
-        rate=0.5,
-        agreement=0.9,
-    )
+    found = event_promise()
     save_filter(age, scalar_graph("age"), SPEC.model_copy(update={"events": found}))
     with pytest.raises(InvalidInput, match="and promises events"):
         open_gate(age, update=live)
