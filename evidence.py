@@ -58,7 +58,6 @@ def fixed_sequence(
     confidence: float = CONFIDENCE,
     where: Array | None = None,
     whole: Array | None = None,
-    starts: Sequence[int] = (),
 ) -> Tested:
     """Tests thresholds in turn, from the most careful one on, up to the first whose mean loss is not proven to be low.
 
@@ -73,7 +72,6 @@ def fixed_sequence(
         whole: what would be lost if all inputs were dropped, (inputs,): it shows how losses come together where next to
             nothing is lost. Where every threshold loses a part of it, as of what a rule needs, runs are not taken to be
             shorter than its own: bad stretches that are rare may be as long. None: not known.
-        starts: at which inputs another recording begins: what is lost there has nothing to do with what was before.
     """
     count = len(losses)
     if whole is not None:
@@ -83,9 +81,9 @@ def fixed_sequence(
     among = np.broadcast_to(among, losses.shape)
     counts = among.sum(axis=1)
     errors = np.where(among, losses, 0.0).sum(axis=1) / np.maximum(1, counts)
-    lengths = _run_lengths(losses, among, errors, target=target, confidence=confidence, starts=starts)
+    lengths = _run_lengths(losses, among, errors, target=target, confidence=confidence)
     if whole is not None and (losses <= whole).all():
-        lengths = np.maximum(lengths, _own_length(losses[-1:], among[-1:], errors[-1:], target, confidence, starts))
+        lengths = np.maximum(lengths, _own_length(losses[-1:], among[-1:], errors[-1:], target, confidence))
     runs = np.where(np.isfinite(lengths), counts / np.maximum(1.0, lengths), 0.0)
     bounds: dict[tuple[float, float], float] = {}
     for pair in zip(errors.tolist(), runs.tolist(), strict=True):
@@ -102,9 +100,7 @@ def clean_runs(target: float, *, confidence: float = CONFIDENCE) -> int:
     return math.ceil(math.log1p(-confidence) / math.log1p(-target) - 1e-9)
 
 
-def _run_lengths(
-    losses: Array, among: Array, errors: Array, *, target: float, confidence: float, starts: Sequence[int]
-) -> Array:
+def _run_lengths(losses: Array, among: Array, errors: Array, *, target: float, confidence: float) -> Array:
     """How many inputs are worth one independent draw, per threshold; infinity where it can't be told.
 
     A block of `b` independent inputs loses `b p` of them with a variance of `b p (1 - p)`. Where losses come together
@@ -117,7 +113,7 @@ def _run_lengths(
     - Where factors still grow with blocks twice as long, runs are longer than the recording can show: theirs counts.
     """
     longest = _longest(losses.shape[1], target, confidence)
-    factors, doubt, twice = _factors(losses, among, errors, longest, starts)
+    factors, doubt, twice = _factors(losses, among, errors, longest)
     known = (errors > 0.0) & (errors < 1.0)
     lost = np.where(known & (errors <= 0.5), errors * among.sum(axis=1) / factors, 0.0)
     grows = float((twice / factors) @ lost) > _LEVELLED * lost.sum()
@@ -135,12 +131,10 @@ def _run_lengths(
     return np.asarray(np.maximum(lengths, 2.0 * longest * among.mean(axis=1)) if grows else lengths)
 
 
-def _own_length(
-    whole: Array, among: Array, share: Array, target: float, confidence: float, starts: Sequence[int]
-) -> float:
+def _own_length(whole: Array, among: Array, share: Array, target: float, confidence: float) -> float:
     """How many inputs of what can be lost at all are worth one independent draw, as its dispersion says; one row."""
     longest = _longest(whole.shape[1], target, confidence)
-    factors, _, twice = _factors(whole, among, share, longest, starts)
+    factors, _, twice = _factors(whole, among, share, longest)
     grows = twice[0] > _LEVELLED * factors[0]
     return float(max(factors[0], 2.0 * longest * among.mean() if grows else 1.0))
 
@@ -150,18 +144,16 @@ def _longest(inputs: int, target: float, confidence: float) -> int:
     return max(1, int(inputs / max(_LEAST_BLOCKS, _SHORT_OF * clean_runs(target, confidence=confidence))))
 
 
-def _factors(
-    losses: Array, among: Array, errors: Array, longest: int, starts: Sequence[int]
-) -> tuple[Array, Array, Array]:
+def _factors(losses: Array, among: Array, errors: Array, longest: int) -> tuple[Array, Array, Array]:
     """The greatest dispersion over blocks up to `longest`, the doubt of the last, and that of blocks twice as long."""
     beyond = np.where(among, losses - errors[:, None], 0.0)
     sums = np.concatenate([np.zeros((len(losses), 1)), np.cumsum(beyond, axis=1)], axis=1)
     alone = among.mean(axis=1) * errors * (1.0 - errors)
     factors = np.ones(len(losses))
     for length in [*(length for length in _LADDER if length < longest), longest]:
-        found, doubt = _dispersion(sums, alone, length, starts)
+        found, doubt = _dispersion(sums, alone, length)
         factors = np.maximum(factors, found)
-    twice, _ = _dispersion(sums, alone, 2 * longest, starts)
+    twice, _ = _dispersion(sums, alone, 2 * longest)
     return factors, doubt, twice
 
 
@@ -186,19 +178,16 @@ def _streaks(losses: Array, among: Array, errors: Array) -> tuple[Array, Array]:
     return counted, spread
 
 
-def _dispersion(sums: Array, alone: Array, length: int, starts: Sequence[int]) -> tuple[Array, Array]:
+def _dispersion(sums: Array, alone: Array, length: int) -> tuple[Array, Array]:
     """The variance of what blocks lose, over that of independent draws, and its relative doubt, per threshold.
 
     Args:
         sums: what was lost beyond the mean before each input (thresholds, inputs + 1).
         alone: the variance of an independent draw.
         length: of the blocks.
-        starts: into which no block reaches.
     """
     inputs = sums.shape[1] - 1
     first = np.arange(0, inputs - length + 1, max(1, length // _OVERLAP))
-    for start in starts:
-        first = first[(first >= start) | (first + length <= start)]
     blocks = inputs / length
     if not len(first) or blocks <= 1.0:
         return np.zeros(len(sums)), np.ones(len(sums))
@@ -261,20 +250,17 @@ def runs_needed(error: float, *, target: float, confidence: float = CONFIDENCE) 
     return None
 
 
-def share_interval(
-    values: Array, *, confidence: float = CONFIDENCE, starts: Sequence[int] = ()
-) -> tuple[tuple[float, float], float]:
+def share_interval(values: Array, *, confidence: float = CONFIDENCE) -> tuple[tuple[float, float], float]:
     """The two-sided interval of the share of inputs that something holds of, and how many runs they are worth.
 
     Args:
         values: whether it does, in the order of time (inputs,).
         confidence: of the interval.
-        starts: at which inputs another recording begins.
     """
     side = (1.0 + confidence) / 2.0
     rows = np.stack([values, ~np.asarray(values, np.bool_)]).astype(np.float64)
-    tested = fixed_sequence(rows[:1], target=_SHARE, confidence=side, starts=starts)
-    rest = fixed_sequence(rows[1:], target=_SHARE, confidence=side, starts=starts)
+    tested = fixed_sequence(rows[:1], target=_SHARE, confidence=side)
+    rest = fixed_sequence(rows[1:], target=_SHARE, confidence=side)
     return (1.0 - float(rest.uppers[0]), float(tested.uppers[0])), float(tested.runs[0])
 
 

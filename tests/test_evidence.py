@@ -81,13 +81,6 @@ def test_a_mean_over_some_inputs_counts_the_runs_of_those():
     assert not nowhere.passed.any() and (nowhere.uppers == 1.0).all()
 
 
-def test_blocks_do_not_reach_into_another_recording():
-    losses = np.zeros((1, 600))
-    losses[0, 290:310] = 1
-    apart = fixed_sequence(losses, target=0.2, starts=[300])
-    assert apart.runs[0] > 1.5 * fixed_sequence(losses, target=0.2).runs[0]
-
-
 @settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.sampled_from([0.05, 0.1, 0.3]))
 def test_bounds_are_above_the_means_and_a_test_ends_at_the_first_failure(seed, inputs, target):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -180,11 +180,6 @@ def more_events(judged: EventJudged, target: EventTarget, *, confidence: float) 
         proven = clopper_pearson(lost, middle, confidence=confidence) <= 1.0 - target.recall
         low, high = (low, middle) if proven else (middle, high)
     return max(1, math.ceil(high - have - 1e-5))
-
-
-def with_costs(sweeps: Sequence[EventSweep], costs: Sequence[float]) -> list[EventSweep]:
-    """The same with what a decision of each takes."""
-    return [replace(sweep, cost=cost) for sweep, cost in zip(sweeps, costs, strict=True)]
 
 
 def _least_sent(sweep: EventSweep, fine: Array) -> int:
