@@ -17,17 +17,13 @@ def test_ctrl_c_before_anybody_answered_ends_it_at_once(video: Path, tmp_path: P
             f"name = 'a'\nsource = '{video}'\ncoordinator = '127.0.0.1:{mute.getsockname()[1]}'\n"
             f"connect_timeout_s = {100 * TIMEOUT_S}\n"
         )
-        agent = subprocess.Popen(
-            [sys.executable, "-m", "infilink", "device", "--config", str(config)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            connection, _ = mute.accept()
-            agent.send_signal(signal.SIGINT)
-            said, wrong = agent.communicate(timeout=TIMEOUT_S)
-        finally:
-            agent.kill()
+        command = [sys.executable, "-m", "infilink.cli", "device", "--config", str(config)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as agent:
+            try:
+                connection, _ = mute.accept()
+                agent.send_signal(signal.SIGINT)
+                said, wrong = agent.communicate(timeout=TIMEOUT_S)
+            finally:
+                agent.kill()
     connection.close()
     assert (agent.returncode, said, wrong.splitlines()[-1:]) == (130, "", ["error: interrupted"])
