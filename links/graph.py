@@ -8,11 +8,11 @@ from typing import Any, Self
 
 from ..errors import InvalidInput, UnknownModel
 from ..models.cost import ModelCost
+from ..models.encoding.boxes import translate_boxes
+from ..models.encoding.encoding import Encoding
 from ..models.spec import ModelSpec
 from ..outputs import Array, OutputSpec
 from .answer import Answer, Exact
-from .encoding.boxes import translate_boxes
-from .encoding.encoding import Encoding
 from .index import INDEX, Index
 from .link import Link
 from .table import Route, Table, bucket

@@ -14,9 +14,9 @@ import numpy as np
 from ..errors import InvalidInput
 from ..files import check_format, replacing
 from ..models.cost import ModelCost
+from ..models.encoding.encoding import Encoding
 from ..models.spec import ModelSpec, parse_spec
 from ..outputs import Array
-from .encoding.encoding import Encoding
 from .table import Table
 
 INDEX = "links.json"

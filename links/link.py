@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import InvalidInput
+from ..models.encoding.encoding import Encoding
 from ..models.session import open_session
 from ..outputs import Array
-from .encoding.encoding import Encoding
-from .encoding.features import FeatureLayout, layout_of
+from .layout import FeatureLayout, layout_of
 from .sequences.runner import SequenceRunner
 from .sequences.search import Decoding
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from ...errors import InvalidInput
+from ...models.encoding.encoding import Encoding
 from ...outputs import Array
-from ..encoding.encoding import Encoding
 from ..link import LinkSpec
 from .fusion import FusedLink
 from .link import DomainLink

@@ -4,7 +4,7 @@ import numpy as np
 from torch import nn
 
 from ...outputs import Array
-from ..encoding.features import FeatureLayout
+from ..layout import FeatureLayout
 from ..sequences.export import attention_nodes, gru_nodes, id_nodes
 from ..sequences.runner import ENCODED, NEXT_STATE, STATE_INPUT
 from .onnx_nodes import Nodes, Sizes

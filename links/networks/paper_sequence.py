@@ -6,8 +6,8 @@ from typing import cast
 import torch
 from torch import nn
 
-from ..encoding.encoding import Encoding
-from ..encoding.features import FeatureLayout
+from ...models.encoding.encoding import Encoding
+from ..layout import FeatureLayout
 from ..sequences.attention import Attention
 from ..sequences.network import Fixed, SequenceNetwork
 from .paper_vector import as_keras, at_end, masks, source_of, usable

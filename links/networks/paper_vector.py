@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from ..encoding.encoding import Encoding
-from ..encoding.features import FeatureLayout
+from ...models.encoding.encoding import Encoding
+from ..layout import FeatureLayout
 from .vector import AGREE_WIDTH, VectorNetwork
 
 DROPOUT = 0.5

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import nn
 
-from ..encoding.features import FeatureLayout
+from ..layout import FeatureLayout
 
 WIDTH = 96
 AGREE_WIDTH = 16

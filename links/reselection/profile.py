@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...models.encoding.boxes import translate_boxes
 from ...outputs import Array
 from ..answer import Exact
-from ..encoding.boxes import translate_boxes
 from ..graph import LinkGraph
 from ..table import NEVER, bucket
 from .posterior import Seen

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import torch
 
+from ...models.encoding.tokens import NOTHING, OTHER
 from ...outputs import Array
-from ..encoding.tokens import NOTHING, OTHER
 from ..networks.vector import LinkNetwork
 from .search import Decoding, search
 

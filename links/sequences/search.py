@@ -6,8 +6,8 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from ...models.encoding.tokens import NOTHING
 from ...outputs import Array
-from ..encoding.tokens import NOTHING
 
 WIDTH = 3
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ...models.encoding.encoding import Encoding
 from ...outputs import Array
-from ..encoding.encoding import Encoding
 from ..networks.vector import LinkNetwork, ResidualNetwork, VectorNetwork
 from .judge import Judge
 from .samples import Situations

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...models.encoding.boxes import translate_boxes
+from ...models.encoding.encoding import Encoding
 from ...outputs import Array
-from ..encoding.boxes import translate_boxes
-from ..encoding.encoding import Encoding
 from ..sequences.agreement import sequence_agreements
 from .samples import Samples
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import InvalidInput
+from ...models.encoding.encoding import Encoding
 from ...models.spec import ModelSpec
 from ...outputs import Array
 from ...traces.trace import Trace
-from ..encoding.encoding import Encoding
-from ..encoding.features import layout_of
+from ..layout import layout_of
 from ..table import bucket
 
 MIN_INPUTS = 60

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from infilink.cloud.config import CloudConfig
 from infilink.cloud.coordinator import Coordinator
-from infilink.links.encoding.encoding import Encoding
 from infilink.links.index import Index
 from infilink.links.table import NEVER, Measured, Table
 from infilink.links.trust.calibration import Calibration
 from infilink.models.cost import ModelCost
+from infilink.models.encoding.encoding import Encoding
 from infilink.models.spec import digest, find_models, read_spec
 
 MEMORY_BYTES = {"bright": 30 * 2**20, "corner": 60 * 2**20, "light": 40 * 2**20}

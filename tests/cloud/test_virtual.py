@@ -8,9 +8,9 @@ import pytest
 from infilink.cloud.coordinator import Coordinator
 from infilink.cloud.sessions.answers import output_message
 from infilink.errors import InvalidInput
-from infilink.links.encoding.encoding import Encoding
 from infilink.links.index import Index
 from infilink.links.table import NEVER, Measured, Table
+from infilink.models.encoding.encoding import Encoding
 from infilink.models.spec import ModelSpec, parse_spec
 from infilink.protos import edge_pb2
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from infilink import __version__
-from infilink.links.encoding.encoding import Encoding
 from infilink.links.index import Index
 from infilink.links.link import METADATA_KEY, LinkSpec
 from infilink.links.table import BUCKETS, NEVER, Measured, Table
 from infilink.models.cost import ModelCost, measure_cost
+from infilink.models.encoding.encoding import Encoding
 from infilink.models.spec import digest, find_models, read_spec
 from infilink.outputs import OutputSpec
 from onnx import TensorProto, helper, save

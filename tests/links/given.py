@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
-from infilink.links.encoding.encoding import Encoding
 from infilink.links.networks.vector import LinkNetwork, ResidualNetwork
 from infilink.links.sequences.residual import ResidualSequenceNetwork
 from infilink.links.training.judge import Judge
 from infilink.links.training.samples import Situations
+from infilink.models.encoding.encoding import Encoding
 from infilink.outputs import Array
 
 _FAR = 1000.0

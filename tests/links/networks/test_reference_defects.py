@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from infilink.links.encoding.encoding import Encoding
 from infilink.links.networks.paper_sequence import UNITS, PaperDecoder, PaperSequenceNetwork
 from infilink.links.networks.paper_vector import PaperNetwork, SeqToVec
 from infilink.links.networks.vector import LinkNetwork, ResidualNetwork
@@ -20,6 +19,7 @@ from infilink.links.training.fit import fit_link, predict, sequence_loss
 from infilink.links.training.fit_paper import fit_paper, fit_paper_sequence
 from infilink.links.training.judge import Judge
 from infilink.links.training.samples import Samples, Situations
+from infilink.models.encoding.encoding import Encoding
 from infilink.outputs import OutputSpec
 
 Trained = Callable[[str, str], tuple[LinkNetwork, Situations, Path]]

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
-from infilink.links.encoding.encoding import Encoding
 from infilink.links.evaluation.evaluate import evaluate_links
 from infilink.links.graph import LinkGraph
 from infilink.links.networks.vector import LinkNetwork
@@ -18,6 +17,7 @@ from infilink.links.training.judge import Judge
 from infilink.links.training.linkability import read_linkability
 from infilink.links.training.samples import Situations
 from infilink.links.training.train import LinksTraining, train_links
+from infilink.models.encoding.encoding import Encoding
 from infilink.outputs import Array
 from infilink.traces.trace import Trace
 

@@ -1,8 +1,8 @@
 from collections.abc import Mapping
 
 import numpy as np
-from infilink.links.encoding.tokens import NOTHING
 from infilink.links.sequences.search import Decoding, search
+from infilink.models.encoding.tokens import NOTHING
 from infilink.outputs import Array
 
 GARDEN = {

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from infilink.links.encoding.encoding import Encoding
 from infilink.links.graph import LinkGraph
 from infilink.links.planning.plan import Plan
 from infilink.links.serving import Serving
@@ -12,6 +11,7 @@ from infilink.links.table import NEVER, Measured, Table
 from infilink.links.trust.calibration import Calibration
 from infilink.links.trust.live import LiveTrust
 from infilink.models.cost import ModelCost
+from infilink.models.encoding.encoding import Encoding
 from infilink.models.spec import parse_spec
 from infilink.outputs import Array
 

@@ -1,8 +1,8 @@
 import json
 
 import numpy as np
-from infilink.links.encoding.encoding import Encoding
-from infilink.links.encoding.tokens import LONGEST, NOTHING, OTHER, Tokens
+from infilink.models.encoding.encoding import Encoding
+from infilink.models.encoding.tokens import LONGEST, NOTHING, OTHER, Tokens
 from infilink.outputs import Array, OutputSpec
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from infilink.links.encoding.boxes import place_boxes
-from infilink.links.encoding.encoding import LIMIT, Encoding
+from infilink.models.encoding.boxes import place_boxes
+from infilink.models.encoding.encoding import LIMIT, Encoding
 from infilink.outputs import Array, OutputSpec
 
 numbers = st.floats(-1e3, 1e3, width=32)

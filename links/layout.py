@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from ...outputs import Array
-from .encoding import Encoding
+from ..models.encoding.encoding import Encoding
+from ..outputs import Array
 
 FADE_S = 8.0
 """The time constant with which the change of the sources since the target last ran counts less. At full strength it

@@ -1,5 +1,5 @@
 import numpy as np
-from infilink.links.encoding.features import FeatureLayout
+from infilink.links.layout import FeatureLayout
 
 
 def test_packing_one_is_packing_many() -> None:

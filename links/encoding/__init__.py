@@ -1,1 +1,0 @@
-"""Outputs as vectors, and back."""

@@ -1,0 +1,1 @@
+"""An output of any kind as a short vector, and back."""
