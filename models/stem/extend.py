@@ -35,9 +35,8 @@ def extend_stem(
     model = onnx.load(str(stem))
     graph = model.graph
     graph.node.extend(nodes)
-    graph.initializer.extend(
-        numpy_helper.from_array(np.ascontiguousarray(each), name) for name, each in weights.items()
-    )
+    arrays = {name: np.ascontiguousarray(each) for name, each in weights.items()}
+    graph.initializer.extend(numpy_helper.from_array(each, name) for name, each in arrays.items())
     graph.input.extend(helper.make_tensor_value_info(name, _FLOAT, shape) for name, shape in inputs.items())
     graph.input.extend(helper.make_tensor_value_info(name, _FLOAT, arrays[name].shape) for name in overridable)
     features = [value for value in graph.output if value.name == FEATURES]
