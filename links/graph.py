@@ -6,16 +6,19 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from ..errors import InvalidInput, UnknownModel
 from ..models.cost import ModelCost
 from ..models.encoding.boxes import translate_boxes
 from ..models.encoding.encoding import Encoding
 from ..models.spec import ModelSpec
+from ..models.stem.stem import Stem
 from ..outputs import Array, OutputSpec
 from .answer import Answer, Exact
-from .index import INDEX, Index
+from .index import INDEX, STEM_FILE, Index
 from .link import Link
-from .table import Route, Table, bucket
+from .table import STEM, Route, Table, bucket
 from .trust.calibration import LEVELS
 from .trust.certificate import ALPHA
 
@@ -34,6 +37,7 @@ class LinkGraph:
         links: the links, by target; a target may have none.
         encodings: how outputs become vectors, by model.
         notes: where and on what the links were learnt.
+        stem: makes the features that stand for an input itself among the sources; None: the links read none.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class LinkGraph:
         links: Mapping[str, Link],
         encodings: Mapping[str, Encoding],
         notes: Mapping[str, Any],
+        stem: Stem | None = None,
     ) -> None:
         self.models = dict(models)
         self.costs = dict(costs)
@@ -55,6 +60,7 @@ class LinkGraph:
         self.links = dict(links)
         self.encodings = dict(encodings)
         self.notes = dict(notes)
+        self.stem = stem
         self.calibrated_s = float(self.notes.get("calibrated_s", 0.0))
         self._routes: dict[tuple[str, frozenset[str], int], Route] = {}
 
@@ -86,6 +92,7 @@ class LinkGraph:
             links,
             index.encodings,
             index.notes,
+            _read_stem(folder, index.stem),
         )
 
     @property
@@ -141,7 +148,15 @@ class LinkGraph:
     def with_tables(self, tables: Mapping[str, Table]) -> Self:
         """The same models and links, chosen by what was measured since."""
         return type(self)(
-            self.models, self.costs, self.digests, tables, self.constants, self.links, self.encodings, self.notes
+            self.models,
+            self.costs,
+            self.digests,
+            tables,
+            self.constants,
+            self.links,
+            self.encodings,
+            self.notes,
+            self.stem,
         )
 
     def exact(self, name: str, value: Array) -> Exact:
@@ -159,6 +174,28 @@ class LinkGraph:
             raise InvalidInput(f"{name}: {error}") from error
         return Exact(value, self.encodings[name].encode(value))
 
+    def seen(self, features: Array, digest: str = "") -> Exact:
+        """What the stem says of an input, as a source of links.
+
+        Args:
+            features: as it gives them, (length,).
+            digest: of the stem that gave them; empty: this one.
+
+        Raises:
+            InvalidInput: the links read no stem, or another one; or these are none of its features.
+        """
+        if self.stem is None:
+            raise InvalidInput("features of a stem were given, and these links read none")
+        if digest not in ("", self.stem.digest):
+            raise InvalidInput(
+                f"features of a stem with digest {digest}, and these links read that with {self.stem.digest}: give the "
+                "device the `stem.onnx` of the links' folder, or train the links with its stem"
+            )
+        values = np.asarray(features, np.float32)
+        if values.shape != (self.stem.spec.length,) or not np.isfinite(values).all():
+            raise InvalidInput(f"a stem's features must be {self.stem.spec.length} finite numbers")
+        return Exact(values, values)
+
     def choose(self, target: str, available: frozenset[str], age_s: float | None) -> Route:
         """How the target is answered for when `available` ran and its own last output is `age_s` old."""
         key = (target, available, bucket(age_s))
@@ -175,6 +212,8 @@ class LinkGraph:
         last: Array | None = None,
         age_s: float | None = None,
         then: Mapping[str, Array] | None = None,
+        features: Array | None = None,
+        features_then: Array | None = None,
         alpha: float = ALPHA,
     ) -> Answer:
         """Predicts the target's output.
@@ -185,6 +224,8 @@ class LinkGraph:
             last: the target's own last exact output; None if it never ran.
             age_s: how old `last` is, in seconds of capture time.
             then: the exact outputs of other models on the input of `last`.
+            features: what the links' stem makes of this input; None: not known.
+            features_then: what it made of the input of `last`.
             alpha: the share of exact outputs that may lie outside the answer's region.
 
         Raises:
@@ -198,13 +239,14 @@ class LinkGraph:
             raise InvalidInput(f"{target}: its last output needs an age of at least 0 s, not {age_s}")
         if target not in self.models:
             raise UnknownModel(target, tuple(self.models))
+        before = {name: self.exact(name, value) for name, value in (then or {}).items()}
+        now = {name: self.exact(name, value) for name, value in sources.items() if name != target}
+        if features is not None:
+            now[STEM] = self.seen(features)
+        if features_then is not None:
+            before[STEM] = self.seen(features_then)
         return self.answer(
-            target,
-            {name: self.exact(name, value) for name, value in sources.items() if name != target},
-            None if last is None else self.exact(target, last),
-            age_s or 0.0,
-            {name: self.exact(name, value) for name, value in (then or {}).items()},
-            alpha=alpha,
+            target, now, None if last is None else self.exact(target, last), age_s or 0.0, before, alpha=alpha
         )
 
     def answer(
@@ -217,7 +259,10 @@ class LinkGraph:
         *,
         alpha: float = ALPHA,
     ) -> Answer:
-        """`predict` from outputs that are checked and have their vectors: what is called for every input."""
+        """`predict` from outputs that are checked and have their vectors: what is called for every input.
+
+        What the stem saw stands among them, under the name `STEM`.
+        """
         route = self.choose(target, frozenset(now), None if last is None else age_s)
         measured = route.measured
         if route.origin == "constant":
@@ -232,7 +277,9 @@ class LinkGraph:
             age_s,
         )
         output = self.models[target].output
-        hints = [translate_boxes(self.models[name].output, output, now[name].value) for name in route.sources]
+        hints = [
+            translate_boxes(self.models[name].output, output, now[name].value) for name in route.sources if name != STEM
+        ]
         value = self.encodings[target].decode(
             vector,
             last=None if last is None else last.value,
@@ -254,6 +301,19 @@ class LinkGraph:
             self.calibrated_s,
             alpha,
         )
+
+
+def _read_stem(folder: Path, digest: str) -> Stem | None:
+    """The stem in a folder of links whose index names that digest; an empty one: none."""
+    if not digest:
+        return None
+    path = folder / STEM_FILE
+    if not path.is_file():
+        raise InvalidInput(f"{path}: is missing, and the links read it; copy the folder of links as a whole")
+    stem = Stem(path)
+    if stem.digest != digest:
+        raise InvalidInput(f"{path}: is another stem ({stem.digest}) than the links were learnt with ({digest})")
+    return stem
 
 
 def _differing(one: OutputSpec, other: OutputSpec) -> str:

@@ -20,8 +20,10 @@ from ..outputs import Array
 from .table import Table
 
 INDEX = "links.json"
-FORMAT = 4
-_READS = (1, 2, 3, 4)
+STEM_FILE = "stem.onnx"
+"""In a folder of links: the stem whose features they read, if they read any."""
+FORMAT = 5
+_READS = (1, 2, 3, 4, 5)
 _RUNS_FROM = 4
 
 
@@ -39,6 +41,7 @@ class Index:
         links: the targets that have a link.
         notes: where and on what the links were learnt.
         certified: whether its certificates count; not those of an earlier version, which took inputs for independent.
+        stem: the digest of the stem that lies in the folder; empty: the links read none.
     """
 
     models: Mapping[str, ModelSpec]
@@ -50,6 +53,7 @@ class Index:
     links: tuple[str, ...]
     notes: Mapping[str, Any]
     certified: bool = True
+    stem: str = ""
 
     def write(self, folder: Path) -> None:
         """Writes the index into the folder."""
@@ -67,6 +71,7 @@ class Index:
             "shapes": {name: list(value.shape) for name, value in self.constants.items()},
             "links": list(self.links),
             "notes": dict(self.notes),
+            "stem": self.stem,
         }
         with replacing(folder / INDEX) as part:
             part.write_text(json.dumps(data), encoding="utf-8")
@@ -108,6 +113,7 @@ class Index:
             tuple(data["links"]),
             data["notes"],
             certified,
+            data.get("stem", ""),
         )
 
 

@@ -12,7 +12,7 @@ from ..outputs import Array
 from .answer import Answer, Exact
 from .graph import LinkGraph
 from .planning.plan import Plan
-from .table import bucket
+from .table import STEM, bucket
 from .trust.live import LiveTrust
 
 # Behind a filter inputs come in bursts, which is when outputs change: a lull of four turns pays for four of them.
@@ -81,7 +81,9 @@ class Serving:
             self._turns[name] = turns
         return tuple(due)
 
-    def preview(self, captured_s: float, exact: Mapping[str, Array]) -> dict[str, Answer]:
+    def preview(
+        self, captured_s: float, exact: Mapping[str, Array], *, features: Array | None = None
+    ) -> dict[str, Answer]:
         """What `complete` would answer for the models that did not run; everything stays as it is.
 
         Raises:
@@ -89,16 +91,23 @@ class Serving:
             InvalidInput: an output does not fit its model.
         """
         ran = {name: self._exact(name, value) for name, value in exact.items()}
-        return {name: self._answer(name, captured_s, ran) for name in self.models if name not in ran}
+        known = ran | self._seen(features)
+        return {name: self._answer(name, captured_s, known) for name in self.models if name not in ran}
 
     def complete(
-        self, captured_s: float, exact: Mapping[str, Array], *, escalated: Container[str] = ()
+        self,
+        captured_s: float,
+        exact: Mapping[str, Array],
+        *,
+        features: Array | None = None,
+        escalated: Container[str] = (),
     ) -> dict[str, Answer]:
         """Every model's answer for one input, from the outputs of those that ran on it.
 
         Args:
             captured_s: when it was captured.
             exact: the outputs.
+            features: what the links' stem makes of the input; None: nobody looked.
             escalated: the models that ran because their answers were not trusted: they tell nothing of the others.
 
         Raises:
@@ -106,14 +115,16 @@ class Serving:
             InvalidInput: an output does not fit its model.
         """
         ran = {name: self._exact(name, value) for name, value in exact.items()}
-        self._audit(captured_s, {name: value for name, value in ran.items() if name not in escalated})
+        looked = self._seen(features)
+        known = ran | looked
+        self._audit(captured_s, {name: value for name, value in ran.items() if name not in escalated}, looked)
         for name, value in ran.items():
             self._last[name], self._last_s[name] = value, captured_s
-            self._then[name] = ran
+            self._then[name] = known
         return {
             name: Answer(ran[name].value, 1.0, "executed", (), "exact")
             if name in ran
-            else self._answer(name, captured_s, ran)
+            else self._answer(name, captured_s, known)
             for name in self.models
         }
 
@@ -127,7 +138,13 @@ class Serving:
         except InvalidInput as error:
             raise InvalidInput(f"{name}: {error}") from error
 
-    def _audit(self, captured_s: float, ran: Mapping[str, Exact]) -> None:
+    def _seen(self, features: Array | None) -> dict[str, Exact]:
+        """The stem as a source."""
+        if features is None or self.graph is None or self.graph.stem is None:
+            return {}
+        return {STEM: self.graph.seen(features)}
+
+    def _audit(self, captured_s: float, ran: Mapping[str, Exact], looked: Mapping[str, Exact]) -> None:
         """Compares what models said on this input with what would have been served, had each not run.
 
         Residents and the device's own always run: nobody is served anything else for them. Most inputs of the others
@@ -141,7 +158,7 @@ class Serving:
                 continue
             last, age = self._last.get(name), self._age(name, captured_s)
             seen = None
-            for now in (always, ran):
+            for now in ({**always, **looked}, {**ran, **looked}):
                 route = self.graph.choose(name, frozenset(now), self._age_s(name, captured_s))
                 # A constant before the model ever ran tells nothing of the answers after that.
                 if route == seen or (last is None and route.origin == "constant"):

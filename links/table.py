@@ -16,6 +16,8 @@ AGE_EDGES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 NEVER = len(AGE_EDGES_S) + 1
 """The bucket of "it never ran"."""
 BUCKETS = NEVER + 1
+STEM = "stem"
+"""The name that the features of the links' stem go by among the sources; no model of such links may have it."""
 MARGIN = 0.01
 """A link must be measured to be this much better than what is free."""
 ASSUMED_HELD = (0.95, 0.92, 0.88, 0.82, 0.74, 0.64, 0.54, 0.45)

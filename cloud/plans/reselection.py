@@ -41,12 +41,14 @@ class Sample:
         captured_s: when it was captured.
         frame: the models' input.
         exact: the outputs of the models that ran.
+        features: what the links' stem makes of it; None: nobody looked.
     """
 
     stream: "Watched"
     captured_s: float
     frame: Array
     exact: Mapping[str, Array]
+    features: Array | None = None
 
 
 @dataclass
@@ -193,7 +195,9 @@ class Reselection:
             self._contexts.came(context)
             self._taken += 1
             if judged:
-                seen = stream.profiler.observe(sample.captured_s, sample.exact, targets=judged, thorough=thorough)
+                seen = stream.profiler.observe(
+                    sample.captured_s, sample.exact, features=sample.features, targets=judged, thorough=thorough
+                )
                 self._contexts.observe(context, seen)
         except InfilinkError as error:
             logger.warning("an input is not counted in the next review of the plan: %s", error)

@@ -90,6 +90,7 @@ class Session:
         exact: Mapping[str, Array],
         models: Container[str] = (),
         *,
+        features: Array | None = None,
         escalated: Container[str] = (),
     ) -> dict[str, tuple[Answer, float]]:
         """Every wanted model's answer to an input, and how long ago, in capture time, the model last ran (-1: never).
@@ -98,9 +99,10 @@ class Session:
             captured_s: when the input was captured.
             exact: the outputs of the models that ran on it, here or on the device.
             models: the models whose answers this input asks for; empty: all that the device wants.
+            features: what the links' stem makes of the input; None: nobody looked.
             escalated: the models that ran because their predicted answers were not trusted.
         """
-        answers = self.serving.complete(captured_s, exact, escalated=escalated)
+        answers = self.serving.complete(captured_s, exact, features=features, escalated=escalated)
         for change in self.serving.live.take_changes():
             text = _CHANGES[change.change]
             logger.warning("%s: %s %s (%d audited)", self.key.device, change.way.text, text, change.audited)

@@ -45,6 +45,7 @@ class Executed:
 
     Attributes:
         frame: the models' input; None: the message carried only outputs, and nothing could run here.
+        features: what the links' stem makes of the input; None: they read none, or there was no frame to look at.
         exact: the models' outputs, both those that ran here and those that ran on the device.
         given: the models that ran on the device.
         executed_s: how long decoding and running took.
@@ -52,6 +53,7 @@ class Executed:
     """
 
     frame: Array | None
+    features: Array | None
     exact: dict[str, Array]
     given: frozenset[str]
     executed_s: float
@@ -205,15 +207,25 @@ class DeviceStream:
                 # Turns are taken in the order of the inputs, also where a later one is decoded sooner.
                 await before.wait()
                 exact: dict[str, Array] = {}
-                profiled = False
+                features, profiled = None, False
                 if frame is not None:
                     choice = self._choose(message, given)
                     chosen.set()
+                    features = await self._see(frame)
                     exact = await self._execute(frame, choice, given)
                     profiled = choice.profiled
-                return Executed(frame, exact | given, frozenset(given), time.perf_counter() - started, profiled)
+                took_s = time.perf_counter() - started
+                return Executed(frame, features, exact | given, frozenset(given), took_s, profiled)
         finally:
             chosen.set()
+
+    async def _see(self, frame: Array) -> Array | None:
+        """What the links' stem makes of a frame: once an input, beside the event loop as decoding is."""
+        graph = self.session.serving.graph
+        if graph is None or graph.stem is None:
+            return None
+        seen = await asyncio.get_running_loop().run_in_executor(None, graph.stem.see, frame)
+        return seen.features
 
     def _check(self, message: edge_pb2.Input) -> None:
         """Raises the error that an input is refused with before it is decoded, if there is one."""
@@ -259,11 +271,17 @@ class DeviceStream:
             return refused_message(message.sequence, error)
         captured_s = message.captured_ns / 1e9
         if self.reselection is not None and self.session.watched is not None and executed.frame is not None:
-            sample = Sample(self.session.watched, captured_s, executed.frame, executed.exact)
+            sample = Sample(self.session.watched, captured_s, executed.frame, executed.exact, executed.features)
             self.reselection.observe(sample, self.session.serving.plan, profiled=executed.profiled)
         specs, digests = self.repository.specs, self.repository.digests
         escalated = await self._escalate(message, executed)
-        answers = self.session.complete(captured_s, executed.exact | escalated, message.models, escalated=escalated)
+        answers = self.session.complete(
+            captured_s,
+            executed.exact | escalated,
+            message.models,
+            features=executed.features,
+            escalated=escalated,
+        )
         outputs = {
             name: output_message(specs[name], digests.get(name, ""), answer, age_s)
             for name, (answer, age_s) in answers.items()
@@ -278,7 +296,7 @@ class DeviceStream:
         """The outputs of models that are run after all because their predicted answers are not trusted."""
         if self.scheduler.escalation is None or executed.frame is None:
             return {}
-        answers = self.session.serving.preview(message.captured_ns / 1e9, executed.exact)
+        answers = self.session.serving.preview(message.captured_ns / 1e9, executed.exact, features=executed.features)
         named = set(message.models) or set(self.session.wanted) or set(answers)
         left_s = message.deadline_ns / 1e9 - time.time() if message.deadline_ns else None
         asked = {name: answer for name, answer in answers.items() if name in named}

@@ -10,7 +10,7 @@ from ...models.encoding.boxes import translate_boxes
 from ...outputs import Array
 from ..answer import Exact
 from ..graph import LinkGraph
-from ..table import NEVER, bucket
+from ..table import NEVER, STEM, bucket
 from .posterior import Seen
 
 _REMEMBERED = 32
@@ -44,6 +44,7 @@ class Profiler:
         captured_s: float,
         exact: Mapping[str, Array],
         *,
+        features: Array | None = None,
         targets: Iterable[str] | None = None,
         thorough: bool = True,
     ) -> list[Seen]:
@@ -52,6 +53,7 @@ class Profiler:
         Args:
             captured_s: when it was captured.
             exact: their outputs.
+            features: what the links' stem makes of it; None: nobody looked.
             targets: those of them to judge; None: all.
             thorough: every way at every age that is at hand, some milliseconds for each model; else the last output's
                 own age and the few links that promise most at it.
@@ -61,7 +63,9 @@ class Profiler:
             InvalidInput: an output does not fit its model.
         """
         now = {name: self.graph.exact(name, value) for name, value in exact.items()}
-        judged = now if targets is None else targets
+        judged = tuple(now) if targets is None else targets
+        if features is not None and self.graph.stem is not None:
+            now[STEM] = self.graph.seen(features)
         found = [seen for target in judged for seen in self._compare(target, now, captured_s, thorough)]
         self._past.append((captured_s, now))
         return found
@@ -118,7 +122,11 @@ class Profiler:
         vectors, _ = link.predict_many(features)
         for vector, (sources, age) in zip(vectors, cases, strict=True):
             last = befores[age].outputs.get(target)
-            hints = [translate_boxes(self.graph.models[name].output, output, now[name].value) for name in sources]
+            hints = [
+                translate_boxes(self.graph.models[name].output, output, now[name].value)
+                for name in sources
+                if name != STEM
+            ]
             value = encoding.decode(
                 vector, last=None if last is None else last.value, hints=[hint for hint in hints if hint is not None]
             )
