@@ -54,29 +54,33 @@ REFUSED_CODE_SUPERSEDED: RefusedCode
 REFUSED_CODE_FAILED: RefusedCode
 
 class DeviceMessage(_message.Message):
-    __slots__ = ("hello", "input", "report")
+    __slots__ = ("hello", "input", "report", "frame")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
     REPORT_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     input: Input
     report: Report
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., input: _Optional[_Union[Input, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ...) -> None: ...
+    frame: Frame
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., input: _Optional[_Union[Input, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ...) -> None: ...
 
 class CoordinatorMessage(_message.Message):
-    __slots__ = ("welcome", "result", "refused", "notice")
+    __slots__ = ("welcome", "result", "refused", "notice", "want")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     NOTICE_FIELD_NUMBER: _ClassVar[int]
+    WANT_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     result: Result
     refused: Refused
     notice: Notice
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., notice: _Optional[_Union[Notice, _Mapping]] = ...) -> None: ...
+    want: Want
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., notice: _Optional[_Union[Notice, _Mapping]] = ..., want: _Optional[_Union[Want, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("device", "version", "session", "models", "local", "device_class")
+    __slots__ = ("device", "version", "session", "models", "local", "device_class", "stem")
     class LocalEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -90,16 +94,18 @@ class Hello(_message.Message):
     MODELS_FIELD_NUMBER: _ClassVar[int]
     LOCAL_FIELD_NUMBER: _ClassVar[int]
     DEVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
+    STEM_FIELD_NUMBER: _ClassVar[int]
     device: str
     version: str
     session: str
     models: _containers.RepeatedScalarFieldContainer[str]
     local: _containers.ScalarMap[str, str]
     device_class: str
-    def __init__(self, device: _Optional[str] = ..., version: _Optional[str] = ..., session: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., local: _Optional[_Mapping[str, str]] = ..., device_class: _Optional[str] = ...) -> None: ...
+    stem: str
+    def __init__(self, device: _Optional[str] = ..., version: _Optional[str] = ..., session: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., local: _Optional[_Mapping[str, str]] = ..., device_class: _Optional[str] = ..., stem: _Optional[str] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("version", "specs", "plan", "max_in_flight", "local", "now_ns", "digests")
+    __slots__ = ("version", "specs", "plan", "max_in_flight", "local", "now_ns", "digests", "features")
     class SpecsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -121,6 +127,7 @@ class Welcome(_message.Message):
     LOCAL_FIELD_NUMBER: _ClassVar[int]
     NOW_NS_FIELD_NUMBER: _ClassVar[int]
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
     version: str
     specs: _containers.ScalarMap[str, str]
     plan: str
@@ -128,7 +135,24 @@ class Welcome(_message.Message):
     local: _containers.RepeatedScalarFieldContainer[str]
     now_ns: int
     digests: _containers.ScalarMap[str, str]
-    def __init__(self, version: _Optional[str] = ..., specs: _Optional[_Mapping[str, str]] = ..., plan: _Optional[str] = ..., max_in_flight: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ..., now_ns: _Optional[int] = ..., digests: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    features: FeatureRange
+    def __init__(self, version: _Optional[str] = ..., specs: _Optional[_Mapping[str, str]] = ..., plan: _Optional[str] = ..., max_in_flight: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ..., now_ns: _Optional[int] = ..., digests: _Optional[_Mapping[str, str]] = ..., features: _Optional[_Union[FeatureRange, _Mapping]] = ...) -> None: ...
+
+class FeatureRange(_message.Message):
+    __slots__ = ("mean", "step")
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    mean: bytes
+    step: bytes
+    def __init__(self, mean: _Optional[bytes] = ..., step: _Optional[bytes] = ...) -> None: ...
+
+class Features(_message.Message):
+    __slots__ = ("values", "range")
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    RANGE_FIELD_NUMBER: _ClassVar[int]
+    values: bytes
+    range: str
+    def __init__(self, values: _Optional[bytes] = ..., range: _Optional[str] = ...) -> None: ...
 
 class Notice(_message.Message):
     __slots__ = ("text",)
@@ -137,7 +161,7 @@ class Notice(_message.Message):
     def __init__(self, text: _Optional[str] = ...) -> None: ...
 
 class Input(_message.Message):
-    __slots__ = ("sequence", "captured_ns", "deadline_ns", "encoding", "payload", "policy", "audit", "models", "outputs")
+    __slots__ = ("sequence", "captured_ns", "deadline_ns", "encoding", "payload", "policy", "audit", "models", "outputs", "features", "frame_kept")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_NS_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_NS_FIELD_NUMBER: _ClassVar[int]
@@ -147,6 +171,8 @@ class Input(_message.Message):
     AUDIT_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    FRAME_KEPT_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     captured_ns: int
     deadline_ns: int
@@ -156,7 +182,25 @@ class Input(_message.Message):
     audit: bool
     models: _containers.RepeatedScalarFieldContainer[str]
     outputs: _containers.RepeatedCompositeFieldContainer[Output]
-    def __init__(self, sequence: _Optional[int] = ..., captured_ns: _Optional[int] = ..., deadline_ns: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ..., policy: _Optional[_Union[Policy, str]] = ..., audit: bool = ..., models: _Optional[_Iterable[str]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ...) -> None: ...
+    features: Features
+    frame_kept: bool
+    def __init__(self, sequence: _Optional[int] = ..., captured_ns: _Optional[int] = ..., deadline_ns: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ..., policy: _Optional[_Union[Policy, str]] = ..., audit: bool = ..., models: _Optional[_Iterable[str]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., features: _Optional[_Union[Features, _Mapping]] = ..., frame_kept: bool = ...) -> None: ...
+
+class Want(_message.Message):
+    __slots__ = ("sequence",)
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    def __init__(self, sequence: _Optional[int] = ...) -> None: ...
+
+class Frame(_message.Message):
+    __slots__ = ("sequence", "encoding", "payload")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    ENCODING_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    encoding: Encoding
+    payload: bytes
+    def __init__(self, sequence: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ...) -> None: ...
 
 class Output(_message.Message):
     __slots__ = ("model", "digest", "kind", "shape", "dtype", "value", "origin", "confidence", "trusted", "sources", "age_s", "trust", "alpha", "calibration_count", "calibration_age_s", "region")
@@ -223,7 +267,7 @@ class Refused(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., code: _Optional[_Union[RefusedCode, str]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class Report(_message.Message):
-    __slots__ = ("frames", "kept", "dropped", "sent_bytes", "received_bytes", "memory_bytes", "uncertified", "audited", "audit_blocks", "audit_error", "audit_broken", "rate_far", "clock_behind_s")
+    __slots__ = ("frames", "kept", "dropped", "sent_bytes", "received_bytes", "memory_bytes", "uncertified", "audited", "audit_blocks", "audit_error", "audit_broken", "rate_far", "clock_behind_s", "features", "features_bytes", "wanted", "gone", "wanted_bytes")
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     KEPT_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
@@ -237,6 +281,11 @@ class Report(_message.Message):
     AUDIT_BROKEN_FIELD_NUMBER: _ClassVar[int]
     RATE_FAR_FIELD_NUMBER: _ClassVar[int]
     CLOCK_BEHIND_S_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_BYTES_FIELD_NUMBER: _ClassVar[int]
+    WANTED_FIELD_NUMBER: _ClassVar[int]
+    GONE_FIELD_NUMBER: _ClassVar[int]
+    WANTED_BYTES_FIELD_NUMBER: _ClassVar[int]
     frames: int
     kept: int
     dropped: int
@@ -250,7 +299,12 @@ class Report(_message.Message):
     audit_broken: bool
     rate_far: str
     clock_behind_s: float
-    def __init__(self, frames: _Optional[int] = ..., kept: _Optional[int] = ..., dropped: _Optional[int] = ..., sent_bytes: _Optional[int] = ..., received_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., uncertified: bool = ..., audited: _Optional[int] = ..., audit_blocks: _Optional[int] = ..., audit_error: _Optional[float] = ..., audit_broken: bool = ..., rate_far: _Optional[str] = ..., clock_behind_s: _Optional[float] = ...) -> None: ...
+    features: int
+    features_bytes: int
+    wanted: int
+    gone: int
+    wanted_bytes: int
+    def __init__(self, frames: _Optional[int] = ..., kept: _Optional[int] = ..., dropped: _Optional[int] = ..., sent_bytes: _Optional[int] = ..., received_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., uncertified: bool = ..., audited: _Optional[int] = ..., audit_blocks: _Optional[int] = ..., audit_error: _Optional[float] = ..., audit_broken: bool = ..., rate_far: _Optional[str] = ..., clock_behind_s: _Optional[float] = ..., features: _Optional[int] = ..., features_bytes: _Optional[int] = ..., wanted: _Optional[int] = ..., gone: _Optional[int] = ..., wanted_bytes: _Optional[int] = ...) -> None: ...
 
 class StatusRequest(_message.Message):
     __slots__ = ()
