@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from ..errors import InvalidInput
 from ..filters.online.live import LiveUpdate
-from ..models.placement import PlacementFile, Send
+from ..models.placement import PlacementFile
 from ..models.spec import digest, find_models
 from ..settings import Address, load_settings
 from ..traces.source_name import source_kind, without_secrets
@@ -76,9 +76,17 @@ queue = "latest"
 # local = "my_models"
 # local_models = ["person"]
 
-# "inputs": frames travel, with the outputs of the models here. "outputs": only these outputs travel; then no other
-# model can run on the frames, and the coordinator predicts what it can.
-# send = "inputs"
+# What travels of a kept frame. "frames": the frame, with the outputs of the models here. "features": what a stem makes
+# of it, under 1 KB; the coordinator, whose links must read the same stem, answers from that alone. "ask": features, and
+# the frame where the coordinator asks for it (its `ask_gain`). "outputs": only the outputs of the models here; then no
+# other model can run on the frames, and the coordinator predicts what it can.
+# send = "frames"
+
+# The stem, as it lies in the coordinator's `links`; a filter with this stem inside needs none here. Frames that may be
+# asked for are kept as JPEGs for so many seconds, in so many bytes.
+# stem = "stem.onnx"
+# keep_s = 10.0
+# keep_bytes = 16777216
 
 # Or a placement decides both (`infilink plan LINKS --devices devices.toml --out placement.json`), for the class of
 # devices that this one belongs to: if left out, the class with its name, or the only one. `local` is then the folder.
@@ -129,7 +137,10 @@ class DeviceConfig(BaseModel):
     head: Path | None = None
     local: Path | None = None
     local_models: tuple[str, ...] | None = Field(default=None, min_length=1)
-    send: Send = "inputs"
+    send: Literal["frames", "features", "ask", "outputs"] = "frames"
+    stem: Path | None = None
+    keep_s: float = Field(default=10.0, gt=0)
+    keep_bytes: int = Field(default=16 * 2**20, ge=2**16)
     placement: Path | None = None
     device_class: str = ""
     window: int = Field(default=8, ge=1, le=1024)
@@ -157,6 +168,8 @@ class DeviceConfig(BaseModel):
     def _check_old_keys(cls, values: Any) -> Any:
         if isinstance(values, dict) and "policy" in values:
             raise ValueError("`policy` is now called `queue`")
+        if isinstance(values, dict) and values.get("send") == "inputs":
+            raise ValueError('`send = "inputs"` is now called `send = "frames"`')
         return values
 
     @field_validator("source", mode="before")
@@ -170,11 +183,18 @@ class DeviceConfig(BaseModel):
             raise ValueError("`head` is for one model in two parts, `local` for whole ones: leave one of them out")
         if self.device_class and self.placement is None:
             raise ValueError("`device_class` names a class of a `placement`: give both")
-        for key, given in (("local_models", self.local_models is not None), ("send", self.send != "inputs")):
+        for key, given, needs in (
+            ("local_models", self.local_models is not None, True),
+            ("send", self.send != "frames", self.send == "outputs"),
+        ):
             if given and self.placement is not None:
                 raise ValueError(f"the `placement` decides what runs here and what travels: leave `{key}` out")
-            if given and self.local is None:
+            if given and needs and self.local is None:
                 raise ValueError(f"`{key}` needs `local`, the folder of models that run here")
+        if self.send in ("features", "ask") and self.head is not None:
+            raise ValueError(
+                '`head` sends maps, `send = "features"` and `"ask"` what a stem makes of frames: leave one out'
+            )
         return self
 
 
@@ -213,14 +233,15 @@ def apply_placement(config: DeviceConfig) -> DeviceConfig:
                     f"{placement.digests[model]}: put the same file there"
                 )
     local = config.local if models else None
-    update = {"local": local, "local_models": models, "send": placed.send, "device_class": name}
+    send = "frames" if placed.send == "inputs" else placed.send
+    update = {"local": local, "local_models": models, "send": send, "device_class": name}
     return config.model_copy(update=update)
 
 
 def _is_path(key: str, value: str) -> bool:
     if key == "source":
         return source_kind(value) == "file" and "://" not in value
-    return key in ("results", "tls_ca", "head", "cache", "update", "rule_file", "local", "placement") or (
+    return key in ("results", "tls_ca", "head", "cache", "update", "rule_file", "local", "placement", "stem") or (
         key == "gate" and ".onnx" in value
     )
 

@@ -76,7 +76,7 @@ class InputBuilder:
         wanted = [name for name in self.models if name not in answered]
         local = self._run_local(frame.image, wanted)
         # Without a model in the cloud that is to run on the frame, nobody needs it.
-        travels = self.config.send == "inputs" and not local.keys() >= set(wanted) - self.virtual
+        travels = self.config.send != "outputs" and not local.keys() >= set(wanted) - self.virtual
         message = edge_pb2.Input(
             sequence=frame.sequence,
             captured_ns=round(frame.captured_s * 1e9),

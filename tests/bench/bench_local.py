@@ -140,8 +140,8 @@ def bench(clip: Path, seconds: float, folder: Path, models: Path) -> None:
     start_s = seconds / 2
     local = {"local": str(models), "local_models": list(here)}
     show(folder, "all in the cloud", "cloud", graph, stream(folder, "cloud", clip, start_s, {}))
-    ran = stream(folder, "inputs", clip, start_s, {}, **local)
-    show(folder, "these on the device, frames travel", "inputs", graph, ran)
+    ran = stream(folder, "frames", clip, start_s, {}, **local)
+    show(folder, "these on the device, frames travel", "frames", graph, ran)
     placed = {"placement": "placement.json", "links": "links"}
     ran = stream(folder, "outputs", clip, start_s, placed, local=str(models), placement="placement.json")
     show(folder, "as placed: outputs travel, the rest linked", "outputs", graph, ran)

@@ -37,7 +37,10 @@ def test_the_default_file_is_valid_and_names_every_key(tmp_path):
         ('local_models = ["m"]', "`local_models` needs `local`"),
         ('local = "m"\nlocal_models = []', "local_models.*at least 1"),
         ('send = "outputs"', "`send` needs `local`"),
-        ('local = "m"\nsend = "frames"', "send.*'inputs' or 'outputs'"),
+        ('send = "pictures"', "send.*'frames', 'features', 'ask' or 'outputs'"),
+        ('send = "inputs"', 'is now called `send = "frames"`'),
+        ('send = "ask"\nhead = "h.onnx"', "leave one out"),
+        ('placement = "p.json"\nlocal = "m"\nsend = "features"', "leave `send` out"),
         ('device_class = "door"', "`device_class` names a class of a `placement`"),
         ('placement = "p.json"\nlocal = "m"\nsend = "outputs"', "leave `send` out"),
         ('placement = "p.json"\nlocal = "m"\nlocal_models = ["m"]', "leave `local_models` out"),
@@ -135,7 +138,7 @@ def test_the_class_says_what_runs_here_and_what_travels(placed_config, tiny_mode
         "door",
     )
     yard = apply_placement(placed_config(classes, name="yard"))
-    assert (yard.local, yard.local_models, yard.send, yard.device_class) == (None, (), "inputs", "yard")
+    assert (yard.local, yard.local_models, yard.send, yard.device_class) == (None, (), "frames", "yard")
     assert apply_placement(placed_config({"door": DOOR})).device_class == "door"
     plain = DeviceConfig(name="d", source="0", coordinator="h:1")
     assert apply_placement(plain) is plain
