@@ -1,0 +1,55 @@
+"""A score becomes a probability: logistic regression on a few cues (Platt 1999), fitted to what blocks left out say."""
+
+import numpy as np
+
+from ...outputs import Array
+
+_STEPS = 50
+_FURTHEST_STEP = 3.0
+
+
+def logistic(score: Array) -> Array:
+    """The probability (n,) that a log-odds (n,) stands for."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(score, -30.0, 30.0))))
+
+
+def fit_logistic(cues: Array, shares: Array, *, ridge: float = 1e-3) -> Array:
+    """The slopes and the constant (q + 1,) with which `logistic(cues @ slopes + constant)` comes close to the shares.
+
+    Slopes below 0 are set to 0: a cue that speaks against what it should speak for is noise.
+
+    Args:
+        cues: (n, q).
+        shares: in [0, 1]: how often it was so (n,).
+        ridge: what keeps the slopes small where the cues tell all apart.
+    """
+    used = np.ones(cues.shape[1], bool)
+    while True:
+        found = _newton(cues[:, used], shares, ridge)
+        wrong = found[:-1] < 0
+        if not wrong.any():
+            whole = np.zeros(cues.shape[1] + 1)
+            whole[:-1][used], whole[-1] = found[:-1], found[-1]
+            return whole
+        used[np.flatnonzero(used)[wrong]] = False
+
+
+def _newton(cues: Array, shares: Array, ridge: float) -> Array:
+    z = np.concatenate([cues, np.ones((len(cues), 1))], axis=1)
+    penalty = np.full(z.shape[1], ridge)
+    # As if one input more had been so, and one not: nothing is certain.
+    penalty[-1] = 0.0
+    mean = (shares.sum() + 1.0) / (len(shares) + 2.0)
+    least = 1.0 / (len(shares) + 2.0)
+    targets = np.clip(shares, least, 1.0 - least)
+    found = np.zeros(z.shape[1])
+    found[-1] = np.log(mean / (1.0 - mean))
+    for _ in range(_STEPS):
+        p = logistic(z @ found)
+        slope = z.T @ (p - targets) + penalty * found
+        curve = (z * (p * (1.0 - p))[:, None]).T @ z + np.diag(penalty + 1e-9)
+        step = np.clip(np.linalg.solve(curve, slope), -_FURTHEST_STEP, _FURTHEST_STEP)
+        found -= step
+        if float(np.abs(step).max()) < 1e-6:
+            break
+    return found
