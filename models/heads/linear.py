@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import InvalidInput
 from ...outputs import Array
 
-STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+STRENGTHS = (1.0, 3.0, 10.0, 30.0)
 """The ridges that are tried, a feature that varies: what suits grows with how many of them share the work."""
 FURTHEST = 4.0
 """A standardised feature beyond is cut: of an input unlike any that was seen."""
@@ -145,7 +145,7 @@ class Linear:
         features: Array,
         targets: Array,
         *,
-        columns: Array | None = None,
+        columns: Array | slice | None = None,
         share: float = 1.0,
         forget: float = FORGET,
     ) -> None:

@@ -1,0 +1,165 @@
+"""What a head's numbers say: outputs of the model's own kind, and how far they can be expected to agree with it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from ...errors import InvalidInput
+from ...outputs import Array, OutputSpec
+from ..encoding.encoding import Encoding
+from .calibration import fit_logistic, logistic
+from .linear import LeftOut
+
+_JUDGED = 400
+"""So many inputs calibrate the confidence at most; spread over all of them."""
+_NEVER = -4.0
+_TO_LOGISTIC = np.sqrt(3.0) / np.pi
+
+
+@dataclass
+class Readout:
+    """From a head's numbers to outputs and their confidence.
+
+    Attributes:
+        encoding: what the numbers are.
+        noise: each number's squared error on blocks left out (length,).
+        curve: slopes of a logistic curve over the cues, and its constant: the confidence.
+    """
+
+    encoding: Encoding
+    noise: Array
+    curve: Array
+
+    @classmethod
+    def of(cls, output: OutputSpec, values: Sequence[Array]) -> Self:
+        """One for these outputs of a model; `calibrate` it before its confidence is asked for.
+
+        Raises:
+            InvalidInput: the outputs are tokens.
+        """
+        if output.kind == "tokens":
+            raise InvalidInput(
+                "a model whose output is tokens has no head: a sequence is no linear map of a picture; link it from "
+                "models that run (`infilink train links`)"
+            )
+        # As its file gives it back, so that what was loaded says the same to the last bit.
+        encoding = Encoding.from_dict(Encoding.fit(output, values).as_dict())
+        return cls(encoding, np.zeros(encoding.length), np.zeros(3))
+
+    def targets(self, values: Sequence[Array]) -> Array:
+        """What the numbers should have been (n, length)."""
+        return np.stack([self.encoding.encode(value) for value in values]).astype(np.float64)
+
+    @property
+    def importance(self) -> Array:
+        """How much each number counts where a head's strength is chosen: all together 1 (length,)."""
+        output, columns = self.encoding.output, self.encoding.columns
+        counts = np.ones(len(columns))
+        if output.kind == "boxes" and (columns < len(output.classes)).any():
+            # Where boxes lie is too coarse to be judged by.
+            counts = (columns < len(output.classes)).astype(np.float64)
+        return counts / max(float(counts.sum()), 1.0)
+
+    def calibrate(self, left_out: LeftOut, values: Sequence[Array]) -> None:
+        """Fits the confidence to how far what blocks left out say agrees with the outputs."""
+        targets = self.targets(values)
+        self.noise = ((left_out.numbers - targets) ** 2).mean(axis=0)
+        chosen = np.unique(np.linspace(0, len(values) - 1, _JUDGED).astype(int))
+        numbers, doubt = left_out.numbers[chosen], left_out.doubt[chosen]
+        exact = [values[at] for at in chosen]
+        self.curve = fit_logistic(self._cues(numbers, doubt), self.agreements(numbers, exact), ridge=1.0)
+
+    def outputs(self, numbers: Array) -> list[Array]:
+        """The model's outputs for numbers (n, length)."""
+        vectors = numbers.astype(np.float32)
+        if self.encoding.output.kind == "boxes":
+            return [self.encoding.decode(vector) for vector in vectors]
+        return list(self.encoding.decode_many(vectors))
+
+    def agreements(self, numbers: Array, values: Sequence[Array]) -> Array:
+        """How far what the numbers say agrees with exact outputs (n,)."""
+        output = self.encoding.output
+        exact = output.compact(values)
+        if exact is None:
+            said = self.outputs(numbers)
+            return np.asarray([output.agreement(a, b) for a, b in zip(said, values, strict=True)])
+        if output.kind == "boxes":
+            return output.agreements(self.encoding.counts(numbers), exact)
+        told = output.compact(self.encoding.decode_many(numbers.astype(np.float32)))
+        assert told is not None
+        return output.agreements(told, exact)
+
+    def confidence(self, numbers: Array, doubt: Array) -> Array:
+        """How far the outputs can be expected to agree with the model's (n,).
+
+        Args:
+            numbers: (n, length).
+            doubt: (n,), as the linear map gives it.
+        """
+        return logistic(self._cues(numbers, doubt) @ self.curve[:-1] + self.curve[-1])
+
+    def _cues(self, numbers: Array, doubt: Array) -> Array:
+        """Two numbers that rise with the agreement (n, 2): how far from another answer, and how like what was seen."""
+        spread = np.sqrt(self.noise * (1.0 + doubt[:, None]))
+        return np.stack([self._margin(numbers, spread), -np.log(doubt + 1e-3)], axis=1)
+
+    def _margin(self, numbers: Array, spread: Array) -> Array:
+        encoding, output = self.encoding, self.encoding.output
+        if not encoding.length:
+            return np.zeros(len(numbers))
+        raw = np.asarray(encoding.raw(numbers), np.float64)
+        deviation = np.full(raw.shape, 1e-6)
+        deviation[:, encoding.columns] = np.maximum(spread * encoding.std, 1e-6)
+        if output.kind == "label":
+            order = np.argpartition(raw, -2, axis=1)[:, -2:] if raw.shape[1] > 1 else np.zeros((len(raw), 2), int)
+            best, second = (np.take_along_axis(raw, order, axis=1)[:, side] for side in (1, 0))
+            return np.asarray((best - second) / np.linalg.norm(np.take_along_axis(deviation, order, axis=1), axis=1))
+        if output.kind == "multilabel":
+            return _log_odds(logistic(np.abs(raw) / (deviation * _TO_LOGISTIC)).mean(axis=1))
+        if output.kind in ("count", "boxes"):
+            kept = slice(0, len(output.classes)) if output.kind == "boxes" else slice(None)
+            mean, deviation = np.maximum(raw[:, kept], 0.0), deviation[:, kept] * _TO_LOGISTIC
+            told = np.rint(mean)
+            above = logistic((told + 0.5 - mean) / deviation)
+            below = np.where(told > 0, logistic((told - 0.5 - mean) / deviation), 0.0)
+            wrong = 1.0 - (above - below)
+            if output.kind == "boxes" and output.measure == "f1":
+                # A box that is placed by its grid's cell alone hardly ever lies on the model's.
+                return np.where(told.any(axis=1), _NEVER, _log_odds(np.prod(1.0 - wrong, axis=1)))
+            return _log_odds(1.0 - wrong.sum(axis=1) / np.maximum(told.sum(axis=1), 1.0))
+        if output.kind == "mask":
+            on = np.clip(raw, 0.0, 1.0)
+            hit = np.where(on >= 0.5, on, 0.0).sum(axis=1)
+            return _log_odds(hit / np.maximum(np.where(on >= 0.5, 1.0, on).sum(axis=1), 1e-6))
+        # A vector's signal over its noise; a single number has no margin, only its doubt.
+        size = np.linalg.norm(raw, axis=1) / np.linalg.norm(deviation, axis=1)
+        return np.log(size + 1e-3) if output.kind == "vector" else np.zeros(len(raw))
+
+    def as_arrays(self, prefix: str) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Plain values for JSON, and arrays by name for an .npz file."""
+        return self.encoding.as_dict(), {f"{prefix}.noise": self.noise, f"{prefix}.curve": self.curve}
+
+    @classmethod
+    def from_arrays(cls, plain: Mapping[str, Any], arrays: Mapping[str, Array], prefix: str) -> Self:
+        """Reads what `as_arrays` gave.
+
+        Raises:
+            InvalidInput: something is missing, has another shape, or is not finite.
+        """
+        try:
+            encoding = Encoding.from_dict(plain)
+            noise, curve = (np.array(arrays[f"{prefix}.{name}"], np.float64) for name in ("noise", "curve"))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InvalidInput(f"heads: {prefix} is damaged ({error}); learn them anew") from error
+        if noise.shape != (encoding.length,) or curve.shape != (3,):
+            raise InvalidInput(f"heads: {prefix} is damaged (its arrays don't fit its encoding); learn them anew")
+        if not (np.isfinite(noise).all() and np.isfinite(curve).all()):
+            raise InvalidInput(f"heads: {prefix} is damaged (its numbers are not finite); learn them anew")
+        return cls(encoding, noise, curve)
+
+
+def _log_odds(p: Array) -> Array:
+    clipped = np.clip(p, 0.02, 0.98)
+    return np.asarray(np.log(clipped / (1.0 - clipped)))
