@@ -47,6 +47,9 @@ def train_filter_command(
     modality: Annotated[
         str, typer.Option("--modality", help="Of inputs that are no pictures: text, audio, signal, map, image, video.")
     ] = "",
+    stem: Annotated[
+        Path | None, typer.Option("--stem", help="What `train stem` wrote; default: stem.onnx beside the trace.")
+    ] = None,
     candidate: Annotated[
         list[str] | None,
         typer.Option("--candidate", help="Who competes (repeat), or all; default: those that train in a minute."),
@@ -90,6 +93,9 @@ def train_filter_command(
     train = partial(train_filter, accuracy=accuracy, floors=floors)
     if target is not None:
         train = partial(train_event_filter, target=target)
+    from .training.stem_view import stem_beside
+
+    used = stem_beside(trace, stem)
     with Trace(trace) as recorded, show_progress("training the filter", quiet=as_json) as told:
         done = train(
             recorded,
@@ -98,6 +104,7 @@ def train_filter_command(
             out=out,
             modality=modality,
             candidates=candidate or (),
+            stem=used,
             int8=int8,
             uncertified=uncertified,
             seed=seed,
@@ -110,7 +117,10 @@ def train_filter_command(
     if as_json:
         print(json.dumps({**asdict(done), "path": str(done.path), "spec": done.spec.model_dump(mode="json")}))
         return
-    print_training(done, Console())
+    console = Console()
+    print_training(done, console)
+    if used is None and done.spec.modality is None:
+        console.print("a stem would probably drop more at the same accuracy: make one with `infilink train stem`")
 
 
 def train_tasks_command(

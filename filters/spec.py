@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ..errors import InvalidInput
 from ..files import check_format, json_format
 from ..models.session import open_session
+from ..models.stem.spec import StemSpec
 from ..outputs import Array, OutputSpec
 from ..settings import validation_text
 from .event_promise import EventPromise
@@ -26,8 +27,9 @@ Keeps = Literal["above", "flip"]
 _LEAST_AGE_S = 1e-3
 METADATA_KEY = "infilink.filter"
 TASKS_KEY = "infilink.filter.tasks"
-FORMAT = 2
-READS = (1, 2)
+FORMAT = 3
+"""Format 2 had no stem; it is read as it is."""
+READS = (1, 2, 3)
 
 
 class Certificate(BaseModel):
@@ -106,6 +108,20 @@ class FloorResult(BaseModel):
     lower_bound: float
 
 
+class FilterStem(BaseModel):
+    """The stem inside a filter's file.
+
+    Attributes:
+        spec: what it says of itself: the model that its layers come from, that model's digest and licence.
+        digest: of the stem's own file: features with this digest are what the filter sees and gives.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    spec: StemSpec
+    digest: str
+
+
 def from_first_format(data: Any) -> Any:
     """The fields of a spec of format 1 as those of today: nothing in it counts as proven.
 
@@ -150,6 +166,7 @@ class FilterSpec(BaseModel):
         longest_s: an input is kept at the latest after so many seconds without one; None: there is no latest.
         answers: SKIP with a label rule: the class that answers a skipped input, per model; else the empty output.
         modality: how an input becomes what the network is fed; None: it is a frame of a stream.
+        stem: whose features it reads; None: it has no stem.
         table: threshold by threshold, what it brings and costs.
         candidates: how each candidate did on the calibration part.
         floors: what is kept besides: of a class, or in a slice.
@@ -176,6 +193,7 @@ class FilterSpec(BaseModel):
     longest_s: float | None = Field(default=None, gt=0)
     answers: dict[str, str] = {}
     modality: Modality | None = None
+    stem: FilterStem | None = None
     certificate: Certificate
     table: tuple[Level, ...] = ()
     candidates: dict[str, CandidateResult] = {}

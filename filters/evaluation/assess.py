@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from ...models.stem.stem import Stem
 from ...reporting import Progress, part_of
 from ...traces.trace import Trace
 from ..rules.parser import Rule
@@ -16,6 +17,7 @@ from ..training.free_gates import LAST_KEPT
 from ..training.losses import Losses
 from ..training.replay import Replay, Singles
 from ..training.selection import EQUAL
+from ..training.stem_view import StemView
 from ..training.sweep import Bounds
 from ..training.workload import LEAST_INPUTS, Workload, check_accuracy, read_inputs, split_of
 from .baselines import Room
@@ -111,6 +113,7 @@ def assess(
     accuracy: float = 0.9,
     modality: str = "",
     candidates: Sequence[str] = (),
+    stem: Stem | None = None,
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
     filter_s: float | None = None,
@@ -127,6 +130,7 @@ def assess(
         accuracy: the least mean agreement with the models.
         modality: of inputs that are no pictures.
         candidates: which are tried, by name, as in `train_filter`; none: those that it enters if none is named.
+        stem: whose features the candidate "stem" reads; None: it is not tried.
         fractions: the growing parts of the inputs that probes are trained on, at least two.
         seed: of everything that is drawn.
         filter_s: what a decision takes, in seconds; None: it is counted.
@@ -145,7 +149,8 @@ def assess(
     if settled is not None:
         verdict, why = settled
         return replace(found, verdict=verdict, why=why)
-    work = Workload(trace, losses, split_of(trace), replay, modality, seed)
+    seen = StemView.beside(stem, trace, modality)
+    work = Workload(trace, losses, split_of(trace), replay, modality, seed, seen)
     trial = Trial(work, accuracy, models_s=found.models_s)
     probes, took_s = _probe(work, trial, candidates, fractions, part_of(progress, 0.2, 1.0))
     found = replace(

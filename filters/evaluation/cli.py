@@ -69,6 +69,9 @@ def assess_command(
     zones: Annotated[Path | None, typer.Option("--zones", help="A TOML file: the zones that the rule names.")] = None,
     accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with the models.")] = 0.9,
     modality: Annotated[str, typer.Option("--modality", help="Of inputs that are no pictures.")] = "",
+    stem: Annotated[
+        Path | None, typer.Option("--stem", help="What `train stem` wrote; default: stem.onnx beside the trace.")
+    ] = None,
     candidate: Annotated[
         list[str] | None, typer.Option("--candidate", help="Who is tried (repeat), or all; default: as `train filter`.")
     ] = None,
@@ -80,6 +83,7 @@ def assess_command(
     parsed = parse_rule(rule, zones=read_zones(zones), typed=True)
     if not model and not isinstance(parsed, Unchanged):
         raise InvalidInput(f"rule {parsed.text!r} judges one model's output: say which with --model NAME")
+    from ..training.stem_view import stem_beside
     from .assess import assess
     from .pages import write_assessment_page
 
@@ -91,6 +95,7 @@ def assess_command(
             accuracy=accuracy,
             modality=modality,
             candidates=candidate or (),
+            stem=stem_beside(trace, stem),
             seed=seed,
             progress=told,
         )

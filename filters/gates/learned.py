@@ -16,8 +16,9 @@ from ..modalities.stream import LOW_LEVEL, Channels
 from ..modalities.video import Video, Window
 from ..rules.code import runs
 from ..rules.loss import rule_loss
-from ..spec import load_filter, load_tasks
+from ..spec import FilterSpec, load_filter, load_tasks
 from .base import Decision, Substitute
+from .stem_feed import StemFeed
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ class FilterRuntime:
 
     Attributes:
         rule: what is redundant, by its file.
-        channels: what it sees of the stream, if its inputs are frames; None otherwise.
+        feed: prepares its inputs and runs its graph.
+        channels: what it sees of the stream, if its inputs are frames and it has no stem; None otherwise.
 
     Raises:
         InvalidInput: the file is no filter, or no threshold of it is proven to keep that accuracy.
@@ -70,8 +72,9 @@ class FilterRuntime:
             self.threshold, self.certified = level.threshold, True
             if self.spec.events is None:
                 self.accuracy, self._error = accuracy, level.error
-        self._feed = Feed(session, self.spec.modality, pairwise=self.spec.pairwise, step_s=self.spec.step_s)
-        self.channels = self._feed.channels
+        self.feed = feed_of(session, self.spec)
+        self.channels = self.feed.channels if isinstance(self.feed, Feed) else None
+        self._stream = self.spec.modality is None
         self._first = True
         # The score of the last kept input, and when that was captured.
         self._kept_score = math.nan
@@ -91,7 +94,7 @@ class FilterRuntime:
             score = float(self.spec.flipped(captured_s - self._kept_s, found, self._kept_score))
         longest_s = self.spec.longest_s
         overdue = longest_s is not None and captured_s - self._kept_s >= longest_s
-        first = self._first and self.channels is not None
+        first = self._first and self._stream
         # Written so that NaN keeps.
         keep = first or overdue or not score <= self.threshold
         self._seen += 1
@@ -99,10 +102,9 @@ class FilterRuntime:
         self._kept += keep
         if keep:
             self._kept_score, self._kept_s = found, captured_s
-        if self.channels is not None and keep:
-            self.channels.kept()
+            self.feed.kept()
             self._first = False
-        return Decision(keep, score, self.threshold)
+        return Decision(keep, score, self.threshold, features=None if math.isnan(found) else self.feed.features)
 
     def use(self, path: Path) -> None:
         """Switches to a newer file of the same filter, with its threshold, between two inputs; the stream goes on.
@@ -111,12 +113,12 @@ class FilterRuntime:
             InvalidInput: the file is no filter.
         """
         self.spec, session = load_filter(path)
-        self._feed.use(session)
+        self.feed.use(session)
         self._take_promise()
 
     def reset(self) -> None:
         """Starts a new stream."""
-        self._feed.reset()
+        self.feed.reset()
         self._first = True
         self._kept_score, self._kept_s = math.nan, -math.inf
 
@@ -153,11 +155,7 @@ class FilterRuntime:
 
     def _score(self, frame: Array, captured_s: float) -> float:
         try:
-            found = self._feed.run(frame, captured_s)
-            if self.channels is not None:
-                # The last output is carried to the next input; where there is one output, that is the score.
-                self.channels.carry(float(found[-1][0, 0]))
-            return float(found[0][0, self._column])
+            return float(self.feed.scores(frame, captured_s)[self._column])
         except Exception:  # whatever it is: a frame too many costs less than one that is lost
             if not self._failed:
                 logger.exception("%s failed on a frame and keeps it; later failures are only counted", self.path)
@@ -177,7 +175,10 @@ class Feed:
 
     Attributes:
         channels: what is seen of the stream; None for inputs that a modality prepares.
+        features: none: it has no stem.
     """
+
+    features: Array | None = None
 
     def __init__(
         self, session: ort.InferenceSession, modality: Modality | None, *, pairwise: bool, step_s: float
@@ -201,6 +202,19 @@ class Feed:
             return list(self._session.run(None, self._inputs))
         return list(self._session.run(None, {"input": self._prepared(value)[None]}))
 
+    def scores(self, value: Array, captured_s: float) -> Array:
+        """The scores (tasks,) of the next input, captured at `captured_s` seconds."""
+        found = self.run(value, captured_s)
+        if self.channels is not None:
+            # The last output is carried to the next input; where there is one output, that is the score.
+            self.channels.carry(float(found[-1][0, 0]))
+        return np.asarray(found[0][0])
+
+    def kept(self) -> None:
+        """Notes that the input last seen is kept."""
+        if self.channels is not None:
+            self.channels.kept()
+
     def use(self, session: ort.InferenceSession) -> None:
         """Switches to another graph with the same inputs; the stream goes on."""
         self._session = session
@@ -218,3 +232,10 @@ class Feed:
         if self._window is not None and value.ndim == 3:
             return self._window.see(value)
         return np.asarray(self._modality.prepare(value))
+
+
+def feed_of(session: ort.InferenceSession, spec: FilterSpec) -> Feed | StemFeed:
+    """What feeds a filter's graph."""
+    if spec.stem is not None:
+        return StemFeed(session, spec.stem.spec)
+    return Feed(session, spec.modality, pairwise=spec.pairwise, step_s=spec.step_s)

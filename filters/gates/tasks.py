@@ -11,7 +11,7 @@ from ..rules.code import runs
 from ..rules.loss import rule_loss
 from ..spec import load_tasks
 from .base import Decision, Substitute
-from .learned import Feed
+from .learned import feed_of
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +38,7 @@ class TasksRuntime:
         self.spec, session = load_tasks(self.path)
         self.rules = self.spec.rules_with(rule_files)
         self.accuracy: float | None = min(task.accuracy for task in self.spec.tasks)
-        modality = self.spec.tasks[0].modality
-        assert modality is not None, "several tasks share the encoder of a modality"
-        self._feed = Feed(session, modality, pairwise=False, step_s=0.0)
+        self._feed = feed_of(session, self.spec.tasks[0])
         self._thresholds = np.asarray([task.threshold for task in self.spec.tasks])
         self._failed = False
 
@@ -50,7 +48,8 @@ class TasksRuntime:
         # Written so that NaN keeps.
         needed = ~(above <= 0.0)
         skipped = [model for model, need in zip(self.spec.models, needed, strict=True) if not need]
-        return Decision(bool(needed.any()), float(above.max()), 0.0, dict.fromkeys(skipped))
+        features = None if np.isnan(above).any() else self._feed.features
+        return Decision(bool(needed.any()), float(above.max()), 0.0, dict.fromkeys(skipped), features=features)
 
     def reset(self) -> None:
         """Starts a new stream."""
@@ -82,7 +81,7 @@ class TasksRuntime:
 
     def _scores(self, frame: Array, captured_s: float) -> Array:
         try:
-            return np.asarray(self._feed.run(frame, captured_s)[0][0], np.float64)
+            return np.asarray(self._feed.scores(frame, captured_s), np.float64)
         except Exception:  # whatever it is: an input too many costs less than one that is lost
             if not self._failed:
                 logger.exception("%s failed on an input and keeps it; later failures are not logged", self.path)

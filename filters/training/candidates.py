@@ -79,6 +79,24 @@ class RandomCandidate:
         return np.full(len(kept), self.alone[current])
 
 
+class ScoredCandidate:
+    """A candidate whose scores, which do not depend on what was kept, are computed already.
+
+    Attributes:
+        alone: the score of each input.
+        most: the greatest threshold that makes sense for the scores.
+    """
+
+    def __init__(self, name: str, alone: Array, *, most: float = math.inf) -> None:
+        self.name = name
+        self.alone = alone
+        self.most = most
+
+    def scores(self, kept: Array, current: int) -> Array:
+        """The input's score, whatever was kept."""
+        return np.full(len(kept), self.alone[current])
+
+
 class EveryCandidate:
     """Counts inputs since the last kept one; with whole thresholds it keeps every K-th."""
 

@@ -18,9 +18,11 @@ from .fit_loop import Checkpoint
 from .replay import Replay
 from .single_input import encoder_entrant, neighbours_entrant
 from .staleness import change_rate_entrant, staleness_entrant
+from .stem_presence import presence_entrant
 from .temporal import temporal_entrant
 from .workload import Workload
 
+STEM = "stem"
 _FREE_ON_A_STREAM: Mapping[str, Maker] = {
     **dict.fromkeys(LOW_LEVEL, low_level_entrant),
     "difference": scalar_entrant,
@@ -28,6 +30,7 @@ _FREE_ON_A_STREAM: Mapping[str, Maker] = {
     "random": random_entrant,
 }
 SKIP: Mapping[str, Maker] = {
+    STEM: presence_entrant,
     "network": temporal_entrant,
     "image": partial(encoder_entrant, kind="image"),
     "video": partial(encoder_entrant, kind="video"),
@@ -48,6 +51,7 @@ UNCHANGED: Mapping[str, Maker] = {
 """On frames with the rule `unchanged`."""
 
 ARRAYS: Mapping[str, Maker] = {
+    STEM: presence_entrant,
     "network": encoder_entrant,
     "paper": partial(encoder_entrant, net="paper"),
     "filterforward": partial(encoder_entrant, net="filterforward"),
@@ -59,7 +63,7 @@ ARRAYS: Mapping[str, Maker] = {
 # Those that train in a minute. Of the free ones, pace, age and difference are special cases of "blend"; a choice among
 # them on some hundred inputs is mostly luck. If events are asked for, each that competes costs more of them.
 _DEFAULTS: Mapping[tuple[bool, bool], tuple[str, ...]] = {
-    (False, False): ("network", "image", "background", "difference", "age"),
+    (False, False): (STEM, "network", "image", "background", "difference", "age"),
     (False, True): ("blend",),
     (True, False): ("blend", "kept-blocks", "flip", "age"),
     (True, True): ("blend", "kept-blocks", "age"),
@@ -127,6 +131,11 @@ class Contest:
         if list(wanted) == ["all"]:
             return there
         unknown = [name for name in wanted if name not in there]
+        if any(name.startswith(STEM) for name in unknown) and self.work.seen is None:
+            raise InvalidInput(
+                f"candidate {', '.join(unknown)}: there is no stem: give one with --stem, or make one with "
+                "`infilink train stem`"
+            )
         if unknown:
             raise InvalidInput(
                 f"candidate {', '.join(unknown)}: there is none of that name here; there are all, {', '.join(there)}"
@@ -138,14 +147,17 @@ class Contest:
     def makers(self) -> Mapping[str, Maker]:
         """The candidates that can compete for this workload, by name."""
         if isinstance(self.work.replay, Replay):
-            makers = UNCHANGED if self.work.losses.pairwise else SKIP
-            return {**makers, **event_makers(pairwise=self.work.losses.pairwise)} if self.events else makers
-        left_out = set()
+            makers = dict(UNCHANGED if self.work.losses.pairwise else SKIP)
+            if self.events:
+                makers |= event_makers(pairwise=self.work.losses.pairwise)
+        else:
+            makers = dict(ARRAYS)
+        left_out = set() if self.work.seen is not None else {name for name in makers if name.startswith(STEM)}
         if self.work.modality != "map":
             left_out.add("filterforward")
         if "+" in self.work.modality:
             left_out.add("knn")
-        return {name: maker for name, maker in ARRAYS.items() if name not in left_out}
+        return {name: maker for name, maker in makers.items() if name not in left_out}
 
     def clear(self) -> None:
         """Removes the checkpoints: what they are for is written."""

@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 
 from ..gates.learned import Feed
+from ..gates.stem_feed import StemFeed
 from ..modalities import Modality
 from ..modalities.descriptor import Descriptor
 from ..modalities.joint import Joint
@@ -44,7 +45,12 @@ Costs = Callable[[Entrant, Workload], float]
 
 
 def counted_s(entrant: Entrant, work: Workload) -> float:
-    """The same on every machine: the graph's arithmetic at a stated speed, after what preparing an input takes."""
+    """The same on every machine: the graph's arithmetic at a stated speed, after what preparing an input takes.
+
+    A stem takes what its file says that it took; what is behind it is next to nothing.
+    """
+    if entrant.stem is not None and entrant.stem.spec.took_ms > 0:
+        return entrant.stem.spec.took_ms / 1000
     if entrant.modality is None and not isinstance(work.replay, Replay):
         # Drawn at random, the input is not looked at.
         return 0.0
@@ -57,12 +63,17 @@ def measured_s(entrant: Entrant, work: Workload) -> float:
     if entrant.modality is None and not isinstance(work.replay, Replay):
         return 0.0
     replay = work.replay
-    feed = Feed(session_of(entrant.graph), entrant.modality, pairwise=replay.pairwise, step_s=replay.step_s)
+    session = session_of(entrant.graph)
+    feed: Feed | StemFeed = (
+        Feed(session, entrant.modality, pairwise=replay.pairwise, step_s=replay.step_s)
+        if entrant.stem is None
+        else StemFeed(session, entrant.stem.spec)
+    )
     times = []
     part = work.trace.part(0, min(_TIMED, len(work.trace)))
     for value, captured_s in zip(part.inputs(), part.captured_s, strict=True):
         started = time.perf_counter()
-        feed.run(value, float(captured_s))
+        feed.scores(value, float(captured_s))
         times.append(time.perf_counter() - started)
     return float(np.min(times))
 
@@ -92,7 +103,7 @@ def _shapes(graph: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     nothing = {}
     for each in graph.graph.input:
         tensor = each.type.tensor_type
-        shape = [1, *(size.dim_value for size in tensor.shape.dim[1:])]
+        shape = [size.dim_value or 1 for size in tensor.shape.dim]
         nothing[each.name] = np.zeros(shape, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
     found = session_of(opened).run(names, nothing)
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.graph.initializer}

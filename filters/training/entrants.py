@@ -11,7 +11,7 @@ import onnx
 
 from ...reporting import Progress
 from ..modalities import Modality
-from ..spec import Keeps
+from ..spec import FilterStem, Keeps
 from .candidates import Candidate, LowLevelCandidate, RandomCandidate, ScalarCandidate
 from .fit_loop import Checkpoint, Epoch
 from .graphs import compress, random_graph, scalar_graph
@@ -54,6 +54,7 @@ class Entrant:
         keeps: what is compared with the threshold (`FilterSpec`).
         state_weights: "flip": of the score now, and of that of the last kept input.
         learnt: whether it learnt from the training part.
+        stem: the stem in its graph; None: it has none.
     """
 
     candidate: Candidate
@@ -64,6 +65,7 @@ class Entrant:
     keeps: Keeps = "above"
     state_weights: tuple[float, float] = (0.0, 0.0)
     learnt: bool = True
+    stem: FilterStem | None = None
 
 
 Maker = Callable[[Workload, Entry], Entrant]

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...outputs import Array
 from ..spec import flipped
-from .candidates import Candidate, ScalarCandidate
+from .candidates import Candidate, ScalarCandidate, ScoredCandidate
 from .entrants import Entrant, Entry, Maker
 from .fit_loop import VALIDATION_SHARE
 from .graphs import scalar_graph
@@ -158,20 +158,6 @@ class FlipCandidate:
         """Per last kept input."""
         ages_s = self._captured_s[current] - self._captured_s[kept]
         return flipped(ages_s, self._states[current], self._states[kept], self.weights)
-
-
-class ScoredCandidate:
-    """A candidate whose scores, which do not depend on what was kept, are computed already."""
-
-    most = math.inf
-
-    def __init__(self, name: str, alone: Array) -> None:
-        self.name = name
-        self.alone = alone
-
-    def scores(self, kept: Array, current: int) -> Array:
-        """The input's score, whatever was kept."""
-        return np.full(len(kept), self.alone[current])
 
 
 def scored_once(candidate: Candidate, work: Workload) -> Candidate:

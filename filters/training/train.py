@@ -11,6 +11,7 @@ import torch
 
 from ... import __version__
 from ...errors import InvalidInput, NotCertified
+from ...models.stem.stem import Stem
 from ...reporting import Progress, part_of
 from ...traces.trace import Trace
 from ..learnt_from import LearntFrom
@@ -19,7 +20,7 @@ from ..proof import check_times, unproven
 from ..rules.code import digests_in
 from ..rules.parser import Rule
 from ..rules.zones import zones_in
-from ..spec import FilterSpec
+from ..spec import FilterSpec, FilterStem
 from .candidates import Candidate, EveryCandidate, RandomCandidate
 from .contest import Contest
 from .costs import Costs, counted_s, measured_s
@@ -31,6 +32,7 @@ from .graphs import save_filter
 from .losses import Losses, answers_of
 from .replay import LONGEST_S
 from .selection import EQUAL, Choice, choose
+from .stem_view import StemView
 from .sweep import Sweep, calibrate
 from .workload import Workload, check_accuracy, check_worth, read_inputs, split_of
 
@@ -72,6 +74,7 @@ def train_filter(
     modality: str = "",
     candidates: Sequence[str] = (),
     floors: Sequence[Floor] = (),
+    stem: Stem | None = None,
     int8: bool = False,
     uncertified: bool = False,
     resume: bool = True,
@@ -92,7 +95,8 @@ def train_filter(
         modality: of inputs that are no pictures.
         candidates: which compete, by name (`contest.py`); "all" of them; none: those that cost little to train.
         floors: least accuracies on a class or in slices.
-        int8: whether large weights are kept as int8: a quarter of the size.
+        stem: whose features the candidate "stem" reads; None: it does not compete.
+        int8: whether large weights are kept as int8: a quarter of the size; a stem stays as it is.
         uncertified: whether a filter is written although nothing is proven of it; its file then says so.
         resume: whether a training that was interrupted is resumed.
         seed: of everything that is drawn: same seed, same filter.
@@ -116,6 +120,7 @@ def train_filter(
         modality=modality,
         candidates=candidates,
         floors=floors,
+        stem=stem,
         int8=int8,
         checkpoint=out if resume else None,
         seed=seed,
@@ -158,6 +163,7 @@ class FilterTrainer:
         modality: str = "",
         candidates: Sequence[str] = (),
         floors: Sequence[Floor] = (),
+        stem: Stem | None = None,
         int8: bool = False,
         checkpoint: Path | None = None,
         seed: int = 0,
@@ -178,7 +184,8 @@ class FilterTrainer:
         masks = [mask.within(calibration) for floor in floors for mask in floor.on(trace, losses)]
         with one_thread():
             inputs = read_inputs(trace, losses, modality, inputs=split.trained, progress=part_of(progress, 0.0, 0.1))
-            work = Workload(trace, losses, split, inputs, modality, seed)
+            seen = StemView.beside(stem, trace, modality)
+            work = Workload(trace, losses, split, inputs, modality, seed, seen)
             contest = Contest(work, int8=int8, checkpoint=checkpoint, progress=part_of(progress, 0.1, 0.8))
             entered = contest.enter(candidates)
             sweeps = _calibrated(work, [each.candidate for each in entered], part_of(progress, 0.8, 1.0))
@@ -214,7 +221,7 @@ class FilterTrainer:
         if not useless:
             self._check_useful(choice, accuracy)
         winner = next(each for each in self.entered if each.candidate.name == choice.name)
-        spec = filter_spec(work, choice, accuracy=accuracy, modality=winner.modality)
+        spec = filter_spec(work, choice, accuracy=accuracy, modality=winner.modality, stem=winner.stem)
         save_filter(out, winner.graph, spec)
         self.contest.clear()
         return FilterTraining(
@@ -290,7 +297,9 @@ def _references(work: Workload, entered: Sequence[Entrant]) -> list[Candidate]:
     return [each for each in free if each.name not in names]
 
 
-def filter_spec(work: Workload, choice: Choice, *, accuracy: float, modality: Modality | None) -> FilterSpec:
+def filter_spec(
+    work: Workload, choice: Choice, *, accuracy: float, modality: Modality | None, stem: FilterStem | None = None
+) -> FilterSpec:
     """What the file of the winner says of itself."""
     trace, losses = work.trace, work.losses
     return FilterSpec(
@@ -307,6 +316,7 @@ def filter_spec(work: Workload, choice: Choice, *, accuracy: float, modality: Mo
         longest_s=LONGEST_S if losses.pairwise else None,
         answers=answers_of(trace, losses),
         modality=modality,
+        stem=stem,
         certificate=unproven(choice.certificate, trace),
         table=choice.table,
         candidates=choice.candidates,

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import InvalidInput, NotCertified
 from ...evidence import CONFIDENCE, share_interval
+from ...models.stem.stem import Stem
 from ...outputs import Array
 from ...reporting import Progress, part_of
 from ...traces.events import distinct, events_of
@@ -37,6 +38,7 @@ from .graphs import save_filter
 from .losses import Losses
 from .replay import Replay, Singles, sample_pairs
 from .selection import EQUAL, Choice
+from .stem_view import StemView
 from .sweep import references
 from .train import FilterTraining, filter_spec
 from .workload import GAP_S, LEAST_INPUTS, Split, Workload, check_fires, read_inputs
@@ -59,6 +61,7 @@ def train_event_filter(
     out: Path,
     modality: str = "",
     candidates: Sequence[str] = (),
+    stem: Stem | None = None,
     int8: bool = False,
     uncertified: bool = False,
     resume: bool = True,
@@ -79,6 +82,7 @@ def train_event_filter(
         out: the filter's file.
         modality: of inputs that are no pictures.
         candidates: which compete, by name; "all" of them; none: those that cost little to train.
+        stem: whose features the candidates with a stem read; None: they do not compete.
         int8: whether large weights are kept as int8.
         uncertified: whether a filter is written although nothing is proven of it; its file then says so.
         resume: whether a training that was interrupted is resumed.
@@ -102,7 +106,8 @@ def train_event_filter(
     split = split_by_events(trace, losses.truth)
     with one_thread():
         inputs = read_inputs(trace, losses, modality, inputs=split.trained, progress=part_of(progress, 0.0, 0.15))
-        work = Workload(trace, losses, split, inputs, modality, seed)
+        seen = StemView.beside(stem, trace, modality)
+        work = Workload(trace, losses, split, inputs, modality, seed, seen)
         checkpoint = out if resume else None
         contest = Contest(work, int8=int8, checkpoint=checkpoint, progress=part_of(progress, 0.15, 0.7), events=True)
         entered = contest.enter(candidates)
@@ -313,7 +318,7 @@ def _spec(
         more_events=more_events(best, target, confidence=confidence),
         agreement=agreement(best, winner, work),
     )
-    spec = filter_spec(work, choice, accuracy=0.0, modality=winner.modality)
+    spec = filter_spec(work, choice, accuracy=0.0, modality=winner.modality, stem=winner.stem)
     compares = winner.compares or work.losses.pairwise
     return spec.model_copy(
         update={

@@ -12,6 +12,7 @@ from ..modalities import Learnable, fit_modality
 from ..modalities.net import Net
 from .losses import Losses
 from .replay import Replay, Singles
+from .stem_view import StemView
 
 LEAST_INPUTS = 60
 TRAIN_SHARE = 0.65
@@ -39,6 +40,7 @@ class Workload:
         replay: the inputs as a filter sees them: frames in a stream, or each input by itself.
         modality: of inputs that are no pictures, by name.
         seed: of everything that is drawn.
+        seen: what a stem makes of the inputs; None: there is no stem.
     """
 
     trace: Trace
@@ -47,6 +49,13 @@ class Workload:
     replay: Replay | Singles
     modality: str = ""
     seed: int = 0
+    seen: StemView | None = None
+
+    @property
+    def view(self) -> StemView:
+        """What a stem makes of the inputs, for candidates that have one."""
+        assert self.seen is not None, "without a stem no candidate of that kind competes"
+        return self.seen
 
     @property
     def stream(self) -> Replay:

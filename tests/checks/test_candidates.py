@@ -14,12 +14,15 @@ from infilink.filters.training.event_gates import event_makers
 from infilink.filters.training.fit_loop import one_thread
 from infilink.filters.training.graphs import save_filter
 from infilink.filters.training.losses import Losses
+from infilink.filters.training.stem_view import StemView
 from infilink.filters.training.workload import LEAST_INPUTS, Workload, read_inputs, split_of
+from infilink.models.stem.stem import Stem
 from infilink.traces.trace import Trace
 
 from ..certificates import certificate
 from ..filters import arrays
 from ..filters.conftest import write_trace
+from ..filters.stems import write_stem
 
 # On large maps the paper's networks take minutes: they are checked on small ones.
 SLOW = {("skip", "image-paper"), ("skip", "video-paper"), ("audio", "paper")}
@@ -35,13 +38,16 @@ ALL = [
     (table, name)
     for table, names in TABLES.items()
     for name in names
-    if (table, name) not in SLOW and not (name == "filterforward" and table != "map")
+    if (table, name) not in SLOW
+    and not (name == "filterforward" and table != "map")
+    and not (name.startswith("stem") and table in KINDS)
 ]
 
 
-def workload(trace: Trace, model: str, rule: Rule, modality: str = "") -> Workload:
+def workload(trace: Trace, model: str, rule: Rule, modality: str = "", stem: Stem | None = None) -> Workload:
     losses, split = Losses(trace, (model,), rule), split_of(trace)
-    return Workload(trace, losses, split, read_inputs(trace, losses, modality, inputs=split.trained), modality)
+    inputs = read_inputs(trace, losses, modality, inputs=split.trained)
+    return Workload(trace, losses, split, inputs, modality, seen=StemView.beside(stem, trace, modality))
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +56,11 @@ def workloads(tmp_path_factory):
     folder = tmp_path_factory.mktemp("least")
     opened = {"skip": Trace(write_trace(folder / "frames", inputs=LEAST_INPUTS))}
     opened |= {kind: arrays.write(folder / kind, kind, inputs=LEAST_INPUTS, seed=1) for kind in KINDS}
+    stem = Stem(write_stem(folder / "stem.onnx"))
     yield {
-        "skip": workload(opened["skip"], "squares", parse_rule("value < 1")),
+        "skip": workload(opened["skip"], "squares", parse_rule("value < 1"), stem=stem),
         "unchanged": workload(opened["skip"], "squares", parse_rule("unchanged")),
-        "events": workload(opened["skip"], "squares", parse_rule("value < 1")),
+        "events": workload(opened["skip"], "squares", parse_rule("value < 1"), stem=stem),
         **{kind: workload(opened[kind], "h", arrays.RULE, kind) for kind in KINDS},
     }
     for trace in opened.values():
@@ -113,6 +120,7 @@ def test_its_file_decides_as_it_was_calibrated(entered, tmp_path: Path):
         accuracy=0.9,
         step_s=work.replay.step_s,
         modality=each.modality,
+        stem=each.stem,
         certificate=certificate(),
     )
     save_filter(tmp_path / "f.onnx", each.graph, spec)
