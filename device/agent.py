@@ -7,6 +7,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
 from functools import partial
 
 import numpy as np
@@ -31,6 +32,7 @@ from .results import InputRow, ResultRow, ResultsFile
 from .sources.base import Frame
 from .sources.open import is_live
 from .summary import Summary, peak_rss_bytes
+from .uplink.features import open_features
 from .uplink.payloads import PayloadEncoder, open_encoder
 
 logger = logging.getLogger(__name__)
@@ -95,6 +97,7 @@ class Agent:
                 config,
                 session=uuid.uuid4().hex,
                 encoder=self._encoder,
+                features=open_features(config, gate),
                 local=local,
                 results=self._results,
                 report=self.report,
@@ -127,6 +130,7 @@ class Agent:
             audit_broken=audit is not None and audit.broken,
             rate_far=audit.rate_far if audit is not None else "",
             clock_behind_s=exchange.uplink.clock_behind_s,
+            **asdict(exchange.travelled),
         )
 
     def _capture(self, config: DeviceConfig, gate: Gate) -> None:
@@ -180,7 +184,10 @@ class Agent:
             self._reference = frame.sequence
         answers = tuple(self._answers(frame, {} if audited else chosen))
         deadline_ns = self.clock_ns() + round(self.config.deadline_s * 1e9) if self.config.deadline_s else 0
-        self._exchange.send(KeptFrame(frame, row, answers, deadline_ns, audited or decision.asks, decision.learn))
+        looked_at = audited or decision.asks
+        self._exchange.send(
+            KeptFrame(frame, row, answers, deadline_ns, looked_at, decision.learn, features=decision.features)
+        )
 
     def _chosen(self, decision: Decision) -> dict[str, Substitute]:
         """The models that need not run on an input, each with its substitute."""
@@ -233,6 +240,11 @@ class Agent:
         """The live audit of a gate that promises something."""
         if self._terms is None or not self.config.audit:
             return None
+        if self._exchange.frames_stay:
+            logger.warning(
+                '%s: `send = "features"`: no model looks at a frame, so nothing is audited', self.config.gate
+            )
+            return None
         if not can_judge(gate):
             logger.warning(
                 "%s: its rule is Python code, so nothing is audited: name its file as `rule_file`", self.config.gate
@@ -262,6 +274,7 @@ class Agent:
             sent_bytes=exchange.uplink.sent_bytes,
             received_bytes=exchange.uplink.received_bytes,
             connections=exchange.uplink.connections,
+            travelled=exchange.travelled,
             wall_s=wall_s,
             fps=self._frames / max(wall_s, 1e-9),
             decide_p50_ms=float(np.percentile(times, 50)),

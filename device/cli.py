@@ -32,7 +32,9 @@ def device_command(
     ] = None,
     head: Annotated[Path | None, typer.Option(help="The first part of a split model, to run here.")] = None,
     local: Annotated[Path | None, typer.Option(help="A folder of models to run here, on what is kept.")] = None,
-    send: Annotated[str | None, typer.Option(help="With --local: inputs, or only the outputs of its models.")] = None,
+    send: Annotated[
+        str | None, typer.Option(help="frames; features of them; ask: these first; outputs of --local.")
+    ] = None,
     placement: Annotated[
         Path | None, typer.Option(help="What runs here and what travels (`infilink plan --devices --out`).")
     ] = None,
@@ -119,6 +121,12 @@ def _table(summary: Summary) -> Table:
         mean_ms = 1000 * summary.local.infer_s / summary.local.executions
         rows["models here"] = (
             f"ran {summary.local.executions} times, {mean_ms:.1f} ms each, in {format_bytes(summary.local.peak_bytes)}"
+        )
+    if summary.travelled.features:
+        went = summary.travelled
+        rows["as features"] = (
+            f"{went.features} inputs, {format_bytes(went.features_bytes)}; {went.wanted} frames were asked for, "
+            f"{format_bytes(went.wanted_bytes)} ({went.gone} were gone)"
         )
     if summary.certified is not None:
         rows["its promise"] = "certified" if summary.certified else "NOT certified"

@@ -18,7 +18,10 @@ from .handoff import Handoff
 from .local_models import LocalModels
 from .messages import InputBuilder, KeptFrame, executed_outputs, local_row, result_row
 from .results import InputRow, ResultRow, ResultsFile
+from .summary import Travelled
 from .uplink.client import Uplink
+from .uplink.features import FeatureEncoder
+from .uplink.frame_ring import FrameRing
 from .uplink.payloads import PayloadEncoder
 
 logger = logging.getLogger(__name__)
@@ -47,6 +50,7 @@ class Exchange:
         config: what travels, and where to.
         session: names this run of the device.
         encoder: encodes the payloads.
+        features: what travels instead of frames; None: frames do.
         local: the models that run here.
         results: where every result is written; None: nowhere.
         report: called now and then for the device's own counts.
@@ -64,6 +68,7 @@ class Exchange:
         *,
         session: str,
         encoder: PayloadEncoder,
+        features: FeatureEncoder | None = None,
         local: LocalModels,
         results: ResultsFile | None,
         report: Callable[[], edge_pb2.Report],
@@ -74,11 +79,16 @@ class Exchange:
     ) -> None:
         self.config = config
         self.encoder = encoder
+        self.features = features
+        self.ring: FrameRing | None = None
+        if config.send == "ask":
+            self.ring = FrameRing(config.keep_bytes, config.keep_s, clock_ns=clock_ns)
         self.local = local
         self.results = results
         self.on_answer = on_answer
         self.on_unanswered = on_unanswered
         self.counts = dict.fromkeys(("kept", "answered", "dropped", "refused"), 0)
+        self.travelled = Travelled()
         self.check_served = check_served
         self.started = 0.0
         self.stopped = threading.Event()
@@ -86,9 +96,11 @@ class Exchange:
             config,
             session=session,
             local=local.digests,
+            stem=features.digest if features is not None else "",
             on_answer=self._take_answer,
             report=report,
-            on_welcome=lambda welcome: self.check_served(_served(welcome, _specs(welcome))),
+            on_welcome=self._welcome_again,
+            on_want=self._take_want,
             clock_ns=clock_ns,
         )
         self._counting = threading.Lock()
@@ -96,6 +108,11 @@ class Exchange:
         self._builder: InputBuilder
         self._handoff: Handoff[KeptFrame] | None = None
         self._failure_logged = False
+
+    @property
+    def frames_stay(self) -> bool:
+        """Whether no frame travels, whatever happens, as the coordinator is content with features."""
+        return self.config.send == "features" and self.features is not None and self.features.range is not None
 
     def open(self, stopped: threading.Event) -> dict[str, ModelSpec]:
         """Loads the models that run here and connects; returns the specs of the coordinator's models.
@@ -119,8 +136,12 @@ class Exchange:
         specs = _specs(welcome)
         self.check_served(_served(welcome, specs))
         self.encoder.check(specs)
+        if self.features is not None:
+            self.features.agree(welcome)
         virtual = [name for name, spec in specs.items() if spec.virtual]
-        self._builder = InputBuilder(self.config, self.encoder, self.local, specs, virtual=virtual)
+        self._builder = InputBuilder(
+            self.config, self.encoder, self.local, specs, virtual=virtual, features=self.features, ring=self.ring
+        )
         if self.local.models:
             self._handoff = Handoff(self._send, waits=self.config.queue == "all")
             self._handoff.start()
@@ -178,12 +199,31 @@ class Exchange:
         self._sent[frame.sequence] = _Sent(frame.captured_s, kept.learn, local)
         answers = [row for row in kept.answers if row.model not in local]
         rows = [local_row(name, frame, said.value) for name, said in local.items()]
-        self._add_input(kept.row.sent(message.ByteSize()), [*answers, *rows])
+        size_bytes = message.ByteSize()
+        if message.HasField("features"):
+            self._travel(features=1, features_bytes=size_bytes)
+        self._add_input(kept.row.sent(size_bytes), [*answers, *rows])
         for sequence in self.uplink.offer(message, self.stopped):
             self._drop(sequence)
 
+    def _welcome_again(self, welcome: edge_pb2.Welcome) -> None:
+        """The coordinator is there again, perhaps another one; called from the uplink's thread."""
+        self.check_served(_served(welcome, _specs(welcome)))
+        if self.features is not None:
+            self.features.agree(welcome)
+
+    def _take_want(self, sequence: int) -> bytes:
+        """The coordinator asks for a frame; called from the uplink's thread."""
+        jpeg = self.ring.get(sequence) if self.ring is not None else b""
+        self._travel(wanted=1, gone=int(not jpeg), wanted_bytes=len(jpeg))
+        if jpeg and self.results is not None:
+            self.results.add_sent(sequence, len(jpeg))
+        return jpeg
+
     def _take_answer(self, answer: Any) -> None:
         """A Result or Refused came; called from the uplink's thread."""
+        if self.ring is not None:
+            self.ring.drop(answer.sequence)
         sent = self._sent.pop(answer.sequence, _Sent(0.0, None, {}))
         received_s = time.perf_counter() - self.started
         if isinstance(answer, edge_pb2.Refused):
@@ -215,6 +255,8 @@ class Exchange:
     def _drop(self, sequence: int) -> None:
         self._count("dropped")
         self._sent.pop(sequence, None)
+        if self.ring is not None:
+            self.ring.drop(sequence)
         self.on_unanswered(sequence)
         if self.results is not None:
             self.results.add_refused(sequence, "dropped")
@@ -227,6 +269,10 @@ class Exchange:
         # Three threads count: the capture loop, the handoff's and the uplink's.
         with self._counting:
             self.counts[what] += 1
+
+    def _travel(self, **more: int) -> None:
+        with self._counting:
+            self.travelled = self.travelled.plus(**more)
 
 
 def _specs(welcome: edge_pb2.Welcome) -> dict[str, ModelSpec]:

@@ -14,6 +14,8 @@ from .config import DeviceConfig
 from .local_models import LocalModels
 from .results import InputRow, ResultRow
 from .sources.base import Frame
+from .uplink.features import FeatureEncoder
+from .uplink.frame_ring import FrameRing
 from .uplink.payloads import PayloadEncoder
 
 _POLICIES = {"all": edge_pb2.POLICY_ALL, "latest": edge_pb2.POLICY_LATEST}
@@ -30,6 +32,7 @@ class KeptFrame:
         deadline_ns: Unix time after which the answer is of no use; 0: none.
         audited: whether every model is to run on it, for an audit or to learn from.
         learn: to be called with the models' own outputs for it; None: nobody learns from it.
+        features: what the gate's stem made of it; None: nothing.
     """
 
     frame: Frame
@@ -38,6 +41,7 @@ class KeptFrame:
     deadline_ns: int
     audited: bool
     learn: Learn | None
+    features: Array | None = None
 
 
 class InputBuilder:
@@ -49,6 +53,8 @@ class InputBuilder:
         local: the models that run here.
         models: the names of the coordinator's models.
         virtual: those of them that nothing runs for, there or here.
+        features: what travels instead of frames; None: frames do.
+        ring: keeps the frames that features travel for, as they may be asked for; None: they may not.
     """
 
     def __init__(
@@ -59,12 +65,16 @@ class InputBuilder:
         models: Iterable[str],
         *,
         virtual: Iterable[str] = (),
+        features: FeatureEncoder | None = None,
+        ring: FrameRing | None = None,
     ) -> None:
         self.config = config
         self.encoder = encoder
         self.local = local
         self.models = tuple(models)
         self.virtual = frozenset(virtual)
+        self.features = features
+        self.ring = ring
 
     def build(self, kept: KeptFrame) -> tuple[edge_pb2.Input, dict[str, ModelOutput]]:
         """The input for a kept frame, and the outputs of the models here, which it carries.
@@ -77,18 +87,33 @@ class InputBuilder:
         local = self._run_local(frame.image, wanted)
         # Without a model in the cloud that is to run on the frame, nobody needs it.
         travels = self.config.send != "outputs" and not local.keys() >= set(wanted) - self.virtual
+        features = self._features(kept) if travels else None
         message = edge_pb2.Input(
             sequence=frame.sequence,
             captured_ns=round(frame.captured_s * 1e9),
             deadline_ns=kept.deadline_ns,
             encoding=self.encoder.encoding,
-            payload=self.encoder.encode(frame.image) if travels else b"",
+            payload=self.encoder.encode(frame.image) if travels and features is None else b"",
             policy=_POLICIES[self.config.queue],
             audit=kept.audited,
             models=wanted if answered else (),
             outputs=[local_output(self.local.models[name].spec, said) for name, said in local.items()],
+            features=features,
+            frame_kept=features is not None and self._keep(kept),
         )
         return message, local
+
+    def _features(self, kept: KeptFrame) -> edge_pb2.Features | None:
+        """What travels instead of the frame; None: the frame itself, as one to audit does where frames may travel."""
+        if self.features is None or (kept.audited and self.ring is not None):
+            return None
+        return self.features.encode(kept.frame.image, kept.features)
+
+    def _keep(self, kept: KeptFrame) -> bool:
+        """Keeps the frame, where it may be asked for."""
+        if self.ring is None:
+            return False
+        return self.ring.put(kept.frame.sequence, self.encoder.encode(kept.frame.image), kept.deadline_ns)
 
     def _run_local(self, image: Array, wanted: Iterable[str]) -> dict[str, ModelOutput]:
         """The outputs of the models here; without frames all of them run, as the cloud's predictions need them."""

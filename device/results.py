@@ -46,7 +46,7 @@ class InputRow:
         threshold: the score above which the gate keeps an input.
         decide_s: the time that the decision took.
         decided_s: when it was decided on, from the run's start.
-        sent_bytes: the size of its message; 0: nothing of it was sent.
+        sent_bytes: the size of its message, with its frame if that was asked for; 0: nothing of it was sent.
         audit_probability: above 0: the filter would not have kept it, but it was sent, as it was with this probability.
     """
 
@@ -143,6 +143,10 @@ class ResultsFile:
         """Adds the results of an input that was sent."""
         received = ("UPDATE inputs SET received_s = ? WHERE sequence = ?", (received_s, sequence))
         self._put([received, *map(_statement, results)])
+
+    def add_sent(self, sequence: int, size_bytes: int) -> None:
+        """Adds to what was sent of an input: its frame, which was asked for."""
+        self._put([("UPDATE inputs SET sent_bytes = sent_bytes + ? WHERE sequence = ?", (size_bytes, sequence))])
 
     def add_refused(self, sequence: int, reason: str) -> None:
         """Adds the reason why an input that was kept has no results."""

@@ -3,8 +3,9 @@
 import json
 import resource
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from ..filters.gates.event_watch import EventReport
 from ..filters.gates.parts import PartReport
@@ -26,6 +27,29 @@ class LocalStats:
 
 
 @dataclass(frozen=True)
+class Travelled:
+    """What travelled instead of frames.
+
+    Attributes:
+        features: how many inputs were sent as features.
+        features_bytes: the size of their messages.
+        wanted: how many of their frames the coordinator asked for.
+        gone: how many of those were gone, or too late.
+        wanted_bytes: the size of the others.
+    """
+
+    features: int = 0
+    features_bytes: int = 0
+    wanted: int = 0
+    gone: int = 0
+    wanted_bytes: int = 0
+
+    def plus(self, **more: int) -> Self:
+        """With so many more of each."""
+        return replace(self, **{name: getattr(self, name) + count for name, count in more.items()})
+
+
+@dataclass(frozen=True)
 class Summary:
     """The figures of a run.
 
@@ -44,6 +68,7 @@ class Summary:
         decide_p99_ms: the gate's time for a frame, 99th percentile.
         peak_rss_bytes: the most memory that this process ever held.
         local: the models on the device, whose processes are not in peak_rss_bytes.
+        travelled: what travelled instead of frames.
         certified: whether what the gate promises is proven; None: it promises nothing.
         audited: how many inputs the filter would not have kept but were sent, to measure what it loses.
         audit_blocks: how many blocks of inputs were judged by that, each longer than the runs that errors come in.
@@ -73,6 +98,7 @@ class Summary:
     decide_p99_ms: float
     peak_rss_bytes: int
     local: LocalStats = LocalStats()
+    travelled: Travelled = Travelled()
     certified: bool | None = None
     audited: int = 0
     audit_blocks: int = 0

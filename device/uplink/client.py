@@ -46,10 +46,12 @@ class Uplink:
         config: where the coordinator is, the window and the queue.
         session: names this run of the device; an input's sequence is unique within it.
         local: the models that run on the device, with their files' digests.
+        stem: the digest of the stem whose features are to travel instead of frames; empty: frames travel.
         on_answer: called once for each input's Result or Refused, from the uplink's thread.
         report: called now and then for the device's own counts.
         on_welcome: called with what the coordinator says of itself on each connection after the first; what it raises
             ends the uplink.
+        on_want: called for the frame of an input that the coordinator asks for, as a JPEG; empty: it is gone.
         report_every_s: how often that is.
         clock_ns: Unix time, which the coordinator's is compared with.
         backoff_s: the shortest and the longest wait before connecting again; it doubles with each failure.
@@ -61,9 +63,11 @@ class Uplink:
         *,
         session: str,
         local: Mapping[str, str] = MappingProxyType({}),
+        stem: str = "",
         on_answer: Callable[[Any], None],
         report: Callable[[], edge_pb2.Report],
         on_welcome: Callable[[edge_pb2.Welcome], None] = lambda welcome: None,
+        on_want: Callable[[int], bytes] = lambda sequence: b"",
         report_every_s: float = 2.0,
         backoff_s: tuple[float, float] = (0.1, 5.0),
         clock_ns: Callable[[], int] = time.time_ns,
@@ -71,9 +75,11 @@ class Uplink:
         self.config = config
         self.session = session
         self.local = dict(local)
+        self.stem = stem
         self.on_answer = on_answer
         self.report = report
         self.on_welcome = on_welcome
+        self.on_want = on_want
         self.report_every_s = report_every_s
         self.backoff_s = backoff_s
         self.sent_bytes = 0
@@ -193,13 +199,16 @@ class Uplink:
             session=self.session,
             local=self.local,
             device_class=self.config.device_class,
+            stem=self.stem,
         )
         self._hello_ns = self.clock_ns()
         yield self._count(edge_pb2.DeviceMessage(hello=hello))
         reported = time.monotonic()
         while not connection.closed:
             message = self._outbox.take(connection, self.report_every_s)
-            if message is not None:
+            if isinstance(message, edge_pb2.Frame):
+                yield self._count(edge_pb2.DeviceMessage(frame=message))
+            elif message is not None:
                 yield self._count(edge_pb2.DeviceMessage(input=message))
             done = message is None and self._outbox.finishing
             if done or time.monotonic() - reported >= self.report_every_s:
@@ -226,6 +235,11 @@ class Uplink:
             logger.info("connected to %s", self.config.coordinator)
         elif kind == "notice":
             logger.warning("%s: %s", self.config.coordinator, message.notice.text)
+        elif kind == "want":
+            sequence = message.want.sequence
+            jpeg = self.on_want(sequence) if self._outbox.is_unanswered(sequence) else b""
+            frame = edge_pb2.Frame(sequence=sequence, encoding=edge_pb2.ENCODING_JPEG, payload=jpeg)
+            self._outbox.give_frame(connection, frame)
         elif kind is not None:
             answer = message.result if kind == "result" else message.refused
             if self._outbox.is_unanswered(answer.sequence):

@@ -15,6 +15,7 @@ class ConnectionWindow:
         to_send: the sequences that are to be sent on it, in order.
 
     Attributes:
+        frames: the frames that the coordinator asked for on it, and that are to be sent before anything else.
         in_flight: how many were sent on it and have no answer yet.
         limit: the most that may be in flight; 0 until the coordinator has said how many it takes.
         closed: whether the connection has ended.
@@ -22,6 +23,7 @@ class ConnectionWindow:
 
     def __init__(self, to_send: list[int]) -> None:
         self.to_send = deque(to_send)
+        self.frames: deque[edge_pb2.Frame] = deque()
         self.in_flight = 0
         self.limit = 0
         self.closed = False
@@ -105,10 +107,20 @@ class Outbox:
             self._connection = None
             self._changed.notify_all()
 
-    def take(self, connection: ConnectionWindow, timeout_s: float) -> edge_pb2.Input | None:
-        """The next input to send on a connection; None if there is none in time, at the end, or once it is closed."""
+    def give_frame(self, connection: ConnectionWindow, frame: edge_pb2.Frame) -> None:
+        """Has a frame sent that the coordinator asked for on a connection."""
         with self._changed:
-            self._changed.wait_for(lambda: connection.ready or connection.closed or self._finishing, timeout_s)
+            connection.frames.append(frame)
+            self._changed.notify_all()
+
+    def take(self, connection: ConnectionWindow, timeout_s: float) -> edge_pb2.Input | edge_pb2.Frame | None:
+        """What to send next on a connection; None: nothing in time, at the end, or once it is closed."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: connection.frames or connection.ready or connection.closed or self._finishing, timeout_s
+            )
+            if connection.frames and not connection.closed:
+                return connection.frames.popleft()
             while connection.ready:
                 message = self._unanswered.get(connection.to_send.popleft())
                 if message is not None:

@@ -43,6 +43,7 @@ class Connection:
         self.reports: list[edge_pb2.Report] = []
         self._context = context
         self._inputs: queue.Queue[edge_pb2.Input] = queue.Queue()
+        self._frames: queue.Queue[edge_pb2.Frame] = queue.Queue()
         self._replies: queue.Queue[edge_pb2.CoordinatorMessage | None] = queue.Queue()
         self._status: tuple[grpc.StatusCode, str] | None = None
         self._ended = threading.Event()
@@ -52,6 +53,10 @@ class Connection:
     def input(self) -> edge_pb2.Input:
         """The next input that the device sent."""
         return self._inputs.get(timeout=TIMEOUT_S)
+
+    def frame(self) -> edge_pb2.Frame:
+        """The next answer to a Want."""
+        return self._frames.get(timeout=TIMEOUT_S)
 
     def reply(self, message: edge_pb2.CoordinatorMessage) -> None:
         self._replies.put(message)
@@ -73,6 +78,8 @@ class Connection:
                     self._inputs.put(message.input)
                     if answer is not None:
                         self.reply(answer(message.input))
+                elif message.HasField("frame"):
+                    self._frames.put(message.frame)
                 else:
                     self.reports.append(message.report)
         except Exception:  # That is how gRPC tells the reader that the connection broke.
