@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from ..modalities import Learnable, fit_modality
 from ..modalities.net import Net
 from .losses import Losses
 from .replay import Replay, Singles
-from .stem_view import StemView
+
+if TYPE_CHECKING:  # that loads torch, which learning light answers does without
+    from .stem_view import StemView
 
 LEAST_INPUTS = 60
 TRAIN_SHARE = 0.65
@@ -49,10 +52,10 @@ class Workload:
     replay: Replay | Singles
     modality: str = ""
     seed: int = 0
-    seen: StemView | None = None
+    seen: "StemView | None" = None
 
     @property
-    def view(self) -> StemView:
+    def view(self) -> "StemView":
         """What a stem makes of the inputs, for candidates that have one."""
         assert self.seen is not None, "without a stem no candidate of that kind competes"
         return self.seen
