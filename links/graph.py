@@ -17,6 +17,7 @@ from ..models.stem.stem import Stem
 from ..outputs import Array, OutputSpec
 from .answer import Answer, Exact
 from .index import INDEX, STEM_FILE, Index
+from .linear.link import SUFFIX, LinearLink
 from .link import Link
 from .table import STEM, Route, Table, bucket
 from .trust.calibration import LEVELS
@@ -47,7 +48,7 @@ class LinkGraph:
         digests: Mapping[str, str],
         tables: Mapping[str, Table],
         constants: Mapping[str, Array],
-        links: Mapping[str, Link],
+        links: Mapping[str, Link | LinearLink],
         encodings: Mapping[str, Encoding],
         notes: Mapping[str, Any],
         stem: Stem | None = None,
@@ -79,8 +80,10 @@ class LinkGraph:
                 "on: none of that counts, and no linked answer is trusted; train the links again",
                 folder,
             )
-        links = {name: Link(folder / f"{name}.onnx") for name in index.links}
+        links = {name: _read_link(folder, name) for name in index.links}
         for link in links.values():
+            if isinstance(link, LinearLink) and link.stem not in ("", index.stem):
+                raise InvalidInput(f"{link.path}: reads another stem than {folder / INDEX} says; train the links again")
             if dict(link.spec.digests) != dict(index.digests):
                 raise InvalidInput(f"{link.path}: was trained with other models than {folder / INDEX} says")
         return cls(
@@ -301,6 +304,12 @@ class LinkGraph:
             self.calibrated_s,
             alpha,
         )
+
+
+def _read_link(folder: Path, name: str) -> Link | LinearLink:
+    """A target's link, in whichever form it is there."""
+    linear = folder / f"{name}{SUFFIX}"
+    return LinearLink.read(linear) if linear.is_file() else Link(folder / f"{name}.onnx")
 
 
 def _read_stem(folder: Path, digest: str) -> Stem | None:

@@ -148,6 +148,18 @@ class Table:
         cells = [self.constant, *self.held, *(cell for row in self.linked.values() for cell in row)]
         return min((cell.runs for cell in cells if cell.threshold is not None), default=0)
 
+    def pruned(self) -> "Table":
+        """The same without links that are never chosen: at every age one from fewer of its sources is as good."""
+        kept: dict[tuple[str, ...], tuple[Measured, ...]] = {}
+        for sources in sorted(self.linked, key=len):
+            smaller = Table(self.constant, self.held, kept)
+            row, available = self.linked[sources], frozenset(sources)
+            for age in range(BUCKETS):
+                if Route("linked", sources, row[age]).merit > smaller.choose(available, age).merit:
+                    kept[sources] = row
+                    break
+        return Table(self.constant, self.held, {name: row for name, row in self.linked.items() if name in kept})
+
     def uncertified(self) -> "Table":
         """The same with no certificate: of a recording that can't prove anything."""
 

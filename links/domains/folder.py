@@ -17,12 +17,12 @@ from ...outputs import Array
 from ...traces.trace import Trace
 from ..evaluation.unseen import fingerprints
 from ..graph import LinkGraph
-from ..index import Index, replacing_links
+from ..index import STEM_FILE, Index, replacing_links
 from ..link import Link, LinkSpec
 from ..table import BUCKETS, NEVER, Route, Table
 from ..training.certified import certified
 from ..training.linkability import Linkability, read_linkability, write_linkability
-from ..training.measure import TargetCases, measure_links
+from ..training.measure import NetworkPredictor, TargetCases, measure_links
 from ..training.samples import Samples, Situations, check_recording
 from .export import Confidence, check_can_export, export_fused
 from .fusion import FusedLink
@@ -162,7 +162,11 @@ class LinkFolder:
         with replacing_links(out) as folder:
             if self.base is not None:
                 for name in self.base[1].links.keys() - {target}:
-                    shutil.copy2(self.base[0] / f"{name}.onnx", folder / f"{name}.onnx")
+                    known = self.base[1].links[name].path
+                    assert known is not None, "it was read from a folder"
+                    shutil.copy2(known, folder / known.name)
+                if self.base[1].stem is not None:
+                    shutil.copy2(self.base[1].stem.path, folder / STEM_FILE)
             cases = TargetCases.of(samples, target, seed=seed)
             table, row, why = self._measure(folder / f"{target}.onnx", link, samples, cases)
             if self.trace.unproven:
@@ -209,9 +213,9 @@ class LinkFolder:
         encodings = {name: samples.encodings[name] for name in (*task.sources, task.target)}
         spec = LinkSpec(task.target, encodings, self.digests, __version__, "domain")
         export_fused(link, confidence, spec, path)
-        predict, sets = Link(path).predict_many, [situations.sources]
-        table = certified(measure_links(predict, situations, cases, sets), cases, (predict, situations))
-        row = Linkability.measure(cases, (predict, situations), sets)
+        predictor, sets = NetworkPredictor(Link(path).predict_many, situations), [situations.sources]
+        table = certified(measure_links(predictor, cases, sets), cases, predictor)
+        row = Linkability.measure(cases, predictor, sets)
         if not table.linked:
             path.unlink()
             why = "no link is clearly better than what costs nothing"
@@ -222,7 +226,8 @@ class LinkFolder:
         if self.base is not None:
             folder, graph = self.base
             parts = (graph.models, graph.costs, graph.digests, graph.encodings, graph.tables, graph.constants)
-            return Index(*parts, tuple(graph.links), graph.notes), read_linkability(folder)
+            digest = "" if graph.stem is None else graph.stem.digest
+            return Index(*parts, tuple(graph.links), graph.notes, stem=digest), read_linkability(folder)
         others = {name: TargetCases.of(self.samples, name, seed=seed) for name in self.samples.models if name != target}
         info, models = self.trace.info, self.samples.models
         index = Index(

@@ -4,12 +4,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ...models.encoding.boxes import translate_boxes
 from ...outputs import Array
 from ..answer import Exact
 from ..graph import LinkGraph
+from ..link import Situation
 from ..table import NEVER, STEM, bucket
 from .posterior import Seen
 
@@ -108,18 +107,19 @@ class Profiler:
             self.graph.models[target].output,
         )
         cases = [(sources, age) for sources in ways for age in befores]
-        features = np.zeros((len(cases), link.layout.size), np.float32)
-        for row, (sources, age) in zip(features, cases, strict=True):
+        situations = []
+        for sources, age in cases:
             before = befores[age]
             last = before.outputs.get(target)
-            link.layout.pack(
-                row,
-                {name: now[name].vector for name in sources},
-                {name: before.outputs[name].vector for name in sources if name in before.outputs},
-                None if last is None else last.vector,
-                before.age_s or 0.0,
+            situations.append(
+                Situation(
+                    {name: now[name].vector for name in sources},
+                    {name: before.outputs[name].vector for name in sources if name in before.outputs},
+                    None if last is None else last.vector,
+                    before.age_s or 0.0,
+                )
             )
-        vectors, _ = link.predict_many(features)
+        vectors, _ = link.predict_situations(situations)
         for vector, (sources, age) in zip(vectors, cases, strict=True):
             last = befores[age].outputs.get(target)
             hints = [

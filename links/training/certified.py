@@ -10,13 +10,12 @@ from ..table import BUCKETS, NEVER, Measured, Table
 from ..trust.calibration import Calibration, by_agreement, distances, forms, spread
 from ..trust.certificate import GRID, RISK, Certificate, certify, certify_in_turn, first_level
 from .judge import Judge
-from .measure import Cases, Predict, Replayed, TargetCases, replay
-from .samples import Situations
+from .measure import Cases, Predictor, Replayed, TargetCases, replay
 
 _FREE_RISK = RISK / 4
 
 
-def certified(table: Table, cases: TargetCases, link: tuple[Predict, Situations] | None = None) -> Table:
+def certified(table: Table, cases: TargetCases, link: Predictor | None = None) -> Table:
     """The table with a certificate and a calibration for every way to answer that serves.
 
     All certificates of a target together are wrong with a probability of at most `RISK`. The constant and holding take
@@ -26,7 +25,7 @@ def certified(table: Table, cases: TargetCases, link: tuple[Predict, Situations]
     Args:
         table: what was chosen.
         cases: of the same target.
-        link: the link, and how its inputs are made; None: the table has none.
+        link: the link; None: the table has none.
     """
     served = [
         (sources, age)
@@ -77,7 +76,7 @@ def _held_row(row: Sequence[Measured], cases: TargetCases) -> tuple[Measured, ..
 def _linked_cell(
     cell: Measured,
     cases: TargetCases,
-    link: tuple[Predict, Situations],
+    link: Predictor,
     sources: tuple[str, ...],
     age: int,
     risk: float,
@@ -85,7 +84,7 @@ def _linked_cell(
     judge, rows = cases.judge, {block: block.of(age) for block in (cases.validation, cases.certify)}
     if not all(of.any() for of in rows.values()):
         return cell
-    seen, found = (replay(*link, judge, sources, block, of) for block, of in rows.items())
+    seen, found = (replay(link, judge, sources, block, of) for block, of in rows.items())
     unsaid, unknown = (1.0 - judge.constant(cases.constant, block.inputs[of]) for block, of in rows.items())
     inputs = cases.certify.inputs[rows[cases.certify]]
     # Where to begin is chosen on the inputs that the link was chosen on.

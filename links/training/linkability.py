@@ -16,10 +16,9 @@ from ...errors import InvalidInput
 from ...evidence import fixed_sequence, interval
 from ...files import check_format, replacing
 from ...outputs import Array
-from ..table import BUCKETS, NEVER, Measured, Table
+from ..table import BUCKETS, NEVER, STEM, Measured, Table
 from ..trust.certificate import ALPHA
-from .measure import Cases, Predict, TargetCases, replay
-from .samples import Situations
+from .measure import Cases, Predictor, TargetCases, replay
 
 LINKABILITY = "linkability.json"
 FORMAT = 2
@@ -75,6 +74,7 @@ class Linkability:
         itself: a link from nothing but the target's own last output; at `NEVER` from nothing at all, so that what a
             source tells can be told from what a link says anyway.
         others: a link from all other models together.
+        stem: a link from the stem's features alone.
     """
 
     constant: Row
@@ -82,19 +82,20 @@ class Linkability:
     sources: Mapping[str, Row] = field(default_factory=dict)
     itself: Row = (None,) * BUCKETS
     others: Row = (None,) * BUCKETS
+    stem: Row = (None,) * BUCKETS
 
     @classmethod
     def measure(
         cls,
         cases: TargetCases,
-        link: tuple[Predict, Situations] | None,
+        link: Predictor | None,
         sets: Collection[tuple[str, ...]] | None = None,
     ) -> Self:
         """Replays every single source, all of them together, holding and the constant over the last block.
 
         Args:
             cases: the target's.
-            link: the link, and how its inputs are made; None if there is none to be measured.
+            link: the link; None if there is none to be measured.
             sets: the sets of sources that it can predict from; None: any.
         """
         judge, report = cases.judge, cases.report
@@ -105,12 +106,13 @@ class Linkability:
         if link is None:
             rows = _rows(reached, report)
             return cls(rows["constant"], (*rows["held"][:NEVER], None))
-        predict, situations = link
-        names = situations.sources
+        names = link.sources
         ways = {f"from {name}": (name,) for name in names} | {"itself": (), "others": names}
+        if link.reads_stem:
+            ways["stem"] = (STEM,)
         wanted = {way: sources for way, sources in ways.items() if sets is None or sources in sets}
         for way, of in wanted.items():
-            reached[way] = replay(predict, situations, judge, of, report).agreements
+            reached[way] = replay(link, judge, of, report).agreements
         rows = _rows(reached, report)
         none: Row = (None,) * BUCKETS
         return cls(
@@ -119,6 +121,7 @@ class Linkability:
             {name: rows.get(f"from {name}", none) for name in names},
             rows.get("itself", none),
             rows.get("others", none),
+            rows.get("stem", none),
         )
 
     @classmethod
@@ -138,6 +141,7 @@ class Linkability:
             {name: linked.get((name,), none) for name in others},
             linked.get((), none),
             linked.get(tuple(others), none),
+            linked.get((STEM,), none),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -148,6 +152,7 @@ class Linkability:
             "sources": {name: _plain(row) for name, row in self.sources.items()},
             "itself": _plain(self.itself),
             "others": _plain(self.others),
+            "stem": _plain(self.stem),
         }
 
     @classmethod
@@ -158,7 +163,8 @@ class Linkability:
             return tuple(None if cell is None else Reached(*cell[kept]) for cell in cells)
 
         sources = {name: row(cells) for name, cells in data["sources"].items()}
-        return cls(row(data["constant"]), row(data["held"]), sources, row(data["itself"]), row(data["others"]))
+        stem = row(data["stem"]) if "stem" in data else (None,) * BUCKETS
+        return cls(row(data["constant"]), row(data["held"]), sources, row(data["itself"]), row(data["others"]), stem)
 
 
 def write_linkability(folder: Path, targets: Mapping[str, Linkability]) -> None:

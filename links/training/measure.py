@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -13,7 +13,59 @@ from .judge import Judge, best_constant
 from .samples import OLDEST_S, Samples, Situations
 
 Predict = Callable[[Array], tuple[Array, Array]]
-"""From feature vectors (n, size): what a link predicts (n, length), and the probabilities that it agrees (n,)."""
+"""From feature vectors (n, size): what a network predicts (n, length), and the probabilities that it agrees (n,)."""
+
+
+class Predictor(Protocol):
+    """A link that is measured on a recording."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The models that it may read, any of them at a time."""
+
+    @property
+    def reads_stem(self) -> bool:
+        """Whether it may read the stem as well."""
+
+    def __call__(self, inputs: Array, earlier: Array, sources: tuple[str, ...]) -> tuple[Array, Array]:
+        """What it predicts.
+
+        Args:
+            inputs: of which inputs (n,).
+            earlier: on which input the target last ran (n,); -1: never.
+            sources: what ran on both.
+
+        Returns:
+            Predicted vectors (n, length), or rows of ids, and the probabilities that they agree (n,).
+        """
+
+
+@dataclass(frozen=True)
+class NetworkPredictor:
+    """A network as such a link.
+
+    Attributes:
+        predict: the network.
+        situations: make what it reads.
+    """
+
+    predict: Predict
+    situations: Situations
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The models that it may read."""
+        return self.situations.sources
+
+    @property
+    def reads_stem(self) -> bool:
+        """Whether it may read the stem as well: no network does."""
+        return False
+
+    def __call__(self, inputs: Array, earlier: Array, sources: tuple[str, ...]) -> tuple[Array, Array]:
+        """What it predicts."""
+        return self.predict(self.situations.features(self.situations.fixed(inputs, earlier, sources)))
+
 
 _ALL_UP_TO = 6
 _MOST_INPUTS = 160
@@ -24,6 +76,8 @@ _SLOWER = 3
 # they usually do, and links gain nothing.
 _ASSUMED_TIMES = 10.0
 _ASSUMED_SITUATIONS = 3.0
+# Of a standard error: in closed form there is less to choose from, and it is chosen on four times as many inputs.
+_SAME_DOUBT = 0.5
 # An output that agrees less than this with the one before is another situation.
 _SAME = 0.95
 
@@ -106,6 +160,7 @@ class TargetCases:
         certify: the inputs that links are certified on: all of the last block.
         certify_free: those that the constant is certified on, which was chosen on the first block alone, and holding,
             which was chosen on none.
+        same: whether links are chosen on the very inputs that what is free was measured on.
     """
 
     judge: Judge
@@ -115,13 +170,22 @@ class TargetCases:
     free: Table
     certify: Cases
     certify_free: tuple[Cases, Cases]
+    same: bool = False
 
     @classmethod
-    def of(cls, samples: Samples, target: str, *, seed: int) -> Self:
-        """The cases of a recording; `seed` is of the draws of ages."""
+    def of(cls, samples: Samples, target: str, *, seed: int, chosen_on: Array | None = None) -> Self:
+        """The cases of a recording.
+
+        Args:
+            samples: the recording.
+            target: the model that is answered for.
+            seed: of the draws of ages.
+            chosen_on: the inputs that links are chosen on; None: the validation block.
+        """
         judge, blocks = Judge(samples, target), samples.blocks
         constant = best_constant(judge)
-        validation = Cases(samples, judge, blocks.validation, seed=seed + 3)
+        block = blocks.validation if chosen_on is None else chosen_on
+        validation = Cases(samples, judge, block, seed=seed + 3, most=_MOST_INPUTS * (1 if chosen_on is None else 2))
         report = Cases(samples, judge, blocks.report, seed=seed + 4)
         # Holding and the constant learn next to nothing: they are measured on all that comes before the report block.
         before = Cases(samples, judge, np.arange(blocks.report[0]), seed=seed + 5)
@@ -130,17 +194,15 @@ class TargetCases:
             for block in (blocks.report, np.arange(blocks.validation[0], len(samples)), np.arange(len(samples)))
         )
         free = measure_free(judge, constant, before, report)
-        return cls(judge, constant, validation, report, free, linked, (later, whole))
+        same = chosen_on is not None and len(chosen_on) > len(blocks.train)
+        return cls(judge, constant, validation, report, free, linked, (later, whole), same)
 
 
-def measure_links(
-    predict: Predict, situations: Situations, cases: TargetCases, sets: Iterable[tuple[str, ...]] | None = None
-) -> Table:
+def measure_links(predictor: Predictor, cases: TargetCases, sets: Iterable[tuple[str, ...]] | None = None) -> Table:
     """The table with every link that is, at some age, clearly better than holding and the constant; not certified yet.
 
     Args:
-        predict: the link.
-        situations: make what it reads.
+        predictor: the link.
         cases: of the same target.
         sets: the sets of sources that it can predict from; None: any (`subsets`).
     """
@@ -148,8 +210,8 @@ def measure_links(
     base = _free_agreements(cases.judge, free, cases.constant, cases.validation)
     trust = cases.validation.trust_linked(cases.judge)
     linked = {}
-    for sources in subsets(situations.sources) if sets is None else sets:
-        first, second = (replay(predict, situations, cases.judge, sources, block).agreements for block in blocks)
+    for sources in subsets(predictor.sources) if sets is None else sets:
+        first, second = (replay(predictor, cases.judge, sources, block).agreements for block in blocks)
         row = _link_cells(first, second, base, cases, trust)
         table = Table(free.constant, free.held, {sources: row})
         if any(table.choose(frozenset(sources), index).origin == "linked" for index in range(BUCKETS)):
@@ -204,8 +266,7 @@ class Replayed:
 
 
 def replay(
-    predict: Predict,
-    situations: Situations,
+    predictor: Predictor,
     judge: Judge,
     sources: tuple[str, ...],
     cases: Cases,
@@ -213,8 +274,7 @@ def replay(
 ) -> Replayed:
     """Predicts in the cases of a block, or in some `rows` of them, from some sources."""
     inputs, earlier = cases.inputs[rows], cases.earlier[rows]
-    draws = situations.fixed(inputs, earlier, sources)
-    vectors, confidences = predict(situations.features(draws))
+    vectors, confidences = predictor(inputs, earlier, sources)
     agreements = judge.linked(vectors, inputs, earlier, [sources] * len(vectors))
     return Replayed(vectors, agreements, confidences)
 
@@ -231,11 +291,13 @@ def _link_cells(first: Array, second: Array, base: Array, cases: TargetCases, tr
         # The best of many links measured on few inputs is mostly the luckiest: each counts with its gain over holding
         # or the constant, less one standard error of that gain.
         gains = agreements - base[chosen]
-        # Those are known from more inputs than these. Where they do worse here than there, a link gains more than it
+        # Those may be known from more inputs than these. Where they do worse here than there, a link gains more than it
         # would elsewhere: it counts with no more than it reached here.
         level = cases.free.free(index).measured.validation
-        expected = min(level + trust * float(gains.mean()), max(level, _expected(agreements)))
-        doubt = float(gains.std() / np.sqrt(len(gains)))
+        expected = level + trust * float(gains.mean())
+        if not cases.same:
+            expected = min(expected, max(level, _expected(agreements)))
+        doubt = float(gains.std() / np.sqrt(len(gains))) * (_SAME_DOUBT if cases.same else 1.0)
         cells.append(Measured(expected - doubt, float(reported.mean())))
     never = cells[NEVER]
     assert never is not None, "a block is never empty"

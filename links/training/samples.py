@@ -1,7 +1,7 @@
 """A recording as what links learn from: outputs as vectors, blocks apart in time, and random situations of a target."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +30,11 @@ class Blocks:
     validation: Array
     report: Array
 
+    @property
+    def learnt(self) -> Array:
+        """All before the report block: what is learnt from where each input is judged by what others taught."""
+        return np.arange(self.validation[-1] + 1)
+
     @classmethod
     def split(cls, count: int) -> "Blocks":
         """60 % to learn, 20 % to choose on, 20 % to report on, less a gap of 2 % before each of the latter two."""
@@ -49,6 +54,7 @@ class Samples:
         encodings: how they become vectors, fitted on the training block.
         vectors: the outputs as vectors (inputs, length), with their ids behind (inputs, length + ids).
         blocks: what is learnt from, chosen on and reported on.
+        features: what the links' stem makes of each input (inputs, length); None: there is none.
     """
 
     models: Mapping[str, ModelSpec]
@@ -57,10 +63,11 @@ class Samples:
     encodings: Mapping[str, Encoding]
     vectors: Mapping[str, Array]
     blocks: Blocks
+    features: Array | None = None
 
     @classmethod
-    def read(cls, trace: Trace) -> "Samples":
-        """All of a trace.
+    def read(cls, trace: Trace, features: Array | None = None) -> "Samples":
+        """All of a trace; `features` are what a stem makes of its inputs.
 
         Raises:
             InvalidInput: it has fewer than two models or `MIN_INPUTS` inputs, or its times do not rise.
@@ -68,7 +75,8 @@ class Samples:
         if len(trace.models) < 2:
             raise InvalidInput(f"{trace.path}: links need at least 2 models, this recording has {len(trace.models)}")
         check_recording(trace)
-        return cls.of(trace.models, trace.captured_s, {name: trace.outputs(name) for name in trace.models})
+        outputs = {name: trace.outputs(name) for name in trace.models}
+        return replace(cls.of(trace.models, trace.captured_s, outputs), features=features)
 
     @classmethod
     def of(

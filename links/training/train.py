@@ -1,36 +1,43 @@
 """Learns the links of a recording: one network per model, measured, and written as a folder."""
 
 import logging
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ... import __version__
+from ...errors import InvalidInput
+from ...models.stem.stem import Stem
 from ...outputs import Array
 from ...reporting import Progress
 from ...traces.trace import Trace
 from ..evaluation.unseen import fingerprints
-from ..index import Index, check_writable, replacing_links
+from ..index import STEM_FILE, Index, check_writable, replacing_links
+from ..linear.link import SUFFIX
 from ..link import LinkSpec, Net, parse_net, reads_ids
-from ..networks.export import export_link
-from ..networks.vector import LinkNetwork
-from ..sequences.fit import fit_sequence
-from ..sequences.network import SequenceNetwork
-from ..table import NEVER, Table
+from ..sequences.search import Decoding
+from ..table import NEVER, STEM, Table
 from .certified import certified
-from .fit import fit_link, one_thread, predict
-from .fit_paper import fit_paper, fit_paper_sequence
+from .fit_linear import Design, FittedLinear
 from .judge import Judge
 from .linkability import Linkability, write_linkability
-from .measure import TargetCases, measure_links
+from .measure import NetworkPredictor, TargetCases, measure_links
 from .samples import Samples, Situations
+
+if TYPE_CHECKING:
+    from ..networks.vector import LinkNetwork
 
 logger = logging.getLogger(__name__)
 
-Fit = Callable[[Situations, Judge], LinkNetwork]
+_NO_LINK = "no link is better than holding its last output or a constant"
+
+Fit = Callable[[Situations, Judge], "LinkNetwork"]
 """Makes a target's network, in evaluation mode."""
 
 
@@ -41,8 +48,8 @@ class LearntTarget:
     Attributes:
         constant: agreement of the best constant.
         held: agreement of its own last output, by age bucket.
-        linked: agreement when all other models run, by age bucket and without a last output; the links that serve
-            there are chosen on the validation block.
+        linked: agreement when all other models run and the stem looks, by age bucket and without a last output; the
+            links that serve there are chosen on what comes before the report block.
         certified: by age bucket, what was certified of how it is answered for when all other models run, in words.
         why: why there is no link, or an empty text.
     """
@@ -75,6 +82,7 @@ def train_links(
     trace: Trace,
     *,
     out: Path,
+    stem: Path | None = None,
     seed: int = 0,
     net: Net = "ours",
     fit: Fit | None = None,
@@ -85,13 +93,15 @@ def train_links(
     Args:
         trace: the recording.
         out: the folder.
+        stem: the stem whose features links read beside outputs; None: outputs only.
         seed: of everything random.
-        net: whose networks: "ours", or the MLink "paper"'s, to compare with.
-        fit: makes a network of that kind for a target; None: `fit_target` trains it.
+        net: "ours", or the MLink "paper"'s networks, to compare with; those read no stem.
+        fit: makes a network for a target, in the place of what `net` says; None: none.
         progress: told the share done and what is being done.
 
     Raises:
-        InvalidInput: the recording is too short or has too few models, or `out` is something else than links.
+        InvalidInput: the recording is too short or has too few models, `out` is something else than links, or the
+            stem can't be used with it.
     """
     started = time.perf_counter()
     parse_net(net)
@@ -99,75 +109,124 @@ def train_links(
     check_writable(out)
     say = progress or (lambda share, doing: None)
     say(0.0, "reading the recording")
-    samples = Samples.read(trace)
-    fit = fit or partial(fit_target, net=net, seed=seed)
+    opened = None if stem is None or net == "paper" else _open_stem(stem, trace)
+    features = None if opened is None else np.stack([opened.see(frame).features for frame in trace.frames()])
+    samples = Samples.read(trace, features)
+    learner = _Learner(samples, dict(trace.info.digests), seed, net, fit, "" if opened is None else opened.digest)
     tables, constants, refused, linkable = {}, {}, {}, {}
     with replacing_links(out) as folder:
         for index, target in enumerate(samples.models):
             say((index + 0.1) / (len(samples.models) + 0.2), f"learning {target}")
-            tables[target], constants[target], refused[target], linkable[target] = _learn(
-                samples, target, dict(trace.info.digests), folder, seed=seed, net=net, fit=fit
-            )
+            tables[target], constants[target], refused[target], linkable[target] = learner.learn(target, folder)
         if trace.unproven:
             logger.warning("%s", trace.unproven)
             tables = {name: table.uncertified() for name, table in tables.items()}
         write_linkability(folder, linkable)
-        _index(trace, samples, tables, constants, seed=seed, net=net).write(folder)
+        read = any(STEM in sources for table in tables.values() for sources in table.linked)
+        if opened is not None and read:
+            shutil.copy2(opened.path, folder / STEM_FILE)
+        digest = opened.digest if opened is not None and read else ""
+        _index(trace, samples, tables, constants, seed=seed, net=net, stem=digest).write(folder)
     say(1.0, "done")
     targets = {name: _learnt(samples, name, table, refused[name]) for name, table in tables.items()}
     return LinksTraining(out, len(samples), time.perf_counter() - started, targets)
 
 
-def _learn(
-    samples: Samples, target: str, digests: Mapping[str, str], folder: Path, *, seed: int, net: Net, fit: Fit
-) -> tuple[Table, Array, str, Linkability]:
-    """One target: its table, best constant, why it has no link, and every pair; the link is written to `folder`."""
-    cases = TargetCases.of(samples, target, seed=seed)
-    if samples.encodings[target].length == 0:
-        linkable = Linkability.measure(cases, None)
-        return certified(cases.free, cases), cases.constant, "its output never changes in the recording", linkable
-    situations = Situations(samples, target, ids=reads_ids(net, samples.encodings[target]))
-    if net == "paper" and not any(situations.layout.lengths.values()):
-        linkable = Linkability.measure(cases, None)
-        why = "no other model's output changes in the recording"
-        return certified(cases.free, cases), cases.constant, why, linkable
-    network = fit(situations, cases.judge)
-    predictor = partial(predict, network)
-    with one_thread():
-        table = certified(measure_links(predictor, situations, cases), cases, (predictor, situations))
-        linkable = Linkability.measure(cases, (predictor, situations))
-    if not table.linked:
-        return table, cases.constant, "no link is better than holding its last output or a constant", linkable
-    spec = LinkSpec(
-        target,
-        {name: samples.encodings[name] for name in (*situations.sources, target)},
-        digests,
-        __version__,
-        net,
-        network.decoding if isinstance(network, SequenceNetwork) else None,
-    )
-    export_link(network, spec, folder / f"{target}.onnx")
-    return table, cases.constant, "", linkable
+def _open_stem(path: Path, trace: Trace) -> Stem:
+    """The stem, for a recording that it can look at.
 
-
-def fit_target(situations: Situations, judge: Judge, *, net: Net, seed: int) -> LinkNetwork:
-    """A trained network, in evaluation mode.
-
-    Args:
-        situations: the recording's, with ids if the network reads them (`reads_ids`).
-        judge: compares the target's outputs.
-        net: whose network: "ours" or the MLink "paper"'s.
-        seed: of everything random.
+    Raises:
+        InvalidInput: the recording holds no pictures, or one of its models has the name that the stem goes by.
     """
-    tokens = situations.samples.encodings[situations.target].tokens is not None
-    if net == "paper":
-        fit = fit_paper_sequence if tokens else fit_paper
-        return fit(situations, judge, seed=seed)
-    return fit_sequence(situations, judge, seed=seed) if tokens else fit_link(situations, judge, seed=seed)
+    if trace.info.input != "image":
+        raise InvalidInput(
+            f"{trace.path}: holds no pictures for a stem to look at; leave --stem out, or say --stem none"
+        )
+    if STEM in trace.models:
+        raise InvalidInput(
+            f"{trace.path}: has a model named {STEM!r}, which is what links call the stem's features: say --stem none, "
+            "or name the model otherwise and record again"
+        )
+    return Stem(path)
+
+
+@dataclass(frozen=True)
+class _Learner:
+    """Learns and measures one target after another.
+
+    Attributes:
+        samples: the recording.
+        digests: of each model's file.
+        seed: of everything random.
+        net: what is learnt.
+        fit: makes a network, in the place of what `net` says; None: none.
+        stem: the digest of the stem; empty: none is read.
+    """
+
+    samples: Samples
+    digests: Mapping[str, str]
+    seed: int
+    net: Net
+    fit: Fit | None
+    stem: str
+
+    @cached_property
+    def design(self) -> Design:
+        """All sources as numbers, made once."""
+        return Design.of(self.samples)
+
+    def learn(self, target: str, folder: Path) -> tuple[Table, Array, str, Linkability]:
+        """A target's table, best constant, why it has no link, and every pair; the link is written to `folder`."""
+        encoding = self.samples.encodings[target]
+        network = self.net == "paper" or self.fit is not None or encoding.tokens is not None
+        chosen_on = None if network else self.design.learnt
+        cases = TargetCases.of(self.samples, target, seed=self.seed, chosen_on=chosen_on)
+        if encoding.length == 0:
+            return self._free(cases, "its output never changes in the recording")
+        return self._network(cases, folder) if network else self._linear(cases, folder)
+
+    def _linear(self, cases: TargetCases, folder: Path) -> tuple[Table, Array, str, Linkability]:
+        target = cases.judge.target
+        fitted = FittedLinear.fit(self.design, cases.judge, seed=self.seed)
+        measured = measure_links(fitted, cases, self.design.sets(target)).pruned()
+        table, linkable = certified(measured, cases, fitted), Linkability.measure(cases, fitted)
+        if not table.linked:
+            return table, cases.constant, _NO_LINK, linkable
+        fitted.link(self._spec(target), list(table.linked), self.stem).write(folder / f"{target}{SUFFIX}")
+        return table, cases.constant, "", linkable
+
+    def _network(self, cases: TargetCases, folder: Path) -> tuple[Table, Array, str, Linkability]:
+        from ..networks.export import export_link
+        from ..sequences.network import SequenceNetwork
+        from .fit import one_thread, predict
+        from .networks import fit_target
+
+        target = cases.judge.target
+        situations = Situations(self.samples, target, ids=reads_ids(self.net, self.samples.encodings[target]))
+        if self.net == "paper" and not any(situations.layout.lengths.values()):
+            return self._free(cases, "no other model's output changes in the recording")
+        fit = self.fit or partial(fit_target, net=self.net, seed=self.seed)
+        network = fit(situations, cases.judge)
+        predictor = NetworkPredictor(partial(predict, network), situations)
+        with one_thread():
+            table = certified(measure_links(predictor, cases), cases, predictor)
+            linkable = Linkability.measure(cases, predictor)
+        if not table.linked:
+            return table, cases.constant, _NO_LINK, linkable
+        decoding = network.decoding if isinstance(network, SequenceNetwork) else None
+        export_link(network, self._spec(target, decoding), folder / f"{target}.onnx")
+        return table, cases.constant, "", linkable
+
+    def _free(self, cases: TargetCases, why: str) -> tuple[Table, Array, str, Linkability]:
+        return certified(cases.free, cases), cases.constant, why, Linkability.measure(cases, None)
+
+    def _spec(self, target: str, decoding: Decoding | None = None) -> LinkSpec:
+        encodings = {name: self.samples.encodings[name] for name in (*self.samples.sources(target), target)}
+        return LinkSpec(target, encodings, self.digests, __version__, self.net, decoding)
 
 
 def _learnt(samples: Samples, target: str, table: Table, why: str) -> LearntTarget:
-    others = frozenset(samples.sources(target))
+    others = frozenset((*samples.sources(target), STEM))
     routes = [table.choose(others, age) for age in range(NEVER + 1)]
     return LearntTarget(
         table.constant.report,
@@ -186,6 +245,7 @@ def _index(
     *,
     seed: int,
     net: Net,
+    stem: str,
 ) -> Index:
     notes: dict[str, Any] = {
         "source": trace.info.source,
@@ -202,4 +262,4 @@ def _index(
     }
     links = tuple(name for name, table in tables.items() if table.linked)
     info = trace.info
-    return Index(info.models, info.costs, info.digests, samples.encodings, tables, constants, links, notes)
+    return Index(info.models, info.costs, info.digests, samples.encodings, tables, constants, links, notes, stem=stem)

@@ -18,7 +18,7 @@ from infilink.links.sequences.network import SequenceNetwork
 from infilink.links.training.fit import predict
 from infilink.links.training.judge import Judge, best_constant
 from infilink.links.training.samples import Samples, Situations
-from infilink.links.training.train import fit_target
+from infilink.links.training.networks import fit_target
 from infilink.models.spec import parse_spec
 from infilink.outputs import Array
 from rich.console import Console

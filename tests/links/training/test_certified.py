@@ -7,7 +7,7 @@ import pytest
 from infilink.links.graph import LinkGraph
 from infilink.links.table import BUCKETS, NEVER, Table
 from infilink.links.training.certified import certified
-from infilink.links.training.measure import TargetCases, measure_links
+from infilink.links.training.measure import NetworkPredictor, TargetCases, measure_links
 from infilink.links.training.samples import Samples, Situations
 from infilink.links.training.train import LinksTraining
 from infilink.models.spec import parse_spec
@@ -37,8 +37,9 @@ def measured(samples: Samples, wrong: slice = slice(0)) -> tuple[Table, Table]:
     def predict(features: Array) -> tuple[Array, Array]:
         return features[:, seen.layout.slices["first"]], np.full(len(features), 0.95, np.float32)
 
-    table = measure_links(predict, seen, cases, [SOURCES])
-    return table, certified(table, cases, (predict, seen))
+    link = NetworkPredictor(predict, seen)
+    table = measure_links(link, cases, [SOURCES])
+    return table, certified(table, cases, link)
 
 
 def test_what_serves_is_certified_and_says_on_how_many_runs(samples: Samples) -> None:
