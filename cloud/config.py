@@ -49,6 +49,10 @@ profile = 0.01
 # and the input's deadline allows it.
 escalate = 0.0
 
+# A device that sends features first (`send = "ask"`) is asked for the frame where running the models on it is expected
+# to bring so much agreement, in the mean over the models' answers.
+ask_gain = 0.1
+
 # Threads of one inference.
 threads = 1
 
@@ -91,6 +95,7 @@ class CloudConfig(EndpointConfig):
     profile: float = Field(default=0.01, ge=0, le=1)
     groups: dict[str, tuple[str, ...]] = Field(default={})
     escalate: float = Field(default=0.0, ge=0, le=1)
+    ask_gain: float = Field(default=0.1, ge=0, le=1)
     threads: int = Field(default=1, ge=1, le=256)
     ledger: Path = Path("ledger.sqlite")
     ledger_rows: int = Field(default=100_000, ge=1000)

@@ -34,7 +34,7 @@ from .runtime.pool import ModelPool
 from .runtime.rotation import Rotation
 from .runtime.scheduler import Scheduler
 from .runtime.worker import Worker
-from .sessions.admission import check_hello
+from .sessions.admission import check_hello, feature_range
 from .sessions.session import Session, SessionKey
 from .sessions.stream import DeviceStream, StreamCounts
 
@@ -129,6 +129,7 @@ class Coordinator:
             local=sorted(session.local),
             digests=self.repository.digests,
             now_ns=time.time_ns(),
+            features=None if session.features is None else session.features.as_message(),
         )
 
     def open_session(self, hello: edge_pb2.Hello) -> Session:
@@ -138,16 +139,19 @@ class Coordinator:
             UnknownModel, InvalidInput: what `check_hello` raises.
             Overloaded: `max_devices` are connected already.
         """
-        check_hello(hello, self.repository, self.active.current.placement)
+        graph = self.active.current.graph
+        check_hello(hello, self.repository, self.active.current.placement, None if graph is None else graph.stem)
         key = SessionKey(hello.device, hello.session)
         session = self.sessions.get(key)
         if session is None:
             self._forget_idle()
             plan, local = self.active.current.plan_for(hello.device_class), dict(hello.local)
             live = self.learned.trust(hello.device) if self.learned is not None else None
-            serving = Serving(self.active.current.graph, plan, models=self.repository.specs, local=local, live=live)
+            serving = Serving(graph, plan, models=self.repository.specs, local=local, live=live)
             watched = self.reselection.watch(hello.device) if self.reselection is not None else None
-            session = self.sessions[key] = Session(key, serving, tuple(hello.models), local, watched=watched)
+            session = self.sessions[key] = Session(
+                key, serving, tuple(hello.models), local, feature_range(hello, graph), watched=watched
+            )
         self.sessions.move_to_end(key)
         return session
 

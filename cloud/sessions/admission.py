@@ -2,30 +2,60 @@
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+
 from ...errors import InvalidInput, UnknownModel
+from ...links.graph import LinkGraph
+from ...links.linear.link import LinearLink
+from ...links.table import STEM
 from ...models.placement import PlacementFile
+from ...models.stem.stem import Stem
 from ...protos import edge_pb2
+from ...protos.features import FeatureRange
 from ..repository import Repository
 from .session import Session
 
 
-def check_hello(hello: edge_pb2.Hello, repository: Repository, placement: PlacementFile | None) -> None:
+def check_hello(
+    hello: edge_pb2.Hello, repository: Repository, placement: PlacementFile | None, stem: Stem | None = None
+) -> None:
     """Makes sure that the coordinator can serve a device.
 
     Args:
         hello: the device's first message.
         repository: the coordinator's models.
         placement: what runs for which devices; None: the coordinator has none.
+        stem: whose features the links read; None: they read none.
 
     Raises:
         UnknownModel: it wants a model that is not here.
-        InvalidInput: it runs a model whose file is not here, or other models than its placement says.
+        InvalidInput: it runs a model whose file is not here, or other models than its placement says; or it sends the
+            features of another stem.
     """
     for name in hello.models:
         if name not in repository.specs:
             raise UnknownModel(name, tuple(repository.specs))
     _check_local(hello.local, repository, device=hello.device)
     _check_class(hello.device_class, hello.local, placement)
+    if stem is not None and hello.stem not in ("", stem.digest):
+        raise InvalidInput(
+            f"{hello.device} sends the features of a stem with digest {hello.stem}, and the links here read that with "
+            f"{stem.digest}: give the device the `stem.onnx` of the links' folder (`stem`), or links that read its own"
+        )
+
+
+def feature_range(hello: edge_pb2.Hello, graph: LinkGraph | None) -> FeatureRange | None:
+    """How a device is to write the features that it sends instead of frames; None: it is to send frames.
+
+    By the mean and deviation that those have who read them.
+    """
+    if not hello.stem or graph is None or graph.stem is None:
+        return None
+    bases = [link.bases[STEM] for link in graph.links.values() if isinstance(link, LinearLink) and link.reads_stem]
+    if not bases:
+        return None
+    mean, scale = (values[: graph.stem.spec.length] for values in (bases[0].mean, bases[0].scale))
+    return FeatureRange.of(mean, np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0))
 
 
 def namesakes(hello: edge_pb2.Hello, sessions: Iterable[Session]) -> list[Session]:

@@ -14,6 +14,7 @@ from ...models.split.spec import PartitionSpec, check_map
 from ...outputs import Array
 from ...protos import edge_pb2
 from ...protos.arrays import read_array
+from ...protos.features import FeatureRange
 from ..config import CloudConfig
 
 # Boxes are compared in pairs and tokens in a table, so their number must be bounded, not only their bytes.
@@ -24,7 +25,7 @@ _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 async def read_frame(message: edge_pb2.Input, tail: PartitionSpec | None, config: CloudConfig) -> Array | None:
-    """The models' input: a picture as uint8 BGR, or a feature map's bytes; None if the message carries only outputs.
+    """The models' input: a picture as uint8 BGR, or a feature map's bytes; None if the message carries neither.
 
     Args:
         message: the input.
@@ -34,10 +35,11 @@ async def read_frame(message: edge_pb2.Input, tail: PartitionSpec | None, config
     Raises:
         InvalidInput: it is too large, or neither a readable picture nor a map of that cut.
     """
-    size_bytes = len(message.payload) + sum(len(output.value) for output in message.outputs)
+    size_bytes = len(message.payload) + len(message.features.values)
+    size_bytes += sum(len(output.value) for output in message.outputs)
     if size_bytes > config.max_input_bytes:
         raise InvalidInput(f"the input has {size_bytes} bytes; at most {config.max_input_bytes} are taken")
-    if message.outputs and not message.payload:
+    if not message.payload and (message.outputs or message.HasField("features")):
         return None
     wanted = edge_pb2.ENCODING_JPEG if tail is None else edge_pb2.ENCODING_MAP
     if message.encoding != wanted:
@@ -48,6 +50,27 @@ async def read_frame(message: edge_pb2.Input, tail: PartitionSpec | None, config
         return np.frombuffer(message.payload, np.uint8)
     decode = partial(decode_picture, message.payload, max_pixels=config.max_input_pixels)
     return await asyncio.get_running_loop().run_in_executor(None, decode)
+
+
+def read_features(message: edge_pb2.Input, span: FeatureRange | None) -> Array | None:
+    """What the device's stem makes of the frame: float32 (length,); None if the message does not carry that.
+
+    Args:
+        message: the input.
+        span: how such features are written; None: none are taken on this stream.
+
+    Raises:
+        InvalidInput: they are none that can be taken, or the frame is there as well.
+    """
+    if not message.HasField("features"):
+        return None
+    if span is None:
+        raise InvalidInput(
+            "no features are taken here: name the stem in Hello (`stem`); Welcome says how to send them (`features`)"
+        )
+    if message.payload:
+        raise InvalidInput("an input carries the frame (`payload`) or `features`, not both")
+    return span.read(message.features)
 
 
 def decode_picture(jpeg: bytes, *, max_pixels: int) -> Array:

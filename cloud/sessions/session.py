@@ -9,6 +9,7 @@ from ...links.answer import Answer
 from ...links.serving import Serving
 from ...outputs import Array
 from ...protos import edge_pb2
+from ...protos.features import FeatureRange
 from ..plans.reselection import Watched
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Session:
         serving: the links' state for this stream.
         wanted: the models whose outputs the device wants; empty: all.
         local: the models that the device runs itself, with their files' digests.
+        features: how the device writes features that it sends instead of frames; None: it sends frames.
         report: the device's last report of its own counters.
         inputs: the number of inputs answered with a result.
         connection: the connection that serves it now; None: it is not connected.
@@ -56,6 +58,7 @@ class Session:
     serving: Serving
     wanted: tuple[str, ...] = ()
     local: Mapping[str, str] = field(default_factory=dict)
+    features: FeatureRange | None = None
     report: edge_pb2.Report = field(default_factory=edge_pb2.Report)
     inputs: int = 0
     connection: Connection | None = None

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, ModelFailed, UnknownModel
@@ -15,7 +15,8 @@ from ..plans.reselection import Reselection, Sample
 from ..repository import Repository
 from ..runtime.scheduler import Scheduler
 from .answers import Superseded, output_message, refused_message, result_message
-from .inputs import read_frame, read_local_outputs
+from .asking import LEAST_GAIN, TIMEOUT_S, Asking, expected_gain
+from .inputs import read_features, read_frame, read_local_outputs
 from .session import Session
 
 # Inputs of one stream that are decoded and run at once: models run on the second while the slowest ends on the first.
@@ -44,12 +45,14 @@ class Executed:
     """What the models gave for one input.
 
     Attributes:
-        frame: the models' input; None: the message carried only outputs, and nothing could run here.
-        features: what the links' stem makes of the input; None: they read none, or there was no frame to look at.
+        frame: the models' input; None: the message carried only outputs or features, and nothing could run here.
+        features: what the links' stem makes of the input, here or on the device; None: they read none, or there was
+            nothing to look at.
         exact: the models' outputs, both those that ran here and those that ran on the device.
         given: the models that ran on the device.
         executed_s: how long decoding and running took.
         profiled: whether the input was chosen for re-selection, so that every model that fits was to run.
+        asked: whether the frame was asked for because the answers were doubtful: it tells nothing of other inputs.
     """
 
     frame: Array | None
@@ -58,6 +61,7 @@ class Executed:
     given: frozenset[str]
     executed_s: float
     profiled: bool = False
+    asked: bool = False
 
 
 @dataclass
@@ -69,6 +73,7 @@ class StreamCounts:
     repeated: int = 0
 
 
+Write = Callable[[edge_pb2.CoordinatorMessage], Awaitable[None]]
 _Pending = tuple[edge_pb2.Input, "asyncio.Task[Executed] | bytes"]
 
 
@@ -111,26 +116,25 @@ class DeviceStream:
         self._pending: asyncio.Queue[_Pending | None] = asyncio.Queue(config.max_in_flight)
         self._running: set[asyncio.Task[Executed]] = set()
         self._newest = -1
+        self._asking = Asking()
         # Set once the models for the last input that was read are chosen.
         self._last_chosen = asyncio.Event()
         self._last_chosen.set()
 
-    async def run(
-        self, messages: AsyncIterator[edge_pb2.DeviceMessage], write: Callable[[Any], Awaitable[None]]
-    ) -> None:
+    async def run(self, messages: AsyncIterator[edge_pb2.DeviceMessage], write: Write) -> None:
         """Answers until the device ends the stream or `stop` is called.
 
         Args:
             messages: the device's messages after Hello.
-            write: sends one answer.
+            write: sends one message.
 
         Raises:
-            InvalidInput: a message is neither Input nor Report.
+            InvalidInput: a message is neither Input, Frame nor Report.
         """
         reader = asyncio.create_task(self._read(messages))
         try:
             while (pending := await self._pending.get()) is not None:
-                answer = await self._answer(*pending)
+                answer = await self._answer(*pending, write)
                 while self._notices:
                     await write(edge_pb2.CoordinatorMessage(notice=edge_pb2.Notice(text=self._notices.pop(0))))
                 await write(answer)
@@ -149,6 +153,7 @@ class DeviceStream:
         if self.stopped:
             return
         self.stopped = True
+        self._asking.end()
         if self._reader is not None:
             self._reader.cancel()
 
@@ -168,8 +173,10 @@ class DeviceStream:
                     await self._pending.put((message.input, self._begin(message.input)))
                 elif kind == "report":
                     self.session.take_report(message.report)
+                elif kind == "frame":
+                    self._asking.take(message.frame)
                 else:
-                    raise InvalidInput(f"after Hello come Input and Report, not {kind or 'an empty message'}")
+                    raise InvalidInput(f"after Hello come Input, Frame and Report, not {kind or 'an empty message'}")
         finally:
             await self._pending.put(None)
 
@@ -203,13 +210,14 @@ class DeviceStream:
                 started = time.perf_counter()
                 self._check(message)
                 given = read_local_outputs(message.outputs, self.session.local, self.repository.specs)
+                features = read_features(message, self.session.features)
                 frame = await read_frame(message, self.repository.tail, self.config)
                 # Turns are taken in the order of the inputs, also where a later one is decoded sooner.
                 await before.wait()
                 exact: dict[str, Array] = {}
-                features, profiled = None, False
+                profiled = False
                 if frame is not None:
-                    choice = self._choose(message, given)
+                    choice = self._choose(message, given, profile=True)
                     chosen.set()
                     features = await self._see(frame)
                     exact = await self._execute(frame, choice, given)
@@ -237,14 +245,14 @@ class DeviceStream:
         if unknown:
             raise UnknownModel(unknown[0], tuple(self.repository.specs))
 
-    def _choose(self, message: edge_pb2.Input, given: Container[str]) -> _Choice:
+    def _choose(self, message: edge_pb2.Input, given: Container[str], *, profile: bool) -> _Choice:
         wanted, plan = frozenset(message.models), self.session.serving.plan
         due = self.session.serving.due(message.captured_ns / 1e9, audit=message.audit, wanted=wanted)
         # Where every input is to be answered and there is no deadline, rotating models run exactly when they are due.
         wait = message.audit or (message.policy != edge_pb2.POLICY_LATEST and not message.deadline_ns)
         # Profiling loads models, and a deadline leaves no time for that.
         profiled = None
-        if self.reselection is not None and not message.deadline_ns and not wanted:
+        if profile and self.reselection is not None and not message.deadline_ns and not wanted:
             profiled = self.reselection.profile(plan)
         residents = [name for name in plan.resident if name not in given and (not wanted or name in wanted)]
         others = [name for name in dict.fromkeys((*due, *(profiled or ()))) if name not in given]
@@ -259,28 +267,27 @@ class DeviceStream:
                 raise
             return {}
 
-    async def _answer(self, message: edge_pb2.Input, work: "asyncio.Task[Executed] | bytes") -> Any:
+    async def _answer(self, message: edge_pb2.Input, work: "asyncio.Task[Executed] | bytes", write: Write) -> Any:
         """The answer to an input; it is in the ledger before it is returned."""
         if isinstance(work, bytes):
             self.counts.repeated += 1
             return edge_pb2.CoordinatorMessage.FromString(work)
         try:
-            executed = await work
+            executed = await self._look(message, await work, write)
         except InfilinkError as error:
             self.counts.refused += 1
             return refused_message(message.sequence, error)
         captured_s = message.captured_ns / 1e9
-        if self.reselection is not None and self.session.watched is not None and executed.frame is not None:
-            sample = Sample(self.session.watched, captured_s, executed.frame, executed.exact, executed.features)
-            self.reselection.observe(sample, self.session.serving.plan, profiled=executed.profiled)
+        self._observe(captured_s, executed)
         specs, digests = self.repository.specs, self.repository.digests
         escalated = await self._escalate(message, executed)
+        doubted = executed.exact.keys() - executed.given if executed.asked else set()
         answers = self.session.complete(
             captured_s,
             executed.exact | escalated,
             message.models,
             features=executed.features,
-            escalated=escalated,
+            escalated=escalated.keys() | doubted,
         )
         outputs = {
             name: output_message(specs[name], digests.get(name, ""), answer, age_s)
@@ -291,6 +298,46 @@ class DeviceStream:
         await self.ledger.record(self._key(message), result.SerializeToString())
         self.counts.results += 1
         return result
+
+    def _observe(self, captured_s: float, executed: Executed) -> None:
+        """Shows re-selection an input, unless it was chosen because it was doubtful."""
+        if self.reselection is None or self.session.watched is None or executed.frame is None or executed.asked:
+            return
+        sample = Sample(self.session.watched, captured_s, executed.frame, executed.exact, executed.features)
+        self.reselection.observe(sample, self.session.serving.plan, profiled=executed.profiled)
+
+    async def _look(self, message: edge_pb2.Input, executed: Executed, write: Write) -> Executed:
+        """Has the models run on the frame as well, where it is worth asking for and the device still has it."""
+        left_s = message.deadline_ns / 1e9 - time.time() if message.deadline_ns else TIMEOUT_S
+        if executed.frame is not None or left_s <= 0 or not self._worth_asking(message, executed):
+            return executed
+        await write(self._asking.want(message.sequence))
+        came = await self._asking.wait(min(left_s, TIMEOUT_S))
+        if came is None:
+            return executed
+        started = time.perf_counter()
+        sent = edge_pb2.Input(payload=came.payload, encoding=came.encoding)
+        try:
+            frame = await read_frame(sent, self.repository.tail, self.config)
+            assert frame is not None, "it has a payload"
+            ran = await self._execute(frame, self._choose(message, executed.given, profile=False), executed.given)
+        except (InvalidInput, ModelFailed) as error:
+            self.notify(f"input {message.sequence} is answered from its features alone: {error}")
+            return executed
+        took_s = executed.executed_s + time.perf_counter() - started
+        return replace(executed, frame=frame, exact=ran | executed.exact, executed_s=took_s, asked=True)
+
+    def _worth_asking(self, message: edge_pb2.Input, executed: Executed) -> bool:
+        """Whether an input that came as features is so doubtful that its frame is asked for."""
+        if not message.frame_kept or executed.features is None or self.stopped:
+            return False
+        if message.policy == edge_pb2.POLICY_LATEST and message.sequence < self._newest:
+            return False
+        answers = self.session.serving.preview(message.captured_ns / 1e9, executed.exact, features=executed.features)
+        named = set(message.models) or set(self.session.wanted) or set(answers)
+        plan = self.session.serving.plan
+        asked = {name: answer for name, answer in answers.items() if name in named}
+        return expected_gain(asked, plan.resident or plan.rotating) >= max(self.config.ask_gain, LEAST_GAIN)
 
     async def _escalate(self, message: edge_pb2.Input, executed: Executed) -> dict[str, Array]:
         """The outputs of models that are run after all because their predicted answers are not trusted."""

@@ -311,7 +311,7 @@ def test_no_more_is_read_than_may_wait_for_an_answer(serve: Callable, models: Pa
 @pytest.mark.parametrize(
     ("message", "text"),
     [
-        (edge_pb2.DeviceMessage(hello=hello()), "after Hello come Input and Report, not hello"),
+        (edge_pb2.DeviceMessage(hello=hello()), "after Hello come Input, Frame and Report, not hello"),
         (edge_pb2.DeviceMessage(), "not an empty message"),
     ],
     ids=["hello", "nothing"],
