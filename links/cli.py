@@ -17,7 +17,7 @@ from .evaluation.evaluate import evaluate_links
 from .evaluation.events import verdict
 from .evaluation.shown import print_evaluation, write_evaluation_page
 from .graph import LinkGraph
-from .index import Index
+from .index import STEM_FILE, Index
 from .planning.options import PlanOptions
 from .planning.planner import best_plan, make_plan, plan_problem
 from .planning.weights import parse_weights
@@ -35,6 +35,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.
 def train_links_command(
     trace: TraceArgument,
     out: Annotated[Path, typer.Option(help="The folder of links to write.")],
+    stem: Annotated[
+        str,
+        typer.Option(
+            help="The stem whose features links read, or none; if not said, stem.onnx beside a trace that holds frames."
+        ),
+    ] = "",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     net: Annotated[
         str, typer.Option(help="Whose networks: ours, or the MLink paper's pairwise links and ensemble, to compare.")
@@ -50,7 +56,8 @@ def train_links_command(
 
     chosen = parse_net(net)
     with Trace(trace) as recording, show_progress("training links", quiet=as_json) as progress:
-        done = train_links(recording, out=out, seed=seed, net=chosen, progress=progress)
+        looks = _stem_of(stem, recording, chosen)
+        done = train_links(recording, out=out, stem=looks, seed=seed, net=chosen, progress=progress)
     if as_json:
         targets = {name: asdict(target) for name, target in done.targets.items()}
         print(
@@ -67,6 +74,17 @@ def train_links_command(
         figures = (target.constant, target.held[age], target.linked[age], target.linked[-1])
         table.add_row(name, *(f"{figure:.2f}" for figure in figures), target.why or target.certified[age])
     Console().print(table)
+
+
+def _stem_of(given: str, recording: Trace, net: str) -> Path | None:
+    """The stem's file that was named, or that lies beside a trace of frames; None: links read none."""
+    beside = recording.path.with_name(STEM_FILE)
+    if given:
+        if net == "paper" and given != "none":
+            raise InvalidInput("--stem: the paper's networks read none; leave it out")
+        return None if given == "none" else Path(given)
+    usual = net != "paper" and recording.info.input == "image" and beside.is_file()
+    return beside if usual else None
 
 
 def evaluate_links_command(

@@ -80,6 +80,11 @@ class LinkGraph:
                 "on: none of that counts, and no linked answer is trusted; train the links again",
                 folder,
             )
+        if STEM in index.models:
+            raise InvalidInput(
+                f"{folder}: has a model named {STEM!r}, which is what links call the stem's features; name the model "
+                "otherwise, record and train again"
+            )
         links = {name: _read_link(folder, name) for name in index.links}
         for link in links.values():
             if isinstance(link, LinearLink) and link.stem not in ("", index.stem):

@@ -1,7 +1,7 @@
 """How well each way to answer for a model was measured to do, by what is at hand and how old the last output is."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -24,6 +24,11 @@ ASSUMED_HELD = (0.95, 0.92, 0.88, 0.82, 0.74, 0.64, 0.54, 0.45)
 """What holding is taken to reach at each age where nothing was measured: outputs go stale."""
 CONSTANT_MARGIN = 0.1
 """A constant must be this much better than holding: on a stretch where nothing changed it looks perfect."""
+
+
+def at_hand(ran: Iterable[str]) -> frozenset[str]:
+    """The sources there are where these models ran: they, and the stem, which looks at every input."""
+    return frozenset((*ran, STEM))
 
 
 def bucket(age_s: float | None) -> int:
@@ -167,6 +172,10 @@ class Table:
             return tuple(Measured(cell.validation, cell.report) for cell in cells)
 
         return Table(row([self.constant])[0], row(self.held), {name: row(cells) for name, cells in self.linked.items()})
+
+    def without_stem(self) -> "Table":
+        """The same without the links that read the stem."""
+        return Table(self.constant, self.held, {names: row for names, row in self.linked.items() if STEM not in names})
 
     def without_links(self) -> "Table":
         """The same with holding and the constant only."""

@@ -1,10 +1,13 @@
 """Replays a recording under a budget as it would be served, and compares links with holding and constants there."""
 
 import csv
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from ...files import replacing
 from ...models.spec import ModelSpec
@@ -22,6 +25,8 @@ from ..trust.live import LiveTrust
 from .events import TargetEvents, score_links
 from .tally import ModelTally, Tally
 from .unseen import held_out
+
+logger = logging.getLogger(__name__)
 
 REVIEW_S = 60.0
 """How often the plan is chosen anew, where it is."""
@@ -132,6 +137,7 @@ def evaluate_links(
     rest = held_out(graph, trace)
     known = [name for name, spec in graph.models.items() if not spec.virtual or _labels(rest, spec)]
     outputs = {name: rest.outputs(name) for name in known}
+    features = _features(graph, rest)
     if rest is not trace:
         rest.close()
     say = progress or (lambda share, doing: None)
@@ -139,15 +145,25 @@ def evaluate_links(
     tallies = {}
     for index, (name, serving) in enumerate(runs.items()):
         say(index / (len(runs) + 1), f"replaying: {name}")
-        answers = replay(serving, rest.captured_s, outputs)
+        answers = replay(serving, rest.captured_s, outputs, features)
         tallies[name] = _tally(graph, rest, outputs, answers, decisions if name == "links" else None)
     say(len(runs) / (len(runs) + 1), f"replaying: {_ANEW}")
     anew = ReplannedServing(graph, plan, budget_bytes, review_s=REVIEW_S, profile=PROFILE)
-    tallies[_ANEW] = _tally(graph, rest, outputs, _replanned(anew, rest.captured_s, outputs))
+    tallies[_ANEW] = _tally(graph, rest, outputs, _replanned(anew, rest.captured_s, outputs, features))
     events = score_links(graph.models, tallies["links"], outputs, graph.constants, rest.captured_s)
     say(1.0, "done")
     live, left_out = runs["links"].live, len(trace) - len(rest)
     return _evaluation(graph, rest, plan, tallies, live, events, left_out=left_out, switches=anew.switches)
+
+
+def _features(graph: LinkGraph, trace: Trace) -> Array | None:
+    """What the links' stem makes of each input; None: they read none, or the recording holds no pictures."""
+    if graph.stem is None:
+        return None
+    if trace.info.input != "image":
+        logger.warning("%s: holds no pictures, so what the links tell from the stem is left out", trace.path)
+        return None
+    return np.stack([graph.stem.see(frame).features for frame in trace.frames()])
 
 
 def _labels(trace: Trace, virtual: ModelSpec) -> bool:
@@ -157,12 +173,16 @@ def _labels(trace: Trace, virtual: ModelSpec) -> bool:
 
 
 def replay(
-    serving: Serving, captured_s: Sequence[float] | Array, outputs: Mapping[str, Sequence[Array]]
+    serving: Serving,
+    captured_s: Sequence[float] | Array,
+    outputs: Mapping[str, Sequence[Array]],
+    features: Array | None = None,
 ) -> Iterator[dict[str, Answer]]:
-    """The answers to one input after another, with the exact outputs of a recording."""
+    """The answers to one input after another, with the exact outputs of a recording, and what the stem made of it."""
     for row, moment in enumerate(captured_s):
         running = (*serving.plan.resident, *serving.due(float(moment)))
-        yield serving.complete(float(moment), {name: outputs[name][row] for name in running})
+        seen = None if features is None else features[row]
+        yield serving.complete(float(moment), {name: outputs[name][row] for name in running}, features=seen)
 
 
 def _runs(graph: LinkGraph, plan: Plan, budget_bytes: int) -> dict[str, Serving]:
@@ -178,12 +198,13 @@ def _runs(graph: LinkGraph, plan: Plan, budget_bytes: int) -> dict[str, Serving]
 
 
 def _replanned(
-    anew: ReplannedServing, captured_s: Array, outputs: Mapping[str, Sequence[Array]]
+    anew: ReplannedServing, captured_s: Array, outputs: Mapping[str, Sequence[Array]], features: Array | None
 ) -> Iterator[dict[str, Answer]]:
     """The same where the plan is chosen anew."""
     running = {name: values for name, values in outputs.items() if name not in anew.graph.virtual}
     for row, moment in enumerate(captured_s):
-        yield anew.answer(float(moment), {name: values[row] for name, values in running.items()})
+        seen = None if features is None else features[row]
+        yield anew.answer(float(moment), {name: values[row] for name, values in running.items()}, features=seen)
 
 
 def _tally(

@@ -97,7 +97,8 @@ class PlacementProblem:
         names = tuple(sorted(tables))
         costs = {**costs, **dict.fromkeys(virtual, ModelCost(0, 0.0, 0.0))}
         _check(names, costs, devices, cloud, output_bytes, links or {}, weigh)
-        ordered = [tables[name] for name in names]
+        # Which inputs the cloud sees is what is to be found out: none is taken to be there for a stem.
+        ordered = [tables[name].without_stem() for name in names]
         own = [(links or {}).get(name, LinkCost()) for name in names]
         weighs = [device.count * (device.inputs_per_s if weigh == "inputs" else 1.0) for device in devices]
         parts = [shares(names, {**(weights or {}), **device.weights}) for device in devices]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...models.cost import ModelCost
-from ..table import BUCKETS, NEVER, Route, Table, bucket
+from ..table import BUCKETS, NEVER, Route, Table, at_hand, bucket
 from .plan import AnswerSource
 from .problem import age_weights
 from .search import Found
@@ -17,7 +17,7 @@ def serve(name: str, table: Table, found: Found) -> AnswerSource:
     """How one model is answered for, and its agreement averaged over the ages its last output will have."""
     if name in found.resident:
         return AnswerSource("executed", (), 1.0, "resident: runs on every input")
-    available = frozenset(found.resident)
+    available = at_hand(found.resident)
     cells = np.eye(BUCKETS)[NEVER] if name not in found.refresh_s else age_weights(found.refresh_s[name])
     choices = {int(age): table.choose(available, int(age)) for age in np.flatnonzero(cells)}
     shares: dict[tuple[str, tuple[str, ...]], float] = {}
@@ -46,7 +46,7 @@ def _why(name: str, table: Table, found: Found, usual: Route, expected: float) -
     text = f"{means}{refreshed}: {expected:.2f} ({held}constant: {table.constant.report:.2f})"
     if usual.origin == "linked":
         return text
-    link = table.best_link(frozenset(found.resident), age)
+    link = table.best_link(at_hand(found.resident), age)
     if link is None:
         return f"{text}; no link from what runs is better"
     return (

@@ -9,7 +9,7 @@ import numpy as np
 from ...models.cost import ModelCost
 from ...outputs import Array
 from ...units import format_bytes
-from ..table import BUCKETS, MARGIN, NEVER, Route, Table
+from ..table import BUCKETS, MARGIN, NEVER, Route, Table, at_hand
 from .explain import typical_age
 from .plan import Plan
 from .planner import open_search, plan_of
@@ -102,10 +102,10 @@ def explain_plan(problem: Problem, costs: Mapping[str, ModelCost]) -> Explanatio
 
 def model_values(problem: Problem, found: Found) -> Array:
     """What a choice is worth for each model, before weights, `audit_gain` included: float (models,)."""
-    available = frozenset(found.resident)
+    available = at_hand(found.resident)
     values = problem.fresh.copy()
     for own, (name, table) in enumerate(zip(problem.names, problem.tables, strict=True)):
-        if name in available:
+        if name in found.resident:
             continue
         promised = np.asarray([table.choose(available, age).measured.validation for age in range(BUCKETS)])
         values[own] = promised[NEVER]
@@ -159,7 +159,7 @@ def _moves(problem: Problem, before: Found, after: Found, *, besides: str = "") 
 def _answers(table: Table, name: str, found: Found) -> tuple[Refused, ...]:
     """Why a model that does not always run is not answered for by another link, and whether its answers are trusted."""
     age = typical_age(name, found)
-    available = frozenset(found.resident)
+    available = at_hand(found.resident)
     used = table.choose(available, age)
     rows = []
     free, link = table.free(age), table.best_link(available, age)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from ...outputs import Array
-from ..table import BUCKETS, MARGIN, NEVER, Table
+from ..table import BUCKETS, MARGIN, NEVER, STEM, Table
 from .all_sets import MOST_MODELS, subset_maxima, subset_sums
 from .problem import ASSUMED, Problem
 from .turns import Turns
@@ -157,9 +157,10 @@ def promises(table: Table, names: Sequence[str], own: int) -> Array:
     # The ages lie together in memory: the many sets are then walked in long runs, also for the lowest bits.
     best = np.full((1 << len(names), BUCKETS), -1.0)
     for sources, row in table.linked.items():
-        if all(name in place for name in sources):
-            mask = sum(1 << place[name] for name in sources)
-            best[mask] = [cell.validation for cell in row]
+        models = [name for name in sources if name != STEM]
+        if all(name in place for name in models):
+            mask = sum(1 << place[name] for name in models)
+            best[mask] = np.maximum(best[mask], [cell.validation for cell in row])
     # A set may use any subset of itself.
     subset_maxima(best)
     free = [table.free(age) for age in range(BUCKETS)]

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from ...outputs import Array
-from ..table import BUCKETS, MARGIN, Table
+from ..table import BUCKETS, MARGIN, STEM, Table
 
 UNUSED = -1.0
 """In the place of a value: a link that is not used, or none."""
@@ -42,16 +42,18 @@ class Ways:
             merits = np.asarray([table.free(age).merit for age in range(BUCKETS)])
             single = np.full((len(names), BUCKETS), UNUSED)
             for needed, row in sorted(table.linked.items(), key=lambda item: len(item[0])):
-                if names[own] in needed or not all(name in place for name in needed):
+                # The stem is always there.
+                models = [name for name in needed if name != STEM]
+                if names[own] in models or not all(name in place for name in models):
                     continue
                 reached = np.asarray([cell.validation for cell in row])
                 reached = np.where(reached - MARGIN > merits, reached, UNUSED)
-                members = [place[name] for name in needed]
+                members = [place[name] for name in models]
                 fewer = single[members].max(axis=0, initial=UNUSED)
                 if (reached <= fewer).all():
                     continue
                 if len(members) == 1:
-                    single[members[0]] = reached
+                    single[members[0]] = np.maximum(single[members[0]], reached)
                 targets.append(own)
                 sources.append(np.isin(np.arange(len(names)), members))
                 values.append(reached)

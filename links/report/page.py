@@ -62,8 +62,14 @@ def _ageing(targets: Mapping[str, Linkability]) -> str:
     figure = new_figure(height=0.6 + 1.9 * down)
     grid = figure.subplots(down, _ACROSS, sharex=True, sharey=True, squeeze=False)
     for axes, (name, row) in zip(grid.flat, targets.items(), strict=False):
-        for way, cells, style in (("held", row.held, "s-"), ("link from all others", row.others, "o-")):
+        for way, cells, style in (
+            ("held", row.held, "s-"),
+            ("link from all others", row.others, "o-"),
+            ("link from the stem", row.stem, "^-"),
+        ):
             ages = [age for age in range(NEVER) if cells[age] is not None]
+            if not ages:
+                continue
             values = np.asarray([_agreement(cells, age) for age in ages])
             below, above = np.asarray([_interval(cells, age) for age in ages]).reshape(-1, 2).T
             errors = [np.maximum(values - below, 0), np.maximum(above - values, 0)]
@@ -78,7 +84,7 @@ def _ageing(targets: Mapping[str, Linkability]) -> str:
     for axes in grid.flat[len(targets) :]:
         axes.set_axis_off()
     handles, labels = grid.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=8, frameon=False)
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
     figure.supylabel("agreement", fontsize=9)
     return svg(figure)
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ...errors import InvalidInput
 from ..index import Index
-from ..table import BUCKETS, NEVER, Route, Table, bucket, bucket_bounds_s
+from ..table import BUCKETS, NEVER, STEM, Route, Table, at_hand, bucket, bucket_bounds_s
 from ..training.linkability import Linkability, Reached, Row, read_linkability
 from ..trust.certificate import ALPHA
 
@@ -136,8 +136,9 @@ class Matrix:
     """The agreement that every way to answer for every model reached.
 
     Attributes:
-        columns: the ways: a link from one model alone, from all others together, holding, the best constant. A model
-            in its own column: a link from nothing but its own last output; if it never ran, from nothing at all.
+        columns: the ways: a link from one model alone, from all others together, from the stem alone where links read
+            one, holding, the best constant. A model in its own column: a link from nothing but its own last output; if
+            it never ran, from nothing at all.
         rows: by target; None where nothing was measured.
     """
 
@@ -150,12 +151,14 @@ class Matrix:
         names = tuple(targets)
         free = (_CONSTANT,) if age == NEVER else (_HELD, _CONSTANT)
         nothing = (None,) * BUCKETS
+        looks = any(cell is not None for row in targets.values() for cell in row.stem)
         rows = {}
         for target, row in targets.items():
             ways = [row.itself if name == target else row.sources.get(name, nothing) for name in names]
-            ways += [row.others, row.constant] if age == NEVER else [row.others, row.held, row.constant]
+            ways += [row.others, *([row.stem] if looks else [])]
+            ways += [row.constant] if age == NEVER else [row.held, row.constant]
             rows[target] = tuple(way[age] for way in ways)
-        return cls((*names, _OTHERS, *free), rows)
+        return cls((*names, _OTHERS, *((STEM,) if looks else ()), *free), rows)
 
     def table(self, title: str) -> RichTable:
         """For the terminal: agreement, under it the skill over the better of holding and the constant, coloured."""
@@ -183,7 +186,7 @@ def _text(cell: Reached | None, column: str) -> Text:
 
 
 def _verdict(index: Index, name: str, row: Linkability, age: int, enough: float) -> Verdict:
-    table, others, virtual = index.tables[name], frozenset(row.sources), index.models[name].virtual
+    table, others, virtual = index.tables[name], at_hand(row.sources), index.models[name].virtual
     age = NEVER if virtual else age
     route = table.choose(others, age)
     found = _found(row, route, age)
@@ -219,6 +222,7 @@ def _found(row: Linkability, route: Route, age: int) -> Reached:
         ("constant", ()): row.constant,
         ("linked", ()): row.itself,
         **{("linked", (name,)): cells for name, cells in row.sources.items()},
+        ("linked", (STEM,)): row.stem,
         ("linked", tuple(row.sources)): row.others,
     }
     cell = ways.get((route.origin, route.sources), (None,) * (age + 1))[age]

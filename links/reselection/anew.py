@@ -45,8 +45,16 @@ class ReplannedServing:
         self._answered_s: float | None = None
         self._reviewed_s = 0.0
 
-    def answer(self, captured_s: float, recorded: Mapping[str, Array]) -> dict[str, Answer]:
-        """Every model's answer for the next input; profiled inputs count as executed."""
+    def answer(
+        self, captured_s: float, recorded: Mapping[str, Array], *, features: Array | None = None
+    ) -> dict[str, Answer]:
+        """Every model's answer for the next input; profiled inputs count as executed.
+
+        Args:
+            captured_s: when it was captured.
+            recorded: the exact outputs.
+            features: what the links' stem makes of it; None: nobody looked.
+        """
         self._choose(captured_s)
         judged = self.serving.due(captured_s)
         running = {*self.serving.plan.resident, *judged}
@@ -55,10 +63,10 @@ class ReplannedServing:
             running, judged = set(recorded), tuple(recorded)
         ran = {name: recorded[name] for name in sorted(running)}
         if judged:
-            found = self._profiler.observe(captured_s, ran, targets=judged, thorough=profiled)
+            found = self._profiler.observe(captured_s, ran, features=features, targets=judged, thorough=profiled)
             for target, seen in by_target(found).items():
                 self._posteriors[target].observe(seen)
-        return self.serving.complete(captured_s, ran)
+        return self.serving.complete(captured_s, ran, features=features)
 
     def _choose(self, captured_s: float) -> None:
         if self._answered_s is None:

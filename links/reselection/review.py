@@ -9,7 +9,7 @@ from ...models.cost import ModelCost
 from ..planning.plan import Plan
 from ..planning.planner import best_plan
 from ..planning.problem import Problem, age_weights
-from ..table import BUCKETS, NEVER, Table
+from ..table import BUCKETS, NEVER, Table, at_hand
 
 LEAST_GAIN = 0.01
 """A switch for less mean agreement than this is not worth the risk that it was a fluke."""
@@ -70,11 +70,11 @@ def review(
 
 def plan_value(problem: Problem, plan: Plan) -> float:
     """The weighted mean agreement that a plan promises by a problem's tables, `audit_gain` included."""
-    available = frozenset(plan.resident)
+    available = at_hand(plan.resident)
     turns_s = dict(zip(problem.options.refresh_choices_s, problem.turns_s, strict=True))
     value = 0.0
     for name, table, weight, fresh in zip(problem.names, problem.tables, problem.weights, problem.fresh, strict=True):
-        if name in available:
+        if name in plan.resident:
             value += weight * float(fresh)
             continue
         refresh_s = plan.refresh_s.get(name)

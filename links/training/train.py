@@ -105,6 +105,11 @@ def train_links(
     """
     started = time.perf_counter()
     parse_net(net)
+    if STEM in trace.models:
+        raise InvalidInput(
+            f"{trace.path}: has a model named {STEM!r}, which is what links call the stem's features; name the model "
+            "otherwise and record again"
+        )
     out = Path(out)
     check_writable(out)
     say = progress or (lambda share, doing: None)
@@ -136,16 +141,11 @@ def _open_stem(path: Path, trace: Trace) -> Stem:
     """The stem, for a recording that it can look at.
 
     Raises:
-        InvalidInput: the recording holds no pictures, or one of its models has the name that the stem goes by.
+        InvalidInput: the recording holds no pictures, or the file is no stem.
     """
     if trace.info.input != "image":
         raise InvalidInput(
             f"{trace.path}: holds no pictures for a stem to look at; leave --stem out, or say --stem none"
-        )
-    if STEM in trace.models:
-        raise InvalidInput(
-            f"{trace.path}: has a model named {STEM!r}, which is what links call the stem's features: say --stem none, "
-            "or name the model otherwise and record again"
         )
     return Stem(path)
 
