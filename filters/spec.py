@@ -167,6 +167,8 @@ class FilterSpec(BaseModel):
         answers: SKIP with a label rule: the class that answers a skipped input, per model; else the empty output.
         modality: how an input becomes what the network is fed; None: it is a frame of a stream.
         stem: whose features it reads; None: it has no stem.
+        compared: with a stem: of each model's answers as numbers, which it compares with the last kept one's; none: it
+            looks at each input by itself, or compares features.
         table: threshold by threshold, what it brings and costs.
         candidates: how each candidate did on the calibration part.
         floors: what is kept besides: of a class, or in a slice.
@@ -194,6 +196,7 @@ class FilterSpec(BaseModel):
     answers: dict[str, str] = {}
     modality: Modality | None = None
     stem: FilterStem | None = None
+    compared: dict[str, tuple[int, ...]] = {}
     certificate: Certificate
     table: tuple[Level, ...] = ()
     candidates: dict[str, CandidateResult] = {}

@@ -13,7 +13,7 @@ from ...outputs import Array
 from ...reporting import Progress
 from ...traces.events import EventScore
 from ...traces.trace import Trace
-from ..gates.base import Decision, Gate
+from ..gates.base import Decision, Gate, ModelOutput
 from ..gates.learned import FilterRuntime
 from ..gates.tasks import TasksRuntime
 from ..open_gate import open_gate
@@ -235,9 +235,15 @@ def _spec_of(gate: Gate) -> FilterSpec | None:
 
 def _decide_all(gate: Gate, trace: Trace, progress: Progress | None) -> list[Decision]:
     gate.reset()
+    outputs = {model: trace.outputs(model) for model in trace.models}
     found = []
     for i, (frame, captured_s) in enumerate(zip(trace.inputs(), trace.captured_s, strict=True)):
-        found.append(gate.decide(frame, float(captured_s)))
+        decision = gate.decide(frame, float(captured_s))
+        found.append(decision)
+        if decision.keep and decision.learn is not None:
+            decision.learn(
+                {model: ModelOutput(each[i], trace.info.digests.get(model, "")) for model, each in outputs.items()}
+            )
         if progress is not None and i % 50 == 0:
             progress(0.5 * i / len(trace), "deciding")
     return found

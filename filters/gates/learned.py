@@ -17,7 +17,8 @@ from ..modalities.video import Video, Window
 from ..rules.code import runs
 from ..rules.loss import rule_loss
 from ..spec import FilterSpec, load_filter, load_tasks
-from .base import Decision, Substitute
+from .base import Decision, Learn, Substitute
+from .held_feed import AnswerNumbers, HeldFeed
 from .stem_feed import StemFeed
 
 logger = logging.getLogger(__name__)
@@ -100,11 +101,13 @@ class FilterRuntime:
         self._seen += 1
         self._failed += math.isnan(found)
         self._kept += keep
+        learn: Learn | None = None
         if keep:
             self._kept_score, self._kept_s = found, captured_s
-            self.feed.kept()
+            learn = self.feed.kept()
             self._first = False
-        return Decision(keep, score, self.threshold, features=None if math.isnan(found) else self.feed.features)
+        features = None if math.isnan(found) else self.feed.features
+        return Decision(keep, score, self.threshold, learn=learn, features=features)
 
     def use(self, path: Path) -> None:
         """Switches to a newer file of the same filter, with its threshold, between two inputs; the stream goes on.
@@ -210,10 +213,11 @@ class Feed:
             self.channels.carry(float(found[-1][0, 0]))
         return np.asarray(found[0][0])
 
-    def kept(self) -> None:
-        """Notes that the input last seen is kept."""
+    def kept(self) -> Learn | None:
+        """Notes that the input last seen is kept; it learns nothing from the models' outputs for it."""
         if self.channels is not None:
             self.channels.kept()
+        return None
 
     def use(self, session: ort.InferenceSession) -> None:
         """Switches to another graph with the same inputs; the stream goes on."""
@@ -234,8 +238,11 @@ class Feed:
         return np.asarray(self._modality.prepare(value))
 
 
-def feed_of(session: ort.InferenceSession, spec: FilterSpec) -> Feed | StemFeed:
+def feed_of(session: ort.InferenceSession, spec: FilterSpec) -> Feed | StemFeed | HeldFeed:
     """What feeds a filter's graph."""
+    if spec.stem is not None and spec.compared:
+        numbers = AnswerNumbers(spec.outputs, spec.compared)
+        return HeldFeed(session, spec.stem.spec, numbers, step_s=spec.step_s)
     if spec.stem is not None:
         return StemFeed(session, spec.stem.spec)
     return Feed(session, spec.modality, pairwise=spec.pairwise, step_s=spec.step_s)

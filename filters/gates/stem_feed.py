@@ -10,6 +10,7 @@ from ...models.preprocessing import check_frame
 from ...models.stem.spec import StemSpec
 from ...models.stem.stem import FEATURES, PICTURE, shrink
 from ...outputs import Array
+from .base import Learn
 
 AGE = "age"
 """Graph input: float32 (n, 1), the logarithm of the seconds since the last kept input."""
@@ -67,11 +68,12 @@ class StemFeed:
         self._background.see(features[0], captured_s, self._state[BACKGROUND][0])
         return np.asarray(score[0])
 
-    def kept(self) -> None:
-        """Notes that the input last seen is kept."""
+    def kept(self) -> Learn | None:
+        """Notes that the input last seen is kept; it learns nothing from the models' outputs for it."""
         if self.features is not None:
             np.copyto(self._state[KEPT][0], self.features)
             self._kept_s = self._captured_s
+        return None
 
     def reset(self) -> None:
         """Starts a new stream."""

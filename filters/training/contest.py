@@ -17,8 +17,8 @@ from .event_gates import FLIP, event_makers, flip_of
 from .fit_loop import Checkpoint
 from .replay import Replay
 from .single_input import encoder_entrant, neighbours_entrant
-from .staleness import change_rate_entrant, staleness_entrant
 from .stem_presence import presence_entrant
+from .stem_staleness import blend_entrant, stem_entrant
 from .temporal import temporal_entrant
 from .workload import Workload
 
@@ -43,8 +43,8 @@ SKIP: Mapping[str, Maker] = {
 """On frames with a rule on one input's output. Here and below those come first that are preferred among equals."""
 
 UNCHANGED: Mapping[str, Maker] = {
-    "blend": staleness_entrant,
-    "pace": change_rate_entrant,
+    "blend": blend_entrant,
+    STEM: stem_entrant,
     "network": temporal_entrant,
     **_FREE_ON_A_STREAM,
 }

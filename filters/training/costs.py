@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import onnx
 
+from ..gates.held_feed import AnswerNumbers, HeldFeed
 from ..gates.learned import Feed
 from ..gates.stem_feed import StemFeed
 from ..modalities import Modality
@@ -64,11 +65,14 @@ def measured_s(entrant: Entrant, work: Workload) -> float:
         return 0.0
     replay = work.replay
     session = session_of(entrant.graph)
-    feed: Feed | StemFeed = (
-        Feed(session, entrant.modality, pairwise=replay.pairwise, step_s=replay.step_s)
-        if entrant.stem is None
-        else StemFeed(session, entrant.stem.spec)
-    )
+    feed: Feed | StemFeed | HeldFeed
+    if entrant.stem is None:
+        feed = Feed(session, entrant.modality, pairwise=replay.pairwise, step_s=replay.step_s)
+    elif entrant.compared:
+        outputs = {model: work.trace.models[model].output for model in entrant.compared}
+        feed = HeldFeed(session, entrant.stem.spec, AnswerNumbers(outputs, entrant.compared), step_s=replay.step_s)
+    else:
+        feed = StemFeed(session, entrant.stem.spec)
     times = []
     part = work.trace.part(0, min(_TIMED, len(work.trace)))
     for value, captured_s in zip(part.inputs(), part.captured_s, strict=True):

@@ -4,7 +4,7 @@ A maker takes the workload and an entry, and trains on the inputs from the entry
 part.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import onnx
@@ -55,6 +55,7 @@ class Entrant:
         state_weights: "flip": of the score now, and of that of the last kept input.
         learnt: whether it learnt from the training part.
         stem: the stem in its graph; None: it has none.
+        compared: of each model's answers as numbers, which it compares with the last kept one's (`AnswerNumbers`).
     """
 
     candidate: Candidate
@@ -66,6 +67,7 @@ class Entrant:
     state_weights: tuple[float, float] = (0.0, 0.0)
     learnt: bool = True
     stem: FilterStem | None = None
+    compared: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 Maker = Callable[[Workload, Entry], Entrant]

@@ -1,7 +1,7 @@
 """Learns a filter from a trace: trains candidates, lets them compete, certifies the threshold, writes one ONNX file."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -221,7 +221,9 @@ class FilterTrainer:
         if not useless:
             self._check_useful(choice, accuracy)
         winner = next(each for each in self.entered if each.candidate.name == choice.name)
-        spec = filter_spec(work, choice, accuracy=accuracy, modality=winner.modality, stem=winner.stem)
+        spec = filter_spec(
+            work, choice, accuracy=accuracy, modality=winner.modality, stem=winner.stem, compared=winner.compared
+        )
         save_filter(out, winner.graph, spec)
         self.contest.clear()
         return FilterTraining(
@@ -298,7 +300,13 @@ def _references(work: Workload, entered: Sequence[Entrant]) -> list[Candidate]:
 
 
 def filter_spec(
-    work: Workload, choice: Choice, *, accuracy: float, modality: Modality | None, stem: FilterStem | None = None
+    work: Workload,
+    choice: Choice,
+    *,
+    accuracy: float,
+    modality: Modality | None,
+    stem: FilterStem | None = None,
+    compared: Mapping[str, tuple[int, ...]] | None = None,
 ) -> FilterSpec:
     """What the file of the winner says of itself."""
     trace, losses = work.trace, work.losses
@@ -317,6 +325,7 @@ def filter_spec(
         answers=answers_of(trace, losses),
         modality=modality,
         stem=stem,
+        compared=dict(compared or {}),
         certificate=unproven(choice.certificate, trace),
         table=choice.table,
         candidates=choice.candidates,

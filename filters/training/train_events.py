@@ -318,7 +318,7 @@ def _spec(
         more_events=more_events(best, target, confidence=confidence),
         agreement=agreement(best, winner, work),
     )
-    spec = filter_spec(work, choice, accuracy=0.0, modality=winner.modality, stem=winner.stem)
+    spec = filter_spec(work, choice, accuracy=0.0, modality=winner.modality, stem=winner.stem, compared=winner.compared)
     compares = winner.compares or work.losses.pairwise
     return spec.model_copy(
         update={

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from infilink.filters.gates.base import ModelOutput
 from infilink.filters.gates.learned import FilterRuntime
 from infilink.filters.modalities import MODALITIES
 from infilink.filters.rules.parser import Rule, parse_rule
@@ -59,7 +60,7 @@ def workloads(tmp_path_factory):
     stem = Stem(write_stem(folder / "stem.onnx"))
     yield {
         "skip": workload(opened["skip"], "squares", parse_rule("value < 1"), stem=stem),
-        "unchanged": workload(opened["skip"], "squares", parse_rule("unchanged")),
+        "unchanged": workload(opened["skip"], "squares", parse_rule("unchanged"), stem=stem),
         "events": workload(opened["skip"], "squares", parse_rule("value < 1"), stem=stem),
         **{kind: workload(opened[kind], "h", arrays.RULE, kind) for kind in KINDS},
     }
@@ -121,6 +122,8 @@ def test_its_file_decides_as_it_was_calibrated(entered, tmp_path: Path):
         step_s=work.replay.step_s,
         modality=each.modality,
         stem=each.stem,
+        outputs={model: work.trace.models[model].output for model in work.losses.models},
+        compared=each.compared,
         certificate=certificate(),
     )
     save_filter(tmp_path / "f.onnx", each.graph, spec)
@@ -131,4 +134,7 @@ def test_its_file_decides_as_it_was_calibrated(entered, tmp_path: Path):
             assert decision.score == pytest.approx(each.candidate.scores(np.asarray([last]), i)[0], abs=1e-3), i
         if decision.keep:
             last = i
+        if decision.learn is not None:
+            said = {model: work.trace.outputs(model)[i] for model in work.losses.models}
+            decision.learn({model: ModelOutput(value, "d0") for model, value in said.items()})
     assert gate.stats().failed == 0

@@ -16,8 +16,9 @@ from infilink.filters.modalities import Learnable, fit_modality
 from infilink.filters.modalities.stream import MOTION, SCALARS, SIDE, Shrinker
 from infilink.filters.networks.encoders import EncoderNetwork
 from infilink.filters.spec import Certificate, FilterSpec, load_filter
+from infilink.filters.training.change_rate import ChangeRate
 from infilink.filters.training.graphs import compress, save_filter, scalar_graph, traced_graph
-from infilink.filters.training.staleness import ChangeRate, change_rate_graph
+from infilink.filters.training.staleness import Staleness, staleness_graph
 from infilink.filters.training.temporal import TemporalNetwork, network_graph
 from infilink.outputs import Array
 from rich.console import Console
@@ -58,7 +59,7 @@ def make_filters(folder: Path) -> dict[str, Path]:
     graphs = {
         "network": network,
         "network int8": compress(network),
-        "pace": change_rate_graph(rate),
+        "blend": staleness_graph(rate, Staleness(zeros[:3], ones[:3], zeros[:3], 0.0)),
         "difference": scalar_graph("difference"),
         "edge": scalar_graph("edge"),
     }

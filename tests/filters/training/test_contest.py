@@ -33,6 +33,10 @@ def enter(work: Workload, names: Sequence[str]) -> dict[str, Entrant]:
         return {each.candidate.name: each for each in Contest(work).enter(names)}
 
 
+def without_stem(table):
+    return [name for name in table if not name.startswith("stem")]
+
+
 @pytest.fixture(scope="module")
 def skip(short_trace_path):
     with Trace(short_trace_path) as trace:
@@ -44,7 +48,7 @@ def skip(short_trace_path):
 def unchanged(short_trace_path):
     with Trace(short_trace_path) as trace:
         work = workload(trace, REPEATS)
-        yield work, enter(work, tuple(UNCHANGED))
+        yield work, enter(work, without_stem(UNCHANGED))
 
 
 # A random draw of the file is another one than that of the calibration.
@@ -55,10 +59,6 @@ def test_what_sees_the_square_keeps_the_frames_with_a_square(name, skip):
     scores = np.asarray([entered[name].candidate.scores(np.asarray([i - 1]), i)[0] for i in later])
     assert np.array_equal(scores > 0.5, work.losses.needed[0, later] > 0)
     assert entered[name].curve
-
-
-def without_stem(table):
-    return [name for name in table if not name.startswith("stem")]
 
 
 def test_a_name_that_is_not_there_is_refused_with_those_that_are(skip, unchanged):

@@ -1,4 +1,4 @@
-"""The learned blend rises with age, difference and pace, and its file computes what was learnt, frame by frame."""
+"""The learned blend rises with age, difference and expected changes, and its file computes what was learnt."""
 
 import numpy as np
 import pytest
@@ -6,14 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from infilink.filters.modalities.stream import AGE, SCALARS
 from infilink.filters.rules.parser import Unchanged
+from infilink.filters.training.change_rate import fit_change_rate
 from infilink.filters.training.graphs import session_of
 from infilink.filters.training.losses import Losses
 from infilink.filters.training.replay import Replay
 from infilink.filters.training.staleness import (
     TOP,
     StalenessCandidate,
-    fit_change_rate,
     fit_staleness,
+    staleness_features,
     staleness_graph,
 )
 from infilink.filters.training.sweep import Bounds, levels, rate_at, sweep
@@ -28,38 +29,39 @@ def learnt(trace_path):
         replay = Replay(trace, pairwise=True)
         losses = Losses(trace, ("scene",), Unchanged(1.0))
         rate = fit_change_rate(replay, losses, start=0, stop=TRAINED)
-        return replay, losses, fit_staleness(replay, losses, rate, start=0, stop=TRAINED, seed=0)
+        return replay, losses, rate, fit_staleness(replay, losses, rate, start=0, stop=TRAINED, seed=0)
 
 
 def candidate_of(learnt) -> StalenessCandidate:
-    replay, _, model = learnt
-    return StalenessCandidate(session_of(staleness_graph(model)), model.rate, replay)
+    replay, _, rate, model = learnt
+    return StalenessCandidate(session_of(staleness_graph(rate, model)), rate, replay)
 
 
 def test_the_graph_computes_what_was_learnt(learnt):
-    replay, _, model = learnt
+    replay, _, rate, model = learnt
     kept = np.asarray([3, 10, 40])
     now = np.full(3, 45)
-    changes = model.rate.changes(replay)
-    wanted = model.scores(replay.scalars(kept, now), changes[45] - changes[kept])
+    changes = rate.changes(replay)
+    wanted = model.scores(staleness_features(replay.scalars(kept, now), changes[45] - changes[kept]))
     assert np.allclose(candidate_of(learnt).scores(kept, 45), wanted, atol=1e-5)
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.sampled_from(("age", "top", "changes")), st.floats(0.0, 0.5), st.integers(0, 2**31))
 def test_more_age_difference_or_change_never_lowers_the_score(learnt, what, more, seed):
-    _, _, model = learnt
+    model = learnt[-1]
     random = np.random.default_rng(seed)
     scalars = random.uniform(0, 0.5, (1, len(SCALARS))).astype(np.float32)
     changes = random.uniform(0, 0.5, 1)
-    before = model.scores(scalars, changes)[0]
+    before = model.scores(staleness_features(scalars, changes))[0]
     scalars[0, AGE] += more * (what == "age")
     scalars[0, TOP] += more * (what == "top")
-    assert model.scores(scalars, changes + more * (what == "changes"))[0] >= before - 1e-6
+    after = model.scores(staleness_features(scalars, changes + more * (what == "changes")))[0]
+    assert after >= before - 1e-6
 
 
 def test_where_pictures_tell_it_drops_what_knowing_the_outputs_would(learnt):
-    replay, losses, _ = learnt
+    replay, losses, _, _ = learnt
     bounds = Bounds.of(losses, replay, 165, 260, 0.9)
     candidate = candidate_of(learnt)
     run = sweep(
@@ -70,6 +72,6 @@ def test_where_pictures_tell_it_drops_what_knowing_the_outputs_would(learnt):
 
 
 def test_the_same_seed_learns_the_same(learnt):
-    replay, losses, model = learnt
-    again = fit_staleness(replay, losses, model.rate, start=0, stop=TRAINED, seed=0)
+    replay, losses, rate, model = learnt
+    again = fit_staleness(replay, losses, rate, start=0, stop=TRAINED, seed=0)
     assert np.array_equal(again.weights, model.weights) and again.bias == model.bias
