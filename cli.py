@@ -71,6 +71,7 @@ GROUPS = {
         "tasks": Entry("infilink.filters.cli:train_tasks_command", "One filter for several models, a rule for each."),
         "reuse": Entry("infilink.filters.reuse.cli:train_reuse_command", "Which inputs repeat a known result."),
         "links": Entry("infilink.links.cli:train_links_command", "Which outputs predict which."),
+        "stem": Entry("infilink.traces.stem_cli:train_stem_command", "Your model's first layers: all learn on them."),
     },
     "evaluate": {
         "filter": Entry(
@@ -98,6 +99,7 @@ GROUPS = {
 
 READERS = {
     "a trace": "infilink.traces.trace:Trace",
+    "a stem": "infilink.models.stem.stem:Stem",
     "a filter": "infilink.filters.spec:load_tasks",
     "a reuse file": "infilink.filters.reuse.spec:load_reuse",
     "a folder of links": "infilink.links.graph:LinkGraph.load",

@@ -2,49 +2,44 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from ...files import replacing
-from ..preprocessing import InputSpec
+from .feed import feed
+from .layers import Layers, Map, reads
+from .pooling import Part, pool, whole
 from .spec import METADATA_KEY, StemSpec
 from .stem import FEATURES, PICTURE, PLACES
 
-_IR_VERSION = 9
+_LEAST_IR = 8
 
 
 def cut_stem(
-    path: Path, fed: InputSpec, maps: Sequence[str], size: tuple[int, int], pooled: Sequence[str] = ("max", "mean")
+    layers: Layers, maps: Sequence[Map], size: tuple[int, int], parts: Sequence[Part] | None = None
 ) -> onnx.ModelProto:
-    """The graph from a picture of `size` (width, height) to the pooled `maps`, by the layers of the model at `path`.
+    """The graph from a picture to features and places, by the first layers of a model.
 
     Args:
-        path: the model.
-        fed: how a frame becomes its input.
-        maps: the tensors, from the first to the deepest, each (n, channels, rows, columns).
-        size: of the picture.
-        pooled: what is taken of each map.
+        layers: of the model.
+        maps: some of what `layers.maps(size)` gives, the deepest last.
+        size: of the picture: width, height.
+        parts: how they become features; None: by maximum and mean.
     """
-    model = onnx.load(str(path))
-    weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    entry = fed.name or next(value.name for value in model.graph.input if value.name not in weights)
-    layers = _needed(model.graph.node, maps)
-    nodes, made = _feed(fed, entry)
-    nodes += layers
-    parts = []
-    for i, name in enumerate(maps):
-        for how in pooled:
-            operator = {"max": "GlobalMaxPool", "mean": "GlobalAveragePool"}[how]
-            nodes.append(helper.make_node(operator, [name], [f"stem_{how}_{i}"]))
-            nodes.append(helper.make_node("Flatten", [f"stem_{how}_{i}"], [f"stem_flat_{how}_{i}"]))
-            parts.append(f"stem_flat_{how}_{i}")
-    nodes.append(helper.make_node("Concat", parts, [FEATURES], axis=1))
-    nodes.append(helper.make_node("Identity", [maps[-1]], [PLACES]))
-    read = {name for node in nodes for name in node.input}
-    kept = [tensor for name, tensor in weights.items() if name in read] + made
+    made = feed(layers.fed, layers.entry, layers.entry_type)
+    own = layers.nodes([each.name for each in maps], size)
+    names = []
+    nodes = [*made.nodes, *own]
+    for i, each in enumerate(maps):
+        name, more = layers.as_float(each.name, f"stem_map_{i}")
+        names.append(name)
+        nodes += more
+    shaped = [(name, each.shape) for name, each in zip(names, maps, strict=True)]
+    pooled, mixed = pool(whole(len(maps)) if parts is None else parts, shaped, FEATURES)
+    nodes += [*pooled, helper.make_node("Identity", [names[-1]], [PLACES])]
+    read = {name for node in nodes for name in reads(node)}
+    weights = [tensor for name, tensor in layers.weights.items() if name in read]
     width, height = size
     graph = helper.make_graph(
         nodes,
@@ -54,9 +49,13 @@ def cut_stem(
             helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["n", None]),
             helper.make_tensor_value_info(PLACES, TensorProto.FLOAT, ["n", None, None, None]),
         ],
-        kept,
+        [*weights, *made.weights, *mixed],
     )
-    return helper.make_model(graph, opset_imports=model.opset_import, ir_version=_IR_VERSION)
+    used = {node.domain for node in nodes} | {""}
+    opsets = [each for each in layers.opsets if each.domain in used]
+    model = helper.make_model(graph, opset_imports=opsets, functions=layers.functions)
+    model.ir_version = max(_LEAST_IR, helper.find_min_ir_version_for(opsets, ignore_unknown=True))
+    return model
 
 
 def save_stem(path: Path, graph: onnx.ModelProto, spec: StemSpec) -> None:
@@ -68,33 +67,3 @@ def save_stem(path: Path, graph: onnx.ModelProto, spec: StemSpec) -> None:
     onnx.checker.check_model(model)
     with replacing(path) as part:
         onnx.save(model, str(part))
-
-
-def _feed(fed: InputSpec, entry: str) -> tuple[list[Any], list[Any]]:
-    """From the picture to the model's own input, and the constants for that."""
-    nodes = [helper.make_node("Cast", [PICTURE], ["stem_float"], to=TensorProto.FLOAT)]
-    made, last = [], "stem_float"
-    if fed.color == "RGB":
-        made.append(numpy_helper.from_array(np.asarray([2, 1, 0], np.int64), "stem_order"))
-        nodes.append(helper.make_node("Gather", [last, "stem_order"], ["stem_rgb"], axis=3))
-        last = "stem_rgb"
-    if fed.mean != (0.0,):
-        made.append(numpy_helper.from_array(np.asarray(fed.mean, np.float32), "stem_mean"))
-        nodes.append(helper.make_node("Sub", [last, "stem_mean"], ["stem_centred"]))
-        last = "stem_centred"
-    if fed.std != (1.0,):
-        made.append(numpy_helper.from_array(1 / np.asarray(fed.std, np.float32), "stem_scale"))
-        nodes.append(helper.make_node("Mul", [last, "stem_scale"], ["stem_scaled"]))
-        last = "stem_scaled"
-    nodes.append(helper.make_node("Transpose", [last], [entry], perm=[0, 3, 1, 2]))
-    return nodes, made
-
-
-def _needed(nodes: Sequence[Any], wanted: Sequence[str]) -> list[Any]:
-    """The nodes that `wanted` come from, in order."""
-    needed, found = set(wanted), []
-    for node in reversed(nodes):
-        if needed & set(node.output):
-            found.append(node)
-            needed |= set(node.input)
-    return found[::-1]

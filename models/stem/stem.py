@@ -86,7 +86,11 @@ class Stem:
         Raises:
             InvalidInput: it is no such frame.
         """
-        features, places = self._session.run((FEATURES, PLACES), {PICTURE: self.picture(frame)[None]})
+        return self.see_picture(self.picture(frame))
+
+    def see_picture(self, picture: Array) -> Seen:
+        """What it makes of a picture of its own size."""
+        features, places = self._session.run((FEATURES, PLACES), {PICTURE: picture[None]})
         return Seen(features[0], places[0])
 
     def see_all(self, frames: Iterable[Array]) -> Seen:

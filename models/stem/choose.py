@@ -1,0 +1,280 @@
+"""Chooses a stem: which model's maps, at which size, in which form serve all heads best within a time limit."""
+
+import platform
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime as ort
+
+from ...errors import InvalidInput
+from ...outputs import Array
+from ...reporting import Progress
+from ..session import first_line
+from ..spec import digest, read_spec
+from .cut import cut_stem, save_stem
+from .judge import Judge, Marks, Stream
+from .layers import STRIDES, Layers, Map
+from .origin import Origin
+from .pooling import Part
+from .spec import StemSpec
+from .stem import Stem, shrink
+
+SIZES = ((160, 96), (256, 160), (320, 192), (384, 224))
+"""The pictures that are tried, width and height."""
+FRAME = (640, 360)
+"""What a frame measures where times are taken."""
+MOST_FEATURES = 512
+
+# More multiplications in a millisecond than any core does.
+_MOST_SPEED = 200e6
+_ROUNDS, _RUNS = 3, 12
+# So much better a dearer stem must be.
+_TIE = 0.005
+_NO_MAP = "has no map that may serve: none of its layers gives rows and columns at another size than its own"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One stem that was tried.
+
+    Attributes:
+        model: whose layers.
+        maps: which of its tensors, the deepest last.
+        size: of the picture.
+        form: how they become features.
+        length: how many features.
+        took_ms: what a frame takes, its resizing included.
+        marks: how well heads on it do; None: it takes too long, or did not run.
+        why: why it has no marks.
+    """
+
+    model: str
+    maps: tuple[str, ...]
+    size: tuple[int, int]
+    form: str
+    length: int
+    took_ms: float
+    marks: Marks | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class ChosenStem:
+    """A stem, and what it was chosen from.
+
+    Attributes:
+        graph: its own.
+        spec: what it says of itself.
+        tried: all that were tried, the best first.
+        nothing: why some models offer none, by name.
+    """
+
+    graph: onnx.ModelProto
+    spec: StemSpec
+    tried: tuple[Tried, ...]
+    nothing: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """Maps of a model at a size, and how they become features."""
+
+    layers: Layers
+    model: str
+    maps: tuple[Map, ...]
+    size: tuple[int, int]
+    pooled: tuple[Literal["max", "mean"], ...]
+
+    @property
+    def parts(self) -> list[Part]:
+        """Of its features."""
+        return [Part(of, how) for of in range(len(self.maps)) for how in self.pooled]
+
+    @property
+    def length(self) -> int:
+        """How many features it gives."""
+        return len(self.pooled) * sum(each.shape[0] for each in self.maps)
+
+    def tried(self, took_ms: float, why: str = "") -> Tried:
+        """As a row of the table."""
+        names = tuple(each.name for each in self.maps)
+        return Tried(self.model, names, self.size, "+".join(self.pooled), self.length, took_ms, why=why)
+
+    def save(self, path: Path, took_ms: float, measured_on: str) -> tuple[onnx.ModelProto, StemSpec]:
+        """Writes it as a stem."""
+        model = self.layers.path
+        origin = Origin.of(model)
+        spec = StemSpec(
+            model=self.model,
+            digest=digest(model),
+            licence=origin.licence,
+            source=origin.source,
+            size=self.size,
+            maps=tuple(each.name for each in self.maps),
+            pooled=self.pooled,
+            length=self.length,
+            places=self.maps[-1].shape,
+            took_ms=round(took_ms, 3),
+            measured_on=measured_on,
+            versions={"onnx": onnx.__version__, "onnxruntime": ort.__version__},
+        )
+        graph = cut_stem(self.layers, self.maps, self.size, self.parts)
+        save_stem(path, graph, spec)
+        return graph, spec
+
+
+def choose_stem(
+    models: Mapping[str, Path],
+    streams: Sequence[Stream],
+    *,
+    latency_ms: float,
+    slowdown: float = 1.0,
+    device: str = "",
+    progress: Progress | None = None,
+) -> ChosenStem:
+    """Tries what the models offer, and takes what serves best within the limit; among equals, the faster.
+
+    Args:
+        models: the files that may give a stem, by name.
+        streams: the recordings that it is chosen by.
+        latency_ms: what a frame may take on one core, its resizing included.
+        slowdown: how much slower the device is than this machine.
+        device: its name.
+        progress: told how far it is.
+
+    Raises:
+        InvalidInput: no model offers a map, or none is within the limit.
+    """
+    told = progress or (lambda _share, _text: None)
+    frame = np.asarray(cv2.resize(next(iter(streams[0].frames())), FRAME))
+    with tempfile.TemporaryDirectory(prefix="infilink-") as folder, _one_thread():
+        path = Path(folder) / "stem.onnx"
+        found, tried, nothing = list[tuple[_Candidate, float]](), list[Tried](), dict[str, str]()
+        for i, (name, model) in enumerate(models.items()):
+            told(0.2 * i / len(models), f"measuring {name}")
+            try:
+                offered = _offered(Layers(model, read_spec(model).picture), name, latency_ms / slowdown)
+            except InvalidInput as error:
+                nothing[name] = str(error).removeprefix(f"{model}: ")
+                continue
+            rows = []
+            for each in offered:
+                took_ms, why = _measure(each, path, frame)
+                took_ms *= slowdown
+                if not why and took_ms <= latency_ms:
+                    found.append((each, took_ms))
+                else:
+                    rows.append(each.tried(took_ms, why or "takes too long"))
+            tried += rows
+            if len(rows) == len(offered):
+                nothing[name] = min(rows, key=lambda row: row.took_ms or np.inf).why if rows else _NO_MAP
+        if not found:
+            raise InvalidInput(_refusal(tried, nothing, latency_ms))
+        marked = _judged(found, streams, path, told)
+        best, took_ms, _ = _best(marked)
+        graph, spec = best.save(path, took_ms, device or f"one core of {platform.machine()}")
+    rows = [replace(each.tried(took_ms), marks=marks) for each, took_ms, marks in marked]
+    rows.sort(key=lambda row: -row.marks.score if row.marks else 0.0)
+    return ChosenStem(graph, spec, (*rows, *tried), nothing)
+
+
+def _offered(layers: Layers, model: str, latency_ms: float) -> list[_Candidate]:
+    """What a model offers: for each size and stride its map there and the one of the stride before."""
+    found = []
+    for size in SIZES:
+        maps = [each for each in layers.maps(size) if each.cost <= latency_ms * _MOST_SPEED]
+        last = {each.stride: each for each in maps if each.ends}
+        deepest = {each.stride: each for each in maps}
+        for stride in STRIDES[1:]:
+            for each in dict.fromkeys((last.get(stride), deepest.get(stride))):
+                if each is not None:
+                    found.append(_Candidate(layers, model, *_form((last.get(stride // 2), each), size)))
+    return found
+
+
+def _form(
+    maps: tuple[Map | None, Map], size: tuple[int, int]
+) -> tuple[tuple[Map, ...], tuple[int, int], tuple[Literal["max", "mean"], ...]]:
+    """As much of two maps as makes no more features than wanted."""
+    before, last = maps
+    both = last.shape[0] + (before.shape[0] if before else 0)
+    taken = (before, last) if before and 2 * both <= MOST_FEATURES else (last,)
+    pooled: tuple[Literal["max", "mean"], ...] = ("max", "mean")
+    return taken, size, pooled if 2 * sum(each.shape[0] for each in taken) <= MOST_FEATURES else ("mean",)
+
+
+def _judged(
+    found: Sequence[tuple[_Candidate, float]], streams: Sequence[Stream], path: Path, told: Progress
+) -> list[tuple[_Candidate, float, Marks]]:
+    """The candidates with their times and their marks."""
+    judge, marked = Judge(streams), list[tuple[_Candidate, float, Marks]]()
+    for size in SIZES:
+        of_size = [each for each in found if each[0].size == size]
+        pictures = [[shrink(frame, size) for frame in stream.frames()] for stream in streams] if of_size else []
+        for each, took_ms in of_size:
+            told(0.2 + 0.8 * len(marked) / len(found), f"judging {each.model} at {size[0]}x{size[1]}")
+            each.save(path, took_ms, "")
+            stem = Stem(path)
+            features = [np.stack([stem.see_picture(picture).features for picture in of]) for of in pictures]
+            marked.append((each, took_ms, judge.marks(features)))
+    return marked
+
+
+def _best(marked: Sequence[tuple[_Candidate, float, Marks]]) -> tuple[_Candidate, float, Marks]:
+    """The one with the best marks; the fastest of those that are hardly worse."""
+    most = max(marks.score for _, _, marks in marked)
+    return min((each for each in marked if each[2].score >= most - _TIE), key=lambda each: each[1])
+
+
+def _measure(candidate: _Candidate, path: Path, frame: Array) -> tuple[float, str]:
+    """Milliseconds for a frame, of this thread alone, as other work on the machine counts little then; or why not."""
+    try:
+        candidate.save(path, 0.0, "")
+        stem = Stem(path)
+        seen = stem.see(frame)
+    except Exception as error:  # onnxruntime raises many types of its own
+        width, height = candidate.size
+        return 0.0, f"does not run at {width}x{height} ({first_line(error)})"
+    if seen.places.shape != candidate.maps[-1].shape or not np.isfinite(seen.features).all():
+        return 0.0, "gives something else than its graph says, or no finite numbers"
+    rounds = []
+    for _ in range(_ROUNDS):
+        times_s = []
+        for _ in range(_RUNS):
+            started = time.thread_time()
+            stem.see(frame)
+            times_s.append(time.thread_time() - started)
+        rounds.append(float(np.median(times_s)))
+    return 1000 * min(rounds), ""
+
+
+def _refusal(tried: Sequence[Tried], nothing: Mapping[str, str], latency_ms: float) -> str:
+    """Why there is no stem at all."""
+    measured = [row for row in tried if row.took_ms]
+    if measured:
+        fastest = min(measured, key=lambda row: row.took_ms)
+        return (
+            f"no stem takes {latency_ms:g} ms or less: the fastest, of {fastest.model} at {fastest.size[0]}x"
+            f"{fastest.size[1]}, takes {fastest.took_ms:.2f} ms; give a longer --latency, or a smaller model"
+        )
+    told = "; ".join(f"{name}: {why}" for name, why in nothing.items())
+    return f"no model offers a stem ({told}); add a convolutional model of pictures to the folder"
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """OpenCV on one core."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
