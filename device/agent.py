@@ -38,6 +38,7 @@ from .uplink.payloads import PayloadEncoder, open_encoder
 logger = logging.getLogger(__name__)
 
 _TIMES = 10_000
+_STEM = "stem"
 
 
 class Agent:
@@ -220,6 +221,8 @@ class Agent:
                 origin=substitute.origin,
                 confidence=substitute.confidence,
                 trusted=substitute.trusted,
+                # Unlike what a model of this device says, a head's answer is a prediction.
+                sources=(_STEM,) if substitute.origin == "local" else (),
                 reference=self._reference if substitute.value is None else None,
                 value=substitute.value,
             )

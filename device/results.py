@@ -74,6 +74,8 @@ class ResultRow:
         sequence: the input's.
         captured_s: when the input was captured.
         origin: how the result was obtained: "executed", "linked", "held", "constant", "local", "skipped" or "reused".
+            "local" is an answer of this device: of the model itself, which then has no sources, or of its head, whose
+            source is "stem".
         confidence: the result's; with a reference, that the reference's result still holds.
         trusted: whether the confidence is certified; with a reference, the reference's own has to be as well.
         sources: the models whose outputs it was predicted from.

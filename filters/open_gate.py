@@ -9,6 +9,8 @@ from .gates.base import Gate
 from .gates.free import DifferenceGate, EveryGate, FirstGate, FreeGate, RandomGate
 from .gates.learned import FilterRuntime
 from .gates.tasks import TasksRuntime, decides_for_several
+from .local.gate import LocalGate
+from .local.spec import is_heads
 from .online.gate import OnlineGate
 from .online.live import LiveUpdate
 from .reuse.gate import ReuseGate, is_reuse
@@ -85,6 +87,10 @@ def _trained(text: str, cache: Path | None, rule_files: Sequence[Path]) -> Gate:
         task = ""
     if not Path(path).is_file():
         raise ValueError("there is no such gate or file")
+    if is_heads(Path(path)):
+        if task or accuracy or rule_files:
+            raise ValueError("a file of heads is for the accuracy that it was trained for, and has no rule")
+        return LocalGate(Path(path))
     if is_reuse(Path(path)):
         if task or accuracy:
             raise ValueError("a reuse file is for one model, and for the accuracy that it was trained for")
@@ -131,6 +137,6 @@ FREE = {
 """The gates that are not learned, by name."""
 
 FORMS = (
-    ", ".join(each.form for each in FREE.values()) + ", or the path of the .onnx of a filter or a reuse file; "
+    ", ".join(each.form for each in FREE.values()) + ", or the path of the .onnx of a filter, a reuse file or heads; "
     "PATH@ACCURACY: with another accuracy than it was trained for; PATH#MODEL: one task of a filter for several models"
 )

@@ -10,6 +10,7 @@ from .gates.base import Gate
 from .gates.learned import FilterRuntime
 from .gates.tasks import TasksRuntime
 from .learnt_from import LearntFrom
+from .local.gate import LocalGate
 from .modalities import Modality
 from .modalities.descriptor import Descriptor
 from .modalities.feature_map import FeatureMap
@@ -124,6 +125,8 @@ def learnt_step_s(gate: Gate) -> float:
         found = [task.learnt_from for task in gate.spec.tasks]
     elif isinstance(gate, ReuseGate):
         found = [gate.runtime.spec.learnt_from]
+    elif isinstance(gate, LocalGate):
+        found = [gate.spec.learnt_from]
     return next((each.step_s for each in found if each is not None), 0.0)
 
 
@@ -139,6 +142,9 @@ def _learnt(gate: Gate) -> Iterator[_Learnt]:
     elif isinstance(gate, ReuseGate):
         reuse = gate.runtime.spec
         yield _Learnt(reuse.model, reuse.digest, reuse.output, reuse.parsed_rule, reuse.modality)
+    elif isinstance(gate, LocalGate):
+        for head in gate.spec.heads:
+            yield _Learnt(head.model, head.digest, head.output, None, None)
 
 
 def _of_filter(spec: FilterSpec, rule: Rule) -> Iterator[_Learnt]:

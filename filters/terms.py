@@ -1,11 +1,13 @@
 """What a gate promises, as far as its live audit and whoever reads its answers need to know."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .event_promise import EventPromise
 from .gates.base import Gate
 from .gates.learned import FilterRuntime
 from .gates.tasks import TasksRuntime
+from .local.gate import LocalGate
 from .online.gate import OnlineGate
 from .reuse.gate import ReuseGate
 from .rules.parser import Rule
@@ -59,15 +61,21 @@ def terms_of(gate: Gate) -> Terms | None:
         rate = found.rate_interval if gate.threshold == gate.spec.threshold else None
         return _of_filter(gate, gate.accuracy, rate=rate)
     if isinstance(gate, TasksRuntime):
-        each = [task.certificate for task in gate.spec.tasks]
-        doubtful = [certificate for certificate in each if not certificate.certified]
-        reason = _reason(doubtful[0]) if doubtful else ""
-        known = [_run_inputs(certificate) or 0.0 for certificate in each]
-        return Terms(gate.accuracy, not doubtful, reason, run_inputs=max(known) or None)
+        return _of_several(gate.accuracy, [task.certificate for task in gate.spec.tasks])
     if isinstance(gate, ReuseGate):
         found = gate.runtime.spec.certificate
         return Terms(gate.accuracy, found.certified, _reason(found), _run_inputs(found), found.rate_interval)
+    if isinstance(gate, LocalGate):
+        return _of_several(gate.accuracy, [head.certificate for head in gate.spec.answering.values()])
     return Terms(gate.accuracy, certified=False, reason="nothing is known of it")
+
+
+def _of_several(accuracy: float, each: Sequence[Certificate]) -> Terms:
+    """Of a file that decides for several models."""
+    doubtful = [certificate for certificate in each if not certificate.certified]
+    reason = _reason(doubtful[0]) if doubtful else ""
+    known = [_run_inputs(certificate) or 0.0 for certificate in each]
+    return Terms(accuracy, not doubtful, reason, run_inputs=max(known) or None)
 
 
 def _of_events(gate: FilterRuntime, found: EventPromise) -> Terms:

@@ -12,14 +12,15 @@ class Substitute:
     """The answer that stands in for a model's output on an input that the model does not see.
 
     Attributes:
-        origin: "skipped" (the input holds nothing of interest) or "reused" (an earlier answer is repeated).
+        origin: "skipped" (the input holds nothing of interest), "reused" (an earlier answer is repeated) or "local" (a
+            head on a stem's features says what the model would).
         value: the output; None: the model's output for the last kept input.
         confidence: the agreement with the model's real output as it was measured in calibration, from 0 to 1; 0 if it
             was not measured.
         trusted: whether that agreement is certified.
     """
 
-    origin: Literal["skipped", "reused"] = "reused"
+    origin: Literal["skipped", "reused", "local"] = "reused"
     value: Array | None = None
     confidence: float = 0.0
     trusted: bool = False
@@ -52,7 +53,8 @@ class Decision:
         threshold: it is kept if its score is above.
         answers: the models that need not run on this input, even if it is kept, with the substitute for each; None: the
             one that the gate's `substitute` gives. If the input is not kept, so are the models that are not named here.
-        learn: to be called with the models' outputs for this input, once there are any; None: nothing is learned.
+        learn: to be called with the models' outputs for this input, once there are any; None: nothing is learned. An
+            input that is not kept has outputs where the audit draws it.
         asks: whether the input is kept only to learn from it, so that the models themselves have to run on it.
         features: what the gate's stem makes of the input (float32), where it has one; None otherwise.
     """

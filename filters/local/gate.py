@@ -1,0 +1,103 @@
+"""Light answers at work: where its doubt is little a head answers on the device, the other models are asked."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ...models.heads.head import Head
+from ...outputs import Array, OutputSpec
+from ..gates.base import Decision, Substitute
+from ..gates.stem_feed import StemFeed
+from .packed import METADATA_KEY, unpack_heads
+from .spec import HeadSpec, load_heads
+
+logger = logging.getLogger(__name__)
+
+# Of a head that never answers, as if its threshold were there: no doubt is that little.
+_NEVER = -1.0
+
+
+class LocalGate:
+    """Answers for the models whose heads are sure enough of an input; for all others it is kept.
+
+    A model in service that has no head in the file is asked on every input. It fails open: an input on which it fails
+    is kept, for every model.
+
+    Args:
+        path: what `infilink train heads` wrote.
+
+    Raises:
+        InvalidInput: it holds no heads, or is damaged.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.name = self.path.stem
+        self.spec, session = load_heads(self.path)
+        self.accuracy: float | None = self.spec.accuracy
+        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY, "")
+        self.heads = unpack_heads(text, path=self.path)
+        self._feed = StemFeed(session, self.spec.stem.spec)
+        self._linear = next(iter(self.heads.values())).linear
+        self._others = False
+        self._failed = False
+
+    def decide(self, frame: Array, captured_s: float) -> Decision:
+        """Which models need not run on the next frame (uint8 BGR), with the answers of their heads.
+
+        Its score is how far the most doubtful head's doubt is above its threshold.
+        """
+        try:
+            numbers = self._feed.scores(frame, captured_s).astype(np.float64)[None]
+            features = self._feed.features
+            assert features is not None, "the stem has just seen the frame"
+            doubt = self._linear.doubt(features[None])
+            found = {spec.model: self._answer(spec, numbers, doubt) for spec in self.spec.heads}
+        except Exception:  # whatever it is: an input too many costs less than one that is lost
+            if not self._failed:
+                logger.exception("%s failed on an input and keeps it; later failures are not logged", self.path)
+            self._failed = True
+            return Decision(True, 0.0, 0.0)
+        answers = {model: answer for model, (above, answer) in found.items() if above <= 0.0}
+        score = max(above for above, _ in found.values())
+        return Decision(self._others or len(answers) < len(found), score, 0.0, answers, features=features)
+
+    def _answer(self, spec: HeadSpec, numbers: Array, doubt: Array) -> tuple[float, Substitute]:
+        """How far a head's doubt is above its threshold, and its answer."""
+        head: Head = self.heads[spec.model]
+        own = numbers[:, head.columns]
+        confidence = float(head.readout.confidence(own, doubt)[0])
+        threshold = _NEVER if spec.threshold is None else spec.threshold
+        value = head.readout.outputs(own)[0]
+        return 1.0 - confidence - threshold, Substitute("local", value, confidence, spec.certificate.certified)
+
+    def reset(self) -> None:
+        """Starts a new stream."""
+        self._feed.reset()
+
+    def close(self) -> None:
+        """Nothing outlives it."""
+
+    def substitute(self, model: str, output: OutputSpec) -> Substitute:
+        """As the head's certificate says; a model without a head that answers has none."""
+        self._others |= model not in self.heads
+        found = self.spec.answering.get(model)
+        if found is None:
+            return Substitute()
+        return Substitute("local", None, found.agreement, found.certificate.certified)
+
+    def lost(
+        self, answers: Mapping[str, Substitute], exact: Mapping[str, Array], outputs: Mapping[str, OutputSpec]
+    ) -> float | None:
+        """The mean over the models with a head that answers of what its answers disagree with the model's own."""
+        known = [model for model in self.spec.answering if model in exact]
+        if not known:
+            return None
+        lost = 0.0
+        for model in known:
+            answer = answers.get(model)
+            if answer is not None:
+                lost += 1.0 if answer.value is None else 1.0 - outputs[model].agreement(answer.value, exact[model])
+        return lost / len(known)
