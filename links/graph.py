@@ -85,7 +85,7 @@ class LinkGraph:
                 f"{folder}: has a model named {STEM!r}, which is what links call the stem's features; name the model "
                 "otherwise, record and train again"
             )
-        links = {name: _read_link(folder, name) for name in index.links}
+        links = {name: _find_link(folder, name) for name in index.links}
         for link in links.values():
             if isinstance(link, LinearLink) and link.stem not in ("", index.stem):
                 raise InvalidInput(f"{link.path}: reads another stem than {folder / INDEX} says; train the links again")
@@ -311,10 +311,18 @@ class LinkGraph:
         )
 
 
-def _read_link(folder: Path, name: str) -> Link | LinearLink:
-    """A target's link, in whichever form it is there."""
+def open_link(path: Path) -> Link | LinearLink:
+    """The link in a file, in closed form or a network.
+
+    Raises:
+        InvalidInput: it is not there, or is not a link.
+    """
+    return LinearLink.read(path) if path.suffix == SUFFIX else Link(path)
+
+
+def _find_link(folder: Path, name: str) -> Link | LinearLink:
     linear = folder / f"{name}{SUFFIX}"
-    return LinearLink.read(linear) if linear.is_file() else Link(folder / f"{name}.onnx")
+    return open_link(linear if linear.is_file() else folder / f"{name}.onnx")
 
 
 def _read_stem(folder: Path, digest: str) -> Stem | None:

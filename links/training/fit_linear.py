@@ -24,7 +24,7 @@ _FREE = 1e-6
 _ALL_UP_TO = 4
 # An error is taken to be halved in so many seconds until so many independent looks at that age say otherwise.
 _FADES_IN_S = 2.0
-_ASSUMED_LOOKS = 10.0
+_ASSUMED_LOOKS = 30.0
 _ERRORS = 32
 _SURE_CASES = 160
 _SURE_SETS = 12

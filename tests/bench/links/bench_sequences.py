@@ -10,8 +10,8 @@ import numpy as np
 from infilink.links.link import parse_net, reads_ids
 from infilink.links.training.fit import predict
 from infilink.links.training.judge import Judge, best_constant
-from infilink.links.training.samples import Samples, Situations
 from infilink.links.training.networks import fit_target
+from infilink.links.training.samples import Samples, Situations
 from infilink.models.spec import parse_spec
 from infilink.outputs import Array
 from rich.console import Console
