@@ -39,18 +39,23 @@ def feed(fed: InputSpec, entry: str, entry_type: int) -> Nodes:
     """
     made = Nodes(PICTURE)
     made.add("Cast", "stem_float", to=TensorProto.FLOAT)
+    # Channels come first before all else where they may: whole planes are quicker to put in order.
+    axis, shape = (1, (-1, 1, 1)) if fed.layout == "NCHW" else (3, (-1,))
+    if fed.layout == "NCHW":
+        made.add("Transpose", "stem_planes", perm=[0, 3, 1, 2])
     if fed.color == "RGB":
-        made.add("Gather", "stem_rgb", np.asarray([2, 1, 0], np.int64), axis=3)
+        made.add("Gather", "stem_rgb", np.asarray([2, 1, 0], np.int64), axis=axis)
     elif fed.color == "GRAY":
-        made.add("MatMul", "stem_grey", np.asarray(_GREY, np.float32)[:, None])
+        grey = np.asarray(_GREY, np.float32)
+        if fed.layout == "NCHW":
+            made.add("Conv", "stem_grey", grey[None, :, None, None])
+        else:
+            made.add("MatMul", "stem_grey", grey[:, None])
     if fed.mean != (0.0,):
-        made.add("Sub", "stem_centred", np.asarray(fed.mean, np.float32))
+        made.add("Sub", "stem_centred", np.asarray(fed.mean, np.float32).reshape(shape))
     if fed.std != (1.0,):
-        made.add("Mul", "stem_scaled", (1 / np.asarray(fed.std)).astype(np.float32))
+        made.add("Mul", "stem_scaled", (1 / np.asarray(fed.std)).astype(np.float32).reshape(shape))
     if entry_type != TensorProto.FLOAT:
         made.add("Cast", "stem_typed", to=entry_type)
-    if fed.layout == "NCHW":
-        made.add("Transpose", entry, perm=[0, 3, 1, 2])
-    else:
-        made.add("Identity", entry)
+    made.add("Identity", entry)
     return made

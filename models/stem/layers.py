@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 from ...errors import InvalidInput
 from ...outputs import Array
 from ..preprocessing import InputSpec
+from .focus import find_focus
 from .quantized import LIKE_FIRST, scale_of
 from .resized import Shape, resized, stride_of
 from .single import in_single_precision
@@ -94,7 +95,14 @@ class Layers:
 
     def nodes(self, maps: Sequence[str], size: Shape) -> list[Any]:
         """The nodes that `maps` come from for a picture of `size`, in order."""
-        return _closure(self._resized(size), maps)
+        nodes = self._resized(size)
+        focus = find_focus(nodes, self.entry, self._constants)
+        if focus is not None and focus.convolution.input[1] in self.weights:
+            weight = numpy_helper.to_array(self.weights[focus.convolution.input[1]])
+            one, wide = focus.as_one(self.entry, weight)
+            self.weights[wide.name] = wide
+            nodes = [one if node is focus.convolution else node for node in nodes]
+        return _closure(nodes, maps)
 
     def as_float(self, name: str, given: str) -> tuple[str, list[Any]]:
         """A tensor in single precision: its name, and the nodes that make it that."""
