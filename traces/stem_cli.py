@@ -21,7 +21,9 @@ from ..units import format_bytes, parse_seconds
 from .trace import Trace
 
 _MOST_INPUTS = 800
-_LEAST_INPUTS = 20
+_LEAST_INPUTS = 40
+# The stem is part of what filters and links certify on the later part of the same trace: it is chosen without that.
+_CHOSEN_SHARE = 0.5
 _SHOWN = 15
 
 
@@ -124,7 +126,7 @@ def _known(traces: list[Trace], found: Mapping[str, Path], *, named: bool) -> tu
 
 
 def _stream(trace: Trace, most: int) -> Stream:
-    """Up to so many of a trace's inputs, at equal distances.
+    """Up to so many inputs of a trace's first half, at equal distances.
 
     Raises:
         InvalidInput: its inputs are no pictures, or there are too few.
@@ -136,7 +138,8 @@ def _stream(trace: Trace, most: int) -> Stream:
         raise InvalidInput(f"{trace.path}: holds {kept}; a stem is chosen by pictures (docs/STEM.md)")
     if len(trace) < _LEAST_INPUTS:
         raise InvalidInput(f"{trace.path}: holds {len(trace)} inputs; a stem is chosen by {_LEAST_INPUTS} or more")
-    taken = np.unique(np.linspace(0, len(trace) - 1, min(len(trace), most)).round().astype(int)).tolist()
+    inputs = round(_CHOSEN_SHARE * len(trace))
+    taken = np.unique(np.linspace(0, inputs - 1, min(inputs, most)).round().astype(int)).tolist()
     wanted = set(taken)
 
     def frames() -> Iterator[Array]:
