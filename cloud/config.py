@@ -49,9 +49,10 @@ profile = 0.01
 # and the input's deadline allows it.
 escalate = 0.0
 
-# A device that sends features first (`send = "ask"`) is asked for the frame where running the models on it is expected
-# to bring so much agreement, in the mean over the models' answers.
-ask_gain = 0.1
+# A device that sends features first (`send = "ask"`) is asked for the frame once the answers since the last one, of
+# about four seconds, are expected to have lost so much agreement, in the mean over the models: 2.0 is as much as two
+# inputs for which all models are answered wrongly. Less means more frames; 0: each.
+ask_loss = 2.0
 
 # Threads of one inference.
 threads = 1
@@ -95,7 +96,7 @@ class CloudConfig(EndpointConfig):
     profile: float = Field(default=0.01, ge=0, le=1)
     groups: dict[str, tuple[str, ...]] = Field(default={})
     escalate: float = Field(default=0.0, ge=0, le=1)
-    ask_gain: float = Field(default=0.1, ge=0, le=1)
+    ask_loss: float = Field(default=2.0, ge=0, allow_inf_nan=False)
     threads: int = Field(default=1, ge=1, le=256)
     ledger: Path = Path("ledger.sqlite")
     ledger_rows: int = Field(default=100_000, ge=1000)

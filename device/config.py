@@ -78,7 +78,7 @@ queue = "latest"
 
 # What travels of a kept frame. "frames": the frame, with the outputs of the models here. "features": what a stem makes
 # of it, under 1 KB; the coordinator, whose links must read the same stem, answers from that alone. "ask": features, and
-# the frame where the coordinator asks for it (its `ask_gain`). "outputs": only the outputs of the models here; then no
+# the frame where the coordinator asks for it (its `ask_loss`). "outputs": only the outputs of the models here; then no
 # other model can run on the frames, and the coordinator predicts what it can.
 # send = "frames"
 

@@ -1,6 +1,7 @@
 """Asking a device for the frame of an input that it sent as features: where that is worth it, and waiting for it."""
 
 import asyncio
+import math
 from collections.abc import Collection, Mapping
 
 from ...links.answer import Answer
@@ -9,14 +10,36 @@ from ...protos import edge_pb2
 TIMEOUT_S = 10.0
 """How long a frame is waited for that has no deadline: inputs are answered in order, so those behind it wait too."""
 
-LEAST_GAIN = 1e-6
-"""Where nothing runs, or nothing is doubtful, no frame is worth anything."""
+_FADES_IN_S = 4.0
 
 
-def expected_gain(answers: Mapping[str, Answer], runs: Collection[str]) -> float:
-    """How much agreement, in the mean over the answers, running models on the frame is expected to bring.
+class Doubt:
+    """What a stream's answers are expected to have lost since its last frame: a frame is worth more than one answer.
 
-    A model that runs is answered for exactly; what that tells of the others, and of later inputs, is not counted.
+    After it the links know more of the inputs that follow, so that what counts is how much was lost lately, on all of
+    them: it adds up from input to input and fades within seconds of capture time.
+    """
+
+    def __init__(self) -> None:
+        self._lost = 0.0
+        self._at_s: float | None = None
+
+    def add(self, loss: float, captured_s: float) -> float:
+        """Adds what is expected to be lost on an input; returns what is lost up to now."""
+        passed_s = 0.0 if self._at_s is None else max(0.0, captured_s - self._at_s)
+        self._lost = self._lost * math.exp(-passed_s / _FADES_IN_S) + loss
+        self._at_s = captured_s
+        return self._lost
+
+    def clear(self) -> None:
+        """A frame was looked at, or asked for in vain."""
+        self._lost = 0.0
+
+
+def expected_loss(answers: Mapping[str, Answer], runs: Collection[str]) -> float:
+    """How much agreement, in the mean over the answers, is expected to be lost by not running models on the frame.
+
+    A model that runs is answered for exactly; what that tells of the others is not counted.
 
     Args:
         answers: what would be answered from the features.

@@ -15,7 +15,7 @@ from ..plans.reselection import Reselection, Sample
 from ..repository import Repository
 from ..runtime.scheduler import Scheduler
 from .answers import Superseded, output_message, refused_message, result_message
-from .asking import LEAST_GAIN, TIMEOUT_S, Asking, expected_gain
+from .asking import TIMEOUT_S, Asking, Doubt, expected_loss
 from .inputs import read_features, read_frame, read_local_outputs
 from .session import Session
 
@@ -117,6 +117,7 @@ class DeviceStream:
         self._running: set[asyncio.Task[Executed]] = set()
         self._newest = -1
         self._asking = Asking()
+        self._doubt = Doubt()
         # Set once the models for the last input that was read are chosen.
         self._last_chosen = asyncio.Event()
         self._last_chosen.set()
@@ -309,8 +310,11 @@ class DeviceStream:
     async def _look(self, message: edge_pb2.Input, executed: Executed, write: Write) -> Executed:
         """Has the models run on the frame as well, where it is worth asking for and the device still has it."""
         left_s = message.deadline_ns / 1e9 - time.time() if message.deadline_ns else TIMEOUT_S
+        if executed.frame is not None:
+            self._doubt.clear()
         if executed.frame is not None or left_s <= 0 or not self._worth_asking(message, executed):
             return executed
+        self._doubt.clear()
         await write(self._asking.want(message.sequence))
         came = await self._asking.wait(min(left_s, TIMEOUT_S))
         if came is None:
@@ -331,13 +335,14 @@ class DeviceStream:
         """Whether an input that came as features is so doubtful that its frame is asked for."""
         if not message.frame_kept or executed.features is None or self.stopped:
             return False
-        if message.policy == edge_pb2.POLICY_LATEST and message.sequence < self._newest:
-            return False
-        answers = self.session.serving.preview(message.captured_ns / 1e9, executed.exact, features=executed.features)
+        captured_s, plan = message.captured_ns / 1e9, self.session.serving.plan
+        answers = self.session.serving.preview(captured_s, executed.exact, features=executed.features)
         named = set(message.models) or set(self.session.wanted) or set(answers)
-        plan = self.session.serving.plan
         asked = {name: answer for name, answer in answers.items() if name in named}
-        return expected_gain(asked, plan.resident or plan.rotating) >= max(self.config.ask_gain, LEAST_GAIN)
+        loss = expected_loss(asked, plan.resident or plan.rotating)
+        lost = self._doubt.add(loss, captured_s)
+        replaced = message.policy == edge_pb2.POLICY_LATEST and message.sequence < self._newest
+        return loss > 0.0 and lost >= self.config.ask_loss and not replaced
 
     async def _escalate(self, message: edge_pb2.Input, executed: Executed) -> dict[str, Array]:
         """The outputs of models that are run after all because their predicted answers are not trusted."""

@@ -16,8 +16,8 @@ from infilink.protos import edge_pb2, edge_pb2_grpc
 from infilink.protos.features import FeatureRange
 
 from ..filters.stems import write_stem
-from ..stem_links import SURE_S, write_stem_links
-from .conftest import FPS, METADATA, TIMEOUT_S, brightness, grey, wait_until
+from ..stem_links import write_stem_links
+from .conftest import METADATA, TIMEOUT_S, brightness, grey, wait_until
 
 FRAMES = 120
 # With a level that no JPEG rounds away, and links that are no better than a byte a feature.
@@ -39,7 +39,9 @@ def links(tmp_path_factory, models, stem):
 @pytest.fixture
 def linked(start_daemon, links):
     """A coordinator whose links read the stem."""
-    return start_daemon(token="open sesame", links=str(links), answers="links", budget="100%", reselect_s=0.0)
+    return start_daemon(
+        token="open sesame", links=str(links), answers="links", budget="100%", reselect_s=0.0, ask_loss=0.5
+    )
 
 
 def read(path, model):
@@ -67,9 +69,9 @@ def test_the_frames_that_are_asked_for_follow(linked, start_agent, stem, tmp_pat
     assert summary["answered"] == FRAMES and summary["travelled"]["gone"] == 0
     origins, values, sent = read(tmp_path / "results0.sqlite", "bright")
     asked = [index for index, origin in enumerate(origins) if origin == "executed"]
-    # The links are sure for so long after a model ran.
-    assert asked[0] == 0 and len(asked) == summary["travelled"]["wanted"] == linked.executions()["bright"]
-    assert min(np.diff(asked)) >= SURE_S * FPS and len(asked) >= 2
+    # The links are not sure of the first, and then for some seconds nearly.
+    assert asked[0] == 0 and 2 <= len(asked) <= FRAMES / 4
+    assert len(asked) == summary["travelled"]["wanted"] == linked.executions()["bright"]
     assert all((sent[index] > 300) == (index in asked) for index in range(FRAMES))
     np.testing.assert_allclose(values, [brightness(index) for index in range(FRAMES)], atol=CLOSE)
     (device,) = linked.status().devices

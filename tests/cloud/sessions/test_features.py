@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from infilink.cloud.coordinator import Coordinator
-from infilink.cloud.sessions.asking import expected_gain
+from infilink.cloud.sessions.asking import Doubt, expected_loss
 from infilink.codec import encode_jpeg
 from infilink.errors import InvalidInput
 from infilink.links.answer import Answer
@@ -89,7 +89,15 @@ def executions(coordinator: Coordinator) -> int:
 
 
 def with_links(links: Path, models: Path, **settings) -> dict:
-    return {"models": models, "links": links, "answers": "links", "budget": "100%", "reselect_s": 0.0, **settings}
+    return {
+        "models": models,
+        "links": links,
+        "answers": "links",
+        "budget": "100%",
+        "reselect_s": 0.0,
+        "ask_loss": 0.5,
+        **settings,
+    }
 
 
 def test_features_are_answered_by_links_and_nothing_runs(
@@ -115,13 +123,13 @@ def test_a_frame_is_asked_for_where_links_are_unsure_and_makes_them_sure(
 ) -> None:
     async def story(coordinator: Coordinator) -> None:
         device = Device(coordinator, stem)
-        answers = await device.talk(*(device.input(index, 20 * index) for index in range(8)))
-        # One a second: sure for two seconds after the model ran.
-        assert device.wanted == [0, 3, 6]
-        expected = ["executed" if index in device.wanted else "linked" for index in range(8)]
+        answers = await device.talk(*(device.input(index, 20 * index) for index in range(10)))
+        # One a second: nearly sure for some seconds after the model ran.
+        assert device.wanted == [0, 4, 8]
+        expected = ["executed" if index in device.wanted else "linked" for index in range(10)]
         assert [origins(answer)["bright"] for answer in answers] == expected
-        assert [values(answer)["bright"] for answer in answers] == pytest.approx([20 * i for i in range(8)], abs=8)
-        assert executions(coordinator) == 3 and coordinator.counts.results == 8
+        assert [values(answer)["bright"] for answer in answers] == pytest.approx([20 * i for i in range(10)], abs=8)
+        assert executions(coordinator) == 3 and coordinator.counts.results == 10
         assert device.session.serving.live.audited == 0, "what was doubtful tells nothing of the rest"
 
     serve(story, **with_links(links, models))
@@ -133,7 +141,7 @@ def test_nothing_is_asked_for_that_is_not_worth_it(serve: Callable, models: Path
         await device.talk(device.input(0, 50), device.input(1, 60))
         assert not device.wanted and executions(coordinator) == 0
 
-    serve(story, **with_links(links, models, ask_gain=0.95))
+    serve(story, **with_links(links, models, ask_loss=5.0))
 
 
 @pytest.mark.parametrize("kept", [False, "damaged"])
@@ -247,9 +255,19 @@ def test_where_no_link_reads_a_stem_no_features_are_taken(
     serve(story, models=models, **({"links": links} if settings else {}), **settings)
 
 
-def test_only_what_would_run_can_gain() -> None:
+def test_only_where_a_model_would_run_is_anything_lost() -> None:
     answers = {
         name: Answer(np.zeros(1), confidence, "linked") for name, confidence in {"a": 0.5, "b": 0.9, "c": 0.2}.items()
     }
-    assert expected_gain(answers, ("a", "b")) == pytest.approx(0.6 / 3)
-    assert expected_gain(answers, ()) == expected_gain({}, ("a",)) == 0.0
+    assert expected_loss(answers, ("a", "b")) == pytest.approx(0.6 / 3)
+    assert expected_loss(answers, ()) == expected_loss({}, ("a",)) == 0.0
+
+
+def test_doubt_adds_up_and_fades_and_a_frame_ends_it() -> None:
+    doubt = Doubt()
+    assert [doubt.add(0.25, 7.0) for _ in range(3)] == [0.25, 0.5, 0.75]
+    assert doubt.add(0.25, 6.0) == 1.0, "a clock that was set back makes nothing older"
+    assert doubt.add(0.0, 1000.0) < 1e-9
+    doubt.add(0.5, 1000.0)
+    doubt.clear()
+    assert doubt.add(0.25, 1000.0) == 0.25
