@@ -13,7 +13,7 @@ def logistic(score: Array) -> Array:
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(score, -30.0, 30.0))))
 
 
-def fit_logistic(cues: Array, shares: Array, *, ridge: float = 1e-3) -> Array:
+def fit_logistic(cues: Array, shares: Array, *, ridge: float = 1e-3, alike: float = 0.0) -> Array:
     """The slopes and the constant (q + 1,) with which `logistic(cues @ slopes + constant)` comes close to the shares.
 
     Slopes below 0 are set to 0: a cue that speaks against what it should speak for is noise.
@@ -22,10 +22,11 @@ def fit_logistic(cues: Array, shares: Array, *, ridge: float = 1e-3) -> Array:
         cues: (n, q).
         shares: in [0, 1]: how often it was so (n,).
         ridge: what keeps the slopes small where the cues tell all apart.
+        alike: what keeps the slopes alike, of cues that should tell the same.
     """
     used = np.ones(cues.shape[1], bool)
     while True:
-        found = _newton(cues[:, used], shares, ridge)
+        found = _newton(cues[:, used], shares, ridge, alike)
         wrong = found[:-1] < 0
         if not wrong.any():
             whole = np.zeros(cues.shape[1] + 1)
@@ -34,11 +35,12 @@ def fit_logistic(cues: Array, shares: Array, *, ridge: float = 1e-3) -> Array:
         used[np.flatnonzero(used)[wrong]] = False
 
 
-def _newton(cues: Array, shares: Array, ridge: float) -> Array:
+def _newton(cues: Array, shares: Array, ridge: float, alike: float) -> Array:
     z = np.concatenate([cues, np.ones((len(cues), 1))], axis=1)
-    penalty = np.full(z.shape[1], ridge)
+    q = cues.shape[1]
+    penalty = np.zeros((q + 1, q + 1))
+    penalty[:q, :q] = (ridge + alike * q) * np.eye(q) - alike
     # As if one input more had been so, and one not: nothing is certain.
-    penalty[-1] = 0.0
     mean = (shares.sum() + 1.0) / (len(shares) + 2.0)
     least = 1.0 / (len(shares) + 2.0)
     targets = np.clip(shares, least, 1.0 - least)
@@ -46,8 +48,8 @@ def _newton(cues: Array, shares: Array, ridge: float) -> Array:
     found[-1] = np.log(mean / (1.0 - mean))
     for _ in range(_STEPS):
         p = logistic(z @ found)
-        slope = z.T @ (p - targets) + penalty * found
-        curve = (z * (p * (1.0 - p))[:, None]).T @ z + np.diag(penalty + 1e-9)
+        slope = z.T @ (p - targets) + penalty @ found
+        curve = (z * (p * (1.0 - p))[:, None]).T @ z + penalty + 1e-9 * np.eye(q + 1)
         step = np.clip(np.linalg.solve(curve, slope), -_FURTHEST_STEP, _FURTHEST_STEP)
         found -= step
         if float(np.abs(step).max()) < 1e-6:

@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import InvalidInput
 from ...outputs import Array
 
-STRENGTHS = (1.0, 3.0, 10.0, 30.0)
+STRENGTHS = (2.0, 4.0, 8.0, 16.0)
 """The ridges that are tried, a feature that varies: what suits grows with how many of them share the work."""
 FURTHEST = 4.0
 """A standardised feature beyond is cut: of an input unlike any that was seen."""
