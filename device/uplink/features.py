@@ -5,6 +5,7 @@ import logging
 from ...errors import InvalidInput
 from ...filters.gates.base import Gate
 from ...filters.gates.learned import FilterRuntime
+from ...filters.local.gate import LocalGate
 from ...models.stem.stem import Stem
 from ...outputs import Array
 from ...protos import edge_pb2
@@ -77,7 +78,7 @@ def open_features(config: DeviceConfig, gate: Gate) -> FeatureEncoder | None:
     """
     if config.send not in ("features", "ask"):
         return None
-    inside = gate.spec.stem if isinstance(gate, FilterRuntime) else None
+    inside = gate.spec.stem if isinstance(gate, FilterRuntime | LocalGate) else None
     if config.stem is not None:
         stem = Stem(config.stem)
         same = inside is not None and inside.digest == stem.digest

@@ -8,10 +8,12 @@ from infilink.device.config import DeviceConfig
 from infilink.device.uplink.features import FeatureEncoder, open_features
 from infilink.errors import InvalidInput
 from infilink.filters.gates.free import EveryGate
+from infilink.filters.local.gate import LocalGate
 from infilink.models.stem.stem import Stem
 from infilink.protos import edge_pb2
 from infilink.protos.features import FeatureRange
 
+from ...filters.local.made import write_heads
 from ...filters.stems import write_stem
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
@@ -79,3 +81,13 @@ def test_what_is_to_be_sent_decides_whether_a_stem_is_needed(stem):
         assert (found.digest, found.length, found.from_gate) == (stem.digest, stem.spec.length, False)
         with pytest.raises(InvalidInput, match=f'`send = "{send}"` needs `stem`, .* all has none inside'):
             open_features(config(send=send), gate)
+
+
+def test_a_gate_with_a_stem_inside_needs_no_other(stem, tmp_path):
+    gate = LocalGate(write_heads(tmp_path / "heads.onnx"))
+    found = open_features(config(send="ask"), gate)
+    assert (found.digest, found.length, found.stem, found.from_gate) == (stem.digest, 16, None, True)
+    assert open_features(config(send="ask", stem=stem.path), gate).from_gate, "the same stem is not asked twice"
+    other = write_stem(tmp_path / "other.onnx", seed=1)
+    found = open_features(config(send="ask", stem=other), gate)
+    assert found.digest == Stem(other).digest and not found.from_gate, "the one that is named is what is sent"
