@@ -86,9 +86,11 @@ class LinkGraph:
                 "otherwise, record and train again"
             )
         links = {name: _find_link(folder, name) for name in index.links}
-        for link in links.values():
+        for name, link in links.items():
             if isinstance(link, LinearLink) and link.stem not in ("", index.stem):
                 raise InvalidInput(f"{link.path}: reads another stem than {folder / INDEX} says; train the links again")
+            if isinstance(link, LinearLink) and not link.regressions.keys() >= index.tables[name].linked.keys():
+                raise InvalidInput(f"{link.path}: lacks links that {folder / INDEX} names; train the links again")
             if dict(link.spec.digests) != dict(index.digests):
                 raise InvalidInput(f"{link.path}: was trained with other models than {folder / INDEX} says")
         return cls(

@@ -1,4 +1,4 @@
-"""Trains one link's network on random situations: the prediction first, then how probably it agrees."""
+"""What training a link's network takes: rounds with checks, losses, and how probably what it says agrees."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from torch import nn
 
 from ...models.encoding.encoding import Encoding
 from ...outputs import Array
-from ..networks.vector import LinkNetwork, ResidualNetwork, VectorNetwork
+from ..networks.vector import LinkNetwork, VectorNetwork
 from .judge import Judge
 from .samples import Situations
 
@@ -20,50 +20,10 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From predicted vectors (n, length) and the exact ones to one number."""
 
-STEPS = 350
-BATCH = 256
 _CHECK_EVERY = 25
-_CHECK_DRAWS = 1024
 _PATIENCE = 6
 _AGREE_DRAWS = 1500
 _AGREE_STEPS = 200
-_COUNTS_WEIGHT = 0.7
-
-
-def fit_link(situations: Situations, judge: Judge, *, seed: int, steps: int = STEPS) -> ResidualNetwork:
-    """A trained network of a target that is a vector, in evaluation mode.
-
-    Args:
-        situations: the recording's.
-        judge: compares the target's outputs.
-        seed: of everything random; the same on the same machine gives the same weights.
-        steps: how many it trains for at most.
-    """
-    with torch.random.fork_rng(), one_thread():
-        torch.manual_seed(seed)
-        network = ResidualNetwork(situations.layout)
-        _fit_vector(network, situations, seed=seed, steps=steps)
-        fit_agree(network, situations, judge, seed=seed)
-        return network.eval()
-
-
-def _fit_vector(network: ResidualNetwork, situations: Situations, *, seed: int, steps: int) -> None:
-    """Trains the prediction head."""
-    rng, blocks = np.random.default_rng(seed), situations.samples.blocks
-    loss = loss_of(situations.samples.encodings[situations.target])
-    train_best(
-        network,
-        Recipe(steps, BATCH, rate=3e-3, least_rate=1e-4, weight_decay=0.02),
-        draw=lambda count: _batch(situations, rng, blocks.train, count),
-        loss=lambda features, wanted: loss(network.vector(features, network.hidden(features)), wanted),
-        check=_batch(situations, np.random.default_rng(seed + 1), blocks.validation, _CHECK_DRAWS),
-    )
-
-
-def _batch(situations: Situations, rng: np.random.Generator, block: Array, count: int) -> Batch:
-    """Random situations: features and the exact vectors."""
-    draws = situations.draw(rng, block, count)
-    return torch.from_numpy(situations.features(draws)), torch.from_numpy(situations.vectors[draws.inputs])
 
 
 def fit_agree(network: VectorNetwork, situations: Situations, judge: Judge, *, seed: int) -> None:
@@ -200,22 +160,6 @@ def train_best(
         if worse >= _PATIENCE:
             break
     network.load_state_dict(best_state)
-
-
-def loss_of(encoding: Encoding) -> Loss:
-    """Cross-entropy on soft labels for classes; smooth L1 for numbers, of boxes their counts more than their places."""
-    is_count = torch.from_numpy(encoding.columns < len(encoding.output.classes)).float()
-    weights = is_count * _COUNTS_WEIGHT / max(1.0, float(is_count.sum()))
-    weights += (1 - is_count) * (1 - _COUNTS_WEIGHT) / max(1.0, float((1 - is_count).sum()))
-
-    def boxes(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        return (F.smooth_l1_loss(predicted, wanted, beta=0.3, reduction="none") * weights).sum(dim=1).mean()
-
-    def numbers(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        return F.smooth_l1_loss(predicted, wanted, beta=0.3)
-
-    kind = encoding.output.kind
-    return _of_classes(encoding) or (boxes if kind == "boxes" else numbers)
 
 
 def paper_loss_of(encoding: Encoding) -> Loss:

@@ -119,15 +119,26 @@ class FittedLinear:
         for sources in design.sets(judge.target):
             columns = design.columns(sources)
             weights, left_out = _ridges(design, columns, products[:, columns], read[:, columns])
-            said = (design.numbers[:, columns] @ weights).astype(np.float32)
-            said[design.learnt] = left_out
             errors = wanted - left_out
             few = errors[np.linspace(0, len(errors) - 1, min(len(errors), _ERRORS)).astype(np.int64)]
             fades = _fades(design, errors[:, _counted(judge)])
-            fitted.regressions[sources] = Regression(weights.astype(np.float32), fades, few.astype(np.float32))
-            fitted._said[sources] = said
+            found = Regression(weights.astype(np.float32), fades, few.astype(np.float32))
+            fitted.give(sources, found, left_out)
         fitted._learn_sureness(seed)
         return fitted
+
+    def give(self, sources: tuple[str, ...], regression: Regression, left_out: Array | None = None) -> None:
+        """Takes a regression over.
+
+        Args:
+            sources: what it reads.
+            regression: the regression.
+            left_out: what those say of each learnt input that did not learn from it (learnt, length); None: the same.
+        """
+        said = regression.say(self.design.numbers[:, self.design.columns(sources)[:-1]]).astype(np.float32)
+        if left_out is not None:
+            said[self.design.learnt] = left_out
+        self.regressions[sources], self._said[sources] = regression, said
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -294,9 +294,8 @@ def _link_cells(first: Array, second: Array, base: Array, cases: TargetCases, tr
         # Those may be known from more inputs than these. Where they do worse here than there, a link gains more than it
         # would elsewhere: it counts with no more than it reached here.
         level = cases.free.free(index).measured.validation
-        expected = level + trust * float(gains.mean())
-        if not cases.same:
-            expected = min(expected, max(level, _expected(agreements)))
+        most = _expected(np.ones(len(agreements))) if cases.same else _expected(agreements)
+        expected = min(level + trust * float(gains.mean()), max(level, most))
         doubt = float(gains.std() / np.sqrt(len(gains))) * (_SAME_DOUBT if cases.same else 1.0)
         cells.append(Measured(expected - doubt, float(reported.mean())))
     never = cells[NEVER]

@@ -3,23 +3,22 @@
 from ..link import Net
 from ..networks.vector import LinkNetwork
 from ..sequences.fit import fit_sequence
-from .fit import fit_link
 from .fit_paper import fit_paper, fit_paper_sequence
 from .judge import Judge
 from .samples import Situations
 
 
-def fit_target(situations: Situations, judge: Judge, *, net: Net, seed: int) -> LinkNetwork:
+def fit_network(situations: Situations, judge: Judge, *, net: Net, seed: int) -> LinkNetwork:
     """A trained network, in evaluation mode.
 
     Args:
         situations: the recording's, with ids if the network reads them (`reads_ids`).
         judge: compares the target's outputs.
-        net: whose network: "ours" or the MLink "paper"'s.
+        net: whose network: the MLink "paper"'s; or "ours", which there is only for a target that gives tokens.
         seed: of everything random.
     """
     tokens = situations.samples.encodings[situations.target].tokens is not None
     if net == "paper":
-        fit = fit_paper_sequence if tokens else fit_paper
-        return fit(situations, judge, seed=seed)
-    return fit_sequence(situations, judge, seed=seed) if tokens else fit_link(situations, judge, seed=seed)
+        return (fit_paper_sequence if tokens else fit_paper)(situations, judge, seed=seed)
+    assert tokens, "links to everything but tokens are in closed form"
+    return fit_sequence(situations, judge, seed=seed)

@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 
 _NO_LINK = "no link is better than holding its last output or a constant"
 
-Fit = Callable[[Situations, Judge], "LinkNetwork"]
-"""Makes a target's network, in evaluation mode."""
+Fit = Callable[[Situations, Judge], "LinkNetwork | FittedLinear"]
+"""Makes a target's link: a network in evaluation mode, or regressions."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def train_links(
         stem: the stem whose features links read beside outputs; None: outputs only.
         seed: of everything random.
         net: "ours", or the MLink "paper"'s networks, to compare with; those read no stem.
-        fit: makes a network for a target, in the place of what `net` says; None: none.
+        fit: makes a target's link, in the place of what `net` says; None: nothing does.
         progress: told the share done and what is being done.
 
     Raises:
@@ -159,7 +159,7 @@ class _Learner:
         digests: of each model's file.
         seed: of everything random.
         net: what is learnt.
-        fit: makes a network, in the place of what `net` says; None: none.
+        fit: makes a target's link, in the place of what `net` says; None: nothing does.
         stem: the digest of the stem; empty: none is read.
     """
 
@@ -177,36 +177,43 @@ class _Learner:
 
     def learn(self, target: str, folder: Path) -> tuple[Table, Array, str, Linkability]:
         """A target's table, best constant, why it has no link, and every pair; the link is written to `folder`."""
-        encoding = self.samples.encodings[target]
-        network = self.net == "paper" or self.fit is not None or encoding.tokens is not None
-        chosen_on = None if network else self.design.learnt
-        cases = TargetCases.of(self.samples, target, seed=self.seed, chosen_on=chosen_on)
+        encoding, judge = self.samples.encodings[target], Judge(self.samples, target)
         if encoding.length == 0:
-            return self._free(cases, "its output never changes in the recording")
-        return self._network(cases, folder) if network else self._linear(cases, folder)
+            return self._free(target, "its output never changes in the recording")
+        if self.fit is None and self.net == "ours" and encoding.tokens is None:
+            return self._regressions(FittedLinear.fit(self.design, judge, seed=self.seed), folder)
+        situations = Situations(self.samples, target, ids=reads_ids(self.net, encoding))
+        if self.net == "paper" and not any(situations.layout.lengths.values()):
+            return self._free(target, "no other model's output changes in the recording")
+        found = self.fit(situations, judge) if self.fit is not None else self._trained(situations, judge)
+        if isinstance(found, FittedLinear):
+            return self._regressions(found, folder)
+        return self._network(found, situations, folder)
 
-    def _linear(self, cases: TargetCases, folder: Path) -> tuple[Table, Array, str, Linkability]:
-        target = cases.judge.target
-        fitted = FittedLinear.fit(self.design, cases.judge, seed=self.seed)
-        measured = measure_links(fitted, cases, self.design.sets(target)).pruned()
+    def _trained(self, situations: Situations, judge: Judge) -> "LinkNetwork":
+        from .networks import fit_network
+
+        return fit_network(situations, judge, net=self.net, seed=self.seed)
+
+    def _regressions(self, fitted: FittedLinear, folder: Path) -> tuple[Table, Array, str, Linkability]:
+        target, design = fitted.judge.target, fitted.design
+        cases = TargetCases.of(self.samples, target, seed=self.seed, chosen_on=design.learnt)
+        measured = measure_links(fitted, cases, design.sets(target)).pruned()
         table, linkable = certified(measured, cases, fitted), Linkability.measure(cases, fitted)
         if not table.linked:
             return table, cases.constant, _NO_LINK, linkable
         fitted.link(self._spec(target), list(table.linked), self.stem).write(folder / f"{target}{SUFFIX}")
         return table, cases.constant, "", linkable
 
-    def _network(self, cases: TargetCases, folder: Path) -> tuple[Table, Array, str, Linkability]:
+    def _network(
+        self, network: "LinkNetwork", situations: Situations, folder: Path
+    ) -> tuple[Table, Array, str, Linkability]:
         from ..networks.export import export_link
         from ..sequences.network import SequenceNetwork
         from .fit import one_thread, predict
-        from .networks import fit_target
 
-        target = cases.judge.target
-        situations = Situations(self.samples, target, ids=reads_ids(self.net, self.samples.encodings[target]))
-        if self.net == "paper" and not any(situations.layout.lengths.values()):
-            return self._free(cases, "no other model's output changes in the recording")
-        fit = self.fit or partial(fit_target, net=self.net, seed=self.seed)
-        network = fit(situations, cases.judge)
+        target = situations.target
+        cases = TargetCases.of(self.samples, target, seed=self.seed)
         predictor = NetworkPredictor(partial(predict, network), situations)
         with one_thread():
             table = certified(measure_links(predictor, cases), cases, predictor)
@@ -217,7 +224,8 @@ class _Learner:
         export_link(network, self._spec(target, decoding), folder / f"{target}.onnx")
         return table, cases.constant, "", linkable
 
-    def _free(self, cases: TargetCases, why: str) -> tuple[Table, Array, str, Linkability]:
+    def _free(self, target: str, why: str) -> tuple[Table, Array, str, Linkability]:
+        cases = TargetCases.of(self.samples, target, seed=self.seed)
         return certified(cases.free, cases), cases.constant, why, Linkability.measure(cases, None)
 
     def _spec(self, target: str, decoding: Decoding | None = None) -> LinkSpec:

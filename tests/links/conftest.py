@@ -12,7 +12,6 @@ from infilink.links.networks.export import export_link
 from infilink.links.networks.vector import LinkNetwork
 from infilink.links.sequences.fit import fit_sequence
 from infilink.links.sequences.network import SequenceNetwork
-from infilink.links.training.fit import fit_link
 from infilink.links.training.fit_paper import fit_paper, fit_paper_sequence
 from infilink.links.training.judge import Judge
 from infilink.links.training.samples import Samples, Situations
@@ -184,7 +183,7 @@ def phrase_samples() -> Callable[..., Samples]:
 def trained(
     phrase_samples: Callable[..., Samples], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str, str], tuple[LinkNetwork, Situations, Path]]:
-    """A network of one of the four types, trained for a moment, its situations and its file: `trained(net, kind)`."""
+    """A network of one of the types, trained for a moment, its situations and its file: `trained(net, kind)`."""
     done: dict[tuple[str, str], tuple[LinkNetwork, Situations, Path]] = {}
 
     def fit(net: str, situations: Situations) -> LinkNetwork:
@@ -192,7 +191,7 @@ def trained(
         tokens = situations.target == "reply"
         if net == "paper":
             return (fit_paper_sequence if tokens else fit_paper)(situations, judge, seed=0, epochs=1)
-        return (fit_sequence if tokens else fit_link)(situations, judge, seed=0, steps=25)
+        return fit_sequence(situations, judge, seed=0, steps=25)
 
     def get(net: str, kind: str) -> tuple[LinkNetwork, Situations, Path]:
         if (net, kind) not in done:

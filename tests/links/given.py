@@ -1,20 +1,27 @@
-"""Networks with given weights, in the place of trained ones: what they predict is known on every machine.
+"""Links with given weights, in the place of learnt ones: what they predict is known on every machine.
 
 They go into `train_links(..., fit=given(...))`: everything else (measures, files, notes) is as after training.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import torch
-from infilink.links.networks.vector import LinkNetwork, ResidualNetwork
+from infilink.links.linear.basis import Basis
+from infilink.links.linear.expected import Sureness
+from infilink.links.linear.regression import KNOTS_S, Regression
+from infilink.links.networks.vector import LinkNetwork
 from infilink.links.sequences.residual import ResidualSequenceNetwork
+from infilink.links.training.fit_linear import Design, FittedLinear
 from infilink.links.training.judge import Judge
 from infilink.links.training.samples import Situations
 from infilink.models.encoding.encoding import Encoding
 from infilink.outputs import Array
 
 _FAR = 1000.0
+_WIDE = 4.0
 
 Column = Callable[[Encoding], int]
 """Which column of a source's raw form tells of the target."""
@@ -25,8 +32,8 @@ def first(encoding: Encoding) -> int:
     return 0
 
 
-def given(rules: Mapping[str, Mapping[str, Column]]) -> Callable[[Situations, Judge], LinkNetwork]:
-    """What makes networks by rules: `{target: {source: column}}`, the first source before the others.
+def given(rules: Mapping[str, Mapping[str, Column]]) -> Callable[[Situations, Judge], LinkNetwork | FittedLinear]:
+    """What makes links by rules: `{target: {source: column}}`, the first source before the others.
 
     A target follows from the first of its sources that ran: it is the mean of what it was in the recording where that
     column was the same. Without any of them it is its last output, or the mean of all. One without a rule is always
@@ -34,7 +41,7 @@ def given(rules: Mapping[str, Mapping[str, Column]]) -> Callable[[Situations, Ju
     whose output is copied.
     """
 
-    def fit(situations: Situations, judge: Judge) -> LinkNetwork:
+    def fit(situations: Situations, judge: Judge) -> LinkNetwork | FittedLinear:
         torch.manual_seed(0)
         rule = rules.get(situations.target, {})
         if situations.samples.encodings[situations.target].tokens is not None:
@@ -44,51 +51,55 @@ def given(rules: Mapping[str, Mapping[str, Column]]) -> Callable[[Situations, Ju
     return fit
 
 
-def _following(situations: Situations, rule: Mapping[str, Column]) -> ResidualNetwork:
-    samples, layout = situations.samples, situations.layout
-    network = ResidualNetwork(layout)
-    first_w, out_w = torch.zeros_like(network.first.weight), torch.zeros_like(network.out.weight)
-    first_b, gate_w = torch.zeros_like(network.first.bias), torch.zeros_like(network.gate.weight)
-    masks: list[int] = []
-    unit = 0
+def _following(situations: Situations, rule: Mapping[str, Column]) -> FittedLinear:
+    samples, design = situations.samples, Design.of(situations.samples)
+    bases, ramps = dict(design.bases), {}
     for name, column in rule.items():
         encoding = samples.encodings[name]
         place = int(np.flatnonzero(encoding.columns == column(encoding))[0])
-        read, mask = layout.slices[name].start + place, 2 * layout.total + list(layout.lengths).index(name)
-        values = samples.standard(name)[:, place]
-        knots, means = _means(values, situations.vectors)
+        knots, means = _means(samples.standard(name)[:, place], situations.vectors)
         # A ramp from each value on, whose slopes add up to the steps between them; and the level at the first value.
         slopes = np.diff(means, axis=0) / np.diff(knots)[:, None]
-        changes = np.diff(slopes, axis=0, prepend=np.zeros((1, slopes.shape[1])))
-        for knot, change in zip(knots[:-1], changes, strict=True):
-            first_w[unit, read], first_b[unit] = 1.0, -float(knot) - _FAR
-            out_w[:, unit] = torch.from_numpy(change)
-            first_w[unit, mask] = _FAR
-            first_w[unit, masks] = -_FAR
-            unit += 1
-        # This one is 1 if the source ran and none of those before it did.
-        first_w[unit, mask], first_w[unit, masks] = 1.0, -1.0
-        out_w[:, unit] = torch.from_numpy(means[0])
-        gate_w[:, unit] = -2 * _FAR
-        masks.append(mask)
-        unit += 1
-    with torch.no_grad():
-        network.first.weight.copy_(first_w)
-        network.first.bias.copy_(first_b)
-        network.second.weight.copy_(torch.eye(len(first_b)))
-        network.out.weight.copy_(out_w)
-        network.gate.weight.copy_(gate_w)
-        network.gate.bias.fill_(_FAR if rule else -_FAR)
-        for layer in (network.second, network.out):
-            layer.bias.zero_()
-        # Sure where a source ran, which closes the gate; else as good as not.
-        network.agree_hidden.weight.zero_()
-        network.agree_hidden.bias.zero_()
-        network.agree_hidden.weight[0, : len(first_b)] = -gate_w[0] / (2 * _FAR)
-        network.agree_out.weight.zero_()
-        network.agree_out.weight[0, 0] = 7.0
-        network.agree_out.bias.fill_(-1.0)
-    return network.eval()
+        bases[name] = _ramps(encoding.length, place, knots[:-1])
+        ramps[name] = (np.diff(slopes, axis=0, prepend=np.zeros((1, slopes.shape[1]))) * _WIDE, means[0])
+    vectors = {name: samples.standard(name) for name in bases}
+    numbers = [basis.numbers(vectors[name]) for name, basis in bases.items()]
+    ends = np.cumsum([0, *(each.shape[1] for each in numbers)]).tolist()
+    places = {name: np.arange(*ends_of) for name, ends_of in zip(bases, pairwise(ends), strict=True)}
+    design = replace(
+        design, bases=bases, places=places, numbers=np.concatenate([*numbers, np.ones((len(samples), 1))], axis=1)
+    )
+    fitted = FittedLinear(design, Judge(samples, situations.target), sureness=Sureness((1.0, -7.0, 0.0)))
+    for sources in design.sets(situations.target):
+        fitted.give(sources, _regression(design, sources, ramps, situations.vectors))
+    return fitted
+
+
+def _ramps(length: int, place: int, knots: Array) -> Basis:
+    """The numbers of a source, and ramps of one of them."""
+    zero, one = np.zeros(length), np.full(length, 1.0 / _WIDE)
+    count = length + len(knots)
+    bent = np.full(len(knots), place)
+    return Basis(
+        np.zeros((length, 0)), zero, one, bent, knots / _WIDE, np.zeros((0, 0)), np.zeros(count), np.ones(count)
+    )
+
+
+def _regression(
+    design: Design, sources: tuple[str, ...], ramps: Mapping[str, tuple[Array, Array]], vectors: Array
+) -> Regression:
+    """From the first source with a ramp; without one what the target last said, and no trust where it never ran."""
+    columns = design.columns(sources)
+    weights = np.zeros((len(columns), vectors.shape[1]), np.float32)
+    told = next((name for name in ramps if name in sources), None)
+    if told is None:
+        held = np.full(len(KNOTS_S), float(bool(ramps)), np.float32)
+        far = np.asarray([[9.0], [-9.0]], np.float32).repeat(vectors.shape[1], axis=1)
+        return Regression(weights, held, far)
+    changes, level = ramps[told]
+    at = np.flatnonzero(np.isin(columns, design.places[told]))[-len(changes) :]
+    weights[at], weights[-1] = changes, level
+    return Regression(weights, np.zeros(len(KNOTS_S), np.float32), np.zeros((1, vectors.shape[1]), np.float32))
 
 
 def _means(values: Array, vectors: Array) -> tuple[Array, Array]:

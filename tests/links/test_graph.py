@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from infilink.errors import InvalidInput, UnknownModel
 from infilink.links.graph import LinkGraph
-from infilink.links.link import Link
+from infilink.links.link import Situation
 from infilink.links.table import NEVER
 from infilink.links.training.train import LinksTraining
 from infilink.outputs import Array
@@ -59,15 +59,17 @@ def test_what_follows_from_nothing_is_held_or_constant_and_says_so(
     assert graph.predict("people", {}).origin == "constant"
 
 
-def test_predictions_do_not_depend_on_one_another(training: LinksTraining, graph: LinkGraph) -> None:
-    link = Link(training.folder / "scene.onnx")
-    features = np.random.default_rng(0).normal(size=(16, link.layout.size)).astype(np.float32)
-    together, confidence = link.predict_many(features)
-    features[3] += 5.0
-    changed, _ = link.predict_many(features)
+def test_predictions_do_not_depend_on_one_another(graph: LinkGraph) -> None:
+    link, random = graph.links["scene"], np.random.default_rng(0)
+    lengths = {name: graph.encodings[name].length for name in next(iter(graph.tables["scene"].linked))}
+    said = [{name: random.normal(size=length) for name, length in lengths.items()} for _ in range(16)]
+    situations = [Situation(now, {}, None, 0.0) for now in said]
+    together, confidence = link.predict_situations(situations)
+    situations[3] = Situation({name: vector + 5.0 for name, vector in said[3].items()}, {}, None, 0.0)
+    changed, _ = link.predict_situations(situations)
     rest = np.arange(16) != 3
     assert np.array_equal(together[rest], changed[rest])
-    alone = link.predict_many(features[:1])
+    alone = link.predict_situations(situations[:1])
     assert np.allclose(alone[0], together[:1], atol=1e-5)
     assert np.allclose(alone[1], confidence[:1], atol=1e-5)
 
@@ -106,7 +108,7 @@ def test_a_folder_that_is_no_links_is_refused(tmp_path: Path, training: LinksTra
         with pytest.raises(InvalidInput, match=r"train|a newer infilink wrote it"):
             LinkGraph.load(folder)
     copied = shutil.copytree(training.folder, tmp_path / "copy")
-    (copied / "scene.onnx").unlink()
+    (copied / "scene.npz").unlink()
     with pytest.raises(InvalidInput, match="no such link"):
         LinkGraph.load(copied)
     (copied / "scene.onnx").write_bytes(b"nothing")

@@ -1,4 +1,4 @@
-"""What every link must do: the four types, ours and the paper's."""
+"""What every network must do: ours to sequences, the paper's of all four types."""
 
 from collections.abc import Callable
 from itertools import product
@@ -16,7 +16,8 @@ from infilink.outputs import Array
 Trained = Callable[[str, str], tuple[LinkNetwork, Situations, Path]]
 
 pytestmark = pytest.mark.parametrize(
-    ("net", "kind"), list(product(["ours", "paper"], ["vec->vec", "seq->vec", "vec->seq", "seq->seq"]))
+    ("net", "kind"),
+    [*product(["paper"], ["vec->vec", "seq->vec"]), *product(["ours", "paper"], ["vec->seq", "seq->seq"])],
 )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from infilink.links.link import parse_net, reads_ids
 from infilink.links.training.fit import predict
 from infilink.links.training.judge import Judge, best_constant
-from infilink.links.training.networks import fit_target
+from infilink.links.training.networks import fit_network
 from infilink.links.training.samples import Samples, Situations
 from infilink.models.spec import parse_spec
 from infilink.outputs import Array
@@ -78,7 +78,7 @@ def main() -> None:
             chosen = parse_net(net)
             situations = Situations(samples, task, ids=reads_ids(chosen, samples.encodings[task]))
             started = time.process_time()
-            network = fit_target(situations, judge, net=chosen, seed=0)
+            network = fit_network(situations, judge, net=chosen, seed=0)
             seconds = time.process_time() - started
             draws = situations.fixed(rows, np.full(len(rows), -1), ("said",))
             predicted, _ = predict(network, situations.features(draws))

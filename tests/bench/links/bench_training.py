@@ -23,7 +23,7 @@ from infilink.links.training.fit import predict
 from infilink.links.training.fit_linear import Design, FittedLinear
 from infilink.links.training.judge import Judge, best_constant
 from infilink.links.training.measure import NetworkPredictor, Predictor
-from infilink.links.training.networks import fit_target
+from infilink.links.training.networks import fit_network
 from infilink.links.training.samples import Samples, Situations
 from infilink.models.spec import parse_spec
 from infilink.outputs import Array
@@ -103,7 +103,7 @@ def train(samples: Samples, net: Net, folder: Path) -> list[tuple[str, float, fl
             fitted.link(LinkSpec(target, encodings, {}, "0"), design.sets(target), "").write(path)
         else:
             situations = Situations(samples, target, ids=reads_ids(net, encodings[target]))
-            network = fit_target(situations, judge, net=net, seed=0)
+            network = fit_network(situations, judge, net=net, seed=0)
             seconds = time.process_time() - started
             predictor = NetworkPredictor(partial(predict, network), situations)
             decoding = network.decoding if isinstance(network, SequenceNetwork) else None
