@@ -25,7 +25,7 @@ from infilink.protos.features import FeatureRange
 from infilink.traces.trace import Trace
 from judging import agreement, mean, shown
 from recordings import Place, turned
-from stems import make_stem, seen
+from stems import seen, site_stem
 
 EVERY = (1, 2, 4, 8, 16, 32, 64)
 LOSSES = (8.0, 4.0, 3.0, 2.0, 1.5, 1.0, 0.5, 0.3, 0.2, 0.1, 0.05)
@@ -111,7 +111,7 @@ def measure(place: Place) -> Iterator[dict[str, Any]]:
     """One row per clip and way."""
     for clip in place.clips:
         learnt, judged = turned(place.recording(clip), place.folder, 0)
-        stem = make_stem([learnt], place, f"{clip.stem}_0")
+        stem = site_stem(place, 0)
         out = place.folder / f"links_{clip.stem}"
         if not out.exists():
             train_links(learnt, out=out, stem=stem)
