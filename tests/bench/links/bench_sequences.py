@@ -5,11 +5,14 @@ python tests/bench/links/bench_sequences.py [--inputs 500] [--net ours --net pap
 
 import argparse
 import time
+from functools import partial
 
 import numpy as np
 from infilink.links.link import parse_net, reads_ids
 from infilink.links.training.fit import predict
+from infilink.links.training.fit_linear import Design, FittedLinear
 from infilink.links.training.judge import Judge, best_constant
+from infilink.links.training.measure import NetworkPredictor, Predictor
 from infilink.links.training.networks import fit_network
 from infilink.links.training.samples import Samples, Situations
 from infilink.models.spec import parse_spec
@@ -76,13 +79,17 @@ def main() -> None:
         constant = judge.constant(best_constant(judge), rows).mean()
         for net in arguments.net or ["ours", "paper"]:
             chosen = parse_net(net)
-            situations = Situations(samples, task, ids=reads_ids(chosen, samples.encodings[task]))
-            started = time.process_time()
-            network = fit_network(situations, judge, net=chosen, seed=0)
+            never, started = np.full(len(rows), -1), time.process_time()
+            predictor: Predictor
+            if chosen == "ours" and samples.encodings[task].tokens is None:
+                predictor = FittedLinear.fit(Design.of(samples), judge, seed=0)
+            else:
+                situations = Situations(samples, task, ids=reads_ids(chosen, samples.encodings[task]))
+                network = fit_network(situations, judge, net=chosen, seed=0)
+                predictor = NetworkPredictor(partial(predict, network), situations)
             seconds = time.process_time() - started
-            draws = situations.fixed(rows, np.full(len(rows), -1), ("said",))
-            predicted, _ = predict(network, situations.features(draws))
-            reached = judge.linked(predicted, rows, draws.earlier, [("said",)] * len(rows)).mean()
+            predicted, _ = predictor(rows, never, ("said",))
+            reached = judge.linked(predicted, rows, never, [("said",)] * len(rows)).mean()
             table.add_row(task, net, f"{constant:.2f}", f"{reached:.3f}", f"{seconds:.1f}")
     Console().print(table)
 
