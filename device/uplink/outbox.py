@@ -7,6 +7,8 @@ from collections import OrderedDict, deque
 from ...errors import InfilinkError, Unavailable
 from ...protos import edge_pb2
 
+_MOST_FRAMES = 16
+
 
 class ConnectionWindow:
     """What may be sent on one connection.
@@ -23,7 +25,8 @@ class ConnectionWindow:
 
     def __init__(self, to_send: list[int]) -> None:
         self.to_send = deque(to_send)
-        self.frames: deque[edge_pb2.Frame] = deque()
+        # It waits for one at a time; more than a few are none that it waits for.
+        self.frames: deque[edge_pb2.Frame] = deque(maxlen=_MOST_FRAMES)
         self.in_flight = 0
         self.limit = 0
         self.closed = False

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from infilink.codec import decode_jpeg
@@ -17,11 +18,14 @@ from infilink.filters.learnt_from import LearntFrom
 from infilink.filters.modalities.signal import Signal
 from infilink.filters.spec import METADATA_KEY, Certificate, FilterSpec
 from infilink.models.spec import read_spec
+from infilink.models.stem.stem import Stem
 from infilink.protos import edge_pb2
+from infilink.protos.features import FeatureRange
 from onnx import TensorProto, helper
 
 from ..clips import Stream, write_clip
 from ..filters.made import write_frames, write_mean
+from ..filters.stems import write_stem
 from .conftest import FRAMES, brightness
 from .coordinator import UNAVAILABLE, Coordinator, refused, result
 
@@ -272,6 +276,20 @@ def test_without_an_audit_the_filter_is_believed(start_bright, make_agent, read,
     assert results.origins("bright") == ["executed"] + ["reused"] * (FRAMES - 1)
     assert results.trust("bright")[1] == "certified"
     assert levels(results) == pytest.approx([brightness(0)] * FRAMES, abs=4)
+
+
+def test_where_no_frame_may_travel_nothing_is_audited_and_that_is_said(
+    start_bright, make_agent, read, tmp_path, caplog
+):
+    stem = Stem(write_stem(tmp_path / "stem.onnx"))
+    span = FeatureRange.of(np.zeros(stem.spec.length), np.ones(stem.spec.length))
+    coordinator = start_bright(lambda message: result(message.sequence, edge_pb2.ORIGIN_LINKED, bright=7.0))
+    coordinator.welcome.features.CopyFrom(span.as_message())
+    gate = write_filter(tmp_path / "f.onnx", accuracy=0.9)
+    summary = make_agent(coordinator, gate=str(gate), audit=1.0, send="features", stem=stem.path).run()
+    assert summary.audit_error is None and summary.audited == 0
+    assert summary.travelled.features == summary.kept == 1 and levels(read()) == [7.0] * FRAMES
+    assert "no model looks at a frame, so nothing is audited" in caplog.text
 
 
 def test_a_filter_that_nothing_certifies_is_marked_so_everywhere(start_bright, make_agent, read, tmp_path, caplog):

@@ -3,22 +3,27 @@
 Links are learnt on the learnt part of a clip, the rest is served by the objects that serve a stream (`Serving`,
 `FeatureRange`, the rule that asks) in this process: a model that "runs" on a frame says what it said in the recording.
 Every model runs on a frame that travels; between frames, where no features travel, its output is held. Bytes are those
-of the messages, at quality 90 as a device has it; of H.264 those of the stream alone, of the same inputs.
+of the messages, at quality 90 as a device has it. Beside that, what the models really say of all inputs as smaller
+JPEGs and as an H.264 stream (its bytes alone, without a container).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from infilink.cloud.sessions.admission import feature_range
 from infilink.cloud.sessions.asking import Doubt, expected_loss
-from infilink.codec import encode_jpeg
-from infilink.examples.videofile import stream_sizes
+from infilink.codec import decode_jpeg, encode_jpeg
+from infilink.device.sources.open import open_source
+from infilink.examples.videofile import VideoFileWriter, stream_sizes
 from infilink.links.graph import LinkGraph
 from infilink.links.planning.plan import Plan
 from infilink.links.serving import Serving
 from infilink.links.training.train import train_links
+from infilink.models.onnx_model import OnnxModel
+from infilink.models.spec import find_models
 from infilink.outputs import Array
 from infilink.protos import edge_pb2
 from infilink.protos.features import FeatureRange
@@ -35,6 +40,10 @@ ANSWERED = "features"
 ASKED = "features, and the frame where asked for"
 BLIND = "features, and every k-th frame"
 FRAMES = "every k-th frame"
+SMALLER = "every frame, as a JPEG of this quality"
+STREAM = "every frame, in an H.264 stream"
+QUALITIES = (60, 30, 10)
+_LOOKS_EVERY = 4
 
 
 @dataclass
@@ -118,15 +127,53 @@ def measure(place: Place) -> Iterator[dict[str, Any]]:
         sent = _sent(judged, LinkGraph.load(out), seen(stem, judged, place.folder))
         if sent is None:
             continue
-        step_s = float(np.median(np.diff(judged.captured_s)))
-        stream = stream_sizes(zip(judged.captured_s.tolist(), judged.frames(), strict=True), fps=1.0 / step_s)
-        about = {"clip": clip.stem, "inputs": len(judged), "h264_bytes": float(stream.mean())}
+        about = {"clip": clip.stem, "inputs": len(judged)}
+        for row in _all_frames(judged, find_models(place.models), place.folder):
+            yield about | row
         for every in EVERY:
             yield about | _row(FRAMES, every, sent.held(every))
             yield about | _row(BLIND, every, sent.stream(lambda i, _, every=every: i % every == 0))
         yield about | _row(ANSWERED, 0, sent.stream(lambda *_: False))
         for most in LOSSES:
             yield about | _row(ASKED, most, sent.stream(sent.doubtful(most)))
+
+
+def _all_frames(judged: Trace, paths: Mapping[str, Path], folder: Path) -> Iterator[dict[str, Any]]:
+    """What the models say of all inputs, as smaller JPEGs and out of an H.264 stream."""
+    looks = _Looks(judged, {name: OnnxModel(paths[name]) for name in judged.models})
+    for quality in QUALITIES:
+        jpegs = [encode_jpeg(frame, quality) for frame in judged.frames()]
+        size = float(np.mean([_size(i, 0, payload=each) for i, each in enumerate(jpegs)]))
+        yield _row(SMALLER, quality, (size, looks.agreement(map(decode_jpeg, jpegs)), 1.0))
+    fps = 1.0 / float(np.median(np.diff(judged.captured_s)))
+    path = folder / "judged.mp4"
+    with VideoFileWriter(path, fps=fps) as video:
+        for frame in judged.frames():
+            video.write(frame)
+    # In even steps, as they are read back: the encoder sees the same pictures.
+    sizes = stream_sizes(((i / fps, frame) for i, frame in enumerate(judged.frames())), fps=fps)
+    with open_source(str(path)) as read:
+        agreed = looks.agreement(frame.image for frame in read)
+    yield _row(STREAM, 23, (float(sizes.mean()), agreed, 1.0))
+
+
+@dataclass(frozen=True)
+class _Looks:
+    """Models that look at the inputs of a recording in another form: at one of so many, as they take long."""
+
+    judged: Trace
+    models: Mapping[str, OnnxModel]
+
+    def agreement(self, pictures: Iterable[Array]) -> float:
+        """With what they said of the inputs themselves."""
+        agreed = []
+        outputs = {name: self.judged.outputs(name) for name in self.models}
+        for i, picture in enumerate(pictures):
+            if i % _LOOKS_EVERY == 0:
+                for name, model in self.models.items():
+                    spec = self.judged.models[name].output
+                    agreed.append(agreement(spec, model.infer(picture), outputs[name][i]))
+        return float(np.mean(agreed))
 
 
 def _sent(judged: Trace, graph: LinkGraph, features: Array) -> Sent | None:
@@ -175,21 +222,19 @@ def tables(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     """What the rows say, as Markdown."""
     clips = list(dict.fromkeys(row["clip"] for row in rows))
     yield "\nAgreement by bytes an input (mean over models; between settings, on a logarithmic scale of bytes):\n"
-    yield "| clip | way | " + " | ".join(f"{size:,}" for size in BYTES) + " | H.264 of all inputs | frame |"
-    yield "|" + "---|" * (len(BYTES) + 4)
+    yield "| clip | way | " + " | ".join(f"{size:,}" for size in BYTES) + " |"
+    yield "|" + "---|" * (len(BYTES) + 2)
     for clip in (*clips, "mean"):
-        of = [row for row in rows if clip in (row["clip"], "mean")]
-        h264 = mean([row["h264_bytes"] for row in of])
-        frame = mean([row["bytes"] for row in of if row["way"] == FRAMES and row["setting"] == 1])
-        for way in (FRAMES, BLIND, ASKED):
+        for way in (FRAMES, BLIND, ASKED, SMALLER):
             cells = []
             for size in BYTES:
                 found = [
-                    at_bytes([row for row in of if row["clip"] == each and row["way"] in (way, _FREE[way])], size)
-                    for each in dict.fromkeys(row["clip"] for row in of)
+                    at_bytes([row for row in rows if row["clip"] == each and row["way"] in _CURVES[way]], size)
+                    for each in (clips if clip == "mean" else [clip])
                 ]
-                cells.append("" if None in found else shown(mean([each for each in found if each is not None])))
-            yield f"| {clip} | {way} | " + " | ".join(cells) + f" | {h264:,.0f} B | {frame:,.0f} B |"
+                known = [each for each in found if each is not None]
+                cells.append(shown(mean(known)) if len(known) == len(found) else "")
+            yield f"| {clip} | {way} | " + " | ".join(cells) + " |"
     yield "\nBy setting, mean over clips:\n"
     yield "| way | setting | bytes an input | frames | agreement |\n|---|---|---|---|---|"
     for way, setting in dict.fromkeys((row["way"], row["setting"]) for row in rows):
@@ -198,4 +243,4 @@ def tables(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield f"| {way} | {setting:g} | {size:,.0f} | {frames:.1%} | {shown(agreed)} |"
 
 
-_FREE = {FRAMES: "", BLIND: ANSWERED, ASKED: ANSWERED}
+_CURVES = {FRAMES: (FRAMES,), BLIND: (BLIND, ANSWERED), ASKED: (ASKED, ANSWERED), SMALLER: (SMALLER,)}
