@@ -125,8 +125,8 @@ class LinearLink:
         if not path.is_file():
             raise InvalidInput(f"{path}: there is no such link")
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as read:
+                arrays = dict(read)
             header: dict[str, Any] = json.loads(str(arrays[_HEADER]))
             check_format(header.get("format"), (FORMAT,), path=path, what="a link in closed form")
             spec = LinkSpec.parse(json.dumps(header["spec"]), where=str(path))

@@ -1,0 +1,105 @@
+"""A link in closed form: how its numbers come to be, what fades, how sure it is, its file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from infilink.errors import InvalidInput
+from infilink.links.graph import LinkGraph
+from infilink.links.linear.basis import Basis
+from infilink.links.linear.expected import Sureness, expected_agreement
+from infilink.links.linear.link import LinearLink
+from infilink.links.linear.regression import KNOTS_S, Regression
+from infilink.links.link import Situation
+from infilink.links.training.train import LinksTraining
+from infilink.models.encoding.encoding import Encoding
+from infilink.outputs import OutputSpec
+
+
+def test_a_number_may_bend_and_so_tells_of_the_middle_class() -> None:
+    counts = np.repeat(np.arange(8, dtype=np.float32), 20)[:, None]
+    encoding = Encoding.fit(OutputSpec(kind="count"), list(counts))
+    vectors = np.stack([encoding.encode(count) for count in counts])
+    basis = Basis.of_output(encoding, vectors)
+    read = np.concatenate([basis.numbers(vectors), np.ones((len(vectors), 1))], axis=1)
+    middle = ((counts[:, 0] >= 2) & (counts[:, 0] < 6)).astype(float)
+    said = read @ np.linalg.lstsq(read, middle, rcond=None)[0]
+    assert np.abs(said - middle).max() < 0.2
+
+
+def test_how_many_boxes_there_are_in_all_is_a_number_of_its_own() -> None:
+    rng = np.random.default_rng(0)
+    boxes = [
+        np.asarray(
+            [(0.1, 0.1, 0.2, 0.2, 0.9, index) for index in range(2) for _ in range(rng.integers(0, 4))], np.float32
+        )
+        for _ in range(60)
+    ]
+    values = [each.reshape(-1, 6) for each in boxes]
+    encoding = Encoding.fit(OutputSpec(kind="boxes", classes=("car", "person")), values)
+    vectors = np.stack([encoding.encode(value) for value in values])
+    numbers = Basis.of_output(encoding, vectors).numbers(vectors)
+    total = np.asarray([len(value) for value in values], float)
+    assert np.abs(np.corrcoef(numbers.T, total)[-1, :-1]).max() > 0.999
+
+
+def test_a_stem_with_more_features_is_not_believed_more() -> None:
+    once = np.random.default_rng(0).normal(size=(300, 20))
+    twice = np.concatenate([once, once], axis=1)
+    sizes = [float(Basis.of_features(each).numbers(each).var(axis=0).sum()) for each in (once, twice)]
+    assert sizes[0] == pytest.approx(sizes[1])
+
+
+def test_an_error_fades_from_all_of_it_to_none() -> None:
+    fades = np.linspace(0.9, 0.1, len(KNOTS_S)).astype(np.float32)
+    regression = Regression(np.zeros((1, 1), np.float32), fades, np.zeros((1, 1), np.float32))
+    ages_s = np.asarray([0.0, 0.25, 3.0, 64.0, 1000.0, np.nan])
+    left = regression.fade(ages_s)
+    assert left[0] == 1.0 and left[1] == pytest.approx(0.9) and left[5] == 0.0
+    assert (np.diff(left[:4]) < 0).all() and left[3] == left[4] == pytest.approx(0.1)
+    assert regression.spread(np.asarray([1.0, 0.0])).tolist() == [0.0, 1.0]
+
+
+def test_what_never_errs_is_expected_to_agree() -> None:
+    spec = OutputSpec(kind="label", classes=("a", "b", "c"))
+    outputs = [np.asarray(np.roll([0.8, 0.1, 0.1], index), np.float32) for index in range(9)]
+    encoding = Encoding.fit(spec, outputs)
+    vectors = np.stack([encoding.encode(value) for value in outputs])
+    far = np.concatenate([vectors, -vectors]) * 3
+    assert expected_agreement(encoding, vectors, np.zeros((4, 3)), np.ones(9)).tolist() == [1.0] * 9
+    assert (expected_agreement(encoding, vectors, far, np.ones(9)) < 0.7).all()
+    assert expected_agreement(encoding, vectors, far, np.zeros(9)).tolist() == [1.0] * 9
+
+
+def test_sureness_is_the_share_that_agrees() -> None:
+    rng = np.random.default_rng(0)
+    expected = rng.uniform(0.2, 0.95, 4000)
+    agreed = (rng.random(4000) < expected**2).astype(float)
+    sure = Sureness.fit(expected, np.zeros(4000), agreed).of(expected, np.zeros(4000))
+    assert abs(float(sure.mean() - agreed.mean())) < 0.02
+    high = expected > 0.8
+    assert abs(float(sure[high].mean() - agreed[high].mean())) < 0.05
+
+
+def test_the_file_says_what_was_written(lamp_training: LinksTraining, tmp_path: Path) -> None:
+    graph = LinkGraph.load(lamp_training.folder)
+    link = graph.links["level"]
+    assert isinstance(link, LinearLink) and graph.stem is not None
+    link.write(tmp_path / "level.npz")
+    again = LinearLink.read(tmp_path / "level.npz")
+    assert (again.spec.target, again.stem) == ("level", graph.stem.digest)
+    vector = graph.exact("lit", np.asarray([0.9, 0.1], np.float32)).vector
+    features = np.random.default_rng(0).normal(size=graph.stem.spec.length).astype(np.float32)
+    known = {"lit": vector, "stem": features, "noise": np.zeros(1, np.float32)}
+    for sources in link.regressions:
+        now = {name: known[name] for name in sources}
+        for last in (None, np.zeros(1, np.float32)):
+            one = Situation(now, now, last, 2.0)
+            assert np.array_equal(link.predict_situations([one])[0], again.predict_situations([one])[0])
+            assert 0.0 <= again.predict(now, now, last, 2.0)[1] <= 1.0
+    damaged = tmp_path / "damaged.npz"
+    damaged.write_bytes((tmp_path / "level.npz").read_bytes()[:200])
+    with pytest.raises(InvalidInput, match="damaged"):
+        LinearLink.read(damaged)
+    with pytest.raises(InvalidInput, match="no such link"):
+        LinearLink.read(tmp_path / "nothing.npz")
