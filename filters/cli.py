@@ -44,6 +44,13 @@ def train_filter_command(
     ] = None,
     within: Annotated[str, typer.Option("--within", help="How soon after an event began, e.g. 2s; any time.")] = "",
     heartbeat: Annotated[str, typer.Option("--heartbeat", help="The longest time without an input, e.g. 10s.")] = "",
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget", help="Events: the share of the inputs to send; the most is found with it."),
+    ] = None,
+    window: Annotated[
+        str, typer.Option("--window", help="With a budget: over so long at most twice of it is sent; default 10m.")
+    ] = "",
     modality: Annotated[
         str, typer.Option("--modality", help="Of inputs that are no pictures: text, audio, signal, map, image, video.")
     ] = "",
@@ -81,7 +88,7 @@ def train_filter_command(
     if out.suffix != ".onnx":
         raise InvalidInput(f"--out {out}: a filter's file must end in .onnx")
     asked_else = accuracy is not None or bool(recall) or bool(slices)
-    target = _event_target(event_recall, within, heartbeat, asked_else=asked_else)
+    target = _event_target(event_recall, within, heartbeat, budget, window, asked_else=asked_else)
     from .training.floors import Floor, Slices, parse_recall
     from .training.train import train_filter
     from .training.train_events import train_event_filter
@@ -177,18 +184,32 @@ def train_tasks_command(
     )
 
 
-def _event_target(recall: float | None, within: str, heartbeat: str, *, asked_else: bool) -> "EventTarget | None":
+def _event_target(
+    recall: float | None, within: str, heartbeat: str, budget: float | None, window: str, *, asked_else: bool
+) -> "EventTarget | None":
     """What is asked of events, if anything is."""
-    if recall is None:
+    if window and budget is None:
+        raise InvalidInput("--window says over how long a budget is held: give --budget SHARE, too")
+    if recall is None and budget is None:
         if within or heartbeat:
-            raise InvalidInput("--within and --heartbeat say how events are to be found: ask with --event-recall SHARE")
+            raise InvalidInput(
+                "--within and --heartbeat say how events are to be found: ask with --event-recall SHARE or --budget "
+                "SHARE"
+            )
         return None
     if asked_else:
-        raise InvalidInput("--event-recall asks for events: give it without --accuracy, --recall and --slices")
+        asked = "--budget asks" if recall is None else "--event-recall asks"
+        raise InvalidInput(f"{asked} for events: give it without --accuracy, --recall and --slices")
+    from .budget import WINDOW_S
     from .training.event_selection import EventTarget
 
-    within_s = parse_seconds(within) if within else math.inf
-    return EventTarget(recall, within_s, parse_seconds(heartbeat) if heartbeat else None)
+    return EventTarget(
+        recall or 0.0,
+        parse_seconds(within) if within else math.inf,
+        parse_seconds(heartbeat) if heartbeat else None,
+        budget,
+        parse_seconds(window) if window else WINDOW_S,
+    )
 
 
 def print_training(done: "FilterTraining", console: Console) -> None:
@@ -245,6 +266,11 @@ def _events_text(spec: FilterSpec, found: EventPromise) -> str:
         f"events{worth}{in_time}, at least {found.lower_bound:.3f} with {spec.certificate.confidence:.0%} confidence; "
         f"{found.agreement:.3f} of the answers in between state what is there"
     )
+    if spec.budget is not None:
+        proof += (
+            f"; its threshold moves so that {spec.budget.share:g} of the inputs are sent, and in no stretch more than "
+            f"{spec.budget.reserve:.0f} beyond"
+        )
     if found.certified:
         return f"[green]certified[/]: {proof}"
     return f"[yellow]not certified[/]: {proof}; record some {found.more_events} more events for a proof"

@@ -15,6 +15,7 @@ from ..models.session import open_session
 from ..models.stem.spec import StemSpec
 from ..outputs import Array, OutputSpec
 from ..settings import validation_text
+from .budget import Budget
 from .event_promise import EventPromise
 from .learnt_from import LearntFrom
 from .modalities import Modality
@@ -162,6 +163,7 @@ class FilterSpec(BaseModel):
             `state_weights` times its own score and the last kept one's.
         state_weights: of these two scores.
         events: what is promised of events; None: nothing.
+        budget: what it may send, so that its threshold moves; None: that stays where it is.
         step_s: the least time to the previous frame, in seconds of capture.
         longest_s: an input is kept at the latest after so many seconds without one; None: there is no latest.
         answers: SKIP with a label rule: the class that answers a skipped input, per model; else the empty output.
@@ -191,6 +193,7 @@ class FilterSpec(BaseModel):
     keeps: Keeps = "above"
     state_weights: tuple[float, float] = (0.0, 0.0)
     events: EventPromise | None = None
+    budget: Budget | None = None
     step_s: float = Field(ge=0)
     longest_s: float | None = Field(default=None, gt=0)
     answers: dict[str, str] = {}

@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime as ort
 
 from ...outputs import Array, OutputSpec
+from ..budget import BudgetControl
 from ..modalities import Modality
 from ..modalities.stream import LOW_LEVEL, Channels
 from ..modalities.video import Video, Window
@@ -76,6 +77,7 @@ class FilterRuntime:
         self.feed = feed_of(session, self.spec)
         self.channels = self.feed.channels if isinstance(self.feed, Feed) else None
         self._stream = self.spec.modality is None
+        self._budget = None if self.spec.budget is None else BudgetControl(self.spec.budget)
         self._first = True
         # The score of the last kept input, and when that was captured.
         self._kept_score = math.nan
@@ -96,8 +98,11 @@ class FilterRuntime:
         longest_s = self.spec.longest_s
         overdue = longest_s is not None and captured_s - self._kept_s >= longest_s
         first = self._first and self._stream
+        threshold = self.threshold if self._budget is None else self._budget.threshold(self.threshold)
         # Written so that NaN keeps.
-        keep = first or overdue or not score <= self.threshold
+        keep = first or overdue or not score <= threshold
+        if self._budget is not None:
+            self._budget.note(sent=keep)
         self._seen += 1
         self._failed += math.isnan(found)
         self._kept += keep
@@ -122,6 +127,8 @@ class FilterRuntime:
     def reset(self) -> None:
         """Starts a new stream."""
         self.feed.reset()
+        if self._budget is not None:
+            self._budget.reset()
         self._first = True
         self._kept_score, self._kept_s = math.nan, -math.inf
 

@@ -17,6 +17,7 @@ from .event_gates import FLIP, event_makers, flip_of
 from .fit_loop import Checkpoint
 from .replay import Replay
 from .single_input import encoder_entrant, neighbours_entrant
+from .stem_events import cues_entrant
 from .stem_presence import presence_entrant
 from .stem_staleness import blend_entrant, stem_entrant
 from .temporal import temporal_entrant
@@ -50,6 +51,13 @@ UNCHANGED: Mapping[str, Maker] = {
 }
 """On frames with the rule `unchanged`."""
 
+STEM_EVENTS: Mapping[str, Maker] = {
+    "stem-blend": partial(cues_entrant, used=("age", "kept", "new")),
+    "stem-flip": partial(cues_entrant, used=("age", "new")),
+    "stem-kept": partial(cues_entrant, used=("kept",)),
+}
+"""On frames, to find events."""
+
 ARRAYS: Mapping[str, Maker] = {
     STEM: presence_entrant,
     "network": encoder_entrant,
@@ -65,8 +73,8 @@ ARRAYS: Mapping[str, Maker] = {
 _DEFAULTS: Mapping[tuple[bool, bool], tuple[str, ...]] = {
     (False, False): (STEM, "network", "image", "background", "difference", "age"),
     (False, True): ("blend",),
-    (True, False): ("blend", "kept-blocks", "flip", "age"),
-    (True, True): ("blend", "kept-blocks", "age"),
+    (True, False): ("stem-blend", "stem-kept", "blend", "kept-blocks", "flip", "age"),
+    (True, True): ("stem-blend", "stem-kept", "blend", "kept-blocks", "age"),
 }
 """Who competes if nobody is named, by whether events are asked for and whether the rule is `unchanged`."""
 
@@ -149,7 +157,7 @@ class Contest:
         if isinstance(self.work.replay, Replay):
             makers = dict(UNCHANGED if self.work.losses.pairwise else SKIP)
             if self.events:
-                makers |= event_makers(pairwise=self.work.losses.pairwise)
+                makers = {**STEM_EVENTS, **makers, **event_makers(pairwise=self.work.losses.pairwise)}
         else:
             makers = dict(ARRAYS)
         left_out = set() if self.work.seen is not None else {name for name in makers if name.startswith(STEM)}

@@ -10,6 +10,7 @@ import numpy as np
 from ...evidence import CONFIDENCE, clopper_pearson
 from ...outputs import Array
 from ...traces.events import Event, clusters_of, distinct, events_of, worth
+from ..budget import WINDOW_S, Budget
 
 _SLACK_S = 1e-6
 # Of gates that send as many, to this share, the one that is preferred wins.
@@ -27,11 +28,15 @@ class EventTarget:
         recall: the least share of the events that is found.
         within_s: so many seconds after an event began at the latest; infinite: while it lasts.
         heartbeat_s: an input is sent at the latest after so many seconds without one; None: there is no latest.
+        budget: the share of the inputs that is sent: of what keeps to it the most is found; None: as few as do.
+        window_s: over so long at most twice that share is sent.
     """
 
     recall: float
     within_s: float = math.inf
     heartbeat_s: float | None = None
+    budget: float | None = None
+    window_s: float = WINDOW_S
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,7 @@ class EventJudged:
         uppers: of that, with the confidence that was asked for.
         best: the threshold's index.
         certified: whether it is proven.
+        budget: what it holds; None: its threshold stays where it is.
     """
 
     sweep: EventSweep
@@ -117,11 +123,17 @@ class EventJudged:
     uppers: Array
     best: int
     certified: bool
+    budget: Budget | None = None
 
     @property
     def sent(self) -> float:
         """What it sends, its own cost added."""
         return float(self.sweep.sent[self.best]) + self.sweep.cost
+
+    @property
+    def found_share(self) -> float:
+        """The share of the events that it finds."""
+        return 1.0 - float(self.missed[self.best])
 
     @property
     def found(self) -> int:

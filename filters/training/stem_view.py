@@ -1,21 +1,19 @@
 """A stem's features of every input of a trace: what the candidates with a stem learn from and are judged by."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 
 from ...errors import InvalidInput
-from ...models.stem.stem import FEATURES, PICTURE, Stem
+from ...models.stem.stem import Stem
 from ...outputs import Array
 from ...reporting import Progress
 from ...traces.trace import Trace
-from ..gates.stem_feed import AGE, BACKGROUND, KEPT, SCORE, backgrounds
+from ..gates.stem_feed import StemFeed
 from ..spec import FilterStem
 from .graphs import check_same, session_of
 
@@ -66,35 +64,18 @@ class StemView:
         """The stem as a filter's file names it."""
         return FilterStem(spec=self.stem.spec, digest=self.stem.digest)
 
-    @cached_property
-    def backgrounds(self) -> Array:
-        """The background of each input of a stream, as at work: float32 (inputs, length)."""
-        return backgrounds(self.features, self.trace.captured_s)
+    def check(self, graph: onnx.ModelProto, scores: Array) -> None:
+        """Makes sure that a filter's graph gives the scores (inputs, tasks) that are calibrated.
 
-    def check(self, graph: onnx.ModelProto, scores: Array, *, kept: int = 0) -> None:
-        """Makes sure that a graph computes the scores (inputs, tasks) that were calibrated.
-
-        Args:
-            graph: of a filter's file.
-            scores: what was calibrated, when input `kept` is the last kept one.
-            kept: an input before those that are checked, which are the first ones after it.
+        Of some first inputs, of which only the very first is kept.
         """
-        session = session_of(graph)
-        for i, frame in enumerate(islice(self.trace.inputs(), kept + 1 + _CHECKED)):
-            if i > kept:
-                check_same(scores[i], self._run(session, frame, i, kept), what="the graph's score")
-
-    def _run(self, session: ort.InferenceSession, frame: Array, index: int, kept: int) -> Array:
-        times = self.trace.captured_s
-        carried = {
-            KEPT: self.features[[kept]],
-            BACKGROUND: self.backgrounds[[index]],
-            AGE: np.log(np.float32(times[index] - times[kept]))[None, None],
-        }
-        wanted = {each.name for each in session.get_inputs()}
-        feeds = {name: value for name, value in carried.items() if name in wanted}
-        found = session.run((SCORE, FEATURES), {PICTURE: self.stem.picture(frame)[None], **feeds})
-        return np.asarray(found[0][0])
+        feed = StemFeed(session_of(graph), self.stem.spec)
+        for i, frame in enumerate(islice(self.trace.inputs(), _CHECKED)):
+            found = feed.scores(frame, float(self.trace.captured_s[i]))
+            if i:
+                check_same(scores[i], found, what="the graph's score")
+            else:
+                feed.kept()
 
 
 def stem_beside(trace: Path, named: Path | None) -> Stem | None:

@@ -8,21 +8,19 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InvalidInput, NotCertified
-from ...evidence import CONFIDENCE, share_interval
 from ...models.stem.stem import Stem
 from ...outputs import Array
 from ...reporting import Progress, part_of
 from ...traces.events import distinct, events_of
 from ...traces.trace import Trace
-from ..event_promise import EventPromise
 from ..proof import check_times
 from ..rules.parser import Rule
-from ..spec import CandidateResult, Certificate, FilterSpec, Level
+from .budgets import judge_held, most_found
 from .candidates import Candidate, EveryCandidate, RandomCandidate
 from .contest import Contest
 from .costs import Costs, counted_s, measured_s
 from .entrants import Entrant
-from .event_gates import FlipCandidate, KeptCandidate, scored_once
+from .event_gates import scored_once
 from .event_selection import (
     EventJudged,
     EventSweep,
@@ -33,20 +31,20 @@ from .event_selection import (
     judge_sweep,
     more_events,
 )
+from .event_spec import event_spec
 from .fit_loop import one_thread
 from .graphs import save_filter
 from .losses import Losses
 from .replay import Replay, Singles, sample_pairs
-from .selection import EQUAL, Choice
+from .selection import EQUAL
 from .stem_view import StemView
 from .sweep import references
-from .train import FilterTraining, filter_spec
+from .train import FilterTraining
 from .workload import GAP_S, LEAST_INPUTS, Split, Workload, check_fires, read_inputs
 
 MOST_INPUTS = 40_000
 """Events are rare: of a longer trace the newest inputs are learnt from, at about 25 KB of memory each."""
 _LEAST_PART = 0.25
-_TABLE_ROWS = 25
 _SAMPLED = 1500
 # Where a thousandth of the inputs matters, so does a thousandth of the thresholds.
 _QUANTILES = np.concatenate((np.linspace(0.0, 0.9, 31), 1.0 - np.geomspace(0.09, 0.0005, 32), [1.0]))
@@ -113,7 +111,7 @@ def train_event_filter(
         entered = contest.enter(candidates)
         told = part_of(progress, 0.7, 1.0)
         judged = _judge_all(work, entered, target, costs, told)
-    best = best_of(judged)
+    best = best_of(judged) if target.budget is None else most_found(judged)
     confidence = confidence_of(len(judged))
     if not best.certified and not uncertified:
         raise NotCertified(_missing(best, target, confidence, len(judged)))
@@ -121,7 +119,7 @@ def train_event_filter(
     if not candidates:
         _check_useful(best, free, target)
     winner = entered[judged.index(best)]
-    spec = _spec(work, winner, best, [*judged, free], target, confidence)
+    spec = event_spec(work, winner, best, [*judged, free], target, confidence)
     save_filter(out, winner.graph, spec)
     contest.clear()
     return FilterTraining(
@@ -142,10 +140,14 @@ def check_target(target: EventTarget) -> None:
     Raises:
         InvalidInput: saying what can.
     """
-    if not 0.0 < target.recall < 1.0:
+    if not 0.0 < target.recall < 1.0 and not (target.recall == 0.0 and target.budget is not None):
         raise InvalidInput(f"event recall must be above 0 and below 1, not {target.recall:g}")
     if not target.within_s >= 0.0:
         raise InvalidInput(f"events can be found within 0 s or more, not {target.within_s:g} s")
+    if target.budget is not None and not 0.0 < target.budget < 1.0:
+        raise InvalidInput(f"a budget must be above 0 and below 1, not {target.budget:g}")
+    if not target.window_s > 0.0:
+        raise InvalidInput(f"a budget's window must be above 0 s, not {target.window_s:g} s")
     if target.heartbeat_s is not None and not target.heartbeat_s > 0.0:
         raise InvalidInput(f"a heartbeat must be above 0 s, not {target.heartbeat_s:g} s")
 
@@ -191,7 +193,12 @@ def _judge_all(
         sweep = sweep_events(each.candidate, work, target, learnt=each.learnt)
         cost = costs(each, work) / models_s if models_s else 0.0
         # Rates are not known more exactly.
-        found.append(judge_sweep(replace(sweep, cost=EQUAL * (cost // EQUAL)), target, confidence=confidence))
+        sweep = replace(sweep, cost=EQUAL * (cost // EQUAL))
+        if target.budget is None:
+            found.append(judge_sweep(sweep, target, confidence=confidence))
+        else:
+            candidate = scored_once(each.candidate, work)
+            found.append(judge_held(sweep, candidate, work, target, confidence=confidence))
     if progress is not None:
         progress(1.0, "choosing")
     return found
@@ -204,7 +211,11 @@ def judge_free(work: Workload, target: EventTarget, *, confidence: float) -> Eve
         (EveryCandidate(), np.unique(np.append(0.0, np.geomspace(1, 2000, 60).round())) + 0.5),
     )
     sweeps = [sweep_events(each, work, target, learnt=False, thresholds=levels) for each, levels in free]
-    return best_of([judge_sweep(sweep, target, confidence=confidence) for sweep in sweeps])
+    if target.budget is None:
+        return best_of([judge_sweep(sweep, target, confidence=confidence) for sweep in sweeps])
+    candidates = [each for each, _ in free]
+    held = [judge_held(*each, work, target, confidence=confidence) for each in zip(sweeps, candidates, strict=True)]
+    return most_found(held)
 
 
 def sweep_events(
@@ -238,10 +249,9 @@ def sweep_events(
 
 def levels_of(candidate: Candidate, replay: Replay | Singles, *, start: int, stop: int, seed: int) -> Array:
     """Thresholds worth trying on a stretch: quantiles of the scores, the denser the higher; one below all."""
-    if isinstance(candidate, FlipCandidate):
-        return candidate.levels
-    if isinstance(candidate, KeptCandidate) and candidate.levels is not None:
-        return np.asarray(candidate.levels)
+    own = getattr(candidate, "levels", None)
+    if own is not None:
+        return np.asarray(own)
     if candidate.alone is not None:
         return np.append(-1.0, np.unique(np.quantile(candidate.alone[start:stop], _QUANTILES)))
     random = np.random.default_rng(seed)
@@ -250,104 +260,6 @@ def levels_of(candidate: Candidate, replay: Replay | Singles, *, start: int, sto
     drawn = random.permutation(len(kept))[:_SAMPLED].tolist()
     scores = [float(candidate.scores(kept[i : i + 1], int(current[i]))[0]) for i in drawn]
     return np.append(-1.0, np.unique(np.quantile(scores, _QUANTILES)))
-
-
-def agreement(best: EventJudged, entrant: Entrant, work: Workload) -> float:
-    """Of the answers that stand in for what is not sent in the calibration part, the share that states the truth."""
-    kept = best.sweep.kept[best.best]
-    current = np.flatnonzero(~kept)
-    current = current[current >= best.sweep.calibrated]
-    if not len(current):
-        return 1.0
-    right = np.ones(len(current), bool)
-    last = np.maximum.accumulate(np.where(kept, np.arange(len(kept)), 0))
-    for there in work.losses.truth.values():
-        truth = there[work.split.stop - len(kept) : work.split.stop]
-        stated = truth[last[current]] if _holds(entrant, work) else False
-        right &= truth[current] == stated
-    return float(right.mean())
-
-
-def _holds(entrant: Entrant, work: Workload) -> bool:
-    return work.losses.pairwise or entrant.compares or entrant.keeps == "flip"
-
-
-def _spec(
-    work: Workload,
-    winner: Entrant,
-    best: EventJudged,
-    judged: Sequence[EventJudged],
-    target: EventTarget,
-    confidence: float,
-) -> FilterSpec:
-    watch, missed = best.sweep.watch, best.missed
-    rows = np.unique(np.append(np.linspace(0, len(missed) - 1, _TABLE_ROWS).round().astype(int), best.best))
-    choice = Choice(
-        name=best.sweep.name,
-        threshold=float(best.sweep.thresholds[best.best]),
-        certificate=certificate_of(best, target, confidence),
-        table=tuple(
-            Level(
-                threshold=float(best.sweep.thresholds[row]),
-                rate=1.0 - float(best.sweep.sent[row]),
-                error=float(missed[row]),
-                upper_bound=float(best.uppers[row]),
-            )
-            for row in rows.tolist()
-        ),
-        candidates={
-            each.sweep.name: CandidateResult(
-                rate=1.0 - float(each.sweep.sent[each.best]),
-                error=float(each.missed[each.best]),
-                threshold=float(each.sweep.thresholds[each.best]),
-                certified=each.certified,
-            )
-            for each in judged
-        },
-    )
-    promise = EventPromise(
-        recall=target.recall,
-        within_s=target.within_s if np.isfinite(target.within_s) else None,
-        confidence=confidence,
-        certified=best.certified and not work.trace.unproven,
-        events=len(watch.events),
-        clusters=watch.worth,
-        found=best.found,
-        lower_bound=1.0 - float(best.uppers[best.best]),
-        rate=choice.certificate.rate,
-        more_events=more_events(best, target, confidence=confidence),
-        agreement=agreement(best, winner, work),
-    )
-    spec = filter_spec(work, choice, accuracy=0.0, modality=winner.modality, stem=winner.stem, compared=winner.compared)
-    compares = winner.compares or work.losses.pairwise
-    return spec.model_copy(
-        update={
-            "reference": "last kept" if compares else "previous",
-            "keeps": winner.keeps,
-            "state_weights": winner.state_weights,
-            "longest_s": target.heartbeat_s,
-            "events": promise,
-        }
-    )
-
-
-def certificate_of(best: EventJudged, target: EventTarget, confidence: float) -> Certificate:
-    """What is proven of the events that are lost, in the terms of any filter's certificate."""
-    watch = best.sweep.watch
-    lost = float(best.missed[best.best])
-    return Certificate(
-        certified=best.certified,
-        confidence=CONFIDENCE,
-        inputs=best.sweep.kept.shape[1] - best.sweep.calibrated,
-        runs=round(watch.worth, 1),
-        lost=round(lost * watch.worth, 4),
-        error=lost,
-        upper_bound=float(best.uppers[best.best]),
-        method="clopper-pearson over events",
-        rate=1.0 - float(best.sweep.sent[best.best]),
-        rate_interval=share_interval(~best.sweep.kept[best.best][best.sweep.calibrated :])[0],
-        more_runs=more_events(best, target, confidence=confidence),
-    )
 
 
 def _missing(best: EventJudged, target: EventTarget, confidence: float, candidates: int) -> str:
@@ -370,6 +282,15 @@ def in_time(target: EventTarget) -> str:
 
 
 def _check_useful(best: EventJudged, free: EventJudged, target: EventTarget) -> None:
+    if target.budget is not None:
+        if free.found_share > best.found_share:
+            raise InvalidInput(
+                f"what was learnt is useless: within a budget of {target.budget:g} of the inputs the best candidate, "
+                f"{best.sweep.name}, finds {best.found_share:.3f} of the events{in_time(target)}, and "
+                f"{free.sweep.name} {free.found_share:.3f}; record longer, or have it all the same with --candidate "
+                f"{best.sweep.name}"
+            )
+        return
     if free.certified >= best.certified and float(free.sweep.sent[free.best]) <= best.sent - EQUAL / 2:
         raise InvalidInput(
             f"what was learnt is useless: to find {target.recall:g} of the events{in_time(target)} the best candidate, "

@@ -17,7 +17,7 @@ from .replay import Replay, Singles
 if TYPE_CHECKING:  # that loads torch, which learning light answers does without
     from .stem_view import StemView
 
-LEAST_INPUTS = 60
+LEAST_INPUTS = 50
 TRAIN_SHARE = 0.65
 GAP_S = 2.0
 _GAP_SHARE = 0.05

@@ -9,7 +9,7 @@ from infilink.filters.gates.learned import FilterRuntime
 from infilink.filters.modalities import MODALITIES
 from infilink.filters.rules.parser import Rule, parse_rule
 from infilink.filters.spec import FilterSpec
-from infilink.filters.training.contest import ARRAYS, SKIP, UNCHANGED, Contest
+from infilink.filters.training.contest import ARRAYS, SKIP, STEM_EVENTS, UNCHANGED, Contest
 from infilink.filters.training.entrants import Entrant
 from infilink.filters.training.event_gates import event_makers
 from infilink.filters.training.fit_loop import one_thread
@@ -32,7 +32,7 @@ KINDS = [kind for kind in MODALITIES if kind not in ("image", "video")]
 TABLES = {
     "skip": SKIP,
     "unchanged": UNCHANGED,
-    "events": event_makers(pairwise=False),
+    "events": {**STEM_EVENTS, **event_makers(pairwise=False)},
     **dict.fromkeys(KINDS, ARRAYS),
 }
 ALL = [

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from infilink.filters.gates.learned import FilterRuntime
-from infilink.filters.gates.stem_feed import BACKGROUND_S, BIAS, WEIGHTS, Background, StemFeed, backgrounds
+from infilink.filters.gates.stem_feed import BIAS, WEIGHTS, StemFeed
 from infilink.models.stem.stem import Stem
 from infilink.traces.trace import Trace
 
@@ -46,20 +46,6 @@ def test_the_weights_of_its_head_can_be_replaced(path, trace):
     assert gate.decide(frame, 0.0).score == pytest.approx(1.0, abs=1e-3)
     gate.feed.weights[BIAS] = np.asarray([-9.0], np.float32)
     assert gate.decide(frame, 0.1).score == pytest.approx(0.0, abs=1e-3)
-
-
-def test_the_background_is_the_mean_of_what_was_seen_and_then_slow():
-    features = np.arange(6, dtype=np.float32)[:, None].repeat(3, axis=1)
-    found = backgrounds(features, np.arange(6.0))
-    assert np.array_equal(found[0], features[0]) and np.array_equal(found[1], features[0])
-    assert (np.diff(found[1:, 0]) > 0).all() and (found[2:, 0] < features[2:, 0]).all()
-    background, mean = Background(), np.zeros(3, np.float32)
-    background.see(features[0], 0.0, mean)
-    background.see(features[1], 100 * BACKGROUND_S, mean)
-    assert mean == pytest.approx(1 - np.exp(-1), abs=1e-3), "a long pause counts as one slow step"
-    background.reset()
-    background.see(features[5], 0.0, mean)
-    assert np.array_equal(mean, features[5])
 
 
 def test_a_trace_is_judged_with_it(path, short_trace_path):
