@@ -18,8 +18,9 @@ STRENGTHS = (2.0, 4.0, 8.0, 16.0)
 """The ridges that are tried, a feature that varies: what suits grows with how many of them share the work."""
 FURTHEST = 4.0
 """A standardised feature beyond is cut: of an input unlike any that was seen."""
-FORGET = 0.998
-"""What an update leaves of what was known of that kind of input before, by default: it counts for about 500 inputs."""
+FORGET = 0.9
+"""What an update leaves, by default, of what was known along the one direction of its input. Of inputs that look alike
+the last ten count; all else stays. On four clips from 0.5 to 1 hardly differed."""
 BLOCKS = 16
 """The stretches of time that are left out in turn."""
 _LEAST_STD = 1e-4
