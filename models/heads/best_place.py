@@ -90,6 +90,10 @@ class BestPlace:
         best = min(BEST, flat.shape[2])
         return np.asarray(np.partition(flat, -best, axis=2)[:, :, -best:].mean(axis=2), np.float64)
 
+    def scaled(self, factor: float) -> Self:
+        """The same with every score times a factor."""
+        return type(self)(self.weights * np.float32(factor), self.bias * np.float32(factor))
+
     def as_arrays(self, prefix: str) -> dict[str, Array]:
         """Everything in it, by name, for an .npz file."""
         return {f"{prefix}.weights": self.weights, f"{prefix}.bias": self.bias}

@@ -29,8 +29,8 @@ class Binary:
 
     Attributes:
         linear: features to a score; None: what it learnt from was always the same.
-        best_place: places to a score; None: it learnt without.
-        curve: the slopes of both scores and the constant (3,); without `linear` only the constant is looked at.
+        best_place: places to their part of the log-odds; None: it learnt without.
+        curve: the slope of the score and the constant (2,); without `linear` only the constant is looked at.
     """
 
     linear: Linear | None
@@ -59,7 +59,7 @@ class Binary:
         if not 0.0 < share < 1.0:
             # The rule of succession: n times the same is no proof of always.
             odds = (yes.sum() + 1.0) / ((~yes).sum() + 1.0)
-            return cls(None, None, np.asarray([0.0, 0.0, np.log(odds)]))
+            return cls(None, None, np.asarray([0.0, np.log(odds)]))
         counts = np.where(yes, 0.5 / share, 0.5 / (1.0 - share))
         linear, left_out = Linear.fit_judged(x, np.where(yes, 1.0, -1.0)[:, None], counts=counts)
         cues, best_place = left_out.numbers, None
@@ -70,7 +70,8 @@ class Binary:
         spread = cues.std(axis=0) + 1e-9
         fitted = fit_logistic(cues / spread, yes.astype(np.float64), alike=_ALIKE)
         slopes = np.maximum(fitted[:-1], _LEAST_SLOPE) / spread
-        return cls(linear, best_place, np.asarray([slopes[0], slopes[1] if len(slopes) > 1 else 0.0, fitted[-1]]))
+        scaled = None if best_place is None else best_place.scaled(float(slopes[1]))
+        return cls(linear, scaled, np.asarray([slopes[0], fitted[-1]]))
 
     def score(self, features: Array, places: Array | None = None) -> Array:
         """The log-odds (n,) of yes for features (n, d), with places (n, channels, rows, columns) if it learnt so.
@@ -79,12 +80,12 @@ class Binary:
             InvalidInput: the places are missing.
         """
         if self.linear is None:
-            return np.full(len(check_features(features)), self.curve[2])
-        odds = self.linear.predict(features)[:, 0] * self.curve[0] + self.curve[2]
+            return np.full(len(check_features(features)), self.curve[1])
+        odds = self.linear.predict(features)[:, 0] * self.curve[0] + self.curve[1]
         if self.best_place is not None:
             if places is None:
                 raise InvalidInput("this head reads the stem's places beside its features: give both")
-            odds = odds + self.best_place.score(places)[:, 0] * self.curve[1]
+            odds = odds + self.best_place.score(places)[:, 0]
         return np.asarray(odds)
 
     def predict(self, features: Array, places: Array | None = None) -> Array:
@@ -105,15 +106,8 @@ class Binary:
         if self.linear is None:
             return None
         folded = self.linear.folded()
-        slope, constant = np.float32(self.curve[0]), np.float32(self.curve[2])
+        slope, constant = self.curve.astype(np.float32)
         return folded._replace(weights=folded.weights * slope, constant=folded.constant * slope + constant)
-
-    def folded_places(self) -> BestPlace | None:
-        """What gives the places' part of the log-odds: the mean of the best cells; None: it looks at no places."""
-        if self.best_place is None:
-            return None
-        slope = np.float32(self.curve[1])
-        return BestPlace(self.best_place.weights * slope, self.best_place.bias * slope)
 
     def as_arrays(self, prefix: str) -> dict[str, Array]:
         """Everything in it, by name, for an .npz file."""
@@ -129,10 +123,8 @@ class Binary:
             InvalidInput: something is missing, has another shape, or is not finite.
         """
         curve = np.asarray(arrays.get(f"{prefix}.curve", np.zeros(0)), np.float64)
-        if curve.shape != (3,) or not np.isfinite(curve).all():
-            raise InvalidInput(
-                f"heads: {prefix}.curve must be three finite numbers; the file is damaged: learn it anew"
-            )
+        if curve.shape != (2,) or not np.isfinite(curve).all():
+            raise InvalidInput(f"heads: {prefix}.curve must be two finite numbers; the file is damaged: learn it anew")
         linear = Linear.from_arrays(arrays, f"{prefix}.linear") if f"{prefix}.linear.weights" in arrays else None
         best_place = None
         if f"{prefix}.best_place.weights" in arrays:

@@ -5,7 +5,7 @@ import numpy as np
 from ...outputs import Array
 
 _STEPS = 50
-_FURTHEST_STEP = 3.0
+_LEAST_STEP = 1e-6
 
 
 def logistic(score: Array) -> Array:
@@ -46,12 +46,21 @@ def _newton(cues: Array, shares: Array, ridge: float, alike: float) -> Array:
     targets = np.clip(shares, least, 1.0 - least)
     found = np.zeros(z.shape[1])
     found[-1] = np.log(mean / (1.0 - mean))
+
+    def loss(at: Array) -> float:
+        odds = z @ at
+        return float((np.logaddexp(0.0, odds) - targets * odds).sum() + at @ penalty @ at / 2)
+
+    now = loss(found)
     for _ in range(_STEPS):
         p = logistic(z @ found)
         slope = z.T @ (p - targets) + penalty @ found
         curve = (z * (p * (1.0 - p))[:, None]).T @ z + penalty + 1e-9 * np.eye(q + 1)
-        step = np.clip(np.linalg.solve(curve, slope), -_FURTHEST_STEP, _FURTHEST_STEP)
-        found -= step
-        if float(np.abs(step).max()) < 1e-6:
+        step = np.linalg.solve(curve, slope)
+        # Newton's step goes too far where the curve is flat: halved until it gains something.
+        while (then := loss(found - step)) > now and float(np.abs(step).max()) > _LEAST_STEP:
+            step /= 2
+        if then > now or float(np.abs(step).max()) < _LEAST_STEP:
             break
+        found, now = found - step, then
     return found

@@ -96,7 +96,7 @@ def test_a_head_with_places_is_ahead_where_things_are_small() -> None:
     both = area(head.predict(features[100:], places[100:]), truth[100:])
     assert both > 0.9 > area(alone.predict(features[100:]), truth[100:])
     low, high, weights, constant = head.folded() or pytest.fail("it has a map")
-    folded = head.folded_places() or pytest.fail("it looks at places")
+    folded = head.best_place or pytest.fail("it looks at places")
     odds = (np.clip(features, low, high) @ weights + constant)[:, 0] + folded.score(places)[:, 0]
     np.testing.assert_allclose(logistic(odds), head.predict(features, places), atol=1e-3)
     again = Binary.from_arrays(head.as_arrays("b"), "b")
