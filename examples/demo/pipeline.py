@@ -21,10 +21,13 @@ from ...links.planning.plan import Plan
 from ...links.planning.planner import make_plan
 from ...links.training.train import train_links
 from ...models.spec import ModelSpec, find_models
+from ...models.stem.spec import StemSpec
+from ...models.stem.stem import Stem
 from ...outputs import Array
 from ...reporting import Progress
 from ...traces.source_name import without_secrets
 from ...traces.trace import Trace
+from ...traces.train_stem import train_stem
 from ...units import format_bytes, parse_budget
 from ..street.video import write_video
 from ..videofile import VideoFileWriter, stream_sizes
@@ -81,6 +84,7 @@ class Demo:
         plan: what runs under the budget.
         filter_text: the filter's promise, in words.
         certified: whether it is proven.
+        stem: the first layers of one of the models, which filter and links read; None: none offers any.
         runs: what each run left behind, by its name; "full" is the reference.
         compared: each run against the full one.
         stream_sizes: bytes per served frame of the same stretch as an H.264 stream: what people would send without us.
@@ -94,6 +98,7 @@ class Demo:
     plan: Plan
     filter_text: str
     certified: bool
+    stem: StemSpec | None
     runs: dict[str, Run]
     compared: dict[str, Compared]
     stream_sizes: Array
@@ -102,8 +107,9 @@ class Demo:
 
 @dataclass(frozen=True)
 class _Trained:
-    """What the recording gave: a filter, links, and a plan for both."""
+    """What the recording gave: a stem, a filter and links on it, and a plan for both."""
 
+    stem: Stem | None
     filter_path: Path
     filter_spec: FilterSpec
     links_folder: Path
@@ -118,7 +124,16 @@ class Steps:
     def __init__(self, progress: Progress) -> None:
         self.seconds: dict[str, float] = {}
         self._progress = progress
-        self._weights = {"source": 8, "record": 24, "filter": 14, "links": 10, "full": 24, "infilink": 5, "free": 15}
+        self._weights = {
+            "source": 8,
+            "record": 24,
+            "stem": 10,
+            "filter": 14,
+            "links": 10,
+            "full": 24,
+            "infilink": 5,
+            "free": 15,
+        }
         self._done = 0.0
 
     def start(self, name: str, what: str) -> Progress:
@@ -162,7 +177,7 @@ def run_demo(options: DemoOptions, progress: Progress) -> Demo:
         progress=step,
     )
     with Trace(trace_path) as trace:
-        trained = _train(trace, options, steps)
+        trained = _train(trace, models, options, steps)
         specs = {name: trace.models[name] for name in sorted(models)}
     runs = _stream(serve, trained, specs, models_folder, options.out, steps)
     sizes = _stream_sizes(serve)
@@ -176,6 +191,7 @@ def run_demo(options: DemoOptions, progress: Progress) -> Demo:
         plan=trained.plan,
         filter_text=_filter_text(trained.filter_spec),
         certified=trained.filter_spec.certificate.certified,
+        stem=None if trained.stem is None else trained.stem.spec,
         runs=runs,
         compared=compared,
         stream_sizes=sizes,
@@ -183,18 +199,25 @@ def run_demo(options: DemoOptions, progress: Progress) -> Demo:
     )
 
 
-def _train(trace: Trace, options: DemoOptions, steps: Steps) -> _Trained:
-    """A filter and links from the recording, and the plan under the budget."""
+def _train(trace: Trace, models: dict[str, Path], options: DemoOptions, steps: Steps) -> _Trained:
+    """A stem, a filter and links from the recording, and the plan under the budget."""
     budget_bytes = parse_budget(options.budget, {name: cost.memory_bytes for name, cost in trace.info.costs.items()})
     filter_path, links_folder = options.out / "filter.onnx", options.out / "links"
-    spec = _train_filter(trace, options, filter_path, steps.start("filter", "training the filter")).spec
+    stem = _train_stem(trace, models, options.out / "stem.onnx", steps.start("stem", "choosing a stem"))
+    spec = _train_filter(trace, stem, options, filter_path, steps.start("filter", "training the filter")).spec
     shutil.rmtree(links_folder, ignore_errors=True)
-    train_links(trace, out=links_folder, seed=options.seed, progress=steps.start("links", "training the links"))
+    train_links(
+        trace,
+        out=links_folder,
+        stem=None if stem is None else stem.path,
+        seed=options.seed,
+        progress=steps.start("links", "training the links"),
+    )
     # The mean time between two inputs behind the filter; the free gates keep as many.
     step_s = float(np.median(np.diff(trace.captured_s)))
     every_s = step_s / max(1e-3, 1.0 - spec.certificate.rate)
     plan = make_plan(LinkGraph.load(links_folder), budget_bytes, options=PlanOptions(input_every_s=every_s))
-    return _Trained(filter_path, spec, links_folder, plan, budget_bytes, every_s)
+    return _Trained(stem, filter_path, spec, links_folder, plan, budget_bytes, every_s)
 
 
 def _stream(
@@ -222,7 +245,17 @@ def _stream(
     return runs
 
 
-def _train_filter(trace: Trace, options: DemoOptions, path: Path, step: Progress) -> FilterTraining:
+def _train_stem(trace: Trace, models: dict[str, Path], path: Path, step: Progress) -> Stem | None:
+    """The first layers of one of the models; None: no model offers any, and what is learnt does without."""
+    path.unlink(missing_ok=True)
+    try:
+        train_stem([trace], models, out=path, progress=step)
+    except InvalidInput:
+        return None
+    return Stem(path)
+
+
+def _train_filter(trace: Trace, stem: Stem | None, options: DemoOptions, path: Path, step: Progress) -> FilterTraining:
     """The filter for the accuracy asked for, or else for the highest that some filter keeps on this source."""
     accuracies = ACCURACIES if options.accuracy is None else (options.accuracy,)
     for accuracy in accuracies:
@@ -232,6 +265,7 @@ def _train_filter(trace: Trace, options: DemoOptions, path: Path, step: Progress
                 rule=parse_rule("unchanged"),
                 accuracy=accuracy,
                 out=path,
+                stem=stem,
                 uncertified=True,
                 seed=options.seed,
                 progress=step,

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from ... import __version__
 from ...files import replacing
+from ...models.stem.spec import StemSpec
 from ...units import format_bytes
 from .pipeline import Demo
 from .plots import agreement_over_time, bytes_over_time, memory_over_time, when_models_ran
@@ -120,12 +121,21 @@ def stream_bytes(demo: Demo) -> int:
 
 def plan_lines(demo: Demo) -> list[str]:
     """What runs and what is predicted, in words."""
-    lines = [f"always run: {', '.join(demo.plan.resident) or 'none'}"]
+    lines = [] if demo.stem is None else [_stem_line(demo.stem)]
+    lines.append(f"always run: {', '.join(demo.plan.resident) or 'none'}")
     if demo.plan.refresh_s:
         turns = (f"{name} every {refresh_s:g} s" for name, refresh_s in demo.plan.refresh_s.items())
         lines.append(f"in turn: {', '.join(turns)}")
     lines += [f"{name}: {served.why}" for name, served in demo.plan.served.items() if name not in demo.plan.resident]
     return lines
+
+
+def _stem_line(stem: StemSpec) -> str:
+    width, height = stem.size
+    return (
+        f"stem: the first layers of {stem.model} at {width}x{height}, {stem.length} features in {stem.took_ms:.2f} ms; "
+        "filter and links read them"
+    )
 
 
 def write_report(demo: Demo) -> dict[str, Any]:
@@ -150,6 +160,7 @@ def to_json(demo: Demo) -> dict[str, Any]:
             "expected_agreement": demo.plan.expected_agreement,
             "served": {name: served.why for name, served in demo.plan.served.items()},
         },
+        "stem": None if demo.stem is None else demo.stem.model_dump(mode="json"),
         "filter": demo.filter_text,
         "certified": demo.certified,
         "stream_bytes": stream_bytes(demo),
