@@ -49,9 +49,9 @@ profile = 0.01
 # and the input's deadline allows it.
 escalate = 0.0
 
-# A device that sends features first (`send = "ask"`) is asked for the frame once the answers since the last one, of
-# about four seconds, are expected to have lost so much agreement, in the mean over the models: 2.0 is as much as two
-# inputs for which all models are answered wrongly. Less means more frames; 0: each.
+# A device that sends features first (`send = "ask"`) is asked for the frame once the answers since the last one, some
+# twenty, are expected to have lost so much agreement, in the mean over the models: 2.0 is as much as two inputs that all
+# models are answered wrongly on. Less means more frames; 0: each.
 ask_loss = 2.0
 
 # Threads of one inference.

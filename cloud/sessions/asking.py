@@ -1,7 +1,6 @@
 """Asking a device for the frame of an input that it sent as features: where that is worth it, and waiting for it."""
 
 import asyncio
-import math
 from collections.abc import Collection, Mapping
 
 from ...links.answer import Answer
@@ -10,25 +9,23 @@ from ...protos import edge_pb2
 TIMEOUT_S = 10.0
 """How long a frame is waited for that has no deadline: inputs are answered in order, so those behind it wait too."""
 
-_FADES_IN_S = 4.0
+_LEFT = 0.95
 
 
 class Doubt:
     """What a stream's answers are expected to have lost since its last frame: a frame is worth more than one answer.
 
     After it the links know more of the inputs that follow, so that what counts is how much was lost lately, on all of
-    them: it adds up from input to input and fades within seconds of capture time.
+    them: it adds up, and fades from input to input, to a third after twenty. Seconds do not count: behind a gate inputs
+    come seldom, and are no less worth for that.
     """
 
     def __init__(self) -> None:
         self._lost = 0.0
-        self._at_s: float | None = None
 
-    def add(self, loss: float, captured_s: float) -> float:
+    def add(self, loss: float) -> float:
         """Adds what is expected to be lost on an input; returns what is lost up to now."""
-        passed_s = 0.0 if self._at_s is None else max(0.0, captured_s - self._at_s)
-        self._lost = self._lost * math.exp(-passed_s / _FADES_IN_S) + loss
-        self._at_s = captured_s
+        self._lost = self._lost * _LEFT + loss
         return self._lost
 
     def clear(self) -> None:

@@ -335,12 +335,12 @@ class DeviceStream:
         """Whether an input that came as features is so doubtful that its frame is asked for."""
         if not message.frame_kept or executed.features is None or self.stopped:
             return False
-        captured_s, plan = message.captured_ns / 1e9, self.session.serving.plan
-        answers = self.session.serving.preview(captured_s, executed.exact, features=executed.features)
+        plan = self.session.serving.plan
+        answers = self.session.serving.preview(message.captured_ns / 1e9, executed.exact, features=executed.features)
         named = set(message.models) or set(self.session.wanted) or set(answers)
         asked = {name: answer for name, answer in answers.items() if name in named}
         loss = expected_loss(asked, plan.resident or plan.rotating)
-        lost = self._doubt.add(loss, captured_s)
+        lost = self._doubt.add(loss)
         replaced = message.policy == edge_pb2.POLICY_LATEST and message.sequence < self._newest
         return loss > 0.0 and lost >= self.config.ask_loss and not replaced
 

@@ -42,7 +42,7 @@ BLIND = "features, and every k-th frame"
 FRAMES = "every k-th frame"
 SMALLER = "every frame, as a JPEG of this quality"
 STREAM = "every frame, in an H.264 stream"
-QUALITIES = (60, 30, 10)
+QUALITIES = (90, 60, 30, 10)
 _LOOKS_EVERY = 4
 
 
@@ -90,9 +90,8 @@ class Sent:
         doubt = Doubt()
 
         def asks(i: int, serving: Serving) -> bool:
-            at_s = float(self.judged.captured_s[i])
-            answers = serving.preview(at_s, {}, features=self.features[i])
-            if doubt.add(expected_loss(answers, self.plan.resident), at_s) < most:
+            answers = serving.preview(float(self.judged.captured_s[i]), {}, features=self.features[i])
+            if doubt.add(expected_loss(answers, self.plan.resident)) < most:
                 return False
             doubt.clear()
             return True
