@@ -50,8 +50,8 @@ profile = 0.01
 escalate = 0.0
 
 # A device that sends features first (`send = "ask"`) is asked for the frame once the answers since the last one, some
-# twenty, are expected to have lost so much agreement, in the mean over the models: 2.0 is as much as two inputs that all
-# models are answered wrongly on. Less means more frames; 0: each.
+# twenty, are expected to have lost so much agreement, in the mean over the models: 2.0 is as much as two inputs that
+# all models are answered wrongly on. Less means more frames; 0: each.
 ask_loss = 2.0
 
 # Threads of one inference.
