@@ -26,6 +26,9 @@ def train_reuse_command(
     accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with the model.")] = 0.9,
     rule: Annotated[str, typer.Option("--rule", help="Skip what is redundant by this, too.")] = "",
     zones: Annotated[Path | None, typer.Option("--zones", help="A TOML file: the zones that the rule names.")] = None,
+    stem: Annotated[
+        Path | None, typer.Option("--stem", help="What `train stem` wrote; default: stem.onnx beside the trace.")
+    ] = None,
     capacity: Annotated[int, typer.Option("--capacity", help="Results that are kept.", min=1)] = 1000,
     ttl_s: Annotated[float | None, typer.Option("--ttl-s", help="Results expire after so many seconds.")] = None,
     uncertified: Annotated[
@@ -37,8 +40,10 @@ def train_reuse_command(
     """Learn how near two inputs must be to have the same result, and certify it with the cache at work."""
     if out.suffix != ".onnx":
         raise InvalidInput(f"--out {out}: a reuse file must end in .onnx")
+    from ..training.stem_view import stem_beside
     from .train import train_reuse
 
+    used = stem_beside(trace, stem) if modality == "image" or stem is not None else None
     with Trace(trace) as recorded, show_progress("training the reuse", quiet=as_json) as told:
         done = train_reuse(
             recorded,
@@ -47,6 +52,7 @@ def train_reuse_command(
             out=out,
             modality=modality,
             rule=parse_rule(rule, zones=read_zones(zones), typed=True) if rule else None,
+            stem=used,
             capacity=capacity,
             ttl_s=ttl_s,
             uncertified=uncertified,

@@ -9,8 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from ...models.preprocessing import check_frame
 from ...models.session import open_session
 from ...models.spec import digest
+from ...models.stem.stem import PICTURE, shrink
 from ...outputs import Array, OutputSpec
 from ..gates.base import Decision, ModelOutput, Substitute
 from ..rules.code import runs
@@ -85,6 +87,7 @@ class ReuseRuntime:
         self.path = Path(path)
         self.cache_path = None if cache_path is None else Path(cache_path)
         self.spec, self._session = load_reuse(self.path)
+        self._wanted = [each.name for each in self._session.get_outputs() if each.name in ("embedding", "score")]
         self._digest = digest(self.path)
         self.cache = self.spec.open_cache()
         if self.cache_path is not None and self.cache_path.exists():
@@ -167,7 +170,12 @@ class ReuseRuntime:
         return ReuseDecision(False, hit.output, "reused", confidence, certified, hit, score)
 
     def _embed(self, value: Array) -> tuple[Array, float | None]:
-        found = self._session.run(None, {"input": self.spec.modality.prepare(value)[None]})
+        if self.spec.stem is None:
+            feeds = {"input": self.spec.modality.prepare(value)[None]}
+        else:
+            check_frame(value)
+            feeds = {PICTURE: shrink(value, self.spec.stem.spec.size)[None]}
+        found = self._session.run(self._wanted, feeds)
         return found[0][0], float(found[1][0, 0]) if len(found) > 1 else None
 
 

@@ -18,7 +18,7 @@ from ..rules.code import with_files
 from ..rules.parser import Unchanged, parse_rule
 from ..rules.predicates import Predicate
 from ..rules.zones import Points, zones_of
-from ..spec import FORMAT, READS, Certificate, Level, from_first_format
+from ..spec import FORMAT, READS, Certificate, FilterStem, Level, from_first_format
 from .cache import ResultCache
 from .store import CacheSettings
 
@@ -63,6 +63,7 @@ class ReuseSpec(BaseModel):
         answered_agreement: the mean agreement of the answers that were given there, skipped and reused, from 0 to 1.
         table: gate by gate at this `theta`, what it brings and costs.
         competitors: ways without training, and "oracle": what knowing the results beforehand would bring at most.
+        stem: whose features the key is read off; None: an encoder of its own makes it.
         learnt_from: the trace; None: not known.
     """
 
@@ -87,6 +88,7 @@ class ReuseSpec(BaseModel):
     answered_agreement: float
     table: tuple[Level, ...] = ()
     competitors: dict[str, Competitor] = {}
+    stem: FilterStem | None = None
     learnt_from: LearntFrom | None = None
     versions: dict[str, str] = {}
     seed: int = 0

@@ -12,6 +12,8 @@ import torch
 
 from ... import __version__
 from ...errors import InvalidInput
+from ...models.heads.binary import Binary
+from ...models.stem.stem import Stem
 from ...outputs import Array
 from ...reporting import Progress, part_of
 from ...traces.trace import Trace
@@ -23,6 +25,7 @@ from ..rules.zones import zones_in
 from ..training.fit_loop import one_thread
 from ..training.graphs import save_with_spec, session_of, traced_graph
 from ..training.replay import Singles
+from ..training.stem_view import StemView
 from .cache import ResultCache
 from .certify import CacheMaker, Gates, Stretch, certify_gates, skip_threshold
 from .evaluate import descriptors, measure_competitors
@@ -30,6 +33,7 @@ from .fit import fit_pairs, validated_from
 from .gate import ReuseRuntime
 from .result_key import AT_LEAST
 from .spec import METADATA_KEY, Competitor, ReuseSpec
+from .stem_key import fit_key, key_graph
 from .store import CacheSettings, Eviction
 from .task import ReuseTask, read_task
 
@@ -74,6 +78,7 @@ def train_reuse(
     out: Path,
     modality: str,
     rule: Rule | None = None,
+    stem: Stem | None = None,
     capacity: int = 1000,
     neighbours: int = 10,
     ttl_s: float | None = None,
@@ -93,6 +98,7 @@ def train_reuse(
         out: the file that is written.
         modality: the kind of input: text, signal, audio or map.
         rule: a SKIP rule on one input's output, which then shares encoder and forward pass.
+        stem: pictures: whose features the key is read off, in closed form; None: an encoder is trained.
         capacity: how many results the cache holds.
         neighbours: how many of them are asked.
         ttl_s: after so many seconds of the trace's clock a result expires; None: never.
@@ -120,23 +126,19 @@ def train_reuse(
         task = read_task(part, model=model, modality=modality, rule=rule, settings=settings, accuracy=accuracy)
         trained, calibrated = task.split.trained, task.split.calibrated
         learning, judging = (part_of(progress, *share) for share in ((0.0, 0.7), (0.7, 0.9)))
-        network = fit_pairs(
-            task.singles, task.keys, task.modality, stop=trained, seed=seed, needed=task.needed, progress=learning
-        )
-        outputs = ("embedding",) if network.head is None else ("embedding", "score")
-        graph = traced_graph(network, task.singles.rows(np.arange(min(16, len(task.singles)))), outputs)
-        embeddings, scores = _embed(graph, task.singles)
+        view = None if stem is None else _view(stem, part, modality, learning)
+        key = _trained(task, seed=seed, progress=learning) if view is None else _read_off(task, view)
+        embeddings, scores = key.embeddings, key.scores
         threshold = (
             None if scores is None or task.needed is None else _threshold(scores, task.needed, trained, accuracy)
         )
         stretch = _stretch(task, embeddings, scores, threshold)
         make = partial(_make_cache, task, settings)
-        most = float(network.bias.detach())
         gates = certify_gates(
             stretch,
             make(embeddings.shape[1]),
             accuracy=accuracy,
-            most=most,
+            most=key.most,
             uncertified=uncertified,
             progress=judging,
         )
@@ -153,9 +155,13 @@ def train_reuse(
             seed=seed,
         )
         made = made.model_copy(
-            update={"learnt_from": LearntFrom.of(part), "certificate": unproven(made.certificate, trace)}
+            update={
+                "learnt_from": LearntFrom.of(part),
+                "certificate": unproven(made.certificate, trace),
+                "stem": None if view is None else view.used,
+            }
         )
-        save_with_spec(out, graph, made, key=METADATA_KEY)
+        save_with_spec(out, key.graph, made, key=METADATA_KEY)
         decide_s = _decide_s(out, part, calibrated)
     cost = trace.info.costs[model]
     return ReuseTraining(
@@ -168,6 +174,57 @@ def train_reuse(
         break_even=decide_s / max(cost.infer_s, 1e-9),
         seconds=time.perf_counter() - started,
     )
+
+
+@dataclass(frozen=True)
+class _Key:
+    """What a cache is asked with: the file's graph, and what it makes of every input.
+
+    Attributes:
+        graph: gives embeddings, and scores if there is a SKIP rule.
+        embeddings: float32 (inputs, dims).
+        scores: float32 (inputs,); None without a rule.
+        most: the greatest distance that makes sense.
+    """
+
+    graph: onnx.ModelProto
+    embeddings: Array
+    scores: Array | None
+    most: float
+
+
+def _trained(task: ReuseTask, *, seed: int, progress: Progress | None) -> _Key:
+    """By an encoder that is trained."""
+    network = fit_pairs(
+        task.singles,
+        task.keys,
+        task.modality,
+        stop=task.split.trained,
+        seed=seed,
+        needed=task.needed,
+        progress=progress,
+    )
+    outputs = ("embedding",) if network.head is None else ("embedding", "score")
+    graph = traced_graph(network, task.singles.rows(np.arange(min(16, len(task.singles)))), outputs)
+    embeddings, scores = _embed(graph, task.singles)
+    return _Key(graph, embeddings, scores, float(network.bias.detach()))
+
+
+def _view(stem: Stem, trace: Trace, modality: str, progress: Progress | None) -> StemView:
+    view = StemView.beside(stem, trace, modality, progress=progress)
+    if modality != "image" or view is None:
+        raise InvalidInput(f"--stem {stem.path}: a stem looks at pictures, one at a time: --modality image")
+    return view
+
+
+def _read_off(task: ReuseTask, view: StemView) -> _Key:
+    """By a head on a stem."""
+    learnt = slice(0, task.split.trained)
+    linear = fit_key(view.features[learnt], task.keys[learnt], task.outputs[learnt], task.spec)
+    scored = None if task.needed is None else Binary.fit(view.features[learnt], task.needed[learnt] > 0.5)
+    scores = None if scored is None else scored.predict(view.features).astype(np.float32)
+    embeddings = linear.predict(view.features).astype(np.float32)
+    return _Key(key_graph(view, linear, scored), embeddings, scores, float("inf"))
 
 
 def _embed(graph: onnx.ModelProto, singles: Singles) -> tuple[Array, Array | None]:
