@@ -14,8 +14,9 @@ import numpy as np
 
 from ..errors import InvalidInput, ModelFailed
 from ..filters.gates.base import Decision, Gate, ModelOutput, Substitute
-from ..filters.online.gate import OnlineGate
-from ..filters.online.live import LiveStats
+from ..filters.local.learning_filter import LearningFilter
+from ..filters.local.learning_heads import LearningHeads
+from ..filters.local.state import Learnt
 from ..filters.open_gate import open_gate
 from ..filters.serves import can_judge, check_pictures, check_serves
 from ..filters.terms import Terms, terms_of
@@ -64,6 +65,7 @@ class Agent:
         self._reference: int | None = None
         self._terms: Terms | None = None
         self._auditor: Auditor | None = None
+        self._learning: LearningFilter | LearningHeads | None = None
         # By the coordinator's models.
         self._substitutes: dict[str, Substitute] = {}
         self._results: ResultsFile | None = None
@@ -85,8 +87,9 @@ class Agent:
         config = apply_placement(self.config)
         with ExitStack() as stack:
             rule_files = () if config.rule_file is None else (config.rule_file,)
-            gate = open_gate(config.gate, cache=config.cache, update=config.live_update, rule_files=rule_files)
+            gate = open_gate(config.gate, cache=config.cache, update=config.update, rule_files=rule_files)
             stack.callback(gate.close)
+            self._learning = gate if isinstance(gate, LearningFilter | LearningHeads) else None
             check_pictures(gate)
             self._terms = terms_of(gate)
             self._tell_terms()
@@ -111,7 +114,7 @@ class Agent:
             self._capture(config, gate)
             self._exchange.finish()
             wall_s = time.perf_counter() - self._exchange.started
-            return self._summary(wall_s, gate.stats() if isinstance(gate, OnlineGate) else LiveStats())
+            return self._summary(wall_s, Learnt() if self._learning is None else self._learning.learnt())
 
     def report(self) -> edge_pb2.Report:
         """The device's counts, as the coordinator is sent them."""
@@ -124,7 +127,7 @@ class Agent:
             sent_bytes=exchange.uplink.sent_bytes,
             received_bytes=exchange.uplink.received_bytes,
             memory_bytes=peak_rss_bytes() + exchange.local.memory_bytes(),
-            uncertified=self._terms is not None and not self._terms.certified,
+            uncertified=self._terms is not None and not self._is_certified(),
             audited=audit.audited if audit is not None else 0,
             audit_blocks=audit.blocks if audit is not None else 0,
             audit_error=audit.error if audit is not None else None,
@@ -185,9 +188,8 @@ class Agent:
             self._reference = frame.sequence
         answers = tuple(self._answers(frame, {} if audited else chosen))
         deadline_ns = self.clock_ns() + round(self.config.deadline_s * 1e9) if self.config.deadline_s else 0
-        looked_at = audited or decision.asks
         self._exchange.send(
-            KeptFrame(frame, row, answers, deadline_ns, looked_at, decision.learn, features=decision.features)
+            KeptFrame(frame, row, answers, deadline_ns, audited, decision.learn, features=decision.features)
         )
 
     def _chosen(self, decision: Decision) -> dict[str, Substitute]:
@@ -213,6 +215,7 @@ class Agent:
 
     def _answers(self, frame: Frame, substitutes: dict[str, Substitute]) -> list[ResultRow]:
         """The results of the models that do not run on a frame."""
+        proven = self._learning is not None and self._learning.changed and self._is_certified()
         return [
             ResultRow(
                 model=model,
@@ -220,7 +223,7 @@ class Agent:
                 captured_s=frame.captured_s,
                 origin=substitute.origin,
                 confidence=substitute.confidence,
-                trusted=substitute.trusted,
+                trusted=substitute.trusted or (proven and substitute.confidence > 0.0),
                 # Unlike what a model of this device says, a head's answer is a prediction.
                 sources=(_STEM,) if substitute.origin == "local" else (),
                 reference=self._reference if substitute.value is None else None,
@@ -228,6 +231,12 @@ class Agent:
             )
             for model, substitute in substitutes.items()
         ]
+
+    def _is_certified(self) -> bool:
+        """Whether what the gate promises is proven: by its file, or by the audit once it has learnt on."""
+        certified = self._terms is not None and self._terms.certified
+        changed = self._learning is not None and self._learning.changed
+        return certified and (not changed or (self._auditor is not None and self._auditor.shown))
 
     def _take_answer(self, sequence: int, values: Mapping[str, Array], exact: Mapping[str, ModelOutput]) -> None:
         """An input's answer came; called from the uplink's thread."""
@@ -266,7 +275,7 @@ class Agent:
                 self._terms.reason,
             )
 
-    def _summary(self, wall_s: float, live: LiveStats) -> Summary:
+    def _summary(self, wall_s: float, learnt: Learnt) -> Summary:
         audit = self._auditor.report() if self._auditor is not None else None
         times = np.asarray(self._decide_s or [0.0]) * 1000
         exchange = self._exchange
@@ -293,8 +302,7 @@ class Agent:
             rate_far=audit.rate_far if audit is not None else "",
             parts=audit.parts if audit is not None else (),
             events=audit.events if audit is not None else None,
-            asked=live.asked,
-            labelled=live.labelled,
-            updates=live.updates,
-            updates_failed=live.failed,
+            learnt=learnt.inputs,
+            better=learnt.better,
+            worse=learnt.worse,
         )

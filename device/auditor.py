@@ -88,6 +88,7 @@ class Auditor:
         self._awaited: dict[int, _Awaited] = {}
         self._answers: dict[int, dict[str, Array]] = {}
         self._rate_far = ""
+        self._shown_at, self._shown = 0, False
         self._told: set[str] = set()
 
     def take(
@@ -153,6 +154,17 @@ class Auditor:
     def broken(self) -> bool:
         """Whether the gate is shown to lose more than it promised."""
         return self._audit.broken
+
+    @property
+    def shown(self) -> bool:
+        """Whether the audits so far show that the gate keeps its promise."""
+        if self.terms.accuracy is None or self._audit.broken:
+            return False
+        with self._lock:
+            if self._audit.blocks != self._shown_at:
+                self._shown_at = self._audit.blocks
+                self._shown = self._audit.report().upper_bound <= 1.0 - self.terms.accuracy
+            return self._shown
 
     def report(self) -> AuditReport:
         """What the gate loses, as far as the audits show."""

@@ -24,11 +24,12 @@ def device_command(
     source: Annotated[str | None, typer.Option(help="A video file, rtsp://..., or a camera's number.")] = None,
     coordinator: Annotated[str | None, typer.Option(help="HOST:PORT of `infilink cloud`.")] = None,
     gate: Annotated[
-        str | None, typer.Option(help="all, every:K, random:RATE, difference:T, or a filter's or reuse file's path.")
+        str | None,
+        typer.Option(help="all, every:K, random:RATE, difference:T, or the path of a filter, a reuse file or heads."),
     ] = None,
     cache: Annotated[Path | None, typer.Option(help="Where a reuse file's results outlive a restart.")] = None,
     update: Annotated[
-        Path | None, typer.Option(help="Let the filter go on learning; this folder keeps what it has learnt.")
+        Path | None, typer.Option(help="Let heads or a stem filter go on learning; this .npz keeps what they learn.")
     ] = None,
     head: Annotated[Path | None, typer.Option(help="The first part of a split model, to run here.")] = None,
     local: Annotated[Path | None, typer.Option(help="A folder of models to run here, on what is kept.")] = None,
@@ -140,10 +141,9 @@ def _table(summary: Summary) -> Table:
     if summary.events is not None:
         found = summary.events
         rows["events"] = f"{found.found} of {found.events} seen were found, {found.recall:g} promised: {found.verdict}"
-    if summary.labelled or summary.updates_failed:
+    if summary.learnt:
         rows["learnt from"] = (
-            f"{summary.labelled} frames, {summary.asked} of them sent for that alone; {summary.updates} updates, "
-            f"{summary.updates_failed} failed"
+            f"{summary.learnt} frames; by the audit {summary.better} times better than before, {summary.worse} worse"
         )
     for key, value in rows.items():
         table.add_row(key, value)

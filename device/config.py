@@ -7,7 +7,6 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ..errors import InvalidInput
-from ..filters.online.live import LiveUpdate
 from ..models.placement import PlacementFile
 from ..models.spec import digest, find_models
 from ..settings import Address, load_settings
@@ -40,12 +39,9 @@ coordinator = "127.0.0.1:7420"
 # filter or reuse file; "filter.onnx@0.95": with another accuracy than it was trained for.
 gate = "all"
 
-# A trained filter can go on learning, from the models' outputs for the frames that are sent; this folder keeps what it
-# has learnt. Every update_period_s (seconds of capture) it is updated in a process of its own, which needs
-# infilink[train] installed here; update_share of all frames are sent only to be learnt from.
-# update = "online"
-# update_share = 0.05
-# update_period_s = 3600.0
+# Heads, and a filter of kind stem, can go on learning from what the models say of the frames that are sent and audited;
+# this file keeps what they have learnt over a restart.
+# update = "learnt.npz"
 
 # A filter whose rule is Python code of yours (`call(rules.py:quiet)`): the audit and `update` run it only if its file
 # is named here.
@@ -129,8 +125,6 @@ class DeviceConfig(BaseModel):
     cache: Path | None = None
     rule_file: Path | None = None
     update: Path | None = None
-    update_share: float = Field(default=0.05, gt=0, lt=1)
-    update_period_s: float = Field(default=3600.0, gt=0)
     audit: float = Field(default=0.01, ge=0, le=1)
     quality: int = Field(default=90, ge=1, le=100)
     queue: Literal["all", "latest"] = "latest"
@@ -156,13 +150,6 @@ class DeviceConfig(BaseModel):
         """The source as it may be shown: without passwords."""
         return without_secrets(self.source)
 
-    @property
-    def live_update(self) -> LiveUpdate | None:
-        """How the filter goes on learning; None: it stays as it is."""
-        if self.update is None:
-            return None
-        return LiveUpdate(self.update, self.update_share, self.update_period_s)
-
     @model_validator(mode="before")
     @classmethod
     def _check_old_keys(cls, values: Any) -> Any:
@@ -170,7 +157,20 @@ class DeviceConfig(BaseModel):
             raise ValueError("`policy` is now called `queue`")
         if isinstance(values, dict) and values.get("send") == "inputs":
             raise ValueError('`send = "inputs"` is now called `send = "frames"`')
+        for key in ("update_share", "update_period_s"):
+            if isinstance(values, dict) and key in values:
+                raise ValueError(
+                    f"`{key}` is gone: what is learnt from are the frames that are sent or audited anyway, as they "
+                    "come: leave it out"
+                )
         return values
+
+    @field_validator("update")
+    @classmethod
+    def _one_file(cls, value: Path | None) -> Path | None:
+        if value is not None and value.suffix != ".npz":
+            raise ValueError(f'must be a file that ends in .npz, not {str(value)!r}: update = "learnt.npz"')
+        return value
 
     @field_validator("source", mode="before")
     @classmethod
@@ -195,6 +195,8 @@ class DeviceConfig(BaseModel):
             raise ValueError(
                 '`head` sends maps, `send = "features"` and `"ask"` what a stem makes of frames: leave one out'
             )
+        if self.update is not None and not self.audit:
+            raise ValueError("`update` goes by what the audit finds: set `audit` above 0, 0.01 for instance")
         return self
 
 

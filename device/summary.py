@@ -78,10 +78,9 @@ class Summary:
         rate_far: whether the share that it drops is shown to be far "above" or "below" that in calibration.
         parts: what was shown of the classes and slices that something is promised of.
         events: what was shown of events; None: nothing is promised of them.
-        asked: how many inputs were kept only to learn from the models' outputs.
-        labelled: how many inputs the filter was given outputs for to learn from, these included.
-        updates: how often a filter that had learnt from them came into service.
-        updates_failed: how many updates failed.
+        learnt: how many inputs the gate has learnt from at work.
+        better: how often what it had learnt was shown to be better than what it came from, and took its place.
+        worse: how often it was shown to be worse, and was given up.
     """
 
     frames: int
@@ -108,10 +107,9 @@ class Summary:
     rate_far: str = ""
     parts: tuple[PartReport, ...] = ()
     events: EventReport | None = None
-    asked: int = 0
-    labelled: int = 0
-    updates: int = 0
-    updates_failed: int = 0
+    learnt: int = 0
+    better: int = 0
+    worse: int = 0
 
     def to_json(self) -> str:
         """One JSON object."""

@@ -10,9 +10,9 @@ from .gates.free import DifferenceGate, EveryGate, FirstGate, FreeGate, RandomGa
 from .gates.learned import FilterRuntime
 from .gates.tasks import TasksRuntime, decides_for_several
 from .local.gate import LocalGate
+from .local.learning_filter import LearningFilter
+from .local.learning_heads import LearningHeads
 from .local.spec import is_heads
-from .online.gate import OnlineGate
-from .online.live import LiveUpdate
 from .reuse.gate import ReuseGate, is_reuse
 
 
@@ -32,14 +32,15 @@ class FreeForm:
 
 
 def open_gate(
-    text: str | Path, *, cache: Path | None = None, update: LiveUpdate | None = None, rule_files: Sequence[Path] = ()
+    text: str | Path, *, cache: Path | None = None, update: Path | None = None, rule_files: Sequence[Path] = ()
 ) -> Gate:
     """The gate that `text` names.
 
     Args:
         text: one of `FORMS`.
         cache: for a reuse file: where its results outlive a restart.
-        update: for a filter: how it goes on learning at work; None: it stays as it is.
+        update: for heads or a filter with a stem: where what it goes on learning at work is kept (.npz); None: it stays
+            as it is.
         rule_files: Python files that a person has named, so that a rule of this gate which is such code may run.
 
     Raises:
@@ -58,13 +59,21 @@ def open_gate(
     return gate
 
 
-def _learning(text: str, cache: Path | None, update: LiveUpdate, rule_files: Sequence[Path]) -> Gate:
-    if not Path(text).is_file() or is_reuse(Path(text)) or decides_for_several(Path(text)) or cache is not None:
+def _learning(text: str, cache: Path | None, update: Path, rule_files: Sequence[Path]) -> Gate:
+    path = Path(text)
+    if not path.is_file() or cache is not None:
         raise InvalidInput(
             f"gate {text!r}: `update` goes with the path of a filter's .onnx as it was trained, without @ACCURACY, "
             "#MODEL or a cache"
         )
-    return OnlineGate(Path(text), update, rule_files=rule_files)
+    if is_heads(path) and not rule_files:
+        return LearningHeads(path, update)
+    if is_reuse(path) or decides_for_several(path):
+        raise InvalidInput(
+            f"gate {text!r}: `update` takes heads (`infilink train heads`) or a filter for one rule: train a stem "
+            "filter (`infilink train filter --candidate stem`)"
+        )
+    return LearningFilter(path, update, rule_files=rule_files)
 
 
 def _free(text: str) -> Gate | None:

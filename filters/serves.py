@@ -16,7 +16,6 @@ from .modalities.descriptor import Descriptor
 from .modalities.feature_map import FeatureMap
 from .modalities.image import Image
 from .modalities.video import Video
-from .online.gate import OnlineGate
 from .reuse.gate import ReuseGate
 from .rules.code import runs
 from .rules.parser import Rule, Unchanged
@@ -105,8 +104,6 @@ def check_serves(gate: Gate, models: Mapping[str, Served]) -> None:
 
 def can_judge(gate: Gate) -> bool:
     """Whether outputs can be judged by a gate's rules here: not by Python code in a file that nobody has named."""
-    if isinstance(gate, OnlineGate):
-        gate = gate.filter
     if isinstance(gate, FilterRuntime):
         return runs(gate.rule)
     if isinstance(gate, TasksRuntime):
@@ -116,8 +113,6 @@ def can_judge(gate: Gate) -> bool:
 
 def learnt_step_s(gate: Gate) -> float:
     """The time from one input to the next that a gate was learnt at, in seconds; 0: not known, or it is not learnt."""
-    if isinstance(gate, OnlineGate):
-        gate = gate.filter
     found: list[LearntFrom | None] = []
     if isinstance(gate, FilterRuntime):
         found = [gate.spec.learnt_from]
@@ -132,8 +127,6 @@ def learnt_step_s(gate: Gate) -> float:
 
 def _learnt(gate: Gate) -> Iterator[_Learnt]:
     """The models that a gate was learnt from; none of a gate that is not learnt."""
-    if isinstance(gate, OnlineGate):
-        gate = gate.filter
     if isinstance(gate, FilterRuntime):
         yield from _of_filter(gate.spec, gate.rule)
     elif isinstance(gate, TasksRuntime):

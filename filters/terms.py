@@ -8,7 +8,7 @@ from .gates.base import Gate
 from .gates.learned import FilterRuntime
 from .gates.tasks import TasksRuntime
 from .local.gate import LocalGate
-from .online.gate import OnlineGate
+from .local.learning_filter import LearningFilter
 from .reuse.gate import ReuseGate
 from .rules.parser import Rule
 from .spec import Certificate
@@ -53,9 +53,9 @@ def terms_of(gate: Gate) -> Terms | None:
         return _of_events(gate, gate.spec.events)
     if gate.accuracy is None:
         return None
-    if isinstance(gate, OnlineGate):
-        # Its threshold moves with every update, and the rate with it.
-        return _of_filter(gate.filter, gate.accuracy, rate=None)
+    if isinstance(gate, LearningFilter):
+        # Its threshold moves, and the rate with it.
+        return _of_filter(gate, gate.accuracy, rate=None)
     if isinstance(gate, FilterRuntime):
         found = gate.spec.certificate
         rate = found.rate_interval if gate.threshold == gate.spec.threshold else None

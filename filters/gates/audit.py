@@ -197,6 +197,11 @@ class Audit:
         return self._judge_complete()
 
     @property
+    def blocks(self) -> int:
+        """How many blocks of inputs were judged."""
+        return self._blocks
+
+    @property
     def rate_far(self) -> str:
         """Whether the share that is not kept lies "above" or "below" what calibration says; empty: neither is shown."""
         return self._rate.far if self._rate is not None else ""

@@ -55,7 +55,6 @@ class Decision:
             one that the gate's `substitute` gives. If the input is not kept, so are the models that are not named here.
         learn: to be called with the models' outputs for this input, once there are any; None: nothing is learned. An
             input that is not kept has outputs where the audit draws it.
-        asks: whether the input is kept only to learn from it, so that the models themselves have to run on it.
         features: what the gate's stem makes of the input (float32), where it has one; None otherwise.
     """
 
@@ -64,7 +63,6 @@ class Decision:
     threshold: float
     answers: Mapping[str, Substitute | None] = field(default_factory=dict)
     learn: Learn | None = None
-    asks: bool = False
     features: Array | None = None
 
 

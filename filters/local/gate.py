@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ...models.heads.head import Head
 from ...outputs import Array, OutputSpec
 from ..gates.base import Decision, Substitute
 from ..gates.stem_feed import StemFeed
@@ -53,8 +52,7 @@ class LocalGate:
             numbers = self._feed.scores(frame, captured_s).astype(np.float64)[None]
             features = self._feed.features
             assert features is not None, "the stem has just seen the frame"
-            doubt = self._linear.doubt(features[None])
-            found = {spec.model: self._answer(spec, numbers, doubt) for spec in self.spec.heads}
+            found = self._answers(numbers, features[None])
         except Exception:  # whatever it is: an input too many costs less than one that is lost
             if not self._failed:
                 logger.exception("%s failed on an input and keeps it; later failures are not logged", self.path)
@@ -64,14 +62,30 @@ class LocalGate:
         score = max(above for above, _ in found.values())
         return Decision(self._others or len(answers) < len(found), score, 0.0, answers, features=features)
 
+    def _answers(self, numbers: Array, features: Array) -> dict[str, tuple[float, Substitute]]:
+        """Per model how far its head's doubt is above its threshold, and its answer."""
+        doubt = self._linear.doubt(features)
+        return {spec.model: self._answer(spec, numbers, doubt) for spec in self.spec.heads}
+
     def _answer(self, spec: HeadSpec, numbers: Array, doubt: Array) -> tuple[float, Substitute]:
-        """How far a head's doubt is above its threshold, and its answer."""
-        head: Head = self.heads[spec.model]
+        head = self.heads[spec.model]
         own = numbers[:, head.columns]
-        confidence = float(head.readout.confidence(own, doubt)[0])
-        threshold = _NEVER if spec.threshold is None else spec.threshold
+        confidence = self._confidence(spec, own, doubt)
+        threshold = _NEVER if spec.threshold is None else self._threshold(spec.threshold)
         value = head.readout.outputs(own)[0]
-        return 1.0 - confidence - threshold, Substitute("local", value, confidence, spec.certificate.certified)
+        return 1.0 - confidence - threshold, Substitute("local", value, confidence, self._trusts(spec))
+
+    def _confidence(self, spec: HeadSpec, own: Array, doubt: Array) -> float:
+        """How far a head's answer can be expected to agree with its model's."""
+        return float(self.heads[spec.model].readout.confidence(own, doubt)[0])
+
+    def _threshold(self, certified: float) -> float:
+        """The doubt up to which a head answers."""
+        return certified
+
+    def _trusts(self, spec: HeadSpec) -> bool:
+        """Whether a head's answers are certified."""
+        return spec.certificate.certified
 
     def reset(self) -> None:
         """Starts a new stream."""
@@ -86,7 +100,7 @@ class LocalGate:
         found = self.spec.answering.get(model)
         if found is None:
             return Substitute()
-        return Substitute("local", None, found.agreement, found.certificate.certified)
+        return Substitute("local", None, found.agreement, self._trusts(found))
 
     def lost(
         self, answers: Mapping[str, Substitute], exact: Mapping[str, Array], outputs: Mapping[str, OutputSpec]

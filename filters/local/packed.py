@@ -25,6 +25,7 @@ from ...outputs import Array
 METADATA_KEY = "infilink.learnt"
 _COVARIANCE = ".covariance"
 _WEIGHTS = ".weights"
+_LARGE = 10_000
 _DIRECTIONS = 96
 _PARTS = ("rest", "values", "vectors")
 _PLAIN = "plain"
@@ -93,7 +94,8 @@ def _pack(arrays: Mapping[str, Array], plain: Mapping[str, Any]) -> str:
         if name.endswith(_COVARIANCE):
             small |= {f"{name}.{part}": each for part, each in _strongest(value).items()}
         else:
-            small[name] = np.asarray(value, np.float16 if name.endswith(_WEIGHTS) else np.float32)
+            large = name.endswith(_WEIGHTS) and value.size > _LARGE
+            small[name] = np.asarray(value, np.float16 if large else np.float32)
     file = io.BytesIO()
     np.savez_compressed(file, **small)
     return base64.b64encode(file.getvalue()).decode("ascii")

@@ -1,6 +1,6 @@
 """The one loss: what is lost on an input whose models did not run, by the rule. NumPy only.
 
-Training, certificate, evaluation, live audit and online learning all use it.
+Training, certificate, evaluation, live audit and learning at work all use it.
 """
 
 from collections.abc import Mapping

@@ -18,13 +18,12 @@ import numpy as np
 import pytest
 from infilink.filters.gates.base import Decision, Gate, ModelOutput, Substitute
 from infilink.filters.modalities import fit_modality
-from infilink.filters.online.live import LiveUpdate
 from infilink.filters.open_gate import FREE, open_gate
 from infilink.outputs import OutputSpec
 
 from ..filters.arrays import make
 from ..filters.conftest import draw
-from ..filters.local.made import write_heads
+from ..filters.local.made import write_heads, write_presence
 from ..filters.made import write_frames, write_mean, write_repeats, write_reuse, write_tasks
 from .drawn import SPECS, output_of
 
@@ -66,9 +65,13 @@ FILES: dict[str, tuple[str, Callable[[Path], Gate]]] = {
     "reuse": ("signal", reuse),
     "reuse with a file": ("signal", lambda folder: reuse(folder, folder / "cache")),
     "heads": ("frames", lambda folder: open_gate(write_heads(folder / "h.onnx"))),
-    "live": (
+    "heads that learn on": (
         "frames",
-        lambda folder: open_gate(write_frames(folder / "f.onnx"), update=LiveUpdate(folder / "live", 0.2, 1e9)),
+        lambda folder: open_gate(write_heads(folder / "h.onnx"), update=folder / "learnt.npz"),
+    ),
+    "filter that learns on": (
+        "frames",
+        lambda folder: open_gate(write_presence(folder / "f.onnx"), update=folder / "learnt.npz"),
     ),
 }
 """A gate of every kind of file, with what its inputs are; add what is new here."""
@@ -124,7 +127,7 @@ def plain(decision: Decision) -> tuple[Any, ...]:
     """A decision as what can be compared."""
     answers = {name: each and (each.origin, each.confidence, each.trusted) for name, each in decision.answers.items()}
     values = [each.value.tolist() for each in decision.answers.values() if each and each.value is not None]
-    return (decision.keep, decision.score, decision.threshold, decision.asks, decision.learn is None, answers, values)
+    return (decision.keep, decision.score, decision.threshold, decision.learn is None, answers, values)
 
 
 def held_bytes(root: object) -> int:
@@ -162,12 +165,10 @@ def test_a_decision_has_all_its_fields(gate, inputs):
     assert isinstance(gate.name, str) and gate.name
     assert gate.accuracy is None or 0.0 < gate.accuracy < 1.0
     for decision in run(gate, inputs):
-        assert type(decision.keep) is bool and type(decision.asks) is bool
+        assert type(decision.keep) is bool
         assert isinstance(decision.score, float) and not math.isnan(decision.score)
         assert isinstance(decision.threshold, float | int) and math.isfinite(decision.threshold)
         assert all(each is None or isinstance(each, Substitute) for each in decision.answers.values())
-        assert decision.keep or (decision.learn is None and not decision.asks)
-        assert not decision.asks or decision.learn is not None
 
 
 def test_it_keeps_some_inputs_and_drops_some(name, gate, inputs):
@@ -211,9 +212,7 @@ def test_what_it_holds_is_bounded(gate, inputs):
     run(gate, inputs, 1000)
     before = held_bytes(gate)
     decisions = run(gate, inputs, 1000, start=1000)
-    # Of what a gate asked for, a few numbers may stay until it is learned from; a picture would be 12 KB.
-    learned = sum(each.learn is not None for each in decisions) if any(each.asks for each in decisions) else 0
-    assert held_bytes(gate) - before < 2000 + 200 * learned
+    assert decisions and held_bytes(gate) - before < 2000
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((2, 2, 2, 2, 2), np.float32), np.zeros((0, 0, 3), np.float32), None])

@@ -7,7 +7,6 @@ import pytest
 from infilink.device.cli import device_command
 from infilink.device.config import DEFAULT_TOML, DeviceConfig, apply_placement, load_config
 from infilink.errors import InvalidInput
-from infilink.filters.online.live import LiveUpdate
 from infilink.models.placement import PlacedDevice, PlacedModel, PlacementFile, Send
 from infilink.models.spec import digest
 
@@ -44,9 +43,10 @@ def test_the_default_file_is_valid_and_names_every_key(tmp_path):
         ('device_class = "door"', "`device_class` names a class of a `placement`"),
         ('placement = "p.json"\nlocal = "m"\nsend = "outputs"', "leave `send` out"),
         ('placement = "p.json"\nlocal = "m"\nlocal_models = ["m"]', "leave `local_models` out"),
-        ("update_share = 0.0", "update_share.*greater than 0"),
-        ("update_share = 1.0", "update_share.*less than 1"),
-        ("update_period_s = 0.0", "update_period_s.*greater than 0"),
+        ('update = "online"', r"update: must be a file that ends in \.npz"),
+        ('update = "learnt.npz"\naudit = 0.0', "set `audit` above 0"),
+        ("update_share = 0.2", "`update_share` is gone: .* leave it out"),
+        ("update_period_s = 60.0", "`update_period_s` is gone"),
         ("name = [", "can't be read as TOML"),
     ],
 )
@@ -96,12 +96,10 @@ def test_a_camera_may_be_a_number(tmp_path):
     assert load_config(path).source == "0"
 
 
-def test_a_filter_learns_on_only_where_a_folder_is_given(tmp_path):
+def test_what_is_learnt_at_work_stands_beside_the_settings(tmp_path):
     path = tmp_path / "d.toml"
-    path.write_text(GOOD + "update_share = 0.2\n")
-    assert load_config(path).live_update is None
-    path.write_text(GOOD + 'update = "online"\nupdate_share = 0.2\nupdate_period_s = 60.0\n')
-    assert load_config(path).live_update == LiveUpdate(tmp_path / "online", 0.2, 60.0)
+    path.write_text(GOOD + 'update = "learnt.npz"\n')
+    assert load_config(path).update == tmp_path / "learnt.npz"
 
 
 def placed(send: Send, **where: str) -> PlacedDevice:

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from infilink.errors import InvalidInput
 from infilink.filters.evaluation.evaluate import evaluate_filter
-from infilink.filters.gates.base import Gate, Substitute
+from infilink.filters.gates.base import Gate, ModelOutput, Substitute
 from infilink.filters.modalities.signal import Signal
-from infilink.filters.online.live import LiveUpdate
 from infilink.filters.open_gate import open_gate
 from infilink.filters.reuse.evaluate import evaluate_reuse
 from infilink.filters.serves import Served, can_judge, check_serves
@@ -19,6 +18,7 @@ from infilink.filters.spec import TasksSpec
 from infilink.outputs import OutputSpec
 
 from .arrays import write_labelled
+from .local.made import write_presence
 from .made import FRAMES, write_frames, write_reuse
 
 COUNT = OutputSpec(kind="count")
@@ -104,12 +104,16 @@ def test_nor_is_a_reuse_file(trap, tmp_path):
 
 
 def test_a_gate_that_learns_on_runs_only_what_its_settings_name(trap, tmp_path):
-    path = write_frames(tmp_path / "f.onnx", rule=trap.rule)
+    path = write_presence(tmp_path / "f.onnx", rule=trap.rule)
     with pytest.raises(InvalidInput, match=r"name the file yourself: rule_file = '.*trap\.py'"):
-        open_gate(path, update=LiveUpdate(tmp_path / "online"))
+        open_gate(path, update=tmp_path / "learnt.npz")
     assert not trap.ran
-    gate = open_gate(path, update=LiveUpdate(tmp_path / "online"), rule_files=[trap.path])
+    gate = open_gate(path, update=tmp_path / "learnt.npz", rule_files=[trap.path])
     gate.substitute("squares", COUNT)
+    assert not trap.ran
+    learn = gate.decide(np.zeros((120, 160, 3), np.uint8), 0.0).learn
+    assert learn is not None
+    learn({"squares": ModelOutput(np.zeros(1, np.float32), "d0")})
     gate.close()
     assert trap.ran
 

@@ -6,11 +6,11 @@ import pytest
 from infilink.errors import InvalidInput
 from infilink.filters.modalities.image import Image
 from infilink.filters.modalities.signal import Signal
-from infilink.filters.online.live import LiveUpdate
 from infilink.filters.open_gate import open_gate
 from infilink.filters.serves import Served, check_pictures, check_serves
 from infilink.outputs import OutputSpec
 
+from .local.made import write_heads, write_presence
 from .made import write_frames, write_mean, write_repeats, write_reuse, write_tasks
 
 COUNT = OutputSpec(kind="count")
@@ -44,10 +44,11 @@ def test_a_gate_fits_the_models_that_it_was_learnt_from_and_no_other_version(tmp
 
 
 def test_a_gate_that_learns_on_is_checked_too(tmp_path):
-    gate = open_gate(write_frames(tmp_path / "f.onnx"), update=LiveUpdate(tmp_path / "online"))
-    check_serves(gate, IN_SERVICE)
-    with pytest.raises(InvalidInput, match="another version of squares"):
-        check_serves(gate, {"squares": Served(COUNT, "d1")})
+    for path in (write_presence(tmp_path / "f.onnx"), write_heads(tmp_path / "h.onnx")):
+        gate = open_gate(path, update=tmp_path / f"{path.stem}.npz")
+        check_serves(gate, IN_SERVICE)
+        with pytest.raises(InvalidInput, match="another version of"):
+            check_serves(gate, {"squares": Served(COUNT, "d1"), "scene": Served(SCENE, "d1")})
 
 
 def test_a_file_that_does_not_know_its_models_version_is_warned_of(tmp_path, caplog):
