@@ -6,7 +6,6 @@ there that was gone at some time since.
 
 import math
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -88,11 +87,10 @@ class Cues:
     @classmethod
     def fit(cls, view: StemView, truth: Array, *, start: int, stop: int) -> "Cues":
         """Learns them from a stretch of the inputs; `truth`: bool (things, inputs)."""
-        features = view.features[start:stop]
-        noise = np.diff(features, axis=0).std(axis=0)
+        noise = np.diff(view.features[start:stop], axis=0).std(axis=0)
         scale = np.where(noise > _LEAST_NOISE, 1.0 / np.maximum(noise, _LEAST_NOISE), 0.0).astype(np.float32)
-        heads = [Binary.fit(features, each[start:stop]) for each in truth]
-        return cls(view, scale, heads, There(np.stack([head.predict(view.features) for head in heads])))
+        heads = [view.head(each[start:stop], slice(start, stop)) for each in truth]
+        return cls(view, scale, heads, There(np.stack([view.probability(head) for head in heads])))
 
     @property
     def top(self) -> int:
@@ -120,15 +118,11 @@ class Cues:
 
     def left_out(self, truth: Array, *, start: int, stop: int) -> There:
         """What heads say of blocks of the stretch that they have not learnt from."""
-        found = self.there.of.copy()
-        features = self.view.features[start:stop]
-        edges = np.unique(np.linspace(0, stop - start, _BLOCKS + 1).astype(int)).tolist()
-        for first, last in pairwise(edges):
-            rest = np.ones(stop - start, bool)
-            rest[first:last] = False
+        found, whole = self.there.of.copy(), np.arange(start, stop)
+        for block in np.array_split(whole, _BLOCKS):
+            rest = np.setdiff1d(whole, block)
             for row, each in zip(found, truth, strict=True):
-                head = Binary.fit(features[rest], each[start:stop][rest])
-                row[start + first : start + last] = head.predict(features[first:last])
+                row[block] = self.view.probability(self.view.head(each[rest], rest), block)
         return There(found)
 
     def _distance(self, first: Array, second: Array) -> Array:
@@ -179,7 +173,7 @@ class CuesCandidate:
         }
         nodes = [
             *_distance_nodes(KEPT, "cue_kept"),
-            *presence_nodes(FEATURES, THERE),
+            *presence_nodes(cues.heads, THERE),
             helper.make_node("Sub", ["cue_one", LEAST], ["cue_gone"]),
             helper.make_node("Mul", [THERE, "cue_gone"], ["cue_each"]),
             helper.make_node("ReduceMax", ["cue_each"], ["cue_any"], axes=[1], keepdims=1),

@@ -1,5 +1,6 @@
 """A stem's features of every input of a trace: what the candidates with a stem learn from and are judged by."""
 
+import math
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import onnx
 
 from ...errors import InvalidInput
+from ...models.heads.binary import Binary
 from ...models.stem.stem import Stem
 from ...outputs import Array
 from ...reporting import Progress
@@ -18,7 +20,12 @@ from ..spec import FilterStem
 from .graphs import check_same, session_of
 
 STEM_FILE = "stem.onnx"
+_MOST_PLACES_BYTES = 512 << 20
+"""Of a trace whose places take more, heads learn from features alone."""
 _CHECKED = 8
+_BATCH = 256
+# Of more inputs with places so many are learnt from, evenly spaced.
+_MOST_LEARNT = 2000
 
 
 @dataclass(frozen=True)
@@ -29,11 +36,13 @@ class StemView:
         stem: the stem.
         trace: the inputs: pictures, in a stream or each by itself.
         features: float32 (inputs, length).
+        places: float16 (inputs, channels, rows, columns); None: they would take too much memory.
     """
 
     stem: Stem
     trace: Trace
     features: Array = field(repr=False)
+    places: Array | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, stem: Stem, trace: Trace, *, progress: Progress | None = None) -> Self:
@@ -43,14 +52,19 @@ class StemView:
             InvalidInput: an input is no picture.
         """
         features = np.empty((len(trace), stem.spec.length), np.float32)
+        shape = (len(trace), *stem.spec.places)
+        places = np.empty(shape, np.float16) if 2 * math.prod(shape) <= _MOST_PLACES_BYTES else None
         for i, frame in enumerate(trace.inputs()):
             try:
-                features[i] = stem.see(frame).features
+                seen = stem.see(frame)
+                features[i] = seen.features
+                if places is not None:
+                    places[i] = seen.places
             except InvalidInput as error:
                 raise InvalidInput(f"{trace.path}: input {int(trace.sequences[i])}: {error}") from error
             if progress is not None and i % 50 == 0:
                 progress(i / len(trace), "the stem looks at the trace")
-        return cls(stem, trace, features)
+        return cls(stem, trace, features, places)
 
     @classmethod
     def beside(cls, stem: Stem | None, trace: Trace, modality: str, *, progress: Progress | None = None) -> Self | None:
@@ -63,6 +77,25 @@ class StemView:
     def used(self) -> FilterStem:
         """The stem as a filter's file names it."""
         return FilterStem(spec=self.stem.spec, digest=self.stem.digest)
+
+    def head(self, truth: Array, rows: slice | Array) -> Binary:
+        """A head for what is so (bool (n,)) or not of some of the inputs, in the order of time."""
+        index = np.arange(len(self.trace))[rows]
+        if self.places is None:
+            return Binary.fit(self.features[index], truth)
+        chosen = np.unique(np.linspace(0, len(index) - 1, min(len(index), _MOST_LEARNT)).astype(int))
+        learnt = index[chosen]
+        return Binary.fit(self.features[learnt], truth[chosen], places=self.places[learnt])
+
+    def probability(self, head: Binary, rows: slice | Array = slice(None)) -> Array:
+        """What a head says of some of the inputs: float64 (n,)."""
+        index = np.arange(len(self.trace))[rows]
+        found = np.empty(len(index))
+        for first in range(0, len(index), _BATCH):
+            part = index[first : first + _BATCH]
+            places = None if self.places is None else self.places[part]
+            found[first : first + _BATCH] = head.predict(self.features[part], places)
+        return found
 
     def check(self, graph: onnx.ModelProto, scores: Array) -> None:
         """Makes sure that a filter's graph gives the scores (inputs, tasks) that are calibrated.

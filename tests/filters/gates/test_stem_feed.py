@@ -42,9 +42,9 @@ def test_the_weights_of_its_head_can_be_replaced(path, trace):
     gate = FilterRuntime(path)
     assert isinstance(gate.feed, StemFeed)
     frame = next(trace.frames())
-    gate.feed.weights = {WEIGHTS: np.zeros((SPEC.length, 1), np.float32), BIAS: np.asarray([9.0], np.float32)}
+    gate.feed.weights = {WEIGHTS: np.zeros((SPEC.length, 1), np.float32), BIAS: np.asarray([60.0], np.float32)}
     assert gate.decide(frame, 0.0).score == pytest.approx(1.0, abs=1e-3)
-    gate.feed.weights[BIAS] = np.asarray([-9.0], np.float32)
+    gate.feed.weights[BIAS] = np.asarray([-60.0], np.float32)
     assert gate.decide(frame, 0.1).score == pytest.approx(0.0, abs=1e-3)
 
 
