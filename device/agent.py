@@ -59,7 +59,7 @@ class Agent:
         self.clock_ns = clock_ns
         self.stopped = threading.Event()
         self.connected = False
-        self._frames = 0
+        self._frames = self._light_answers = 0
         self._decide_s: deque[float] = deque(maxlen=_TIMES)
         # The newest frame that the models ran on: the reference of the frames after it.
         self._reference: int | None = None
@@ -181,8 +181,9 @@ class Agent:
         audited = probability > 0
         row = self._row(frame, decision, decide_s, kept=kept or audited, probability=probability)
         if not row.kept:
+            answered = self._answers(frame, chosen)
             if self._results is not None:
-                self._results.add_input(row, self._answers(frame, chosen))
+                self._results.add_input(row, answered)
             return
         if decision.keep or not audited:
             self._reference = frame.sequence
@@ -215,6 +216,7 @@ class Agent:
 
     def _answers(self, frame: Frame, substitutes: dict[str, Substitute]) -> list[ResultRow]:
         """The results of the models that do not run on a frame."""
+        self._light_answers += sum(each.origin == "local" for each in substitutes.values())
         proven = self._learning is not None and self._learning.changed and self._is_certified()
         return [
             ResultRow(
@@ -302,6 +304,7 @@ class Agent:
             rate_far=audit.rate_far if audit is not None else "",
             parts=audit.parts if audit is not None else (),
             events=audit.events if audit is not None else None,
+            light_answers=self._light_answers,
             learnt=learnt.inputs,
             better=learnt.better,
             worse=learnt.worse,

@@ -141,6 +141,8 @@ def _table(summary: Summary) -> Table:
     if summary.events is not None:
         found = summary.events
         rows["events"] = f"{found.found} of {found.events} seen were found, {found.recall:g} promised: {found.verdict}"
+    if summary.light_answers:
+        rows["light answers"] = str(summary.light_answers)
     if summary.learnt:
         rows["learnt from"] = (
             f"{summary.learnt} frames; by the audit {summary.better} times better than before, {summary.worse} worse"

@@ -78,6 +78,7 @@ class Summary:
         rate_far: whether the share that it drops is shown to be far "above" or "below" that in calibration.
         parts: what was shown of the classes and slices that something is promised of.
         events: what was shown of events; None: nothing is promised of them.
+        light_answers: how many results were heads' answers, given on the device.
         learnt: how many inputs the gate has learnt from at work.
         better: how often what it had learnt was shown to be better than what it came from, and took its place.
         worse: how often it was shown to be worse, and was given up.
@@ -107,6 +108,7 @@ class Summary:
     rate_far: str = ""
     parts: tuple[PartReport, ...] = ()
     events: EventReport | None = None
+    light_answers: int = 0
     learnt: int = 0
     better: int = 0
     worse: int = 0
