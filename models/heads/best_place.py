@@ -57,18 +57,19 @@ class BestPlace:
                 f"places (n, channels, rows, columns) and truth (n, k) must be of the same inputs, not {places.shape} "
                 f"and {truth.shape}"
             )
-        grid = places.shape[2:]
-        cramped = _Cells.of(places)
-        where = None if cells is None else cells[cramped.chosen].reshape(len(cramped.chosen), truth.shape[1], -1)
-        yes = truth[cramped.chosen]
-        parts = range(len(cramped.grams))
-        solved = cramped.solve(parts, yes, where)
+        grid, questions = places.shape[2:], truth.shape[1]
+        sample = _Cells.of(places)
+        if cells is None:
+            wanted = sample.found(truth[sample.chosen])
+        else:
+            wanted = cells[sample.chosen].reshape(len(sample.chosen), questions, -1).transpose(0, 2, 1)
+        moments = sample.moments(wanted)
         left_out = np.zeros(truth.shape)
-        for part, (start, stop) in enumerate(pairwise(cramped.edges)):
-            without = [other for other in parts if other != part] or [part]
-            weights, bias = cramped.solve(without, yes, where)
+        alone = len(moments) == 1
+        for part, (start, stop) in enumerate(pairwise(sample.edges)):
+            weights, bias = sample.solve(moments, without=None if alone else part)
             left_out[start:stop] = cls(weights, bias.reshape(-1, *grid)).score(places[start:stop])
-        weights, bias = solved
+        weights, bias = sample.solve(moments)
         return cls(weights, bias.reshape(-1, *grid)), left_out
 
     def cells(self, places: Array) -> Array:
@@ -90,9 +91,9 @@ class BestPlace:
         best = min(BEST, flat.shape[2])
         return np.asarray(np.partition(flat, -best, axis=2)[:, :, -best:].mean(axis=2), np.float64)
 
-    def scaled(self, factor: float) -> Self:
-        """The same with every score times a factor."""
-        return type(self)(self.weights * np.float32(factor), self.bias * np.float32(factor))
+    def scaled(self, factor: float, *, about: float) -> Self:
+        """The same with every score times a factor, counted from `about`."""
+        return type(self)(self.weights * np.float32(factor), (self.bias - np.float32(about)) * np.float32(factor))
 
     def as_arrays(self, prefix: str) -> dict[str, Array]:
         """Everything in it, by name, for an .npz file."""
@@ -174,40 +175,39 @@ class _Cells:
             grams.append(gram)
         return cls(chosen, edges, starts, own, usual, scale, mean, grams)
 
-    def solve(self, parts: Sequence[int], yes: Array, where: Array | None) -> tuple[Array, Array]:
-        """Weights (channels, k) and constants (k, cells) from some of the blocks.
-
-        Args:
-            parts: those blocks.
-            yes: of the chosen inputs: bool (m, k).
-            where: of the chosen inputs: bool (m, k, cells); None: to be found out.
-        """
-        rows = np.concatenate([np.arange(self.starts[part], self.starts[part + 1]) for part in parts])
-        gram = sum((self.grams[part] for part in parts), np.zeros_like(self.grams[0]))
-        ridge = np.full(len(gram), max(_RIDGE * len(rows) * len(self.mean), 1.0))
-        ridge[-1] = 1e-3
-        inverse = np.linalg.inv(gram + np.diag(ridge))
-        own, told = self.own[rows], yes[rows]
-        if where is not None:
-            return self._weights(inverse, own, where[rows])
-        targets = np.repeat(told[:, :, None], len(self.mean), axis=2)
-        weights, bias = self._weights(inverse, own, targets)
-        best = min(BEST, len(self.mean))
+    def found(self, yes: Array) -> Array:
+        """Which cells hold what is asked for, of inputs (m, k) that do: bool (m, cells, k)."""
+        cells = self.own.shape[1]
+        best = min(BEST, cells)
+        wanted = np.repeat(yes[:, None], cells, axis=1)
         for _ in range(_ROUNDS - 1):
+            weights, bias = self.solve(self.moments(wanted))
             # `own` is centred and scaled, the weights and constants are not.
-            scores = (own @ (weights / self.scale[:, None]) + self.mean @ weights).transpose(0, 2, 1) + bias
-            targets = np.zeros_like(targets)
-            np.put_along_axis(targets, np.argpartition(scores, -best, axis=2)[:, :, -best:], True, axis=2)
-            targets &= told[:, :, None]
-            weights, bias = self._weights(inverse, own, targets)
-        return weights, bias
+            scores = self.own @ (weights / self.scale[:, None]) + self.mean @ weights + bias.T
+            wanted = np.zeros_like(wanted)
+            np.put_along_axis(wanted, np.argpartition(scores, -best, axis=1)[:, -best:], True, axis=1)
+            wanted &= yes[:, None]
+        return wanted
 
-    def _weights(self, inverse: Array, own: Array, targets: Array) -> tuple[Array, Array]:
-        m, cells, channels = own.shape
-        wanted = targets.astype(np.float32).transpose(0, 2, 1)
-        own_moment = own.reshape(m * cells, channels).T @ wanted.reshape(m * cells, -1)
-        moment = np.concatenate([own_moment, self.usual.T @ wanted.sum(axis=0)])
-        solved = (inverse @ moment).astype(np.float32)
+    def moments(self, wanted: Array) -> list[Array]:
+        """Of each block what a regression on bool (m, cells, k) needs beside the gram: (2 channels + 1, k)."""
+        channels = self.own.shape[2]
+        found = []
+        for start, stop in pairwise(self.starts):
+            targets = wanted[start:stop].astype(np.float32)
+            own = self.own[start:stop].reshape(-1, channels).T @ targets.reshape(-1, targets.shape[2])
+            found.append(np.concatenate([own, self.usual.T @ targets.sum(axis=0)]))
+        return found
+
+    def solve(self, moments: Sequence[Array], without: int | None = None) -> tuple[Array, Array]:
+        """Weights (channels, k) and constants (k, cells) from all blocks, or all but one."""
+        used = [part for part in range(len(moments)) if part != without]
+        gram = np.sum([self.grams[part] for part in used], axis=0)
+        inputs = sum(self.starts[part + 1] - self.starts[part] for part in used)
+        ridge = np.full(len(gram), max(_RIDGE * inputs * len(self.mean), 1.0))
+        ridge[-1] = 1e-3
+        solved = np.linalg.solve(gram + np.diag(ridge), np.sum([moments[part] for part in used], axis=0))
+        channels = len(self.scale)
         weights = solved[:channels] * self.scale[:, None]
         bias = self.usual @ solved[channels:] - self.mean @ weights
         return np.asarray(weights, np.float32), np.asarray(bias.T, np.float32)

@@ -29,7 +29,7 @@ class Binary:
 
     Attributes:
         linear: features to a score; None: what it learnt from was always the same.
-        best_place: places to their part of the log-odds; None: it learnt without.
+        best_place: places to their part of the log-odds, about 0; None: it learnt without.
         curve: the slope of the score and the constant (2,); without `linear` only the constant is looked at.
     """
 
@@ -67,11 +67,11 @@ class Binary:
             where = None if cells is None else cells[:, None]
             best_place, score = BestPlace.fit(places, yes[:, None], where)
             cues = np.concatenate([cues, score], axis=1)
-        spread = cues.std(axis=0) + 1e-9
-        fitted = fit_logistic(cues / spread, yes.astype(np.float64), alike=_ALIKE)
+        level, spread = cues.mean(axis=0), cues.std(axis=0) + 1e-9
+        fitted = fit_logistic((cues - level) / spread, yes.astype(np.float64), alike=_ALIKE)
         slopes = np.maximum(fitted[:-1], _LEAST_SLOPE) / spread
-        scaled = None if best_place is None else best_place.scaled(float(slopes[1]))
-        return cls(linear, scaled, np.asarray([slopes[0], fitted[-1]]))
+        placed = None if best_place is None else best_place.scaled(float(slopes[1]), about=float(level[1]))
+        return cls(linear, placed, np.asarray([slopes[0], fitted[-1] - slopes[0] * level[0]]))
 
     def score(self, features: Array, places: Array | None = None) -> Array:
         """The log-odds (n,) of yes for features (n, d), with places (n, channels, rows, columns) if it learnt so.
