@@ -12,7 +12,7 @@ from typing import Literal
 from ...models.preprocessing import check_frame
 from ...models.session import open_session
 from ...models.spec import digest
-from ...models.stem.stem import PICTURE, shrink
+from ...models.stem.stem import FEATURES, PICTURE, shrink
 from ...outputs import Array, OutputSpec
 from ..gates.base import Decision, ModelOutput, Substitute
 from ..rules.code import runs
@@ -23,6 +23,9 @@ from .cache_file import load_cache, save_cache
 from .spec import METADATA_KEY, load_reuse
 
 logger = logging.getLogger(__name__)
+
+EMBEDDING, SCORE = "embedding", "score"
+"""The graph's outputs, beside a stem's features."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class ReuseDecision:
         hit: what the cache found, if the answer is reused.
         score: how needed the input is by the SKIP head; None without one.
         ticket: for `learn`, together with the result; None if the input is not kept, or the file failed on it.
+        features: what the file's stem makes of the input (float32); None without a stem, or if the file failed on it.
     """
 
     keep: bool
@@ -56,6 +60,7 @@ class ReuseDecision:
     hit: Hit | None = None
     score: float | None = None
     ticket: Ticket | None = None
+    features: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ class ReuseRuntime:
         self.path = Path(path)
         self.cache_path = None if cache_path is None else Path(cache_path)
         self.spec, self._session = load_reuse(self.path)
-        self._wanted = [each.name for each in self._session.get_outputs() if each.name in ("embedding", "score")]
+        self._names = [each.name for each in self._session.get_outputs()]
         self._digest = digest(self.path)
         self.cache = self.spec.open_cache()
         if self.cache_path is not None and self.cache_path.exists():
@@ -136,7 +141,7 @@ class ReuseRuntime:
             now_s: the caller's clock, in seconds.
         """
         try:
-            ticket = learnt if isinstance(learnt, Ticket) else Ticket(self._embed(learnt)[0], self.cache.version)
+            ticket = learnt if isinstance(learnt, Ticket) else Ticket(self._run(learnt)[EMBEDDING], self.cache.version)
             return self.cache.insert(ticket.embedding, output, ticket.version, now_s)
         except Exception:  # a result that is not learnt costs an inference later, nothing else
             logger.warning("%s can't learn from a result", self.path, exc_info=True)
@@ -158,25 +163,29 @@ class ReuseRuntime:
 
     def _decide(self, value: Array, now_s: float) -> ReuseDecision:
         version = self.cache.version
-        embedding, score = self._embed(value)
+        found = self._run(value)
+        embedding, features = found[EMBEDDING], found.get(FEATURES)
+        score = float(found[SCORE][0]) if SCORE in found else None
         certified = self.spec.certificate.certified and version == self.spec.digest
         confidence = self.spec.answered_agreement
         threshold = self.spec.skip_threshold
         if score is not None and threshold is not None and score <= threshold:
-            return ReuseDecision(False, self._skipped_answer, "skipped", confidence, certified, score=score)
+            return ReuseDecision(
+                False, self._skipped_answer, "skipped", confidence, certified, score=score, features=features
+            )
         hit = self.cache.lookup(embedding, now_s)
         if hit is None:
-            return ReuseDecision(keep=True, score=score, ticket=Ticket(embedding, version))
-        return ReuseDecision(False, hit.output, "reused", confidence, certified, hit, score)
+            return ReuseDecision(keep=True, score=score, ticket=Ticket(embedding, version), features=features)
+        return ReuseDecision(False, hit.output, "reused", confidence, certified, hit, score, features=features)
 
-    def _embed(self, value: Array) -> tuple[Array, float | None]:
+    def _run(self, value: Array) -> dict[str, Array]:
+        """The graph's outputs for one input, by name."""
         if self.spec.stem is None:
             feeds = {"input": self.spec.modality.prepare(value)[None]}
         else:
             check_frame(value)
             feeds = {PICTURE: shrink(value, self.spec.stem.spec.size)[None]}
-        found = self._session.run(self._wanted, feeds)
-        return found[0][0], float(found[1][0, 0]) if len(found) > 1 else None
+        return {name: each[0] for name, each in zip(self._names, self._session.run(None, feeds), strict=True)}
 
 
 class ReuseGate:
@@ -213,10 +222,9 @@ class ReuseGate:
         now_s = self._now_s(captured_s)
         found = self.runtime.decide(frame, now_s)
         if not found.keep:
-            return Decision(False, self._score(found), 1.0, self._answers(found))
-        if found.ticket is None:
-            return Decision(True, self._score(found), 1.0)
-        return Decision(True, self._score(found), 1.0, learn=partial(self._learn, found.ticket, now_s))
+            return Decision(False, self._score(found), 1.0, self._answers(found), features=found.features)
+        learn = None if found.ticket is None else partial(self._learn, found.ticket, now_s)
+        return Decision(True, self._score(found), 1.0, learn=learn, features=found.features)
 
     def reset(self) -> None:
         """Starts a new stream; the results stay in the cache."""

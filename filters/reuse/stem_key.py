@@ -20,8 +20,8 @@ from ...outputs import Array, OutputSpec
 from ..gates.held_feed import output_numbers
 from ..training.stem_presence import presence_nodes, presence_weights
 from ..training.stem_view import StemView
+from .gate import EMBEDDING, SCORE
 
-EMBEDDING = "embedding"
 _MOST = 32
 # Results that come again must be so many of all inputs for one number each to tell them apart.
 _LEAST_SHARE = 0.5
@@ -72,7 +72,7 @@ def key_graph(view: StemView, key: Linear, scored: Binary | None) -> onnx.ModelP
     ]
     outputs = {EMBEDDING: ["n", folded.weights.shape[1]]}
     if scored is not None:
-        nodes += presence_nodes(FEATURES, "score")
+        nodes += presence_nodes([scored], SCORE)
         weights |= presence_weights([scored], view.stem.spec.length)
-        outputs["score"] = ["n", 1]
+        outputs[SCORE] = ["n", 1]
     return extend_stem(view.stem.path, nodes, weights, inputs={}, outputs=outputs)

@@ -1,8 +1,9 @@
 """What a look-up in the result cache costs, and what learned reuse brings on real inputs beside what is free.
 
-python tests/bench/filters/bench_reuse_cache.py [--seeds 3] [--skip-real] [--only NAME]
+python tests/bench/filters/bench_reuse_cache.py [--seeds 3] [--skip-real] [--only NAME] [--stem FILE [--folder KEPT]]
 
-The second part needs the data folder of tests/real; the labels stand for the model.
+The second part needs the data folder of tests/real; the labels stand for the model. The third, with a stem, has real
+clips: what a detector counts is reused, by a key from the stem and by that of an encoder that is trained.
 """
 
 import argparse
@@ -20,14 +21,16 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from infilink.errors import InfilinkError
 from infilink.filters.reuse.cache import ResultCache
+from infilink.filters.reuse.evaluate import evaluate_reuse
 from infilink.filters.reuse.gate import ReuseRuntime
 from infilink.filters.reuse.index import L1Index
 from infilink.filters.reuse.store import CacheSettings, Entry
 from infilink.filters.reuse.train import train_reuse
+from infilink.models.stem.stem import Stem
 from infilink.outputs import Array, OutputSpec
 from infilink.traces.trace import Trace
 from real.data import find_data
-from workloads import Labelled, digits, motions, shuffled, texts, write
+from workloads import LEARNT, MODEL, Labelled, digits, motions, recorded, shuffled, texts, write
 
 ROUNDS = 3000
 DIMS = 32
@@ -133,6 +136,42 @@ def line(name: str, seed: int, asked: float, learnt: Trace, judged: Trace, modal
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
+def bench_pictures(stem: Stem, clips: Sequence[str], folder: Path, accuracies: list[float]) -> None:
+    """Real clips: a part learnt from, the rest judged with an empty cache; with a key from the stem and without."""
+    data = find_data()
+    if data is None:
+        print("skipped: no data folder (set INFILINK_DATA)")
+        return
+    heads = ("learned", *FREE, "ms", "s to train")
+    print(f"\n| clip | key | asked | live rate | live accuracy | {' | '.join(heads)} |")
+    print("|---" * (5 + len(heads)) + "|")
+    for clip in clips:
+        whole = Trace(recorded(data, folder, clip, fps=5.0))
+        spec = whole.info.models[MODEL]
+        counted = spec.output.model_copy(update={"measure": "counts"})
+        whole.info.models[MODEL] = spec.model_copy(update={"output": counted})
+        cut = round(LEARNT * len(whole))
+        for asked in accuracies:
+            for name, used in (("encoder", None), ("stem", stem)):
+                print(picture_line(f"{clip} | {name}", asked, whole.part(0, cut), whole.part(cut, len(whole)), used))
+
+
+def picture_line(name: str, asked: float, learnt: Trace, judged: Trace, stem: Stem | None) -> str:
+    """One row of it."""
+    with tempfile.TemporaryDirectory() as temporary:
+        out = Path(temporary) / "reuse.onnx"
+        try:
+            done = train_reuse(
+                learnt, model=MODEL, accuracy=asked, out=out, modality="image", stem=stem, uncertified=True
+            )
+        except InfilinkError as error:
+            return f"| {name} | {asked} | {str(error)[-200:]} |"
+        found = evaluate_reuse(out, judged)
+    rates = [f"{done.spec.competitors[each].rate:.2f}" for each in ("learned", *FREE)]
+    cells = (f"{found.rate:.2f}", f"{found.accuracy:.3f}", *rates, f"{done.decide_s * 1e3:.2f}", f"{done.seconds:.0f}")
+    return f"| {name} | {asked} | " + " | ".join(cells) + " |"
+
+
 def bench_real(seeds: int, accuracies: list[float], only: str) -> None:
     """Rates at an accuracy; those from "learned" on are picked with the results known, on the calibration part."""
     data = find_data()
@@ -160,7 +199,13 @@ def main() -> None:
     parser.add_argument("--accuracy", type=float, nargs="+", default=[0.9])
     parser.add_argument("--skip-real", action="store_true")
     parser.add_argument("--only", default="", help="the real inputs with this in their name, and no look-ups")
+    parser.add_argument("--stem", type=Path, help="what `infilink train stem` wrote: real clips, and nothing else")
+    parser.add_argument("--clips", nargs="*", default=["lobby_person", "shop_produce", "traffic_road"])
+    parser.add_argument("--folder", type=Path, default=Path("."), help="where their recordings are kept")
     options = parser.parse_args()
+    if options.stem is not None:
+        bench_pictures(Stem(options.stem), options.clips, options.folder, options.accuracy)
+        return
     if not options.only:
         bench_lookup()
     if not options.skip_real:

@@ -56,7 +56,13 @@ def test_what_comes_later_is_answered(path, tmp_path):
 
 def test_the_gate_keeps_what_is_no_picture(path):
     gate = ReuseGate(path)
-    assert gate.decide(np.zeros((4, 4), np.float32), 0.0).keep
+    found = gate.decide(np.zeros((4, 4), np.float32), 0.0)
+    assert found.keep and found.features is None
+
+
+def test_the_gate_gives_the_features_of_its_stem(path, stem, trace):
+    frame = next(trace.frames())
+    assert ReuseGate(path).decide(frame, 0.0).features == pytest.approx(stem.see(frame).features, abs=1e-5)
 
 
 def test_a_rule_is_scored_in_the_same_pass(stem, trace_path, tmp_path):
