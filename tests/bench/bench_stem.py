@@ -24,8 +24,10 @@ sys.path.insert(0, str(Path(__file__).parent / "stem"))
 import answered
 import events
 import linked
+import reused
 import send
 import skip
+import small
 import speed
 from recordings import Place
 
@@ -42,7 +44,7 @@ def main() -> None:
     parser.add_argument("--latency", default="1ms", help="what a stem may take; a busy machine needs more")
     parser.add_argument("--folder", type=Path, help="where recordings and rows are kept; default: a temporary one")
     parser.add_argument("--turns", type=int, default=1, help="how many of the three turns of each clip; skip: all")
-    parser.add_argument("--candidates", nargs="*", default=[], help="skip: these filters alone")
+    parser.add_argument("--candidates", nargs="*", default=[], help="skip, events: these alone")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as temporary:
@@ -68,9 +70,14 @@ def main() -> None:
 TABLES: dict[str, tuple[Callable[[Place, argparse.Namespace], Rows], Callable[[Any], Iterator[str]]]] = {
     "skip": (lambda place, given: skip.measure(place, given.candidates or skip.WAYS), skip.tables),
     "heads": (lambda place, given: answered.measure(place, given.turns), answered.tables),
-    "events": (lambda place, given: events.measure(place, given.turns), events.tables),
+    "events": (
+        lambda place, given: events.measure(place, given.turns, given.candidates or events.GATES),
+        events.tables,
+    ),
     "links": (lambda place, given: linked.measure(place, given.turns), linked.tables),
+    "reuse": (lambda place, given: reused.measure(place, given.turns), reused.tables),
     "send": (lambda place, _: send.measure(place), send.tables),
+    "small": (lambda place, _: small.measure(place), small.tables),
     "speed": (lambda place, _: speed.measure(place), speed.tables),
 }
 

@@ -4,7 +4,7 @@ Truth is what the models themselves said. Splits are in time: what is judged was
 between the two.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,27 +124,26 @@ class Found:
     false_minutes: float
 
 
-def found_by(kept: Array, there: Array, captured_s: Array) -> Found:
-    """Judges what was sent by the events; of what was not sent the last answer is held."""
-    events = events_of(there, captured_s)
-    hits = kept & there
-    late = []
-    for first, last in events:
-        sent = np.flatnonzero(hits[first : last + 1])
-        late.append(captured_s[first + sent[0]] - captured_s[first] if len(sent) else np.inf)
+def found_by(kept: Array, there: Mapping[str, Array], captured_s: Array) -> Found:
+    """Judges what was sent by the events of each thing that a rule tells apart; in between the last answer is held."""
+    late, last = [], np.maximum.accumulate(np.where(kept, np.arange(len(kept)), 0))
+    false = np.zeros(len(kept), bool)
+    for each in there.values():
+        true = each.copy()
+        for first, end in events_of(each, captured_s):
+            sent = np.flatnonzero(kept[first : end + 1] & each[first : end + 1])
+            late.append(captured_s[first + sent[0]] - captured_s[first] if len(sent) else np.inf)
+            true[first : end + 1] = True
+        false |= each[last] & ~true
     late_s = np.asarray(late)
     steps_s = np.minimum(np.diff(captured_s, append=captured_s[-1]), EVENT_GAP_S)
-    stated = there[np.maximum.accumulate(np.where(kept, np.arange(len(kept)), 0))]
-    true = there.copy()
-    for first, last in events:
-        true[first : last + 1] = True
     return Found(
         float(kept.mean()),
-        len(events),
-        float(np.isfinite(late_s).mean()) if events else float("nan"),
-        float((late_s <= WITHIN_S + _SLACK_S).mean()) if events else float("nan"),
-        float(np.quantile(late_s, 0.5, method="inverted_cdf")) if events else float("nan"),
-        _DAY_MINUTES * float(steps_s[stated & ~true].sum() / max(steps_s.sum(), 1e-9)),
+        len(late),
+        float(np.isfinite(late_s).mean()) if late else float("nan"),
+        float((late_s <= WITHIN_S + _SLACK_S).mean()) if late else float("nan"),
+        float(np.quantile(late_s, 0.5, method="inverted_cdf")) if late else float("nan"),
+        _DAY_MINUTES * float(steps_s[false].sum() / max(steps_s.sum(), 1e-9)),
     )
 
 

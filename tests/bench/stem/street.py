@@ -1,5 +1,6 @@
 """A rendered street day as recordings: small people and cyclists among traffic, with the truth as the model."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,26 +15,44 @@ from infilink.traces.trace import Trace, TraceInfo, TraceWriter
 
 MODEL = "truth"
 RULES = {"count(person) == 0": ("person",), "count(cyclist) == 0": ("cyclist",)}
-RATE_FPS = 5.0
-LEARNT_S, JUDGED_S = 360.0, 540.0
-"""A day with its night is learnt from; what is judged is the next one and a half."""
 _STEPS = 2
 _QUALITY = 85
 
 
-def street_day(folder: Path, seed: int) -> tuple[Trace, Trace]:
+@dataclass(frozen=True)
+class Days:
+    """What is rendered.
+
+    Attributes:
+        rate_fps: inputs a second.
+        day_s: how long a day with its night is.
+        learnt_s: what is learnt from, from the morning on.
+        judged_s: what is judged after that.
+    """
+
+    rate_fps: float
+    day_s: float
+    learnt_s: float
+    judged_s: float
+
+
+PRESENCE = Days(5.0, 360.0, 360.0, 540.0)
+EVENTS = Days(2.0, 1300.0, 1300.0, 1300.0)
+
+
+def street_day(folder: Path, seed: int, days: Days) -> tuple[Trace, Trace]:
     """What is learnt from, and what is judged later."""
-    paths = [folder / f"street{seed}.{part}" for part in ("learnt", "judged")]
+    paths = [folder / f"street{seed}_{days.rate_fps:g}.{part}" for part in ("learnt", "judged")]
     if not all(path.exists() for path in paths):
         output = OutputSpec(kind="boxes", classes=CLASSES, measure="counts")
         spec = {MODEL: ModelSpec(name=MODEL, output=output)}
         cost = {MODEL: ModelCost(50 << 20, 0.02, 0.1)}
-        info = TraceInfo(f"street {seed}", RATE_FPS, spec, {MODEL: "truth"}, cost)
-        street = Street(seed, RATE_FPS * _STEPS, start=0.0)
-        for path, lasts_s in zip(paths, (LEARNT_S, JUDGED_S), strict=True):
+        info = TraceInfo(f"street {seed}", days.rate_fps, spec, {MODEL: "truth"}, cost)
+        street = Street(seed, days.rate_fps * _STEPS, day_s=days.day_s, start=0.0)
+        for path, lasts_s in zip(paths, (days.learnt_s, days.judged_s), strict=True):
             path.unlink(missing_ok=True)
             with TraceWriter(path, info) as writer:
-                for i, (frame, truth) in enumerate(street.frames(round(lasts_s * RATE_FPS), _STEPS)):
+                for i, (frame, truth) in enumerate(street.frames(round(lasts_s * days.rate_fps), _STEPS)):
                     said = {MODEL: np.asarray(true_boxes(truth, CLASSES))}
                     writer.append(i, truth.time_s, encode_jpeg(frame, _QUALITY), said)
     return Trace(paths[0]), Trace(paths[1])
