@@ -77,14 +77,14 @@ def plan_value(problem: Problem, plan: Plan) -> float:
         if name in plan.resident:
             value += weight * float(fresh)
             continue
-        refresh_s = plan.refresh_s.get(name)
+        refresh_s, never = plan.refresh_s.get(name), _promise(table, available, np.eye(BUCKETS)[NEVER])
         if refresh_s is None:
-            value += weight * _promise(table, available, np.eye(BUCKETS)[NEVER])
+            value += weight * never
         else:
             turn_s = np.asarray(turns_s.get(refresh_s, refresh_s), np.float64)
-            value += weight * (
-                _promise(table, available, age_weights(float(turn_s))) + float(problem.seen_gains(turn_s))
-            )
+            # What turns are worth is never below nothing, as in the search.
+            turned = max(_promise(table, available, age_weights(float(turn_s))), never)
+            value += weight * (turned + float(problem.seen_gains(turn_s)))
     return value
 
 

@@ -78,6 +78,8 @@ _ASSUMED_TIMES = 10.0
 _ASSUMED_SITUATIONS = 3.0
 # Of a standard error: in closed form there is less to choose from, and it is chosen on four times as many inputs.
 _SAME_DOUBT = 0.5
+# What it gains at one age is drawn to what it gains at all of them, which counts as so many inputs.
+_DRAWN = 60.0
 # An output that agrees less than this with the one before is another situation.
 _SAME = 0.95
 
@@ -281,6 +283,7 @@ def replay(
 
 def _link_cells(first: Array, second: Array, base: Array, cases: TargetCases, trust: float) -> tuple[Measured, ...]:
     cells: list[Measured | None] = []
+    usual = float((first - base).mean())
     for index in range(BUCKETS):
         chosen, other = cases.validation.of(index), cases.report.of(index)
         agreements = first[chosen]
@@ -295,8 +298,10 @@ def _link_cells(first: Array, second: Array, base: Array, cases: TargetCases, tr
         # would elsewhere: it counts with no more than it reached here.
         level = cases.free.free(index).measured.validation
         most = _expected(np.ones(len(agreements))) if cases.same else _expected(agreements)
-        expected = min(level + trust * float(gains.mean()), max(level, most))
-        doubt = float(gains.std() / np.sqrt(len(gains))) * (_SAME_DOUBT if cases.same else 1.0)
+        drawn = _DRAWN if cases.same else 0.0
+        gain = float((gains.sum() + drawn * usual) / (len(gains) + drawn))
+        expected = min(level + trust * gain, max(level, most))
+        doubt = float(gains.std() / np.sqrt(len(gains) + drawn)) * (_SAME_DOUBT if cases.same else 1.0)
         cells.append(Measured(expected - doubt, float(reported.mean())))
     never = cells[NEVER]
     assert never is not None, "a block is never empty"

@@ -77,7 +77,7 @@ def test_what_it_tells_is_profiled(graph: LinkGraph) -> None:
 def test_a_plan_counts_on_it_without_any_model(graph: LinkGraph) -> None:
     plan = make_plan(graph, 40 * 2**20)
     assert "noise" in plan.resident, "the only one that the stem tells nothing of"
-    assert {plan.served[name].sources for name in ("level", "lit")} == {(STEM,)}
+    assert all(STEM in plan.served[name].sources for name in ("level", "lit"))
     assert make_plan(graph.without_links(), 40 * 2**20).expected_agreement < plan.expected_agreement
 
 
