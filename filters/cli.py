@@ -137,6 +137,9 @@ def train_tasks_command(
     zones: Annotated[Path | None, typer.Option("--zones", help="A TOML file: the zones that the rules name.")] = None,
     accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with each model.")] = 0.9,
     modality: Annotated[str, typer.Option("--modality", help="Of pictures: image (default) or video.")] = "",
+    stem: Annotated[
+        Path | None, typer.Option("--stem", help="What `train stem` wrote; default: stem.onnx beside the trace.")
+    ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Weights as int8: a quarter of the size.")] = False,
     uncertified: Annotated[
         bool, typer.Option("--uncertified", help="Write the filter although nothing is proven of it.")
@@ -147,6 +150,7 @@ def train_tasks_command(
     """Learn one filter for several models: one encoder, a decision for each; an input is kept if any needs it."""
     if out.suffix != ".onnx":
         raise InvalidInput(f"--out {out}: a filter's file must end in .onnx")
+    from .training.stem_view import stem_beside
     from .training.train_tasks import parse_tasks, train_tasks
 
     rules = parse_tasks(task, zones=read_zones(zones), typed=True)
@@ -157,6 +161,7 @@ def train_tasks_command(
             accuracy=accuracy,
             out=out,
             modality=modality,
+            stem=stem_beside(trace, stem),
             int8=int8,
             uncertified=uncertified,
             seed=seed,

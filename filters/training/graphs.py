@@ -103,10 +103,10 @@ def traced_graph(network: nn.Module, samples: Array, outputs: tuple[str, ...] = 
     return graph
 
 
-def check_same(trained: Array, computed: Array, *, what: str) -> None:
+def check_same(trained: Array, computed: Array, *, what: str, parity: float = PARITY) -> None:
     """Makes sure that a graph computes what was trained."""
     difference = float(np.abs(trained - computed).max(initial=0.0))
-    if not difference <= PARITY * max(1.0, float(np.abs(trained).max(initial=0.0))):
+    if not difference <= parity * max(1.0, float(np.abs(trained).max(initial=0.0))):
         raise AssertionError(f"{what} differs from the trained network's by {difference:.2g}")
 
 

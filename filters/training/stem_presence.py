@@ -21,8 +21,8 @@ from .replay import Singles
 from .stem_view import StemView
 from .workload import Workload
 
-# Of an input that is skipped, the probability that it is needed.
-_MOST = 0.9
+MOST = 0.9
+"""Of an input that is skipped, the probability that it is needed at most."""
 _EVERY = "every_score"
 
 
@@ -36,7 +36,7 @@ def presence_entrant(work: Workload, entry: Entry) -> Entrant:
     scores = scores_of(view, heads).mean(axis=1)
     view.check(graph, scores[:, None])
     modality = work.replay.modality if isinstance(work.replay, Singles) else None
-    return Entrant(ScoredCandidate(entry.name, scores, most=_MOST), graph, modality, stem=view.used)
+    return Entrant(ScoredCandidate(entry.name, scores, most=MOST), graph, modality, stem=view.used)
 
 
 def fit_heads(view: StemView, needed: Array, *, start: int, stop: int) -> list[Binary]:
