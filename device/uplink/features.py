@@ -2,6 +2,8 @@
 
 import logging
 
+import numpy as np
+
 from ...errors import InvalidInput
 from ...filters.gates.base import Gate
 from ...filters.gates.learned import FilterRuntime
@@ -55,7 +57,7 @@ class FeatureEncoder:
         self._told = True
 
     def encode(self, image: Array, features: Array | None) -> edge_pb2.Features | None:
-        """The message; None: the frame is to travel.
+        """The message; None: the frame is to travel, also where its features are no numbers.
 
         Args:
             image: the frame (uint8 BGR).
@@ -67,7 +69,7 @@ class FeatureEncoder:
             if self.stem is None:
                 return None
             features = self.stem.see(image).features
-        return self.range.write(features)
+        return self.range.write(features) if np.isfinite(features).all() else None
 
 
 def open_features(config: DeviceConfig, gate: Gate) -> FeatureEncoder | None:

@@ -54,6 +54,7 @@ def test_what_the_gate_has_seen_is_not_looked_at_again(stem, span, welcome):
         encoder.agree(welcome)
         np.testing.assert_allclose(span.read(encoder.encode(IMAGE, known)), known, atol=0.05)
     assert encoder.encode(IMAGE, None) is None, "a frame that the gate failed on travels itself"
+    assert encoder.encode(IMAGE, np.full_like(known, np.nan)) is None, "as does one whose features are no numbers"
 
 
 def test_frames_travel_to_a_coordinator_that_takes_no_features_and_that_is_said_once(stem, welcome, caplog):
