@@ -80,7 +80,7 @@ class InputBuilder:
         """The input for a kept frame, and the outputs of the models here, which it carries.
 
         Raises:
-            ModelFailed: the head failed on the frame or, where frames do not travel, every model here did.
+            ModelFailed: the head failed on the frame or, where frames do not travel, every model here or the stem did.
         """
         frame, answered = kept.frame, {row.model for row in kept.answers}
         wanted = [name for name in self.models if name not in answered]
@@ -104,10 +104,17 @@ class InputBuilder:
         return message, local
 
     def _features(self, kept: KeptFrame) -> edge_pb2.Features | None:
-        """What travels instead of the frame; None: the frame itself, as one to audit does where frames may travel."""
+        """What travels instead of the frame; None: the frame itself, as one to audit does where frames may travel.
+
+        Raises:
+            ModelFailed: there are no features, and no frame may travel.
+        """
         if self.features is None or (kept.audited and self.ring is not None):
             return None
-        return self.features.encode(kept.frame.image, kept.features)
+        found = self.features.encode(kept.frame.image, kept.features)
+        if found is None and self.ring is None and self.features.range is not None:
+            raise ModelFailed('the stem has no features of a frame, and with `send = "features"` no frame travels')
+        return found
 
     def _keep(self, kept: KeptFrame) -> bool:
         """Keeps the frame, where it may be asked for."""

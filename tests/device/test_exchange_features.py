@@ -1,6 +1,7 @@
 """Features instead of frames, over real gRPC: what travels, what is asked for, and what follows if a frame is gone."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -142,6 +143,21 @@ def test_an_input_to_audit_sends_its_frame_at_once(open_exchange):
     assert message.payload and message.audit and not message.HasField("features") and not message.frame_kept
     connection.reply(result(2, bright=3.0))
     one.finish()
+
+
+def test_a_frame_without_features_stays_where_frames_do_and_travels_where_they_may(open_exchange):
+    nothing = replace(kept(3), features=np.full(16, np.nan, np.float32))
+    one, _ = open_exchange("features")
+    one.features.from_gate = True
+    one.send(nothing)
+    assert one.counts["refused"] == 1
+    one.finish()
+    two, connection = open_exchange("ask")
+    two.features.from_gate = True
+    two.send(nothing)
+    assert connection.input().payload
+    connection.reply(result(3, bright=3.0))
+    two.finish()
 
 
 @pytest.mark.parametrize("send", ["features", "ask"])
