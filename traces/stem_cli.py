@@ -62,12 +62,12 @@ def train_stem_command(
     table = Table(title=f"stems within {limit_ms:g} ms, the best first")
     for column in ("model", "maps", "picture"):
         table.add_column(column)
-    for column in ("features", "ms", "agreement", "told apart"):
+    for column in ("features", "ms", "validation"):
         table.add_column(column, justify="right")
     for row in done.tried[:_SHOWN]:
-        marks = (f"{row.marks.agreement:.3f}", f"{row.marks.told_apart:.3f}") if row.marks else (row.why, "")
+        mark = row.why if row.mark is None else f"{row.mark:.3f}"
         size = f"{row.size[0]}x{row.size[1]}"
-        table.add_row(row.model, ", ".join(row.maps), size, f"{row.length}", f"{row.took_ms:.2f}", *marks)
+        table.add_row(row.model, ", ".join(row.maps), size, f"{row.length}", f"{row.took_ms:.2f}", mark)
     console.print(table)
     for name, why in nothing.items():
         console.print(f"[yellow]note:[/] {name}: {why}", highlight=False)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -20,10 +19,10 @@ from ...reporting import Progress
 from ..session import first_line
 from ..spec import digest, read_spec
 from .cut import cut_stem, save_stem
-from .judge import Judge, Marks, Stream
+from .judge import Judge, Stream
 from .layers import STRIDES, Layers, Map
 from .origin import Origin
-from .pooling import Part
+from .pooling import Part, whole
 from .spec import StemSpec
 from .stem import Stem, shrink
 
@@ -31,13 +30,16 @@ SIZES = ((160, 96), (256, 160), (320, 192), (384, 224))
 """The pictures that are tried, width and height."""
 FRAME = (640, 360)
 """What a frame measures where times are taken."""
-MOST_FEATURES = 512
+GRID = (3, 4)
+"""Rows and columns of the grid that the deepest map is pooled over."""
+FEATURES = 384
+"""So many of all pooled numbers are kept: those that tell most."""
 
 # More multiplications in a millisecond than any core does.
 _MOST_SPEED = 200e6
 _ROUNDS, _RUNS = 3, 12
-# So much better a dearer stem must be.
-_TIE = 0.005
+# So much better a slower stem must be.
+_TIE = 0.01
 _NO_MAP = "has no map that may serve: none of its layers gives rows and columns at another size than its own"
 
 
@@ -49,20 +51,18 @@ class Tried:
         model: whose layers.
         maps: which of its tensors, the deepest last.
         size: of the picture.
-        form: how they become features.
         length: how many features.
         took_ms: what a frame takes, its resizing included.
-        marks: how well heads on it do; None: it takes too long, or did not run.
-        why: why it has no marks.
+        mark: how well heads on it do (`Judge`); None: it takes too long, or did not run.
+        why: why it has no mark.
     """
 
     model: str
     maps: tuple[str, ...]
     size: tuple[int, int]
-    form: str
     length: int
     took_ms: float
-    marks: Marks | None = None
+    mark: float | None = None
     why: str = ""
 
 
@@ -85,28 +85,30 @@ class ChosenStem:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """Maps of a model at a size, and how they become features."""
+    """Maps of a model at a size, and which of their pooled numbers are features."""
 
     layers: Layers
     model: str
     maps: tuple[Map, ...]
     size: tuple[int, int]
-    pooled: tuple[Literal["max", "mean"], ...]
+    columns: Array | None = None
 
     @property
     def parts(self) -> list[Part]:
-        """Of its features."""
-        return [Part(of, how) for of in range(len(self.maps)) for how in self.pooled]
+        """How its maps are pooled."""
+        last = len(self.maps) - 1
+        return [*whole(len(self.maps)), Part(last, "grid", GRID)]
 
     @property
     def length(self) -> int:
         """How many features it gives."""
-        return len(self.pooled) * sum(each.shape[0] for each in self.maps)
+        all_of = sum(part.length(self.maps[part.of].shape[0]) for part in self.parts)
+        return all_of if self.columns is None else len(self.columns)
 
-    def tried(self, took_ms: float, why: str = "") -> Tried:
+    def tried(self, took_ms: float, *, mark: float | None = None, why: str = "") -> Tried:
         """As a row of the table."""
         names = tuple(each.name for each in self.maps)
-        return Tried(self.model, names, self.size, "+".join(self.pooled), self.length, took_ms, why=why)
+        return Tried(self.model, names, self.size, min(self.length, FEATURES), took_ms, mark, why)
 
     def save(self, path: Path, took_ms: float, measured_on: str) -> tuple[onnx.ModelProto, StemSpec]:
         """Writes it as a stem."""
@@ -119,14 +121,15 @@ class _Candidate:
             source=origin.source,
             size=self.size,
             maps=tuple(each.name for each in self.maps),
-            pooled=self.pooled,
+            pooled=("max", "mean", "grid"),
+            grid=GRID,
             length=self.length,
             places=self.maps[-1].shape,
             took_ms=round(took_ms, 3),
             measured_on=measured_on,
             versions={"onnx": onnx.__version__, "onnxruntime": ort.__version__},
         )
-        graph = cut_stem(self.layers, self.maps, self.size, self.parts)
+        graph = cut_stem(self.layers, self.maps, self.size, self.parts, self.columns)
         save_stem(path, graph, spec)
         return graph, spec
 
@@ -172,7 +175,7 @@ def choose_stem(
                 if not why and took_ms <= latency_ms:
                     found.append((each, took_ms))
                 else:
-                    rows.append(each.tried(took_ms, why or "takes too long"))
+                    rows.append(each.tried(took_ms, why=why or "takes too long"))
             tried += rows
             if len(rows) == len(offered):
                 nothing[name] = min(rows, key=lambda row: row.took_ms or np.inf).why if rows else _NO_MAP
@@ -181,8 +184,8 @@ def choose_stem(
         marked = _judged(found, streams, path, told)
         best, took_ms, _ = _best(marked)
         graph, spec = best.save(path, took_ms, device or f"one core of {platform.machine()}")
-    rows = [replace(each.tried(took_ms), marks=marks) for each, took_ms, marks in marked]
-    rows.sort(key=lambda row: -row.marks.score if row.marks else 0.0)
+    rows = [each.tried(took_ms, mark=mark) for each, took_ms, mark in marked]
+    rows.sort(key=lambda row: -(row.mark or 0.0))
     return ChosenStem(graph, spec, (*rows, *tried), nothing)
 
 
@@ -196,26 +199,16 @@ def _offered(layers: Layers, model: str, latency_ms: float) -> list[_Candidate]:
         for stride in STRIDES[1:]:
             for each in dict.fromkeys((last.get(stride), deepest.get(stride))):
                 if each is not None:
-                    found.append(_Candidate(layers, model, *_form((last.get(stride // 2), each), size)))
+                    before = last.get(stride // 2)
+                    found.append(_Candidate(layers, model, (before, each) if before else (each,), size))
     return found
-
-
-def _form(
-    maps: tuple[Map | None, Map], size: tuple[int, int]
-) -> tuple[tuple[Map, ...], tuple[int, int], tuple[Literal["max", "mean"], ...]]:
-    """As much of two maps as makes no more features than wanted."""
-    before, last = maps
-    both = last.shape[0] + (before.shape[0] if before else 0)
-    taken = (before, last) if before and 2 * both <= MOST_FEATURES else (last,)
-    pooled: tuple[Literal["max", "mean"], ...] = ("max", "mean")
-    return taken, size, pooled if 2 * sum(each.shape[0] for each in taken) <= MOST_FEATURES else ("mean",)
 
 
 def _judged(
     found: Sequence[tuple[_Candidate, float]], streams: Sequence[Stream], path: Path, told: Progress
-) -> list[tuple[_Candidate, float, Marks]]:
-    """The candidates with their times and their marks."""
-    judge, marked = Judge(streams), list[tuple[_Candidate, float, Marks]]()
+) -> list[tuple[_Candidate, float, float]]:
+    """The candidates with their times (ms) and their marks."""
+    judge, marked = Judge(streams), list[tuple[_Candidate, float, float]]()
     for size in SIZES:
         of_size = [each for each in found if each[0].size == size]
         pictures = [[shrink(frame, size) for frame in stream.frames()] for stream in streams] if of_size else []
@@ -224,14 +217,16 @@ def _judged(
             each.save(path, took_ms, "")
             stem = Stem(path)
             features = [np.stack([stem.see_picture(picture).features for picture in of]) for of in pictures]
-            marked.append((each, took_ms, judge.marks(features)))
+            columns = np.sort(np.argsort(-judge.telling(features), kind="stable")[:FEATURES])
+            mark = judge.mark([of[:, columns] for of in features])
+            marked.append((replace(each, columns=columns), took_ms, mark))
     return marked
 
 
-def _best(marked: Sequence[tuple[_Candidate, float, Marks]]) -> tuple[_Candidate, float, Marks]:
-    """The one with the best marks; the fastest of those that are hardly worse."""
-    most = max(marks.score for _, _, marks in marked)
-    return min((each for each in marked if each[2].score >= most - _TIE), key=lambda each: each[1])
+def _best(marked: Sequence[tuple[_Candidate, float, float]]) -> tuple[_Candidate, float, float]:
+    """The one with the best mark; the fastest of those that are hardly worse."""
+    most = max(mark for _, _, mark in marked)
+    return min((each for each in marked if each[2] >= most - _TIE), key=lambda each: each[1])
 
 
 def _measure(candidate: _Candidate, path: Path, frame: Array) -> tuple[float, str]:

@@ -7,6 +7,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from ...files import replacing
+from ...outputs import Array
 from .feed import feed
 from .layers import Layers, Map, reads
 from .pooling import Part, pool, whole
@@ -17,7 +18,11 @@ _LEAST_IR = 8
 
 
 def cut_stem(
-    layers: Layers, maps: Sequence[Map], size: tuple[int, int], parts: Sequence[Part] | None = None
+    layers: Layers,
+    maps: Sequence[Map],
+    size: tuple[int, int],
+    parts: Sequence[Part] | None = None,
+    columns: Array | None = None,
 ) -> onnx.ModelProto:
     """The graph from a picture to features and places, by the first layers of a model.
 
@@ -26,6 +31,7 @@ def cut_stem(
         maps: some of what `layers.maps(size)` gives, the deepest last.
         size: of the picture: width, height.
         parts: how they become features; None: by maximum and mean.
+        columns: which of the parts' numbers are features; None: all.
     """
     made = feed(layers.fed, layers.entry, layers.entry_type)
     own = layers.nodes([each.name for each in maps], size)
@@ -36,7 +42,7 @@ def cut_stem(
         names.append(name)
         nodes += more
     shaped = [(name, each.shape) for name, each in zip(names, maps, strict=True)]
-    pooled, mixed = pool(whole(len(maps)) if parts is None else parts, shaped, FEATURES)
+    pooled, chosen = pool(whole(len(maps)) if parts is None else parts, shaped, columns, FEATURES)
     nodes += [*pooled, helper.make_node("Identity", [names[-1]], [PLACES])]
     read = {name for node in nodes for name in reads(node)}
     weights = [tensor for name, tensor in layers.weights.items() if name in read]
@@ -49,7 +55,7 @@ def cut_stem(
             helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["n", None]),
             helper.make_tensor_value_info(PLACES, TensorProto.FLOAT, ["n", None, None, None]),
         ],
-        [*weights, *made.weights, *mixed],
+        [*weights, *made.weights, *chosen],
     )
     used = {node.domain for node in nodes} | {""}
     opsets = [each for each in layers.opsets if each.domain in used]

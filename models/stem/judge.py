@@ -8,7 +8,7 @@ import numpy as np
 from ...outputs import Array, OutputSpec
 from ..encoding.encoding import Encoding
 
-_FOLDS = ((0.5, 0.75), (0.75, 1.0))
+_FOLDS = ((0.4, 0.6), (0.6, 0.8), (0.8, 1.0))
 """Learnt up to the first share of a recording, judged from there to the second."""
 _STRENGTHS = np.asarray((30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0))
 _LEAST_STD = 1e-4
@@ -33,104 +33,87 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class Marks:
-    """How well heads do on inputs later than those they learnt from.
+class _Fold:
+    """A recording cut in two, and what each model said as numbers (n, k): those before `split` are learnt from."""
 
-    Attributes:
-        agreement: of the heads' answers with the models', on average over models and recordings.
-        told_apart: how often an input with something of a class gets more of it than one with nothing, on average
-            over the classes and recordings where both come; 0.5 where there is no such class.
-    """
-
-    agreement: float
-    told_apart: float
-
-    @property
-    def score(self) -> float:
-        """What stems are compared by."""
-        return (self.agreement + self.told_apart) / 2
+    stream: int
+    split: int
+    stop: int
+    said: tuple[Array, ...]
 
 
 class Judge:
     """Marks features of the pictures of some recordings.
+
+    The mark is the correlation of what heads say with what the models say, on inputs later than those learnt from: on
+    average over the numbers that a model's output is made of, the models and the recordings. It tells stems apart on a
+    few hundred inputs, where the agreement of rounded answers does not (docs/STEM.md).
 
     Args:
         streams: the recordings.
     """
 
     def __init__(self, streams: Sequence[Stream]) -> None:
-        self._targets = [
-            [_Targets(stream.kinds[name], values, fold) for name, values in stream.outputs.items()]
-            for stream in streams
-            for fold in _FOLDS
-        ]
+        self._folds = []
+        for i, stream in enumerate(streams):
+            for until, end in _FOLDS:
+                counts = {len(values) for values in stream.outputs.values()}
+                split, stop = round(until * min(counts)), round(end * min(counts))
+                said = (_encoded(stream.kinds[name], values[:stop], split) for name, values in stream.outputs.items())
+                self._folds.append(_Fold(i, split, stop, tuple(said)))
 
-    def marks(self, features: Sequence[Array]) -> Marks:
-        """The marks of some features.
+    def mark(self, features: Sequence[Array]) -> float:
+        """The mark of some features, at most 1.
 
         Args:
             features: of each recording (n, d), in the order in which they were given.
         """
-        agreements, apart = [], []
-        for i, targets in enumerate(self._targets):
-            of = np.asarray(features[i // len(_FOLDS)], np.float32)
-            learnt, checked = targets[0].learnt, targets[0].checked
-            y = np.concatenate([each.vectors for each in targets], axis=1)
-            predicted = _later(of[learnt], y, of[checked])
-            at = 0
-            for each in targets:
-                of_model = predicted[:, at : at + each.vectors.shape[1]]
-                at += each.vectors.shape[1]
-                agreements.append(each.agreement(of_model))
-                apart += each.told_apart(of_model)
-        return Marks(float(np.mean(agreements)), float(np.mean(apart)) if apart else 0.5)
-
-
-class _Targets:
-    """One model's outputs in one recording, as numbers that a head learns."""
-
-    def __init__(self, output: OutputSpec, values: Sequence[Array], fold: tuple[float, float]) -> None:
-        split, stop = (int(len(values) * share) for share in fold)
-        self.learnt, self.checked = slice(0, split), slice(split, stop)
-        self._output, self._values = output, list(values[split:stop])
-        self._encoding = Encoding.fit(output, values[:split])
-        self.vectors = np.stack([self._encoding.encode(value)[: self._encoding.length] for value in values[:split]])
-
-    def agreement(self, predicted: Array) -> float:
-        """The mean agreement of predicted vectors (n, k) with what the model said."""
-        vectors = predicted.astype(np.float32)
-        if self._output.kind == "tokens":
-            return 0.0
-        if self._output.kind == "boxes":
-            said = [self._encoding.decode(vector) for vector in vectors]
-        else:
-            said = list(self._encoding.decode_many(vectors))
-        return float(np.mean([self._output.agreement(a, b) for a, b in zip(said, self._values, strict=True)]))
-
-    def told_apart(self, predicted: Array) -> list[float]:
-        """For each class that is there on some inputs and not on others: the area under the curve."""
-        if self._output.kind not in ("boxes", "count"):
-            return []
-        encoded = np.stack([self._encoding.encode(value)[: self._encoding.length] for value in self._values])
-        raw, truth = self._encoding.raw(predicted), self._encoding.raw(encoded)
-        classes = max(1, len(self._output.classes))
         found = []
-        for k in range(min(classes, raw.shape[1])):
-            there = truth[:, k] > 0.5
-            if there.any() and not there.all() and k in self._encoding.columns:
-                more = raw[there, k][:, None] - raw[~there, k][None]
-                found.append(float(((more > 0) + (more == 0) / 2).mean()))
-        return found
+        for fold in self._folds:
+            of = np.asarray(features[fold.stream], np.float32)
+            said = np.concatenate(fold.said, axis=1)
+            if not said.shape[1]:
+                continue
+            predicted = _predicted(of[: fold.split], said[: fold.split], of[fold.split : fold.stop])
+            alike = (_standard(predicted) * _standard(said[fold.split :])).mean(axis=0)
+            changes = said[fold.split :].std(axis=0) > _LEAST_STD
+            ends = np.cumsum([each.shape[1] for each in fold.said])[:-1]
+            of_models = zip(np.split(alike, ends), np.split(changes, ends), strict=True)
+            found += [float(each[which].mean()) for each, which in of_models if which.any()]
+        return float(np.mean(found)) if found else 0.0
+
+    def telling(self, features: Sequence[Array]) -> Array:
+        """How much each feature tells of what the models say (d,): by what every recording learns from first."""
+        told = np.zeros(features[0].shape[1])
+        for fold in self._folds[:: len(_FOLDS)]:
+            z = _standard(features[fold.stream][: fold.split])
+            for said in fold.said:
+                if said.shape[1]:
+                    told += ((z.T @ _standard(said[: fold.split]) / len(z)) ** 2).max(axis=1)
+        return told
 
 
-def _later(learnt: Array, targets: Array, checked: Array) -> Array:
-    """What ridge regression on `learnt` (n, d) and its `targets` (n, k) says of `checked` (m, d)."""
+def _encoded(kind: OutputSpec, values: Sequence[Array], split: int) -> Array:
+    """What a model said as numbers, as a head would learn them from the first `split`: float32 (n, k)."""
+    encoding = Encoding.fit(kind, values[:split])
+    return np.stack([encoding.encode(value)[: encoding.length] for value in values])
+
+
+def _standard(values: Array) -> Array:
+    """Columns with mean 0 and deviation 1; 0 where they never change."""
+    away = values - values.mean(axis=0, dtype=np.float64)
+    std = away.std(axis=0)
+    return np.asarray(away * np.where(std > _LEAST_STD, 1 / np.maximum(std, _LEAST_STD), 0.0))
+
+
+def _predicted(learnt: Array, said: Array, later: Array) -> Array:
+    """What ridge regression on `learnt` (n, d) and what was `said` of it (n, k) says of `later` (m, d)."""
     mean, std = learnt.mean(axis=0, dtype=np.float64), learnt.std(axis=0, dtype=np.float64)
     scale = np.where(std > _LEAST_STD, 1 / np.maximum(std, _LEAST_STD), 0.0)
-    z, later = (np.clip((each - mean) * scale, -_FURTHEST, _FURTHEST) for each in (learnt, checked))
+    z, later = (np.clip((each - mean) * scale, -_FURTHEST, _FURTHEST) for each in (learnt, later))
     part = 2 * len(z) // 3
-    errors = ((_ridge(z[:part], targets[:part], z[part:]) - targets[part:]) ** 2).mean(axis=(1, 2))
-    return np.asarray(_ridge(z, targets, later)[int(errors.argmin())])
+    errors = ((_ridge(z[:part], said[:part], z[part:]) - said[part:]) ** 2).mean(axis=(1, 2))
+    return np.asarray(_ridge(z, said, later)[int(errors.argmin())])
 
 
 def _ridge(z: Array, y: Array, later: Array) -> Array:

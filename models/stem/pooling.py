@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 from onnx import helper, numpy_helper
 
 from ...outputs import Array
@@ -17,17 +18,15 @@ class Part:
         of: which of the stem's maps it is of, counted from 0.
         how: "max" and "mean" over all its places, or the maxima over each cell of a "grid".
         grid: that grid's rows and columns.
-        mixed: float32 (kept, channels): the mixtures of the map's channels that are taken; None: the channels.
     """
 
     of: int
     how: Literal["max", "mean", "grid"]
     grid: tuple[int, int] = (1, 1)
-    mixed: Array | None = None
 
     def length(self, channels: int) -> int:
         """How many features it is, of a map of so many channels."""
-        return (channels if self.mixed is None else len(self.mixed)) * self.grid[0] * self.grid[1]
+        return channels * self.grid[0] * self.grid[1]
 
 
 def whole(maps: int) -> list[Part]:
@@ -36,22 +35,19 @@ def whole(maps: int) -> list[Part]:
 
 
 def pool(
-    parts: Sequence[Part], maps: Sequence[tuple[str, tuple[int, int, int]]], given: str
+    parts: Sequence[Part], maps: Sequence[tuple[str, tuple[int, int, int]]], columns: Array | None, given: str
 ) -> tuple[list[Any], list[Any]]:
     """The nodes from maps to features, and their constants.
 
     Args:
         parts: of the features, in order.
         maps: each one's name, and its channels, rows and columns.
+        columns: which of the parts' numbers are features; None: all.
         given: the features' name.
     """
-    nodes, weights, flat = [], [], []
+    nodes, flat = [], []
     for i, part in enumerate(parts):
         name, (_, *places) = maps[part.of]
-        if part.mixed is not None:
-            weights.append(numpy_helper.from_array(part.mixed[:, :, None, None], f"stem_mixed_{i}_with"))
-            nodes.append(helper.make_node("Conv", [name, f"stem_mixed_{i}_with"], [f"stem_mixed_{i}"]))
-            name = f"stem_mixed_{i}"
         if part.how == "grid":
             cells = [_cells(n, k) for n, k in zip(places, part.grid, strict=True)]
             kernel, strides = ([cell[k] for cell in cells] for k in (0, 1))
@@ -61,8 +57,11 @@ def pool(
             nodes.append(helper.make_node(operator, [name], [f"stem_part_{i}"]))
         nodes.append(helper.make_node("Flatten", [f"stem_part_{i}"], [f"stem_flat_{i}"]))
         flat.append(f"stem_flat_{i}")
-    nodes.append(helper.make_node("Concat", flat, [given], axis=1))
-    return nodes, weights
+    if columns is None:
+        return [*nodes, helper.make_node("Concat", flat, [given], axis=1)], []
+    nodes.append(helper.make_node("Concat", flat, ["stem_all"], axis=1))
+    nodes.append(helper.make_node("Gather", ["stem_all", "stem_columns"], [given], axis=1))
+    return nodes, [numpy_helper.from_array(columns.astype(np.int64), "stem_columns")]
 
 
 def _cells(places: int, cells: int) -> tuple[int, int]:
