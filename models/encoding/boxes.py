@@ -1,4 +1,4 @@
-"""From predicted counts and a coarse grid to boxes, which are placed where the sources or the last output have some."""
+"""From predicted counts and a coarse grid to boxes: where the sources or the last output have some, or mostly are."""
 
 from collections.abc import Sequence
 
@@ -28,12 +28,27 @@ def mean_sizes(values: Sequence[Array], classes: int) -> Array:
     return sizes
 
 
-def place_boxes(raw: Array, sizes: Array, *, last: Array | None, hints: Sequence[Array]) -> Array:
+def usual_boxes(values: Sequence[Array]) -> Array:
+    """The middle box of each class in each cell of the grid that ever held one: float32 (m, 6), its score 0.5."""
+    boxes = np.concatenate([np.zeros((0, BOX_WIDTH), np.float32), *values])
+    keys = boxes[:, 5].astype(np.int64) * _CELLS + box_cells(boxes)
+    usual = np.zeros((len(np.unique(keys)), BOX_WIDTH), np.float32)
+    for row, key in zip(usual, np.unique(keys), strict=True):
+        of = boxes[keys == key]
+        # The middle of centres that lie in a cell lies there, too; that of corners may not.
+        centre = np.median((of[:, :2] + of[:, 2:4]) / 2, axis=0)
+        half = np.median(of[:, 2:4] - of[:, :2], axis=0) / 2
+        row[:] = (*(centre - half), *(centre + half), 0.5, of[0, 5])
+    return usual
+
+
+def place_boxes(raw: Array, sizes: Array, usual: Array, *, last: Array | None, hints: Sequence[Array]) -> Array:
     """The boxes of an encoding's raw form: its counts say how many, its grids and the known boxes say where.
 
     Args:
         raw: counts by class, then each class's grid.
         sizes: mean width and height by class.
+        usual: what `usual_boxes` gave: where a box in a cell mostly is.
         last: the model's own last boxes.
         hints: boxes other models see now, in this model's class indices; they come before `last`.
     """
@@ -43,7 +58,7 @@ def place_boxes(raw: Array, sizes: Array, *, last: Array | None, hints: Sequence
     for index in np.flatnonzero(counts):
         grid = raw[classes + index * _CELLS : classes + (index + 1) * _CELLS]
         known = next((boxes for boxes in (*hints, last) if boxes is not None and np.any(boxes[:, 5] == index)), None)
-        placed.append(_place_class(int(index), int(counts[index]), grid, sizes[index], known))
+        placed.append(_place_class(int(index), int(counts[index]), grid, sizes[index], usual, known))
     return np.concatenate(placed)
 
 
@@ -61,7 +76,7 @@ def translate_boxes(source: OutputSpec, target: OutputSpec, boxes: Array) -> Arr
     return kept
 
 
-def _place_class(index: int, count: int, grid: Array, size: Array, known: Array | None) -> Array:
+def _place_class(index: int, count: int, grid: Array, size: Array, usual: Array, known: Array | None) -> Array:
     boxes = np.zeros((0, BOX_WIDTH), np.float32)
     left = grid.copy()
     if known is not None:
@@ -71,16 +86,20 @@ def _place_class(index: int, count: int, grid: Array, size: Array, known: Array 
             best = np.argsort(-(left[cells] + 0.1 * boxes[:, 4]), kind="stable")[:count]
             return np.asarray(boxes[best])
         np.subtract.at(left, cells, 1.0)
+    here = usual[usual[:, 5] == index]
+    at = dict(zip(box_cells(here).tolist(), here, strict=True))
     rows = []
-    half_width, half_height = float(size[0]) / 2, float(size[1]) / 2
     for _ in range(count - len(boxes)):
         cell = int(left.argmax())
         left[cell] -= 1.0
-        y, x = divmod(cell, GRID[1])
-        centre_x, centre_y = (x + 0.5) / GRID[1], (y + 0.5) / GRID[0]
-        left_top = (max(centre_x - half_width, 0.0), max(centre_y - half_height, 0.0))
-        right_bottom = (min(centre_x + half_width, 1.0), min(centre_y + half_height, 1.0))
-        rows.append((*left_top, *right_bottom, 0.5, float(index)))
+        rows.append(at[cell] if cell in at else _in_the_middle(cell, size, index))
     if not rows:
         return boxes
     return np.concatenate([boxes, np.asarray(rows, np.float32)])
+
+
+def _in_the_middle(cell: int, size: Array, index: int) -> Array:
+    y, x = divmod(cell, GRID[1])
+    centre = np.asarray([(x + 0.5) / GRID[1], (y + 0.5) / GRID[0]])
+    corners = np.clip([centre - size / 2, centre + size / 2], 0.0, 1.0)
+    return np.asarray([*corners[0], *corners[1], 0.5, index], np.float32)

@@ -7,14 +7,14 @@ recording. Behind the vector of tokens lies a row of their ids, for networks tha
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
 import numpy as np
 
-from ...outputs import Array, OutputSpec
-from .boxes import GRID, box_cells, mean_sizes, place_boxes
+from ...outputs import BOX_WIDTH, Array, OutputSpec
+from .boxes import GRID, box_cells, mean_sizes, place_boxes, usual_boxes
 from .tokens import Tokens
 
 LIMIT = 96
@@ -37,6 +37,7 @@ class Encoding:
         fill: the whole raw form's mean: what the columns that are not kept decode to.
         sizes: boxes: mean width and height by class (classes, 2); mask: its height and width; else empty.
         tokens: tokens: what the recording's sequences hold; else None.
+        usual: boxes: the middle box of each class in each cell (m, 6); else empty.
     """
 
     output: OutputSpec
@@ -46,6 +47,7 @@ class Encoding:
     fill: Array
     sizes: Array
     tokens: Tokens | None = None
+    usual: Array = field(default_factory=lambda: np.zeros((0, BOX_WIDTH), np.float32))
 
     @classmethod
     def fit(cls, output: OutputSpec, values: Sequence[Array]) -> "Encoding":
@@ -59,6 +61,7 @@ class Encoding:
         best = np.argsort(-np.where(std > 1e-6, weight, -1.0), kind="stable")[:limit]
         columns = np.sort(best[std[best] > 1e-6])
         sizes = np.zeros((0, 2), np.float32)
+        usual = usual_boxes(values if output.kind == "boxes" else ())
         if output.kind == "boxes":
             sizes = mean_sizes(values, len(output.classes))
         elif output.kind == "mask":
@@ -66,7 +69,7 @@ class Encoding:
         mean = raw.mean(axis=0, dtype=np.float64).astype(np.float32)
         least = 1e-3 if tokens is None else _LEAST_COUNT
         scale = np.maximum(std[columns], least).astype(np.float32)
-        return cls(output, columns, mean[columns], scale, mean, sizes, tokens)
+        return cls(output, columns, mean[columns], scale, mean, sizes, tokens, usual)
 
     @property
     def length(self) -> int:
@@ -102,7 +105,7 @@ class Encoding:
         if self.tokens is not None:
             return self.tokens.value(vector)
         if self.output.kind == "boxes":
-            return place_boxes(self.raw(vector[None])[0], self.sizes, last=last, hints=hints)
+            return place_boxes(self.raw(vector[None])[0], self.sizes, self.usual, last=last, hints=hints)
         return np.asarray(self.decode_many(vector[None])[0])
 
     def decode_many(self, vectors: Array) -> Array:
@@ -128,7 +131,9 @@ class Encoding:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        numbers = {name: np.round(getattr(self, name), 6).tolist() for name in ("mean", "std", "fill", "sizes")}
+        numbers = {
+            name: np.round(getattr(self, name), 6).tolist() for name in ("mean", "std", "fill", "sizes", "usual")
+        }
         plain = {
             "output": self.output.model_dump(mode="json", exclude_defaults=True),
             "columns": self.columns.tolist(),
@@ -148,6 +153,7 @@ class Encoding:
             numbers["fill"],
             numbers["sizes"].reshape(-1, 2),
             Tokens.from_dict(data["tokens"]) if "tokens" in data else None,
+            np.asarray(data.get("usual", []), np.float32).reshape(-1, BOX_WIDTH),
         )
 
 

@@ -14,7 +14,7 @@ from .linear import LeftOut
 
 _JUDGED = 400
 """So many inputs calibrate the confidence at most; spread over all of them."""
-_NEVER = -4.0
+_CUES = 3
 _TO_LOGISTIC = np.sqrt(3.0) / np.pi
 
 
@@ -46,7 +46,7 @@ class Readout:
             )
         # As its file gives it back, so that what was loaded says the same to the last bit.
         encoding = Encoding.from_dict(Encoding.fit(output, values).as_dict())
-        return cls(encoding, np.zeros(encoding.length), np.zeros(3))
+        return cls(encoding, np.zeros(encoding.length), np.zeros(_CUES + 1))
 
     def targets(self, values: Sequence[Array]) -> Array:
         """What the numbers should have been (n, length)."""
@@ -58,7 +58,7 @@ class Readout:
         output, columns = self.encoding.output, self.encoding.columns
         counts = np.ones(len(columns))
         if output.kind == "boxes" and (columns < len(output.classes)).any():
-            # Where boxes lie is too coarse to be judged by.
+            # Where boxes lie follows the same strength well enough.
             counts = (columns < len(output.classes)).astype(np.float64)
         return counts / max(float(counts.sum()), 1.0)
 
@@ -101,9 +101,15 @@ class Readout:
         return logistic(self._cues(numbers, doubt) @ self.curve[:-1] + self.curve[-1])
 
     def _cues(self, numbers: Array, doubt: Array) -> Array:
-        """Two numbers that rise with the agreement (n, 2): how far from another answer, and how like what was seen."""
+        """What rises with the agreement (n, 3): how far another answer is, how like what was seen, whether it is none.
+
+        That no box is there is right or wrong, whereas boxes are also to be placed.
+        """
         spread = np.sqrt(self.noise * (1.0 + doubt[:, None]))
-        return np.stack([self._margin(numbers, spread), -np.log(doubt + 1e-3)], axis=1)
+        none: Array = np.zeros(len(numbers))
+        if self.encoding.output.kind == "boxes":
+            none = (~self.encoding.counts(numbers).any(axis=1)).astype(np.float64)
+        return np.stack([self._margin(numbers, spread), -np.log(doubt + 1e-3), none], axis=1)
 
     def _margin(self, numbers: Array, spread: Array) -> Array:
         encoding, output = self.encoding, self.encoding.output
@@ -125,9 +131,6 @@ class Readout:
             above = logistic((told + 0.5 - mean) / deviation)
             below = np.where(told > 0, logistic((told - 0.5 - mean) / deviation), 0.0)
             wrong = 1.0 - (above - below)
-            if output.kind == "boxes" and output.measure == "f1":
-                # A box that is placed by its grid's cell alone hardly ever lies on the model's.
-                return np.where(told.any(axis=1), _NEVER, _log_odds(np.prod(1.0 - wrong, axis=1)))
             return _log_odds(1.0 - wrong.sum(axis=1) / np.maximum(told.sum(axis=1), 1.0))
         if output.kind == "mask":
             on = np.clip(raw, 0.0, 1.0)
@@ -153,7 +156,7 @@ class Readout:
             noise, curve = (np.array(arrays[f"{prefix}.{name}"], np.float64) for name in ("noise", "curve"))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidInput(f"heads: {prefix} is damaged ({error}); learn them anew") from error
-        if noise.shape != (encoding.length,) or curve.shape != (3,):
+        if noise.shape != (encoding.length,) or curve.shape != (_CUES + 1,):
             raise InvalidInput(f"heads: {prefix} is damaged (its arrays don't fit its encoding); learn them anew")
         if not (np.isfinite(noise).all() and np.isfinite(curve).all()):
             raise InvalidInput(f"heads: {prefix} is damaged (its numbers are not finite); learn them anew")

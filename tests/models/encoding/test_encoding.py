@@ -84,12 +84,26 @@ def test_boxes_are_placed_where_another_model_sees_them_before_where_they_were()
     sizes = np.full((1, 2), 0.1, np.float32)
     raw = np.zeros(1 + 24, np.float32)
     raw[0] = 2.0
+    nowhere = np.zeros((0, 6), np.float32)
     last = np.asarray([[0.1, 0.1, 0.2, 0.2, 0.9, 0]], np.float32)
     seen = np.asarray([[0.7, 0.7, 0.8, 0.8, 0.9, 0], [0.4, 0.4, 0.5, 0.5, 0.8, 0], [0, 0, 1, 1, 0.1, 0]], np.float32)
-    placed = place_boxes(raw, sizes, last=last, hints=[seen])
+    placed = place_boxes(raw, sizes, nowhere, last=last, hints=[seen])
     assert {tuple(box[:4]) for box in placed} == {tuple(box[:4]) for box in seen[:2]}
-    assert len(place_boxes(raw, sizes, last=last, hints=[])) == 2
-    assert np.array_equal(place_boxes(raw, sizes, last=last, hints=[])[0], last[0])
+    assert len(place_boxes(raw, sizes, nowhere, last=last, hints=[])) == 2
+    assert np.array_equal(place_boxes(raw, sizes, nowhere, last=last, hints=[])[0], last[0])
+
+
+def test_a_box_stands_where_boxes_of_its_cell_mostly_are() -> None:
+    spec = OutputSpec(kind="boxes", classes=("car", "bus"))
+    parked = np.asarray([[0.61, 0.3, 0.73, 0.36, 0.9, 0]], np.float32)
+    values = [np.zeros((0, 6), np.float32), *(parked + np.float32([d, 0, d, 0, 0, 0]) for d in (-0.01, 0.0, 0.002))]
+    encoding = Encoding.fit(spec, values)
+    again = Encoding.from_dict(encoding.as_dict())
+    for each in (encoding, again):
+        assert spec.agreement(each.decode(each.encode(parked)), parked) == 1.0
+        assert spec.agreement(each.decode(each.encode(values[0])), values[0]) == 1.0
+    older = {name: value for name, value in encoding.as_dict().items() if name != "usual"}
+    assert len(Encoding.from_dict(older).decode(encoding.encode(parked))) == 1
 
 
 def test_a_mask_comes_back_coarsely_in_its_own_size() -> None:
