@@ -56,7 +56,7 @@ FREE = ("age", "difference", "background", "pixel", "area", "edge", "corner", "k
 def wanted(load: Workload, *, paper_video: bool) -> tuple[str, ...]:
     """Who competes: ours first, and the paper's."""
     if load.kind == "video":
-        names = ("network", "image", "video", "background", "difference", "pixel", "area", "edge", "corner", "knn")
+        names = ("network", "image", "background", "difference", "pixel", "area", "edge", "corner", "knn")
         return (*names, "age", "image-paper", *(("video-paper",) if paper_video else ()))
     return ("network", "knn", "paper", *(("filterforward",) if load.kind == "map" else ()))
 

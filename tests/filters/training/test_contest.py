@@ -17,7 +17,7 @@ from infilink.traces.trace import Trace
 
 from .. import arrays
 
-LEARNED = ("network", "image", "video")
+LEARNED = ("network", "image")
 COUNT = parse_rule("value < 1")
 REPEATS = parse_rule("unchanged")
 
