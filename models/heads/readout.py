@@ -108,7 +108,7 @@ class Readout:
         spread = np.sqrt(self.noise * (1.0 + doubt[:, None]))
         none: Array = np.zeros(len(numbers))
         if self.encoding.output.kind == "boxes":
-            none = (~self.encoding.counts(numbers).any(axis=1)).astype(np.float64)
+            none = np.asarray(~self.encoding.counts(numbers).any(axis=1), np.float64)
         return np.stack([self._margin(numbers, spread), -np.log(doubt + 1e-3), none], axis=1)
 
     def _margin(self, numbers: Array, spread: Array) -> Array:
