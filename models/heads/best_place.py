@@ -50,13 +50,15 @@ class BestPlace:
             It, and the scores (n, k) that it gives each block of the inputs if it has not learnt from that block.
 
         Raises:
-            InvalidInput: the shapes don't fit.
+            InvalidInput: the shapes don't fit, or a number is not finite.
         """
         if places.ndim != 4 or truth.shape[:1] != places.shape[:1] or truth.ndim != 2 or not len(places):
             raise InvalidInput(
                 f"places (n, channels, rows, columns) and truth (n, k) must be of the same inputs, not {places.shape} "
                 f"and {truth.shape}"
             )
+        if not np.isfinite(places).all():
+            raise InvalidInput("places hold NaN or infinity: the stem's model does not fit its inputs")
         grid, questions = places.shape[2:], truth.shape[1]
         sample = _Cells.of(places)
         if cells is None:

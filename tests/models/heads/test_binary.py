@@ -131,6 +131,19 @@ def test_what_cannot_be_learnt_from_is_refused() -> None:
         Binary.fit(features[:0], truth[:0])
     with pytest.raises(InvalidInput, match="same inputs"):
         Binary.fit(features, truth, places=np.zeros((5, 2, 3, 3)))
+    with pytest.raises(InvalidInput, match="places hold NaN"):
+        Binary.fit(features, truth, places=np.full((20, 2, 3, 3), np.inf))
+
+
+@pytest.mark.parametrize("n", [2, 3, 9])
+@pytest.mark.parametrize("grid", [(1, 1), (1, 2), (3, 4)])
+def test_hardly_any_inputs_or_places_are_no_error(n: int, grid: tuple[int, int]) -> None:
+    truth = np.arange(n) % 2 == 0
+    places = np.zeros((n, 4, *grid), np.float32)
+    places[:, 0] = truth[:, None, None]
+    for each in (places, np.ones_like(places)):
+        p = Binary.fit(each.mean(axis=(2, 3)), truth, places=each).predict(each.mean(axis=(2, 3)), each)
+        assert ((p > 0) & (p < 1)).all()
 
 
 def test_a_cue_that_says_the_opposite_is_left_out() -> None:
