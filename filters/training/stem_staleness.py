@@ -42,6 +42,8 @@ _MOST_NUMBERS = 32
 _FLOOR = 1e-2
 # Learnt on inputs up to the first share of the training part, judged on those up to the second.
 _FOLDS = ((0.5, 0.75), (0.75, 1.0))
+# On fewer inputs nobody can tell whether a head learnt from twice as many is of use.
+_LEAST_FOLD = 30
 # Blocks in which hardly any answer goes stale tell next to nothing, and then the head may say more later.
 _TOLERATED = 5e-4
 _DISTANCES = 3
@@ -82,6 +84,8 @@ def chosen(work: Workload, entry: Entry) -> bool:
     inputs = work.split.trained - entry.start
     for learnt, judged in _FOLDS:
         middle, stop = (entry.start + round(share * inputs) for share in (learnt, judged))
+        if stop - middle < _LEAST_FOLD:
+            return False
         model = StemStaleness.fit(work, start=entry.start, stop=middle)
         pairs = drawn_pairs(work.stream, middle, stop, work.seed)
         lost = work.losses.of(pairs.kept, pairs.current)

@@ -77,8 +77,9 @@ def test_where_the_stem_tells_it_is_used(work):
     assert made.compared == {"scene": (0, 1, 2)}
 
 
-def test_without_a_stem_there_is_none(work):
+def test_without_a_stem_or_with_too_little_to_choose_by_it_is_not(work):
     assert blend_entrant(replace(work, seen=None), Entry("blend")).stem is None
+    assert not chosen(replace(work, split=replace(work.split, trained=100)), Entry("blend"))
 
 
 def test_where_a_head_misleads_it_is_not(work):
