@@ -78,6 +78,13 @@ class Design:
         read = self.numbers[self.learnt]
         return np.stack([read[start:stop].T @ read[start:stop] for start, stop in self.folds])
 
+    @cached_property
+    def rows(self) -> Array:
+        """Which of `learnt` each input is; -1: none."""
+        rows = np.full(len(self.samples), -1)
+        rows[self.learnt] = np.arange(len(self.learnt))
+        return rows
+
     def columns(self, sources: Sequence[str]) -> Array:
         """Which numbers these sources have, and the 1."""
         parts = [self.places[name] for name in self.bases if name in sources]
@@ -106,7 +113,7 @@ class FittedLinear:
     judge: Judge
     regressions: dict[tuple[str, ...], Regression] = field(default_factory=dict)
     sureness: Sureness = field(default_factory=lambda: Sureness((1.0, 0.0, 0.0)))
-    _said: dict[tuple[str, ...], Array] = field(default_factory=dict)
+    _left_out: dict[tuple[str, ...], Array] = field(default_factory=dict)
 
     @classmethod
     def fit(cls, design: Design, judge: Judge, *, seed: int) -> "FittedLinear":
@@ -135,10 +142,9 @@ class FittedLinear:
             regression: the regression.
             left_out: what those say of each learnt input that did not learn from it (learnt, length); None: the same.
         """
-        said = regression.say(self.design.numbers[:, self.design.columns(sources)[:-1]]).astype(np.float32)
+        self.regressions[sources] = regression
         if left_out is not None:
-            said[self.design.learnt] = left_out
-        self.regressions[sources], self._said[sources] = regression, said
+            self._left_out[sources] = left_out.astype(np.float32)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -173,13 +179,22 @@ class FittedLinear:
         return tuple(name for name in self.design.bases if name in sources)
 
     def _predict(self, inputs: Array, earlier: Array, sources: tuple[str, ...]) -> tuple[Array, Array, Array]:
-        samples, regression, said = self.design.samples, self.regressions[sources], self._said[sources]
+        samples, regression = self.design.samples, self.regressions[sources]
         fades = regression.fade(samples.ages(inputs, earlier))
         before = np.maximum(earlier, 0)
         last = samples.standard(self.judge.target)[before]
-        vectors = (said[inputs] + fades[:, None] * (last - said[before])).astype(np.float32)
+        said = self._say(sources, inputs)
+        vectors = (said + fades[:, None] * (last - self._say(sources, before))).astype(np.float32)
         encoding = self.judge.encoding
         return vectors, expected_agreement(encoding, vectors, regression.errors, regression.spread(fades)), fades
+
+    def _say(self, sources: tuple[str, ...], inputs: Array) -> Array:
+        """What the regression says of inputs, whatever the target last said: (n, length)."""
+        said = self.regressions[sources].say(self.design.numbers[inputs][:, self.design.columns(sources)[:-1]])
+        rows = self.design.rows[inputs]
+        if sources in self._left_out:
+            said[rows >= 0] = self._left_out[sources][rows[rows >= 0]]
+        return said
 
     def _learn_sureness(self, seed: int) -> None:
         """From what was learnt from alone, where the predictions are of what was learnt elsewhere."""
@@ -219,13 +234,11 @@ def _counted(judge: Judge) -> Array:
 def _fades(design: Design, errors: Array) -> Array:
     """How much of an error is left at each of `KNOTS_S`."""
     samples, learnt = design.samples, design.learnt
-    places = np.full(len(samples), -1)
-    places[learnt] = np.arange(len(learnt))
     span_s = float(samples.captured_s[learnt[-1]] - samples.captured_s[learnt[0]])
     fades = []
     for age_s in KNOTS_S:
         earlier = samples.earlier(learnt, np.full(len(learnt), age_s))
-        at = places[np.maximum(earlier, 0)]
+        at = design.rows[np.maximum(earlier, 0)]
         known = (earlier >= 0) & (at >= 0)
         assumed = np.exp(-age_s / _FADES_IN_S)
         size = float((errors[at[known]] ** 2).sum())
