@@ -268,12 +268,19 @@ class _Spectrum:
         edges = np.unique(np.linspace(0, len(self._y), BLOCKS + 1).astype(int)).tolist()
         for start, stop in pairwise(edges):
             inputs, root = self._inputs[start:stop], self._root[start:stop]
-            hat = inputs * kept @ inputs.T + root @ root.T / self._total
-            rest = np.linalg.inv(np.eye(stop - start) - hat)
             y = self._y[start:stop]
             missed = (y - self._level) * root - inputs * kept @ self._moment
-            numbers[start:stop] = y - rest @ missed / root
-            doubt[start:stop] = (np.diag(rest) - 1.0) / root[:, 0] ** 2
+            own = np.concatenate([inputs * np.sqrt(kept), root / np.sqrt(self._total)], axis=1)
+            # The inverse of 1 - own own', by whichever side is shorter.
+            if len(own) > own.shape[1]:
+                inner = np.linalg.inv(np.eye(own.shape[1]) - own.T @ own)
+                missed += own @ (inner @ (own.T @ missed))
+                lever = np.einsum("bm,bm->b", own @ inner, own)
+            else:
+                rest = np.linalg.inv(np.eye(len(own)) - own @ own.T)
+                missed, lever = rest @ missed, np.diag(rest) - 1.0
+            numbers[start:stop] = y - missed / root
+            doubt[start:stop] = lever / root[:, 0] ** 2
         return LeftOut(numbers, np.maximum(doubt, 0.0))
 
     def solution(self, strength: float) -> tuple[Array, Array]:
