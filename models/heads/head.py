@@ -92,6 +92,6 @@ class Head:
         return Answers(self.readout.outputs(numbers), self.readout.confidence(numbers, doubt), doubt)
 
     def update(self, features: Array, value: Array, *, forget: float = FORGET) -> None:
-        """Learns one more exact output: features (d,). Of a head that shares its map, see `Heads.update`."""
+        """Learns one more exact output: features (d,). Heads that share its map keep what they know."""
         targets = self.readout.targets([value])[0]
         self.linear.update(features, targets, columns=self.columns, forget=forget)
