@@ -40,7 +40,10 @@ _MOST_SPEED = 200e6
 _ROUNDS, _RUNS = 3, 12
 # So much better a slower stem must be.
 _TIE = 0.01
-_NO_MAP = "has no map that may serve: none of its layers gives rows and columns at another size than its own"
+_NO_MAP = (
+    "has no map that may serve: after its first layers it has no rows and columns (a transformer), or holds to its own "
+    "size (fixed positions)"
+)
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,7 @@ def choose_stem(
                     rows.append(each.tried(took_ms, why=why or "takes too long"))
             tried += rows
             if len(rows) == len(offered):
-                nothing[name] = min(rows, key=lambda row: row.took_ms or np.inf).why if rows else _NO_MAP
+                nothing[name] = _why_nothing(rows)
         if not found:
             raise InvalidInput(_refusal(tried, nothing, latency_ms))
         marked = _judged(found, streams, path, told)
@@ -249,6 +252,14 @@ def _measure(candidate: _Candidate, path: Path, frame: Array) -> tuple[float, st
             times_s.append(time.thread_time() - started)
         rounds.append(float(np.median(times_s)))
     return 1000 * min(rounds), ""
+
+
+def _why_nothing(rows: Sequence[Tried]) -> str:
+    """Why a model offers nothing, of all that was tried of it."""
+    measured = [row.took_ms for row in rows if row.took_ms]
+    if measured:
+        return f"takes too long: {min(measured):.2f} ms at the least"
+    return rows[0].why if rows else _NO_MAP
 
 
 def _refusal(tried: Sequence[Tried], nothing: Mapping[str, str], latency_ms: float) -> str:

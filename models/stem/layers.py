@@ -10,9 +10,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from ...errors import InvalidInput
-from ...outputs import Array
 from ..preprocessing import InputSpec
 from .focus import find_focus
+from .folding import MOST_NUMBERS, fold
 from .quantized import LIKE_FIRST, scale_of
 from .resized import Shape, resized, stride_of
 from .single import in_single_precision
@@ -28,7 +28,7 @@ _GOES_ON = (
 _WEIGHTED = ("Conv", "QLinearConv", "ConvInteger", "FusedConv")
 _LEAST_LAYERS = 3
 _LEAST_PLACES = 6
-_MOST_CONSTANT = 1024
+_MOST_ROUNDS = 40
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
 
 
@@ -89,7 +89,8 @@ class Layers:
         if len(entry.type.tensor_type.shape.dim) != 4:
             raise InvalidInput(f"{path}: its input {self.entry!r} is no picture")
         self.entry_type = entry.type.tensor_type.elem_type
-        self._constants = _constants(graph)
+        few = {name: numpy_helper.to_array(each) for name, each in self.weights.items() if _is_short(each)}
+        self._constants = few | fold(graph.node, few, {}, self.opsets)
         self.functions = list(model.functions)
         self._own, self._types = self._infer(list(graph.node), fed.size)
 
@@ -167,33 +168,57 @@ class Layers:
         channels = 1 if self.fed.color == "GRAY" else 3
         shape = (1, channels, height, width) if self.fed.layout == "NCHW" else (1, height, width, channels)
         inputs = [helper.make_tensor_value_info(self.entry, self.entry_type, shape)]
-        few = []
-        for name, tensor in self.weights.items():
-            # Weights' numbers say nothing of shapes, and might be gigabytes.
-            if np.prod(tensor.dims) > _MOST_CONSTANT:
-                inputs.append(helper.make_tensor_value_info(name, tensor.data_type, tensor.dims))
-            else:
-                few.append(tensor)
+        # Long weights' numbers say nothing of shapes, and might be gigabytes.
+        few = [tensor for tensor in self.weights.values() if _is_short(tensor)]
+        inputs += [
+            helper.make_tensor_value_info(name, tensor.data_type, tensor.dims)
+            for name, tensor in self.weights.items()
+            if not _is_short(tensor)
+        ]
         known = [
             helper.make_node("Identity", node.input[:1], node.output[:1]) if node.op_type in LIKE_FIRST else node
             for node in nodes
         ]
         outputs = [onnx.ValueInfoProto(name=value.name) for value in self._model.graph.output]
-        graph = helper.make_graph(known, "shapes", inputs, outputs, few)
-        model = helper.make_model(graph, opset_imports=self.opsets, functions=self.functions)
-        model.ir_version = self._model.ir_version
-        try:
-            told = shape_inference.infer_shapes(model, data_prop=True).graph
-        except Exception:  # of onnx's own types; what it can't follow offers nothing
-            return {}, {}
-        shapes, types = {}, {}
-        for value in (*told.value_info, *told.input):
-            kind = value.type.tensor_type
-            types[value.name] = kind.elem_type
-            if kind.HasField("shape") and all(each.HasField("dim_value") for each in kind.shape.dim):
-                shapes[value.name] = tuple(each.dim_value for each in kind.shape.dim)
+        constants = dict(self._constants)
+        shapes, types = dict[str, Shape](), dict[str, int]()
+        for _ in range(_MOST_ROUNDS):
+            graph = helper.make_graph(known, "shapes", inputs, outputs, few)
+            model = helper.make_model(graph, opset_imports=self.opsets, functions=self.functions)
+            model.ir_version = self._model.ir_version
+            shapes, types = _told(model)
+            more = fold(known, constants, shapes, self.opsets)
+            if not more:
+                break
+            constants |= more
+            known = [
+                helper.make_node("Constant", [], node.output, value=numpy_helper.from_array(more[node.output[0]]))
+                if node.output[0] in more
+                else node
+                for node in known
+            ]
         shapes |= {tensor.name: tuple(tensor.dims) for tensor in few}
         return shapes, types
+
+
+def _told(model: Any) -> tuple[dict[str, Shape], dict[str, int]]:
+    """The shapes that onnx tells of, where they are known in full, and the types."""
+    try:
+        told = shape_inference.infer_shapes(model, data_prop=True).graph
+    except Exception:  # of onnx's own types; what it can't follow offers nothing
+        return {}, {}
+    shapes, types = {}, {}
+    for value in (*told.value_info, *told.input):
+        kind = value.type.tensor_type
+        types[value.name] = kind.elem_type
+        if kind.HasField("shape") and all(each.HasField("dim_value") for each in kind.shape.dim):
+            shapes[value.name] = tuple(each.dim_value for each in kind.shape.dim)
+    return shapes, types
+
+
+def _is_short(tensor: Any) -> bool:
+    """Whether a weight's numbers may be sizes."""
+    return int(np.prod(tensor.dims)) <= MOST_NUMBERS
 
 
 def reads(node: Any) -> list[str]:
@@ -213,19 +238,6 @@ def _closure(nodes: Sequence[Any], wanted: Sequence[str]) -> list[Any]:
             found.append(node)
             needed |= set(reads(node))
     return found[::-1]
-
-
-def _constants(graph: Any) -> dict[str, Array]:
-    """The short constants of a graph, by name: sizes are among them."""
-    found = {
-        tensor.name: numpy_helper.to_array(tensor)
-        for tensor in graph.initializer
-        if np.prod(tensor.dims) <= _MOST_CONSTANT
-    }
-    for node in graph.node:
-        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
-            found[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
-    return found
 
 
 def _cost(node: Any, shapes: Mapping[str, Shape]) -> float:
