@@ -14,6 +14,9 @@ from rich.table import Table
 from ...errors import InvalidInput
 from ...reporting import show_progress
 from ...traces.trace import Trace
+from ..local.evaluate import evaluate_heads
+from ..local.gate import LocalGate
+from ..open_gate import open_gate
 from ..rules.parser import Unchanged, parse_rule
 from ..rules.zones import read_zones
 from .evaluate import FilterEvaluation, evaluate_filter
@@ -44,9 +47,11 @@ def evaluate_filter_command(
     with Trace(trace) as recorded, show_progress("judging", quiet=as_json) as told:
         learnt = None if trained_on is None else Trace(trained_on)
         try:
-            found = evaluate_filter(
-                gate, recorded, trained_on=learnt, decisions=decisions, rule_files=rule_file or (), progress=told
-            )
+            opened = open_gate(gate, rule_files=rule_file or ())
+            if isinstance(opened, LocalGate):
+                found = evaluate_heads(opened, recorded, decisions=decisions, progress=told)
+            else:
+                found = evaluate_filter(opened, recorded, trained_on=learnt, decisions=decisions, progress=told)
         finally:
             if learnt is not None:
                 learnt.close()

@@ -16,6 +16,7 @@ from ...traces.trace import Trace
 from ..gates.base import Decision, Gate, ModelOutput
 from ..gates.learned import FilterRuntime
 from ..gates.tasks import TasksRuntime
+from ..local.gate import LocalGate
 from ..open_gate import open_gate
 from ..reuse.gate import ReuseGate
 from ..rules.parser import Unchanged
@@ -211,6 +212,8 @@ def _losses_for(gate: Gate, trace: Trace) -> Losses:
         raise InvalidInput(f"{gate.name} decides for several models: judge one at a time: {tasks}")
     if isinstance(gate, ReuseGate):
         raise InvalidInput(f"{gate.name} is a reuse file: judge it with `infilink evaluate reuse`")
+    if isinstance(gate, LocalGate):
+        raise InvalidInput(f"{gate.name} holds heads: judge it with `evaluate_heads`, or `infilink evaluate filter`")
     if not isinstance(gate, FilterRuntime):
         return Losses(trace, tuple(trace.models), Unchanged())
     spec = gate.spec

@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 # so that the promise is not broken by every second fluctuation. Chosen on two rendered days (bench_drift.py).
 _GAIN = 0.02
 _AIM = 0.8
+# So many times faster it rises until the first loss is found: a file's threshold may be careful for want of inputs.
+_AT_FIRST = 5.0
 _FURTHEST = 4.0
 _LEAST = 1e-6
 
@@ -76,7 +78,7 @@ class LearningFilter(FilterRuntime):
         self._state = StateFile(state, digest(self.path))
         self._guard, self._sample = Guard(), FairSample()
         self._certified = self.threshold
-        self._moved = 0.0
+        self._moved, self._lost = 0.0, False
         self._outputs: dict[str, OutputSpec] = {}
         self._lock = threading.Lock()
         self._learnt_before = 0
@@ -87,7 +89,8 @@ class LearningFilter(FilterRuntime):
     def decide(self, frame: Array, captured_s: float) -> Decision:
         """Whether to keep the next frame (uint8 BGR), captured at `captured_s` seconds."""
         with self._lock:
-            self._move(_GAIN * _AIM * (1.0 - self.spec.accuracy))
+            pace = _GAIN if self._lost else _GAIN * _AT_FIRST
+            self._move(pace * _AIM * (1.0 - self.spec.accuracy))
         decision = super().decide(frame, captured_s)
         if decision.features is None:
             return decision
@@ -155,7 +158,9 @@ class LearningFilter(FilterRuntime):
             return
         with self._lock:
             if not kept:
-                self._move(-_GAIN * float(np.mean(list(needed.values()))) * self._sample.drawn())
+                lost = float(np.mean(list(needed.values())))
+                self._lost |= lost > 0.0
+                self._move(-_GAIN * lost * self._sample.drawn())
             if not kept or self._sample.takes():
                 self._judge(features, beside, needed)
             for name, head in self._learning.items():
@@ -190,7 +195,7 @@ class LearningFilter(FilterRuntime):
         for version, heads in (("kept", self._kept_heads), ("learning", self._learning)):
             for number, head in enumerate(heads.values()):
                 arrays |= {name: each.copy() for name, each in head.as_arrays(f"{version}{number}").items()}
-        return arrays, {"inputs": self._learnt_before + self._inputs, "moved": self._moved}
+        return arrays, {"inputs": self._learnt_before + self._inputs, "moved": self._moved, "lost": self._lost}
 
     def _restore(self) -> None:
         found = self._state.load()
@@ -200,6 +205,7 @@ class LearningFilter(FilterRuntime):
         try:
             self._guard = Guard(np.asarray(arrays["guard"], np.float64).reshape(-1, 3))
             self._learnt_before, self._moved = int(plain["inputs"]), float(plain["moved"])
+            self._lost = bool(plain["lost"])
         except (KeyError, ValueError) as error:
             raise InvalidInput(f"{self._state.path}: is damaged: delete it ({error})") from error
         models = list(enumerate(self._kept_heads))
