@@ -123,7 +123,7 @@ def kept_by_stem(load: Load, gates: Sequence[str], share: float, folder: Path) -
                 uncertified=True,
                 resume=False,
             )
-        except InvalidInput as error:
+        except (InvalidInput, AssertionError) as error:
             print(f"{load.name}, {load.rule}, {name}: {error}", file=sys.stderr)
             continue
         gate = open_gate(out)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from infilink.codec import encode_jpeg
 from infilink.examples.street.dataset import true_boxes
@@ -10,7 +11,7 @@ from infilink.examples.street.street import Street
 from infilink.examples.street.truth import CLASSES
 from infilink.models.cost import ModelCost
 from infilink.models.spec import ModelSpec
-from infilink.outputs import OutputSpec
+from infilink.outputs import Array, OutputSpec
 from infilink.traces.trace import Trace, TraceInfo, TraceWriter
 
 MODEL = "truth"
@@ -28,16 +29,18 @@ class Days:
         day_s: how long a day with its night is.
         learnt_s: what is learnt from, from the morning on.
         judged_s: what is judged after that.
+        size: of the pictures, width and height.
     """
 
     rate_fps: float
     day_s: float
     learnt_s: float
     judged_s: float
+    size: tuple[int, int] = (640, 360)
 
 
 PRESENCE = Days(5.0, 360.0, 360.0, 540.0)
-EVENTS = Days(2.0, 1300.0, 1300.0, 1300.0)
+EVENTS = Days(2.0, 1300.0, 1300.0, 1300.0, (320, 180))
 
 
 def street_day(folder: Path, seed: int, days: Days) -> tuple[Trace, Trace]:
@@ -54,5 +57,9 @@ def street_day(folder: Path, seed: int, days: Days) -> tuple[Trace, Trace]:
             with TraceWriter(path, info) as writer:
                 for i, (frame, truth) in enumerate(street.frames(round(lasts_s * days.rate_fps), _STEPS)):
                     said = {MODEL: np.asarray(true_boxes(truth, CLASSES))}
-                    writer.append(i, truth.time_s, encode_jpeg(frame, _QUALITY), said)
+                    writer.append(i, truth.time_s, encode_jpeg(_at(frame, days.size), _QUALITY), said)
     return Trace(paths[0]), Trace(paths[1])
+
+
+def _at(frame: Array, size: tuple[int, int]) -> Array:
+    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
