@@ -193,18 +193,22 @@ def choose_stem(
 
 
 def _offered(layers: Layers, model: str, latency_ms: float) -> list[_Candidate]:
-    """What a model offers: for each size and stride its map there and the one of the stride before."""
-    found = []
+    """What a model offers: for each size and stride its map there and the one of the stride before.
+
+    Of one that is far too slow, only what is fastest: to say how slow.
+    """
+    found, slow = list[_Candidate](), list[_Candidate]()
     for size in SIZES:
-        maps = [each for each in layers.maps(size) if each.cost <= latency_ms * _MOST_SPEED]
+        maps = layers.maps(size)
         last = {each.stride: each for each in maps if each.ends}
         deepest = {each.stride: each for each in maps}
         for stride in STRIDES[1:]:
             for each in dict.fromkeys((last.get(stride), deepest.get(stride))):
                 if each is not None:
                     before = last.get(stride // 2)
-                    found.append(_Candidate(layers, model, (before, each) if before else (each,), size))
-    return found
+                    candidate = _Candidate(layers, model, (before, each) if before else (each,), size)
+                    (found if each.cost <= latency_ms * _MOST_SPEED else slow).append(candidate)
+    return found or sorted(slow, key=lambda each: each.maps[-1].cost)[:1]
 
 
 def _judged(

@@ -57,7 +57,7 @@ class Stem:
         digest: of its file: features of another stem are no features of this one.
 
     Raises:
-        InvalidInput: the file is no stem, or a newer version wrote it.
+        InvalidInput: the file is no stem or a damaged one, or a newer version wrote it.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -73,6 +73,11 @@ class Stem:
             raise InvalidInput(
                 f"{self.path}: its stem spec is not readable: {validation_text(error, StemSpec)}"
             ) from error
+        taken = {each.name: each.shape[1:] for each in self._session.get_inputs()}
+        given = {each.name for each in self._session.get_outputs()}
+        width, height = self.spec.size
+        if taken.get(PICTURE) != [height, width, 3] or not {FEATURES, PLACES} <= given:
+            raise InvalidInput(f"{self.path}: is damaged (its graph is not what it says of itself); make it again")
         self.digest = digest(self.path)
 
     def picture(self, frame: Array) -> Array:
