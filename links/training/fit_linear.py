@@ -156,10 +156,14 @@ class FittedLinear:
         """Whether it may read the stem as well."""
         return STEM in self.design.bases
 
-    def __call__(self, inputs: Array, earlier: Array, sources: tuple[str, ...]) -> tuple[Array, Array]:
-        """Predicted vectors (n, length), and the probabilities that they agree (n,)."""
-        vectors, expected, fades = self._predict(inputs, earlier, self._known(sources))
-        return vectors, self.sureness.of(expected, fades)
+    def __call__(
+        self, inputs: Array, earlier: Array, sources: tuple[str, ...], *, sure: bool = True
+    ) -> tuple[Array, Array]:
+        """Predicted vectors (n, length), and the probabilities that they agree (n,); 0 unless they are asked for."""
+        vectors, fades = self._predict(inputs, earlier, self._known(sources))
+        if not sure:
+            return vectors, np.zeros(len(inputs))
+        return vectors, self.sureness.of(self._expected(vectors, fades, self._known(sources)), fades)
 
     def link(self, spec: LinkSpec, sets: Sequence[tuple[str, ...]], stem: str) -> LinearLink:
         """What serves of it.
@@ -178,15 +182,19 @@ class FittedLinear:
         """Those whose outputs change in the recording: the others tell nothing."""
         return tuple(name for name in self.design.bases if name in sources)
 
-    def _predict(self, inputs: Array, earlier: Array, sources: tuple[str, ...]) -> tuple[Array, Array, Array]:
+    def _predict(self, inputs: Array, earlier: Array, sources: tuple[str, ...]) -> tuple[Array, Array]:
+        """Predicted vectors (n, length), and how much of the last output's error is left (n,)."""
         samples, regression = self.design.samples, self.regressions[sources]
         fades = regression.fade(samples.ages(inputs, earlier))
         before = np.maximum(earlier, 0)
         last = samples.standard(self.judge.target)[before]
         said = self._say(sources, inputs)
         vectors = (said + fades[:, None] * (last - self._say(sources, before))).astype(np.float32)
-        encoding = self.judge.encoding
-        return vectors, expected_agreement(encoding, vectors, regression.errors, regression.spread(fades)), fades
+        return vectors, fades
+
+    def _expected(self, vectors: Array, fades: Array, sources: tuple[str, ...]) -> Array:
+        regression = self.regressions[sources]
+        return expected_agreement(self.judge.encoding, vectors, regression.errors, regression.spread(fades))
 
     def _say(self, sources: tuple[str, ...], inputs: Array) -> Array:
         """What the regression says of inputs, whatever the target last said: (n, length)."""
@@ -205,7 +213,8 @@ class FittedLinear:
         for sources in sets[:: max(1, len(sets) // _SURE_SETS)]:
             inputs = rng.choice(self.design.learnt, count)
             earlier = samples.earlier(inputs, samples.draw_ages(rng, count, low_s=0.0, high_s=OLDEST_S))
-            vectors, expected, fades = self._predict(inputs, earlier, sources)
+            vectors, fades = self._predict(inputs, earlier, sources)
+            expected = self._expected(vectors, fades, sources)
             found.append((expected, fades, self.judge.linked(vectors, inputs, earlier, [sources] * count)))
         self.sureness = Sureness.fit(*(np.concatenate(each) for each in zip(*found, strict=True)))
 

@@ -112,7 +112,7 @@ class Linkability:
             ways["stem"] = (STEM,)
         wanted = {way: sources for way, sources in ways.items() if sets is None or sources in sets}
         for way, of in wanted.items():
-            reached[way] = replay(link, judge, of, report).agreements
+            reached[way] = replay(link, judge, of, report, sure=False).agreements
         rows = _rows(reached, report)
         none: Row = (None,) * BUCKETS
         return cls(

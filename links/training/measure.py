@@ -27,13 +27,16 @@ class Predictor(Protocol):
     def reads_stem(self) -> bool:
         """Whether it may read the stem as well."""
 
-    def __call__(self, inputs: Array, earlier: Array, sources: tuple[str, ...]) -> tuple[Array, Array]:
+    def __call__(
+        self, inputs: Array, earlier: Array, sources: tuple[str, ...], *, sure: bool = True
+    ) -> tuple[Array, Array]:
         """What it predicts.
 
         Args:
             inputs: of which inputs (n,).
             earlier: on which input the target last ran (n,); -1: never.
             sources: what ran on both.
+            sure: whether the probabilities are asked for; what else they are is not said.
 
         Returns:
             Predicted vectors (n, length), or rows of ids, and the probabilities that they agree (n,).
@@ -62,7 +65,9 @@ class NetworkPredictor:
         """Whether it may read the stem as well: no network does."""
         return False
 
-    def __call__(self, inputs: Array, earlier: Array, sources: tuple[str, ...]) -> tuple[Array, Array]:
+    def __call__(
+        self, inputs: Array, earlier: Array, sources: tuple[str, ...], *, sure: bool = True
+    ) -> tuple[Array, Array]:
         """What it predicts."""
         return self.predict(self.situations.features(self.situations.fixed(inputs, earlier, sources)))
 
@@ -213,7 +218,7 @@ def measure_links(predictor: Predictor, cases: TargetCases, sets: Iterable[tuple
     trust = cases.validation.trust_linked(cases.judge)
     linked = {}
     for sources in subsets(predictor.sources) if sets is None else sets:
-        first, second = (replay(predictor, cases.judge, sources, block).agreements for block in blocks)
+        first, second = (replay(predictor, cases.judge, sources, block, sure=False).agreements for block in blocks)
         row = _link_cells(first, second, base, cases, trust)
         table = Table(free.constant, free.held, {sources: row})
         if any(table.choose(frozenset(sources), index).origin == "linked" for index in range(BUCKETS)):
@@ -273,10 +278,12 @@ def replay(
     sources: tuple[str, ...],
     cases: Cases,
     rows: Array | slice = slice(None),
+    *,
+    sure: bool = True,
 ) -> Replayed:
-    """Predicts in the cases of a block, or in some `rows` of them, from some sources."""
+    """Predicts in the cases of a block, or in some `rows`, from some sources; `sure`: also how probably it is right."""
     inputs, earlier = cases.inputs[rows], cases.earlier[rows]
-    vectors, confidences = predictor(inputs, earlier, sources)
+    vectors, confidences = predictor(inputs, earlier, sources, sure=sure)
     agreements = judge.linked(vectors, inputs, earlier, [sources] * len(vectors))
     return Replayed(vectors, agreements, confidences)
 
