@@ -179,6 +179,13 @@ def run_cache(cache: ResultCache, stretch: Stretch) -> tuple[Array, Array]:
     return kept, losses
 
 
+def greatest_rate(stretch: Stretch, make: CacheMaker, *, accuracy: float) -> float:
+    """The greatest rate at an accuracy that any gate with any theta reaches on a stretch, without a proof."""
+    gates, target = gates_of(stretch.embeddings), 1.0 - accuracy
+    sweeps = (sweep_gates("", make, stretch, gates=gates, theta=theta, target=target) for theta in THETAS)
+    return max(best_rate(sweep, target)[0] for sweep in sweeps)
+
+
 def best_rate(sweep: Sweep, target: float) -> tuple[float, float]:
     """The greatest rate at a mean error of at most `target`, and the accuracy there; 0 and 1 if there is none."""
     fine = sweep.errors <= target + 1e-12

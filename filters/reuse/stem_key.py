@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from ...errors import InvalidInput
 from ...models.heads.binary import Binary
 from ...models.heads.linear import Linear
 from ...models.stem.extend import extend_stem
@@ -27,7 +26,7 @@ _MOST = 32
 _LEAST_SHARE = 0.5
 
 
-def fit_key(features: Array, keys: Array, outputs: Sequence[Array], spec: OutputSpec) -> Linear:
+def fit_key(features: Array, keys: Array, outputs: Sequence[Array], spec: OutputSpec) -> Linear | None:
     """The head.
 
     Args:
@@ -36,8 +35,8 @@ def fit_key(features: Array, keys: Array, outputs: Sequence[Array], spec: Output
         outputs: the model's, for each input.
         spec: their type.
 
-    Raises:
-        InvalidInput: neither do results come again, nor can a head read outputs of this kind.
+    Returns:
+        None: neither do results come again, nor can a head read outputs of this kind.
     """
     results, counts = np.unique(keys, return_counts=True)
     common = results[np.argsort(-counts, kind="stable")][:_MOST]
@@ -49,10 +48,7 @@ def fit_key(features: Array, keys: Array, outputs: Sequence[Array], spec: Output
     varying = np.argsort(-std, kind="stable")[:_MOST]
     varying = varying[std[varying] > 1e-9]
     if not len(varying):
-        raise InvalidInput(
-            f"a head on a stem can't tell outputs of kind {spec.kind} apart whose results hardly come again: learn "
-            "reuse without --stem"
-        )
+        return None
     return Linear.fit(features, numbers[:, varying] / std[varying])
 
 

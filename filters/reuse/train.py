@@ -1,6 +1,7 @@
 """Trains reuse on a trace: which inputs repeat a result, how near is near enough, certified, in one ONNX file."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -13,6 +14,7 @@ import torch
 from ... import __version__
 from ...errors import InvalidInput
 from ...models.heads.binary import Binary
+from ...models.heads.linear import Linear
 from ...models.stem.stem import Stem
 from ...outputs import Array
 from ...reporting import Progress, part_of
@@ -22,12 +24,14 @@ from ..proof import check_times, unproven
 from ..rules.code import digests_in
 from ..rules.parser import Rule
 from ..rules.zones import zones_in
+from ..spec import FilterStem
 from ..training.fit_loop import one_thread
 from ..training.graphs import save_with_spec, session_of, traced_graph
 from ..training.replay import Singles
+from ..training.selection import EQUAL
 from ..training.stem_view import StemView
 from .cache import ResultCache
-from .certify import CacheMaker, Gates, Stretch, certify_gates, skip_threshold
+from .certify import CacheMaker, Gates, Stretch, certify_gates, greatest_rate, skip_threshold
 from .evaluate import descriptors, measure_competitors
 from .fit import fit_pairs, validated_from
 from .gate import ReuseRuntime
@@ -98,7 +102,8 @@ def train_reuse(
         out: the file that is written.
         modality: the kind of input: text, signal, audio or map.
         rule: a SKIP rule on one input's output, which then shares encoder and forward pass.
-        stem: pictures: whose features the key is read off, in closed form; None: an encoder is trained.
+        stem: pictures: off whose features a key is read, too, in closed form; of that and the trained encoder's the
+            better on later inputs is taken. None: there is the encoder alone.
         capacity: how many results the cache holds.
         neighbours: how many of them are asked.
         ttl_s: after so many seconds of the trace's clock a result expires; None: never.
@@ -127,13 +132,15 @@ def train_reuse(
         trained, calibrated = task.split.trained, task.split.calibrated
         learning, judging = (part_of(progress, *share) for share in ((0.0, 0.7), (0.7, 0.9)))
         view = None if stem is None else _view(stem, part, modality, learning)
-        key = _trained(task, seed=seed, progress=learning) if view is None else _read_off(task, view)
+        make = partial(_make_cache, task, settings)
+        key = _trained(task, seed=seed, progress=learning)
+        if view is not None:
+            key = _better(key, task, view, make, accuracy=accuracy)
         embeddings, scores = key.embeddings, key.scores
         threshold = (
             None if scores is None or task.needed is None else _threshold(scores, task.needed, trained, accuracy)
         )
         stretch = _stretch(task, embeddings, scores, threshold)
-        make = partial(_make_cache, task, settings)
         gates = certify_gates(
             stretch,
             make(embeddings.shape[1]),
@@ -158,7 +165,7 @@ def train_reuse(
             update={
                 "learnt_from": LearntFrom.of(part),
                 "certificate": unproven(made.certificate, trace),
-                "stem": None if view is None else view.used,
+                "stem": key.stem,
             }
         )
         save_with_spec(out, key.graph, made, key=METADATA_KEY)
@@ -185,12 +192,14 @@ class _Key:
         embeddings: float32 (inputs, dims).
         scores: float32 (inputs,); None without a rule.
         most: the greatest distance that makes sense.
+        stem: the stem in the graph; None: it has none.
     """
 
     graph: onnx.ModelProto
     embeddings: Array
     scores: Array | None
     most: float
+    stem: FilterStem | None = None
 
 
 def _trained(task: ReuseTask, *, seed: int, progress: Progress | None) -> _Key:
@@ -217,14 +226,36 @@ def _view(stem: Stem, trace: Trace, modality: str, progress: Progress | None) ->
     return view
 
 
-def _read_off(task: ReuseTask, view: StemView) -> _Key:
+def _better(
+    trained: _Key, task: ReuseTask, view: StemView, make: Callable[[int], CacheMaker], *, accuracy: float
+) -> _Key:
+    """The trained key or that of a stem: whichever answers more of the inputs that the encoder was validated on.
+
+    The stem's is learnt in no time, and of equals it is preferred.
+    """
+    middle, stop = validated_from(task.split.trained), task.split.trained
+    part = slice(middle, stop)
+    read = fit_key(view.features[:middle], task.keys[:middle], task.outputs[:middle], task.spec)
+    if read is None:
+        return trained
+    rates = []
+    for embeddings in (trained.embeddings[part], read.predict(view.features[part]).astype(np.float32)):
+        outputs, captured_s = task.outputs[part], task.singles.captured_s[part]
+        none = np.zeros(stop - middle)
+        stretch = Stretch(task.spec, embeddings, outputs, captured_s, none > 0, none)
+        rates.append(greatest_rate(stretch, make(embeddings.shape[1]), accuracy=accuracy))
+    learnt = slice(0, stop)
+    key = fit_key(view.features[learnt], task.keys[learnt], task.outputs[learnt], task.spec)
+    return trained if key is None or rates[0] > rates[1] + EQUAL else _read_off(task, view, key)
+
+
+def _read_off(task: ReuseTask, view: StemView, key: Linear) -> _Key:
     """By a head on a stem."""
     learnt = slice(0, task.split.trained)
-    linear = fit_key(view.features[learnt], task.keys[learnt], task.outputs[learnt], task.spec)
     scored = None if task.needed is None else Binary.fit(view.features[learnt], task.needed[learnt] > 0.5)
     scores = None if scored is None else scored.predict(view.features).astype(np.float32)
-    embeddings = linear.predict(view.features).astype(np.float32)
-    return _Key(key_graph(view, linear, scored), embeddings, scores, float("inf"))
+    embeddings = key.predict(view.features).astype(np.float32)
+    return _Key(key_graph(view, key, scored), embeddings, scores, float("inf"), view.used)
 
 
 def _embed(graph: onnx.ModelProto, singles: Singles) -> tuple[Array, Array | None]:

@@ -3,7 +3,7 @@
 python tests/bench/filters/bench_reuse_cache.py [--seeds 3] [--skip-real] [--only NAME] [--stem FILE [--folder KEPT]]
 
 The second part needs the data folder of tests/real; the labels stand for the model. The third, with a stem, has real
-clips: what a detector counts is reused, by a key from the stem and by that of an encoder that is trained.
+clips: what a detector counts is reused, by the key of an encoder, and by the better of that and one from the stem.
 """
 
 import argparse
@@ -137,7 +137,7 @@ def line(name: str, seed: int, asked: float, learnt: Trace, judged: Trace, modal
 
 
 def bench_pictures(stem: Stem, clips: Sequence[str], folder: Path, accuracies: list[float]) -> None:
-    """Real clips: a part learnt from, the rest judged with an empty cache; with a key from the stem and without."""
+    """Real clips: a part learnt from, the rest judged with an empty cache; with a stem and without."""
     data = find_data()
     if data is None:
         print("skipped: no data folder (set INFILINK_DATA)")
@@ -152,7 +152,7 @@ def bench_pictures(stem: Stem, clips: Sequence[str], folder: Path, accuracies: l
         whole.info.models[MODEL] = spec.model_copy(update={"output": counted})
         cut = round(LEARNT * len(whole))
         for asked in accuracies:
-            for name, used in (("encoder", None), ("stem", stem)):
+            for name, used in (("encoder", None), ("the better", stem)):
                 print(picture_line(f"{clip} | {name}", asked, whole.part(0, cut), whole.part(cut, len(whole)), used))
 
 
@@ -168,6 +168,7 @@ def picture_line(name: str, asked: float, learnt: Trace, judged: Trace, stem: St
             return f"| {name} | {asked} | {str(error)[-200:]} |"
         found = evaluate_reuse(out, judged)
     rates = [f"{done.spec.competitors[each].rate:.2f}" for each in ("learned", *FREE)]
+    name += "" if done.spec.stem is None else " (stem)"
     cells = (f"{found.rate:.2f}", f"{found.accuracy:.3f}", *rates, f"{done.decide_s * 1e3:.2f}", f"{done.seconds:.0f}")
     return f"| {name} | {asked} | " + " | ".join(cells) + " |"
 

@@ -96,10 +96,10 @@ def test_results_that_hardly_come_again_are_told_apart_by_their_numbers():
     values = random.normal(0, 5, (80, 1)).astype(np.float32)
     features = np.concatenate([values, random.normal(0, 1, (80, 3))], axis=1)
     key = fit_key(features, np.arange(80), list(values), OutputSpec(kind="scalar", tolerance=0.1))
+    assert key is not None
     near, far = (
         abs(key.predict(features[[0]]) - key.predict(features[[0]] + [step, 0, 0, 0]))[0, 0] for step in (1, 5)
     )
     assert far > near > 0
     tokens = [np.asarray([i]) for i in range(80)]
-    with pytest.raises(InvalidInput, match="can't tell outputs of kind tokens apart"):
-        fit_key(features, np.arange(80), tokens, OutputSpec(kind="tokens", length=4))
+    assert fit_key(features, np.arange(80), tokens, OutputSpec(kind="tokens", length=4)) is None
