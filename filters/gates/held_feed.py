@@ -90,10 +90,6 @@ class HeldFeed:
         self._said_then = self._answer = self._said
         self._kept = 0
 
-    def use(self, session: ort.InferenceSession) -> None:
-        """Switches to another graph with the same inputs; the stream goes on."""
-        self._session = session
-
     def scores(self, frame: Array, captured_s: float) -> Array:
         """The graph's scores (1,) for the next frame (uint8 BGR), captured at `captured_s` seconds."""
         check_frame(frame)

@@ -114,16 +114,6 @@ class FilterRuntime:
         features = None if math.isnan(found) else self.feed.features
         return Decision(keep, score, self.threshold, learn=learn, features=features)
 
-    def use(self, path: Path) -> None:
-        """Switches to a newer file of the same filter, with its threshold, between two inputs; the stream goes on.
-
-        Raises:
-            InvalidInput: the file is no filter.
-        """
-        self.spec, session = load_filter(path)
-        self.feed.use(session)
-        self._take_promise()
-
     def reset(self) -> None:
         """Starts a new stream."""
         self.feed.reset()
@@ -225,10 +215,6 @@ class Feed:
         if self.channels is not None:
             self.channels.kept()
         return None
-
-    def use(self, session: ort.InferenceSession) -> None:
-        """Switches to another graph with the same inputs; the stream goes on."""
-        self._session = session
 
     def reset(self) -> None:
         """Starts a new stream."""

@@ -49,10 +49,6 @@ class StemFeed:
         self._there: Array | None = None
         self._captured_s = 0.0
         self._kept_s = -math.inf
-        self.use(session)
-
-    def use(self, session: ort.InferenceSession) -> None:
-        """Switches to another graph with the same inputs; the stream goes on."""
         self._session = session
         shapes = {each.name: each.shape for each in session.get_inputs()}
         self._carried = {name: state for name, state in ((KEPT, self._kept), (AGE, self._age)) if name in shapes}
