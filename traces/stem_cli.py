@@ -59,19 +59,21 @@ def train_stem_command(
         print(json.dumps({**told, "nothing": nothing, "tried": tried}))
         return
     console = Console()
-    table = Table(title=f"stems within {limit_ms:g} ms, the best first")
+    table = Table(title=f"stems within {limit_ms:g} ms, the best first; bold: kept")
     for column in ("model", "maps", "picture"):
         table.add_column(column)
     for column in ("features", "ms", "validation"):
         table.add_column(column, justify="right")
+    spec = done.spec
     for row in done.tried[:_SHOWN]:
         mark = row.why if row.mark is None else f"{row.mark:.3f}"
         size = f"{row.size[0]}x{row.size[1]}"
-        table.add_row(row.model, ", ".join(row.maps), size, f"{row.length}", f"{row.took_ms:.2f}", mark)
+        chosen = (row.model, row.maps, row.size) == (spec.model, spec.maps, spec.size)
+        cells = (row.model, ", ".join(row.maps), size, f"{row.length}", f"{row.took_ms:.2f}", mark)
+        table.add_row(*cells, style="bold" if chosen else "")
     console.print(table)
     for name, why in nothing.items():
         console.print(f"[yellow]note:[/] {name}: {why}", highlight=False)
-    spec = done.spec
     console.print(
         f"{path}: {', '.join(spec.maps)} of {spec.model} at {spec.size[0]}x{spec.size[1]}, {spec.length} features, "
         f"{spec.took_ms:.2f} ms on {spec.measured_on}, {format_bytes(path.stat().st_size)}; "

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from ...models.stem.stem import shrink
 from ...outputs import Array
 from .audio import Audio
 from .feature_map import FeatureMap
-from .image import check_picture, shrink
+from .image import check_picture
 from .signal import Signal
 from .text import Text
 
@@ -66,7 +67,7 @@ class Descriptor(BaseModel):
         if self.inner is None:
             value = value[-1] if value.ndim == 4 and len(value) else value  # of a clip, the newest frame
             check_picture(value)
-            _, found = self._sift.detectAndCompute(shrink(value, _SIDE), None)
+            _, found = self._sift.detectAndCompute(shrink(value, (_SIDE, _SIDE)), None)
             return np.zeros(128, np.float32) if found is None else np.asarray(found.mean(axis=0), np.float32)
         if isinstance(self.inner, Text):
             counts = np.zeros(_WORDS, np.float32)

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Literal, Self
 
-import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import InvalidInput
+from ...models.stem.stem import shrink
 from ...outputs import Array
 from .net import Net
 
@@ -55,7 +55,7 @@ class Image(BaseModel):
             InvalidInput: it is no picture.
         """
         check_picture(value)
-        return shrink(value, self.side).transpose(2, 0, 1)
+        return shrink(value, (self.side, self.side)).transpose(2, 0, 1)
 
     def augment(self, batch: Array, random: np.random.Generator) -> Array:
         """Shifts and mirrors each picture, and makes it brighter or darker."""
@@ -76,14 +76,6 @@ def check_picture(value: Array) -> None:
     """Raises InvalidInput if it is none."""
     if value.ndim != 3 or value.shape[2] != 3 or value.dtype != np.uint8 or min(value.shape) < 1:
         raise InvalidInput(f"a picture must be uint8 (height, width, 3), not {value.dtype} {value.shape}")
-
-
-def shrink(picture: Array, side: int) -> Array:
-    """The picture at `side` x `side` pixels: halved by means while it is twice as large, the rest bilinear."""
-    image = picture
-    while min(image.shape[:2]) >= 2 * side:
-        image = np.asarray(cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA))
-    return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR))
 
 
 def augment_pictures(batch: Array, random: np.random.Generator) -> Array:

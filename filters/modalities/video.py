@@ -7,8 +7,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import InvalidInput
+from ...models.stem.stem import shrink
 from ...outputs import Array
-from .image import PAPER_SIDE, SIDE, augment_pictures, check_picture, shrink
+from .image import PAPER_SIDE, SIDE, augment_pictures, check_picture
 from .net import Net
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Video(BaseModel):
             InvalidInput: it is no picture.
         """
         check_picture(frame)
-        return shrink(frame, self.side).transpose(2, 0, 1)
+        return shrink(frame, (self.side, self.side)).transpose(2, 0, 1)
 
     def augment(self, batch: Array, random: np.random.Generator) -> Array:
         """Shifts and mirrors each window, and makes it brighter or darker."""
