@@ -156,8 +156,10 @@ class LearningHeads(LocalGate):
             [head.readout.targets([value])[0] for head, value in zip(heads, values.values(), strict=True)]
         )
         columns = np.concatenate([np.arange(head.columns.start, head.columns.stop) for head in heads])
-        if len(columns):
-            share = len(columns) / self._learning.weights.shape[1]
+        share = len(columns) / max(1, self._learning.weights.shape[1])
+        if share == 1.0:
+            self._learning.update(features, targets)
+        elif share:
             self._learning.update(features, targets, columns=columns, share=share)
 
     def _as_arrays(self) -> tuple[dict[str, Array], dict[str, int]]:

@@ -177,7 +177,7 @@ class Linear:
         factor = known / (1.0 + known * variance)
         # A product of one vector with itself is symmetric to the last bit.
         step = gained * np.sqrt(abs(factor))
-        self.covariance -= np.copysign(1.0, factor) * np.outer(step, step)
+        self.covariance -= np.outer(np.copysign(1.0, factor) * step, step)
 
     def folded(self) -> Folded:
         """The same map with the standardisation folded in: for a graph's initialisers."""
