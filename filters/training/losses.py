@@ -47,6 +47,11 @@ class Losses:
         """What the models' own outputs in the trace state, as `states`."""
         return self.states({model: self._trace.outputs(model) for model in self.models})
 
+    @property
+    def seeks(self) -> bool:
+        """Whether an input is needed where something is there, rather than by how many there are, or which label."""
+        return not any(what.endswith(self.rule.text) for what in self.truth)
+
     def states(self, outputs: Mapping[str, Sequence[Array | None]]) -> dict[str, Array]:
         """What answers state, by the rule: per thing that it tells apart, on which inputs: bool (inputs,).
 

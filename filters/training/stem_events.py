@@ -85,11 +85,11 @@ class Cues:
     there: There = field(repr=False)
 
     @classmethod
-    def fit(cls, view: StemView, truth: Array, *, start: int, stop: int) -> "Cues":
-        """Learns them from a stretch of the inputs; `truth`: bool (things, inputs)."""
+    def fit(cls, view: StemView, truth: Array, *, start: int, stop: int, looks: bool) -> "Cues":
+        """Learns them from a stretch of the inputs; `truth`: bool (things, inputs); `looks`: as of `StemView.head`."""
         noise = np.diff(view.features[start:stop], axis=0).std(axis=0)
         scale = np.where(noise > _LEAST_NOISE, 1.0 / np.maximum(noise, _LEAST_NOISE), 0.0).astype(np.float32)
-        heads = [view.head(each[start:stop], slice(start, stop)) for each in truth]
+        heads = [view.head(each[start:stop], slice(start, stop), looks=looks) for each in truth]
         return cls(view, scale, heads, There(np.stack([view.probability(head) for head in heads])))
 
     @property
@@ -118,11 +118,12 @@ class Cues:
 
     def left_out(self, truth: Array, *, start: int, stop: int) -> There:
         """What heads say of blocks of the stretch that they have not learnt from."""
+        looks = any(head.best_place is not None for head in self.heads)
         found, whole = self.there.of.copy(), np.arange(start, stop)
         for block in np.array_split(whole, _BLOCKS):
             rest = np.setdiff1d(whole, block)
             for row, each in zip(found, truth, strict=True):
-                row[block] = self.view.probability(self.view.head(each[rest], rest), block)
+                row[block] = self.view.probability(self.view.head(each[rest], rest, looks=looks), block)
         return There(found)
 
     def _distance(self, first: Array, second: Array) -> Array:
@@ -204,7 +205,7 @@ def cues_entrant(work: Workload, entry: Entry, *, used: tuple[str, ...]) -> Entr
     view, split = work.view, work.split
     start, stop = entry.start, split.trained
     truth = _things(work, start, stop)
-    cues = Cues.fit(view, truth, start=start, stop=stop)
+    cues = Cues.fit(view, truth, start=start, stop=stop, looks=work.losses.seeks)
     columns = [CUES.index(name) for name in used]
     weights, constant = np.zeros(len(CUES)), 0.0
     if len(used) == 1:

@@ -17,6 +17,7 @@ from ..gates.stem_feed import BIAS, SCORE, WEIGHTS
 from ..local.packed import METADATA_KEY, pack_binary
 from .candidates import ScoredCandidate
 from .entrants import Entrant, Entry
+from .losses import Losses
 from .replay import Singles
 from .stem_view import StemView
 from .workload import Workload
@@ -29,7 +30,7 @@ _EVERY = "every_score"
 def presence_entrant(work: Workload, entry: Entry) -> Entrant:
     """A head per model, learnt on the training part in closed form; of several models the mean of what they say."""
     view = work.view
-    heads = fit_heads(view, work.losses.needed, start=entry.start, stop=work.split.trained)
+    heads = fit_heads(view, [work.losses], start=entry.start, stop=work.split.trained)
     graph = heads_graph(view, heads, mean=True)
     # From there a device goes on learning.
     graph.metadata_props.add(key=METADATA_KEY, value=pack_binary(dict(zip(work.losses.models, heads, strict=True))))
@@ -39,17 +40,17 @@ def presence_entrant(work: Workload, entry: Entry) -> Entrant:
     return Entrant(ScoredCandidate(entry.name, scores, most=MOST), graph, modality, stem=view.used)
 
 
-def fit_heads(view: StemView, needed: Array, *, start: int, stop: int) -> list[Binary]:
-    """Whether each model is needed, from the features.
+def fit_heads(view: StemView, tasks: Sequence[Losses], *, start: int, stop: int) -> list[Binary]:
+    """Whether each model of some tasks is needed.
 
     Args:
         view: the inputs.
-        needed: (models, inputs), 1 where it is.
+        tasks: what is lost on each, and on which models.
         start: the first input that is learnt from.
         stop: the one after the last.
     """
     rows = slice(start, stop)
-    return [view.head(each[rows] > 0.5, rows) for each in needed]
+    return [view.head(each[rows] > 0.5, rows, looks=losses.seeks) for losses in tasks for each in losses.needed]
 
 
 def scores_of(view: StemView, heads: Sequence[Binary]) -> Array:

@@ -80,10 +80,16 @@ class StemView:
         """The stem as a filter's file names it."""
         return FilterStem(spec=self.stem.spec, digest=self.stem.digest)
 
-    def head(self, truth: Array, rows: slice | Array) -> Binary:
-        """A head for what is so (bool (n,)) or not of some of the inputs, in the order of time."""
+    def head(self, truth: Array, rows: slice | Array, *, looks: bool) -> Binary:
+        """A head that learns from some of the inputs.
+
+        Args:
+            truth: of each of them, whether it is so: bool (n,).
+            rows: which, in the order of time.
+            looks: whether it looks for the best place, too: where something is, or is not.
+        """
         index = np.arange(len(self.trace))[rows]
-        if self.places is None:
+        if self.places is None or not looks:
             return Binary.fit(self.features[index], truth)
         chosen = np.unique(np.linspace(0, len(index) - 1, min(len(index), _MOST_LEARNT)).astype(int))
         learnt = index[chosen]
@@ -95,7 +101,7 @@ class StemView:
         found = np.empty(len(index))
         for first in range(0, len(index), _BATCH):
             part = index[first : first + _BATCH]
-            places = None if self.places is None else self.places[part]
+            places = None if self.places is None or head.best_place is None else self.places[part]
             found[first : first + _BATCH] = head.predict(self.features[part], places)
         return found
 

@@ -137,8 +137,7 @@ def _on_encoder(
 
 
 def _on_stem(view: StemView, tasks: Sequence[Losses], split: Split, modality: str, *, seed: int) -> _Made:
-    needed = np.concatenate([losses.needed for losses in tasks])
-    heads = fit_heads(view, needed, start=0, stop=split.trained)
+    heads = fit_heads(view, tasks, start=0, stop=split.trained)
     graph, scores = heads_graph(view, heads, mean=False), scores_of(view, heads)
     view.check(graph, scores)
     inputs = read_inputs(view.trace, tasks[0], modality, inputs=split.trained)
