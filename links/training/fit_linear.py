@@ -22,8 +22,9 @@ _MOST = 4000
 _FREE = 1e-6
 """The ridge of the constant."""
 _ALL_UP_TO = 4
-# An error is taken to be halved in so many seconds until so many independent looks at that age say otherwise.
-_FADES_IN_S = 2.0
+# An error is taken to fade as exp(-(age / 3 s) ** 1.5), until as many independent looks at that age say otherwise.
+_FADES_IN_S = 3.0
+_FADES_AS = 1.5
 _ASSUMED_LOOKS = 30.0
 _ERRORS = 32
 _SURE_CASES = 160
@@ -249,7 +250,7 @@ def _fades(design: Design, errors: Array) -> Array:
         earlier = samples.earlier(learnt, np.full(len(learnt), age_s))
         at = design.rows[np.maximum(earlier, 0)]
         known = (earlier >= 0) & (at >= 0)
-        assumed = np.exp(-age_s / _FADES_IN_S)
+        assumed = float(np.exp(-((age_s / _FADES_IN_S) ** _FADES_AS)))
         size = float((errors[at[known]] ** 2).sum())
         if not known.any() or size < 1e-12:
             fades.append(assumed)
