@@ -17,7 +17,7 @@ from ...errors import InvalidInput
 from ...outputs import Array
 from ...reporting import Progress
 from ..session import first_line
-from ..spec import digest, read_spec
+from ..spec import read_spec
 from .cut import cut_stem, save_stem
 from .judge import Judge, Stream
 from .layers import STRIDES, Layers, Map
@@ -92,6 +92,7 @@ class _Candidate:
 
     layers: Layers
     model: str
+    origin: Origin
     maps: tuple[Map, ...]
     size: tuple[int, int]
     columns: Array | None = None
@@ -115,13 +116,11 @@ class _Candidate:
 
     def save(self, path: Path, took_ms: float, measured_on: str) -> tuple[onnx.ModelProto, StemSpec]:
         """Writes it as a stem."""
-        model = self.layers.path
-        origin = Origin.of(model)
         spec = StemSpec(
             model=self.model,
-            digest=digest(model),
-            licence=origin.licence,
-            source=origin.source,
+            digest=self.origin.digest,
+            licence=self.origin.licence,
+            source=self.origin.source,
             size=self.size,
             maps=tuple(each.name for each in self.maps),
             pooled=("max", "mean", "grid"),
@@ -197,7 +196,7 @@ def _offered(layers: Layers, model: str, latency_ms: float) -> list[_Candidate]:
 
     Of one that is far too slow, only what is fastest: to say how slow.
     """
-    found, slow = list[_Candidate](), list[_Candidate]()
+    found, slow, origin = list[_Candidate](), list[_Candidate](), Origin.of(layers.path)
     for size in SIZES:
         maps = layers.maps(size)
         last = {each.stride: each for each in maps if each.ends}
@@ -206,7 +205,7 @@ def _offered(layers: Layers, model: str, latency_ms: float) -> list[_Candidate]:
             for each in dict.fromkeys((last.get(stride), deepest.get(stride))):
                 if each is not None:
                     before = last.get(stride // 2)
-                    candidate = _Candidate(layers, model, (before, each) if before else (each,), size)
+                    candidate = _Candidate(layers, model, origin, (before, each) if before else (each,), size)
                     (found if each.cost <= latency_ms * _MOST_SPEED else slow).append(candidate)
     return found or sorted(slow, key=lambda each: each.maps[-1].cost)[:1]
 

@@ -1,4 +1,4 @@
-"""Where a model comes from and under which licence, as far as its own file says (needs the `onnx` package)."""
+"""Which file a model is, where it comes from and under which licence, as far as it says (needs the `onnx` package)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Self
 
 import onnx
 
-from ..spec import METADATA_KEY, read_spec
+from ..spec import METADATA_KEY, digest, read_spec
 
 _LICENCES = ("license", "licence", "license_name", "rights")
 _SOURCES = ("source", "url", "homepage", "repository", "author", "docs")
@@ -18,10 +18,12 @@ class Origin:
     """Where a model comes from.
 
     Attributes:
+        digest: of its file.
         licence: in its metadata; empty where nobody wrote one.
         source: in its metadata, or else its spec's description; and what wrote the file.
     """
 
+    digest: str
     licence: str
     source: str
 
@@ -34,4 +36,4 @@ class Origin:
         source = next((said[key] for key in _SOURCES if said.get(key)), "") or read_spec(path).description
         producer = " ".join(filter(None, (model.producer_name, model.producer_version)))
         parts = (" ".join(part.split()) for part in (source, model.doc_string, producer))
-        return cls(licence[:_MOST_LETTERS], "; ".join(filter(None, parts))[:_MOST_LETTERS])
+        return cls(digest(path), licence[:_MOST_LETTERS], "; ".join(filter(None, parts))[:_MOST_LETTERS])
