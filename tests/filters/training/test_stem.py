@@ -118,3 +118,14 @@ def test_the_least_of_any_stretch():
             assert np.array_equal(found, values[:, kept:current].min(axis=1))
     seen = There(np.asarray([[1, 0, 1, 1]]))
     assert seen.news(np.asarray([0, 2]), np.asarray([2, 3])).tolist() == [1.0, 0.0]
+
+
+def test_what_is_asked_of_events_by_the_command_must_fit_together(short_trace_path, tmp_path):
+    options = {"rule": "value < 1", "out": tmp_path / "f.onnx", "model": ["squares"]}
+    for given, says in (
+        ({"window": "5m"}, "give --budget SHARE, too"),
+        ({"within": "2s"}, "--event-recall SHARE or --budget SHARE"),
+        ({"budget": 0.1, "accuracy": 0.9}, "--budget asks for events"),
+    ):
+        with pytest.raises(InvalidInput, match=says):
+            train_filter_command(short_trace_path, **options, **given)
