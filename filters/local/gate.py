@@ -71,13 +71,19 @@ class LocalGate:
         head = self.heads[spec.model]
         own = numbers[:, head.columns]
         confidence = self._confidence(spec, own, doubt)
-        threshold = _NEVER if spec.threshold is None else self._threshold(spec.threshold)
+        threshold = _NEVER
+        if spec.threshold is not None and not self._is_unlike(float(doubt[0])):
+            threshold = self._threshold(spec.threshold)
         value = head.readout.outputs(own)[0]
         return 1.0 - confidence - threshold, Substitute("local", value, confidence, self._trusts(spec))
 
     def _confidence(self, spec: HeadSpec, own: Array, doubt: Array) -> float:
         """How far a head's answer can be expected to agree with its model's."""
         return float(self.heads[spec.model].readout.confidence(own, doubt)[0])
+
+    def _is_unlike(self, doubt: float) -> bool:
+        """Whether an input is unlike all that was learnt and calibrated."""
+        return doubt > self.spec.furthest
 
     def _threshold(self, certified: float) -> float:
         """The doubt up to which a head answers."""

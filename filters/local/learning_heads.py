@@ -95,6 +95,10 @@ class LearningHeads(LocalGate):
         stated = min(max(stated, _LEAST), 1.0 - _LEAST)
         return float(logistic(np.asarray([np.log(stated / (1.0 - stated)) + shift]))[0])
 
+    def _is_unlike(self, doubt: float) -> bool:
+        # What is forgotten at work raises all doubt, and what is new is learnt: the file's bound says nothing of it.
+        return False
+
     def _threshold(self, certified: float) -> float:
         # Where the file's heads had hardly any doubt the certified one is so little that any doubt at work is above.
         return max(certified, 1.0 - self.spec.accuracy)

@@ -51,6 +51,7 @@ class HeadsSpec(BaseModel):
         stem: the stem inside.
         accuracy: what was asked for: the least mean agreement with each model.
         heads: of each model.
+        furthest: how unlike what was learnt an input may be, by the variance of the answers; beyond, none is given.
         learnt_from: the trace; None: not known.
     """
 
@@ -60,6 +61,7 @@ class HeadsSpec(BaseModel):
     stem: FilterStem
     accuracy: float = Field(gt=0, lt=1)
     heads: tuple[HeadSpec, ...] = Field(min_length=1)
+    furthest: float = Field(ge=0)
     learnt_from: LearntFrom | None = None
     versions: dict[str, str] = {}
 

@@ -29,6 +29,9 @@ from .packed import pack_heads, unpack_heads
 from .spec import METADATA_KEY, HeadSpec, HeadsSpec
 
 _TRIED = 5
+# An input is unlike all that was learnt and calibrated if it is so many times as unlike as any of these. With 1, a
+# fifth of what was answered right on four clips would have been asked.
+_BEYOND = 1.5
 
 
 @dataclass(frozen=True)
@@ -103,10 +106,12 @@ def train_heads(
         _certified(trace, model, heads[model], features, split, accuracy=accuracy, uncertified=uncertified)
         for model in learnt
     ]
+    unlike = next(iter(heads.values())).linear.doubt(features[split.calibrated :])
     spec = HeadsSpec(
         stem=FilterStem(spec=stem.spec, digest=stem.digest),
         accuracy=accuracy,
         heads=tuple(specs),
+        furthest=_BEYOND * float(unlike.max()),
         learnt_from=LearntFrom.of(trace),
         versions={"infilink": __version__, "onnx": onnx.__version__},
     )

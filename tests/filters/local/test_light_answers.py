@@ -150,3 +150,11 @@ def test_features_are_of_the_stem_and_the_graph_says_the_same_numbers(learnt, st
                 found = head.answer(seen[None])
                 assert decision.answers[model].confidence == pytest.approx(float(found.confidence[0]), abs=1e-3)
                 np.testing.assert_allclose(decision.answers[model].value, found.values[0], atol=1e-3)
+
+
+def test_what_is_unlike_all_that_was_learnt_is_asked(gate):
+    frame = draw(1, seed=8)[0][0]
+    assert gate.decide(frame, 0.0).answers
+    strange = np.random.default_rng(0).integers(0, 256, frame.shape).astype(np.uint8)
+    decision = gate.decide(strange, 0.1)
+    assert decision.keep and not decision.answers
