@@ -20,7 +20,7 @@ from ..session import first_line
 from ..spec import read_spec
 from .cut import cut_stem, save_stem
 from .judge import Judge, Stream
-from .layers import STRIDES, Layers, Map
+from .layers import Layers, Map
 from .origin import Origin
 from .pooling import Part, whole
 from .spec import StemSpec
@@ -32,14 +32,16 @@ FRAME = (640, 360)
 """What a frame measures where times are taken."""
 GRID = (3, 4)
 """Rows and columns of the grid that the deepest map is pooled over."""
-FEATURES = 384
-"""So many of all pooled numbers are kept: those that tell most."""
+WHOLE, CELLS = 384, 128
+"""So many numbers of whole maps are kept at the most, and so many of cells: those that tell most."""
 
 # More multiplications in a millisecond than any core does.
 _MOST_SPEED = 200e6
 _ROUNDS, _RUNS = 3, 12
 # So much better a slower stem must be.
-_TIE = 0.01
+_TIE = 0.002
+# The strides of the deepest map, the best first (docs/STEM.md).
+_DEEPEST = (16, 8, 32)
 _NO_MAP = (
     "has no map that may serve: after its first layers it has no rows and columns (a transformer), or holds to its own "
     "size (fixed positions)"
@@ -109,10 +111,19 @@ class _Candidate:
         all_of = sum(part.length(self.maps[part.of].shape[0]) for part in self.parts)
         return all_of if self.columns is None else len(self.columns)
 
+    def kept(self, telling: Array) -> Array:
+        """Which numbers are features: of the whole maps all, or those that tell most, and of the cells some."""
+        first = self.length - self.parts[-1].length(self.maps[-1].shape[0])
+        best = (
+            np.argsort(-telling[:first], kind="stable")[:WHOLE],
+            np.argsort(-telling[first:], kind="stable")[:CELLS],
+        )
+        return np.sort(np.concatenate([best[0], first + best[1]]))
+
     def tried(self, took_ms: float, *, mark: float | None = None, why: str = "") -> Tried:
         """As a row of the table."""
         names = tuple(each.name for each in self.maps)
-        return Tried(self.model, names, self.size, min(self.length, FEATURES), took_ms, mark, why)
+        return Tried(self.model, names, self.size, self.length, took_ms, mark, why)
 
     def save(self, path: Path, took_ms: float, measured_on: str) -> tuple[onnx.ModelProto, StemSpec]:
         """Writes it as a stem."""
@@ -170,43 +181,44 @@ def choose_stem(
             except InvalidInput as error:
                 nothing[name] = str(error).removeprefix(f"{model}: ")
                 continue
-            rows = []
+            rows, fits = list[Tried](), list[tuple[_Candidate, float]]()
             for each in offered:
                 took_ms, why = _measure(each, path, frame)
                 took_ms *= slowdown
                 if not why and took_ms <= latency_ms:
-                    found.append((each, took_ms))
+                    fits.append((each, took_ms))
                 else:
                     rows.append(each.tried(took_ms, why=why or "takes too long"))
             tried += rows
-            if len(rows) == len(offered):
+            best = min((_DEEPEST.index(each.maps[-1].stride) for each, _ in fits), default=0)
+            found += [(each, took_ms) for each, took_ms in fits if each.maps[-1].stride == _DEEPEST[best]]
+            if not fits:
                 nothing[name] = _why_nothing(rows)
         if not found:
             raise InvalidInput(_refusal(tried, nothing, latency_ms))
         marked = _judged(found, streams, path, told)
-        best, took_ms, _ = _best(marked)
-        graph, spec = best.save(path, took_ms, device or f"one core of {platform.machine()}")
+        chosen, took_ms, _ = _best(marked)
+        graph, spec = chosen.save(path, took_ms, device or f"one core of {platform.machine()}")
     rows = [each.tried(took_ms, mark=mark) for each, took_ms, mark in marked]
     rows.sort(key=lambda row: -(row.mark or 0.0))
     return ChosenStem(graph, spec, (*rows, *tried), nothing)
 
 
 def _offered(layers: Layers, model: str, latency_ms: float) -> list[_Candidate]:
-    """What a model offers: for each size and stride its map there and the one of the stride before.
+    """What a model offers: for each size and stride its last map and that of the stride before.
 
-    Of one that is far too slow, only what is fastest: to say how slow.
+    Of a model that is far too slow, only what is fastest: to say how slow.
     """
     found, slow, origin = list[_Candidate](), list[_Candidate](), Origin.of(layers.path)
     for size in SIZES:
-        maps = layers.maps(size)
-        last = {each.stride: each for each in maps if each.ends}
-        deepest = {each.stride: each for each in maps}
-        for stride in STRIDES[1:]:
-            for each in dict.fromkeys((last.get(stride), deepest.get(stride))):
-                if each is not None:
-                    before = last.get(stride // 2)
-                    candidate = _Candidate(layers, model, origin, (before, each) if before else (each,), size)
-                    (found if each.cost <= latency_ms * _MOST_SPEED else slow).append(candidate)
+        last = {each.stride: each for each in layers.maps(size) if each.ends}
+        candidates = [
+            _Candidate(layers, model, origin, tuple(last[s] for s in (stride // 2, stride) if s in last), size)
+            for stride in _DEEPEST
+            if stride in last
+        ]
+        found += [each for each in candidates if each.maps[-1].cost <= latency_ms * _MOST_SPEED]
+        slow += candidates
     return found or sorted(slow, key=lambda each: each.maps[-1].cost)[:1]
 
 
@@ -223,9 +235,9 @@ def _judged(
             each.save(path, took_ms, "")
             stem = Stem(path)
             features = [np.stack([stem.see_picture(picture).features for picture in of]) for of in pictures]
-            columns = np.sort(np.argsort(-judge.telling(features), kind="stable")[:FEATURES])
+            columns = each.kept(judge.telling(features, learnt_only=True))
             mark = judge.mark([of[:, columns] for of in features])
-            marked.append((replace(each, columns=columns), took_ms, mark))
+            marked.append((replace(each, columns=each.kept(judge.telling(features))), took_ms, mark))
     return marked
 
 

@@ -82,14 +82,20 @@ class Judge:
             found += [float(each[which].mean()) for each, which in of_models if which.any()]
         return float(np.mean(found)) if found else 0.0
 
-    def telling(self, features: Sequence[Array]) -> Array:
-        """How much each feature tells of what the models say (d,): by what every recording learns from first."""
+    def telling(self, features: Sequence[Array], *, learnt_only: bool = False) -> Array:
+        """How much each feature tells of what the models say (d,).
+
+        Args:
+            features: of each recording (n, d).
+            learnt_only: by those inputs alone that are learnt from in every fold.
+        """
         told = np.zeros(features[0].shape[1])
-        for fold in self._folds[:: len(_FOLDS)]:
-            z = _standard(features[fold.stream][: fold.split])
+        for fold in self._folds[0 if learnt_only else len(_FOLDS) - 1 :: len(_FOLDS)]:
+            stop = fold.split if learnt_only else fold.stop
+            z = _standard(features[fold.stream][:stop])
             for said in fold.said:
                 if said.shape[1]:
-                    told += ((z.T @ _standard(said[: fold.split]) / len(z)) ** 2).max(axis=1)
+                    told += ((z.T @ _standard(said[:stop]) / len(z)) ** 2).max(axis=1)
         return told
 
 

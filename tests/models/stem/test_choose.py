@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from infilink.errors import InvalidInput
 from infilink.models.spec import digest
-from infilink.models.stem.choose import FEATURES, choose_stem
+from infilink.models.stem.choose import CELLS, WHOLE, choose_stem
 from infilink.models.stem.cut import save_stem
 from infilink.models.stem.judge import Judge, Stream
 from infilink.models.stem.stem import Stem
@@ -42,7 +42,7 @@ def test_the_chosen_stem_is_written_with_where_it_comes_from(tmp_path: Path) -> 
     assert (stem.spec.model, stem.spec.digest, stem.spec.measured_on) == ("model", digest(path), "door")
     assert (stem.spec.licence, stem.spec.source) == ("Apache-2.0", "https://example.org/model; made 1.2.3")
     seen = stem.see(next(iter(stream().frames())))
-    assert seen.features.shape == (stem.spec.length,) and stem.spec.length <= FEATURES
+    assert seen.features.shape == (stem.spec.length,) and stem.spec.length <= WHOLE + CELLS
     assert seen.places.shape == stem.spec.places
     marks = [row.mark for row in done.tried if row.mark is not None]
     assert marks == sorted(marks, reverse=True) and marks[0] > 0.8
