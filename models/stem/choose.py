@@ -38,8 +38,8 @@ WHOLE, CELLS = 384, 128
 # More multiplications in a millisecond than any core does.
 _MOST_SPEED = 200e6
 _ROUNDS, _RUNS = 3, 12
-# So much better a slower stem must be.
-_TIE = 0.002
+# Marks no further apart are the same: a few hundred inputs tell no more.
+_NEAR = 0.02
 # The strides of the deepest map, the best first (docs/STEM.md).
 _DEEPEST = (16, 8, 32)
 _NO_MAP = (
@@ -156,7 +156,7 @@ def choose_stem(
     device: str = "",
     progress: Progress | None = None,
 ) -> ChosenStem:
-    """Tries what the models offer, and takes what serves best within the limit; among equals, the faster.
+    """Tries what the models offer, and takes what serves best within the limit.
 
     Args:
         models: the files that may give a stem, by name.
@@ -242,9 +242,13 @@ def _judged(
 
 
 def _best(marked: Sequence[tuple[_Candidate, float, float]]) -> tuple[_Candidate, float, float]:
-    """The one with the best mark; the fastest of those that are hardly worse."""
+    """Of those whose marks can't be told from the best, that of the largest picture, and the fastest of these.
+
+    A small picture loses what is small in it, of which a few hundred inputs may hold too little to show in the mark.
+    """
     most = max(mark for _, _, mark in marked)
-    return min((each for each in marked if each[2] >= most - _TIE), key=lambda each: each[1])
+    near = [each for each in marked if each[2] >= most - _NEAR]
+    return min(near, key=lambda each: (-each[0].size[0], each[1]))
 
 
 def _measure(candidate: _Candidate, path: Path, frame: Array) -> tuple[float, str]:
