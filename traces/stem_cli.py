@@ -23,7 +23,12 @@ def train_stem_command(
     traces: Annotated[list[Path], typer.Argument(help="Traces of the site's cameras, with their pictures.")],
     models: Annotated[Path, typer.Option(help="The folder of models that were recorded.")],
     model: Annotated[list[str] | None, typer.Option(help="Take the layers of this one only; repeat.")] = None,
-    latency: Annotated[str, typer.Option(help="What a frame may take on one core, resizing included.")] = "1ms",
+    latency: Annotated[
+        str,
+        typer.Option(
+            help="What a frame may take on one core, resizing included; default 1ms, more if nothing is so fast."
+        ),
+    ] = "",
     on: Annotated[
         str, typer.Option(help="The device, NAME=FACTOR: how many times slower it is than this machine.")
     ] = "",
@@ -37,9 +42,9 @@ def train_stem_command(
     Maps inside the models are tried at a few sizes; what serves heads for all models best, on later parts of the traces
     than they learnt from, is kept. docs/STEM.md says when that helps.
     """
-    from .train_stem import train_stem
+    from .train_stem import LATENCY_MS, train_stem
 
-    limit_ms = 1000 * parse_seconds(latency)
+    limit_ms = 1000 * parse_seconds(latency) if latency else None
     device, slowdown = _parse_device(on)
     path = out or traces[0].parent / "stem.onnx"
     with show_progress("choosing a stem", quiet=as_json) as progress:
@@ -59,19 +64,23 @@ def train_stem_command(
         print(json.dumps({**told, "nothing": nothing, "tried": tried}))
         return
     console = Console()
-    table = Table(title=f"stems within {limit_ms:g} ms, the best first; bold: kept")
+    table = Table(title="stems, the best first; bold: kept")
     for column in ("model", "maps", "picture"):
         table.add_column(column)
     for column in ("features", "ms", "validation"):
         table.add_column(column, justify="right")
     spec = done.spec
-    for row in done.tried[:_SHOWN]:
-        mark = row.why if row.mark is None else f"{row.mark:.3f}"
+    judged = [row for row in done.tried if row.mark is not None]
+    for row in judged[:_SHOWN]:
         size = f"{row.size[0]}x{row.size[1]}"
         chosen = (row.model, row.maps, row.size) == (spec.model, spec.maps, spec.size)
-        cells = (row.model, ", ".join(row.maps), size, f"{row.length}", f"{row.took_ms:.2f}", mark)
+        cells = (row.model, ", ".join(row.maps), size, f"{row.length}", f"{row.took_ms:.2f}", f"{row.mark:.3f}")
         table.add_row(*cells, style="bold" if chosen else "")
     console.print(table)
+    if len(done.tried) > len(judged):
+        console.print(f"{len(done.tried) - len(judged)} more take too long or do not run (--json has them)")
+    if limit_ms is None and spec.took_ms > LATENCY_MS:
+        nothing["the stem"] = f"takes more than {LATENCY_MS:g} ms: nothing here that serves is as fast"
     for name, why in nothing.items():
         console.print(f"[yellow]note:[/] {name}: {why}", highlight=False)
     console.print(

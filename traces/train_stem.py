@@ -1,6 +1,7 @@
 """A stem from the traces of a site: which of their models may give it, and by which inputs it is chosen."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from ..codec import decode_jpeg
 from ..errors import InvalidInput
 from ..models.spec import digest
-from ..models.stem.choose import ChosenStem, choose_stem
+from ..models.stem.choose import ChosenStem, StemTooSlow, choose_stem
 from ..models.stem.cut import save_stem
 from ..models.stem.judge import Stream
 from ..outputs import Array
@@ -16,6 +17,8 @@ from ..reporting import Progress
 from .trace import Trace
 
 LATENCY_MS = 1.0
+"""What a frame may take where nobody says; where nothing is as fast, it may take somewhat more than what is fastest."""
+_MORE = 1.5
 _MOST_INPUTS = 800
 _LEAST_INPUTS = 40
 # The stem is part of what filters and links certify on the later part of the same trace: it is chosen without that.
@@ -28,7 +31,7 @@ def train_stem(
     *,
     out: Path,
     named: bool = False,
-    latency_ms: float = LATENCY_MS,
+    latency_ms: float | None = None,
     slowdown: float = 1.0,
     device: str = "",
     progress: Progress | None = None,
@@ -40,7 +43,8 @@ def train_stem(
         models: the files that may give it, by name.
         out: the stem's file.
         named: whether these models were asked for by name, so that one that no trace knows is taken all the same.
-        latency_ms: what a frame may take on one core, its resizing included.
+        latency_ms: what a frame may take on one core, its resizing included; None: `LATENCY_MS`, or, where nothing is
+            as fast, what is not much slower than the fastest.
         slowdown: how much slower the device is than this machine.
         device: its name.
         progress: told how far it is.
@@ -53,7 +57,13 @@ def train_stem(
     """
     taken, left_out = _known(traces, models, named=named)
     streams = [_stream(trace, _MOST_INPUTS // len(traces)) for trace in traces]
-    done = choose_stem(taken, streams, latency_ms=latency_ms, slowdown=slowdown, device=device, progress=progress)
+    choose = partial(choose_stem, taken, streams, slowdown=slowdown, device=device, progress=progress)
+    try:
+        done = choose(latency_ms=LATENCY_MS if latency_ms is None else latency_ms)
+    except StemTooSlow as error:
+        if latency_ms is not None:
+            raise
+        done = choose(latency_ms=_MORE * error.fastest_ms)
     save_stem(out, done.graph, done.spec)
     return done, {**done.nothing, **left_out}
 

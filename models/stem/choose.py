@@ -48,6 +48,18 @@ _NO_MAP = (
 )
 
 
+class StemTooSlow(InvalidInput):
+    """No stem is within the limit.
+
+    Attributes:
+        fastest_ms: what the fastest takes.
+    """
+
+    def __init__(self, message: str, *, fastest_ms: float) -> None:
+        super().__init__(message)
+        self.fastest_ms = fastest_ms
+
+
 @dataclass(frozen=True)
 class Tried:
     """One stem that was tried.
@@ -167,7 +179,8 @@ def choose_stem(
         progress: told how far it is.
 
     Raises:
-        InvalidInput: no model offers a map, or none is within the limit.
+        InvalidInput: no model offers a map.
+        StemTooSlow: none is within the limit.
     """
     told = progress or (lambda _share, _text: None)
     frame = np.asarray(cv2.resize(next(iter(streams[0].frames())), FRAME))
@@ -195,7 +208,7 @@ def choose_stem(
             if not fits:
                 nothing[name] = _why_nothing(rows)
         if not found:
-            raise InvalidInput(_refusal(tried, nothing, latency_ms))
+            raise _refusal(tried, nothing, latency_ms)
         marked = _judged(found, streams, path, told)
         chosen, took_ms, _ = _best(marked)
         graph, spec = chosen.save(path, took_ms, device or f"one core of {platform.machine()}")
@@ -281,17 +294,18 @@ def _why_nothing(rows: Sequence[Tried]) -> str:
     return rows[0].why if rows else _NO_MAP
 
 
-def _refusal(tried: Sequence[Tried], nothing: Mapping[str, str], latency_ms: float) -> str:
+def _refusal(tried: Sequence[Tried], nothing: Mapping[str, str], latency_ms: float) -> InvalidInput:
     """Why there is no stem at all."""
     measured = [row for row in tried if row.took_ms]
     if measured:
         fastest = min(measured, key=lambda row: row.took_ms)
-        return (
+        return StemTooSlow(
             f"no stem takes {latency_ms:g} ms or less: the fastest, of {fastest.model} at {fastest.size[0]}x"
-            f"{fastest.size[1]}, takes {fastest.took_ms:.2f} ms; give a longer --latency, or a smaller model"
+            f"{fastest.size[1]}, takes {fastest.took_ms:.2f} ms; give a longer --latency, or a smaller model",
+            fastest_ms=fastest.took_ms,
         )
     told = "; ".join(f"{name}: {why}" for name, why in nothing.items())
-    return f"no model offers a stem ({told}); add a convolutional model of pictures to the folder"
+    return InvalidInput(f"no model offers a stem ({told}); add a convolutional model of pictures to the folder")
 
 
 @contextmanager
