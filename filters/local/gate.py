@@ -14,8 +14,8 @@ from .spec import HeadSpec, load_heads
 
 logger = logging.getLogger(__name__)
 
-# Of a head that never answers, as if its threshold were there: no doubt is that little.
-_NEVER = -1.0
+# Of a head that does not answer, whatever it says.
+_IN_DOUBT = 1.0
 
 
 class LocalGate:
@@ -58,24 +58,25 @@ class LocalGate:
                 logger.exception("%s failed on an input and keeps it; later failures are not logged", self.path)
             self._failed = True
             return Decision(True, 0.0, 0.0)
-        answers = {model: answer for model, (above, answer) in found.items() if above <= 0.0}
+        answers = {model: answer for model, (_, answer) in found.items() if answer is not None}
         score = max(above for above, _ in found.values())
         return Decision(self._others or len(answers) < len(found), score, 0.0, answers, features=features)
 
-    def _answers(self, numbers: Array, features: Array) -> dict[str, tuple[float, Substitute]]:
-        """Per model how far its head's doubt is above its threshold, and its answer."""
+    def _answers(self, numbers: Array, features: Array) -> dict[str, tuple[float, Substitute | None]]:
+        """Per model how far its head's doubt is above its threshold, and its answer; None: it is in doubt."""
         doubt = self._linear.doubt(features)
         return {spec.model: self._answer(spec, numbers, doubt) for spec in self.spec.heads}
 
-    def _answer(self, spec: HeadSpec, numbers: Array, doubt: Array) -> tuple[float, Substitute]:
+    def _answer(self, spec: HeadSpec, numbers: Array, doubt: Array) -> tuple[float, Substitute | None]:
+        if spec.threshold is None or self._is_unlike(float(doubt[0])):
+            return _IN_DOUBT, None
         head = self.heads[spec.model]
         own = numbers[:, head.columns]
         confidence = self._confidence(spec, own, doubt)
-        threshold = _NEVER
-        if spec.threshold is not None and not self._is_unlike(float(doubt[0])):
-            threshold = self._threshold(spec.threshold)
-        value = head.readout.outputs(own)[0]
-        return 1.0 - confidence - threshold, Substitute("local", value, confidence, self._trusts(spec))
+        above = 1.0 - confidence - self._threshold(spec.threshold)
+        if above > 0.0:
+            return above, None
+        return above, Substitute("local", head.readout.outputs(own)[0], confidence, self._trusts(spec))
 
     def _confidence(self, spec: HeadSpec, own: Array, doubt: Array) -> float:
         """How far a head's answer can be expected to agree with its model's."""

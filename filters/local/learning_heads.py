@@ -77,7 +77,7 @@ class LearningHeads(LocalGate):
         if self._inputs:
             self._state.save(*self._as_arrays())
 
-    def _answers(self, numbers: Array, features: Array) -> dict[str, tuple[float, Substitute]]:
+    def _answers(self, numbers: Array, features: Array) -> dict[str, tuple[float, Substitute | None]]:
         with self._lock:
             z = self._learning.standard(features)
             doubt = np.asarray([z[0] @ self._learning.covariance @ z[0]])
