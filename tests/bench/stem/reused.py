@@ -30,7 +30,7 @@ RULE = "unchanged >= 1"
 INPUTS = 600
 LEVELS = 14
 _HALVINGS = 8
-_ROOM = 0.005
+_ROOM = 0.02
 
 
 def measure(place: Place, turns: int) -> Iterator[dict[str, Any]]:
