@@ -27,7 +27,7 @@ CUES = ("age", "kept", "new")
 # Of a feature's differences those that stand out: a person changes few of them, and light all.
 _TOP_SHARE = 0.1
 _LEAST_DISTANCE = 1e-3
-_LEAST_CHANCE = 1e-4
+_LEAST_CHANCE = 1e-3
 _LEAST_NOISE = 1e-4
 # What was kept is at most so old where the weights are learnt, and where thresholds are tried.
 _LEARNT_AGE_S = 60.0
