@@ -67,12 +67,12 @@ GROUPS = {
         "model": Entry("infilink.models.cli:init_model_command", "A model's spec, guessed from its graph."),
     },
     "train": {
+        "stem": Entry("infilink.traces.stem_cli:train_stem_command", "Your model's first layers: all learn on them."),
         "filter": Entry("infilink.filters.cli:train_filter_command", "Which inputs need no inference."),
         "tasks": Entry("infilink.filters.cli:train_tasks_command", "One filter for several models, a rule for each."),
         "reuse": Entry("infilink.filters.reuse.cli:train_reuse_command", "Which inputs repeat a known result."),
-        "heads": Entry("infilink.filters.local.cli:train_heads_command", "Light answers: what models say, on a device."),
+        "heads": Entry("infilink.filters.local.cli:train_heads_command", "What a device can answer by itself."),
         "links": Entry("infilink.links.cli:train_links_command", "Which outputs predict which."),
-        "stem": Entry("infilink.traces.stem_cli:train_stem_command", "Your model's first layers: all learn on them."),
     },
     "evaluate": {
         "filter": Entry(

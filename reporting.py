@@ -41,7 +41,10 @@ def show_progress(title: str, *, quiet: bool = False) -> Iterator[Progress]:
         TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("[dim]{task.fields[what]}"),
     )
-    with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+    console = Console(stderr=True)
+    # In a log the bar would be an empty line.
+    hidden = quiet or not console.is_terminal
+    with rich_progress.Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(title, total=1.0, what="")
         yield lambda share, what: bar.update(task, completed=share, what=what)
 

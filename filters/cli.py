@@ -55,8 +55,8 @@ def train_filter_command(
         str, typer.Option("--modality", help="Of inputs that are no pictures: text, audio, signal, map, image, video.")
     ] = "",
     stem: Annotated[
-        Path | None, typer.Option("--stem", help="What `train stem` wrote; default: stem.onnx beside the trace.")
-    ] = None,
+        str, typer.Option("--stem", help="What `train stem` wrote, or none; default: stem.onnx beside the trace.")
+    ] = "",
     candidate: Annotated[
         list[str] | None,
         typer.Option("--candidate", help="Who competes (repeat), or all; default: those that train in a minute."),
@@ -100,7 +100,7 @@ def train_filter_command(
     train = partial(train_filter, accuracy=accuracy, floors=floors)
     if target is not None:
         train = partial(train_event_filter, target=target)
-    from .training.stem_view import stem_beside
+    from ..models.stem.beside import stem_beside
 
     used = stem_beside(trace, stem)
     with Trace(trace) as recorded, show_progress("training the filter", quiet=as_json) as told:
@@ -138,8 +138,8 @@ def train_tasks_command(
     accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with each model.")] = 0.9,
     modality: Annotated[str, typer.Option("--modality", help="Of pictures: image (default) or video.")] = "",
     stem: Annotated[
-        Path | None, typer.Option("--stem", help="What `train stem` wrote; default: stem.onnx beside the trace.")
-    ] = None,
+        str, typer.Option("--stem", help="What `train stem` wrote, or none; default: stem.onnx beside the trace.")
+    ] = "",
     int8: Annotated[bool, typer.Option("--int8", help="Weights as int8: a quarter of the size.")] = False,
     uncertified: Annotated[
         bool, typer.Option("--uncertified", help="Write the filter although nothing is proven of it.")
@@ -150,7 +150,7 @@ def train_tasks_command(
     """Learn one filter for several models: one encoder, a decision for each; an input is kept if any needs it."""
     if out.suffix != ".onnx":
         raise InvalidInput(f"--out {out}: a filter's file must end in .onnx")
-    from .training.stem_view import stem_beside
+    from ..models.stem.beside import stem_beside
     from .training.train_tasks import parse_tasks, train_tasks
 
     rules = parse_tasks(task, zones=read_zones(zones), typed=True)

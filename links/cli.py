@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import InvalidInput
+from ..models.stem.beside import NONE, stem_beside
 from ..reporting import show_progress
 from ..traces.trace import Trace
 from ..units import format_bytes, parse_budget
@@ -17,7 +18,7 @@ from .evaluation.evaluate import evaluate_links
 from .evaluation.events import verdict
 from .evaluation.shown import print_evaluation, write_evaluation_page
 from .graph import LinkGraph
-from .index import STEM_FILE, Index
+from .index import Index
 from .planning.options import PlanOptions
 from .planning.planner import best_plan, make_plan, plan_problem
 from .planning.weights import parse_weights
@@ -78,13 +79,12 @@ def train_links_command(
 
 def _stem_of(given: str, recording: Trace, net: str) -> Path | None:
     """The stem's file that was named, or that lies beside a trace of frames; None: links read none."""
-    beside = recording.path.with_name(STEM_FILE)
-    if given:
-        if net == "paper" and given != "none":
-            raise InvalidInput("--stem: the paper's networks read none; leave it out")
-        return None if given == "none" else Path(given)
-    usual = net != "paper" and recording.info.input == "image" and beside.is_file()
-    return beside if usual else None
+    if given and given != NONE and net == "paper":
+        raise InvalidInput("--stem: the paper's networks read none; leave it out")
+    if not given and (net == "paper" or recording.info.input != "image"):
+        return None
+    found = stem_beside(recording.path, given)
+    return None if found is None else found.path
 
 
 def evaluate_links_command(

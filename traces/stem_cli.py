@@ -12,6 +12,7 @@ from rich.table import Table
 
 from ..errors import InvalidInput
 from ..models.spec import digest, find_models, select_models
+from ..models.stem.beside import STEM_FILE
 from ..reporting import show_progress
 from ..units import format_bytes, parse_seconds
 from .trace import Trace
@@ -46,7 +47,9 @@ def train_stem_command(
 
     limit_ms = 1000 * parse_seconds(latency) if latency else None
     device, slowdown = _parse_device(on)
-    path = out or traces[0].parent / "stem.onnx"
+    path = out or traces[0].parent / STEM_FILE
+    if path.suffix != ".onnx" or path.is_dir():
+        raise InvalidInput(f"--out {path}: a stem's file must end in .onnx")
     with show_progress("choosing a stem", quiet=as_json) as progress:
         done, nothing = train_stem(
             [Trace(each) for each in traces],

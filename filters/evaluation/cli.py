@@ -75,8 +75,8 @@ def assess_command(
     accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with the models.")] = 0.9,
     modality: Annotated[str, typer.Option("--modality", help="Of inputs that are no pictures.")] = "",
     stem: Annotated[
-        Path | None, typer.Option("--stem", help="What `train stem` wrote; default: stem.onnx beside the trace.")
-    ] = None,
+        str, typer.Option("--stem", help="What `train stem` wrote, or none; default: stem.onnx beside the trace.")
+    ] = "",
     candidate: Annotated[
         list[str] | None, typer.Option("--candidate", help="Who is tried (repeat), or all; default: as `train filter`.")
     ] = None,
@@ -88,7 +88,7 @@ def assess_command(
     parsed = parse_rule(rule, zones=read_zones(zones), typed=True)
     if not model and not isinstance(parsed, Unchanged):
         raise InvalidInput(f"rule {parsed.text!r} judges one model's output: say which with --model NAME")
-    from ..training.stem_view import stem_beside
+    from ...models.stem.beside import stem_beside
     from .assess import assess
     from .pages import write_assessment_page
 

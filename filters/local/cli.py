@@ -17,15 +17,13 @@ from ...traces.trace import Trace
 if TYPE_CHECKING:
     from .train import HeadsTraining
 
-_STEM = "stem.onnx"
-
 
 def train_heads_command(
     trace: Annotated[Path, typer.Argument(help="What `infilink record` wrote.")],
     out: Annotated[Path, typer.Option("--out", help="The file, .onnx.")],
     stem: Annotated[
-        Path | None, typer.Option("--stem", help="What `train stem` wrote; default: stem.onnx beside the trace.")
-    ] = None,
+        str, typer.Option("--stem", help="What `train stem` wrote; default: stem.onnx beside the trace.")
+    ] = "",
     model: Annotated[
         list[str] | None, typer.Option("--model", help="Whose head is learnt (repeat); default: all models.")
     ] = None,
@@ -42,16 +40,19 @@ def train_heads_command(
     """
     if out.suffix != ".onnx":
         raise InvalidInput(f"--out {out}: a file of heads must end in .onnx")
-    from ...models.stem.stem import Stem
+    from ...models.stem.beside import STEM_FILE, stem_beside
     from .train import train_heads
 
-    beside = trace.parent / _STEM
-    if stem is None and not beside.is_file():
-        raise InvalidInput(f"{beside}: there is no stem beside the trace: make one (`infilink train stem`), or --stem")
+    used = stem_beside(trace, stem)
+    if used is None:
+        raise InvalidInput(
+            f"{trace.parent / STEM_FILE}: there is no stem beside the trace: make one (`infilink train stem`), or name "
+            "one with --stem"
+        )
     with Trace(trace) as recorded, show_progress("learning heads", quiet=as_json) as told:
         done = train_heads(
             recorded,
-            stem=Stem(stem or beside),
+            stem=used,
             accuracy=accuracy,
             out=out,
             models=model or (),

@@ -116,7 +116,7 @@ def train_heads(
         versions={"infilink": __version__, "onnx": onnx.__version__},
     )
     if not spec.answering:
-        raise NotCertified(_hopeless(spec))
+        raise NotCertified(_hopeless(spec, uncertified=uncertified))
     graph = heads_graph(stem.path, next(iter(heads.values())).linear.folded())
     save_heads(out, graph, {METADATA_KEY: spec.model_dump_json(), LEARNT_KEY: text})
     seconds = time.perf_counter() - started
@@ -171,15 +171,20 @@ def _agreements(output: OutputSpec, said: Sequence[Array], exact: Sequence[Array
     return np.asarray([output.agreement(a, b) for a, b in zip(said, exact, strict=True)])
 
 
-def _hopeless(spec: HeadsSpec) -> str:
+def _hopeless(spec: HeadsSpec, *, uncertified: bool) -> str:
     """Why no head answers, and what would help."""
+    names = ", ".join(head.model for head in spec.heads)
+    if uncertified:
+        return (
+            f"no head of {names} agrees with its model to {spec.accuracy:g} on the calibration part, however little "
+            "its doubt: ask for less (--accuracy), or record more"
+        )
     nearest = min(spec.heads, key=lambda head: head.certificate.upper_bound)
     found = nearest.certificate
     more = (
         f"some {found.more_runs} more runs would probably do for {nearest.model}" if found.more_runs else "record more"
     )
     return (
-        f"no head of {', '.join(head.model for head in spec.heads)} is proven to agree with its model to "
-        f"{spec.accuracy:g} on the calibration part: {more}, ask for less (--accuracy), or have them without a proof "
-        "(--uncertified)"
+        f"no head of {names} is proven to agree with its model to {spec.accuracy:g} on the calibration part: {more}, "
+        "ask for less (--accuracy), or have them without a proof (--uncertified)"
     )

@@ -27,8 +27,8 @@ def train_reuse_command(
     rule: Annotated[str, typer.Option("--rule", help="Skip what is redundant by this, too.")] = "",
     zones: Annotated[Path | None, typer.Option("--zones", help="A TOML file: the zones that the rule names.")] = None,
     stem: Annotated[
-        Path | None, typer.Option("--stem", help="What `train stem` wrote; default: stem.onnx beside the trace.")
-    ] = None,
+        str, typer.Option("--stem", help="What `train stem` wrote, or none; default: stem.onnx beside the trace.")
+    ] = "",
     capacity: Annotated[int, typer.Option("--capacity", help="Results that are kept.", min=1)] = 1000,
     ttl_s: Annotated[float | None, typer.Option("--ttl-s", help="Results expire after so many seconds.")] = None,
     uncertified: Annotated[
@@ -40,10 +40,10 @@ def train_reuse_command(
     """Learn how near two inputs must be to have the same result, and certify it with the cache at work."""
     if out.suffix != ".onnx":
         raise InvalidInput(f"--out {out}: a reuse file must end in .onnx")
-    from ..training.stem_view import stem_beside
+    from ...models.stem.beside import stem_beside
     from .train import train_reuse
 
-    used = stem_beside(trace, stem) if modality == "image" or stem is not None else None
+    used = stem_beside(trace, stem) if modality == "image" or stem else None
     with Trace(trace) as recorded, show_progress("training the reuse", quiet=as_json) as told:
         done = train_reuse(
             recorded,

@@ -237,7 +237,8 @@ def _hopeless(judged: Sequence[_Judged], accuracy: float) -> str:
         for found in judged
     )
     return (
-        f"no filter keeps an accuracy of {accuracy:g} on the {judged[0].sweep.losses.shape[1]} calibration inputs; "
-        f"the best accuracy each candidate reaches while filtering anything: {least}; "
+        f"no filter keeps an accuracy of {accuracy:g} with a margin for chance on the "
+        f"{judged[0].sweep.losses.shape[1]} calibration inputs; without a margin the best that each candidate reaches "
+        f"while filtering anything is: {least}; "
         "ask for less (--accuracy), record more inputs, or give a rule that fires more often"
     )

@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -19,7 +18,6 @@ from ..gates.stem_feed import StemFeed
 from ..spec import FilterStem
 from .graphs import check_same, session_of
 
-STEM_FILE = "stem.onnx"
 _MOST_PLACES_BYTES = 512 << 20
 """Of a trace whose places take more, heads learn from features alone."""
 _CHECKED = 8
@@ -117,15 +115,3 @@ class StemView:
                 check_same(scores[i], found, what="the graph's score", parity=_PARITY)
             else:
                 feed.kept()
-
-
-def stem_beside(trace: Path, named: Path | None) -> Stem | None:
-    """The stem that a user names, else the one in the folder of the trace; None: there is none.
-
-    Raises:
-        InvalidInput: the file is no stem.
-    """
-    path = trace.parent / STEM_FILE if named is None else named
-    if named is None and not path.is_file():
-        return None
-    return Stem(path)

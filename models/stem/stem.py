@@ -76,9 +76,19 @@ class Stem:
         taken = {each.name: each.shape[1:] for each in self._session.get_inputs()}
         given = {each.name for each in self._session.get_outputs()}
         width, height = self.spec.size
-        if taken.get(PICTURE) != [height, width, 3] or not {FEATURES, PLACES} <= given:
+        if taken.get(PICTURE) != [height, width, 3] or not {FEATURES, PLACES} <= given or not self._works():
             raise InvalidInput(f"{self.path}: is damaged (its graph is not what it says of itself); make it again")
         self.digest = digest(self.path)
+
+    def _works(self) -> bool:
+        """Whether a grey picture gives what it says, in finite numbers."""
+        width, height = self.spec.size
+        try:
+            seen = self.see_picture(np.full((height, width, 3), 114, np.uint8))
+        except Exception:  # onnxruntime raises many types of its own
+            return False
+        fits = seen.features.shape == (self.spec.length,) and seen.places.shape == self.spec.places
+        return fits and bool(np.isfinite(seen.features).all() and np.isfinite(seen.places).all())
 
     def picture(self, frame: Array) -> Array:
         """The frame (uint8 BGR) at the stem's size."""

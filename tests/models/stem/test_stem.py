@@ -46,12 +46,35 @@ def test_cells_cover_every_place(tmp_path: Path) -> None:
     parts = [*whole(1), Part(0, "grid", (3, 4))]
     columns = np.asarray([2 * last.shape[0] + 3, 0])
     spec = StemSpec(model="m", digest="d", size=SIZE, maps=(last.name,), length=2, places=last.shape)
-    save_stem(tmp_path / "all.onnx", cut_stem(layers, [last], SIZE, parts), spec)
+    whole_spec = spec.model_copy(update={"length": 14 * last.shape[0]})
+    save_stem(tmp_path / "all.onnx", cut_stem(layers, [last], SIZE, parts), whole_spec)
     save_stem(tmp_path / "two.onnx", cut_stem(layers, [last], SIZE, parts, columns), spec)
     every, two = (Stem(tmp_path / name).see(made.picture(*SIZE)) for name in ("all.onnx", "two.onnx"))
     cells = every.features[2 * last.shape[0] :].reshape(last.shape[0], 12)
     np.testing.assert_allclose(cells.max(axis=1), every.places.max(axis=(1, 2)), rtol=1e-6)
     np.testing.assert_allclose(two.features, every.features[columns])
+
+
+def test_a_stem_that_gives_something_else_than_it_says_is_refused(tmp_path: Path) -> None:
+    model = made.plain(tmp_path / "model.onnx")
+    layers = Layers(model, read_spec(model).picture)
+    last = next(each for each in layers.maps(SIZE) if each.stride == 8)
+    graph = cut_stem(layers, [last], SIZE, whole(1))
+    fits = StemSpec(model="m", digest="d", size=SIZE, maps=(last.name,), length=2 * last.shape[0], places=last.shape)
+    save_stem(tmp_path / "fits.onnx", graph, fits)
+    assert Stem(tmp_path / "fits.onnx").spec == fits
+    for number, wrong in enumerate(({"length": 999}, {"places": (1, 2, 3)})):
+        path = tmp_path / f"{number}.onnx"
+        save_stem(path, graph, fits.model_copy(update=wrong))
+        with pytest.raises(InvalidInput, match="is damaged"):
+            Stem(path)
+    for tensor in graph.graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype == np.float32:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.full_like(values, np.nan), tensor.name))
+    save_stem(tmp_path / "nan.onnx", graph, fits)
+    with pytest.raises(InvalidInput, match="is damaged"):
+        Stem(tmp_path / "nan.onnx")
 
 
 def test_what_is_no_stem_is_refused(path: Path, tmp_path: Path) -> None:
