@@ -14,6 +14,7 @@ import onnx
 from ... import __version__
 from ...errors import InvalidInput, NotCertified, UnknownModel
 from ...models.heads.head import Head
+from ...models.heads.threads import one_blas_thread
 from ...models.stem.stem import Stem
 from ...outputs import Array, OutputSpec
 from ...reporting import Progress, part_of
@@ -98,7 +99,8 @@ def train_heads(
     if not learnt:
         raise InvalidInput(f"{trace.path}: no model of it has a head: {', '.join(without)}: outputs are tokens")
     types = {model: trace.models[model].output for model in learnt}
-    fitted = Head.fit_all(features[: split.trained], learnt, types)
+    with one_blas_thread():
+        fitted = Head.fit_all(features[: split.trained], learnt, types)
     # What is certified is what the file holds: packing rounds a little.
     text = pack_heads(fitted)
     heads = unpack_heads(text, path=out)

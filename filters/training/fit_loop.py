@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ...files import replacing
+from ...models.heads.threads import one_blas_thread
 from ...outputs import Array
 from ...reporting import Progress
 
@@ -201,10 +202,11 @@ def cross_entropy(wanted: Array, found: Array) -> float:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch on one thread: as fast for so small a network, many times faster on a busy machine, and repeatable."""
+    """Torch and BLAS on one: as fast for what is so small, many times faster on a busy machine, and repeatable."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with one_blas_thread():
+            yield
     finally:
         torch.set_num_threads(before)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ... import __version__
 from ...errors import InvalidInput
+from ...models.heads.threads import one_blas_thread
 from ...models.stem.stem import Stem
 from ...outputs import Array
 from ...reporting import Progress
@@ -119,7 +120,7 @@ def train_links(
     samples = Samples.read(trace, features)
     learner = _Learner(samples, dict(trace.info.digests), seed, net, fit, "" if opened is None else opened.digest)
     tables, constants, refused, linkable = {}, {}, {}, {}
-    with replacing_links(out) as folder:
+    with replacing_links(out) as folder, one_blas_thread():
         for index, target in enumerate(samples.models):
             say((index + 0.1) / (len(samples.models) + 0.2), f"learning {target}")
             tables[target], constants[target], refused[target], linkable[target] = learner.learn(target, folder)

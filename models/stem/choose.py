@@ -16,6 +16,7 @@ import onnxruntime as ort
 from ...errors import InvalidInput
 from ...outputs import Array
 from ...reporting import Progress
+from ..heads.threads import one_blas_thread
 from ..session import first_line
 from ..spec import read_spec
 from .cut import cut_stem, save_stem
@@ -310,10 +311,11 @@ def _refusal(tried: Sequence[Tried], nothing: Mapping[str, str], latency_ms: flo
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """OpenCV on one core."""
+    """OpenCV and BLAS on one core."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        yield
+        with one_blas_thread():
+            yield
     finally:
         cv2.setNumThreads(before)
