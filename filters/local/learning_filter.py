@@ -36,6 +36,8 @@ _GAIN = 0.02
 _AIM = 0.8
 # So many times faster it rises until the first loss is found: a file's threshold may be careful for want of inputs.
 _AT_FIRST = 5.0
+# One input that was not lost says little, however many passed by before it.
+_MOST_RISE = 0.5
 _FURTHEST = 4.0
 _LEAST = 1e-6
 
@@ -43,9 +45,10 @@ _LEAST = 1e-6
 class LearningFilter(FilterRuntime):
     """Skips as its file says at first, then by what it has learnt, as long as the audit does not show that to be worse.
 
-    The threshold moves by what is really lost: up a little with every input, down with every loss that the audit finds,
-    by as much as that stands for. What was certified is the file: from the first output that it learns from its
-    answers are not trusted any more; whoever audits it may trust them again.
+    The threshold moves by what is really lost: up a little for every input, down for every loss that the audit finds,
+    by as much as that stands for. It does not rise on trust: what inputs add counts once the audit has looked at one of
+    those that were dropped, or as long as none was. What was certified is the file: from the first output that it
+    learns from its answers are not trusted any more; whoever audits it may trust them again.
 
     Args:
         path: a filter of kind "stem" with a rule on one output.
@@ -78,7 +81,7 @@ class LearningFilter(FilterRuntime):
         self._state = StateFile(state, digest(self.path))
         self._guard, self._sample = Guard(), FairSample()
         self._certified = self.threshold
-        self._moved, self._lost = 0.0, False
+        self._moved, self._rise, self._lost = 0.0, 0.0, False
         self._outputs: dict[str, OutputSpec] = {}
         self._lock = threading.Lock()
         self._learnt_before = 0
@@ -89,8 +92,7 @@ class LearningFilter(FilterRuntime):
     def decide(self, frame: Array, captured_s: float) -> Decision:
         """Whether to keep the next frame (uint8 BGR), captured at `captured_s` seconds."""
         with self._lock:
-            pace = _GAIN if self._lost else _GAIN * _AT_FIRST
-            self._move(pace * _AIM * (1.0 - self.spec.accuracy))
+            self._rise += (_GAIN if self._lost else _GAIN * _AT_FIRST) * _AIM * (1.0 - self.spec.accuracy)
         decision = super().decide(frame, captured_s)
         if decision.features is None:
             return decision
@@ -160,7 +162,9 @@ class LearningFilter(FilterRuntime):
             if not kept:
                 lost = float(np.mean(list(needed.values())))
                 self._lost |= lost > 0.0
-                self._move(-_GAIN * lost * self._sample.drawn())
+                self._move(min(self._rise, _MOST_RISE) - _GAIN * lost * self._sample.drawn())
+            elif not self._sample.unknown:
+                self._move(self._rise)
             if not kept or self._sample.takes():
                 self._judge(features, beside, needed)
             for name, head in self._learning.items():
@@ -172,7 +176,8 @@ class LearningFilter(FilterRuntime):
             self._state.save(*state)
 
     def _move(self, by: float) -> None:
-        """Moves the threshold in log-odds."""
+        """Moves the threshold in log-odds; what inputs added so far is in it."""
+        self._rise = 0.0
         self._moved = min(max(self._moved + by, -_FURTHEST), _FURTHEST)
         self.threshold = float(logistic(np.asarray([_odds_of(self._certified) + self._moved]))[0])
 

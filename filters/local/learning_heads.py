@@ -101,7 +101,7 @@ class LearningHeads(LocalGate):
 
     def _threshold(self, certified: float) -> float:
         # Where the file's heads had hardly any doubt the certified one is so little that any doubt at work is above.
-        return max(certified, 1.0 - self.spec.accuracy)
+        return max(certified, 1.0 - self.spec.accuracy) if self.changed else certified
 
     def _trusts(self, spec: HeadSpec) -> bool:
         return super()._trusts(spec) and not self.changed

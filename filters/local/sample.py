@@ -10,19 +10,23 @@ class FairSample:
 
     Of what is always known it takes one of as many as each drawn input stands for, so that a mean over the sample is
     one over the stream.
+
+    Attributes:
+        stands_for: how many inputs one that is drawn stands for, lately.
+        unknown: how many inputs have passed by since one was drawn.
     """
 
     def __init__(self) -> None:
         self.stands_for = _AT_FIRST
-        self._unknown = self._known = 0
+        self.unknown = self._known = 0
 
     def pass_by(self) -> None:
         """Counts an input that only the audit might know."""
-        self._unknown += 1
+        self.unknown += 1
 
     def drawn(self) -> int:
         """The audit drew an input: how many it stands for, itself among them."""
-        count, self._unknown = max(1, self._unknown), 0
+        count, self.unknown = max(1, self.unknown), 0
         self.stands_for += _NEW * (count - self.stands_for)
         return count
 

@@ -95,6 +95,17 @@ def test_it_learns_from_what_comes_by_and_is_then_not_trusted(begin, tmp_path):
     assert terms is not None and terms.accuracy == gate.accuracy and terms.rate is None
 
 
+def test_without_evidence_it_decides_as_its_file_does(begin, tmp_path):
+    """Nobody audits, and no model ever answers."""
+    gate = begin(tmp_path)
+    plain = open_gate(gate.path)
+    for name, output in OUTPUTS.items():
+        plain.substitute(name, output)
+    for i, frame in enumerate(draw(120, seed=9)[0]):
+        learning, as_trained = gate.decide(frame, i / 10), plain.decide(frame, i / 10)
+        assert (learning.keep, learning.threshold) == (as_trained.keep, as_trained.threshold)
+
+
 def test_another_camera_is_learnt(begin, tmp_path):
     learning = begin(tmp_path)
     before = run(learning, 200, seed=7, turned=True, drawn=5)[-100:]
