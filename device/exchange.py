@@ -38,6 +38,8 @@ class _Sent:
     captured_s: float
     learn: Learn | None
     local: Mapping[str, ModelOutput]
+    features_bytes: int = 0
+    """The size of its message, if features travel in it."""
 
 
 class Exchange:
@@ -196,12 +198,13 @@ class Exchange:
             self._refuse(kept.row, error)
             return
         # Both before it is offered: its answer may be here before `offer` returns.
-        self._sent[frame.sequence] = _Sent(frame.captured_s, kept.learn, local)
+        size_bytes = message.ByteSize()
+        features_bytes = size_bytes if message.HasField("features") else 0
+        self._sent[frame.sequence] = _Sent(frame.captured_s, kept.learn, local, features_bytes)
         answers = [row for row in kept.answers if row.model not in local]
         rows = [local_row(name, frame, said.value) for name, said in local.items()]
-        size_bytes = message.ByteSize()
-        if message.HasField("features"):
-            self._travel(features=1, features_bytes=size_bytes)
+        if features_bytes:
+            self._travel(features=1, features_bytes=features_bytes)
         self._add_input(kept.row.sent(size_bytes), [*answers, *rows])
         for sequence in self.uplink.offer(message, self.stopped):
             self._drop(sequence)
@@ -254,7 +257,9 @@ class Exchange:
 
     def _drop(self, sequence: int) -> None:
         self._count("dropped")
-        self._sent.pop(sequence, None)
+        sent = self._sent.pop(sequence, None)
+        if sent is not None and sent.features_bytes:
+            self._travel(features=-1, features_bytes=-sent.features_bytes)
         if self.ring is not None:
             self.ring.drop(sequence)
         self.on_unanswered(sequence)

@@ -61,6 +61,8 @@ def open_gate(
 
 def _learning(text: str, cache: Path | None, update: Path, rule_files: Sequence[Path]) -> Gate:
     path = Path(text)
+    if path.suffix == ".onnx" and not path.is_file():
+        raise InvalidInput(f"gate {text!r}: there is no such file")
     if not path.is_file() or cache is not None:
         raise InvalidInput(
             f"gate {text!r}: `update` goes with the path of a filter's .onnx as it was trained, without @ACCURACY, "

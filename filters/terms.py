@@ -13,6 +13,9 @@ from .reuse.gate import ReuseGate
 from .rules.parser import Rule
 from .spec import Certificate
 
+_REFUSED = "none: "
+"""How a certificate's method begins where a proof would have been of no use."""
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -94,8 +97,8 @@ def _of_filter(gate: FilterRuntime, accuracy: float, *, rate: tuple[float, float
 def _reason(found: Certificate) -> str:
     if found.certified:
         return ""
-    if not found.runs:
-        return found.method
+    if not found.runs or found.method.startswith(_REFUSED):
+        return found.method.removeprefix(_REFUSED)
     more = f"; {found.more_runs} more runs would probably do" if found.more_runs else ""
     return f"{found.runs:.0f} independent runs show a loss of {found.error:.3f}, at most {found.upper_bound:.3f}{more}"
 
