@@ -5,8 +5,8 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from functools import partial
 
@@ -140,21 +140,22 @@ class Agent:
     def _capture(self, config: DeviceConfig, gate: Gate) -> None:
         """The capture loop, from the source's first frame to its last; connects once there is a first frame."""
         first = self._results.next_sequence if self._results else 0
-        frames: Iterator[Frame] = iter(LearntRate(Capture(config, self.stopped, first=first), gate))
-        frame = next(frames, None)
-        if frame is None and not self.stopped.is_set():
-            raise InvalidInput(f"source {config.source_name}: gave no frame")
-        outputs = {name: spec.output for name, spec in self._exchange.open(self.stopped).items()}
-        self.connected = True
-        self._substitutes = {name: gate.substitute(name, output) for name, output in outputs.items()}
-        self._auditor = self._make_auditor(gate, outputs)
-        while frame is not None:
-            self._frames += 1
-            try:
-                self._take(frame, gate)
-            except ModelFailed as error:
-                self._exchange.fail(self._row(frame, Decision(True, 0.0, 0.0), 0.0, kept=True), error)
+        # Closed at once whatever happens: a source that is left to the interpreter's end complains there.
+        with closing(iter(LearntRate(Capture(config, self.stopped, first=first), gate))) as frames:
             frame = next(frames, None)
+            if frame is None and not self.stopped.is_set():
+                raise InvalidInput(f"source {config.source_name}: gave no frame")
+            outputs = {name: spec.output for name, spec in self._exchange.open(self.stopped).items()}
+            self.connected = True
+            self._substitutes = {name: gate.substitute(name, output) for name, output in outputs.items()}
+            self._auditor = self._make_auditor(gate, outputs)
+            while frame is not None:
+                self._frames += 1
+                try:
+                    self._take(frame, gate)
+                except ModelFailed as error:
+                    self._exchange.fail(self._row(frame, Decision(True, 0.0, 0.0), 0.0, kept=True), error)
+                frame = next(frames, None)
 
     def _take(self, frame: Frame, gate: Gate) -> None:
         """Decides on one frame, and sends it or answers it at once."""

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class LearntRate:
         self.left_out = 0
         self._step_s = learnt_step_s(gate)
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Generator[Frame, None, None]:
         """Every frame that is decided on.
 
         Raises:

@@ -153,7 +153,7 @@ def test_a_useless_filter_is_refused_with_the_reason(trace_path, tmp_path, optio
 
 
 def test_too_few_inputs_are_refused(make_trace, tmp_path):
-    refused(make_trace(inputs=10), tmp_path, "10 inputs are too few to learn a filter from: record at least 60")
+    refused(make_trace(inputs=10), tmp_path, "10 inputs are too few to learn a filter from: record at least 50")
 
 
 def test_a_model_that_the_trace_does_not_have(trace_path, tmp_path):
