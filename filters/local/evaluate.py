@@ -94,7 +94,21 @@ def evaluate_heads(
         by_thing=found.by_thing,
         baselines=baselines,
         ahead=tuple(each.name for each in baselines if answered.any() and each.is_ahead(found)),
-        warnings=trace_warnings(gate.spec.learnt_from, certificate, trace, float(answered[0].mean())),
+        warnings=(
+            *_always_sent(gate, trace),
+            *trace_warnings(gate.spec.learnt_from, certificate, trace, float(answered[0].mean())),
+        ),
+    )
+
+
+def _always_sent(gate: LocalGate, trace: Trace) -> tuple[str, ...]:
+    """That a device sends every input after all, where a model's head never answers."""
+    asked = [model for model in trace.models if model not in gate.spec.answering]
+    if not asked:
+        return ()
+    return (
+        f"no head answers for {', '.join(asked)}: a device that wants these models, too, sends every input for them "
+        "(`models` in device.toml, or a filter for these)",
     )
 
 
