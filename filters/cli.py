@@ -13,13 +13,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..errors import InvalidInput
+from ..models.session import check_out
 from ..reporting import show_progress
 from ..traces.trace import Trace
 from ..units import parse_seconds
 from .event_promise import EventPromise
 from .rules.parser import Unchanged, parse_rule
 from .rules.zones import read_zones
-from .spec import FilterSpec
+from .spec import METADATA_KEY, TASKS_KEY, FilterSpec
 
 if TYPE_CHECKING:
     from .training.event_selection import EventTarget
@@ -85,8 +86,7 @@ def train_filter_command(
     parsed = parse_rule(rule, zones=read_zones(zones), typed=True)
     if not model and not isinstance(parsed, Unchanged):
         raise InvalidInput(f"rule {parsed.text!r} judges one model's output: say which with --model NAME")
-    if out.suffix != ".onnx":
-        raise InvalidInput(f"--out {out}: a filter's file must end in .onnx")
+    check_out(out, (METADATA_KEY, TASKS_KEY), what="a filter")
     asked_else = accuracy is not None or bool(recall) or bool(slices)
     target = _event_target(event_recall, within, heartbeat, budget, window, asked_else=asked_else)
     from .training.floors import Floor, Slices, parse_recall
@@ -148,8 +148,7 @@ def train_tasks_command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
 ) -> None:
     """Learn one filter for several models: one encoder, a decision for each; an input is kept if any needs it."""
-    if out.suffix != ".onnx":
-        raise InvalidInput(f"--out {out}: a filter's file must end in .onnx")
+    check_out(out, (METADATA_KEY, TASKS_KEY), what="a filter")
     from ..models.stem.beside import stem_beside
     from .training.train_tasks import parse_tasks, train_tasks
 

@@ -1,5 +1,6 @@
 """Opening an ONNX file with onnxruntime: the same options everywhere, and a user's mistake told in one line."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import onnxruntime as ort
@@ -35,6 +36,29 @@ def open_session(path: Path, *, threads: int = 1, optimized: Path | None = None)
             return _open(path, options)
     except Exception as error:  # onnxruntime raises many types of its own
         raise InvalidInput(f"{path}: not an ONNX model that onnxruntime can load ({first_line(error)})") from error
+
+
+def check_out(path: Path, keys: Collection[str], *, what: str) -> None:
+    """Whether a file of a kind may be written there: nothing is there yet, or one of that kind.
+
+    Args:
+        path: where it shall be.
+        keys: in the metadata of that kind of files stands one of these.
+        what: what it is called, with its article.
+
+    Raises:
+        InvalidInput: something else is there, or the name does not end in .onnx.
+    """
+    if path.suffix != ".onnx" or path.is_dir():
+        raise InvalidInput(f"--out {path}: {what} must be a file that ends in .onnx")
+    if not path.exists():
+        return
+    try:
+        found = open_session(path).get_modelmeta().custom_metadata_map
+    except InvalidInput:
+        found = {}
+    if not set(keys) & set(found):
+        raise InvalidInput(f"--out {path}: is there already and is not {what}; give another name")
 
 
 def first_line(error: Exception) -> str:

@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import InvalidInput
+from ..models.session import check_out
 from ..models.spec import digest, find_models, select_models
 from ..models.stem.beside import STEM_FILE
+from ..models.stem.spec import METADATA_KEY
 from ..reporting import show_progress
 from ..units import format_bytes, parse_seconds
 from .trace import Trace
@@ -48,8 +50,7 @@ def train_stem_command(
     limit_ms = 1000 * parse_seconds(latency) if latency else None
     device, slowdown = _parse_device(on)
     path = out or traces[0].parent / STEM_FILE
-    if path.suffix != ".onnx" or path.is_dir():
-        raise InvalidInput(f"--out {path}: a stem's file must end in .onnx")
+    check_out(path, (METADATA_KEY,), what="a stem")
     with show_progress("choosing a stem", quiet=as_json) as progress:
         done, nothing = train_stem(
             [Trace(each) for each in traces],

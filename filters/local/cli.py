@@ -11,8 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...errors import InvalidInput
+from ...models.session import check_out
 from ...reporting import show_progress
 from ...traces.trace import Trace
+from .spec import METADATA_KEY
 
 if TYPE_CHECKING:
     from .train import HeadsTraining
@@ -38,11 +40,12 @@ def train_heads_command(
     A head of which nothing is proven never answers, unless --uncertified is given; if none does, nothing is written and
     the exit code is 3.
     """
-    if out.suffix != ".onnx":
-        raise InvalidInput(f"--out {out}: a file of heads must end in .onnx")
-    from ...models.stem.beside import STEM_FILE, stem_beside
+    check_out(out, (METADATA_KEY,), what="a file of heads")
+    from ...models.stem.beside import NONE, STEM_FILE, stem_beside
     from .train import train_heads
 
+    if stem == NONE:
+        raise InvalidInput("--stem none: heads read a stem; name one, or leave --stem out")
     used = stem_beside(trace, stem)
     if used is None:
         raise InvalidInput(

@@ -37,7 +37,7 @@ _AIM = 0.8
 # So many times faster it rises until the first loss is found: a file's threshold may be careful for want of inputs.
 _AT_FIRST = 5.0
 # One input that was not lost says little, however many passed by before it.
-_MOST_RISE = 0.5
+_MOST_RISE = 0.3
 _FURTHEST = 4.0
 _LEAST = 1e-6
 

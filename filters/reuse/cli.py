@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ...errors import InvalidInput
+from ...models.session import check_out
 from ...reporting import show_progress
 from ...traces.trace import Trace
 from ..rules.parser import parse_rule
 from ..rules.zones import read_zones
-from .spec import ReuseSpec
+from .spec import METADATA_KEY, ReuseSpec
 
 
 def train_reuse_command(
@@ -38,8 +38,7 @@ def train_reuse_command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
     """Learn how near two inputs must be to have the same result, and certify it with the cache at work."""
-    if out.suffix != ".onnx":
-        raise InvalidInput(f"--out {out}: a reuse file must end in .onnx")
+    check_out(out, (METADATA_KEY,), what="a reuse file")
     from ...models.stem.beside import stem_beside
     from .train import train_reuse
 

@@ -1,6 +1,6 @@
 """A stem filter that learns on while it is at work, on a rendered day whose camera turns to infrared in the dark.
 
-python tests/bench/filters/bench_drift.py --stem stem.onnx [--seeds 0 1 2] [--frames 3600] [--start 0.71]
+python tests/bench/filters/bench_drift.py [--stem stem.onnx] [--seeds 0 1 2] [--frames 3600] [--start 0.71]
 
 The renderer's truth stands for the model. The day begins at midnight, so in infrared (`--start 0`: in the morning). The
 filter is trained on the first tenth of the day, which is judged for nobody; then the same frames go through the file as
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
+import infilink
 import numpy as np
 from infilink.codec import encode_jpeg
 from infilink.examples.street.backdrop import Backdrop
@@ -33,6 +34,7 @@ from infilink.models.spec import ModelSpec
 from infilink.models.stem.stem import Stem
 from infilink.outputs import Array, OutputSpec
 from infilink.traces.trace import Trace, TraceInfo, TraceWriter
+from infilink.traces.train_stem import train_stem
 from infrared import InfraredStreet
 
 SHARE = 0.1
@@ -99,10 +101,17 @@ def learn(day: Iterator[tuple[Array, bool, bool]], count: int, stem: Path, folde
             accuracy=ACCURACY,
             out=folder / "filter.onnx",
             candidates=["stem"],
-            stem=Stem(stem),
+            stem=Stem(stem) if stem is not None else street_stem(trace, folder / "stem.onnx"),
             uncertified=True,
         )
     return folder / "filter.onnx"
+
+
+def street_stem(trace: Trace, out: Path) -> Stem:
+    """The first layers of the rendered street's own people model."""
+    people = Path(infilink.__file__).parent / "examples" / "street" / "models" / "people.onnx"
+    train_stem([trace], {"people": people}, out=out, named=True)
+    return Stem(out)
 
 
 def skill(needed: Array, accuracy: float, rate: float) -> float:
@@ -143,7 +152,9 @@ def text(values: list[float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--stem", type=Path, required=True, help="what `infilink train stem` wrote")
+    parser.add_argument(
+        "--stem", type=Path, help="what `infilink train stem` wrote; default: of the street's people model"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--frames", type=int, default=3600)
     parser.add_argument("--start", type=float, default=0.71, help="time of day of the first frame; 0.71 is midnight")

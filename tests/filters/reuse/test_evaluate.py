@@ -75,5 +75,5 @@ def test_the_commands_print_tables_and_json(path, write, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["inputs"] == 80
     evaluate_reuse_command(path, other)
     assert "answered without the model" in capsys.readouterr().out
-    with pytest.raises(InvalidInput, match=r"must end in \.onnx"):
+    with pytest.raises(InvalidInput, match=r"ends in \.onnx"):
         train_reuse_command(other, model="h", modality="signal", out=tmp_path / "r.bin")
