@@ -65,7 +65,8 @@ def train_stem_command(
     if as_json:
         tried = [asdict(row) for row in done.tried]
         told = {"stem": str(path), "digest": digest(path), "spec": done.spec.model_dump(mode="json")}
-        print(json.dumps({**told, "nothing": nothing, "tried": tried}))
+        took = {"took_ms": done.took_ms, "measured_on": done.measured_on}
+        print(json.dumps({**told, **took, "nothing": nothing, "tried": tried}))
         return
     console = Console()
     table = Table(title="stems, the best first; bold: kept")
@@ -83,13 +84,13 @@ def train_stem_command(
     console.print(table)
     if len(done.tried) > len(judged):
         console.print(f"{len(done.tried) - len(judged)} more take too long or do not run (--json has them)")
-    if limit_ms is None and spec.took_ms > LATENCY_MS:
+    if limit_ms is None and done.took_ms > LATENCY_MS:
         nothing["the stem"] = f"takes more than {LATENCY_MS:g} ms: nothing here that serves is as fast"
     for name, why in nothing.items():
         console.print(f"[yellow]note:[/] {name}: {why}", highlight=False)
     console.print(
         f"{path}: {', '.join(spec.maps)} of {spec.model} at {spec.size[0]}x{spec.size[1]}, {spec.length} features, "
-        f"{spec.took_ms:.2f} ms on {spec.measured_on}, {format_bytes(path.stat().st_size)}; "
+        f"{done.took_ms:.2f} ms on {done.measured_on}, {format_bytes(path.stat().st_size)}; "
         f"licence: {spec.licence or 'not stated in the model, ask where it is from'}",
         highlight=False,
         soft_wrap=True,

@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 
+from ... import __version__
 from ...errors import InvalidInput
 from ...filters.gates.base import Gate
 from ...filters.gates.learned import FilterRuntime
@@ -50,9 +51,10 @@ class FeatureEncoder:
         self.range = None
         if not self._told:
             logger.warning(
-                "the coordinator (infilink %s) takes no features, so frames travel: install this version there, with "
-                '`answers = "links"` and links that read this stem',
+                'the coordinator (infilink %s) takes no features, so frames travel: it needs `answers = "links"` with links '
+                "that read this stem, and infilink %s or newer",
                 welcome.version,
+                __version__,
             )
         self._told = True
 

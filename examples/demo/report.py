@@ -133,7 +133,7 @@ def plan_lines(demo: Demo) -> list[str]:
 def _stem_line(stem: StemSpec) -> str:
     width, height = stem.size
     return (
-        f"stem: the first layers of {stem.model} at {width}x{height}, {stem.length} features in {stem.took_ms:.2f} ms; "
+        f"stem: the first layers of {stem.model} at {width}x{height}, {stem.length} features; "
         "filter and links read them"
     )
 

@@ -48,10 +48,10 @@ Costs = Callable[[Entrant, Workload], float]
 def counted_s(entrant: Entrant, work: Workload) -> float:
     """The same on every machine: the graph's arithmetic at a stated speed, after what preparing an input takes.
 
-    A stem takes what its file says that it took; what is behind it is next to nothing.
+    What is behind a stem is next to nothing.
     """
-    if entrant.stem is not None and entrant.stem.spec.took_ms > 0:
-        return entrant.stem.spec.took_ms / 1000
+    if entrant.stem is not None:
+        return PREPARED_S["image"] + entrant.stem.spec.multiplications / MULTIPLY_ADDS_PER_S
     if entrant.modality is None and not isinstance(work.replay, Replay):
         # Drawn at random, the input is not looked at.
         return 0.0

@@ -44,7 +44,7 @@ _NEAR = 0.02
 # The strides of the deepest map, the best first (docs/STEM.md).
 _DEEPEST = (16, 8, 32)
 _NO_MAP = (
-    "has no map that may serve: after its first layers it has no rows and columns (a transformer), or holds to its own "
+    "has no map that may serve: its layers can't be followed to rows and columns (a transformer), or hold to their own "
     "size (fixed positions)"
 )
 
@@ -91,12 +91,16 @@ class ChosenStem:
     Attributes:
         graph: its own.
         spec: what it says of itself.
+        took_ms: what one frame takes, its resizing included, as it was measured.
+        measured_on: where that was.
         tried: all that were tried, the best first.
         nothing: why some models offer none, by name.
     """
 
     graph: onnx.ModelProto
     spec: StemSpec
+    took_ms: float
+    measured_on: str
     tried: tuple[Tried, ...]
     nothing: Mapping[str, str]
 
@@ -138,7 +142,7 @@ class _Candidate:
         names = tuple(each.name for each in self.maps)
         return Tried(self.model, names, self.size, self.length, took_ms, mark, why)
 
-    def save(self, path: Path, took_ms: float, measured_on: str) -> tuple[onnx.ModelProto, StemSpec]:
+    def save(self, path: Path) -> tuple[onnx.ModelProto, StemSpec]:
         """Writes it as a stem."""
         spec = StemSpec(
             model=self.model,
@@ -151,8 +155,7 @@ class _Candidate:
             grid=GRID,
             length=self.length,
             places=self.maps[-1].shape,
-            took_ms=round(took_ms, 3),
-            measured_on=measured_on,
+            multiplications=round(self.maps[-1].cost),
             versions={"onnx": onnx.__version__, "onnxruntime": ort.__version__},
         )
         graph = cut_stem(self.layers, self.maps, self.size, self.parts, self.columns)
@@ -212,10 +215,10 @@ def choose_stem(
             raise _refusal(tried, nothing, latency_ms)
         marked = _judged(found, streams, path, told)
         chosen, took_ms, _ = _best(marked)
-        graph, spec = chosen.save(path, took_ms, device or f"one core of {platform.machine()}")
-    rows = [each.tried(took_ms, mark=mark) for each, took_ms, mark in marked]
+        graph, spec = chosen.save(path)
+    rows = [each.tried(each_ms, mark=mark) for each, each_ms, mark in marked]
     rows.sort(key=lambda row: -(row.mark or 0.0))
-    return ChosenStem(graph, spec, (*rows, *tried), nothing)
+    return ChosenStem(graph, spec, took_ms, device or f"one core of {platform.machine()}", (*rows, *tried), nothing)
 
 
 def _offered(layers: Layers, model: str, latency_ms: float) -> list[_Candidate]:
@@ -246,7 +249,7 @@ def _judged(
         pictures = [[shrink(frame, size) for frame in stream.frames()] for stream in streams] if of_size else []
         for each, took_ms in of_size:
             told(0.2 + 0.8 * len(marked) / len(found), f"judging {each.model} at {size[0]}x{size[1]}")
-            each.save(path, took_ms, "")
+            each.save(path)
             stem = Stem(path)
             features = [np.stack([stem.see_picture(picture).features for picture in of]) for of in pictures]
             columns = each.kept(judge.telling(features, learnt_only=True))
@@ -268,7 +271,7 @@ def _best(marked: Sequence[tuple[_Candidate, float, float]]) -> tuple[_Candidate
 def _measure(candidate: _Candidate, path: Path, frame: Array) -> tuple[float, str]:
     """Milliseconds for a frame, of this thread alone, as other work on the machine counts little then; or why not."""
     try:
-        candidate.save(path, 0.0, "")
+        candidate.save(path)
         stem = Stem(path)
         seen = stem.see(frame)
     except Exception as error:  # onnxruntime raises many types of its own

@@ -20,8 +20,8 @@ class StemSpec(BaseModel):
         grid: rows and columns of that grid.
         length: how many features it gives.
         places: channels, rows and columns of the deepest map, which it gives as it is.
-        took_ms: what one picture takes, its resizing included, as it was measured.
-        measured_on: where that was.
+        multiplications: what one picture takes, in multiplications with their additions; milliseconds would make two
+            files of the same stem differ.
         versions: of the packages that made it.
     """
 
@@ -38,6 +38,5 @@ class StemSpec(BaseModel):
     grid: tuple[int, int] = (1, 1)
     length: int = Field(ge=1)
     places: tuple[int, int, int]
-    took_ms: float = 0.0
-    measured_on: str = ""
+    multiplications: int = Field(default=0, ge=0)
     versions: dict[str, str] = {}

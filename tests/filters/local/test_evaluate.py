@@ -55,7 +55,7 @@ def test_the_commands(mixed_path, stem_path, other, tmp_path, capsys):
     assert "light answers" in (tmp_path / "page.html").read_text()
     with pytest.raises(InvalidInput, match="there is no stem beside the trace: make one"):
         train_heads_command(mixed_path, out)
-    with pytest.raises(InvalidInput, match=r"must end in \.onnx"):
+    with pytest.raises(InvalidInput, match=r"ends in \.onnx"):
         train_heads_command(mixed_path, tmp_path / "heads.npz", stem=stem_path)
     with pytest.raises(NotCertified):
         train_heads_command(mixed_path, out, stem=stem_path, model=["scene"], accuracy=0.9)

@@ -39,7 +39,7 @@ def test_the_chosen_stem_is_written_with_where_it_comes_from(tmp_path: Path) -> 
     done = choose_stem({"model": path}, [stream()], latency_ms=1000.0, slowdown=2.0, device="door")
     save_stem(tmp_path / "stem.onnx", done.graph, done.spec)
     stem = Stem(tmp_path / "stem.onnx")
-    assert (stem.spec.model, stem.spec.digest, stem.spec.measured_on) == ("model", digest(path), "door")
+    assert (stem.spec.model, stem.spec.digest, done.measured_on) == ("model", digest(path), "door")
     assert (stem.spec.licence, stem.spec.source) == ("Apache-2.0", "https://example.org/model; made 1.2.3")
     seen = stem.see(next(iter(stream().frames())))
     assert seen.features.shape == (stem.spec.length,) and stem.spec.length <= WHOLE + CELLS
