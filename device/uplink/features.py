@@ -51,8 +51,8 @@ class FeatureEncoder:
         self.range = None
         if not self._told:
             logger.warning(
-                'the coordinator (infilink %s) takes no features, so frames travel: it needs `answers = "links"` with links '
-                "that read this stem, and infilink %s or newer",
+                "the coordinator (infilink %s) takes no features, so frames travel: it needs infilink %s or newer, "
+                '`answers = "links"`, and links that read this stem',
                 welcome.version,
                 __version__,
             )
