@@ -88,10 +88,11 @@ class Encoding:
         vector = np.asarray(np.minimum(np.maximum(standard, -_FURTHEST), _FURTHEST), np.float32)
         return vector if self.tokens is None else np.concatenate([vector, self.tokens.row(value)])
 
-    def raw(self, vectors: Array) -> Array:
-        """The raw forms (n, raw length) of vectors (n, length)."""
-        raw = np.repeat(self.fill[None], len(vectors), axis=0)
-        raw[:, self.columns] = vectors * self.std + self.mean
+    def raw(self, vectors: Array, *, first: int | None = None) -> Array:
+        """The raw forms (n, raw length) of vectors (n, length), or so many of their first numbers."""
+        kept = slice(None) if first is None else slice(int(np.searchsorted(self.columns, first)))
+        raw = np.repeat(self.fill[None, :first], len(vectors), axis=0)
+        raw[:, self.columns[kept]] = vectors[:, kept] * self.std[kept] + self.mean[kept]
         return raw
 
     def decode(self, vector: Array, *, last: Array | None = None, hints: Sequence[Array] = ()) -> Array:
@@ -127,7 +128,7 @@ class Encoding:
 
     def counts(self, vectors: Array) -> Array:
         """Boxes: how many of each class (n, classes) the vectors stand for."""
-        return np.asarray(np.rint(np.maximum(self.raw(vectors)[:, : len(self.output.classes)], 0.0)))
+        return np.asarray(np.rint(np.maximum(self.raw(vectors, first=len(self.output.classes)), 0.0)))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

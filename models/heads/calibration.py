@@ -10,7 +10,7 @@ _LEAST_STEP = 1e-6
 
 def logistic(score: Array) -> Array:
     """The probability (n,) that a log-odds (n,) stands for."""
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(score, -30.0, 30.0))))
+    return np.asarray(1.0 / (1.0 + np.exp(-np.minimum(np.maximum(score, -30.0), 30.0))))
 
 
 def fit_logistic(cues: Array, shares: Array, *, ridge: float = 1e-3, alike: float = 0.0) -> Array:

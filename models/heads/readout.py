@@ -115,9 +115,12 @@ class Readout:
         encoding, output = self.encoding, self.encoding.output
         if not encoding.length:
             return np.zeros(len(numbers))
-        raw = np.asarray(encoding.raw(numbers), np.float64)
+        # Of boxes their numbers alone: where they are would be many times as much.
+        first = len(output.classes) if output.kind == "boxes" else len(encoding.fill)
+        kept = slice(int(np.searchsorted(encoding.columns, first)))
+        raw = np.asarray(encoding.raw(numbers, first=first), np.float64)
         deviation = np.full(raw.shape, 1e-6)
-        deviation[:, encoding.columns] = np.maximum(spread * encoding.std, 1e-6)
+        deviation[:, encoding.columns[kept]] = np.maximum(spread[:, kept] * encoding.std[kept], 1e-6)
         if output.kind == "label":
             order = np.argpartition(raw, -2, axis=1)[:, -2:] if raw.shape[1] > 1 else np.zeros((len(raw), 2), int)
             best, second = (np.take_along_axis(raw, order, axis=1)[:, side] for side in (1, 0))
@@ -125,8 +128,7 @@ class Readout:
         if output.kind == "multilabel":
             return _log_odds(logistic(np.abs(raw) / (deviation * _TO_LOGISTIC)).mean(axis=1))
         if output.kind in ("count", "boxes"):
-            kept = slice(0, len(output.classes)) if output.kind == "boxes" else slice(None)
-            mean, deviation = np.maximum(raw[:, kept], 0.0), deviation[:, kept] * _TO_LOGISTIC
+            mean, deviation = np.maximum(raw, 0.0), deviation * _TO_LOGISTIC
             told = np.rint(mean)
             above = logistic((told + 0.5 - mean) / deviation)
             below = np.where(told > 0, logistic((told - 0.5 - mean) / deviation), 0.0)
