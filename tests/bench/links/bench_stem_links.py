@@ -159,12 +159,15 @@ def show(console: Console, pairs: Iterable[Pair], title: str) -> None:
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("traces", type=Path, nargs="+")
+    parser.add_argument("traces", type=Path, nargs="*")
     parser.add_argument("--stem", type=Path)
     parser.add_argument("--running", default="")
     parser.add_argument("--age", type=float, action="append", default=[])
     parser.add_argument("--every", type=int, default=1)
     arguments = parser.parse_args()
+    if not arguments.traces:
+        print("skipped: give traces, and a --stem (bench_stem.py --only links records some itself)")
+        return
     console, ages_s = Console(), tuple(arguments.age) or AGES_S
     found = []
     for path in arguments.traces:
