@@ -260,7 +260,7 @@ def _never(table: Table, others: frozenset[str], row: Linkability) -> str:
     route = table.choose(others, NEVER)
     found = _found(row, route, NEVER)
     if route.origin == "linked":
-        return f"; if it never runs {found.agreement:.2f} from {', '.join(route.sources)}"
+        return f"; if it never runs {found.agreement:.2f} from {', '.join(route.sources) or 'nothing'}"
     return f"; if it never runs {found.agreement:.2f}, a constant"
 
 
