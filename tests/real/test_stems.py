@@ -54,7 +54,8 @@ def test_its_maps_are_what_they_are_inside_it_and_run_at_another_size(
     assert [each.stride for each in layers.maps(SIZE) if each.ends] == OFFERED[name]
     for each in layers.maps(SIZE):
         if each.ends:
-            spec = StemSpec(model=name, digest="", size=SIZE, maps=(each.name,), length=1, places=each.shape)
+            length = 2 * each.shape[0]
+            spec = StemSpec(model=name, digest="", size=SIZE, maps=(each.name,), length=length, places=each.shape)
             save_stem(tmp_path / "stem.onnx", cut_stem(layers, [each], SIZE), spec)
             seen = Stem(tmp_path / "stem.onnx").see(frame(data))
             assert seen.places.shape == each.shape and np.isfinite(seen.features).all()
