@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -105,35 +106,55 @@ class Readout:
 
         That no box is there is right or wrong, whereas boxes are also to be placed.
         """
+        cues = np.zeros((len(numbers), _CUES))
+        kind, varies = self.encoding.output.kind, self.encoding.length > 0
         spread = np.sqrt(self.noise * (1.0 + doubt[:, None]))
-        none: Array = np.zeros(len(numbers))
-        if self.encoding.output.kind == "boxes":
-            none = np.asarray(~self.encoding.counts(numbers).any(axis=1), np.float64)
-        return np.stack([self._margin(numbers, spread), -np.log(doubt + 1e-3), none], axis=1)
+        if kind in ("count", "boxes"):
+            margin, told = self._of_counts(numbers, spread)
+            cues[:, 0] = margin if varies else 0.0
+            cues[:, 2] = told == 0.0 if kind == "boxes" else 0.0
+        elif varies:
+            cues[:, 0] = self._margin(numbers, spread)
+        cues[:, 1] = -np.log(doubt + 1e-3)
+        return cues
+
+    @cached_property
+    def _counted(self) -> tuple[slice, Array, Array, float]:
+        """Of boxes and counts: where the numbers lie that say how many, their mean and scale, and what never varies."""
+        encoding = self.encoding
+        first = max(1, len(encoding.output.classes))
+        kept = slice(int(np.searchsorted(encoding.columns, first)))
+        still = np.delete(encoding.fill[:first], encoding.columns[kept])
+        told = float(np.rint(np.maximum(still, 0.0)).sum())
+        return kept, encoding.mean[kept].astype(np.float64), encoding.std[kept].astype(np.float64), told
+
+    def _of_counts(self, numbers: Array, spread: Array) -> tuple[Array, Array]:
+        """How far another number is (n,), and how many there are in all (n,); of boxes, where they are is left out.
+
+        Single inputs are looked at on the way of every frame: as few steps as can be.
+        """
+        kept, mean, scale, still = self._counted
+        many = np.maximum(numbers[:, kept] * scale + mean, 0.0)
+        one = np.maximum(spread[:, kept] * scale, 1e-6) * _TO_LOGISTIC
+        told = np.rint(many)
+        off = many - told
+        # Chances of more than half above what is told, and of more than half below it, which none has nothing below.
+        more = 1.0 / (1.0 + np.exp(np.minimum((0.5 - off) / one, 30.0)))
+        less = np.where(told > 0.0, 1.0 / (1.0 + np.exp(np.minimum((0.5 + off) / one, 30.0))), 0.0)
+        total = told.sum(axis=1) + still
+        return _log_odds(1.0 - (more + less).sum(axis=1) / np.maximum(total, 1.0)), total
 
     def _margin(self, numbers: Array, spread: Array) -> Array:
         encoding, output = self.encoding, self.encoding.output
-        if not encoding.length:
-            return np.zeros(len(numbers))
-        # Of boxes their numbers alone: where they are would be many times as much.
-        first = len(output.classes) if output.kind == "boxes" else len(encoding.fill)
-        kept = slice(int(np.searchsorted(encoding.columns, first)))
-        raw = np.asarray(encoding.raw(numbers, first=first), np.float64)
+        raw = np.asarray(encoding.raw(numbers), np.float64)
         deviation = np.full(raw.shape, 1e-6)
-        deviation[:, encoding.columns[kept]] = np.maximum(spread[:, kept] * encoding.std[kept], 1e-6)
+        deviation[:, encoding.columns] = np.maximum(spread * encoding.std, 1e-6)
         if output.kind == "label":
             order = np.argpartition(raw, -2, axis=1)[:, -2:] if raw.shape[1] > 1 else np.zeros((len(raw), 2), int)
             best, second = (np.take_along_axis(raw, order, axis=1)[:, side] for side in (1, 0))
             return np.asarray((best - second) / np.linalg.norm(np.take_along_axis(deviation, order, axis=1), axis=1))
         if output.kind == "multilabel":
             return _log_odds(logistic(np.abs(raw) / (deviation * _TO_LOGISTIC)).mean(axis=1))
-        if output.kind in ("count", "boxes"):
-            mean, deviation = np.maximum(raw, 0.0), deviation * _TO_LOGISTIC
-            told = np.rint(mean)
-            above = logistic((told + 0.5 - mean) / deviation)
-            below = np.where(told > 0, logistic((told - 0.5 - mean) / deviation), 0.0)
-            wrong = 1.0 - (above - below)
-            return _log_odds(1.0 - wrong.sum(axis=1) / np.maximum(told.sum(axis=1), 1.0))
         if output.kind == "mask":
             on = np.clip(raw, 0.0, 1.0)
             hit = np.where(on >= 0.5, on, 0.0).sum(axis=1)
@@ -166,5 +187,5 @@ class Readout:
 
 
 def _log_odds(p: Array) -> Array:
-    clipped = np.clip(p, 0.02, 0.98)
+    clipped = np.minimum(np.maximum(p, 0.02), 0.98)
     return np.asarray(np.log(clipped / (1.0 - clipped)))
