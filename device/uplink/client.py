@@ -19,6 +19,7 @@ from .outbox import ConnectionWindow, Outbox
 logger = logging.getLogger(__name__)
 
 _CLOSE_TIMEOUT_S = 5.0
+_WAKE_S = 0.2
 _OPTIONS = [
     ("grpc.max_receive_message_length", 256 * 2**20),
     # A new channel must try at once, not wait for the backoff of the one before.
@@ -105,7 +106,10 @@ class Uplink:
             InvalidInput: the coordinator can't use what this device says of itself, or `tls_ca` can't be read.
         """
         self._thread.start()
-        self._settled.wait(self.config.connect_timeout_s)
+        until_s = time.monotonic() + self.config.connect_timeout_s
+        # In short turns: Ctrl-C that the system gives to another thread does not wake this one.
+        while not self._settled.wait(_WAKE_S) and time.monotonic() < until_s:
+            pass
         if self._outbox.failure is not None:
             raise self._outbox.failure
         if self._welcome is None:
@@ -176,6 +180,8 @@ class Uplink:
             with self._channel() as channel:
                 stub = edge_pb2_grpc.EdgeStub(channel)  # type: ignore[no-untyped-call]
                 self._call = stub.Connect(self._requests(connection), metadata=metadata)
+                if self._closed.is_set():
+                    self._call.cancel()
                 for message in self._call:
                     self._receive(connection, message)
         finally:
