@@ -14,9 +14,7 @@ import numpy as np
 
 from ..errors import InvalidInput, ModelFailed
 from ..filters.gates.base import Decision, Gate, ModelOutput, Substitute
-from ..filters.local.learning_filter import LearningFilter
-from ..filters.local.learning_heads import LearningHeads
-from ..filters.local.state import Learnt
+from ..filters.local.state import Learning, Learnt
 from ..filters.open_gate import open_gate
 from ..filters.serves import can_judge, check_pictures, check_serves
 from ..filters.terms import Terms, terms_of
@@ -65,7 +63,7 @@ class Agent:
         self._reference: int | None = None
         self._terms: Terms | None = None
         self._auditor: Auditor | None = None
-        self._learning: LearningFilter | LearningHeads | None = None
+        self._learning: Learning | None = None
         # By the coordinator's models.
         self._substitutes: dict[str, Substitute] = {}
         self._results: ResultsFile | None = None
@@ -89,7 +87,7 @@ class Agent:
             rule_files = () if config.rule_file is None else (config.rule_file,)
             gate = open_gate(config.gate, cache=config.cache, update=config.update, rule_files=rule_files)
             stack.callback(gate.close)
-            self._learning = gate if isinstance(gate, LearningFilter | LearningHeads) else None
+            self._learning = gate if isinstance(gate, Learning) else None
             check_pictures(gate)
             self._terms = terms_of(gate)
             self._tell_terms()

@@ -26,7 +26,7 @@ from ..rules.predicates import Predicate
 from ..spec import load_filter
 from .packed import METADATA_KEY, unpack_binary
 from .sample import FairSample
-from .state import Learnt, StateFile
+from .state import Learning, StateFile
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ _FURTHEST = 4.0
 _LEAST = 1e-6
 
 
-class LearningFilter(FilterRuntime):
+class LearningFilter(Learning, FilterRuntime):
     """Skips as its file says at first, then by what it has learnt, as long as the audit does not show that to be worse.
 
     The threshold moves by what is really lost: up a little for every input, down for every loss that the audit finds,
@@ -84,8 +84,6 @@ class LearningFilter(FilterRuntime):
         self._moved, self._rise, self._lost = 0.0, 0.0, False
         self._outputs: dict[str, OutputSpec] = {}
         self._lock = threading.Lock()
-        self._learnt_before = 0
-        self._inputs = self._better = self._worse = 0
         self._unfit = False
         self._restore()
 
@@ -111,20 +109,6 @@ class LearningFilter(FilterRuntime):
             self._outputs[model] = output
         found = super().substitute(model, output)
         return replace(found, trusted=found.trusted and not self.changed)
-
-    @property
-    def changed(self) -> bool:
-        """Whether it has learnt anything, now or before a restart, so that its certificate holds no more."""
-        return self._learnt_before + self._inputs > 0
-
-    def learnt(self) -> Learnt:
-        """What came of it since it was opened."""
-        return Learnt(self._inputs, self._better, self._worse)
-
-    def close(self) -> None:
-        """Saves what it has learnt; closing twice is fine."""
-        if self._inputs:
-            self._state.save(*self._as_arrays())
 
     @property
     def _serving(self) -> dict[str, Binary]:

@@ -20,14 +20,14 @@ from ..gates.base import Decision, ModelOutput, Substitute
 from .gate import LocalGate
 from .sample import FairSample
 from .spec import HeadSpec
-from .state import Learnt, StateFile
+from .state import Learning, StateFile
 
 logger = logging.getLogger(__name__)
 
 _LEAST = 1e-6
 
 
-class LearningHeads(LocalGate):
+class LearningHeads(Learning, LocalGate):
     """Answers as `LocalGate` does, by what it has learnt at work, as long as the audit does not show that to be worse.
 
     What was certified are the heads in the file. From the first output that it learns from, its answers are not trusted
@@ -48,8 +48,6 @@ class LearningHeads(LocalGate):
         self._guards = {model: Guard() for model in self.heads}
         self._samples = {model: FairSample() for model in self.heads}
         self._lock = threading.Lock()
-        self._learnt_before = 0
-        self._inputs = self._better = self._worse = 0
         self._unfit = False
         self._restore()
 
@@ -62,20 +60,6 @@ class LearningHeads(LocalGate):
             self._samples[model].pass_by()
         learn = partial(self._learn, decision.features, frozenset(decision.answers), captured_s)
         return replace(decision, learn=learn)
-
-    @property
-    def changed(self) -> bool:
-        """Whether it has learnt anything, now or before a restart, so that its certificates hold no more."""
-        return self._learnt_before + self._inputs > 0
-
-    def learnt(self) -> Learnt:
-        """What came of it since it was opened."""
-        return Learnt(self._inputs, self._better, self._worse)
-
-    def close(self) -> None:
-        """Saves what it has learnt; closing twice is fine."""
-        if self._inputs:
-            self._state.save(*self._as_arrays())
 
     def _answers(self, numbers: Array, features: Array) -> dict[str, tuple[float, Substitute | None]]:
         with self._lock:

@@ -3,6 +3,7 @@
 import json
 import logging
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,3 +96,31 @@ class StateFile:
             if not self._told:
                 logger.warning("%s: what is learnt can't be saved (told once): %s", self.path, error)
             self._told = True
+
+
+class Learning(ABC):
+    """What gates that learn at work have in common: what came of it, and a state that outlives a restart."""
+
+    _state: StateFile
+    _learnt_before = 0
+    _inputs = 0
+    _better = 0
+    _worse = 0
+
+    @property
+    def changed(self) -> bool:
+        """Whether it has learnt anything, now or before a restart, so that what was certified holds no more."""
+        return self._learnt_before + self._inputs > 0
+
+    def learnt(self) -> Learnt:
+        """What came of it since it was opened."""
+        return Learnt(self._inputs, self._better, self._worse)
+
+    def close(self) -> None:
+        """Saves what it has learnt; closing twice is fine."""
+        if self._inputs:
+            self._state.save(*self._as_arrays())
+
+    @abstractmethod
+    def _as_arrays(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """All that it has learnt, for the state file."""
