@@ -122,25 +122,6 @@ class BestPlace:
         return cls(weights, bias)
 
 
-def cells_of(boxes: Sequence[Array], classes: Sequence[int], grid: tuple[int, int]) -> Array:
-    """Which cells hold the centre of a box of each class: bool (n, classes, rows, columns).
-
-    Args:
-        boxes: of each input (m, 6).
-        classes: the class indices that are asked for.
-        grid: rows and columns.
-    """
-    rows, columns = grid
-    found = np.zeros((len(boxes), len(classes), rows, columns), bool)
-    at = {index: place for place, index in enumerate(classes)}
-    for i, each in enumerate(boxes):
-        kept = each[np.isin(each[:, 5], classes)]
-        x = np.clip((kept[:, 0] + kept[:, 2]) / 2 * columns, 0, columns - 1).astype(int)
-        y = np.clip((kept[:, 1] + kept[:, 3]) / 2 * rows, 0, rows - 1).astype(int)
-        found[i, [at[int(index)] for index in kept[:, 5]], y, x] = True
-    return found
-
-
 @dataclass
 class _Cells:
     """The cells of some inputs, standardised, and what a regression on them needs, by blocks of time.

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
-from infilink.models.heads.best_place import BestPlace, cells_of
+from infilink.models.heads.best_place import BestPlace
 from infilink.models.heads.binary import Binary
 from infilink.models.heads.calibration import fit_logistic, logistic
 from infilink.outputs import Array
@@ -105,14 +105,6 @@ def test_a_head_with_places_is_ahead_where_things_are_small() -> None:
         head.predict(features)
     with pytest.raises(InvalidInput, match="must have shape"):
         head.predict(features, places[:, :4])
-
-
-def test_boxes_lie_in_cells() -> None:
-    boxes = np.asarray([[0.0, 0.0, 0.2, 0.2, 0.9, 1], [0.9, 0.9, 1.1, 1.1, 0.9, 0], [0.4, 0.4, 0.6, 0.6, 0.9, 2]])
-    found = cells_of([boxes, np.zeros((0, 6))], [1, 0], (2, 4))
-    assert found[0, 0].tolist() == [[True, False, False, False], [False] * 4]
-    assert found[0, 1].tolist() == [[False] * 4, [False, False, False, True]]
-    assert not found[1].any()
 
 
 @pytest.mark.parametrize("name", ["b.curve", "b.best_place.weights", "b.linear.mean"])
