@@ -19,7 +19,6 @@ from ..graph import LinkGraph
 from ..planning.options import PlanOptions
 from ..planning.plan import Plan
 from ..planning.planner import hold_plan, make_plan
-from ..reselection.anew import ReplannedServing
 from ..serving import Serving
 from ..trust.live import LiveTrust
 from .events import TargetEvents, score_links
@@ -28,10 +27,6 @@ from .unseen import held_out
 
 logger = logging.getLogger(__name__)
 
-REVIEW_S = 60.0
-"""How often the plan is chosen anew, where it is."""
-PROFILE = 0.01
-"""On which share of the inputs every model then runs."""
 COLUMNS = (
     "sequence",
     "captured_s",
@@ -46,7 +41,6 @@ COLUMNS = (
     "region",
 )
 """Of the file of answers."""
-_ANEW = "chosen anew"
 
 
 @dataclass(frozen=True)
@@ -75,9 +69,6 @@ class LinksEvaluation:
         events: how the events in each model's outputs were found, beside what is free.
         models: the same by model.
         certified_runs: by model, the fewest runs that a certificate for it rests on; 0: it has none.
-        anew: overall agreement where the plan is chosen anew every `REVIEW_S`, and how models are answered for more
-            often, from what is seen, with every model run on a share `PROFILE` of the inputs: as a coordinator does it.
-        switches: how often another plan was put in service by that.
         baselines: overall agreement of what needs no links, on the same inputs and budget.
     """
 
@@ -102,8 +93,6 @@ class LinksEvaluation:
     events: Mapping[str, TargetEvents]
     models: Mapping[str, ModelTally]
     certified_runs: Mapping[str, int]
-    anew: float
-    switches: int
     baselines: Mapping[str, float]
 
 
@@ -144,16 +133,13 @@ def evaluate_links(
     runs = _runs(graph, plan, budget_bytes)
     tallies = {}
     for index, (name, serving) in enumerate(runs.items()):
-        say(index / (len(runs) + 1), f"replaying: {name}")
+        say(index / len(runs), f"replaying: {name}")
         answers = replay(serving, rest.captured_s, outputs, features)
         tallies[name] = _tally(graph, rest, outputs, answers, decisions if name == "links" else None)
-    say(len(runs) / (len(runs) + 1), f"replaying: {_ANEW}")
-    anew = ReplannedServing(graph, plan, budget_bytes, review_s=REVIEW_S, profile=PROFILE)
-    tallies[_ANEW] = _tally(graph, rest, outputs, _replanned(anew, rest.captured_s, outputs, features))
     events = score_links(graph.models, tallies["links"], outputs, graph.constants, rest.captured_s)
     say(1.0, "done")
     live, left_out = runs["links"].live, len(trace) - len(rest)
-    return _evaluation(graph, rest, plan, tallies, live, events, left_out=left_out, switches=anew.switches)
+    return _evaluation(graph, rest, plan, tallies, live, events, left_out=left_out)
 
 
 def _features(graph: LinkGraph, trace: Trace) -> Array | None:
@@ -197,16 +183,6 @@ def _runs(graph: LinkGraph, plan: Plan, budget_bytes: int) -> dict[str, Serving]
     }
 
 
-def _replanned(
-    anew: ReplannedServing, captured_s: Array, outputs: Mapping[str, Sequence[Array]], features: Array | None
-) -> Iterator[dict[str, Answer]]:
-    """The same where the plan is chosen anew."""
-    running = {name: values for name, values in outputs.items() if name not in anew.graph.virtual}
-    for row, moment in enumerate(captured_s):
-        seen = None if features is None else features[row]
-        yield anew.answer(float(moment), {name: values[row] for name, values in running.items()}, features=seen)
-
-
 def _tally(
     graph: LinkGraph,
     trace: Trace,
@@ -236,7 +212,6 @@ def _evaluation(
     events: Mapping[str, TargetEvents],
     *,
     left_out: int,
-    switches: int,
 ) -> LinksEvaluation:
     links = tallies["links"]
     predicted, free = links.predicted_agreement, tallies["same plan, held"].predicted_agreement
@@ -264,9 +239,7 @@ def _evaluation(
         events=events,
         models=links.models(),
         certified_runs={name: graph.tables[name].certified_runs for name in links.models()},
-        anew=tallies[_ANEW].agreement,
-        switches=switches,
-        baselines={name: tally.agreement for name, tally in tallies.items() if name not in ("links", _ANEW)},
+        baselines={name: tally.agreement for name, tally in tallies.items() if name != "links"},
     )
 
 

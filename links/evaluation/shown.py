@@ -11,7 +11,7 @@ from rich.table import Table
 from ...reporting import table_html, write_html
 from ...traces.events import EventScore
 from ..trust.certificate import ALPHA
-from .evaluate import PROFILE, REVIEW_S, LinksEvaluation
+from .evaluate import LinksEvaluation
 from .events import OURS, WAYS, verdict
 
 _EVENT_COLUMNS = ("model", "way", "found", "95 %", "p50", "p95", "<= 2 s", "<= 10 s", "false")
@@ -78,7 +78,6 @@ def _agreement_rows(done: LinksEvaluation) -> list[tuple[str, ...]]:
         (f"... 95 % upper bound, {done.trusted_runs} runs (promised: {ALPHA:g})", done.trusted_bound),
         ("answers not executed that have a region", done.region_share),
         (f"coverage of the regions (promised: {1.0 - ALPHA:g})", done.region_coverage),
-        (f"all answers: chosen anew each {REVIEW_S:g} s, {PROFILE:.0%} profiled", done.anew),
         *((f"all answers: {name}", value) for name, value in done.baselines.items()),
     ]
     return [(name, "-" if value is None else f"{value:.3f}") for name, value in rows]
