@@ -1,5 +1,6 @@
-"""Amounts as people write and read them: memory (`200MiB`, `40%` of all models), speeds (`10Mbit`), times (`2s`)."""
+"""Amounts as people write them: memory (`200MiB`), processors (`1.5 cores`), speeds (`10Mbit`), times (`2s`)."""
 
+import os
 import re
 from collections.abc import Mapping
 
@@ -12,6 +13,7 @@ _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%|[KMG]i?B|B)?\s*", re.IGNORECASE)
 _SIZE_UNITS = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _BITS_A_SECOND = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?)(bit/s|bits/s|bits|bit|bps|b/s)\s*", re.IGNORECASE)
 _BYTES_A_SECOND = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KkMmGg]?)(B|B/s|byte/s|bytes/s)\s*")
+_CORES = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(?:cores?)?", re.IGNORECASE)
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|min|h)?")
 _SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 _PREFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
@@ -46,6 +48,21 @@ def parse_budget(text: str, sizes: Mapping[str, int]) -> int:
                 f"{least // 2**20 + 1}MiB"
             )
     return size_bytes
+
+
+def parse_compute(text: str) -> float:
+    """The processors that may be used, in cores: `1.5 cores`, `0.5`, or `all` that this process may run on.
+
+    Raises:
+        InvalidInput: it is none of these, or is 0; the message lists the forms.
+    """
+    if text.strip().lower() == "all":
+        affinity = getattr(os, "sched_getaffinity", None)
+        return float(len(affinity(0)) if affinity is not None else os.cpu_count() or 1)
+    found = _CORES.fullmatch(text.strip())
+    if found is None or float(found.group(1)) <= 0:
+        raise InvalidInput(f'compute {text!r}: write a number of cores above 0 ("1.5 cores", "0.5"), or "all"')
+    return float(found.group(1))
 
 
 def format_bytes(size_bytes: float) -> str:

@@ -1,11 +1,21 @@
 """Amounts as people write and read them."""
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
 from infilink.outputs import OutputSpec
-from infilink.units import format_bytes, format_link, parse_budget, parse_link, parse_seconds, typical_bytes
+from infilink.units import (
+    format_bytes,
+    format_link,
+    parse_budget,
+    parse_compute,
+    parse_link,
+    parse_seconds,
+    typical_bytes,
+)
 
 SIZES = {"a": 100 << 20, "b": 300 << 20}
 
@@ -93,3 +103,20 @@ def test_lengths_of_time(text: str, seconds: float) -> None:
 def test_what_is_no_length_of_time_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="500ms, 2s"):
         parse_seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "cores"), [("1.5 cores", 1.5), ("1 core", 1.0), ("0.5", 0.5), (" .25 ", 0.25), ("2cores", 2.0)]
+)
+def test_processors(text: str, cores: float) -> None:
+    assert parse_compute(text) == cores
+
+
+def test_all_processors_are_those_that_this_process_may_use() -> None:
+    assert 1.0 <= parse_compute("all") <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize("text", ["", "0", "0 cores", "-1", "half", "50%", "1.5 GHz", "nan"])
+def test_what_is_no_number_of_processors_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match='"1.5 cores", "0.5"'):
+        parse_compute(text)
