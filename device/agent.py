@@ -152,7 +152,7 @@ class Agent:
                 try:
                     self._take(frame, gate)
                 except ModelFailed as error:
-                    self._exchange.fail(self._row(frame, Decision(True, 0.0, 0.0), 0.0, kept=True), error)
+                    self._exchange.fail(self._row(frame, Decision(True), 0.0, kept=True), error)
                 frame = next(frames, None)
 
     def _take(self, frame: Frame, gate: Gate) -> None:

@@ -100,6 +100,7 @@ class InputBuilder:
             outputs=[local_output(self.local.models[name].spec, said) for name, said in local.items()],
             features=features,
             frame_kept=features is not None and self._keep(kept),
+            score=kept.row.score,
         )
         return message, local
 

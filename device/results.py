@@ -42,7 +42,7 @@ class InputRow:
         sequence: the input's.
         captured_s: when it was captured.
         kept: whether it was to be sent.
-        score: how much it needs the models, by the gate.
+        score: how much it needs the models, by the gate; None: by a gate without such a measure.
         threshold: the score above which the gate keeps an input.
         decide_s: the time that the decision took.
         decided_s: when it was decided on, from the run's start.
@@ -53,7 +53,7 @@ class InputRow:
     sequence: int
     captured_s: float
     kept: bool
-    score: float
+    score: float | None
     threshold: float
     decide_s: float
     decided_s: float

@@ -290,7 +290,7 @@ def _write_decisions(
                         int(trace.sequences[i]),
                         f"{trace.captured_s[i]:.3f}",
                         model,
-                        f"{decision.score:.6g}",
+                        "" if decision.score is None else f"{decision.score:.6g}",
                         f"{decision.threshold:.6g}",
                         "keep" if decision.keep else "drop",
                         "executed" if decision.keep else "reused" if held else "skipped",

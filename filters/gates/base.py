@@ -49,7 +49,8 @@ class Decision:
 
     Attributes:
         keep: whether the models should see it.
-        score: how much it is needed.
+        score: how much it is needed: the more is new in it, the higher; each gate has a scale of its own. None: the
+            gate has no measure of that, or failed on this input.
         threshold: it is kept if its score is above.
         answers: the models that need not run on this input, even if it is kept, with the substitute for each; None: the
             one that the gate's `substitute` gives. If the input is not kept, so are the models that are not named here.
@@ -59,8 +60,8 @@ class Decision:
     """
 
     keep: bool
-    score: float
-    threshold: float
+    score: float | None = None
+    threshold: float = 0.0
     answers: Mapping[str, Substitute | None] = field(default_factory=dict)
     learn: Learn | None = None
     features: Array | None = None

@@ -42,9 +42,8 @@ class EveryGate(FreeGate):
         """Keeps it if `step` inputs have passed since the last kept one, on average."""
         self._since += 1.0
         keep = self._since >= self.step
-        decision = Decision(keep, self._since, self.step)
         self._since -= self.step if keep else 0.0
-        return decision
+        return Decision(keep)
 
     def reset(self) -> None:
         """Starts a new stream."""
@@ -62,7 +61,7 @@ class FirstGate(FreeGate):
     def decide(self, frame: Array, captured_s: float) -> Decision:
         """Keeps the first."""
         first, self._first = self._first, False
-        return Decision(first, float(first), 0.5)
+        return Decision(first)
 
     def reset(self) -> None:
         """Starts a new stream."""
@@ -81,10 +80,9 @@ class RandomGate(FreeGate):
 
     def decide(self, frame: Array, captured_s: float) -> Decision:
         """Keeps it by a random draw."""
-        draw = self._random.random()
-        keep = self._first or draw < self.share
+        keep = self._random.random() < self.share or self._first
         self._first = False
-        return Decision(keep, 1.0 - draw, 1.0 - self.share)
+        return Decision(keep)
 
     def reset(self) -> None:
         """Starts a new stream, with the same random draws."""

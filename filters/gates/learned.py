@@ -112,7 +112,8 @@ class FilterRuntime:
             learn = self.feed.kept()
             self._first = False
         features = None if math.isnan(found) else self.feed.features
-        return Decision(keep, score, self.threshold, learn=learn, features=features)
+        scored = score if math.isfinite(score) else None
+        return Decision(keep, scored, self.threshold, learn=learn, features=features)
 
     def reset(self) -> None:
         """Starts a new stream."""

@@ -48,8 +48,9 @@ class TasksRuntime:
         # Written so that NaN keeps.
         needed = ~(above <= 0.0)
         skipped = [model for model, need in zip(self.spec.models, needed, strict=True) if not need]
-        features = None if np.isnan(above).any() else self._feed.features
-        return Decision(bool(needed.any()), float(above.max()), 0.0, dict.fromkeys(skipped), features=features)
+        known = not np.isnan(above).any()
+        score, features = (float(above.max()), self._feed.features) if known else (None, None)
+        return Decision(bool(needed.any()), score, 0.0, dict.fromkeys(skipped), features=features)
 
     def reset(self) -> None:
         """Starts a new stream."""

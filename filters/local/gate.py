@@ -59,7 +59,7 @@ class LocalGate:
             if not self._failed:
                 logger.exception("%s failed on an input and keeps it; later failures are not logged", self.path)
             self._failed = True
-            return Decision(True, 0.0, 0.0)
+            return Decision(True)
         answers = {model: answer for model, (_, answer) in found.items() if answer is not None}
         score = max(above for above, _ in found.values())
         return Decision(self._others or len(answers) < len(found), score, 0.0, answers, features=features)

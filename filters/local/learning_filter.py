@@ -92,7 +92,7 @@ class LearningFilter(Learning, FilterRuntime):
         with self._lock:
             self._rise += (_GAIN if self._lost else _GAIN * _AT_FIRST) * _AIM * (1.0 - self.spec.accuracy)
         decision = super().decide(frame, captured_s)
-        if decision.features is None:
+        if decision.features is None or decision.score is None:
             return decision
         if not decision.keep:
             self._sample.pass_by()

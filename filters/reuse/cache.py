@@ -1,8 +1,9 @@
 """The result cache: results that were computed, found again by the embedding of their input."""
 
+import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -13,10 +14,23 @@ from .index import L1Index
 from .result_key import ResultKeys
 from .store import CacheSettings, Entry, ResultStore
 
-Miss = Literal["empty", "too far", "not homogeneous", "expired"]
-MISSES: tuple[Miss, ...] = ("empty", "too far", "not homogeneous", "expired")
+Reason = Literal["empty", "too far", "not homogeneous", "expired"]
+REASONS: tuple[Reason, ...] = ("empty", "too far", "not homogeneous", "expired")
 # The mean of equal distances may be a rounding below each of them.
 _ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Miss:
+    """Why the cache gives no answer.
+
+    Attributes:
+        reason: one of `REASONS`.
+        distance: to the nearest neighbour (L1); infinite if there is none.
+    """
+
+    reason: Reason
+    distance: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -44,7 +58,7 @@ class CacheStats:
 
     entries: int
     hits: int
-    misses: dict[Miss, int]
+    misses: dict[Reason, int]
     evicted: int
 
 
@@ -86,7 +100,7 @@ class ResultCache:
         same = ResultKeys(output, step=settings.step, at_least=settings.at_least)
         self._store = ResultStore(index, same, settings.eviction)
         self._hits = 0
-        self._misses: dict[Miss, int] = dict.fromkeys(MISSES, 0)
+        self._misses: dict[Reason, int] = dict.fromkeys(REASONS, 0)
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -105,8 +119,8 @@ class ResultCache:
                 self._version = version
                 self._store.drop(np.flatnonzero(self._store.index.used))
 
-    def lookup(self, embedding: Array, now_s: float) -> Hit | None:
-        """The result for an input, if one may be given.
+    def lookup(self, embedding: Array, now_s: float) -> Hit | Miss:
+        """The result for an input, or why none may be given.
 
         Args:
             embedding: float32 (dims,).
@@ -119,9 +133,9 @@ class ResultCache:
             found = self._look(embedding, now_s)
             if isinstance(found, Hit):
                 self._hits += 1
-                return found
-            self._misses[found] += 1
-            return None
+            else:
+                self._misses[found.reason] += 1
+            return found
 
     def insert(self, embedding: Array, output: Array, version: str, now_s: float) -> bool:
         """Adds a result that was computed; returns False if it is of another version of the model.
@@ -168,22 +182,22 @@ class ResultCache:
     def _look(self, embedding: Array, now_s: float) -> Hit | Miss:
         distances, rows = self._store.index.nearest(embedding, self.settings.neighbours)
         if len(rows) == 0:
-            return "empty"
+            return Miss("empty")
         reached = distances[0] <= self.gate
         expired = self._expired(rows, now_s)
         if len(expired):
             self._store.drop(self._expired(np.flatnonzero(self._store.index.used), now_s))
             found = self._look(embedding, now_s)
             was_in_reach = reached and expired[0] == rows[0]
-            return found if isinstance(found, Hit) or not was_in_reach else "expired"
+            return found if isinstance(found, Hit) or not was_in_reach else replace(found, reason="expired")
         if not reached:
-            return "too far"
+            return Miss("too far", float(distances[0]))
         near = distances <= self.gate
         distances, rows = distances[near], rows[near]
         known = len(self.output.classes) if self.output.kind == "label" else self._store.results
         said = vote(distances, self._store.keys[rows], known)
         if said.theta < self.theta:
-            return "not homogeneous"
+            return Miss("not homogeneous", float(distances[0]))
         row = int(rows[said.place])
         self._store.use(row)
         age_s = now_s - float(self._store.inserted_s[row])

@@ -10,7 +10,7 @@ from ...outputs import Array, OutputSpec
 from ...reporting import Progress
 from ..training.selection import Choice, choose
 from ..training.sweep import Sweep
-from .cache import ResultCache
+from .cache import Miss, ResultCache
 
 CacheMaker = Callable[[float, float], ResultCache]
 """Makes an empty cache with a gate (L1 distance) and a theta."""
@@ -171,7 +171,7 @@ def run_cache(cache: ResultCache, stretch: Stretch) -> tuple[Array, Array]:
     for i in np.flatnonzero(~stretch.skipped).tolist():
         now_s, output = float(stretch.captured_s[i]), stretch.outputs[i]
         hit = cache.lookup(stretch.embeddings[i], now_s)
-        if hit is None:
+        if isinstance(hit, Miss):
             cache.insert(stretch.embeddings[i], output, cache.version, now_s)
             kept[i] = True
         else:

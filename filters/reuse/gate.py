@@ -1,6 +1,7 @@
 """A reuse file at work: it answers for its model from the cache, and remembers what the model returns for the rest."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from ..gates.base import Decision, ModelOutput, Substitute
 from ..rules.code import runs
 from ..rules.loss import rule_loss
 from ..rules.parser import Unchanged
-from .cache import CacheStats, Hit
+from .cache import CacheStats, Hit, Miss
 from .cache_file import load_cache, save_cache
 from .spec import METADATA_KEY, load_reuse
 
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 EMBEDDING, SCORE = "embedding", "score"
 """The graph's outputs, beside a stem's features."""
+_LEAST_GATE = 1e-12
+# Of what is near, but whose neighbours are not alike.
+_ABOVE_GATE = math.nextafter(1.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class ReuseDecision:
         origin: "reused" from the cache, "skipped" by the rule; None if the input is kept.
         confidence: the agreement that such answers had in calibration, from 0 to 1; 0 if the input is kept.
         trusted: whether that agreement is certified for this version of the model.
-        hit: what the cache found, if the answer is reused.
+        found: what the cache says; None: nobody looked.
         score: how needed the input is by the SKIP head; None without one.
         ticket: for `learn`, together with the result; None if the input is not kept, or the file failed on it.
         features: what the file's stem makes of the input (float32); None without a stem, or if the file failed on it.
@@ -57,7 +61,7 @@ class ReuseDecision:
     origin: Literal["reused", "skipped"] | None = None
     confidence: float = 0.0
     trusted: bool = False
-    hit: Hit | None = None
+    found: Hit | Miss | None = None
     score: float | None = None
     ticket: Ticket | None = None
     features: Array | None = None
@@ -174,8 +178,8 @@ class ReuseRuntime:
                 False, self._skipped_answer, "skipped", confidence, certified, score=score, features=features
             )
         hit = self.cache.lookup(embedding, now_s)
-        if hit is None:
-            return ReuseDecision(keep=True, score=score, ticket=Ticket(embedding, version), features=features)
+        if isinstance(hit, Miss):
+            return ReuseDecision(True, found=hit, score=score, ticket=Ticket(embedding, version), features=features)
         return ReuseDecision(False, hit.output, "reused", confidence, certified, hit, score, features=features)
 
     def _run(self, value: Array) -> dict[str, Array]:
@@ -213,7 +217,9 @@ class ReuseGate:
         self.rule = self.runtime.spec.rule_with(rule_files)
 
     def decide(self, frame: Array, captured_s: float) -> Decision:
-        """Whether to keep the next input; its score is the distance to the nearest known result, over the gate's.
+        """Whether to keep the next input; its score is the distance to the nearest known result, over the gate.
+
+        It is 0 for one that the rule skips, and above 1 for one that is kept, also if the near results are not alike.
 
         Args:
             frame: uint8 BGR; or what the file's modality takes.
@@ -269,10 +275,13 @@ class ReuseGate:
     def _now_s(self, captured_s: float) -> float:
         return captured_s if self.runtime.cache_path is None else time.time()
 
-    def _score(self, found: ReuseDecision) -> float:
-        if found.hit is None:
-            return 0.0 if not found.keep else float("inf")
-        return found.hit.distance / max(self.runtime.spec.gate, 1e-12)
+    def _score(self, found: ReuseDecision) -> float | None:
+        if found.origin == "skipped":
+            return 0.0
+        if found.found is None or not math.isfinite(found.found.distance):
+            return None
+        least = _ABOVE_GATE if found.keep else 0.0
+        return max(least, found.found.distance / max(self.runtime.spec.gate, _LEAST_GATE))
 
 
 def is_reuse(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """What is sent of a kept frame: itself, what models here say of it, or both."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,7 @@ def builder(tiny_models: Path):
 def test_frames_travel_with_what_was_said_of_them(builder, tiny_models):
     message, local = builder().build(kept())
     assert (message.sequence, message.captured_ns, message.deadline_ns) == (7, 500_000_000, 99)
+    assert message.score == pytest.approx(ROW.score)
     assert message.payload[:2] == b"\xff\xd8" and not message.models and message.policy == edge_pb2.POLICY_ALL
     assert [output.model for output in message.outputs] == ["bright", "corner"]
     for output in message.outputs:
@@ -55,6 +57,10 @@ def test_frames_travel_with_what_was_said_of_them(builder, tiny_models):
         assert np.array_equal(row.value, OnnxModel(path).infer(FRAME.image)) and row.origin == "local"
         assert output.digest == digest(path) == local[output.model].digest
     assert [output.kind for output in message.outputs] == ["scalar", "boxes"]
+
+
+def test_a_gate_without_scores_sends_none(builder):
+    assert not builder().build(replace(kept(), row=replace(ROW, score=None)))[0].HasField("score")
 
 
 def test_a_frame_that_only_models_here_look_at_stays_here(builder):

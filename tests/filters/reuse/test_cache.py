@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
-from infilink.filters.reuse.cache import ResultCache
+from infilink.filters.reuse.cache import Hit, Miss, ResultCache
 from infilink.filters.reuse.store import CacheSettings
 from infilink.outputs import OutputSpec
 
@@ -39,7 +39,7 @@ def test_an_exact_repeat_is_given_whatever_is_around_it(inserted, theta):
         cache.insert(at(x), say(label), "v1", 0.0)
     for x, label in said.items():
         hit = cache.lookup(at(x), 1.0)
-        assert hit is not None and hit.distance == 0 and hit.theta == 1.0
+        assert isinstance(hit, Hit) and hit.distance == 0 and hit.theta == 1.0
         assert np.argmax(hit.output) == label and hit.age_s == 1.0
 
 
@@ -50,19 +50,19 @@ def test_what_is_beyond_the_gate_is_never_given(inserted, degrees, far):
     for x in inserted:
         cache.insert(at(x), say(0), "v1", 0.0)
     radians = np.radians(degrees)
-    assert cache.lookup(at(float(far * np.cos(radians)), float(far * np.sin(radians))), 0.0) is None
+    assert isinstance(cache.lookup(at(float(far * np.cos(radians)), float(far * np.sin(radians))), 0.0), Miss)
     assert cache.stats().misses["too far"] == 1
 
 
 def test_misses_say_why():
     cache = new_cache(ttl_s=10.0)
-    assert cache.lookup(at(0), 0.0) is None
+    assert cache.lookup(at(0), 0.0) == Miss("empty", np.inf)
     cache.insert(at(0), say(0), "v1", 0.0)
-    assert cache.lookup(at(9), 0.0) is None
+    assert cache.lookup(at(9), 0.0) == Miss("too far", 9.0)
     cache.insert(at(0, 0.5), say(1), "v1", 5.0)
-    assert cache.lookup(at(0, 0.25), 6.0) is None
-    assert cache.lookup(at(0), 6.0) is not None
-    assert cache.lookup(at(0, -0.9), 14.0) is None
+    assert cache.lookup(at(0, 0.25), 6.0) == Miss("not homogeneous", 0.25)
+    assert isinstance(cache.lookup(at(0), 6.0), Hit)
+    assert cache.lookup(at(0, -0.9), 14.0) == Miss("expired", pytest.approx(1.4))
     stats = cache.stats()
     assert stats.misses == {"empty": 1, "too far": 1, "not homogeneous": 1, "expired": 1}
     assert stats.hits == 1 and stats.entries == 1
@@ -72,18 +72,18 @@ def test_neighbours_that_disagree_give_nothing():
     cache = new_cache(gate=2.0)
     for i, label in enumerate((0, 1, 0, 1)):
         cache.insert(at(0.1 * i, 1.0), say(label), "v1", 0.0)
-    assert cache.lookup(at(0.15, 0.0), 0.0) is None
+    assert isinstance(cache.lookup(at(0.15, 0.0), 0.0), Miss)
     assert cache.stats().misses["not homogeneous"] == 1
 
 
 def test_a_result_expires_on_the_callers_clock_also_if_it_went_back():
     cache = new_cache(ttl_s=10.0)
     cache.insert(at(0), say(0), "v1", 100.0)
-    assert cache.lookup(at(0), 109.9) is not None
-    assert cache.lookup(at(0), 110.0) is None
+    assert isinstance(cache.lookup(at(0), 109.9), Hit)
+    assert isinstance(cache.lookup(at(0), 110.0), Miss)
     assert cache.stats().misses["expired"] == 1 and len(cache) == 0
     cache.insert(at(0), say(0), "v1", 100.0)
-    assert cache.lookup(at(0), 50.0) is None
+    assert isinstance(cache.lookup(at(0), 50.0), Miss)
 
 
 def test_an_expired_one_does_not_hide_a_fresh_one():
@@ -91,7 +91,7 @@ def test_an_expired_one_does_not_hide_a_fresh_one():
     cache.insert(at(0), say(0), "v1", 0.0)
     cache.insert(at(0.5), say(1), "v1", 8.0)
     hit = cache.lookup(at(0), 12.0)
-    assert hit is not None and np.argmax(hit.output) == 1
+    assert isinstance(hit, Hit) and np.argmax(hit.output) == 1
 
 
 def test_expired_ones_make_room_first():
@@ -142,7 +142,7 @@ def test_a_repeat_renews_its_entry():
     cache = new_cache(ttl_s=10.0)
     cache.insert(at(0), say(0), "v1", 0.0)
     cache.insert(at(0), say(0), "v1", 8.0)
-    assert len(cache) == 1 and cache.lookup(at(0), 17.0) is not None
+    assert len(cache) == 1 and isinstance(cache.lookup(at(0), 17.0), Hit)
 
 
 def test_results_of_another_version_are_dropped_and_not_taken():
@@ -151,10 +151,10 @@ def test_results_of_another_version_are_dropped_and_not_taken():
     cache.use_version("v1")
     assert len(cache) == 1
     cache.use_version("v2")
-    assert len(cache) == 0 and cache.lookup(at(0), 0.0) is None
+    assert len(cache) == 0 and isinstance(cache.lookup(at(0), 0.0), Miss)
     assert not cache.insert(at(0), say(0), "v1", 0.0)
     assert len(cache) == 0
-    assert cache.insert(at(0), say(1), "v2", 0.0) and cache.lookup(at(0), 0.0) is not None
+    assert cache.insert(at(0), say(1), "v2", 0.0) and isinstance(cache.lookup(at(0), 0.0), Hit)
 
 
 def test_what_is_given_is_a_copy_nobody_can_change():
@@ -162,7 +162,7 @@ def test_what_is_given_is_a_copy_nobody_can_change():
     cache.insert(at(0), output, "v1", 0.0)
     output[:] = 0
     hit = cache.lookup(at(0), 0.0)
-    assert hit is not None and hit.output[0] == 1
+    assert isinstance(hit, Hit) and hit.output[0] == 1
     with pytest.raises(ValueError, match="read-only"):
         hit.output[0] = 5
 
@@ -176,7 +176,7 @@ def test_what_does_not_fit_is_refused_and_changes_nothing():
         cache.insert(np.zeros(3), say(0), "v1", 0.0)
     with pytest.raises(InvalidInput, match="2 finite numbers"):
         cache.lookup(at(np.nan), 0.0)
-    assert cache.lookup(at(0), 0.0) is not None
+    assert isinstance(cache.lookup(at(0), 0.0), Hit)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_many_threads_at_once_leave_it_whole():
             for now_s in range(400):
                 x = int(random.integers(0, 90))
                 hit = cache.lookup(at(x), now_s)
-                if hit is not None and (np.argmax(hit.output) != x % 3 or hit.distance != 0):
+                if isinstance(hit, Hit) and (np.argmax(hit.output) != x % 3 or hit.distance != 0):
                     wrong.append(f"{x}: {hit}")
                 cache.insert(at(x), say(x % 3), "v1", now_s)
                 if seed == 0 and now_s % 100 == 0:

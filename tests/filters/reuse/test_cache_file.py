@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
-from infilink.filters.reuse.cache import ResultCache
+from infilink.filters.reuse.cache import Hit, Miss, ResultCache
 from infilink.filters.reuse.cache_file import load_cache, save_cache
 from infilink.filters.reuse.store import CacheSettings
 from infilink.outputs import OutputSpec
@@ -35,8 +35,8 @@ def test_all_is_there_again_with_its_age_its_uses_and_its_turn(saved):
     cache = new_cache(ttl_s=60.0)
     load_cache(saved, cache, embedding="e1")
     hit = cache.lookup(np.full(4, 3, np.float32), 70.0)
-    assert hit is not None and len(hit.output) == 3 and hit.age_s == 40.0
-    assert cache.lookup(np.zeros(4, np.float32), 70.0) is None
+    assert isinstance(hit, Hit) and len(hit.output) == 3 and hit.age_s == 40.0
+    assert isinstance(cache.lookup(np.zeros(4, np.float32), 70.0), Miss)
     again = new_cache()
     load_cache(saved, again, embedding="e1")
     assert [entry.uses for entry in again.entries()] == [0, 0, 0, 0, 0, 3]

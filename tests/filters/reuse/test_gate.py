@@ -54,7 +54,7 @@ def test_what_is_near_a_known_input_is_reused_and_what_is_far_is_kept(filled):
         decision = filled.decide(level(label, random), 200.0)
         assert not decision.keep and decision.origin == "reused" and np.argmax(decision.answer) == label
         assert (decision.confidence, decision.trusted) == (1.0 - ERROR, True)
-        assert 0 < decision.hit.distance < 0.5 and decision.hit.theta == 1.0
+        assert 0 < decision.found.distance < 0.5 and decision.found.theta == 1.0
     for far in (-100.0, 5.0, 45.0, 1e4):
         decision = filled.decide(np.full((64, 3), far, np.float32), 200.0)
         assert decision.keep and decision.answer is None and decision.ticket is not None
@@ -66,7 +66,7 @@ def test_an_exact_repeat_is_reused_even_of_an_input_like_no_other(filled):
         first = filled.decide(far, 200.0)
         assert first.keep and filled.learn(first.ticket, say(i % 4), 200.0)
         again = filled.decide(far, 201.0)
-        assert again.hit.distance == 0 and np.argmax(again.answer) == i % 4
+        assert again.found.distance == 0 and np.argmax(again.answer) == i % 4
 
 
 def test_what_the_rule_skips_is_answered_by_its_class_and_does_not_reach_the_cache(modality, tmp_path):
@@ -127,12 +127,14 @@ def test_a_damaged_cache_and_what_is_no_reuse_file_are_refused(path, tmp_path, f
 def test_as_a_gate_it_answers_for_its_model_and_learns_what_that_returned(path):
     gate, random = open_gate(path), np.random.default_rng(3)
     first = gate.decide(level(2, random), 0.0)
-    assert first.keep and first.score == np.inf and not first.answers
+    assert first.keep and first.score is None and not first.answers
     first.learn({"another": ModelOutput(say(1), "d0")})
     assert gate.decide(level(2, random), 1.0).keep
     first.learn({"h": ModelOutput(say(2), "d0")})
     again = gate.decide(level(2, random), 2.0)
     assert not again.keep and again.score < again.threshold == 1.0
+    far, farther = (gate.decide(level(label, random), 3.0) for label in (1, 0))
+    assert far.keep and farther.keep and 1.0 < far.score < farther.score < np.inf
     assert np.array_equal(again.answers["h"].value, say(2)) and again.answers["h"].trusted
     assert gate.substitute("h", LABEL) == Substitute("reused", None, 1.0 - ERROR, True)
     assert gate.substitute("another", LABEL) == Substitute()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
+from infilink.filters.reuse.cache import Hit
 from infilink.filters.reuse.evaluate import evaluate_reuse
 from infilink.filters.reuse.gate import ReuseGate, ReuseRuntime
 from infilink.filters.reuse.spec import load_reuse
@@ -44,7 +45,7 @@ def test_an_exact_repeat_is_its_own_nearest(path, trace):
         if decision.ticket is not None:
             runtime.learn(decision.ticket, outputs[i], 0.1 * i)
             repeated = runtime.decide(frame, 0.1 * i)
-            assert repeated.hit is not None and repeated.hit.distance == pytest.approx(0.0, abs=1e-5)
+            assert isinstance(repeated.found, Hit) and repeated.found.distance == pytest.approx(0.0, abs=1e-5)
     assert runtime.stats().failed == 0 and runtime.stats().reused > len(frames) / 2
 
 
