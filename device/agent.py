@@ -20,7 +20,7 @@ from ..filters.serves import can_judge, check_pictures, check_serves
 from ..filters.terms import Terms, terms_of
 from ..outputs import Array, OutputSpec
 from ..protos import edge_pb2
-from .auditor import Auditor
+from .auditor import Asked, Auditor
 from .capture import Capture
 from .config import DeviceConfig, apply_placement
 from .exchange import Exchange
@@ -167,9 +167,9 @@ class Agent:
         if self._reference is None and any(each.value is None for each in chosen.values()):
             chosen = {}
         kept = len(chosen) < len(self._substitutes)
-        probability = 0.0
+        asked = Asked()
         if self._auditor is not None:
-            probability = self._auditor.take(
+            asked = self._auditor.take(
                 frame.sequence,
                 chosen,
                 kept=kept,
@@ -177,8 +177,8 @@ class Agent:
                 captured_s=frame.captured_s,
                 image=frame.image,
             )
-        audited = probability > 0
-        row = self._row(frame, decision, decide_s, kept=kept or audited, probability=probability)
+        audited = asked.probability > 0
+        row = self._row(frame, decision, decide_s, kept=kept or audited, probability=asked.probability)
         if not row.kept:
             answered = self._answers(frame, chosen)
             if self._results is not None:
@@ -189,7 +189,7 @@ class Agent:
         answers = tuple(self._answers(frame, {} if audited else chosen))
         deadline_ns = self.clock_ns() + round(self.config.deadline_s * 1e9) if self.config.deadline_s else 0
         self._exchange.send(
-            KeptFrame(frame, row, answers, deadline_ns, audited, decision.learn, features=decision.features)
+            KeptFrame(frame, row, answers, deadline_ns, asked.exact, decision.learn, features=decision.features)
         )
 
     def _chosen(self, decision: Decision) -> dict[str, Substitute]:

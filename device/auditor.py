@@ -24,6 +24,19 @@ Lost = Callable[[Mapping[str, Substitute], Mapping[str, Array], Mapping[str, Out
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What the audit asks of an input.
+
+    Attributes:
+        probability: above 0: not every model would run on it, but all shall; it was drawn with this probability.
+        exact: whether all models are to run on it: also where they might anyway, as what is there must be known.
+    """
+
+    probability: float = 0.0
+    exact: bool = False
+
+
+@dataclass(frozen=True)
 class _Awaited:
     """An input whose answer the audit waits for.
 
@@ -100,7 +113,7 @@ class Auditor:
         reference: int | None,
         captured_s: float = 0.0,
         image: Array | None = None,
-    ) -> float:
+    ) -> Asked:
         """Takes note of a decision, and draws whether it is audited.
 
         Args:
@@ -110,23 +123,20 @@ class Auditor:
             reference: the kept input whose outputs stand in where a substitute has no value of its own.
             captured_s: when it was captured.
             image: the input itself.
-
-        Returns:
-            Above 0 if every model is to run on it all the same: the probability with which it was drawn.
         """
         learnt = {name: each for name, each in substitutes.items() if name in self.outputs}
         with self._lock:
             draw = self._audit.take(unsent=bool(learnt))
             if draw is not None and not learnt and not self.terms.parts and self._events is None:
                 self._settle(draw, 0.0, unsent=False)
-                return 0.0
+                return Asked()
             if draw is None and (learnt or self._events is None):
-                return 0.0
+                return Asked()
             light = light_of(image) if draw is not None and self._by_light and image is not None else None
             self._awaited[sequence] = _Awaited(draw, kept, learnt, reference, captured_s, light)
             if len(self._awaited) > _AWAITED:
                 self._miss(next(iter(self._awaited)))
-            return 1.0 / draw.inputs if draw is not None and learnt else 0.0
+            return Asked(1.0 / draw.inputs if draw is not None and learnt else 0.0, exact=draw is not None)
 
     def answered(self, sequence: int, values: Mapping[str, Array], exact: Container[str]) -> None:
         """Takes an input's answer.
@@ -139,7 +149,8 @@ class Auditor:
         with self._lock:
             awaited = self._awaited.pop(sequence, None)
             if awaited is None or awaited.kept:
-                self._answers[sequence] = dict(values)
+                # The promise is about what the models say themselves, not about what stands in for them in the cloud.
+                self._answers[sequence] = {name: value for name, value in values.items() if name in exact}
                 if len(self._answers) > _ANSWERS:
                     del self._answers[next(iter(self._answers))]
             if awaited is not None:
@@ -174,16 +185,23 @@ class Auditor:
 
     def _miss(self, sequence: int) -> None:
         awaited = self._awaited.pop(sequence, None)
-        if awaited is not None and awaited.draw is not None:
+        if awaited is None:
+            return
+        if self._events is not None and not awaited.substitutes:
+            self._events.pass_by(awaited.captured_s)
+        if awaited.draw is not None:
             self._settle(awaited.draw, None)
 
     def _judge(self, awaited: _Awaited, values: dict[str, Array], exact: Container[str]) -> None:
         """Judges an input by its answer."""
-        draw, ran = awaited.draw, all(model in exact for model in values)
-        if self._events is not None and ran and self.terms.rule is not None:
-            things = things_in(self.terms.rule, values, self.outputs)
-            sent = not awaited.substitutes
-            self._events.add(awaited.captured_s, things, sent=sent, drawn=draw is not None)
+        draw, ran = awaited.draw, bool(values) and all(model in exact for model in values)
+        sent = not awaited.substitutes
+        if self._events is not None and self.terms.rule is not None and (ran or sent):
+            if ran:
+                things = things_in(self.terms.rule, values, self.outputs)
+                self._events.add(awaited.captured_s, things, sent=sent, drawn=draw is not None)
+            else:
+                self._events.pass_by(awaited.captured_s)
             if self._events.broken:
                 self._tell_broken(self.terms.text)
         if draw is None:
@@ -193,7 +211,7 @@ class Auditor:
         if self.terms.parts and ran:
             promised, rule, captured_s = self.terms.parts, self.terms.rule, awaited.captured_s
             parts = parts_of(promised, rule, values, self.outputs, captured_s=captured_s, light=awaited.light)
-        self._settle(draw, loss, unsent=bool(awaited.substitutes), parts=parts)
+        self._settle(draw, loss, unsent=not sent, parts=parts)
 
     def _loss(self, awaited: _Awaited, values: Mapping[str, Array], exact: Container[str]) -> float | None:
         """What was lost on an input; None: its answer does not tell."""

@@ -140,7 +140,10 @@ def _table(summary: Summary) -> Table:
         rows[part.name] = f"{shown}, at least {part.least:g} promised: {part.verdict}"
     if summary.events is not None:
         found = summary.events
-        rows["events"] = f"{found.found} of {found.events} seen were found, {found.recall:g} promised: {found.verdict}"
+        unknown = f" ({found.unknown} nobody knows of)" if found.unknown else ""
+        rows["events"] = (
+            f"{found.found} of {found.events} seen were found{unknown}, {found.recall:g} promised: {found.verdict}"
+        )
     if summary.light_answers:
         rows["light answers"] = str(summary.light_answers)
     if summary.learnt:

@@ -30,7 +30,7 @@ class KeptFrame:
         row: the decision; its `sent_bytes` is not known yet.
         answers: the results of the models that need not run on it.
         deadline_ns: Unix time after which the answer is of no use; 0: none.
-        audited: whether every model is to run on it, for an audit or to learn from.
+        audited: whether every model is to run on it, for the audit.
         learn: to be called with the models' own outputs for it; None: nobody learns from it.
         features: what the gate's stem made of it; None: nothing.
     """
