@@ -15,8 +15,8 @@ from ..traces.source_name import source_kind, without_secrets
 DEFAULT_TOML = """\
 # The agent: `infilink device --config device.toml`. Relative paths start at this file's folder.
 
-# What this device is called: letters, digits, dots, dashes. By its name the coordinator knows how much its answers weigh,
-# and filters and links what was learnt of this camera (`infilink record --camera NAME=SOURCE`).
+# What this device is called: letters, digits, dots, dashes. By its name the coordinator knows how much its answers
+# weigh, and filters and links what was learnt of this camera (`infilink record --camera NAME=SOURCE`).
 name = "camera-1"
 
 # Where the frames come from: a video file, a stream (rtsp://...), or a camera's number ("0").
