@@ -1,7 +1,8 @@
 """All links of one recording: predict any model's output from whichever others ran, by what was measured to be best."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +17,7 @@ from ..models.spec import ModelSpec
 from ..models.stem.stem import Stem
 from ..outputs import Array, OutputSpec
 from .answer import Answer, Exact
-from .index import INDEX, STEM_FILE, Index
+from .index import CAMERAS, INDEX, STEM_FILE, Index, cameras_in
 from .linear.link import SUFFIX, LinearLink
 from .link import Link
 from .table import STEM, Route, Table, bucket
@@ -39,6 +40,7 @@ class LinkGraph:
         encodings: how outputs become vectors, by model.
         notes: where and on what the links were learnt.
         stem: makes the features that stand for an input itself among the sources; None: the links read none.
+        cameras: what opens the links of each camera that has some of its own, by name.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class LinkGraph:
         encodings: Mapping[str, Encoding],
         notes: Mapping[str, Any],
         stem: Stem | None = None,
+        cameras: Mapping[str, Callable[[], "LinkGraph"]] | None = None,
     ) -> None:
         self.models = dict(models)
         self.costs = dict(costs)
@@ -62,18 +65,35 @@ class LinkGraph:
         self.encodings = dict(encodings)
         self.notes = dict(notes)
         self.stem = stem
+        self._cameras = dict(cameras or {})
+        self._opened: dict[str, LinkGraph] = {}
         self.calibrated_s = float(self.notes.get("calibrated_s", 0.0))
         self._routes: dict[tuple[str, frozenset[str], int], Route] = {}
 
     @classmethod
     def load(cls, folder: Path | str) -> "LinkGraph":
-        """Reads what `train_links` wrote.
+        """Reads what `train_links` wrote; of a site's links those that all cameras taught (`camera` has each one's).
 
         Raises:
             InvalidInput: no such folder, or something in it is missing or damaged.
         """
         folder = Path(folder)
         index = Index.read(folder)
+        stem = _read_stem(folder, index.stem)
+        own = {name: partial(cls._read, folder / CAMERAS / name, folder, stem) for name in cameras_in(folder)}
+        return cls._read(folder, folder, stem, index, own)
+
+    @classmethod
+    def _read(
+        cls,
+        folder: Path,
+        top: Path,
+        stem: Stem | None,
+        index: Index | None = None,
+        cameras: Mapping[str, Callable[[], "LinkGraph"]] | None = None,
+    ) -> "LinkGraph":
+        """Reads a folder of links; what it shares with the folder that it is in, `top`, lies there."""
+        index = index or Index.read(folder)
         if not index.certified:
             logger.warning(
                 "%s: an earlier version certified these links as if inputs were independent, on what they were chosen "
@@ -85,7 +105,9 @@ class LinkGraph:
                 f"{folder}: has a model named {STEM!r}, which is what links call the stem's features; name the model "
                 "otherwise, record and train again"
             )
-        links = {name: _find_link(folder, name) for name in index.links}
+        if index.stem and (stem is None or stem.digest != index.stem):
+            raise InvalidInput(f"{folder / INDEX}: names another stem than {top / INDEX}; train the links again")
+        links = {name: _find_link(folder, top, name) for name in index.links}
         for name, link in links.items():
             if isinstance(link, LinearLink) and link.stem not in ("", index.stem):
                 raise InvalidInput(f"{link.path}: reads another stem than {folder / INDEX} says; train the links again")
@@ -102,8 +124,28 @@ class LinkGraph:
             links,
             index.encodings,
             index.notes,
-            _read_stem(folder, index.stem),
+            stem if index.stem else None,
+            cameras,
         )
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The cameras that have links of their own; none where one recording was learnt from."""
+        return tuple(self._cameras)
+
+    def knows(self, camera: str) -> bool:
+        """Whether a camera has links of its own."""
+        return camera in self._cameras
+
+    def camera(self, name: str) -> "LinkGraph":
+        """The links of a camera: its own, else these, which all cameras taught.
+
+        Raises:
+            InvalidInput: something in its folder is missing or damaged.
+        """
+        if name in self._cameras and name not in self._opened:
+            self._opened[name] = self._cameras[name]()
+        return self._opened.get(name, self)
 
     @property
     def virtual(self) -> dict[str, ModelSpec]:
@@ -153,7 +195,21 @@ class LinkGraph:
     def without_links(self) -> Self:
         """The same models, answered for by holding and constants only: what links are compared with."""
         tables = {name: table.without_links() for name, table in self.tables.items()}
-        return type(self)(self.models, self.costs, self.digests, tables, self.constants, {}, self.encodings, self.notes)
+        cameras: dict[str, Callable[[], LinkGraph]] = {name: partial(self._free_camera, name) for name in self._cameras}
+        return type(self)(
+            self.models,
+            self.costs,
+            self.digests,
+            tables,
+            self.constants,
+            {},
+            self.encodings,
+            self.notes,
+            cameras=cameras,
+        )
+
+    def _free_camera(self, name: str) -> "LinkGraph":
+        return self.camera(name).without_links()
 
     def with_tables(self, tables: Mapping[str, Table]) -> Self:
         """The same models and links, chosen by what was measured since."""
@@ -167,6 +223,7 @@ class LinkGraph:
             self.encodings,
             self.notes,
             self.stem,
+            self._cameras,
         )
 
     def exact(self, name: str, value: Array) -> Exact:
@@ -322,9 +379,10 @@ def open_link(path: Path) -> Link | LinearLink:
     return LinearLink.read(path) if path.suffix == SUFFIX else Link(path)
 
 
-def _find_link(folder: Path, name: str) -> Link | LinearLink:
-    linear = folder / f"{name}{SUFFIX}"
-    return open_link(linear if linear.is_file() else folder / f"{name}.onnx")
+def _find_link(folder: Path, top: Path, name: str) -> Link | LinearLink:
+    """The link in a folder, else the network in the one that it is in: cameras share those."""
+    linear, network = folder / f"{name}{SUFFIX}", folder / f"{name}.onnx"
+    return open_link(linear if linear.is_file() else network if network.is_file() else top / network.name)
 
 
 def _read_stem(folder: Path, digest: str) -> Stem | None:

@@ -22,6 +22,8 @@ from .table import Table
 INDEX = "links.json"
 STEM_FILE = "stem.onnx"
 """In a folder of links: the stem whose features they read, if they read any."""
+CAMERAS = "cameras"
+"""In a folder of links: a folder of links for each camera that they were learnt from, where they were several."""
 FORMAT = 5
 _READS = (1, 2, 3, 4, 5)
 _RUNS_FROM = 4
@@ -115,6 +117,11 @@ class Index:
             certified,
             data.get("stem", ""),
         )
+
+
+def cameras_in(folder: Path) -> tuple[str, ...]:
+    """The cameras that have links of their own in a folder of links, in the order of their names."""
+    return tuple(sorted(path.parent.name for path in (folder / CAMERAS).glob(f"*/{INDEX}")))
 
 
 def check_writable(out: Path) -> None:

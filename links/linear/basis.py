@@ -1,6 +1,6 @@
 """How one source enters a linear map: its numbers standardised, with hinges where they may bend, and by how much."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -76,14 +76,24 @@ class Basis:
         return cls(sums, mean, scale, bent, knots, np.zeros((0, 0)), offset, gain / np.sqrt(_OUTPUT_RIDGE))
 
     @classmethod
-    def of_features(cls, features: Array) -> Self:
-        """The basis of a stem's features (n, d): the directions in which they vary the most."""
+    def of_features(cls, features: Array, cameras: Sequence[slice] = ()) -> Self:
+        """The basis of a stem's features (n, d): the directions in which they vary the most.
+
+        Args:
+            features: of what is learnt from.
+            cameras: which of them are each camera's; none: all are one's. What varies is told by what varies within
+                cameras: from one to the next everything may be another, and tells nothing of what goes on there.
+        """
         mean, scale = _standard(features)
         z = np.clip((features - mean) * scale, -FURTHEST, FURTHEST)
         varying = max(1, int((scale > 0).sum()))
         offset = z.mean(axis=0)
-        _, vectors = np.linalg.eigh((z - offset).T @ (z - offset))
-        axes = vectors[:, ::-1][:, : min(_DIRECTIONS, varying, len(features))]
+        within, inner = z - offset, np.ones(len(offset))
+        if cameras:
+            within = np.concatenate([z[part] - z[part].mean(axis=0) for part in cameras])
+            inner = _standard(within)[1]
+        _, vectors = np.linalg.eigh((within * inner).T @ (within * inner))
+        axes = inner[:, None] * vectors[:, ::-1][:, : min(_DIRECTIONS, varying, len(features))]
         none = np.zeros(0, np.int64)
         gain = np.full(axes.shape[1], 1.0 / np.sqrt(_FEATURE_RIDGE * varying))
         return cls(np.zeros((len(mean), 0)), mean, scale, none, np.zeros(0), axes, offset @ axes, gain)
@@ -97,6 +107,11 @@ class Basis:
         elif len(self.bent):
             z = np.concatenate([z, np.maximum(z[:, self.bent] - self.knots, 0.0)], axis=1)
         return np.asarray((z - self.offset) * self.gain)
+
+    def moved(self, now: Array, then: Array) -> Array:
+        """How far vectors (n, d) are from what they were: the mean difference of their standardised numbers (n,)."""
+        now, then = (np.clip((each - self.mean) * self.scale, -FURTHEST, FURTHEST) for each in (now, then))
+        return np.asarray(np.abs(now - then).mean(axis=1))
 
     def as_arrays(self, prefix: str) -> dict[str, Array]:
         """Everything in it, by name, for an .npz file."""

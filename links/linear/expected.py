@@ -57,6 +57,12 @@ class Sureness:
         # What is surer and agrees less is chance.
         return cls((max(float(weights[0]), 0.0), float(weights[1]), float(weights[2])))
 
+    def drawn(self, other: "Sureness", times: float) -> "Sureness":
+        """The same, drawn to another that counts as one, to so many times of this."""
+        mine, theirs = np.asarray(self.weights), np.asarray(other.weights)
+        first, second, third = ((times * mine + theirs) / (times + 1.0)).tolist()
+        return Sureness((first, second, third))
+
     def of(self, expected: Array, fades: Array) -> Array:
         """The probabilities (n,)."""
         return np.asarray(1.0 / (1.0 + np.exp(-(_read(expected, fades) @ np.asarray(self.weights)))))

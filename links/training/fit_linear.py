@@ -1,6 +1,6 @@
 """Learns a target's links in closed form: a ridge for every set of sources, judged on blocks that it left out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations, pairwise
@@ -19,6 +19,8 @@ from .samples import OLDEST_S, Samples
 
 _FOLDS = 5
 _MOST = 4000
+# Of many cameras each is looked at so often all the same.
+_OF_A_CAMERA = 400
 _FREE = 1e-6
 """The ridge of the constant."""
 _ALL_UP_TO = 4
@@ -26,6 +28,12 @@ _ALL_UP_TO = 4
 _FADES_IN_S = 3.0
 _FADES_AS = 1.5
 _ASSUMED_LOOKS = 30.0
+_ASSUMED_FADES = np.exp(-((np.asarray(KNOTS_S) / _FADES_IN_S) ** _FADES_AS))
+# How strongly the constant is drawn to that of other cameras, as so many inputs; and how many it takes until what a
+# camera shows of how sure its links are counts as much as what all show.
+_LEVEL_INPUTS = 10.0
+_SURE_INPUTS = 200.0
+_TRIED_SETS = 5
 _ERRORS = 32
 _SURE_CASES = 160
 _SURE_SETS = 12
@@ -41,7 +49,10 @@ class Design:
         bases: how each source enters, the stem among them if there is one.
         numbers: float64 (inputs, numbers + 1), the last one is 1.
         places: which of those are each source's.
-        folds: where each fold of `learnt` begins and ends.
+        folds: where each fold of `learnt` begins and ends. Of three cameras or more each is one: links that serve a new
+            camera are judged by cameras that they did not learn from.
+        judged: the inputs that each fold is judged by, what was learnt from the others: its own; of a camera all.
+        cameras: which of the folds are each camera's; empty: all are one's.
     """
 
     samples: Samples
@@ -50,28 +61,40 @@ class Design:
     numbers: Array
     places: dict[str, Array]
     folds: tuple[tuple[int, int], ...]
+    judged: tuple[Array, ...]
+    cameras: dict[str, slice]
 
     @classmethod
-    def of(cls, samples: Samples) -> "Design":
-        """The design of a recording."""
-        learnt = samples.blocks.learnt
-        if len(learnt) > _MOST:
-            learnt = learnt[np.linspace(0, len(learnt) - 1, _MOST).astype(np.int64)]
+    def of(cls, samples: Samples, bases: dict[str, Basis] | None = None) -> "Design":
+        """The design of a recording, or of several cameras' together.
+
+        Args:
+            samples: the recording.
+            bases: how sources enter, as it is known already; None: as this recording shows it.
+        """
+        learnt, parts = _learnt_from(samples)
         vectors = {name: samples.standard(name) for name in samples.models}
-        bases = {
-            name: Basis.of_output(samples.encodings[name], values[learnt])
-            for name, values in vectors.items()
-            if values.shape[1]
-        }
         if samples.features is not None:
             vectors[STEM] = samples.features
-            bases[STEM] = Basis.of_features(samples.features[learnt])
+        if bases is None:
+            bases = {
+                name: Basis.of_output(samples.encodings[name], vectors[name][learnt])
+                for name in samples.models
+                if vectors[name].shape[1]
+            }
+            if samples.features is not None:
+                within = [slice(*part) for part in parts.values()]
+                bases[STEM] = Basis.of_features(samples.features[learnt], within)
         numbers = [basis.numbers(vectors[name]) for name, basis in bases.items()]
         ends = np.cumsum([0, *(each.shape[1] for each in numbers)]).tolist()
         places = {name: np.arange(*ends_of) for name, ends_of in zip(bases, pairwise(ends), strict=True)}
         ones = np.ones((len(samples), 1))
-        edges = np.linspace(0, len(learnt), _FOLDS + 1).astype(int).tolist()
-        return cls(samples, learnt, bases, np.concatenate([*numbers, ones], axis=1), places, tuple(pairwise(edges)))
+        folds, cameras = _folds(parts or {"": (0, len(learnt))})
+        read = np.concatenate([*numbers, ones], axis=1)
+        judged = tuple(learnt[start:stop] for start, stop in folds)
+        if len(folds) == len(samples.cameras):
+            judged = tuple(np.arange(part.start, part.stop) for part in samples.cameras.values())
+        return cls(samples, learnt, bases, read, places, folds, judged, cameras if parts else {})
 
     @cached_property
     def moments(self) -> Array:
@@ -81,9 +104,9 @@ class Design:
 
     @cached_property
     def rows(self) -> Array:
-        """Which of `learnt` each input is; -1: none."""
-        rows = np.full(len(self.samples), -1)
-        rows[self.learnt] = np.arange(len(self.learnt))
+        """Which of all that is `judged` each input is; -1: none."""
+        rows, judged = np.full(len(self.samples), -1), np.concatenate(self.judged)
+        rows[judged] = np.arange(len(judged))
         return rows
 
     def columns(self, sources: Sequence[str]) -> Array:
@@ -97,6 +120,60 @@ class Design:
         sizes = range(len(models) + 1) if len(models) <= _ALL_UP_TO else (0, 1, 2, len(models))
         found = [chosen for size in sizes for chosen in combinations(models, size)]
         return found + ([(*chosen, STEM) for chosen in found] if STEM in self.bases else [])
+
+
+@dataclass(frozen=True)
+class Pull:
+    """What a camera's regressions are drawn to: what all other cameras of a site taught, and never itself.
+
+    Attributes:
+        others: what all cameras taught.
+        camera: the camera that is left out of it.
+        strength: how strongly each weight is drawn, in times the ridge.
+    """
+
+    others: "FittedLinear"
+    camera: str
+    strength: float
+
+    def to(self, columns: Array) -> tuple[Array, Array]:
+        """The weights of some of the numbers, and how strongly each is drawn there."""
+        ridge = np.ones(len(columns))
+        ridge[-1] = _FREE
+        moments, products = self._taught
+        weights = np.linalg.solve(moments[columns[:, None], columns] + np.diag(ridge), products[columns])
+        strength = np.full(len(columns), self.strength)
+        strength[-1] = _LEVEL_INPUTS
+        return weights, strength
+
+    @cached_property
+    def _taught(self) -> tuple[Array, Array]:
+        design = self.others.design
+        left = np.ones(len(design.folds), bool)
+        left[design.cameras[self.camera]] = False
+        return design.moments[left].sum(axis=0), self.others.products[left].sum(axis=0)
+
+
+def _learnt_from(samples: Samples) -> tuple[Array, dict[str, tuple[int, int]]]:
+    """The inputs that are learnt from, and where in them each camera's begin and end."""
+    learnt = samples.blocks.learnt
+    rows = [learnt[(learnt >= part.start) & (learnt < part.stop)] for part in samples.cameras.values()] or [learnt]
+    most = max(_MOST // len(rows), _OF_A_CAMERA)
+    rows = [each[np.linspace(0, len(each) - 1, min(len(each), most)).astype(np.int64)] for each in rows]
+    ends = np.cumsum([0, *map(len, rows)]).tolist()
+    parts = dict(zip(samples.cameras, pairwise(ends), strict=False))
+    return np.concatenate(rows), parts
+
+
+def _folds(parts: Mapping[str, tuple[int, int]]) -> tuple[tuple[tuple[int, int], ...], dict[str, slice]]:
+    """Stretches that are left out one after the other, and which are each camera's."""
+    each = 1 if len(parts) > 2 else _FOLDS if len(parts) == 1 else (_FOLDS + 1) // 2
+    folds: list[tuple[int, int]] = []
+    cameras = {}
+    for name, (start, stop) in parts.items():
+        cameras[name] = slice(len(folds), len(folds) + each)
+        folds += pairwise(np.linspace(start, stop, each + 1).astype(int).tolist())
+    return tuple(folds), cameras
 
 
 @dataclass
@@ -117,35 +194,81 @@ class FittedLinear:
     _left_out: dict[tuple[str, ...], Array] = field(default_factory=dict)
 
     @classmethod
-    def fit(cls, design: Design, judge: Judge, *, seed: int) -> "FittedLinear":
-        """Learns the links of the judge's target; `seed` is of the draws that their sureness is learnt from."""
-        fitted = cls(design, judge)
-        vectors = design.samples.standard(judge.target)
-        wanted = vectors[design.learnt].astype(np.float64)
-        read = design.numbers[design.learnt]
-        products = np.stack([read[start:stop].T @ wanted[start:stop] for start, stop in design.folds])
-        for sources in design.sets(judge.target):
-            columns = design.columns(sources)
-            weights, left_out = _ridges(design, columns, products[:, columns], read[:, columns])
-            errors = wanted - left_out
-            few = errors[np.linspace(0, len(errors) - 1, min(len(errors), _ERRORS)).astype(np.int64)]
-            fades = _fades(design, errors[:, _counted(judge)])
-            found = Regression(weights.astype(np.float32), fades, few.astype(np.float32))
-            fitted.give(sources, found, left_out)
-        fitted._learn_sureness(seed)
-        return fitted
-
-    def give(self, sources: tuple[str, ...], regression: Regression, left_out: Array | None = None) -> None:
-        """Takes a regression over.
+    def fit(
+        cls,
+        design: Design,
+        judge: Judge,
+        *,
+        seed: int,
+        pull: "Pull | None" = None,
+    ) -> "FittedLinear":
+        """Learns the links of the judge's target.
 
         Args:
-            sources: what it reads.
-            regression: the regression.
-            left_out: what those say of each learnt input that did not learn from it (learnt, length); None: the same.
+            design: of the recording.
+            judge: of the target.
+            seed: of the draws that their sureness is learnt from.
+            pull: what they are drawn to; None: to nothing.
         """
+        fitted = cls(design, judge)
+        for sources in design.sets(judge.target):
+            weights = fitted._learn(sources, pull)
+            errors = fitted.left_out_errors(sources)
+            few = errors[np.linspace(0, len(errors) - 1, min(len(errors), _ERRORS)).astype(np.int64)]
+            assumed = _ASSUMED_FADES if pull is None else pull.others.regressions[sources].fades
+            fades = _fades(design, errors[:, _counted(judge)], assumed)
+            fitted.give(sources, Regression(weights.astype(np.float32), fades, few.astype(np.float32)))
+        fitted._learn_sureness(seed)
+        if pull is not None:
+            fitted.sureness = fitted.sureness.drawn(pull.others.sureness, len(design.learnt) / _SURE_INPUTS)
+        return fitted
+
+    @classmethod
+    def left_out_error(cls, design: Design, judge: Judge, pull: "Pull | None" = None) -> float:
+        """How far links learnt like that would be off where they did not learn, from a few sets: mean square.
+
+        The arguments are those of `fit`.
+        """
+        fitted, sets = cls(design, judge), design.sets(judge.target)
+        some = [sets[at] for at in np.unique(np.linspace(0, len(sets) - 1, _TRIED_SETS).astype(int)).tolist()]
+        for sources in some:
+            fitted._learn(sources, pull)
+        return float(np.mean([(fitted.left_out_errors(sources)[:, _counted(judge)] ** 2).mean() for sources in some]))
+
+    def _learn(self, sources: tuple[str, ...], pull: "Pull | None") -> Array:
+        """A set's weights from all that is learnt from; what those of the other folds say of each is kept."""
+        design, columns = self.design, self.design.columns(sources)
+        moments, products = design.moments[:, columns[:, None], columns], self.products[:, columns]
+        ridge = np.ones(len(columns))
+        ridge[-1] = _FREE
+        towards, strength = (0.0, ridge) if pull is None else pull.to(columns)
+        whole, product = moments.sum(axis=0) + np.diag(strength), products.sum(axis=0) + strength[:, None] * towards
+        said = [
+            design.numbers[judged][:, columns] @ np.linalg.solve(whole - moments[fold], product - products[fold])
+            for fold, judged in enumerate(design.judged)
+        ]
+        self._left_out[sources] = np.concatenate(said).astype(np.float32)
+        weights: Array = np.linalg.solve(whole, product)
+        return weights
+
+    @property
+    def _wanted(self) -> Array:
+        """The target's vectors on the learnt inputs."""
+        return self.design.samples.standard(self.judge.target)[self.design.learnt].astype(np.float64)
+
+    @cached_property
+    def products(self) -> Array:
+        """Of the numbers with the target's vectors, by fold: (folds, numbers + 1, length)."""
+        read, wanted = self.design.numbers[self.design.learnt], self._wanted
+        return np.stack([read[start:stop].T @ wanted[start:stop] for start, stop in self.design.folds])
+
+    def left_out_errors(self, sources: tuple[str, ...]) -> Array:
+        """How far regressions that did not learn from it were off on each learnt input: (learnt, length)."""
+        return self._wanted - self._left_out[sources][self.design.rows[self.design.learnt]]
+
+    def give(self, sources: tuple[str, ...], regression: Regression) -> None:
+        """Takes a regression over."""
         self.regressions[sources] = regression
-        if left_out is not None:
-            self._left_out[sources] = left_out.astype(np.float32)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -161,7 +284,7 @@ class FittedLinear:
         self, inputs: Array, earlier: Array, sources: tuple[str, ...], *, sure: bool = True
     ) -> tuple[Array, Array]:
         """Predicted vectors (n, length), and the probabilities that they agree (n,); 0 unless they are asked for."""
-        vectors, fades = self._predict(inputs, earlier, self._known(sources))
+        vectors, fades = self.said(inputs, earlier, self._known(sources))
         if not sure:
             return vectors, np.zeros(len(inputs))
         return vectors, self.sureness.of(self._expected(vectors, fades, self._known(sources)), fades)
@@ -183,7 +306,11 @@ class FittedLinear:
         """Those whose outputs change in the recording: the others tell nothing."""
         return tuple(name for name in self.design.bases if name in sources)
 
-    def _predict(self, inputs: Array, earlier: Array, sources: tuple[str, ...]) -> tuple[Array, Array]:
+    def can_say(self, sources: tuple[str, ...]) -> bool:
+        """Whether there is a regression from these sources."""
+        return self._known(sources) in self.regressions
+
+    def said(self, inputs: Array, earlier: Array, sources: tuple[str, ...]) -> tuple[Array, Array]:
         """Predicted vectors (n, length), and how much of the last output's error is left (n,)."""
         samples, regression = self.design.samples, self.regressions[sources]
         fades = regression.fade(samples.ages(inputs, earlier))
@@ -214,23 +341,10 @@ class FittedLinear:
         for sources in sets[:: max(1, len(sets) // _SURE_SETS)]:
             inputs = rng.choice(self.design.learnt, count)
             earlier = samples.earlier(inputs, samples.draw_ages(rng, count, low_s=0.0, high_s=OLDEST_S))
-            vectors, fades = self._predict(inputs, earlier, sources)
+            vectors, fades = self.said(inputs, earlier, sources)
             expected = self._expected(vectors, fades, sources)
             found.append((expected, fades, self.judge.linked(vectors, inputs, earlier, [sources] * count)))
         self.sureness = Sureness.fit(*(np.concatenate(each) for each in zip(*found, strict=True)))
-
-
-def _ridges(design: Design, columns: Array, products: Array, read: Array) -> tuple[Array, Array]:
-    """The weights from all that is learnt from, and what those of the other folds say of each fold."""
-    moments = design.moments[:, columns[:, None], columns]
-    ridge = np.eye(len(columns))
-    ridge[-1, -1] = _FREE
-    whole, product = moments.sum(axis=0) + ridge, products.sum(axis=0)
-    said = [
-        read[start:stop] @ np.linalg.solve(whole - moments[fold], product - products[fold])
-        for fold, (start, stop) in enumerate(design.folds)
-    ]
-    return np.linalg.solve(whole, product), np.concatenate(said)
 
 
 def _counted(judge: Judge) -> Array:
@@ -241,22 +355,23 @@ def _counted(judge: Judge) -> Array:
     return np.ones(len(columns), np.bool_)
 
 
-def _fades(design: Design, errors: Array) -> Array:
-    """How much of an error is left at each of `KNOTS_S`."""
+def _fades(design: Design, errors: Array, assumed: Array) -> Array:
+    """How much of an error is left at each of `KNOTS_S`, drawn to what is assumed there."""
     samples, learnt = design.samples, design.learnt
-    span_s = float(samples.captured_s[learnt[-1]] - samples.captured_s[learnt[0]])
+    rows = np.full(len(samples), -1)
+    rows[learnt] = np.arange(len(learnt))
+    span_s = samples.span_s(learnt)
     fades = []
-    for age_s in KNOTS_S:
+    for age_s, usual in zip(KNOTS_S, assumed.tolist(), strict=True):
         earlier = samples.earlier(learnt, np.full(len(learnt), age_s))
-        at = design.rows[np.maximum(earlier, 0)]
+        at = rows[np.maximum(earlier, 0)]
         known = (earlier >= 0) & (at >= 0)
-        assumed = float(np.exp(-((age_s / _FADES_IN_S) ** _FADES_AS)))
         size = float((errors[at[known]] ** 2).sum())
         if not known.any() or size < 1e-12:
-            fades.append(assumed)
+            fades.append(usual)
             continue
         measured = float((errors[known] * errors[at[known]]).sum()) / size
         looks = span_s / max(age_s, _FADES_IN_S)
         weight = looks / (looks + _ASSUMED_LOOKS)
-        fades.append(weight * min(max(measured, 0.0), 1.0) + (1.0 - weight) * assumed)
+        fades.append(weight * min(max(measured, 0.0), 1.0) + (1.0 - weight) * usual)
     return np.asarray(fades, np.float32)

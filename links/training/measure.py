@@ -128,7 +128,7 @@ class Cases:
             earlier.append(before[chosen])
             ages.append(np.full(len(chosen), index))
             places.append(chosen)
-        self.span_s = float(samples.captured_s[block[-1]] - samples.captured_s[block[0]]) + samples.step_s
+        self.span_s = samples.span_s(block)
         self.block = block
         self.inputs = np.concatenate(inputs)
         self.earlier = np.concatenate(earlier)
@@ -195,10 +195,10 @@ class TargetCases:
         validation = Cases(samples, judge, block, seed=seed + 3, most=_MOST_INPUTS * (1 if chosen_on is None else 2))
         report = Cases(samples, judge, blocks.report, seed=seed + 4)
         # Holding and the constant learn next to nothing: they are measured on all that comes before the report block.
-        before = Cases(samples, judge, np.arange(blocks.report[0]), seed=seed + 5)
+        before = Cases(samples, judge, blocks.before, seed=seed + 5)
         linked, later, whole = (
             Cases(samples, judge, block, seed=seed + 6, most=_MOST_CERTIFYING)
-            for block in (blocks.report, np.arange(blocks.validation[0], len(samples)), np.arange(len(samples)))
+            for block in (blocks.report, blocks.later, np.arange(len(samples)))
         )
         free = measure_free(judge, constant, before, report)
         same = chosen_on is not None and len(chosen_on) > len(blocks.train)

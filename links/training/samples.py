@@ -1,7 +1,9 @@
 """A recording as what links learn from: outputs as vectors, blocks apart in time, and random situations of a target."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -9,43 +11,67 @@ from ...errors import InvalidInput
 from ...models.encoding.encoding import Encoding
 from ...models.spec import ModelSpec
 from ...outputs import Array
+from ...traces.site import Site
 from ...traces.trace import Trace
 from ..layout import layout_of
 from ..table import bucket
 
 MIN_INPUTS = 60
+CAMERA_INPUTS = 20
+"""A camera among others may have as few."""
 OLDEST_S = 120.0
 """No last output is drawn that is older than this."""
 # Of drawn situations: the target never ran; all sources ran; none of them had run when the target did.
 _NEVER_SHARE = 0.15
 _EVERY_SOURCE_SHARE = 0.1
 _NO_THEN_SHARE = 0.15
+# Between the recordings of two cameras that are read as one after the other: more than any age that is drawn.
+_APART_S = 10.0 * OLDEST_S
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Indices of three stretches of a recording, with a gap between them: to learn, to choose on, to report on."""
+    """Indices of three stretches of a recording, with a gap between them: to learn, to choose on, to report on.
+
+    Of several cameras' recordings one after the other each has its own three; they stand side by side here.
+
+    Attributes:
+        train: to learn.
+        validation: to choose on.
+        report: to report on.
+        learnt: all up to the end of `validation`: what is learnt from where each input is judged by what others taught.
+        before: all before `report`.
+        later: all from the beginning of `validation` on.
+    """
 
     train: Array
     validation: Array
     report: Array
-
-    @property
-    def learnt(self) -> Array:
-        """All before the report block: what is learnt from where each input is judged by what others taught."""
-        return np.arange(self.validation[-1] + 1)
+    learnt: Array
+    before: Array
+    later: Array
 
     @classmethod
-    def split(cls, count: int) -> "Blocks":
-        """60 % to learn, 20 % to choose on, 20 % to report on, less a gap of 2 % before each of the latter two."""
-        gap = max(1, count // 50)
-        first, second = round(count * 0.6), round(count * 0.8)
-        return cls(np.arange(first), np.arange(first + gap, second), np.arange(second + gap, count))
+    def split(cls, *counts: int) -> "Blocks":
+        """60 % to learn, 20 % to choose on, 20 % to report on, less a gap of 2 % before each of the latter two.
+
+        Args:
+            counts: how many inputs each camera has.
+        """
+        rows: list[tuple[Array, ...]] = []
+        start = 0
+        for count in counts:
+            gap = max(1, count // 50)
+            first, second = round(count * 0.6), round(count * 0.8)
+            cuts = (0, first), (first + gap, second), (second + gap, count), (0, second), (0, second + gap)
+            rows.append(tuple(start + np.arange(*cut) for cut in (*cuts, (first + gap, count))))
+            start += count
+        return cls(*(np.concatenate(each) for each in zip(*rows, strict=True)))
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Every model's outputs of a recording.
+    """Every model's outputs of a recording, or of several cameras' recordings one after the other.
 
     Attributes:
         models: each model's spec.
@@ -55,6 +81,7 @@ class Samples:
         vectors: the outputs as vectors (inputs, length), with their ids behind (inputs, length + ids).
         blocks: what is learnt from, chosen on and reported on.
         features: what the links' stem makes of each input (inputs, length); None: there is none.
+        cameras: which inputs are each camera's, in order; empty: all are one's.
     """
 
     models: Mapping[str, ModelSpec]
@@ -64,19 +91,26 @@ class Samples:
     vectors: Mapping[str, Array]
     blocks: Blocks
     features: Array | None = None
+    cameras: Mapping[str, slice] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, trace: Trace, features: Array | None = None) -> "Samples":
-        """All of a trace; `features` are what a stem makes of its inputs.
+    def read(cls, source: Trace | Mapping[str, Trace], features: Mapping[str, Array] | None = None) -> "Samples":
+        """All of a trace, or of a site's; `features` are what a stem makes of each camera's inputs.
 
         Raises:
-            InvalidInput: it has fewer than two models or `MIN_INPUTS` inputs, or its times do not rise.
+            InvalidInput: there are fewer than two models or too few inputs, or times do not rise.
         """
-        if len(trace.models) < 2:
-            raise InvalidInput(f"{trace.path}: links need at least 2 models, this recording has {len(trace.models)}")
-        check_recording(trace)
-        outputs = {name: trace.outputs(name) for name in trace.models}
-        return replace(cls.of(trace.models, trace.captured_s, outputs), features=features)
+        site = Site.of(source)
+        if len(site.models) < 2:
+            raise InvalidInput(
+                f"{site.first.path}: links need at least 2 models, this recording has {len(site.models)}"
+            )
+        check_site(site)
+        outputs = {name: [value for trace in site.values() for value in trace.outputs(name)] for name in site.models}
+        counts = {camera: len(trace) for camera, trace in site.items()} if len(site) > 1 else {}
+        found = cls.of(site.models, _in_a_row([trace.captured_s for trace in site.values()]), outputs, cameras=counts)
+        seen = None if features is None else np.concatenate([features[camera] for camera in site])
+        return replace(found, features=seen)
 
     @classmethod
     def of(
@@ -85,6 +119,8 @@ class Samples:
         captured_s: Array,
         outputs: Mapping[str, Sequence[Array]],
         encodings: Mapping[str, Encoding] | None = None,
+        *,
+        cameras: Mapping[str, int] | None = None,
     ) -> "Samples":
         """Aligned outputs, with encodings of their training block.
 
@@ -93,18 +129,33 @@ class Samples:
             captured_s: when each input was captured.
             outputs: by model.
             encodings: those of some models that are not to be fitted again.
+            cameras: how many inputs each camera has, one after the other; None: all are one's.
 
         Raises:
             InvalidInput: an output does not fit its model, or holds NaN.
         """
-        blocks = Blocks.split(len(captured_s))
+        blocks = Blocks.split(*(cameras.values() if cameras else [len(captured_s)]))
         values, fitted, vectors = {}, dict(encodings or {}), {}
         for name, spec in models.items():
             values[name] = [_checked(name, spec, value) for value in outputs[name]]
             if name not in fitted:
                 fitted[name] = Encoding.fit(spec.output, [values[name][i] for i in blocks.train])
             vectors[name] = np.stack([fitted[name].encode(value) for value in values[name]])
-        return cls(models, captured_s, values, {name: fitted[name] for name in models}, vectors, blocks)
+        encoded = {name: fitted[name] for name in models}
+        return cls(models, captured_s, values, encoded, vectors, blocks, cameras=_parts(cameras or {}))
+
+    def camera(self, name: str) -> "Samples":
+        """One camera's recording alone, its outputs encoded as everybody's."""
+        part = self.cameras[name]
+        return replace(
+            self,
+            captured_s=self.captured_s[part],
+            values={model: values[part] for model, values in self.values.items()},
+            vectors={model: vectors[part] for model, vectors in self.vectors.items()},
+            blocks=Blocks.split(part.stop - part.start),
+            features=None if self.features is None else self.features[part],
+            cameras={},
+        )
 
     def __len__(self) -> int:
         """How many inputs."""
@@ -136,7 +187,25 @@ class Samples:
         wanted = self.captured_s[inputs] - age_s
         at = np.searchsorted(self.captured_s, wanted + self.step_s / 2, side="right") - 1
         at = np.minimum(at, inputs - 1)
-        return np.asarray(np.where(wanted < self.captured_s[0] - self.step_s / 2, -1, at))
+        first = self._first[inputs]
+        missing = (wanted < self.captured_s[first] - self.step_s / 2) | (at < first)
+        return np.asarray(np.where(missing, -1, at))
+
+    @cached_property
+    def _first(self) -> Array:
+        """The first input of each input's camera (inputs,)."""
+        first = np.zeros(len(self), np.int64)
+        for part in self.cameras.values():
+            first[part] = part.start
+        return first
+
+    def span_s(self, inputs: Array) -> float:
+        """How long rising inputs last, the time between cameras' recordings left out."""
+        first = self._first[inputs]
+        begins = np.flatnonzero(np.diff(first, prepend=-1))
+        ends = np.append(begins[1:], len(inputs)) - 1
+        lasted = self.captured_s[inputs[ends]] - self.captured_s[inputs[begins]] + self.step_s
+        return float(lasted.sum())
 
     def ages(self, inputs: Array, earlier: Array) -> Array:
         """How old the outputs of `earlier` are at `inputs`, in seconds; NaN where there is none."""
@@ -154,16 +223,44 @@ class Samples:
         return np.asarray([np.isfinite(age) and bucket(float(age)) == index for age in ages], bool)
 
 
-def check_recording(trace: Trace) -> None:
+def check_recording(trace: Trace, *, least: int = MIN_INPUTS) -> None:
     """Whether a recording is long enough to learn links from, and of one source.
 
     Raises:
         InvalidInput: it is not.
     """
-    if len(trace) < MIN_INPUTS:
-        raise InvalidInput(f"{trace.path}: links need at least {MIN_INPUTS} inputs, better 600; this has {len(trace)}")
+    if len(trace) < least:
+        raise InvalidInput(f"{trace.path}: links need at least {least} inputs, better 600; this has {len(trace)}")
     if not (np.diff(trace.captured_s) > 0).all():
         raise InvalidInput(f"{trace.path}: its capture times do not rise; record one source a trace")
+
+
+def check_site(site: Site) -> None:
+    """The same of a site's recordings: together they must be long enough, each alone may be short.
+
+    Raises:
+        InvalidInput: they are not.
+    """
+    for trace in site.values():
+        check_recording(trace, least=MIN_INPUTS if len(site) == 1 else CAMERA_INPUTS)
+    if site.inputs < MIN_INPUTS:
+        raise InvalidInput(
+            f"{', '.join(site)}: links need at least {MIN_INPUTS} inputs in all, better 600 of each camera; these have "
+            f"{site.inputs}"
+        )
+
+
+def _in_a_row(times: Sequence[Array]) -> Array:
+    """The cameras' times one after the other, far apart; of one camera as they are."""
+    row = [times[0]]
+    for each in times[1:]:
+        row.append(each - each[0] + row[-1][-1] + _APART_S)
+    return np.concatenate(row)
+
+
+def _parts(counts: Mapping[str, int]) -> dict[str, slice]:
+    ends = np.cumsum([0, *counts.values()]).tolist()
+    return {name: slice(*ends_of) for name, ends_of in zip(counts, pairwise(ends), strict=True)}
 
 
 def _checked(name: str, spec: ModelSpec, value: Array) -> Array:
