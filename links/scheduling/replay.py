@@ -4,17 +4,21 @@ import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ...models.spec import ModelSpec
 from ...outputs import Array
 from ..answer import Answer
 from ..graph import LinkGraph
 from ..planning.plan import Plan
 from ..serving import Serving
+from .expected import expected_losses
 from .schedule import Choice, SiteSchedule
 
 
 @dataclass(frozen=True)
 class RecordedCamera:
     """One stream of a recorded site, with the exact outputs of all its models.
+
+    It joins with its first input and leaves with its last; several may have one name, one after the other.
 
     Attributes:
         name: the camera's.
@@ -39,15 +43,21 @@ class Served:
 
     Attributes:
         camera: whose.
+        place: which of the cameras that was.
         row: which of its inputs.
         choice: what ran.
         answers: of all models.
     """
 
     camera: str
+    place: int
     row: int
     choice: Choice
     answers: Mapping[str, Answer]
+
+
+Losses = Callable[[RecordedCamera, int, Mapping[str, Answer]], Mapping[str, float]]
+"""What is lost on an input of a camera by each model that does not run, from what would be answered."""
 
 
 def replay_site(
@@ -56,7 +66,9 @@ def replay_site(
     *,
     resident: Sequence[str] = (),
     load_s: Callable[[str], float] | None = None,
-    models: Mapping[str, object] | None = None,
+    models: Mapping[str, ModelSpec] | None = None,
+    losses: Losses | None = None,
+    frame_s: float = 0.0,
 ) -> Iterator[Served]:
     """The answers to all cameras' inputs in the order of their times.
 
@@ -66,34 +78,62 @@ def replay_site(
         resident: the models that are loaded at the beginning.
         load_s: how long a model takes to load; None: as its cost says.
         models: every model's spec, where cameras have no links.
+        losses: what is expected to be lost; None: what answers lack in confidence.
+        frame_s: what an input costs beside its models where any of them runs.
     """
-    plan = Plan(schedule.budget_bytes, 0, ())
-    servings = {
-        each.name: Serving(each.graph, plan, models=models if each.graph is None else None)  # type: ignore[arg-type]
-        for each in cameras
-    }
-    takes_s = load_s or (lambda name: schedule.costs[name].load_s)
-    for each in cameras:
-        schedule.join(each.name, name=each.name)
-    loaded: set[str] = set(resident)
-    loading: dict[str, float] = {}
+    servings: dict[int, Serving] = {}
+    memory = _Memory(schedule, resident, load_s)
     queue = [(float(each.captured_s[0]), at, 0) for at, each in enumerate(cameras) if len(each.captured_s)]
     heapq.heapify(queue)
     while queue:
         now_s, at, row = heapq.heappop(queue)
         camera = cameras[at]
+        if row == 0:
+            plan = Plan(schedule.budget_bytes, 0, ())
+            servings[at] = Serving(camera.graph, plan, models=models if camera.graph is None else None)
+            schedule.join(at, name=camera.name, fresh=None if camera.graph is None else expected_losses(camera.graph))
+        memory.pass_time(now_s)
+        serving, features = servings[at], None if camera.features is None else camera.features[row]
+        answers = serving.preview(now_s, {}, features=features)
+        known = _unsure(answers) if losses is None else losses(camera, row, answers)
+        lost = {name: loss for name, loss in known.items() if name in camera.outputs and name in schedule.costs}
+        choice = schedule.choose(at, now_s, lost, loaded=memory.loaded, frame_s=frame_s)
+        exact = {name: camera.outputs[name][row] for name in choice.run}
+        for name in choice.run:
+            schedule.ran(at, name, now_s, schedule.costs[name].infer_s)
+        biased = frozenset(choice.run) - choice.audits
+        yield Served(camera.name, at, row, choice, serving.complete(now_s, exact, features=features, escalated=biased))
         if row + 1 < len(camera.captured_s):
             heapq.heappush(queue, (float(camera.captured_s[row + 1]), at, row + 1))
-        for name in [name for name, ready_s in loading.items() if ready_s <= now_s]:
-            loaded.add(name)
-            del loading[name]
-        while not loading and (found := schedule.load(now_s, loaded=loaded)) is not None:
-            loaded.difference_update(found.unload)
-            loading[found.model] = now_s + takes_s(found.model)
-        serving, features = servings[camera.name], None if camera.features is None else camera.features[row]
-        answers = serving.preview(now_s, {}, features=features)
-        losses = {name: 1.0 - answers[name].confidence for name in camera.outputs if name in schedule.costs}
-        choice = schedule.choose(camera.name, now_s, losses, loaded=loaded)
-        exact = {name: camera.outputs[name][row] for name in choice.run}
-        biased = frozenset(choice.run) - choice.audits
-        yield Served(camera.name, row, choice, serving.complete(now_s, exact, features=features, escalated=biased))
+        else:
+            schedule.leave(at)
+            del servings[at]
+
+
+class _Memory:
+    """The models that are loaded, or being loaded, one after another.
+
+    Args:
+        schedule: asked what is to be loaded.
+        resident: loaded at the beginning.
+        load_s: how long a model takes; None: as its cost says.
+    """
+
+    def __init__(self, schedule: SiteSchedule, resident: Sequence[str], load_s: Callable[[str], float] | None) -> None:
+        self.loaded = set(resident)
+        self._schedule = schedule
+        self._takes_s = load_s or (lambda name: schedule.costs[name].load_s)
+        self._loading: tuple[str, float] | None = None
+
+    def pass_time(self, now_s: float) -> None:
+        """What was being loaded is there when its time has passed, and the next one may begin."""
+        if self._loading is not None and self._loading[1] <= now_s:
+            self.loaded.add(self._loading[0])
+            self._loading = None
+        if self._loading is None and (found := self._schedule.load(now_s, loaded=self.loaded)) is not None:
+            self.loaded.difference_update(found.unload)
+            self._loading = found.model, now_s + self._takes_s(found.model)
+
+
+def _unsure(answers: Mapping[str, Answer]) -> dict[str, float]:
+    return {name: 1.0 - answer.confidence for name, answer in answers.items()}

@@ -1,0 +1,86 @@
+"""What a run on one stream's input is worth: the loss it prevents now, and what later inputs gain from its answer."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ...outputs import Array
+from ..table import AGE_EDGES_S, ASSUMED_HELD
+
+_NEW = 20.0
+"""What was measured before counts as so many inputs beside those that came since."""
+_MOST = 200.0
+"""Only about so many of the last inputs count."""
+_PACE = 0.1
+"""How much of the time between two inputs is believed of the last one."""
+
+
+class StreamWorth:
+    """One stream: how old its answers are, and what is expected to be lost with them; arrays are by model.
+
+    Args:
+        weight: how much each model's answers matter, float (models,).
+        fresh: what is expected to be lost with the best answer of each age, float (models, ages).
+
+    Attributes:
+        age: the inputs since each model last ran.
+        lost: the losses expected since then, added up.
+        ran_s: when that was; long ago: never.
+        seen_s: when the last input came.
+        every_s: the time between two inputs.
+        fresh: as given, moved by what was expected since.
+        gain: of a run on the last input: losses prevented, by weight.
+        booked_s: the seconds set aside for runs that were chosen.
+    """
+
+    def __init__(self, weight: Array, fresh: Array, *, joined_s: float = -np.inf) -> None:
+        count = len(weight)
+        self.weight = weight
+        self.fresh = fresh.copy()
+        self.age, self.lost, self.gain = np.zeros(count), np.zeros(count), np.zeros(count)
+        self.ran_s = np.full(count, -np.inf)
+        self.joined_s = joined_s
+        self.seen_s = -np.inf
+        self.every_s = 0.0
+        self.runs = np.zeros(count, np.int64)
+        self.booked_s: dict[int, float] = {}
+        self._counts = np.full(fresh.shape, _NEW)
+        self._rows = np.arange(count)
+
+    def see(self, now_s: float, losses: Array) -> Array:
+        """Another input came, on which so much is lost by each model that does not run; what a run gains, (models,)."""
+        if np.isfinite(self.seen_s):
+            passed_s = max(0.0, now_s - self.seen_s)
+            self.every_s += (_PACE if self.every_s else 1.0) * (passed_s - self.every_s)
+        self.seen_s = now_s
+        self._learn(now_s, losses)
+        # Whittle's index of an answer that ages: what is lost from now on until a run, less what was after the last.
+        ahead = (self.age + 1.0) * losses - self.lost
+        self.gain = self.weight * np.maximum(ahead, losses)
+        self.age += 1.0
+        self.lost += losses
+        return self.gain
+
+    def ran(self, model: int, now_s: float) -> None:
+        """A model's answer is fresh."""
+        self.age[model] = self.lost[model] = self.gain[model] = 0.0
+        self.ran_s[model] = now_s
+        self.runs[model] += 1
+
+    def unserved_s(self, now_s: float) -> Array:
+        """How long each model has not run, since the stream joined at least."""
+        since_s: Array = np.maximum(self.ran_s, self.joined_s)
+        return now_s - since_s
+
+    def _learn(self, now_s: float, losses: Array) -> None:
+        known = np.isfinite(self.ran_s)
+        rows = self._rows[known]
+        ages = np.searchsorted(AGE_EDGES_S, now_s - self.ran_s[known], side="right")
+        counts = self._counts[rows, ages] = np.minimum(self._counts[rows, ages] + 1.0, _MOST)
+        self.fresh[rows, ages] += (losses[known] - self.fresh[rows, ages]) / counts
+
+
+def fresh_losses(names: Sequence[str], measured: Mapping[str, Sequence[float]] | None) -> Array:
+    """What is lost with answers of each age, float (models, ages): measured, or what is assumed of holding."""
+    assumed = [1.0 - agreement for agreement in ASSUMED_HELD]
+    return np.asarray([(measured or {}).get(name, assumed) for name in names], float)[:, : len(assumed)]
