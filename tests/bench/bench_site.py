@@ -25,6 +25,7 @@ import daemons
 import loss
 import memory
 import prepare
+import second
 from free import FREE
 from ours import OURS
 from prepare import Bench
@@ -88,6 +89,7 @@ TABLES: dict[str, Callable[[Bench], Iterator[str]]] = {
     "real": _real,
     "events": _events,
     "memory": _memory,
+    "second": lambda bench: second.table(bench.second),
     "daemons": daemons.table,
     "cost": lambda bench: cost.table(bench.site),
     "loss": _loss,

@@ -20,6 +20,7 @@ from infilink.models.spec import ModelSpec
 from infilink.models.stem.stem import Stem
 from infilink.outputs import Array
 from infilink.traces.events import presence
+from infilink.traces.site import camera_of
 from infilink.traces.trace import Trace
 
 STEP_S = 0.2
@@ -165,13 +166,13 @@ class Site:
 
 
 def read_site(recordings: Sequence[Path], stem: Path | None, folder: Path) -> Site:
-    """The site of some recordings, links learnt on each one's first part; all that is made is kept in `folder`."""
+    """The site of some recordings, links learnt together on each one's first part; what is made is kept in `folder`."""
+    graph = LinkGraph.load(learnt(recordings, stem, folder))
     cameras, costs = [], []
     for path in recordings:
         with Trace(path) as trace:
-            cut = int(LEARNT * len(trace))
-            graph = LinkGraph.load(_learnt(trace.part(0, cut), folder, f"{path.stem}_{cut}", stem))
-            cameras.append(served(trace, int(SERVED_FROM * len(trace)), graph, stem, folder))
+            own = graph.camera(camera_of(path))
+            cameras.append(served(trace, int(SERVED_FROM * len(trace)), own, stem, folder))
             costs.append(trace.info.costs)
     return Site(tuple(cameras), mean_costs(costs))
 
@@ -221,6 +222,22 @@ def pictures(trace: Trace, folder: Path) -> Array:
     return np.load(path).astype(np.float32)
 
 
+def learnt(recordings: Sequence[Path], stem: Path | None, folder: Path) -> Path:
+    """The links of a site, learnt on each recording's first part; read again if the same code made them before."""
+    made = "plain" if stem is None else Stem(stem).digest[:8]
+    named = hashlib.sha256("\n".join(str(path.resolve()) for path in recordings).encode()).hexdigest()[:8]
+    out = folder / "links" / f"{code_key()}_{made}_{named}"
+    if not out.exists():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = out.with_name(f"{out.name}.part")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        traces = {camera_of(path): Trace(path) for path in recordings}
+        parts = {name: trace.part(0, int(LEARNT * len(trace))) for name, trace in traces.items()}
+        train_links(parts, out=unfinished, stem=stem)
+        unfinished.rename(out)
+    return out
+
+
 def code_key() -> str:
     """Changes with the code that learns: what was learnt by another is not read again."""
     said = hashlib.sha256()
@@ -229,18 +246,6 @@ def code_key() -> str:
             if path.relative_to(_PACKAGE / part).parts[0] not in _SERVES:
                 said.update(path.read_bytes())
     return said.hexdigest()[:10]
-
-
-def _learnt(part: Trace, folder: Path, name: str, stem: Path | None) -> Path:
-    made = "plain" if stem is None else Stem(stem).digest[:8]
-    out = folder / "links" / code_key() / made / name
-    if not out.exists():
-        out.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = out.with_name(f"{name}.part")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        train_links(part, out=unfinished, stem=stem)
-        unfinished.rename(out)
-    return out
 
 
 def _save(path: Path, values: Array) -> None:

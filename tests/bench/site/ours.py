@@ -1,18 +1,18 @@
 """The site as infilink serves it, replayed, and what it is without one of its parts; and MLink's own rule."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from cameras import Camera, Site, Turn
+from cameras import STEP_S, Camera, Site, Turn
 from infilink.links.answer import Answer
 from infilink.links.graph import LinkGraph
 from infilink.links.planning.paper_rule import activation_probability
 from infilink.links.planning.plan import Plan
-from infilink.links.scheduling.replay import RecordedCamera, replay_site
+from infilink.links.scheduling.replay import Losses, RecordedCamera, replay_site
 from infilink.links.scheduling.schedule import SiteSchedule
 from infilink.links.serving import Serving
-from infilink.links.table import NEVER
+from infilink.links.table import NEVER, at_hand
 from infilink.outputs import Array
 from infilink.traces.events import presence
 from outcome import Outcome
@@ -21,7 +21,13 @@ OURS = "ours"
 
 
 def ours(
-    site: Site, turn: Turn, share: float, *, budget_bytes: int | None = None, load_s: float | None = None
+    site: Site,
+    turn: Turn,
+    share: float,
+    *,
+    budget_bytes: int | None = None,
+    load_s: float | None = None,
+    losses: Losses | None = None,
 ) -> Outcome:
     """One schedule for the site, with a share of the compute.
 
@@ -31,19 +37,27 @@ def ours(
         share: of what all models take on all inputs.
         budget_bytes: the memory; None: all models are loaded.
         load_s: what a load takes; None: as it costs.
+        losses: what is expected to be lost; None: what answers lack in confidence.
     """
-    inputs_s = len(site.cameras) / (turn.times_s(0)[1] - turn.times_s(0)[0])
-    cores = share * site.full_s / len(site.cameras) * inputs_s
-    schedule = SiteSchedule(site.costs, compute_cores=cores, budget_bytes=budget_bytes)
+    schedule = _schedule(site, share * site.full_s * turn.rows.shape[1], turn.rows.shape[1] * STEP_S, budget_bytes)
     tally = _Tally(site, turn)
     recorded = [camera for at in range(len(site.cameras)) for camera in _sessions(site, turn, at)]
     takes = None if load_s is None else (lambda _: load_s)
     resident = site.names if budget_bytes is None else ()
-    named = {each.name: each for each in recorded}
-    for served in replay_site(recorded, schedule, resident=resident, load_s=takes):
-        session = named[served.camera]
+    for served in replay_site(recorded, schedule, resident=resident, load_s=takes, losses=losses):
+        session = recorded[served.place]
+        session.ran_s.update(dict.fromkeys(served.choice.run, float(session.captured_s[served.row])))
         tally.add(session.at, session.first + served.row, served.answers)
     return tally.outcome()
+
+
+def _schedule(site: Site, seconds: float, lasts_s: float, budget_bytes: int | None) -> SiteSchedule:
+    """A schedule that may spend so many seconds in all, those among them that it begins with."""
+    cores = seconds / lasts_s
+    for _ in range(5):
+        schedule = SiteSchedule(site.costs, compute_cores=max(cores, 1e-6), budget_bytes=budget_bytes)
+        cores = (seconds - schedule.stats().bank_s) / lasts_s
+    return schedule
 
 
 def without_links(site: Site, turn: Turn, share: float) -> Outcome:
@@ -62,11 +76,42 @@ def counted_stem(site: Site, turn: Turn, share: float) -> Outcome:
     return ours(site, turn, left) if left > 0.0 else without_stem(site, turn, share)
 
 
+def tables_only(site: Site, turn: Turn, share: float) -> Outcome:
+    """What is expected of an answer comes from the way it came and its age alone, not from the input."""
+    return ours(site, turn, share, losses=_by_tables)
+
+
+def knowing(site: Site, turn: Turn, share: float) -> Outcome:
+    """The same schedule and answers, told how far each answer is truly wrong: what better expectations would bring."""
+    return ours(site, turn, share, losses=_truly)
+
+
+def _by_tables(camera: RecordedCamera, row: int, answers: Mapping[str, Answer]) -> dict[str, float]:
+    assert isinstance(camera, _Session) and camera.graph is not None
+    sources = at_hand(()) if camera.features is not None else frozenset[str]()
+    now_s, lost = float(camera.captured_s[row]), {}
+    for name in answers:
+        age_s = now_s - camera.ran_s[name] if name in camera.ran_s else None
+        lost[name] = 1.0 - camera.graph.choose(name, sources, age_s).measured.validation
+    return lost
+
+
+def _truly(camera: RecordedCamera, row: int, answers: Mapping[str, Answer]) -> dict[str, float]:
+    assert camera.graph is not None
+    specs = camera.graph.models
+    return {
+        name: 1.0 - specs[name].output.agreement(answer.value, camera.outputs[name][row])
+        for name, answer in answers.items()
+    }
+
+
 VARIANTS: dict[str, Callable[[Site, Turn, float], Outcome]] = {
     OURS: ours,
     "ours, stem's seconds counted": counted_stem,
     "ours without links": without_links,
     "ours without a stem": without_stem,
+    "ours, expectations of tables only": tables_only,
+    "ours, knowing what is wrong": knowing,
 }
 
 
@@ -112,17 +157,18 @@ def _by_activation(graph: LinkGraph, site: Site, share: float) -> tuple[str, ...
 
 @dataclass(frozen=True)
 class _Session(RecordedCamera):
-    """A camera from one beginning to the next, and where that is in the turn."""
+    """A camera from one beginning to the next, where that is in the turn, and when each model ran on it last."""
 
     at: int = 0
     first: int = 0
+    ran_s: dict[str, float] = field(default_factory=dict)
 
 
 def _sessions(site: Site, turn: Turn, at: int) -> list[_Session]:
     camera = site.cameras[at]
     return [
         _Session(
-            f"{camera.name}~{number}" if number else camera.name,
+            camera.name,
             turn.times_s(at)[ticks],
             {name: [camera.outputs[name][row] for row in turn.rows[at][ticks]] for name in site.names},
             None if camera.features is None or camera.graph.stem is None else camera.features[turn.rows[at][ticks]],
@@ -131,7 +177,7 @@ def _sessions(site: Site, turn: Turn, at: int) -> list[_Session]:
             at=at,
             first=int(ticks[0]),
         )
-        for number, ticks in enumerate(turn.sessions(at))
+        for ticks in turn.sessions(at)
     ]
 
 

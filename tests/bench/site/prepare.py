@@ -1,6 +1,7 @@
 """What every table of the site's benchmark starts from: recordings, a stem, links, and what the stem costs."""
 
 import argparse
+import hashlib
 import json
 import os
 import time
@@ -9,13 +10,14 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from cameras import LEARNT, Site, read_site
+from cameras import Site, learnt, read_site
 from infilink.models.onnx_model import OnnxModel
 from infilink.models.spec import find_models
 from infilink.models.stem.stem import Stem
 from infilink.outputs import Array
 from infilink.traces.trace import Trace
 from infilink.traces.train_stem import train_stem
+from real.data import find_data
 from recordings import Place
 
 _TIMED = 15
@@ -43,19 +45,31 @@ class Bench:
         """Chosen by the first part of the recordings, of one of the models."""
         if self.place.stem is not None:
             return self.place.stem
-        path = self.place.folder / "stem.onnx"
+        named = hashlib.sha256("\n".join(str(clip.resolve()) for clip in self.place.clips).encode()).hexdigest()[:8]
+        path = self.place.folder / f"stem_{named}.onnx"
         if not path.exists():
-            traces = [Trace(each) for each in self.recordings]
-            train_stem(
-                [each.part(0, int(LEARNT * len(each))) for each in traces], find_models(self.place.models), out=path
-            )
+            # It looks at the first half of each alone.
+            train_stem([Trace(each) for each in self.recordings], find_models(self.place.models), out=path)
         return path
+
+    @property
+    def links(self) -> Path:
+        """The folder of links, learnt on the first part of all cameras."""
+        return learnt(self.recordings, self.stem, self.place.folder)
 
     @cached_property
     def site(self) -> Site:
-        """The cameras, each with links of its own."""
+        """The cameras with their links."""
         found = read_site(self.recordings, self.stem, self.place.folder)
         return replace(found, stem_share=self.stem_share)
+
+    @property
+    def second(self) -> "Bench":
+        """Of the data folder's other site, eight traffic cameras of one city; where clips were named, of those."""
+        data = find_data()
+        if self.place.named or data is None:
+            return self
+        return replace(self, place=replace(self.place, clips=tuple(sorted((data / "video" / "site").glob("jamcam_*")))))
 
     @cached_property
     def stem_share(self) -> float:
