@@ -1,9 +1,11 @@
-"""What loading a model is worth to all streams, and what unloading one loses, per second of the use of memory."""
+"""Which model is loaded next and what goes for it: each second of the memory's use to where it prevents most."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from ...models.cost import ModelCost
 from ...outputs import Array
 from ..table import AGE_EDGES_S
 from .worth import StreamWorth
@@ -13,51 +15,199 @@ _MIDDLES_S = np.asarray([0.5, *np.sqrt(np.asarray(AGE_EDGES_S) * np.asarray((*AG
 """The ages that the measured ones stand for."""
 _GONE_S = 3.0
 """A stream that has sent nothing for so long, or for so many of its inputs, waits for nothing."""
+_STAYS_S = 1.0
+"""A model that was loaded stays at least so long, or until all streams were served."""
+_VALUED_EVERY_S = 0.2
+"""What loads are worth is found out no more often than this."""
 
 
-def active(streams: Sequence[StreamWorth], now_s: float) -> list[StreamWorth]:
-    """Those that are sending."""
-    return [each for each in streams if now_s - each.seen_s <= _GONE_S * max(1.0, each.every_s)]
+@dataclass(frozen=True)
+class Load:
+    """A model to load, and what is to be unloaded for it before."""
+
+    model: str
+    unload: tuple[str, ...] = ()
 
 
-def waiting(streams: Sequence[StreamWorth], costs_s: Array, price: float) -> Array:
-    """What one run on every stream would prevent, beyond what it costs: losses, float (models,)."""
+class Loads:
+    """What is worth being in memory.
+
+    A load serves every stream that waits for the model. It is compared with what its memory prevents now, both per
+    second: a load's seconds prevent what one run on every stream is worth; the seconds of a model that stays prevent
+    what would be lost while it is away, the best length of that chosen, so that none goes to be loaded again at once.
+
+    Args:
+        costs: each model's; what is put in place of one counts from then on.
+        budget_bytes: the memory that loaded models may take; None: no limit.
+        audit: the share of time in which models may be loaded to compare their answers.
+
+    Attributes:
+        waiting: by model, the losses that one run on every stream would prevent beyond its cost.
+        keeping: by model, the losses a second that it prevents by staying loaded.
+        counts: by model, how often it was loaded.
+        spent_s: the seconds of these.
+    """
+
+    def __init__(self, costs: Mapping[str, ModelCost], *, budget_bytes: int | None, audit: float) -> None:
+        self.costs = costs
+        self.budget_bytes = budget_bytes
+        self.audit = audit
+        self.waiting = dict.fromkeys(costs, 0.0)
+        self.keeping = dict.fromkeys(costs, 0.0)
+        self.counts = dict.fromkeys(costs, 0)
+        self.spent_s = 0.0
+        self._active: list[StreamWorth] = []
+        self._valued_s = -np.inf
+        self._since_s: dict[str, float] = {}
+        self._left_s: dict[str, float] = {}
+        self._compared: set[str] = set()
+
+    def see(self, now_s: float, loaded: Collection[str]) -> None:
+        """These models can run now."""
+        self._since_s = {name: self._since_s.get(name, now_s) for name in loaded}
+
+    def to_compare(self, stream: StreamWorth) -> Array:
+        """The models that were loaded to be compared, and have not run on the stream since: bool (models,)."""
+        since_s = [self._since_s.get(name, -np.inf) if name in self._compared else -np.inf for name in self.costs]
+        result: Array = np.asarray(since_s) > stream.ran_s
+        return result
+
+    def fits(self, name: str) -> bool:
+        """Whether a model fits into the memory at all."""
+        return self.budget_bytes is None or self.costs[name].memory_bytes <= self.budget_bytes
+
+    @property
+    def take_turns(self) -> bool:
+        """Whether not all models fit at once."""
+        return self.budget_bytes is not None and self.budget_bytes < sum(c.memory_bytes for c in self.costs.values())
+
+    def value(self, now_s: float, streams: Collection[StreamWorth], infer_s: Array, price: float) -> None:
+        """Finds out what loading and keeping each model is worth, unless that was done just now."""
+        if now_s - self._valued_s < _VALUED_EVERY_S:
+            return
+        self._valued_s = now_s
+        self._active = [each for each in streams if now_s - each.seen_s <= _GONE_S * max(1.0, each.every_s)]
+        run_cost = infer_s * min(price, 1e12)
+        loads_s = [cost.load_s for cost in self.costs.values()]
+        self.waiting = dict(zip(self.costs, _waiting(self._active, run_cost).tolist(), strict=True))
+        self.keeping = dict(zip(self.costs, _keeping(self._active, run_cost, loads_s).tolist(), strict=True))
+
+    def next(
+        self,
+        now_s: float,
+        *,
+        loaded: Collection[str],
+        busy: Collection[str],
+        never: Collection[str],
+        must: Collection[str],
+        least_every_s: float,
+        price: float,
+        saved_s: float,
+    ) -> Load | None:
+        """The load that is worth most now, if one is worth what it costs and displaces; None: all stays.
+
+        Args:
+            now_s: the time.
+            loaded: the models that take memory now, those that are being loaded among them.
+            busy: those of them that can't be unloaded now.
+            never: the models that are not to be loaded now.
+            must: the models that are to be loaded whatever they are worth.
+            least_every_s: a pair that has not run for so long has its model loaded; 0: no such rule.
+            price: what a second of the processors has to bring.
+            saved_s: the processors' seconds that may be spent at once.
+        """
+        away = [name for name in self.costs if name not in loaded and name not in never and self.fits(name)]
+        for name in self.costs:
+            self._left_s.setdefault(name, now_s)
+        compare = [name for name in away if self.audit * (now_s - self._left_s[name]) > self.costs[name].load_s]
+        late = self._late(now_s, least_every_s)
+        worth = {name: self.waiting[name] / max(self.costs[name].load_s, 1e-3) for name in away}
+        for name in sorted(away, key=lambda name: (name not in must, name not in late, -worth[name])):
+            forced = name in late or (self.audit > 0.0 and name in compare)
+            if name not in must and ((self.costs[name].load_s > saved_s) or not (forced or worth[name] > price)):
+                continue
+            go = self._room(name, loaded, [*busy] if name in must else [*busy, *self._unserved(now_s)])
+            if go is None:
+                continue
+            if name in must or forced or worth[name] - price > sum(self.keeping[gone] for gone in go):
+                return self._begin(name, go, now_s, to_compare=name in compare)
+        return None
+
+    def _late(self, now_s: float, least_every_s: float) -> set[str]:
+        """The models that a stream has waited for longer than it may."""
+        late = np.any([each.late(now_s, least_every_s) > 0.0 for each in self._active], axis=0)
+        return {name for name, is_late in zip(self.costs, np.atleast_1d(late), strict=False) if is_late}
+
+    def _unserved(self, now_s: float) -> list[str]:
+        """The models that some stream had no input for since they can run: they stay, for as long as a load at most."""
+        first_s = min((each.seen_s for each in self._active), default=np.inf)
+        return [
+            name
+            for name, since_s in self._since_s.items()
+            if since_s > first_s and now_s - since_s < max(self.costs[name].load_s, _STAYS_S)
+        ]
+
+    def _room(self, wanted: str, loaded: Collection[str], stay: Collection[str]) -> tuple[str, ...] | None:
+        """What goes to make room for a model, what prevents least for its bytes first; None: there is not enough."""
+        if self.budget_bytes is None:
+            return ()
+        sizes = {name: self.costs[name].memory_bytes for name in loaded}
+        lacking = sum(sizes.values()) + self.costs[wanted].memory_bytes - self.budget_bytes
+        go: list[str] = []
+        for name in sorted(sizes.keys() - {*stay}, key=lambda name: (self.keeping[name] / max(1, sizes[name]), name)):
+            if lacking <= 0:
+                break
+            go.append(name)
+            lacking -= sizes[name]
+        for name in [*go]:
+            if lacking + sizes[name] <= 0:
+                go.remove(name)
+                lacking += sizes[name]
+        return tuple(go) if lacking <= 0 else None
+
+    def _begin(self, name: str, unload: tuple[str, ...], now_s: float, *, to_compare: bool) -> Load:
+        for gone in unload:
+            self._since_s.pop(gone, None)
+            self._left_s[gone] = now_s
+            self._compared.discard(gone)
+        if to_compare:
+            self._compared.add(name)
+        self.counts[name] += 1
+        self.spent_s += self.costs[name].load_s
+        return Load(name, unload)
+
+
+def _waiting(streams: Sequence[StreamWorth], run_cost: Array) -> Array:
     if not streams:
-        return np.zeros(len(costs_s))
-    gains = np.stack([each.gain for each in streams])
-    result: Array = np.maximum(gains - _priced(costs_s, price), 0.0).sum(axis=0)
+        return np.zeros(len(run_cost))
+    result: Array = np.maximum(np.stack([each.gain for each in streams]) - run_cost, 0.0).sum(axis=0)
     return result
 
 
-def keeping(streams: Sequence[StreamWorth], costs_s: Array, loads_s: Array, price: float) -> Array:
-    """What each second of a model's memory prevents while it stays loaded: losses a second, float (models,).
+def _keeping(streams: Sequence[StreamWorth], run_cost: Array, loads_s: Sequence[float]) -> Array:
+    """What staying loaded prevents a second, float (models,).
 
     A model that goes for `T` seconds, the last of them for being loaded again, frees its memory for all but these; with
-    a loss of `f(age)` a second it loses the integral of `f` over them. The shortest absence that is cheapest counts.
+    a loss of `f(age)` a second it loses the integral of `f` over them. The absence that is cheapest counts.
     """
     if not streams:
-        return np.zeros(len(costs_s))
-    total = np.zeros((len(costs_s), len(_MIDDLES_S)))
-    for each in streams:
-        rate = 1.0 / each.every_s if each.every_s > 0.0 else 1.0
-        total += rate * each.weight[:, None] * each.fresh
-    kept = np.zeros(len(costs_s))
-    rates = sum(1.0 / each.every_s if each.every_s > 0.0 else 1.0 for each in streams)
-    for at, losses in enumerate(total):
+        return np.zeros(len(run_cost))
+    rates = np.asarray([1.0 / each.every_s if each.every_s > 0.0 else 1.0 for each in streams])
+    by_age = sum(rate * each.weight[:, None] * each.fresh for rate, each in zip(rates, streams, strict=True))
+    kept = np.full(len(run_cost), np.inf)
+    for at, losses in enumerate(np.asarray(by_age)):
         lost = np.interp(_AGES_S, _MIDDLES_S, losses)
-        areas = np.concatenate([[lost[0] * _AGES_S[0]], np.diff(_AGES_S) * (lost[1:] + lost[:-1]) / 2.0]).cumsum()
-        # At this price a stream is served so seldom, loaded or not, that it loses at least this much a second.
-        cycles = len(streams) * _priced(costs_s, price)[at]
-        usual = float(((areas + cycles) / np.maximum(_AGES_S, len(streams) / rates)).min()) if cycles > 0.0 else 0.0
-        excess = np.maximum(lost - usual, 0.0)
-        beyond = np.concatenate(
-            [[excess[0] * _AGES_S[0]], np.diff(_AGES_S) * (excess[1:] + excess[:-1]) / 2.0]
-        ).cumsum()
+        # At this price every stream is served so seldom, loaded or not, that so much is lost a second anyway.
+        cycle = len(streams) * run_cost[at]
+        usual = float(((_area(lost) + cycle) / np.maximum(_AGES_S, len(streams) / rates.sum())).min()) * (cycle > 0.0)
         away = _AGES_S - 1.05 * loads_s[at] > 0.0
-        kept[at] = (beyond[away] / (_AGES_S[away] - loads_s[at])).min() if away.any() else np.inf
+        if away.any():
+            kept[at] = (_area(np.maximum(lost - usual, 0.0))[away] / (_AGES_S[away] - loads_s[at])).min()
     return kept
 
 
-def _priced(costs_s: Array, price: float) -> Array:
-    result: Array = costs_s * min(price, 1e12)
+def _area(values: Array) -> Array:
+    """The integral over ages up to each of `_AGES_S`."""
+    steps = np.diff(_AGES_S) * (values[1:] + values[:-1]) / 2.0
+    result: Array = np.concatenate([[values[0] * _AGES_S[0]], steps]).cumsum()
     return result

@@ -2,12 +2,14 @@
 
 import math
 
-_BANK_S = 4.0
+_BANK_S = 2.0
 """So many seconds' budget can be saved up: for when much happens at once."""
 _LEAST_RUNS = 4.0
 """But at least so many runs of the dearest model, or a small budget could never pay for one."""
 _FULL = 0.9
 """From such a share of the most that can be saved on, what is not spent is as good as lost."""
+_KEPT = 0.25
+"""Such a share of the most that can be saved is not for what has to run whatever it is worth."""
 _REACTS = 0.75
 """When so much of what can be saved is spent beyond what is earned, the price rises e-fold."""
 
@@ -23,7 +25,7 @@ class Price:
         dearest_s: what one run of the dearest model takes.
 
     Attributes:
-        bank_s: what has been saved; below 0 where something took longer than was expected, or had to run.
+        bank_s: what has been saved; below 0 where something took longer than was expected. It begins full.
         bank_limit_s: the most that is saved.
         spent_s: everything that was spent.
     """
@@ -49,9 +51,15 @@ class Price:
         """How full the bank is."""
         return 1.0 if math.isinf(self.bank_limit_s) else self.bank_s / self.bank_limit_s
 
-    def affords(self, cost_s: float) -> bool:
-        """Whether so much has been saved."""
-        return self.bank_s >= cost_s
+    @property
+    def at_once_s(self) -> float:
+        """What one thing may cost now: what was saved; with half of the most that can be, as much as it likes."""
+        return math.inf if self.share >= 0.5 else self.bank_s
+
+    @property
+    def spare_s(self) -> float:
+        """The same for what is not weighed against the rest: it leaves something to what waits."""
+        return math.inf if self.share >= 0.5 else self.bank_s - _KEPT * self.bank_limit_s
 
     def pass_time(self, now_s: float) -> None:
         """The clock has moved on."""
@@ -65,7 +73,7 @@ class Price:
         """So much is spent; below 0: given back."""
         self.spent_s += cost_s
         if not math.isinf(self.cores):
-            self.bank_s = min(self.bank_s - cost_s, self.bank_limit_s)
+            self.bank_s = min(max(self.bank_s - cost_s, -self.bank_limit_s), self.bank_limit_s)
             self._move(cost_s)
 
     def ask(self, index: float) -> None:

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+import numpy as np
+
 from ...errors import InvalidInput
+from ...outputs import Array, OutputSpec
 
 
 @dataclass(frozen=True)
@@ -41,3 +44,16 @@ class Weights:
     def of_model(self, name: str) -> float:
         """A model's weight."""
         return self.models.get(name, 1.0)
+
+    def of_answer(self, name: str, output: OutputSpec, value: Array) -> float:
+        """What an answer of a model weighs beside its others: as much as the weightiest class that it names."""
+        weights = [self.classes.get(f"{name}:{label}") for label in output.classes] if self.classes else []
+        if not any(weight is not None for weight in weights):
+            return 1.0
+        if output.kind == "boxes":
+            named = output.counts(value) > 0
+        elif output.kind == "label":
+            named = np.arange(len(value)) == value.argmax()
+        else:
+            named = np.asarray(value) >= 0.5
+        return max((w for w, is_named in zip(weights, named, strict=True) if w is not None and is_named), default=1.0)

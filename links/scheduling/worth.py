@@ -26,37 +26,47 @@ class StreamWorth:
         age: the inputs since each model last ran.
         lost: the losses expected since then, added up.
         ran_s: when that was; long ago: never.
+        joined_s: when the first input came.
         seen_s: when the last input came.
         every_s: the time between two inputs.
         fresh: as given, moved by what was expected since.
         gain: of a run on the last input: losses prevented, by weight.
+        runs: how often each model ran.
         booked_s: the seconds set aside for runs that were chosen.
+        frame_s: those set aside for the input itself.
     """
 
-    def __init__(self, weight: Array, fresh: Array, *, joined_s: float = -np.inf) -> None:
+    def __init__(self, weight: Array, fresh: Array) -> None:
         count = len(weight)
         self.weight = weight
         self.fresh = fresh.copy()
         self.age, self.lost, self.gain = np.zeros(count), np.zeros(count), np.zeros(count)
         self.ran_s = np.full(count, -np.inf)
-        self.joined_s = joined_s
+        self.joined_s = np.inf
         self.seen_s = -np.inf
         self.every_s = 0.0
         self.runs = np.zeros(count, np.int64)
         self.booked_s: dict[int, float] = {}
+        self.frame_s = 0.0
         self._counts = np.full(fresh.shape, _NEW)
         self._rows = np.arange(count)
 
-    def see(self, now_s: float, losses: Array) -> Array:
-        """Another input came, on which so much is lost by each model that does not run; what a run gains, (models,)."""
+    def see(self, now_s: float, losses: Array, *, factors: Array | float = 1.0) -> Array:
+        """Another input came, on which so much is lost by each model that does not run; what a run gains, (models,).
+
+        What matters more or less on this input than on others is weighted by `factors`.
+        """
+        # What is not known to be right may be all wrong.
+        losses = np.clip(np.nan_to_num(losses, nan=1.0), 0.0, 1.0)
         if np.isfinite(self.seen_s):
             passed_s = max(0.0, now_s - self.seen_s)
             self.every_s += (_PACE if self.every_s else 1.0) * (passed_s - self.every_s)
         self.seen_s = now_s
+        self.joined_s = min(self.joined_s, now_s)
         self._learn(now_s, losses)
         # Whittle's index of an answer that ages: what is lost from now on until a run, less what was after the last.
         ahead = (self.age + 1.0) * losses - self.lost
-        self.gain = self.weight * np.maximum(ahead, losses)
+        self.gain = factors * self.weight * np.maximum(ahead, losses)
         self.age += 1.0
         self.lost += losses
         return self.gain
@@ -67,10 +77,13 @@ class StreamWorth:
         self.ran_s[model] = now_s
         self.runs[model] += 1
 
-    def unserved_s(self, now_s: float) -> Array:
-        """How long each model has not run, since the stream joined at least."""
-        since_s: Array = np.maximum(self.ran_s, self.joined_s)
-        return now_s - since_s
+    def late(self, now_s: float, least_every_s: float) -> Array:
+        """By how much of `least_every_s` each model has not run for longer than that; 0: it need not yet."""
+        if least_every_s <= 0.0:
+            return np.zeros(len(self.weight))
+        unserved_s = now_s - np.maximum(self.ran_s, self.joined_s)
+        result: Array = np.maximum(unserved_s / least_every_s - 1.0, 0.0) * (self.weight > 0.0)
+        return result
 
     def _learn(self, now_s: float, losses: Array) -> None:
         known = np.isfinite(self.ran_s)
