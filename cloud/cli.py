@@ -25,10 +25,11 @@ def cloud_command(
         Path | None, typer.Option(help="What runs for which devices (`infilink plan --devices --out`).")
     ] = None,
     budget: Annotated[str | None, typer.Option(help="200MiB, 1.5GiB, 40% or none.")] = None,
+    compute: Annotated[str | None, typer.Option(help="The processors' time for models: 1.5 cores, 0.5 or all.")] = None,
     ledger: Annotated[Path | None, typer.Option(help="The SQLite file that keeps every answer.")] = None,
     status_file: Annotated[Path | None, typer.Option(help="Write the final status here, as JSON.")] = None,
 ) -> None:
-    """Run the coordinator: what fits the budget runs, the rest is predicted from it. Ctrl-C stops it in order."""
+    """Run the coordinator: what tells most runs within the budgets, the rest is predicted. Ctrl-C stops it in order."""
     if policy is not None:
         raise InvalidInput("--policy is now called --answers")
     flags = {
@@ -38,6 +39,7 @@ def cloud_command(
         "answers": answers,
         "placement": placement,
         "budget": budget,
+        "compute": compute,
         "ledger": ledger,
     }
     console = Console(stderr=True)

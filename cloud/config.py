@@ -1,14 +1,15 @@
 """The coordinator's settings: one TOML file, checked as a whole before anything starts."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ..links.reselection.context import Groups
+from ..links.scheduling.weights import Weights
 from ..settings import load_settings
-from ..units import parse_budget
+from ..units import parse_budget, parse_compute
 from .endpoint import EndpointConfig
 
 DEFAULT_TOML = """\
@@ -34,20 +35,18 @@ answers = "full"
 # The memory that all models together may take: "200MiB", "1.5GiB", "40%" of what they all take, or "none".
 budget = "none"
 
-# The seconds between two inputs of a device, after its filter. Where it is given, the choice of what runs also counts
-# how stale outputs get until the next input.
-# input_every_s = 0.5
+# The processors' time that all models together may spend: "1.5 cores", "0.5" of one, or "all" that this process may
+# run on. With "links" and "hold" each model runs on the inputs where that is expected to tell most for what it costs,
+# as far as this allows, and is loaded while enough inputs wait for it.
+compute = "all"
 
-# With `answers = "links"`, what runs is reviewed every so many seconds, by how well links do now (0: never). For that,
-# every model that fits the budget runs on this share of the inputs. The plan changes only where the gain is worth the
-# loads. Cameras with similar scenes can be grouped.
-reselect_s = 3600.0
-profile = 0.01
-# groups = { doors = ["door-*"], yard = ["yard-1", "yard-2"] }
+# A model that was chosen for an input but whose turn does not come within so many seconds is answered for without.
+answer_within_s = 1.0
 
-# The share of time that may be spent on running a rotating model after all where its predicted output is not trusted
-# and the input's deadline allows it.
-escalate = 0.0
+# With "links" and "hold" every model runs on every stream at least so often, whatever it is expected to tell (0: no
+# such rule), as far as the budgets allow; and on this share of the inputs just to see how good answers are without it.
+least_every_s = 60.0
+audit = 0.01
 
 # A device that sends features first (`send = "ask"`) is asked for the frame once the answers since the last one, some
 # twenty, are expected to have lost so much agreement, in the mean over the models: 2.0 is as much as two inputs that
@@ -78,9 +77,40 @@ infer_timeout_s = 30.0
 # token = ""
 # tls_cert = "cert.pem"
 # tls_key = "key.pem"
+
+# How much answers matter beside each other, where the budgets do not allow everything; what is not named weighs 1.
+# Streams by the device's name (`*` and `?` allowed, the first that fits counts), models by name, and classes as
+# "model:class": an answer that names the class.
+[weights]
+# streams = { "door-*" = 2.0 }
+# models = { detector = 2.0 }
+# classes = { "detector:person" = 3.0 }
 """
 
+_OLD_KEYS = {
+    "policy": "is now called `answers`",
+    "input_every_s": "is gone: how often inputs come is seen as they come",
+    "reselect_s": "is gone: what runs is decided input by input; `compute` says how much, `[weights]` what matters",
+    "profile": "is now `audit`: the share of inputs that models run on just to see how good answers are without",
+    "groups": "is gone: links know each camera by its name",
+    "escalate": "is gone: `compute` says how much models may run, and they do where their answers are least sure",
+}
 _PATHS = ("models", "links", "placement", "ledger", "tls_cert", "tls_key")
+
+
+class WeightsConfig(BaseModel):
+    """The table `[weights]`; `DEFAULT_TOML` explains it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    streams: dict[str, float] = {}
+    models: dict[str, float] = {}
+    classes: dict[str, float] = {}
+
+    @model_validator(mode="after")
+    def _weights(self) -> Self:
+        Weights(**self.model_dump())
+        return self
 
 
 class CloudConfig(EndpointConfig):
@@ -91,11 +121,11 @@ class CloudConfig(EndpointConfig):
     answers: Literal["full", "links", "hold"] = "full"
     placement: Path | None = None
     budget: str = "none"
-    input_every_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    reselect_s: float = Field(default=3600.0, ge=0, allow_inf_nan=False)
-    profile: float = Field(default=0.01, ge=0, le=1)
-    groups: dict[str, tuple[str, ...]] = Field(default={})
-    escalate: float = Field(default=0.0, ge=0, le=1)
+    compute: str = "all"
+    answer_within_s: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    least_every_s: float = Field(default=60.0, ge=0, allow_inf_nan=False)
+    audit: float = Field(default=0.01, ge=0, le=1)
+    weights: WeightsConfig = WeightsConfig()
     ask_loss: float = Field(default=2.0, ge=0, allow_inf_nan=False)
     threads: int = Field(default=1, ge=1, le=256)
     ledger: Path = Path("ledger.sqlite")
@@ -109,8 +139,8 @@ class CloudConfig(EndpointConfig):
     @model_validator(mode="before")
     @classmethod
     def _check_old_keys(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "policy" in values:
-            raise ValueError("`policy` is now called `answers`")
+        for key in _OLD_KEYS.keys() & values if isinstance(values, dict) else ():
+            raise ValueError(f"`{key}` {_OLD_KEYS[key]}")
         return values
 
     @field_validator("budget")
@@ -120,10 +150,10 @@ class CloudConfig(EndpointConfig):
             parse_budget(value, {})
         return value
 
-    @field_validator("groups")
+    @field_validator("compute")
     @classmethod
-    def _groups(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        Groups(value)
+    def _compute(cls, value: str) -> str:
+        parse_compute(value)
         return value
 
     @model_validator(mode="after")
@@ -136,7 +166,16 @@ class CloudConfig(EndpointConfig):
             for key, given in (("answers", self.answers != "full"), ("budget", self.budget != "none")):
                 if given:
                     raise ValueError(f"`placement` says what runs: leave `{key}` out")
+        if self.answers == "full" and self.compute != "all":
+            raise ValueError('`compute` needs `answers` to be "links" or "hold": otherwise everything runs')
+        if self.answers == "full" and self.weights != WeightsConfig():
+            raise ValueError('`weights` need `answers` to be "links" or "hold": otherwise everything runs')
         return self
+
+    @cached_property
+    def site_weights(self) -> Weights:
+        """How much the answers of streams, models and classes matter, and the least rate of each."""
+        return Weights(**self.weights.model_dump(), least_every_s=self.least_every_s)
 
 
 def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -> CloudConfig:

@@ -3,35 +3,35 @@
 import asyncio
 import json
 import logging
+import math
 import tempfile
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from .. import __version__
 from ..errors import Overloaded
-from ..links.escalation import Escalation
 from ..links.graph import LinkGraph
 from ..links.index import INDEX
+from ..links.planning.plan import Plan
+from ..links.scheduling.expected import expected_losses
+from ..links.scheduling.schedule import SiteSchedule
 from ..links.serving import Serving
-from ..models.cost import ModelCost
 from ..models.process import ModelProcess
 from ..models.spec import digest
 from ..models.split.parts import TailProcess
 from ..models.supervisor import Supervisor
 from ..protos import edge_pb2
+from ..units import format_bytes, parse_compute
 from .config import CloudConfig
 from .learned_state import LearnedState
 from .ledger import Ledger
-from .plans.active import ActivePlan
-from .plans.initial import make_initial_plan
-from .plans.reselection import Reselection
+from .plans.initial import InitialPlan, make_initial_plan
 from .repository import Repository
 from .runtime.memory import MemoryBudget
 from .runtime.pool import ModelPool
-from .runtime.rotation import Rotation
+from .runtime.run_queue import RunQueue
 from .runtime.scheduler import Scheduler
 from .runtime.worker import Worker
 from .sessions.admission import check_hello, feature_range
@@ -70,61 +70,53 @@ class Coordinator:
             for name, path in self.repository.paths.items()
         }
         self.learned: LearnedState | None = None
-        self.reselection: Reselection | None = None
+        self.schedule: SiteSchedule | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.started = time.monotonic()
 
     async def start(self) -> None:
-        """Makes the plan and loads the resident models.
+        """Makes the plan and loads the models that are resident at first.
 
         Raises:
             InvalidInput: the models, the links and the budget do not fit together.
         """
-        initial = await make_initial_plan(self.config, self.repository)
-        if initial.graph is not None:
-            self.repository = self.repository.with_virtual(initial.graph.virtual)
-        plan, costs = initial.plan, initial.costs
+        self.initial = await make_initial_plan(self.config, self.repository)
+        plan, graph, costs = self.initial.plan, self.initial.graph, self.initial.costs
+        if graph is not None:
+            self.repository = self.repository.with_virtual(graph.virtual)
+        at_once = None
+        if self.config.answers != "full":
+            cores = parse_compute(self.config.compute)
+            at_once = math.ceil(cores / self.config.threads)
+            self.schedule = SiteSchedule(
+                {name: costs[name] for name in self.repository.paths},
+                compute_cores=cores,
+                budget_bytes=plan.budget_bytes,
+                weights=self.config.site_weights,
+                audit=self.config.audit,
+            )
         self.memory = MemoryBudget(plan.budget_bytes, {name: cost.memory_bytes for name, cost in costs.items()})
-        self.pool = ModelPool(self.workers, self.memory)
-        self.rotation = Rotation(self.pool)
-        escalation = Escalation(costs, self.config.escalate) if self.config.escalate else None
-        self.scheduler = Scheduler(plan, self.workers, self.rotation, escalation)
-        self.active = ActivePlan(
-            initial, self.scheduler, self.rotation, lambda: (session.serving for session in self.sessions.values())
-        )
+        self.pool = ModelPool(self.workers, self.memory, RunQueue(self.workers, at_once=at_once))
+        self.scheduler = Scheduler(self.pool, self.schedule, answer_within_s=self.config.answer_within_s)
         for name in plan.resident:
-            await self.pool.pin(name)
-        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self.rotation.run())]
-        graph = initial.graph
+            if name in self.workers:
+                await self.pool.load(name)
+                self.scheduler.why[name] = "the plan begins with it"
+        self._tasks = [asyncio.create_task(self._watch())]
+        if self.schedule is not None:
+            self._tasks.append(asyncio.create_task(self.scheduler.keep_loaded()))
         if graph is not None and self.config.links is not None:
             links = digest(self.config.links / INDEX)
             self.learned = LearnedState(self.config.ledger, links, devices=2 * self.config.max_devices)
             self._tasks.append(asyncio.create_task(self._save_regularly(self.learned)))
-        # A placement is made for all devices and stays.
-        budget_bytes = plan.budget_bytes if initial.placement is None else None
-        if graph is not None and budget_bytes is not None and self.config.reselect_s > 0:
-            self.reselection = self._open_reselection(graph, costs, budget_bytes)
-            self._tasks.append(
-                asyncio.create_task(self.active.reselect(self.reselection, period_s=self.config.reselect_s))
-            )
-        logger.info("resident: %s; rotating: %s", ", ".join(plan.resident), ", ".join(plan.rotating) or "none")
-
-    def _open_reselection(self, graph: LinkGraph, costs: Mapping[str, ModelCost], budget_bytes: int) -> Reselection:
-        reselection = Reselection(self.config, graph, costs, budget_bytes)
-        known = self.learned.contexts() if self.learned is not None else None
-        if known is not None:
-            try:
-                reselection.restore(known)
-            except (KeyError, ValueError) as error:
-                logger.warning("what was learned about contexts is not of these links (%s) and starts empty", error)
-        return reselection
+        logger.info("%s", _told(self.initial, self.schedule))
 
     def welcome(self, session: Session) -> edge_pb2.Welcome:
         """The answer to a device's Hello."""
         return edge_pb2.Welcome(
             version=__version__,
             specs={name: spec.model_dump_json(exclude_defaults=True) for name, spec in self.repository.specs.items()},
-            plan=json.dumps(asdict(session.serving.plan)),
+            plan=json.dumps(asdict(session.plan)),
             max_in_flight=self.config.max_in_flight,
             local=sorted(session.local),
             digests=self.repository.digests,
@@ -139,27 +131,39 @@ class Coordinator:
             UnknownModel, InvalidInput: what `check_hello` raises.
             Overloaded: `max_devices` are connected already.
         """
-        graph = self.active.current.graph
-        check_hello(hello, self.repository, self.active.current.placement, None if graph is None else graph.stem)
+        graph = self.initial.graph
+        check_hello(hello, self.repository, self.initial.placement, None if graph is None else graph.stem)
         key = SessionKey(hello.device, hello.session)
         session = self.sessions.get(key)
         if session is None:
             self._forget_idle()
-            plan, local = self.active.current.plan_for(hello.device_class), dict(hello.local)
+            graph = self._graph_of(hello.device)
+            plan, local = self.initial.plan_for(hello.device_class), dict(hello.local)
             live = self.learned.trust(hello.device) if self.learned is not None else None
-            serving = Serving(graph, plan, models=self.repository.specs, local=local, live=live)
-            watched = self.reselection.watch(hello.device) if self.reselection is not None else None
+            # A schedule has nothing run always: every model's answers are worth being compared.
+            always = plan if self.schedule is None else Plan(plan.budget_bytes, 0, ())
+            serving = Serving(graph, always, models=self.repository.specs, local=local, live=live)
             session = self.sessions[key] = Session(
-                key, serving, tuple(hello.models), local, feature_range(hello, graph), watched=watched
+                key, serving, tuple(hello.models), local, feature_range(hello, graph), plan=plan
             )
+            if self.schedule is not None:
+                fresh = None if graph is None else expected_losses(graph)
+                self.schedule.join(key, name=hello.device, fresh=fresh)
         self.sessions.move_to_end(key)
         return session
 
+    def _graph_of(self, device: str) -> LinkGraph | None:
+        """The links of a camera; of one that they were not learnt from, what all cameras taught."""
+        graph = self.initial.graph
+        if graph is None:
+            return None
+        if graph.cameras and not graph.knows(device):
+            logger.info("%s: the links know no camera of this name: it begins with what all of them taught", device)
+        return graph.camera(device)
+
     def stream(self, session: Session) -> DeviceStream:
         """The stream for a new connection of a session."""
-        return DeviceStream(
-            self.config, self.repository, self.scheduler, self.ledger, session, self.counts, self.reselection
-        )
+        return DeviceStream(self.config, self.repository, self.scheduler, self.ledger, session, self.counts)
 
     def stop(self) -> None:
         """Stops reading from all devices; inputs that were read are still answered."""
@@ -174,7 +178,8 @@ class Coordinator:
         if len(self.sessions) - len(idle) >= self.config.max_devices:
             raise Overloaded(f"{self.config.max_devices} devices are connected already (`max_devices`)")
         for key in idle[: max(0, len(self.sessions) + 1 - 2 * self.config.max_devices)]:
-            self.rotation.forget(key)
+            if self.schedule is not None:
+                self.schedule.leave(key)
             del self.sessions[key]
 
     async def _save_regularly(self, learned: LearnedState) -> None:
@@ -184,10 +189,8 @@ class Coordinator:
             await self._save(learned)
 
     async def _save(self, learned: LearnedState) -> None:
-        contexts = await self.reselection.state() if self.reselection is not None else None
-        trust = learned.changed()
-        if trust or contexts is not None:
-            await asyncio.to_thread(learned.save, trust, contexts)
+        if trust := learned.changed():
+            await asyncio.to_thread(learned.save, trust)
 
     async def close(self) -> None:
         """Ends every process; closing twice is fine."""
@@ -197,9 +200,6 @@ class Coordinator:
             await self._save(self.learned)
             self.learned.close()
             self.learned = None
-        if self.reselection is not None:
-            self.reselection.close()
-            self.reselection = None
         for worker in self.workers.values():
             await asyncio.to_thread(worker.close)
         self._optimized.cleanup()
@@ -211,3 +211,16 @@ class Coordinator:
         while True:
             await asyncio.sleep(_SAMPLE_EVERY_S)
             await self.pool.sample()
+
+
+def _told(initial: InitialPlan, schedule: SiteSchedule | None) -> str:
+    """What runs, under which budgets, in a line."""
+    plan = initial.plan
+    loaded = f"loaded: {', '.join(plan.resident) or 'none yet'}"
+    if schedule is None:
+        return f"{loaded}; they run on every input"
+    memory = "no limit of memory" if plan.budget_bytes is None else f"{format_bytes(plan.budget_bytes)} of memory"
+    return (
+        f"{loaded}; {memory}, {schedule.compute_cores:g} cores: within these models run where that tells most, and an "
+        f"agreement of {plan.expected_agreement:.3f} is expected"
+    )

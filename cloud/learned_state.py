@@ -1,9 +1,8 @@
 """What the coordinator learned about its links while serving, on disk: a revoked link stays revoked after a restart.
 
-For each device the trust in its answers, and for each context how well each way of predicting a model does.
+For each device the trust in its answers.
 """
 
-import io
 import json
 import logging
 import sqlite3
@@ -13,17 +12,13 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import InvalidInput
 from ..links.trust.live import LiveTrust
-from ..outputs import Array
 
 logger = logging.getLogger(__name__)
 
 MOST_DEVICES = 10_000
 """How many devices' trust is kept on disk; the least recently saved is deleted first."""
-_CONTEXTS = "contexts"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS learnt (
     number INTEGER PRIMARY KEY, links TEXT NOT NULL, name TEXT NOT NULL, kept_s REAL NOT NULL, value BLOB NOT NULL,
@@ -70,18 +65,6 @@ class LearnedState:
         self._trust.move_to_end(device)
         return live
 
-    def contexts(self) -> Mapping[str, Array] | None:
-        """The arrays that `save` was last given; None: there are none, or they can't be read."""
-        found = self._find(_CONTEXTS)
-        if found is None:
-            return None
-        try:
-            with np.load(io.BytesIO(found), allow_pickle=False) as arrays:
-                return dict(arrays)
-        except (OSError, ValueError) as error:
-            logger.warning("%s: what was learned about contexts is damaged (%s) and starts empty", self.path, error)
-            return None
-
     def changed(self) -> dict[str, bytes]:
         """The devices' trust that changed since the last call, for `save`, which may run in another thread."""
         rows = {}
@@ -93,24 +76,14 @@ class LearnedState:
             del self._audited[self._trust.popitem(last=False)[0]]
         return rows
 
-    def save(self, trust: Mapping[str, bytes], contexts: Mapping[str, Array] | None = None) -> None:
-        """Writes the state. A failure is logged, and only what was learned since the last save is lost.
-
-        Args:
-            trust: what `changed` returned.
-            contexts: all arrays of re-selection's state; None: they did not change.
-        """
-        rows = dict(trust)
-        if contexts is not None:
-            file = io.BytesIO()
-            np.savez_compressed(file, **contexts)  # type: ignore[arg-type]  # its stub takes names for its options
-            rows[_CONTEXTS] = file.getvalue()
+    def save(self, trust: Mapping[str, bytes]) -> None:
+        """Writes what `changed` returned; if that fails, it is logged and only what was learned since is lost."""
         try:
             # A cancelled caller leaves its call running in its thread: calls may overlap.
             with self._lock, self._file:
                 self._file.executemany(
                     "INSERT OR REPLACE INTO learnt (links, name, kept_s, value) VALUES (?, ?, ?, ?)",
-                    [(self.links, name, time.time(), value) for name, value in rows.items()],
+                    [(self.links, name, time.time(), value) for name, value in trust.items()],
                 )
                 newest = "SELECT number FROM learnt ORDER BY number DESC LIMIT ?"
                 self._file.execute(f"DELETE FROM learnt WHERE number NOT IN ({newest})", (MOST_DEVICES,))

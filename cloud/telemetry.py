@@ -13,10 +13,20 @@ if TYPE_CHECKING:
 
 def status_reply(coordinator: "Coordinator") -> edge_pb2.StatusReply:
     """The status: the plan, the memory, and all counters."""
-    plan, memory = coordinator.active.current.plan, coordinator.memory.stats()
-    models = []
-    for name, worker in coordinator.workers.items():
-        models.append(edge_pb2.ModelStatus(name=name, **asdict(worker.stats())))
+    plan, memory, scheduler = coordinator.initial.plan, coordinator.memory.stats(), coordinator.scheduler
+    running = scheduler.pool.queue.running
+    schedule = None if scheduler.schedule is None else scheduler.schedule.stats()
+    models = [
+        edge_pb2.ModelStatus(
+            name=name,
+            why=scheduler.why.get(name, ""),
+            running=name in running,
+            waiting=0.0 if schedule is None else schedule.waiting[name],
+            keeping=0.0 if schedule is None else schedule.keeping[name],
+            **asdict(worker.stats()),
+        )
+        for name, worker in coordinator.workers.items()
+    ]
     return edge_pb2.StatusReply(
         version=__version__,
         models=models,
@@ -29,7 +39,6 @@ def status_reply(coordinator: "Coordinator") -> edge_pb2.StatusReply:
         refused=coordinator.counts.refused,
         repeated=coordinator.counts.repeated,
         resident=plan.resident,
-        refresh_s=plan.refresh_s,
         expected_agreement=plan.expected_agreement,
         devices=[
             edge_pb2.DeviceStatus(
@@ -40,11 +49,13 @@ def status_reply(coordinator: "Coordinator") -> edge_pb2.StatusReply:
                 revoked=session.serving.live.revoked(),
                 audited=session.serving.live.audited,
                 local=sorted(session.local),
+                answers={name: edge_pb2.AnswerCounts(**counts) for name, counts in session.answered.items()},
             )
             for session in coordinator.sessions.values()
         ],
         uptime_s=time.monotonic() - coordinator.started,
-        escalated=coordinator.scheduler.escalation.runs if coordinator.scheduler.escalation is not None else 0,
-        switches=coordinator.active.switches,
-        profiled=coordinator.reselection.profiled if coordinator.reselection is not None else 0,
+        compute_cores=0.0 if schedule is None else schedule.compute_cores,
+        spent_s=0.0 if schedule is None else schedule.spent_s,
+        price=0.0 if schedule is None else schedule.price,
+        late=scheduler.late,
     )

@@ -313,7 +313,7 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ModelStatus(_message.Message):
-    __slots__ = ("name", "state", "memory_bytes", "executions", "infer_s", "loads", "cpu_s")
+    __slots__ = ("name", "state", "memory_bytes", "executions", "infer_s", "loads", "cpu_s", "why", "running", "waiting", "keeping")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -321,6 +321,10 @@ class ModelStatus(_message.Message):
     INFER_S_FIELD_NUMBER: _ClassVar[int]
     LOADS_FIELD_NUMBER: _ClassVar[int]
     CPU_S_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    KEEPING_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: str
     memory_bytes: int
@@ -328,10 +332,33 @@ class ModelStatus(_message.Message):
     infer_s: float
     loads: int
     cpu_s: float
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., executions: _Optional[int] = ..., infer_s: _Optional[float] = ..., loads: _Optional[int] = ..., cpu_s: _Optional[float] = ...) -> None: ...
+    why: str
+    running: bool
+    waiting: float
+    keeping: float
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., executions: _Optional[int] = ..., infer_s: _Optional[float] = ..., loads: _Optional[int] = ..., cpu_s: _Optional[float] = ..., why: _Optional[str] = ..., running: bool = ..., waiting: _Optional[float] = ..., keeping: _Optional[float] = ...) -> None: ...
+
+class AnswerCounts(_message.Message):
+    __slots__ = ("executed", "linked", "held", "constant")
+    EXECUTED_FIELD_NUMBER: _ClassVar[int]
+    LINKED_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    CONSTANT_FIELD_NUMBER: _ClassVar[int]
+    executed: int
+    linked: int
+    held: int
+    constant: int
+    def __init__(self, executed: _Optional[int] = ..., linked: _Optional[int] = ..., held: _Optional[int] = ..., constant: _Optional[int] = ...) -> None: ...
 
 class DeviceStatus(_message.Message):
-    __slots__ = ("name", "connected", "inputs", "report", "revoked", "audited", "local")
+    __slots__ = ("name", "connected", "inputs", "report", "revoked", "audited", "local", "answers")
+    class AnswersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: AnswerCounts
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[AnswerCounts, _Mapping]] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     CONNECTED_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
@@ -339,6 +366,7 @@ class DeviceStatus(_message.Message):
     REVOKED_FIELD_NUMBER: _ClassVar[int]
     AUDITED_FIELD_NUMBER: _ClassVar[int]
     LOCAL_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
     name: str
     connected: bool
     inputs: int
@@ -346,17 +374,11 @@ class DeviceStatus(_message.Message):
     revoked: _containers.RepeatedScalarFieldContainer[str]
     audited: int
     local: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., connected: bool = ..., inputs: _Optional[int] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., revoked: _Optional[_Iterable[str]] = ..., audited: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ...) -> None: ...
+    answers: _containers.MessageMap[str, AnswerCounts]
+    def __init__(self, name: _Optional[str] = ..., connected: bool = ..., inputs: _Optional[int] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., revoked: _Optional[_Iterable[str]] = ..., audited: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ..., answers: _Optional[_Mapping[str, AnswerCounts]] = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("version", "models", "budget_bytes", "memory_bytes", "peak_bytes", "budget_violations", "memory_samples", "inputs", "refused", "repeated", "resident", "refresh_s", "expected_agreement", "devices", "uptime_s", "switches", "profiled", "escalated")
-    class RefreshSEntry(_message.Message):
-        __slots__ = ("key", "value")
-        KEY_FIELD_NUMBER: _ClassVar[int]
-        VALUE_FIELD_NUMBER: _ClassVar[int]
-        key: str
-        value: float
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    __slots__ = ("version", "models", "budget_bytes", "memory_bytes", "peak_bytes", "budget_violations", "memory_samples", "inputs", "refused", "repeated", "resident", "expected_agreement", "devices", "uptime_s", "compute_cores", "spent_s", "price", "late")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     BUDGET_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -368,13 +390,13 @@ class StatusReply(_message.Message):
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     REPEATED_FIELD_NUMBER: _ClassVar[int]
     RESIDENT_FIELD_NUMBER: _ClassVar[int]
-    REFRESH_S_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_AGREEMENT_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     UPTIME_S_FIELD_NUMBER: _ClassVar[int]
-    SWITCHES_FIELD_NUMBER: _ClassVar[int]
-    PROFILED_FIELD_NUMBER: _ClassVar[int]
-    ESCALATED_FIELD_NUMBER: _ClassVar[int]
+    COMPUTE_CORES_FIELD_NUMBER: _ClassVar[int]
+    SPENT_S_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    LATE_FIELD_NUMBER: _ClassVar[int]
     version: str
     models: _containers.RepeatedCompositeFieldContainer[ModelStatus]
     budget_bytes: int
@@ -386,11 +408,11 @@ class StatusReply(_message.Message):
     refused: int
     repeated: int
     resident: _containers.RepeatedScalarFieldContainer[str]
-    refresh_s: _containers.ScalarMap[str, float]
     expected_agreement: float
     devices: _containers.RepeatedCompositeFieldContainer[DeviceStatus]
     uptime_s: float
-    switches: int
-    profiled: int
-    escalated: int
-    def __init__(self, version: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelStatus, _Mapping]]] = ..., budget_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., peak_bytes: _Optional[int] = ..., budget_violations: _Optional[int] = ..., memory_samples: _Optional[int] = ..., inputs: _Optional[int] = ..., refused: _Optional[int] = ..., repeated: _Optional[int] = ..., resident: _Optional[_Iterable[str]] = ..., refresh_s: _Optional[_Mapping[str, float]] = ..., expected_agreement: _Optional[float] = ..., devices: _Optional[_Iterable[_Union[DeviceStatus, _Mapping]]] = ..., uptime_s: _Optional[float] = ..., switches: _Optional[int] = ..., profiled: _Optional[int] = ..., escalated: _Optional[int] = ...) -> None: ...
+    compute_cores: float
+    spent_s: float
+    price: float
+    late: int
+    def __init__(self, version: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelStatus, _Mapping]]] = ..., budget_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., peak_bytes: _Optional[int] = ..., budget_violations: _Optional[int] = ..., memory_samples: _Optional[int] = ..., inputs: _Optional[int] = ..., refused: _Optional[int] = ..., repeated: _Optional[int] = ..., resident: _Optional[_Iterable[str]] = ..., expected_agreement: _Optional[float] = ..., devices: _Optional[_Iterable[_Union[DeviceStatus, _Mapping]]] = ..., uptime_s: _Optional[float] = ..., compute_cores: _Optional[float] = ..., spent_s: _Optional[float] = ..., price: _Optional[float] = ..., late: _Optional[int] = ...) -> None: ...

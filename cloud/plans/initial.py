@@ -10,9 +10,9 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ...links.graph import LinkGraph
-from ...links.planning.options import PlanOptions
 from ...links.planning.plan import AnswerSource, Plan
 from ...links.planning.planner import full_plan, hold_plan, make_plan
+from ...links.scheduling.weights import Weights
 from ...models.cost import ModelCost, measure_cost
 from ...models.placement import PlacedDevice, PlacedModel, PlacementFile
 from ...units import format_bytes, parse_budget
@@ -31,7 +31,7 @@ class InitialPlan:
     Attributes:
         plan: what runs.
         graph: the links; None: models that do not run are answered by their last output.
-        costs: each model's cost; empty where no budget needs it.
+        costs: each model's cost; empty where everything runs and there is no budget.
         placement: what runs for which devices; None: the plan is for all devices.
         placed: the placement's plans, by class of devices.
     """
@@ -43,7 +43,7 @@ class InitialPlan:
     placed: Mapping[str, Plan] = field(default_factory=dict)
 
     def plan_for(self, device_class: str) -> Plan:
-        """The plan for the inputs of one class of devices."""
+        """The plan for one class of devices."""
         return self.placed.get(device_class, self.plan)
 
 
@@ -54,6 +54,7 @@ async def make_initial_plan(config: CloudConfig, repository: Repository) -> Init
         InvalidInput: the links or the placement are of other models, nothing fits the budget, or a partitioned model's
             second part is given a budget.
     """
+    _check_weights(config.site_weights, repository)
     free = config.answers == "full" and config.budget == "none" and config.placement is None
     if repository.tail is not None and not free:
         raise InvalidInput(
@@ -65,7 +66,7 @@ async def make_initial_plan(config: CloudConfig, repository: Repository) -> Init
     if config.placement is not None:
         assert graph is not None, "the configuration is checked"
         return _read_placement(config.placement, graph)
-    if config.budget != "none":
+    if config.budget != "none" or config.answers != "full":
         costs |= await _measure({n: p for n, p in repository.paths.items() if n not in costs}, config.threads)
     if config.budget == "none":
         used = graph if config.answers == "links" else None
@@ -79,11 +80,21 @@ async def make_initial_plan(config: CloudConfig, repository: Repository) -> Init
                 'or set `answers` to "links" or "hold" to run a part of them'
             )
         return InitialPlan(plan, None, costs)
-    options = PlanOptions(input_every_s=config.input_every_s)
     if config.answers == "links":
         assert graph is not None, "the configuration is checked"
-        return InitialPlan(make_plan(graph, budget_bytes, options=options), graph, costs)
-    return InitialPlan(hold_plan(costs, budget_bytes, options=options), None, costs)
+        return InitialPlan(make_plan(graph, budget_bytes), graph, costs)
+    return InitialPlan(hold_plan(costs, budget_bytes), None, costs)
+
+
+def _check_weights(weights: Weights, repository: Repository) -> None:
+    """Makes sure that weights are of models and classes that are here."""
+    for key in (*weights.models, *weights.classes):
+        name, _, label = key.partition(":")
+        if name not in repository.specs:
+            raise InvalidInput(f"weights: {key!r} is of no model here (there are: {', '.join(repository.specs)})")
+        classes = repository.specs[name].output.classes
+        if label and label not in classes:
+            raise InvalidInput(f"weights: {key!r}: {name} has no such class (it has: {', '.join(classes) or 'none'})")
 
 
 def _read_links(folder: Path | None, repository: Repository) -> LinkGraph | None:

@@ -50,9 +50,18 @@ class MemoryBudget:
         self._above = False
 
     @property
+    def reserved(self) -> frozenset[str]:
+        """The models with a reservation: those that are loaded, or on their way in or out."""
+        return frozenset(self._reserved)
+
+    @property
     def reserved_bytes(self) -> int:
         """What the models with a reservation need."""
-        return sum(self._needs.get(name, 0) for name in self._reserved)
+        return sum(self.need(name) for name in self._reserved)
+
+    def need(self, name: str) -> int:
+        """What a model needs by what was measured of it so far."""
+        return self._needs.get(name, 0)
 
     def reserve(self, name: str) -> None:
         """Reserves a model's memory; call it before the model is loaded.
@@ -60,7 +69,7 @@ class MemoryBudget:
         Raises:
             OutOfMemory: not enough of the budget is free.
         """
-        needed = self._needs.get(name, 0)
+        needed = self.need(name)
         if self.limit_bytes is not None and self.reserved_bytes + needed > self.limit_bytes:
             free = self.limit_bytes - self.reserved_bytes
             raise OutOfMemory(f"model {name!r}", needed_bytes=needed, free_bytes=max(0, free))
@@ -73,7 +82,7 @@ class MemoryBudget:
     def sample(self, taken: Mapping[str, int]) -> None:
         """Records what each model's process takes now; a model needs from now on the most that it ever took."""
         for name, size_bytes in taken.items():
-            self._needs[name] = max(self._needs.get(name, 0), size_bytes)
+            self._needs[name] = max(self.need(name), size_bytes)
         self._memory_bytes = sum(taken.values())
         self._peak_bytes = max(self._peak_bytes, self._memory_bytes)
         self._samples += 1

@@ -1,32 +1,54 @@
-"""The models loaded within the memory budget: residents are pinned, others are loaded on demand and evicted."""
+"""The models that are loaded, within the memory budget."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping
 
-from ...errors import OutOfMemory
+from ...errors import InfilinkError
 from .memory import MemoryBudget
+from .run_queue import RunQueue
 from .worker import Worker
 
 
 class ModelPool:
-    """Loads models on demand, as many at once as fit the budget; the least recently used idle one is evicted.
+    """Loads and unloads models; whoever calls it decides which, one at a time.
 
     Args:
         workers: every model's worker.
         memory: the budget; a model is loaded only once its memory is reserved there.
+        queue: runs the models.
+
+    Attributes:
+        loaded: the models that can run now.
     """
 
-    def __init__(self, workers: Mapping[str, Worker], memory: MemoryBudget) -> None:
+    def __init__(self, workers: Mapping[str, Worker], memory: MemoryBudget, queue: RunQueue) -> None:
         self.workers = workers
         self.memory = memory
-        # How many leases each loaded model has, the least recently used first.
-        self._users: dict[str, int] = {}
-        self._residents: dict[str, AsyncExitStack] = {}
-        self._queue = asyncio.Lock()
-        # Set when a lease ends or a model is unloaded; only the head of the queue waits for it.
-        self._changed = asyncio.Event()
-        self._leaving: dict[str, asyncio.Task[None]] = {}
+        self.queue = queue
+        self.loaded: set[str] = set()
+
+    async def load(self, name: str) -> None:
+        """Loads a model and warms it up, so that its first output is as fast as the others.
+
+        Raises:
+            OutOfMemory: not enough of the budget is free.
+            InfilinkError: what `Worker.load` raises; its memory is free again then.
+        """
+        self.memory.reserve(name)
+        try:
+            await self.workers[name].load()
+        except InfilinkError:
+            await self._release(name)
+            raise
+        await self.sample()
+        self.loaded.add(name)
+
+    async def unload(self, name: str) -> None:
+        """Unloads a model once what runs on it or waits for it has ended; its memory is free when this returns."""
+        self.loaded.discard(name)
+        await self.queue.drained(name)
+        await self.sample()
+        await self._release(name)
 
     async def sample(self) -> None:
         """Measures what the models take now.
@@ -36,88 +58,9 @@ class ModelPool:
         """
         self.memory.sample(await asyncio.to_thread(self._measure))
 
-    def is_loaded(self, name: str) -> bool:
-        """Whether a model is loaded, or is being loaded."""
-        return name in self._users
-
-    async def pin(self, name: str) -> None:
-        """Makes a model a resident: loaded and warmed up, and not evicted until `unpin`.
-
-        Raises:
-            OutOfMemory: it does not fit beside the residents, even with every other model evicted.
-            InfilinkError: what `Worker.load` raises.
-        """
-        stack = AsyncExitStack()
-        await stack.enter_async_context(self.lease(name, warm_up=True))
-        self._residents[name] = stack
-        # Whoever waited for this model to be evictable does so in vain, and may have nothing left to wait for.
-        self._changed.set()
-
-    async def unpin(self, name: str) -> None:
-        """Makes a resident evictable again: it stays loaded until its memory is needed."""
-        await self._residents.pop(name).aclose()
-
-    @asynccontextmanager
-    async def lease(self, name: str, *, warm_up: bool = False) -> AsyncIterator[Worker]:
-        """A model's worker, which stays loaded while the body runs; waits until there is memory for it.
-
-        Args:
-            name: the model.
-            warm_up: whether to run it once after loading, so that its first output is as fast as later ones.
-
-        Raises:
-            OutOfMemory: it does not fit beside the residents, even with every other model evicted.
-            InfilinkError: what `Worker.load` raises.
-        """
-        # A model whose load failed counts as loaded and idle: its worker tries again at the next inference.
-        new = await self._claim(name)
-        try:
-            if new:
-                await self.workers[name].load(warm_up=warm_up)
-                await self.sample()
-            yield self.workers[name]
-        finally:
-            self._users[name] = self._users.pop(name) - 1
-            self._changed.set()
-
-    async def _claim(self, name: str) -> bool:
-        """Counts one more lease of a model; true if its memory is reserved now but it has to be loaded."""
-        if name in self._users:
-            self._users[name] += 1
-            return False
-        # One after another, so that small models do not keep a large one waiting for ever.
-        async with self._queue:
-            if name in self._users:
-                self._users[name] += 1
-                return False
-            await self._make_room(name)
-            self._users[name] = 1
-            return True
-
-    async def _make_room(self, name: str) -> None:
-        while True:
-            if name not in self._leaving:
-                try:
-                    return self.memory.reserve(name)
-                except OutOfMemory:
-                    if self._users.keys() <= self._residents.keys() and not self._leaving:
-                        raise
-            idle = next((other for other, users in self._users.items() if not users), None)
-            if idle is not None and not self._leaving:
-                del self._users[idle]
-                # A task of its own: the memory is released even if the caller that waits here is cancelled.
-                self._leaving[idle] = asyncio.create_task(self._unload(idle))
-            self._changed.clear()
-            await self._changed.wait()
-
-    async def _unload(self, name: str) -> None:
-        try:
-            await self.sample()
-            await self.workers[name].unload()
-        finally:
-            self.memory.release(name)
-            del self._leaving[name]
-            self._changed.set()
+    async def _release(self, name: str) -> None:
+        await self.workers[name].unload()
+        self.memory.release(name)
 
     def _measure(self) -> dict[str, int]:
         """What each model's process takes.

@@ -1,119 +1,178 @@
-"""What runs on one input: the resident models, and rotating ones whose turn has come."""
+"""Runs the site's models as its schedule says: on which inputs they run, and which of them are loaded."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Hashable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import replace
+from math import inf
 
 from ...errors import BadOutput, InfilinkError, ModelFailed
-from ...links.answer import Answer
-from ...links.escalation import Escalation
-from ...links.planning.plan import Plan
+from ...links.scheduling.schedule import Choice, Load, SiteSchedule
+from ...models.supervisor import RETRY_S
 from ...outputs import Array
-from .rotation import Rotation
-from .worker import Worker
+from .pool import ModelPool
 
 logger = logging.getLogger(__name__)
 
+_LOOK_EVERY_S = 0.05
+"""What is loaded is looked at after an input came, but no more often than this."""
+
 
 class Scheduler:
-    """Runs an input's models concurrently, each in its own process.
+    """Drives the site's schedule with the models' real processes.
 
     Args:
-        plan: which models are resident and which rotate.
-        workers: every model's worker; the residents are loaded.
-        rotation: loads the others in turn, and keeps the residents loaded while they run.
-        escalation: decides which untrusted answers are worth running their model for; None: none is.
+        pool: the models.
+        schedule: decides what runs and what is loaded; None: what must run on an input does, and all of that is loaded.
+        answer_within_s: a run that was chosen and whose turn does not come within this is left out.
+        clock: seconds that do not go back.
+
+    Attributes:
+        late: how many runs were left out because their turn did not come in time.
+        why: the last load or unload of each model, in words.
     """
 
     def __init__(
-        self, plan: Plan, workers: Mapping[str, Worker], rotation: Rotation, escalation: Escalation | None = None
+        self,
+        pool: ModelPool,
+        schedule: SiteSchedule | None = None,
+        *,
+        answer_within_s: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.plan = plan
-        self.workers = workers
-        self.rotation = rotation
-        self.escalation = escalation
+        self.pool = pool
+        self.schedule = schedule
+        self.answer_within_s = answer_within_s
+        self.clock = clock
+        self.late = 0
+        self.why: dict[str, str] = {}
+        self._rest_until_s: dict[str, float] = {}
         self._failing: set[str] = set()
-        self._bad: set[str] = set()
+        self._asked = asyncio.Event()
+
+    def choose(
+        self, stream: Hashable, losses: Mapping[str, float], *, must: Collection[str] = (), may_run: bool = True
+    ) -> Choice:
+        """Which models run on a stream's next input; the choice is to be given to `run`, or to `skip`.
+
+        Args:
+            stream: the input's; it has joined the schedule.
+            losses: for each model that could run on it, what is expected to be lost if it does not.
+            must: the models that run whatever they are worth, those of them that are loaded.
+            may_run: whether any may; if not, it is only counted what they would have been worth.
+        """
+        if self.schedule is None:
+            return Choice(tuple(must), frozenset(must))
+        able = self.able if may_run else frozenset[str]()
+        choice = self.schedule.choose(stream, self.clock(), losses, loaded=able, must=must)
+        self._asked.set()
+        return choice
 
     async def run(
-        self, frame: Array, residents: Iterable[str], due: Iterable[str], stream: Hashable, *, wait: bool
+        self, stream: Hashable, frame: Array, choice: Choice, *, within_s: float | None = None
     ) -> dict[str, Array]:
-        """The outputs of the models that ran on this frame; one that failed, or gave nothing usable, is left out.
+        """The outputs of the chosen models; one that failed, or whose turn did not come in time, is left out.
 
         Args:
+            stream: the input's.
             frame: uint8 BGR.
-            residents: the resident models to run on it.
-            due: the rotating models that are due on this stream.
-            stream: the stream of the input.
-            wait: whether the rotating models run on this very input, which then waits until they are loaded, or on a
-                later one.
+            choice: what `choose` returned.
+            within_s: how long each waits for its turn; None: as long as it takes.
 
         Raises:
-            ModelFailed: none of them could run.
+            ModelFailed: all failed, and there is no schedule that runs them another time.
         """
-        # Through the pool, not the worker: while the plan changes a resident may be about to be unloaded, and must not
-        # be loaded again outside the budget.
-        runs = {name: self.rotation.infer(name, frame) for name in residents}
-        if wait:
-            # Loaded ones first, or the others would evict them.
-            order = sorted(due, key=lambda name: not self.rotation.pool.is_loaded(name))
-            runs |= {name: self.rotation.infer(name, frame) for name in order}
-            return await self._exact(runs)
-        for name in due:
-            self.rotation.request(name, stream)
-        turn = self.rotation.take(stream)
-        if turn is None:
-            return await self._exact(runs)
+        runs = (
+            self._run(stream, frame, name, inf if name in choice.audits else choice.index[name], within_s)
+            for name in choice.run
+        )
         try:
-            return await self._exact(runs | {turn: self.workers[turn].infer(frame)})
+            outputs = dict(zip(choice.run, await asyncio.gather(*runs), strict=True))
         finally:
-            self.rotation.done()
-
-    async def escalate(self, frame: Array, answers: Mapping[str, Answer], *, left_s: float | None) -> dict[str, Array]:
-        """The outputs of rotating models whose predicted answers are not trusted, as far as the escalation decides.
-
-        Args:
-            frame: uint8 BGR.
-            answers: what would be answered for the models that did not run.
-            left_s: the time until the input's deadline; None: it has none.
-        """
-        if self.escalation is None:
-            return {}
-        # A model without a turn does not fit beside the residents, or is not worth one.
-        rotating = {name: answer for name, answer in answers.items() if name in self.plan.refresh_s}
-        loaded = frozenset(name for name in rotating if self.rotation.pool.is_loaded(name))
-        chosen = self.escalation.choose(rotating, time.monotonic(), left_s=left_s, loaded=loaded)
-        try:
-            return await self._exact({name: self.rotation.infer(name, frame) for name in chosen})
-        except ModelFailed:
-            return {}
-
-    async def _exact(self, runs: dict[str, Coroutine[Any, Any, Array]]) -> dict[str, Array]:
-        """The outputs of all that ran; raises if none did.
-
-        A failing model is logged once until it works again; one that has no usable output for some inputs, once.
-        """
-        exact: dict[str, Array] = {}
-        failures = []
-        outputs = await asyncio.gather(*runs.values(), return_exceptions=True)
-        for name, output in zip(runs, outputs, strict=True):
-            if isinstance(output, BadOutput):
-                if name not in self._bad:
-                    logger.warning("%s (such an output counts as none; told once of this model)", output)
-                self._bad.add(name)
-                failures.append(str(output))
-            elif isinstance(output, InfilinkError):
-                if name not in self._failing:
-                    logger.warning("%s (logged once until it works again)", output)
-                self._failing.add(name)
-                failures.append(str(output))
-            elif isinstance(output, BaseException):
-                raise output
-            else:
-                self._failing.discard(name)
-                exact[name] = output
-        if failures and not exact:
+            self.skip(stream, choice)
+        exact = {name: output for name, output in outputs.items() if not isinstance(output, str | None)}
+        failures = [output for output in outputs.values() if isinstance(output, str)]
+        if failures and len(failures) == len(outputs) and self.schedule is None:
             raise ModelFailed("; ".join(failures))
         return exact
+
+    @property
+    def able(self) -> frozenset[str]:
+        """The models that could run at once."""
+        return frozenset(self.pool.loaded) - self._resting()
+
+    def skip(self, stream: Hashable, choice: Choice) -> None:
+        """What was chosen and has not run does not run any more."""
+        if self.schedule is not None:
+            for name in choice.run:
+                self.schedule.skipped(stream, name)
+
+    async def keep_loaded(self) -> None:
+        """Loads what is worth most and unloads what is in its way, one after another, until cancelled."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            while (load := self._next_load()) is not None:
+                await self._load(load)
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _run(
+        self, stream: Hashable, frame: Array, name: str, worth: float, within_s: float | None
+    ) -> Array | str | None:
+        """A model's output; why it has none; or None: its turn did not come in time."""
+        try:
+            inferred = await self.pool.queue.run(name, frame, worth=worth, within_s=within_s)
+            if inferred is None:
+                self.late += 1
+                return None
+            self._failing.discard(name)
+            self._ran(stream, name, inferred.cpu_s)
+            return inferred.value
+        except BadOutput as error:
+            # It took its time all the same, and the next input may fare better.
+            self._ran(stream, name, None)
+            self._log_failure(name, f"{error} (such an output counts as none; logged once until it works again)")
+            return str(error)
+        except InfilinkError as error:
+            self._log_failure(name, f"{error} (logged once until it works again)")
+            self._rest_until_s[name] = self.clock() + RETRY_S
+            return str(error)
+
+    def _ran(self, stream: Hashable, name: str, took_s: float | None) -> None:
+        if self.schedule is not None:
+            took_s = self.schedule.costs[name].infer_s if took_s is None else took_s
+            self.schedule.ran(stream, name, self.clock(), took_s)
+
+    def _resting(self) -> frozenset[str]:
+        """The models that failed lately, and are left alone for a while."""
+        now_s = self.clock()
+        return frozenset(name for name, until_s in self._rest_until_s.items() if until_s > now_s)
+
+    def _next_load(self) -> Load | None:
+        assert self.schedule is not None
+        memory = self.pool.memory
+        for name, cost in self.schedule.costs.items():
+            self.schedule.costs[name] = replace(cost, memory_bytes=memory.need(name))
+        return self.schedule.load(self.clock(), loaded=memory.reserved, never=self._resting())
+
+    async def _load(self, load: Load) -> None:
+        assert self.schedule is not None
+        name = load.model
+        try:
+            for leaving in load.unload:
+                await self.pool.unload(leaving)
+                self.why[leaving] = f"made room for {name}"
+            began_s = self.clock()
+            await self.pool.load(name)
+            cost = self.schedule.costs[name]
+            self.schedule.costs[name] = replace(cost, load_s=self.clock() - began_s)
+            self.why[name] = f"in place of {', '.join(load.unload)}" if load.unload else "there was room for it"
+        except InfilinkError as error:
+            self._log_failure(name, f"{error} (it is tried again; logged once until it works)")
+            self._rest_until_s[name] = self.clock() + RETRY_S
+
+    def _log_failure(self, name: str, text: str) -> None:
+        if name not in self._failing:
+            logger.warning("%s", text)
+        self._failing.add(name)

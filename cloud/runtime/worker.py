@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from ...models.process_child import Inferred
 from ...models.supervisor import State, Supervisor
 from ...outputs import Array
 
@@ -40,9 +41,9 @@ class Worker:
         """Starts the process and loads the model; what `Supervisor.load` says."""
         await self._call(lambda: self.model.load(warm_up=warm_up))
 
-    async def infer(self, frame: Array) -> Array:
-        """The model's output for a frame; what `Supervisor.infer` says."""
-        return await self._call(lambda: self.model.infer(frame))
+    async def infer(self, frame: Array) -> Inferred:
+        """The model's output for a frame, and what it took; what `Supervisor.infer` says."""
+        return await self._call(lambda: self._infer(frame))
 
     async def unload(self) -> None:
         """Ends the process; its memory is free when this returns."""
@@ -69,6 +70,12 @@ class Worker:
         model = self.model
         taken = (model.infer_s, model.cpu_s)
         return WorkerStats(model.state, self._memory_bytes, model.executions, *taken, model.loads)
+
+    def _infer(self, frame: Array) -> Inferred:
+        model = self.model
+        infer_s, cpu_s = model.infer_s, model.cpu_s
+        value = model.infer(frame)
+        return Inferred(value, model.infer_s - infer_s, model.cpu_s - cpu_s)
 
     async def _call(self, function: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)

@@ -55,7 +55,6 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
             finally:
                 if session.connection is stream:
                     session.connection = None
-                    self.coordinator.rotation.forget(session.key)
                 logger.info("%s: disconnected after %d inputs", session.key.device, session.inputs)
             if stream.stopped:
                 raise Overloaded("the coordinator is stopping, or another connection of the session replaced this one")

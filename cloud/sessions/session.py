@@ -1,16 +1,17 @@
 """A session: the coordinator's state for one run of one device, over all its connections."""
 
 import logging
+from collections import Counter
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ...links.answer import Answer
+from ...links.planning.plan import Plan
 from ...links.serving import Serving
 from ...outputs import Array
 from ...protos import edge_pb2
 from ...protos.features import FeatureRange
-from ..plans.reselection import Watched
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,8 @@ class Session:
         report: the device's last report of its own counters.
         inputs: the number of inputs answered with a result.
         connection: the connection that serves it now; None: it is not connected.
-        watched: re-selection's state for this stream; None: there is no re-selection.
+        answered: how many answers of each model came to be in which way.
+        plan: what the coordinator expects to run for this stream, and why.
     """
 
     key: SessionKey
@@ -62,8 +64,17 @@ class Session:
     report: edge_pb2.Report = field(default_factory=edge_pb2.Report)
     inputs: int = 0
     connection: Connection | None = None
-    watched: Watched | None = None
+    answered: dict[str, Counter[str]] = field(default_factory=dict)
+    plan: Plan = field(default_factory=lambda: Plan(None, 0, ()))
     _exact_s: dict[str, float] = field(default_factory=dict)
+
+    def wants(self, models: Container[str] = ()) -> list[str]:
+        """The models whose answers an input wants that names these; if it names none, all that the device wants."""
+        return [
+            name
+            for name in self.serving.models
+            if (not self.wanted or name in self.wanted) and (not models or name in models)
+        ]
 
     def take_report(self, report: edge_pb2.Report) -> None:
         """Takes the device's counts; what they say of its gate for the first time goes into the log."""
@@ -103,7 +114,7 @@ class Session:
             exact: the outputs of the models that ran on it, here or on the device.
             models: the models whose answers this input asks for; empty: all that the device wants.
             features: what the links' stem makes of the input; None: nobody looked.
-            escalated: the models that ran because their predicted answers were not trusted.
+            escalated: the models that ran because of what was expected of their answers.
         """
         answers = self.serving.complete(captured_s, exact, features=features, escalated=escalated)
         for change in self.serving.live.take_changes():
@@ -112,8 +123,10 @@ class Session:
         for name in exact:
             self._exact_s[name] = captured_s
         self.inputs += 1
+        wanted = {name: answers[name] for name in self.wants(models)}
+        for name, answer in wanted.items():
+            self.answered.setdefault(name, Counter())[answer.origin] += 1
         return {
             name: (answer, max(0.0, captured_s - self._exact_s[name]) if name in self._exact_s else -1.0)
-            for name, answer in answers.items()
-            if (not self.wanted or name in self.wanted) and (not models or name in models)
+            for name, answer in wanted.items()
         }

@@ -1,17 +1,19 @@
 """One device's stream: every input is answered once and in order; a repeated one from the ledger."""
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Container
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, ModelFailed, UnknownModel
+from ...links.answer import Answer
+from ...links.scheduling.schedule import Choice
 from ...outputs import Array
 from ...protos import edge_pb2
 from ..config import CloudConfig
 from ..ledger import InputKey, Ledger
-from ..plans.reselection import Reselection, Sample
 from ..repository import Repository
 from ..runtime.scheduler import Scheduler
 from .answers import Superseded, output_message, refused_message, result_message
@@ -19,25 +21,29 @@ from .asking import TIMEOUT_S, Asking, Doubt, expected_loss
 from .inputs import read_features, read_frame, read_local_outputs
 from .session import Session
 
-# Inputs of one stream that are decoded and run at once: models run on the second while the slowest ends on the first.
+# Inputs of one stream that are looked at at once: where all models run, they do on the second while the slowest ends on
+# the first.
 _AT_ONCE = 2
 
 
 @dataclass(frozen=True)
-class _Choice:
-    """The models to run on one input.
+class Looked:
+    """What there is of an input before models are chosen for it.
 
     Attributes:
-        residents: the resident ones.
-        others: the rotating ones that are due, and those that it is profiled with.
-        wait: whether the others run on this very input, or on a later one.
-        profiled: whether the input was chosen for re-selection, so that every model that fits is to run.
+        frame: the models' input; None: the message carried only outputs or features.
+        features: what the links' stem makes of the input, here or on the device; None: they read none, or there was
+            nothing to look at.
+        given: the outputs of the models that ran on the device.
+        exact: the outputs of those that ran here already, as no schedule chooses.
+        took_s: how long this took.
     """
 
-    residents: list[str]
-    others: list[str]
-    wait: bool
-    profiled: bool
+    frame: Array | None
+    features: Array | None
+    given: dict[str, Array]
+    exact: dict[str, Array]
+    took_s: float
 
 
 @dataclass(frozen=True)
@@ -45,23 +51,14 @@ class Executed:
     """What the models gave for one input.
 
     Attributes:
-        frame: the models' input; None: the message carried only outputs or features, and nothing could run here.
-        features: what the links' stem makes of the input, here or on the device; None: they read none, or there was
-            nothing to look at.
-        exact: the models' outputs, both those that ran here and those that ran on the device.
-        given: the models that ran on the device.
-        executed_s: how long decoding and running took.
-        profiled: whether the input was chosen for re-selection, so that every model that fits was to run.
-        asked: whether the frame was asked for because the answers were doubtful: it tells nothing of other inputs.
+        exact: the outputs of those that ran, here or on the device.
+        biased: those that ran because of what was expected of their answers: they tell nothing of other inputs.
+        took_s: how long decoding and running took.
     """
 
-    frame: Array | None
-    features: Array | None
     exact: dict[str, Array]
-    given: frozenset[str]
-    executed_s: float
-    profiled: bool = False
-    asked: bool = False
+    biased: frozenset[str]
+    took_s: float
 
 
 @dataclass
@@ -74,7 +71,7 @@ class StreamCounts:
 
 
 Write = Callable[[edge_pb2.CoordinatorMessage], Awaitable[None]]
-_Pending = tuple[edge_pb2.Input, "asyncio.Task[Executed] | bytes"]
+_Pending = tuple[edge_pb2.Input, "asyncio.Task[Looked] | bytes"]
 
 
 class DeviceStream:
@@ -87,7 +84,6 @@ class DeviceStream:
         ledger: keeps every answer.
         session: the state that is kept between inputs.
         counts: counts the answers of all streams.
-        reselection: observes the models' outputs to choose a plan; None: the plan stays.
     """
 
     def __init__(
@@ -98,7 +94,6 @@ class DeviceStream:
         ledger: Ledger,
         session: Session,
         counts: StreamCounts,
-        reselection: Reselection | None = None,
     ) -> None:
         self.config = config
         self.repository = repository
@@ -106,7 +101,6 @@ class DeviceStream:
         self.ledger = ledger
         self.session = session
         self.counts = counts
-        self.reselection = reselection
         self.stopped = False
         self.finished = asyncio.Event()
         self._notices: list[str] = []
@@ -114,13 +108,10 @@ class DeviceStream:
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         # While it is full nothing is read, and gRPC's flow control stops the device.
         self._pending: asyncio.Queue[_Pending | None] = asyncio.Queue(config.max_in_flight)
-        self._running: set[asyncio.Task[Executed]] = set()
+        self._looking: set[asyncio.Task[Looked]] = set()
         self._newest = -1
         self._asking = Asking()
         self._doubt = Doubt()
-        # Set once the models for the last input that was read are chosen.
-        self._last_chosen = asyncio.Event()
-        self._last_chosen.set()
 
     async def run(self, messages: AsyncIterator[edge_pb2.DeviceMessage], write: Write) -> None:
         """Answers until the device ends the stream or `stop` is called.
@@ -143,7 +134,7 @@ class DeviceStream:
                 await reader
         finally:
             reader.cancel()
-            for task in self._running:
+            for task in self._looking:
                 task.cancel()
             while not self._pending.empty():
                 self._pending.get_nowait()
@@ -181,52 +172,36 @@ class DeviceStream:
         finally:
             await self._pending.put(None)
 
-    def _begin(self, message: edge_pb2.Input) -> "asyncio.Task[Executed] | bytes":
-        """Starts running an input's models; for a repeated input, returns the answer from the ledger."""
+    def _begin(self, message: edge_pb2.Input) -> "asyncio.Task[Looked] | bytes":
+        """Starts to look at an input; for a repeated input, returns the answer from the ledger."""
         self._newest = max(self._newest, message.sequence)
         known = self.ledger.find(self._key(message))
         if known is not None:
             return known
-        before, self._last_chosen = self._last_chosen, asyncio.Event()
-        task = asyncio.create_task(self._run(message, before, self._last_chosen))
-        self._running.add(task)
+        task = asyncio.create_task(self._look(message))
+        self._looking.add(task)
         task.add_done_callback(self._ended)
         return task
 
-    def _ended(self, task: "asyncio.Task[Executed]") -> None:
-        self._running.discard(task)
+    def _ended(self, task: "asyncio.Task[Looked]") -> None:
+        self._looking.discard(task)
         if not task.cancelled():
             task.exception()  # Retrieved, or asyncio logs an error where nothing awaits the task any more.
 
-    async def _run(self, message: edge_pb2.Input, before: asyncio.Event, chosen: asyncio.Event) -> Executed:
-        """Decodes an input and runs its models, except those that ran on the device.
-
-        Args:
-            message: the input.
-            before: set once the models for the input before this one are chosen.
-            chosen: to be set once they are for this one.
-        """
-        try:
-            async with self._at_once:
-                started = time.perf_counter()
-                self._check(message)
-                given = read_local_outputs(message.outputs, self.session.local, self.repository.specs)
-                features = read_features(message, self.session.features)
-                frame = await read_frame(message, self.repository.tail, self.config)
-                # Turns are taken in the order of the inputs, also where a later one is decoded sooner.
-                await before.wait()
-                exact: dict[str, Array] = {}
-                profiled = False
-                if frame is not None:
-                    choice = self._choose(message, given, profile=True)
-                    chosen.set()
-                    features = await self._see(frame)
-                    exact = await self._execute(frame, choice, given)
-                    profiled = choice.profiled
-                took_s = time.perf_counter() - started
-                return Executed(frame, features, exact | given, frozenset(given), took_s, profiled)
-        finally:
-            chosen.set()
+    async def _look(self, message: edge_pb2.Input) -> Looked:
+        """Decodes an input and has the stem see it; where no schedule chooses, its models run at once."""
+        async with self._at_once:
+            began_s = time.perf_counter()
+            self._check(message)
+            given = read_local_outputs(message.outputs, self.session.local, self.repository.specs)
+            features = read_features(message, self.session.features)
+            frame = await read_frame(message, self.repository.tail, self.config)
+            exact: dict[str, Array] = {}
+            if frame is not None:
+                features = await self._see(frame)
+                if self.scheduler.schedule is None:
+                    exact = await self._run(frame, self._choose(message, given, {}), given)
+            return Looked(frame, features, given, exact, time.perf_counter() - began_s)
 
     async def _see(self, frame: Array) -> Array | None:
         """What the links' stem makes of a frame: once an input, beside the event loop as decoding is."""
@@ -246,113 +221,118 @@ class DeviceStream:
         if unknown:
             raise UnknownModel(unknown[0], tuple(self.repository.specs))
 
-    def _choose(self, message: edge_pb2.Input, given: Container[str], *, profile: bool) -> _Choice:
-        wanted, plan = frozenset(message.models), self.session.serving.plan
-        due = self.session.serving.due(message.captured_ns / 1e9, audit=message.audit, wanted=wanted)
-        # Where every input is to be answered and there is no deadline, rotating models run exactly when they are due.
-        wait = message.audit or (message.policy != edge_pb2.POLICY_LATEST and not message.deadline_ns)
-        # Profiling loads models, and a deadline leaves no time for that.
-        profiled = None
-        if profile and self.reselection is not None and not message.deadline_ns and not wanted:
-            profiled = self.reselection.profile(plan)
-        residents = [name for name in plan.resident if name not in given and (not wanted or name in wanted)]
-        others = [name for name in dict.fromkeys((*due, *(profiled or ()))) if name not in given]
-        return _Choice(residents, others, wait or profiled is not None, profiled is not None)
+    def _choose(
+        self, message: edge_pb2.Input, given: Collection[str], answers: Mapping[str, Answer], *, may_run: bool = True
+    ) -> Choice:
+        """The models to run on an input, but for those that ran on the device: by what would be answered without."""
+        scheduler, plan = self.scheduler, self.session.serving.plan
+        if scheduler.schedule is None:
+            named = frozenset(message.models)
+            fixed = [name for name in plan.resident if name not in given and (not named or name in named)]
+            return scheduler.choose(self.session.key, {}, must=fixed)
+        wanted = [name for name in self.session.wants(message.models) if name not in given and name in answers]
+        losses = {name: self._loss(name, answers[name]) for name in wanted if name in scheduler.schedule.costs}
+        must = tuple(losses) if message.audit else ()
+        return scheduler.choose(self.session.key, losses, must=must, may_run=may_run)
 
-    async def _execute(self, frame: Array, choice: _Choice, given: Collection[str]) -> dict[str, Array]:
+    def _loss(self, name: str, answer: Answer) -> float:
+        """What is expected to be lost by this answer; one that names a weighty class counts so much more."""
+        weights, output = self.config.site_weights, self.repository.specs[name].output
+        lost = 1.0 - answer.confidence if math.isfinite(answer.confidence) else 1.0
+        return lost * weights.of_answer(name, output, answer.value)
+
+    async def _run(
+        self, frame: Array, choice: Choice, given: Collection[str], left_s: float = math.inf
+    ) -> dict[str, Array]:
         """The outputs of the chosen models; none where all fail on an input that carries outputs of others."""
+        within_s = None if self.scheduler.schedule is None else min(left_s, self.scheduler.answer_within_s)
         try:
-            return await self.scheduler.run(frame, choice.residents, choice.others, self.session.key, wait=choice.wait)
+            return await self.scheduler.run(self.session.key, frame, choice, within_s=within_s)
         except ModelFailed:
             if not given:
                 raise
             return {}
 
-    async def _answer(self, message: edge_pb2.Input, work: "asyncio.Task[Executed] | bytes", write: Write) -> Any:
+    async def _answer(self, message: edge_pb2.Input, work: "asyncio.Task[Looked] | bytes", write: Write) -> Any:
         """The answer to an input; it is in the ledger before it is returned."""
         if isinstance(work, bytes):
             self.counts.repeated += 1
             return edge_pb2.CoordinatorMessage.FromString(work)
         try:
-            executed = await self._look(message, await work, write)
+            looked = await work
+            executed = await self._execute(message, looked, write)
         except InfilinkError as error:
             self.counts.refused += 1
             return refused_message(message.sequence, error)
-        captured_s = message.captured_ns / 1e9
-        self._observe(captured_s, executed)
         specs, digests = self.repository.specs, self.repository.digests
-        escalated = await self._escalate(message, executed)
-        doubted = executed.exact.keys() - executed.given if executed.asked else set()
         answers = self.session.complete(
-            captured_s,
-            executed.exact | escalated,
+            message.captured_ns / 1e9,
+            executed.exact,
             message.models,
-            features=executed.features,
-            escalated=escalated.keys() | doubted,
+            features=looked.features,
+            escalated=executed.biased,
         )
         outputs = {
             name: output_message(specs[name], digests.get(name, ""), answer, age_s)
             for name, (answer, age_s) in answers.items()
-            if name not in executed.given
+            if name not in looked.given
         }
-        result = result_message(message.sequence, outputs, executed.executed_s)
+        result = result_message(message.sequence, outputs, executed.took_s)
         await self.ledger.record(self._key(message), result.SerializeToString())
         self.counts.results += 1
         return result
 
-    def _observe(self, captured_s: float, executed: Executed) -> None:
-        """Shows re-selection an input, unless it was chosen because it was doubtful."""
-        if self.reselection is None or self.session.watched is None or executed.frame is None or executed.asked:
-            return
-        sample = Sample(self.session.watched, captured_s, executed.frame, executed.exact, executed.features)
-        self.reselection.observe(sample, self.session.serving.plan, profiled=executed.profiled)
-
-    async def _look(self, message: edge_pb2.Input, executed: Executed, write: Write) -> Executed:
-        """Has the models run on the frame as well, where it is worth asking for and the device still has it."""
-        left_s = message.deadline_ns / 1e9 - time.time() if message.deadline_ns else TIMEOUT_S
-        if executed.frame is not None:
-            self._doubt.clear()
-        if executed.frame is not None or left_s <= 0 or not self._worth_asking(message, executed):
+    async def _execute(self, message: edge_pb2.Input, looked: Looked, write: Write) -> Executed:
+        """Runs the models that are chosen for an input; where only its features came, on the frame it asks for."""
+        scheduled = self.scheduler.schedule is not None
+        executed = Executed(looked.given | looked.exact, frozenset(), looked.took_s)
+        if looked.frame is not None and not scheduled:
             return executed
+        # The inputs before this one are answered only now: some of what they waited for came too late for it.
+        self._check(message)
+        if looked.frame is None and (looked.features is None or not message.frame_kept or self.stopped):
+            return executed
+        began_s = time.perf_counter()
+        answers = self.session.serving.preview(message.captured_ns / 1e9, looked.given, features=looked.features)
+        worth = looked.frame is not None or self._worth_asking(message, answers)
+        choice = self._choose(message, looked.given, answers, may_run=worth)
+        if not choice.run:
+            return executed
+        frame = looked.frame if looked.frame is not None else await self._ask(message, write)
+        if frame is None:
+            self.scheduler.skip(self.session.key, choice)
+            return executed
+        left_s = message.deadline_ns / 1e9 - time.time() if message.deadline_ns else math.inf
+        try:
+            ran = await self._run(frame, choice, looked.given, left_s)
+        except ModelFailed as error:
+            self.notify(f"input {message.sequence} is answered from its features alone: {error}")
+            return executed
+        biased = frozenset(choice.run) - choice.audits if looked.frame is not None else frozenset(choice.run)
+        return Executed(executed.exact | ran, biased, looked.took_s + time.perf_counter() - began_s)
+
+    async def _ask(self, message: edge_pb2.Input, write: Write) -> Array | None:
+        """The frame of an input that came as features; None: it is gone, or not there in time."""
+        left_s = message.deadline_ns / 1e9 - time.time() if message.deadline_ns else TIMEOUT_S
         self._doubt.clear()
         await write(self._asking.want(message.sequence))
         came = await self._asking.wait(min(left_s, TIMEOUT_S))
         if came is None:
-            return executed
-        started = time.perf_counter()
-        sent = edge_pb2.Input(payload=came.payload, encoding=came.encoding)
+            return None
         try:
-            frame = await read_frame(sent, self.repository.tail, self.config)
-            assert frame is not None, "it has a payload"
-            ran = await self._execute(frame, self._choose(message, executed.given, profile=False), executed.given)
-        except (InvalidInput, ModelFailed) as error:
+            sent = edge_pb2.Input(payload=came.payload, encoding=came.encoding)
+            return await read_frame(sent, self.repository.tail, self.config)
+        except InvalidInput as error:
             self.notify(f"input {message.sequence} is answered from its features alone: {error}")
-            return executed
-        took_s = executed.executed_s + time.perf_counter() - started
-        return replace(executed, frame=frame, exact=ran | executed.exact, executed_s=took_s, asked=True)
+            return None
 
-    def _worth_asking(self, message: edge_pb2.Input, executed: Executed) -> bool:
-        """Whether an input that came as features is so doubtful that its frame is asked for."""
-        if not message.frame_kept or executed.features is None or self.stopped:
-            return False
-        plan = self.session.serving.plan
-        answers = self.session.serving.preview(message.captured_ns / 1e9, executed.exact, features=executed.features)
-        named = set(message.models) or set(self.session.wanted) or set(answers)
-        asked = {name: answer for name, answer in answers.items() if name in named}
-        loss = expected_loss(asked, plan.resident or plan.rotating)
+    def _worth_asking(self, message: edge_pb2.Input, answers: Mapping[str, Answer]) -> bool:
+        """Whether an input that came as features is so doubtful that its frame is worth its bytes."""
+        asked = {name: answers[name] for name in self.session.wants(message.models) if name in answers}
+        scheduled = self.scheduler.schedule is not None
+        loss = expected_loss(asked, self.scheduler.able if scheduled else self.session.serving.plan.resident)
         lost = self._doubt.add(loss)
-        replaced = message.policy == edge_pb2.POLICY_LATEST and message.sequence < self._newest
-        return loss > 0.0 and lost >= self.config.ask_loss and not replaced
-
-    async def _escalate(self, message: edge_pb2.Input, executed: Executed) -> dict[str, Array]:
-        """The outputs of models that are run after all because their predicted answers are not trusted."""
-        if self.scheduler.escalation is None or executed.frame is None:
-            return {}
-        answers = self.session.serving.preview(message.captured_ns / 1e9, executed.exact, features=executed.features)
-        named = set(message.models) or set(self.session.wanted) or set(answers)
-        left_s = message.deadline_ns / 1e9 - time.time() if message.deadline_ns else None
-        asked = {name: answer for name, answer in answers.items() if name in named}
-        return await self.scheduler.escalate(executed.frame, asked, left_s=left_s)
+        return loss > 0.0 and lost >= self.config.ask_loss
 
     def _key(self, message: edge_pb2.Input) -> InputKey:
         return InputKey(self.session.key.device, self.session.key.session, message.sequence)

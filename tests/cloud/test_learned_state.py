@@ -59,19 +59,10 @@ def test_only_what_changed_is_written(opened):
 def test_other_links_begin_anew(opened):
     before = opened()
     disagree(before, "door")
-    before.save(before.changed(), {"contexts": np.zeros((0, 3))})
+    before.save(before.changed())
     other = opened("other links")
-    assert other.trust("door").revoked() == () and other.contexts() is None
-    assert opened().contexts() is None, "the state of earlier links is deleted"
-
-
-def test_contexts_come_back_as_they_were(opened):
-    arrays = {"contexts": np.asarray([["", "3", "quiet"]]), "0 people": np.ones((2, 3, 9), np.float32)}
-    before = opened()
-    assert before.contexts() is None
-    before.save({}, arrays)
-    found = opened().contexts()
-    assert found.keys() == arrays.keys() and all(np.array_equal(found[name], arrays[name]) for name in arrays)
+    assert other.trust("door").revoked() == ()
+    assert opened().trust("door").revoked() == (), "the state of earlier links is deleted"
 
 
 def test_what_is_held_in_memory_is_bounded_and_nothing_of_it_is_lost(opened):
@@ -85,10 +76,9 @@ def test_what_is_held_in_memory_is_bounded_and_nothing_of_it_is_lost(opened):
 
 def test_what_is_damaged_is_said_and_begun_anew(opened, tmp_path, caplog):
     state = opened()
-    state.save({"device door": b"{", "device yard": b'{"alpha": 0.1}', "contexts": b"no arrays"})
+    state.save({"device door": b"{", "device yard": b'{"alpha": 0.1}'})
     assert state.trust("door").audited == state.trust("yard").audited == 0
-    assert state.contexts() is None
-    assert caplog.text.count("starts empty") == 3
+    assert caplog.text.count("starts empty") == 2
 
 
 def test_a_file_that_cannot_be_written_costs_what_was_learned_since(opened, tmp_path, caplog):

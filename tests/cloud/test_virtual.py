@@ -46,18 +46,16 @@ def test_it_is_answered_for_and_never_runs(serve, labelled: Path, budget: str) -
         specs = coordinator.welcome(session).specs
         assert sorted(specs) == sorted([*NAMES, "people"])
         assert ModelSpec.model_validate_json(specs["people"]).virtual
-        plan = coordinator.active.current.plan
+        plan = coordinator.initial.plan
         assert "people" not in {*plan.resident, *plan.rotating} and plan.served["people"].origin == "constant"
         answers = session.complete(0.0, {"bright": np.asarray([9.0], np.float32)})
         answer, age_s = answers["people"]
         assert (answer.origin, float(answer.value[0]), age_s) == ("constant", 4.0, -1.0)
         assert output_message(coordinator.repository.specs["people"], "", answer, age_s).model == "people"
         assert sorted(coordinator.workers) == NAMES
-        if (reselection := coordinator.reselection) is not None:
-            assert not {"people"} & {*(reselection.profile(plan) or ()), *reselection.absent(plan)}
-        assert (coordinator.reselection is None) == (budget == "none")
+        assert coordinator.schedule is not None and sorted(coordinator.schedule.names) == NAMES
 
-    serve(story, links=labelled, answers="links", budget=budget, profile=1.0)
+    serve(story, links=labelled, answers="links", budget=budget)
 
 
 def test_a_device_may_want_it_alone(serve, labelled: Path) -> None:

@@ -39,9 +39,7 @@ def links(tmp_path_factory, models, stem):
 @pytest.fixture
 def linked(start_daemon, links):
     """A coordinator whose links read the stem."""
-    return start_daemon(
-        token="open sesame", links=str(links), answers="links", budget="100%", reselect_s=0.0, ask_loss=0.5
-    )
+    return start_daemon(token="open sesame", links=str(links), answers="links", budget="100%", ask_loss=0.5)
 
 
 def read(path, model):

@@ -81,6 +81,15 @@ def test_a_share_is_of_what_all_models_take_as_it_is_measured(tiny_models: Path)
     assert len(made.plan.resident) < 3
 
 
+def test_weights_of_what_is_not_here_are_refused(tiny_models: Path, links: Path) -> None:
+    linked = {"links": links, "answers": "links"}
+    initial(tiny_models, **linked, weights={"models": {"light": 2.0}, "classes": {"light:bright": 3.0}})
+    with pytest.raises(InvalidInput, match=r"'dark' is of no model here .*bright, corner, light"):
+        initial(tiny_models, **linked, weights={"models": {"dark": 2.0}})
+    with pytest.raises(InvalidInput, match="light has no such class"):
+        initial(tiny_models, **linked, weights={"classes": {"light:grey": 2.0}})
+
+
 def test_a_budget_that_is_too_small_is_refused(tiny_models: Path, links: Path) -> None:
     assert initial(tiny_models, links=links, budget="130MiB").plan.resident == NAMES
     with pytest.raises(InvalidInput, match=r"all 3 models take 130\.0 MiB; give more, or set `answers` to"):

@@ -1,30 +1,40 @@
-"""What runs on one input, and what happens when some of it fails."""
+"""What runs on an input and what is loaded, by the site's schedule, and what happens when some of it fails."""
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from infilink.cloud.runtime.memory import MemoryBudget
 from infilink.cloud.runtime.pool import ModelPool
-from infilink.cloud.runtime.rotation import Rotation
+from infilink.cloud.runtime.run_queue import RunQueue
 from infilink.cloud.runtime.scheduler import Scheduler
 from infilink.errors import BadOutput, ModelFailed
-from infilink.links.planning.plan import Plan
+from infilink.links.scheduling.schedule import Choice, SiteSchedule
+from infilink.models.cost import ModelCost
+from infilink.models.process_child import Inferred
+from infilink.models.supervisor import RETRY_S
 
 FRAME = np.zeros((4, 4, 3), np.uint8)
 
 
 class FakeWorker:
+    """Says its value, or fails with it; loads unless it is told not to."""
+
     pid = None
+
+    def __init__(self, value):
+        self.value = value
+        self.loads = 0
+        self.broken = False
 
     def measure(self):
         return 0
 
-    def __init__(self, value):
-        self.value = value
-
-    async def load(self, *, warm_up):
-        pass
+    async def load(self):
+        self.loads += 1
+        if self.broken:
+            raise ModelFailed("does not load")
 
     async def unload(self):
         pass
@@ -32,90 +42,159 @@ class FakeWorker:
     async def infer(self, frame):
         if isinstance(self.value, Exception):
             raise self.value
-        return np.asarray([self.value], np.float32)
+        return Inferred(np.asarray([self.value], np.float32), 0.02, 0.02)
 
 
-def run(one, due, *, wait):
-    """All residents and these rotating models on one frame."""
-    return one.run(FRAME, one.plan.resident, due, "x", wait=wait)
+class Site:
+    """A scheduler with fake workers, of which the clock is told; every model takes 1 byte and 10 ms."""
+
+    def __init__(self, values, *, loaded=None, cores=100.0, budget_bytes=None, fixed=False):
+        self.now_s = 0.0
+        self.workers = {name: FakeWorker(value) for name, value in values.items()}
+        needs = dict.fromkeys(values, 1)
+        self.pool = ModelPool(self.workers, MemoryBudget(budget_bytes, needs), RunQueue(self.workers))
+        self.pool.loaded |= set(values if loaded is None else loaded)
+        for name in self.pool.loaded:
+            self.pool.memory.reserve(name)
+        costs = {name: ModelCost(1, 0.01, 0.1) for name in values}
+        schedule = None if fixed else SiteSchedule(costs, compute_cores=cores, budget_bytes=budget_bytes)
+        self.one = Scheduler(self.pool, schedule, clock=lambda: self.now_s)
+        if schedule is not None:
+            schedule.join("x", name="x")
+
+    def choose(self, **options):
+        self.now_s += 1.0
+        return self.one.choose("x", dict.fromkeys(self.workers, 0.5), **options)
+
+    async def run(self, choice=None, **options):
+        return await self.one.run("x", FRAME, self.choose() if choice is None else choice, **options)
 
 
-def scheduler(values, *, rotating=()):
-    workers = {name: FakeWorker(value) for name, value in values.items()}
-    plan = Plan(None, 0, tuple(name for name in values if name not in rotating), dict.fromkeys(rotating, 1.0))
-    return Scheduler(plan, workers, Rotation(ModelPool(workers, MemoryBudget(None, {}))))
+async def loaded(site, name):
+    """Waits until a model is loaded in the background."""
+    task = asyncio.create_task(site.one.keep_loaded())
+    async with asyncio.timeout(10):
+        while name not in site.pool.loaded:
+            await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
-def test_a_model_that_fails_does_not_take_the_others_with_it():
-    exact = asyncio.run(run(scheduler({"a": 1, "b": ModelFailed("b is broken")}), (), wait=False))
-    assert list(exact) == ["a"]
-
-
-def test_a_model_that_keeps_failing_is_logged_once(caplog):
+def test_a_model_that_fails_does_not_take_the_others_with_it_and_rests():
     async def story():
-        one = scheduler({"a": 1, "b": ModelFailed("b is broken")})
+        site = Site({"a": 1, "b": ModelFailed("b is broken")})
+        assert list(await site.run()) == ["a"]
+        assert site.choose().run == ("a",)
+        site.now_s += RETRY_S
+        assert set(site.choose().run) == {"a", "b"}, "it is tried again"
+
+    asyncio.run(story())
+
+
+def test_a_model_that_keeps_failing_is_logged_once_until_it_works_again(caplog):
+    async def story():
+        site = Site({"a": 1, "b": ModelFailed("b is broken")})
+        both = Choice(("a", "b"), frozenset("ab"))
         for _ in range(3):
-            await run(one, (), wait=False)
-        one.workers["b"].value = 2
-        await run(one, (), wait=False)
-        one.workers["b"].value = ModelFailed("b is broken again")
-        await run(one, (), wait=False)
+            await site.run(both)
+        site.workers["b"].value = 2
+        await site.run(both)
+        site.workers["b"].value = ModelFailed("b is broken again")
+        await site.run(both)
 
     asyncio.run(story())
-    assert [record.args[0].args[0] for record in caplog.records] == ["b is broken", "b is broken again"]
+    told = [record.getMessage() for record in caplog.records]
+    assert [text.split(" (")[0] for text in told] == ["b is broken", "b is broken again"]
 
 
-def test_a_model_with_a_bad_output_now_and_then_is_named_once_and_the_others_answer(caplog):
+def test_what_failed_gives_its_seconds_back_and_a_bad_output_took_them():
     async def story():
-        one = scheduler({"a": 1, "b": 2})
-        for value in (BadOutput("b: holds NaN"), 2) * 3:
-            one.workers["b"].value = value
-            assert list(await run(one, (), wait=False)) == (["a", "b"] if value == 2 else ["a"])
-
-    asyncio.run(story())
-    assert [record.args[0].args[0] for record in caplog.records] == ["b: holds NaN"]
-
-
-def test_if_all_fail_the_input_fails_and_says_why():
-    with pytest.raises(ModelFailed, match="b is broken; c too"):
-        asyncio.run(run(scheduler({"b": ModelFailed("b is broken"), "c": ModelFailed("c too")}), (), wait=False))
-
-
-def test_a_rotating_model_runs_on_a_later_input():
-    async def story():
-        one = scheduler({"a": 1, "r": 2}, rotating=("r",))
-        task = asyncio.create_task(one.rotation.run())
-        assert list(await run(one, ("r",), wait=False)) == ["a"]
-        async with asyncio.timeout(10):
-            while "r" not in await run(one, (), wait=False):
-                await asyncio.sleep(0)
-        assert list(await run(one, (), wait=False)) == ["a"]
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        site = Site({"a": 1, "b": 2})
+        spent = []
+        for value in (ModelFailed("b is broken"), BadOutput("b: holds NaN")):
+            site.workers["b"].value = value
+            await site.run(Choice(("b",), frozenset("b")))
+            spent.append(site.one.schedule.spent_s)
+        assert spent == [0.0, pytest.approx(0.01)]
 
     asyncio.run(story())
 
 
-def test_an_input_that_may_wait_gets_the_rotating_model_at_once():
+def test_if_all_fail_and_nothing_runs_them_later_the_input_fails_and_says_why():
     async def story():
-        one = scheduler({"a": 1, "r": 2, "s": 3}, rotating=("r", "s"))
-        assert list(await run(one, ("r", "s"), wait=True)) == ["a", "r", "s"]
-        assert list(await run(one, (), wait=True)) == ["a"]
-        assert one.rotation.pool.is_loaded("r") and one.rotation.pool.is_loaded("s")
+        values = {"b": ModelFailed("b is broken"), "c": ModelFailed("c too")}
+        with pytest.raises(ModelFailed, match="b is broken; c too"):
+            await Site(values, fixed=True).run(Choice(("b", "c"), frozenset("bc")))
+        assert await Site(values).run() == {}
 
     asyncio.run(story())
 
 
-def test_only_the_residents_that_are_to_look_at_it_run():
-    one = scheduler({"a": 1, "b": 2})
-    assert list(asyncio.run(one.run(FRAME, ["b"], (), "x", wait=False))) == ["b"]
-    assert asyncio.run(one.run(FRAME, [], (), "x", wait=False)) == {}
-
-
-def test_without_room_for_the_rotating_model_the_others_still_answer():
+def test_a_model_that_is_not_loaded_is_loaded_in_the_background_for_later_inputs():
     async def story():
-        one = scheduler({"a": 1, "r": 2}, rotating=("r",))
-        one.rotation.pool.memory = MemoryBudget(10, {"r": 20})
-        assert list(await run(one, ("r",), wait=True)) == ["a"]
+        site = Site({"a": 1, "b": 2}, loaded=["a"])
+        assert site.choose().run == ("a",)
+        await loaded(site, "b")
+        assert set(site.choose().run) == {"a", "b"} and site.workers["b"].loads == 1
+        assert site.one.why["b"] == "there was room for it"
+
+    asyncio.run(story())
+
+
+def test_an_audit_runs_on_what_is_loaded_and_waits_for_nothing():
+    async def story():
+        site = Site({"a": 1, "b": 2, "c": 3}, loaded=["a", "c"], budget_bytes=2, cores=1e-6)
+        choice = site.choose(must=tuple("abc"))
+        assert set(choice.run) == choice.audits == {"a", "c"}
+        assert set(await site.run(choice)) == {"a", "c"}
+
+    asyncio.run(story())
+
+
+def test_a_model_that_does_not_load_is_told_once_and_tried_later(caplog):
+    async def story():
+        site = Site({"a": 1, "b": 2}, loaded=["a"])
+        site.workers["b"].broken = True
+        site.choose()
+        for _ in range(3):
+            load = site.one._next_load()
+            assert load is not None and load.model == "b"
+            await site.one._load(load)
+            assert site.one._next_load() is None and site.pool.memory.reserved == {"a"}
+            site.now_s += RETRY_S
+            site.choose()
+        assert site.workers["b"].loads == 3
+
+    asyncio.run(story())
+    assert caplog.text.count("does not load") == 1
+
+
+def test_a_run_whose_turn_comes_too_late_is_left_out_and_counted():
+    async def story():
+        site = Site({"a": 1})
+        site.pool.queue.at_once = 0
+        choice = site.choose()
+        booked_s = site.one.schedule.spent_s
+        assert await site.run(choice, within_s=1e-3) == {}
+        assert site.one.late == 1 and site.one.schedule.spent_s < booked_s
+        going = asyncio.create_task(site.run())
+        await asyncio.sleep(0)
+        going.cancel()
+        await asyncio.gather(going, return_exceptions=True)
+        assert site.one.schedule.spent_s == 0.0, "whose stream went away, too"
+
+    asyncio.run(story())
+
+
+def test_the_schedule_counts_with_what_is_measured():
+    async def story():
+        site = Site({"a": 1, "b": 2}, loaded=["a"], budget_bytes=10)
+        site.choose()
+        site.pool.memory.sample({"a": 7})
+        assert site.one._next_load() is not None
+        assert site.one.schedule.costs["a"].memory_bytes == 7
+        site.one.schedule.costs["b"] = replace(site.one.schedule.costs["b"], load_s=99.0)
+        await loaded(site, "b")
+        assert site.one.schedule.costs["b"].load_s < 99.0
 
     asyncio.run(story())

@@ -25,7 +25,8 @@ def test_a_worker_answers_in_the_order_asked_and_its_memory_is_free_after_unload
         one = Worker(Supervisor("bright", model))
         await one.load()
         answers = await asyncio.gather(*(one.infer(frame(brightness)) for brightness in BRIGHTNESSES))
-        assert [round(float(answer[0])) for answer in answers] == list(BRIGHTNESSES)
+        assert [round(float(answer.value[0])) for answer in answers] == list(BRIGHTNESSES)
+        assert sum(answer.cpu_s for answer in answers) == pytest.approx(one.stats().cpu_s)
         taken = one.measure()
         assert taken > 2**20 and one.stats().memory_bytes == taken and one.stats().state == "loaded"
         pid = one.pid

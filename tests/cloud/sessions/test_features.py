@@ -94,7 +94,6 @@ def with_links(links: Path, models: Path, **settings) -> dict:
         "links": links,
         "answers": "links",
         "budget": "100%",
-        "reselect_s": 0.0,
         "ask_loss": 0.5,
         **settings,
     }

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
@@ -333,23 +334,34 @@ def test_what_does_not_belong_in_a_stream_ends_it_after_the_answers_before(
     serve(story, models=models)
 
 
-def test_turns_are_taken_in_the_order_of_the_inputs_also_where_a_later_one_is_decoded_sooner(
+def test_inputs_are_chosen_for_in_their_order_also_where_a_later_one_is_decoded_sooner(
     serve: Callable, links: Path
 ) -> None:
     async def story(coordinator: Coordinator) -> None:
-        rotating = set(coordinator.active.current.plan.rotating)
-        assert rotating == {"bright", "corner", "light"}
         large = encode_jpeg(np.zeros((3000, 3000, 3), np.uint8))
         first, *later = await talk(
             coordinator,
             an_input(0, payload=large, captured_ns=1),
-            an_input(1, captured_ns=2),
-            an_input(2, captured_ns=3),
+            an_input(1, captured_ns=2, models=["bright"]),
+            an_input(2, captured_ns=3, models=["light"]),
         )
-        assert origins(first) == dict.fromkeys(rotating, "executed")
-        assert all(origins(answer) == dict.fromkeys(rotating, "held") for answer in later)
+        assert origins(first) == dict.fromkeys(("bright", "corner", "light"), "executed")
+        assert [list(origins(answer)) for answer in later] == [["bright"], ["light"]]
 
-    serve(story, links=links, answers="links", budget="75MiB")
+    serve(story, links=links, answers="links", budget="150MiB", audit=1.0)
+
+
+def test_without_compute_to_spend_an_input_is_answered_from_what_is_known(serve: Callable, links: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        answers = await talk(coordinator, *(an_input(index) for index in range(20)))
+        assert all(answer.HasField("result") for answer in answers)
+        told = Counter(origin for answer in answers for origin in origins(answer).values())
+        assert set(told) <= {"executed", "held", "constant"} and told["held"]
+        (session,) = coordinator.sessions.values()
+        counted = sum(session.answered.values(), Counter())
+        assert counted == told and coordinator.counts.results == 20
+
+    serve(story, links=links, answers="links", budget="150MiB", compute="0.001", least_every_s=0.0, audit=0.0)
 
 
 def test_a_report_is_kept_in_the_session(serve: Callable, models: Path) -> None:
