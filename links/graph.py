@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -17,12 +18,14 @@ from ..models.spec import ModelSpec
 from ..models.stem.stem import Stem
 from ..outputs import Array, OutputSpec
 from .answer import Answer, Exact
+from .expectation.logistic import log_odds, probability
 from .index import CAMERAS, INDEX, STEM_FILE, Index, cameras_in
 from .linear.link import SUFFIX, LinearLink
 from .link import Link
 from .table import STEM, Route, Table, bucket
 from .trust.calibration import LEVELS
 from .trust.certificate import ALPHA
+from .way import Way
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +71,8 @@ class LinkGraph:
         self._cameras = dict(cameras or {})
         self._opened: dict[str, LinkGraph] = {}
         self.calibrated_s = float(self.notes.get("calibrated_s", 0.0))
-        self._routes: dict[tuple[str, frozenset[str], int], Route] = {}
+        self._routes: dict[tuple[str, frozenset[str], int], Route | None] = {}
+        self._constants: dict[str, Array] = {}
 
     @classmethod
     def load(cls, folder: Path | str) -> "LinkGraph":
@@ -263,14 +267,6 @@ class LinkGraph:
             raise InvalidInput(f"a stem's features must be {self.stem.spec.length} finite numbers")
         return Exact(values, values)
 
-    def choose(self, target: str, available: frozenset[str], age_s: float | None) -> Route:
-        """How the target is answered for when `available` ran and its own last output is `age_s` old."""
-        key = (target, available, bucket(age_s))
-        route = self._routes.get(key)
-        if route is None:
-            route = self._routes[key] = self.tables[target].choose(available - {target}, key[2])
-        return route
-
     def predict(
         self,
         target: str,
@@ -330,44 +326,121 @@ class LinkGraph:
 
         What the stem saw stands among them, under the name `STEM`.
         """
-        route = self.choose(target, frozenset(now), None if last is None else age_s)
-        measured = route.measured
-        if route.origin == "constant":
-            return self._linked(target, self.constants[target], measured.validation, route, alpha)
-        if route.origin == "held":
+        ways = self.ways(target, now, last, age_s, then)
+        return self.answer_by(target, ways[0], now, last, age_s, then, alpha=alpha)
+
+    def ways(
+        self,
+        target: str,
+        now: Mapping[str, Exact],
+        last: Exact | None,
+        age_s: float,
+        then: Mapping[str, Exact],
+        *,
+        shifts: Array | None = None,
+    ) -> list[Way]:
+        """How the target may be answered for on this input, the way that most probably agrees first.
+
+        Args:
+            target: the model that did not run.
+            now: the exact outputs of those that ran, and what the stem saw.
+            last: the target's own last exact output; None: it never ran.
+            age_s: how old that is.
+            then: what was known on the input of `last`.
+            shifts: what the stream itself has shown, as log-odds of each of `WAYS` (3,).
+        """
+        age = bucket(None if last is None else age_s)
+        available = frozenset(now) - {target}
+        table, link = self.tables[target], self.links.get(target)
+        best, vector = self._best_link(target, available, age), None
+        if isinstance(link, LinearLink) and link.expectation is not None:
+            sources = best.sources if best is not None else link.told(available)
+            vector, odds = link.expect(
+                sources,
+                {name: each.vector for name, each in now.items()},
+                {name: each.vector for name, each in then.items()},
+                None if last is None else last.vector,
+                age_s,
+                self._constant_vector(target),
+            )
+            held, linked, constant = odds.tolist()
+        else:
+            held = 0.0 if last is None else float(log_odds(table.held_at(age_s)))
+            linked = 0.0 if best is None else float(log_odds(best.measured.validation))
+            constant = float(log_odds(table.constant.validation))
+        moved = (0.0, 0.0, 0.0) if shifts is None else shifts.tolist()
+        found = [Way("constant", (), table.constant, constant + moved[2], constant)]
+        if last is not None:
+            found.insert(0, Way("held", (), table.held[age], held + moved[0], held))
+        # A link from nothing at all is but another constant.
+        if best is not None and (best.sources or last is not None):
+            found.append(Way("linked", best.sources, best.measured, linked + moved[1], linked, vector))
+        return sorted(found, key=lambda way: -way.odds)
+
+    def answer_by(
+        self,
+        target: str,
+        way: Way,
+        now: Mapping[str, Exact],
+        last: Exact | None,
+        age_s: float,
+        then: Mapping[str, Exact],
+        *,
+        alpha: float = ALPHA,
+    ) -> Answer:
+        """The answer by one of `ways`, of the same input."""
+        if way.origin == "constant":
+            return self._answered(target, self.constants[target], way, alpha)
+        if way.origin == "held":
             assert last is not None
-            return self._linked(target, last.value, measured.validation, route, alpha)
-        vector, confidence = self.links[target].predict(
-            {name: now[name].vector for name in route.sources},
-            {name: then[name].vector for name in route.sources if name in then},
-            None if last is None else last.vector,
-            age_s,
-        )
+            return self._answered(target, last.value, way, alpha)
+        vector = way.vector
+        if vector is None:
+            vector, said = self.links[target].predict(
+                {name: now[name].vector for name in way.sources},
+                {name: then[name].vector for name in way.sources if name in then},
+                None if last is None else last.vector,
+                age_s,
+            )
+            learnt = float(log_odds(said))
+            way = replace(way, odds=learnt + way.odds - way.learnt, learnt=learnt)
         output = self.models[target].output
         hints = [
-            translate_boxes(self.models[name].output, output, now[name].value) for name in route.sources if name != STEM
+            translate_boxes(self.models[name].output, output, now[name].value) for name in way.sources if name != STEM
         ]
         value = self.encodings[target].decode(
             vector,
             last=None if last is None else last.value,
             hints=[hint for hint in hints if hint is not None],
         )
-        return self._linked(target, value, confidence, route, alpha)
+        return self._answered(target, value, way, alpha)
 
-    def _linked(self, target: str, value: Array, confidence: float, route: Route, alpha: float) -> Answer:
-        measured = route.measured
+    def _answered(self, target: str, value: Array, way: Way, alpha: float) -> Answer:
+        confidence = way.confidence
         return Answer(
             value,
             confidence,
-            route.origin,
-            route.sources,
-            route.trust(confidence, alpha),
+            way.origin,
+            way.sources,
+            way.trust(min(confidence, float(probability(way.learnt))), alpha),
             alpha,
             self.models[target].output,
-            measured.calibration,
+            way.measured.calibration,
             self.calibrated_s,
             alpha,
         )
+
+    def _best_link(self, target: str, available: frozenset[str], age: int) -> Route | None:
+        key = (target, available, age)
+        if key not in self._routes:
+            self._routes[key] = self.tables[target].best_link(available, age)
+        return self._routes[key]
+
+    def _constant_vector(self, target: str) -> Array:
+        if target not in self._constants:
+            encoding = self.encodings[target]
+            self._constants[target] = encoding.encode(self.constants[target])[: encoding.length]
+        return self._constants[target]
 
 
 def open_link(path: Path) -> Link | LinearLink:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 
 import numpy as np
 
@@ -10,10 +10,12 @@ from ..errors import InvalidInput, UnknownModel
 from ..models.spec import ModelSpec
 from ..outputs import Array
 from .answer import Answer, Exact
+from .expectation.live import LiveExpectation
 from .graph import LinkGraph
 from .planning.plan import Plan
 from .table import STEM, bucket
 from .trust.live import LiveTrust
+from .way import Way
 
 # Behind a filter inputs come in bursts, which is when outputs change: a lull of four turns pays for four of them.
 _MOST_TURNS = 4.0
@@ -27,12 +29,14 @@ class Serving:
         plan: what runs.
         models: every model's spec; needed when there is no graph.
         local: the models that run on every input of the stream whatever the plan says: on its device.
-        live: what earlier streams of the same device have shown; None: nothing.
+        live: what earlier streams of the same device have shown of trust; None: nothing.
+        expectation: what they have shown of how often answers agree; None: nothing.
         clock: Unix time; when trust was calibrated is told by it.
 
     Attributes:
         live: what the stream itself has shown of how far its answers may be trusted. A model that has its turn, or
             runs for an audit, is compared with what would have been served for it on that very input.
+        expectation: what it has shown of how often answers agree, from all such comparisons.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Serving:
         models: Mapping[str, ModelSpec] | None = None,
         local: Container[str] = (),
         live: LiveTrust | None = None,
+        expectation: LiveExpectation | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.graph = graph
@@ -54,6 +59,8 @@ class Serving:
         for name in (*plan.resident, *plan.rotating):
             if name not in self.models:
                 raise UnknownModel(name, tuple(self.models))
+        self.expectation = expectation if expectation is not None else LiveExpectation(tuple(self.models))
+        self._place = {name: at for at, name in enumerate(self.models)}
         self._turns: dict[str, float] = {}
         self._counted_s = math.inf
         self._last: dict[str, Exact] = {}
@@ -82,9 +89,20 @@ class Serving:
         return tuple(due)
 
     def preview(
-        self, captured_s: float, exact: Mapping[str, Array], *, features: Array | None = None
+        self,
+        captured_s: float,
+        exact: Mapping[str, Array],
+        *,
+        features: Array | None = None,
+        score: float | None = None,
     ) -> dict[str, Answer]:
         """What `complete` would answer for the models that did not run; everything stays as it is.
+
+        Args:
+            captured_s: when the input was captured.
+            exact: the outputs of those that ran.
+            features: what the links' stem makes of the input; None: nobody looked.
+            score: what the device's filter thought of it, the more the likelier something happened; None: no filter.
 
         Raises:
             UnknownModel: an output is of no model known here.
@@ -92,7 +110,8 @@ class Serving:
         """
         ran = {name: self._exact(name, value) for name, value in exact.items()}
         known = ran | self._seen(features)
-        return {name: self._answer(name, captured_s, known) for name in self.models if name not in ran}
+        shifts = self.expectation.shifts(self.expectation.rank(score))
+        return {name: self._answer(name, captured_s, known, shifts) for name in self.models if name not in ran}
 
     def complete(
         self,
@@ -100,6 +119,7 @@ class Serving:
         exact: Mapping[str, Array],
         *,
         features: Array | None = None,
+        score: float | None = None,
         escalated: Container[str] = (),
     ) -> dict[str, Answer]:
         """Every model's answer for one input, from the outputs of those that ran on it.
@@ -108,7 +128,9 @@ class Serving:
             captured_s: when it was captured.
             exact: the outputs.
             features: what the links' stem makes of the input; None: nobody looked.
-            escalated: the models that ran because their answers were not trusted: they tell nothing of the others.
+            score: what the device's filter thought of it; None: there is none.
+            escalated: the models that ran because of what was expected of their answers on this very input: they show
+                nothing of how far others may be trusted.
 
         Raises:
             UnknownModel: an output is of no model known here.
@@ -116,15 +138,17 @@ class Serving:
         """
         ran = {name: self._exact(name, value) for name, value in exact.items()}
         looked = self._seen(features)
-        known = ran | looked
-        self._audit(captured_s, {name: value for name, value in ran.items() if name not in escalated}, looked)
+        known, rank = ran | looked, self.expectation.rank(score)
+        self._compare(captured_s, ran, looked, rank, escalated)
+        self.expectation.saw(score)
+        shifts = self.expectation.shifts(rank)
         for name, value in ran.items():
             self._last[name], self._last_s[name] = value, captured_s
             self._then[name] = known
         return {
             name: Answer(ran[name].value, 1.0, "executed", (), "exact")
             if name in ran
-            else self._answer(name, captured_s, known)
+            else self._answer(name, captured_s, known, shifts)
             for name in self.models
         }
 
@@ -144,53 +168,90 @@ class Serving:
             return {}
         return {STEM: self.graph.seen(features)}
 
-    def _audit(self, captured_s: float, ran: Mapping[str, Exact], looked: Mapping[str, Exact]) -> None:
-        """Compares what models said on this input with what would have been served, had each not run.
+    def _compare(
+        self,
+        captured_s: float,
+        ran: Mapping[str, Exact],
+        looked: Mapping[str, Exact],
+        rank: float,
+        escalated: Container[str],
+    ) -> None:
+        """Compares what models said on this input with what would have been answered, had each not run.
 
-        Residents and the device's own always run: nobody is served anything else for them. Most inputs of the others
-        are answered from these alone, some also from those whose turn it is: both are compared where they differ.
+        Residents and the device's own always run: nobody is served anything else for them. What is expected was decided
+        on before others ran, and is moved by every comparison; trust by those alone that are a fair sample. Most inputs
+        are answered from what always runs, some also from what has its turn: trust is in both where they differ.
         """
         if self.graph is None:
             return
         always = {name: value for name, value in ran.items() if name in self.plan.resident or name in self.local}
+        shifts = self.expectation.shifts(rank)
         for name, exact in ran.items():
             if name in always or name not in self.graph.models:
                 continue
-            last, age = self._last.get(name), self._age(name, captured_s)
             seen = None
             for now in ({**always, **looked}, {**ran, **looked}):
-                route = self.graph.choose(name, frozenset(now), self._age_s(name, captured_s))
+                ways = self._ways(self.graph, name, captured_s, now, shifts)
+                if seen is None:
+                    self._expected(self.graph, name, captured_s, now, ways, exact, rank)
+                way = ways[0]
                 # A constant before the model ever ran tells nothing of the answers after that.
-                if route == seen or (last is None and route.origin == "constant"):
-                    continue
-                seen = route
-                answer = self._recorded(self.graph, name, captured_s, now)
+                told = (way.origin, way.sources)
+                if name in escalated or told == seen or (name not in self._last and way.origin == "constant"):
+                    break
+                seen = told
                 self.live.observe(
                     name,
                     self.models[name].output,
-                    answer,
+                    self._by(self.graph, name, captured_s, now, way),
                     exact.value,
-                    never=last is None,
-                    age=age,
+                    never=name not in self._last,
+                    age=self._age(name, captured_s),
                     captured_s=captured_s,
                     now_s=self._clock(),
                 )
 
-    def _answer(self, name: str, captured_s: float, ran: Mapping[str, Exact]) -> Answer:
+    def _expected(
+        self,
+        graph: LinkGraph,
+        name: str,
+        captured_s: float,
+        now: Mapping[str, Exact],
+        ways: Sequence[Way],
+        exact: Exact,
+        rank: float,
+    ) -> None:
+        output = self.models[name].output
+        for way in ways:
+            answer = self._by(graph, name, captured_s, now, way)
+            self.expectation.observe(
+                name, way.origin, way.learnt, output.agreement(answer.value, exact.value), rank=rank
+            )
+
+    def _answer(self, name: str, captured_s: float, ran: Mapping[str, Exact], shifts: Array) -> Answer:
         last = self._last.get(name)
         if self.graph is not None and name in self.graph.models:
-            answer = self._recorded(self.graph, name, captured_s, ran)
+            way = self._ways(self.graph, name, captured_s, ran, shifts)[0]
+            answer = self._by(self.graph, name, captured_s, ran, way)
             return self.live.apply(name, answer, never=last is None, age=self._age(name, captured_s))
         output = self.models[name].output
         if last is None:
             return Answer(output.empty(), 0.0, "constant", output=output)
         return Answer(last.value, 0.0, "held", output=output)
 
-    def _recorded(self, graph: LinkGraph, name: str, captured_s: float, now: Mapping[str, Exact]) -> Answer:
-        """What the links answer from the outputs of `now`, whatever was seen live."""
-        return graph.answer(
-            name, now, self._last.get(name), self._age_s(name, captured_s) or 0.0, self._then.get(name, {})
+    def _ways(
+        self, graph: LinkGraph, name: str, captured_s: float, now: Mapping[str, Exact], shifts: Array
+    ) -> list[Way]:
+        """How a model may be answered for from the outputs of `now`, the best first."""
+        age_s = self._age_s(name, captured_s) or 0.0
+        return graph.ways(
+            name, now, self._last.get(name), age_s, self._then.get(name, {}), shifts=shifts[self._place[name]]
         )
+
+    def _by(self, graph: LinkGraph, name: str, captured_s: float, now: Mapping[str, Exact], way: Way) -> Answer:
+        """The answer by one of those."""
+        age_s = self._age_s(name, captured_s) or 0.0
+        return graph.answer_by(name, way, now, self._last.get(name), age_s, self._then.get(name, {}))
 
     def _age_s(self, name: str, captured_s: float) -> float | None:
         """How old a model's last output is; None: it never ran."""

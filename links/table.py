@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+import numpy as np
+
 from .answer import Trust
 from .trust.calibration import Calibration
 from .trust.certificate import ALPHA, LEAST
@@ -13,6 +15,8 @@ Origin = Literal["linked", "held", "constant"]
 
 AGE_EDGES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 """Ages are told apart by these; the bucket after the last one is "old"."""
+MIDDLES_S = (0.5, *(edge * math.sqrt(2.0) for edge in AGE_EDGES_S))
+"""The middle of each bucket."""
 NEVER = len(AGE_EDGES_S) + 1
 """The bucket of "it never ran"."""
 BUCKETS = NEVER + 1
@@ -95,7 +99,7 @@ class Route:
         threshold, runs = self.measured.threshold, self.measured.runs
         if threshold is None:
             return f"not certified on {runs} runs"
-        sure = f" from a confidence of {threshold:g} on" if self.origin == "linked" and threshold > 0.0 else ""
+        sure = f" from a confidence of {threshold:g} on" if threshold > 0.0 else ""
         return f"certified{sure} on {runs} runs"
 
     @property
@@ -106,7 +110,7 @@ class Route:
     def trust(self, confidence: float, alpha: float) -> Trust:
         """What the recording says of an answer of that confidence; certificates are for `ALPHA`."""
         threshold, calibration = self.measured.threshold, self.measured.calibration
-        sure = threshold is not None and (self.origin != "linked" or confidence >= threshold)
+        sure = threshold is not None and confidence >= threshold
         if sure and alpha >= ALPHA:
             return "certified"
         count = 0 if calibration is None else calibration.count
@@ -126,6 +130,10 @@ class Table:
     constant: Measured
     held: tuple[Measured, ...]
     linked: Mapping[tuple[str, ...], tuple[Measured, ...]] = field(default_factory=dict)
+
+    def held_at(self, age_s: float) -> float:
+        """What holding is measured to reach at that age: between the middles of two buckets in proportion."""
+        return float(np.interp(math.log(max(age_s, 1e-3)), np.log(MIDDLES_S), [cell.validation for cell in self.held]))
 
     def free(self, age: int) -> Route:
         """The last output held, unless the constant was measured to be clearly better."""

@@ -34,6 +34,29 @@ def expected_agreement(encoding: Encoding, vectors: Array, errors: Array, spread
     return found
 
 
+def expected_agreements(encoding: Encoding, said: Array, predicted: Array, errors: Array, spreads: Array) -> Array:
+    """The mean agreement of answers with what a prediction may turn out to be: float64 (n, answers).
+
+    Args:
+        encoding: of the target.
+        said: the answers, as vectors (n, answers, length): the last output, the prediction itself, a constant.
+        predicted: the predictions (n, length).
+        errors: of other predictions from the same sources (s, length).
+        spreads: what those are multiplied by, for each prediction (n,).
+    """
+    found = np.zeros(said.shape[:2])
+    step = max(1, _AT_ONCE // max(1, errors.size))
+    for start in range(0, len(said), step):
+        part = slice(start, start + step)
+        may = predicted[part, None] + spreads[part, None, None] * errors[None]
+        turned = _compared(encoding, may.reshape(-1, errors.shape[1])).reshape(len(may), len(errors), -1)
+        for answer in range(said.shape[1]):
+            found[part, answer] = _agreements(encoding, _compared(encoding, said[part, answer])[:, None], turned).mean(
+                axis=1
+            )
+    return found
+
+
 @dataclass(frozen=True)
 class Sureness:
     """How probably an answer agrees, from its expected agreement and the age of the last output: Platt's scaling.

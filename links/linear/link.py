@@ -1,8 +1,9 @@
 """One target's link in closed form: an .npz file with its spec inside, and what answers from it."""
 
 import json
+import math
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ import numpy as np
 from ...errors import InvalidInput
 from ...files import check_format, replacing
 from ...outputs import Array
+from ..expectation.expectation import Expectation
 from ..link import LinkSpec, Situation
 from ..table import STEM
 from .basis import Basis
-from .expected import Sureness, expected_agreement
+from .expected import Sureness, expected_agreement, expected_agreements
 from .regression import Regression
 
 FORMAT = 1
@@ -33,6 +35,7 @@ class LinearLink:
         regressions: by the sources that are read, in the order of `bases`.
         sureness: how probably a prediction agrees.
         stem: the digest of the stem whose features it reads; empty: none.
+        expectation: how probably each way to answer agrees on one input; None: an earlier version learnt none.
         path: its file; None: it has none yet.
     """
 
@@ -41,6 +44,7 @@ class LinearLink:
     regressions: Mapping[tuple[str, ...], Regression]
     sureness: Sureness
     stem: str = ""
+    expectation: Expectation | None = None
     path: Path | None = None
 
     def predict(
@@ -67,6 +71,48 @@ class LinearLink:
         for sources, rows in sets.items():
             vectors[rows], confidences[rows] = self._predict(sources, [situations[row] for row in rows])
         return vectors, confidences
+
+    def expect(
+        self,
+        sources: tuple[str, ...],
+        now: Mapping[str, Array],
+        then: Mapping[str, Array],
+        last: Array | None,
+        age_s: float | None,
+        constant: Array,
+    ) -> tuple[Array, Array]:
+        """The predicted vector, and how probably each of `WAYS` agrees on this input: log-odds (ways,).
+
+        Args:
+            sources: what is read of `now`: one of the sets that there is a regression for.
+            now: what was said on this input, as vectors.
+            then: what was said when the target last ran.
+            last: the target's own last exact output as a vector; None: it never ran.
+            age_s: how old that is.
+            constant: the target's best constant as a vector.
+        """
+        assert self.expectation is not None
+        sources = tuple(name for name in self.bases if name in sources)
+        regression, length = self.regressions[sources], len(constant)
+        vector = regression.say(self._numbers(sources, [now]))[0]
+        age = math.nan if last is None or age_s is None else age_s
+        fade = 0.0
+        if last is not None and all(name in then for name in sources):
+            fade = float(regression.fade(np.asarray([age]))[0])
+            vector = vector + fade * (last[:length] - regression.say(self._numbers(sources, [then]))[0])
+        spread = regression.spread(np.asarray([fade]))
+        said = np.stack([constant if last is None else last[:length], vector, constant])
+        encoding = self.spec.encodings[self.spec.target]
+        expected = expected_agreements(encoding, said[None], vector[None], regression.errors, spread)
+        moved = math.nan
+        if last is not None and STEM in self.bases and STEM in now and STEM in then:
+            moved = float(self.bases[STEM].moved(now[STEM][None], then[STEM][None])[0])
+        odds = self.expectation.log_odds(np.asarray([age]), expected, np.asarray([moved]), told=bool(sources))
+        return vector.astype(np.float32), odds[0]
+
+    def told(self, available: Container[str]) -> tuple[str, ...]:
+        """What held answers are judged by where no link is of use: the stem if it looked, else nothing."""
+        return next(each for each in ((STEM,), ()) if each in self.regressions and all(n in available for n in each))
 
     def _predict(self, sources: tuple[str, ...], situations: Sequence[Situation]) -> tuple[Array, Array]:
         regression = self.regressions[sources]
@@ -112,6 +158,8 @@ class LinearLink:
             arrays |= basis.as_arrays(f"basis.{name}")
         for number, each in enumerate(sets):
             arrays |= self.regressions[each].as_arrays(f"set.{number}")
+        if self.expectation is not None:
+            arrays |= self.expectation.as_arrays("expectation")
         with replacing(path) as part, part.open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # its stub takes names for its options
 
@@ -139,6 +187,7 @@ class LinearLink:
                 },
                 Sureness(tuple(header["sureness"])),
                 header["stem"],
+                Expectation.from_arrays(arrays, "expectation"),
                 path,
             )
         except InvalidInput:

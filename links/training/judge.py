@@ -85,9 +85,14 @@ class Judge:
         return np.asarray([self.output.agreement(value, self.values[index]) for value, index in pairs], float)
 
 
-def best_constant(judge: Judge) -> Array:
-    """The training output that agrees best with the others; for numbers also their mean and median are tried."""
-    train = judge.samples.blocks.train
+def best_constant(judge: Judge, train: Array | None = None) -> Array:
+    """The training output that agrees best with the others; for numbers also their mean and median are tried.
+
+    Args:
+        judge: of the target.
+        train: the inputs that it is chosen on; None: the training block.
+    """
+    train = judge.samples.blocks.train if train is None else train
     spread = train[np.linspace(0, len(train) - 1, min(len(train), 24)).astype(np.int64)]
     candidates = [judge.values[i] for i in spread] + [judge.output.empty()]
     if judge.output.kind in ("count", "scalar", "vector", "label", "multilabel"):

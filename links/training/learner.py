@@ -13,6 +13,7 @@ from ..link import LinkSpec, Net, reads_ids
 from ..sequences.search import Decoding
 from ..table import STEM, Table
 from .certified import certified
+from .expect import learn_expectation
 from .fit_linear import Design, FittedLinear
 from .judge import Judge
 from .linkability import Linkability
@@ -111,11 +112,16 @@ class Learner:
         target, design = fitted.judge.target, fitted.design
         cases = TargetCases.of(self.samples, target, seed=self.seed, chosen_on=design.learnt)
         measured = measure_links(fitted, cases, design.sets(target)).pruned()
+        # By what nothing or the stem tells held answers are judged, also where no link is of use.
+        sets = list(dict.fromkeys([*measured.linked, *(each for each in ((), (STEM,)) if fitted.can_say(each))]))
+        known = None if self.pooled is None else self.pooled.fitted.get(target)
+        prior = known.expectation if isinstance(known, FittedLinear) else None
+        fitted.expectation = learn_expectation(fitted, sets, seed=self.seed, prior=prior)
         table, linkable = certified(measured, cases, fitted), Linkability.measure(cases, fitted)
-        if not table.linked:
+        if not table.linked and not fitted.reads_stem:
             return table, cases.constant, _NO_LINK, linkable
-        fitted.link(self._spec(target), list(table.linked), self.stem).write(folder / f"{target}{SUFFIX}")
-        return table, cases.constant, "", linkable
+        fitted.link(self._spec(target), sets, self.stem).write(folder / f"{target}{SUFFIX}")
+        return table, cases.constant, "" if table.linked else _NO_LINK, linkable
 
     def _network(self, network: "LinkNetwork", situations: Situations, folder: Path) -> Learnt:
         from ..networks.export import export_link

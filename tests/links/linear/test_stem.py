@@ -13,7 +13,6 @@ from infilink.links.graph import LinkGraph
 from infilink.links.planning.plan import Plan
 from infilink.links.planning.planner import make_plan
 from infilink.links.report.show import Matrix, show_links
-from infilink.links.reselection.profile import Profiler
 from infilink.links.serving import Serving
 from infilink.links.table import NEVER, STEM
 from infilink.links.training.train import LinksTraining, train_links
@@ -65,13 +64,6 @@ def test_a_stream_is_served_and_audited_with_it(graph: LinkGraph) -> None:
     before = serving.live.audited
     serving.complete(5.0, {"level": np.asarray([0.0], np.float32)}, features=seen(graph, 0))
     assert serving.live.audited > before
-
-
-def test_what_it_tells_is_profiled(graph: LinkGraph) -> None:
-    profiler = Profiler(graph)
-    found = profiler.observe(0.0, {"level": np.asarray([3.0], np.float32)}, features=seen(graph, 3))
-    assert next(each.agreement for each in found if each.sources == (STEM,) and each.age == NEVER) == 1.0
-    assert not [each for each in Profiler(graph).observe(0.0, {"level": np.asarray([3.0], np.float32)}) if each.sources]
 
 
 def test_a_plan_counts_on_it_without_any_model(graph: LinkGraph) -> None:
