@@ -11,9 +11,10 @@ from ..models.spec import ModelSpec
 from ..outputs import Array
 from .answer import Answer, Exact
 from .expectation.live import LiveExpectation
+from .expectation.logistic import log_odds, probability
 from .graph import LinkGraph
 from .planning.plan import Plan
-from .table import STEM, bucket
+from .table import AGE_EDGES_S, ASSUMED_EMPTY, STEM, assumed_held, bucket
 from .trust.live import LiveTrust
 from .way import Way
 
@@ -183,6 +184,7 @@ class Serving:
         are answered from what always runs, some also from what has its turn: trust is in both where they differ.
         """
         if self.graph is None:
+            self._compare_held(captured_s, ran, rank)
             return
         always = {name: value for name, value in ran.items() if name in self.plan.resident or name in self.local}
         shifts = self.expectation.shifts(rank)
@@ -211,6 +213,18 @@ class Serving:
                     now_s=self._clock(),
                 )
 
+    def _compare_held(self, captured_s: float, ran: Mapping[str, Exact], rank: float) -> None:
+        """The same where there are no links."""
+        for name, exact in ran.items():
+            last, output = self._last.get(name), self.models[name].output
+            if name in self.plan.resident or name in self.local:
+                continue
+            way, odds, value = "constant", float(log_odds(ASSUMED_EMPTY)), output.empty()
+            if last is not None:
+                way, value = "held", last.value
+                odds = float(log_odds(assumed_held(self._age_s(name, captured_s) or 0.0)))
+            self.expectation.observe(name, way, odds, output.agreement(value, exact.value), rank=rank)
+
     def _expected(
         self,
         graph: LinkGraph,
@@ -234,10 +248,13 @@ class Serving:
             way = self._ways(self.graph, name, captured_s, ran, shifts)[0]
             answer = self._by(self.graph, name, captured_s, ran, way)
             return self.live.apply(name, answer, never=last is None, age=self._age(name, captured_s))
-        output = self.models[name].output
+        output, (held, _, constant) = self.models[name].output, shifts[self._place[name]].tolist()
         if last is None:
-            return Answer(output.empty(), 0.0, "constant", output=output)
-        return Answer(last.value, 0.0, "held", output=output)
+            return Answer(
+                output.empty(), float(probability(log_odds(ASSUMED_EMPTY) + constant)), "constant", output=output
+            )
+        odds = log_odds(assumed_held(self._age_s(name, captured_s) or 0.0)) + held
+        return Answer(last.value, float(probability(odds)), "held", output=output)
 
     def _ways(
         self, graph: LinkGraph, name: str, captured_s: float, now: Mapping[str, Exact], shifts: Array
@@ -256,8 +273,10 @@ class Serving:
     def _age_s(self, name: str, captured_s: float) -> float | None:
         """How old a model's last output is; None: it never ran."""
         then = self._last_s.get(name)
-        # A clock that was set back makes the last output new, not invalid.
-        return None if then is None else max(0.0, captured_s - then)
+        if then is None:
+            return None
+        # Where a clock was set back it is not known how old the last output is: it is not taken to be fresh.
+        return captured_s - then if captured_s >= then else AGE_EDGES_S[-1]
 
     def _age(self, name: str, captured_s: float) -> int:
         return bucket(self._age_s(name, captured_s))

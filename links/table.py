@@ -26,8 +26,15 @@ MARGIN = 0.01
 """A link must be measured to be this much better than what is free."""
 ASSUMED_HELD = (0.95, 0.92, 0.88, 0.82, 0.74, 0.64, 0.54, 0.45)
 """What holding is taken to reach at each age where nothing was measured: outputs go stale."""
+ASSUMED_EMPTY = 0.3
+"""What an empty output is taken to reach where nothing was measured."""
 CONSTANT_MARGIN = 0.1
 """A constant must be this much better than holding: on a stretch where nothing changed it looks perfect."""
+
+
+def assumed_held(age_s: float) -> float:
+    """What holding is taken to reach at an age where nothing was measured."""
+    return float(np.interp(math.log(max(age_s, 1e-3)), np.log(MIDDLES_S), ASSUMED_HELD))
 
 
 def at_hand(ran: Iterable[str]) -> frozenset[str]:

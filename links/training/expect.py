@@ -7,7 +7,7 @@ import numpy as np
 from ...outputs import Array
 from ..expectation.expectation import KNOTS_S, WAYS, Cases, Expectation
 from ..linear.expected import expected_agreements
-from ..table import ASSUMED_HELD, MIDDLES_S, STEM
+from ..table import STEM, assumed_held
 from .fit_linear import FittedLinear
 from .judge import Judge, best_constant
 from .samples import OLDEST_S
@@ -58,12 +58,11 @@ def held_by_age(judge: Judge, inputs: Array) -> Array:
     """The agreement of holding at `KNOTS_S`, drawn to what is assumed where an age was seen only a few times."""
     samples, found = judge.samples, []
     for age_s in KNOTS_S:
-        assumed = float(np.interp(np.log(age_s), np.log(MIDDLES_S), ASSUMED_HELD))
         earlier = samples.earlier(inputs, np.full(len(inputs), age_s))
         known = earlier >= 0
         looks = min(float(known.sum()), samples.span_s(inputs) / age_s)
         mean = float(judge.held(inputs[known], earlier[known]).mean()) if known.any() else 0.0
-        found.append((mean * looks + assumed * _ASSUMED_LOOKS) / (looks + _ASSUMED_LOOKS))
+        found.append((mean * looks + assumed_held(age_s) * _ASSUMED_LOOKS) / (looks + _ASSUMED_LOOKS))
     return np.asarray(found)
 
 
@@ -88,7 +87,8 @@ def _cases(
     sources = fitted.known(sources)
     vectors, fades = fitted.said(inputs, earlier, sources)
     regression = fitted.regressions[sources]
-    fold = np.searchsorted([stop for _, stop in design.folds], design.rows[inputs], side="right")
+    ends = np.cumsum([len(each) for each in design.judged])
+    fold = np.searchsorted(ends, design.rows[inputs], side="right")
     encoded = np.stack([encoding.encode(value)[: encoding.length] for value in constants])[fold]
     last = np.where(never[:, None], encoded, samples.standard(judge.target)[before])
     said = np.stack([last, vectors, encoded], axis=1)
