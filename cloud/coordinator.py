@@ -102,12 +102,13 @@ class Coordinator:
             if name in self.workers:
                 await self.pool.load(name)
                 self.scheduler.why[name] = "the plan begins with it"
-        self._tasks = [asyncio.create_task(self._watch())]
+        self._tasks = [asyncio.create_task(self.scheduler.watch(every_s=_SAMPLE_EVERY_S))]
         if self.schedule is not None:
             self._tasks.append(asyncio.create_task(self.scheduler.keep_loaded()))
         if graph is not None and self.config.links is not None:
             links = digest(self.config.links / INDEX)
-            self.learned = LearnedState(self.config.ledger, links, devices=2 * self.config.max_devices)
+            targets = tuple(self.repository.specs)
+            self.learned = LearnedState(self.config.ledger, links, targets, devices=2 * self.config.max_devices)
             self._tasks.append(asyncio.create_task(self._save_regularly(self.learned)))
         logger.info("%s", _told(self.initial, self.schedule))
 
@@ -139,10 +140,17 @@ class Coordinator:
             self._forget_idle()
             graph = self._graph_of(hello.device)
             plan, local = self.initial.plan_for(hello.device_class), dict(hello.local)
-            live = self.learned.trust(hello.device) if self.learned is not None else None
+            known = self.learned.of(hello.device) if self.learned is not None else None
             # A schedule has nothing run always: every model's answers are worth being compared.
             always = plan if self.schedule is None else Plan(plan.budget_bytes, 0, ())
-            serving = Serving(graph, always, models=self.repository.specs, local=local, live=live)
+            serving = Serving(
+                graph,
+                always,
+                models=self.repository.specs,
+                local=local,
+                live=None if known is None else known.trust,
+                expectation=None if known is None else known.expectation,
+            )
             session = self.sessions[key] = Session(
                 key, serving, tuple(hello.models), local, feature_range(hello, graph), plan=plan
             )
@@ -189,8 +197,8 @@ class Coordinator:
             await self._save(learned)
 
     async def _save(self, learned: LearnedState) -> None:
-        if trust := learned.changed():
-            await asyncio.to_thread(learned.save, trust)
+        if rows := learned.changed():
+            await asyncio.to_thread(learned.save, rows)
 
     async def close(self) -> None:
         """Ends every process; closing twice is fine."""
@@ -205,12 +213,6 @@ class Coordinator:
         self._optimized.cleanup()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.ledger.close()
-
-    async def _watch(self) -> None:
-        """Measures the models' memory, until cancelled."""
-        while True:
-            await asyncio.sleep(_SAMPLE_EVERY_S)
-            await self.pool.sample()
 
 
 def _told(initial: InitialPlan, schedule: SiteSchedule | None) -> str:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from math import inf
 
 from ...errors import BadOutput, InfilinkError, ModelFailed
-from ...links.scheduling.schedule import Choice, Load, SiteSchedule
+from ...links.scheduling.loads import Load
+from ...links.scheduling.schedule import Choice, SiteSchedule
 from ...models.supervisor import RETRY_S
 from ...outputs import Array
 from .pool import ModelPool
@@ -17,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.05
 """What is loaded is looked at after an input came, but no more often than this."""
+_BUSY = 0.9
+"""From this share of the compute on that was spent, there is more to run than it is enough for."""
 
 
 class Scheduler:
@@ -52,20 +55,27 @@ class Scheduler:
         self._asked = asyncio.Event()
 
     def choose(
-        self, stream: Hashable, losses: Mapping[str, float], *, must: Collection[str] = (), may_run: bool = True
+        self,
+        stream: Hashable,
+        losses: Mapping[str, float],
+        *,
+        factors: Mapping[str, float] | None = None,
+        must: Collection[str] = (),
+        may_run: bool = True,
     ) -> Choice:
         """Which models run on a stream's next input; the choice is to be given to `run`, or to `skip`.
 
         Args:
             stream: the input's; it has joined the schedule.
             losses: for each model that could run on it, what is expected to be lost if it does not.
+            factors: how much more each model's answer matters on this input than usual.
             must: the models that run whatever they are worth, those of them that are loaded.
             may_run: whether any may; if not, it is only counted what they would have been worth.
         """
         if self.schedule is None:
             return Choice(tuple(must), frozenset(must))
         able = self.able if may_run else frozenset[str]()
-        choice = self.schedule.choose(stream, self.clock(), losses, loaded=able, must=must)
+        choice = self.schedule.choose(stream, self.clock(), losses, loaded=able, must=must, factors=factors)
         self._asked.set()
         return choice
 
@@ -113,9 +123,34 @@ class Scheduler:
         while True:
             await self._asked.wait()
             self._asked.clear()
+            await self._shrink()
             while (load := self._next_load()) is not None:
                 await self._load(load)
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def watch(self, *, every_s: float, overload_s: float = 10.0) -> None:
+        """Measures the models' memory, and says it once when there is less compute than is asked for, until cancelled.
+
+        Args:
+            every_s: the time between two measurements.
+            overload_s: over how long what is spent is added up.
+        """
+        told, since_s, spent_s = self.schedule is None, self.clock(), 0.0
+        while True:
+            await asyncio.sleep(every_s)
+            await self.pool.sample()
+            now_s = self.clock()
+            if told or self.schedule is None or now_s - since_s < overload_s:
+                continue
+            cores = (self.schedule.spent_s - spent_s) / (now_s - since_s)
+            since_s, spent_s = now_s, self.schedule.spent_s
+            told = cores >= _BUSY * self.schedule.compute_cores
+            if told:
+                logger.info(
+                    "more is worth running than %g cores can: what tells least is answered as linked or held (told "
+                    "once; the status has the price of a second)",
+                    self.schedule.compute_cores,
+                )
 
     async def _run(
         self, stream: Hashable, frame: Array, name: str, worth: float, within_s: float | None
@@ -156,21 +191,35 @@ class Scheduler:
             self.schedule.costs[name] = replace(cost, memory_bytes=memory.need(name))
         return self.schedule.load(self.clock(), loaded=memory.reserved, never=self._resting())
 
+    async def _shrink(self) -> None:
+        """Unloads what is worth least to keep, while the loaded models have grown beyond the budget."""
+        assert self.schedule is not None
+        memory = self.pool.memory
+        while memory.limit_bytes is not None and memory.reserved_bytes > memory.limit_bytes and self.pool.loaded:
+            name = min(self.pool.loaded, key=self.schedule.stats().keeping.__getitem__)
+            await self.pool.unload(name)
+            self._say(name, "the models had grown beyond the budget")
+
     async def _load(self, load: Load) -> None:
         assert self.schedule is not None
         name = load.model
         try:
             for leaving in load.unload:
                 await self.pool.unload(leaving)
-                self.why[leaving] = f"made room for {name}"
+                self._say(leaving, f"makes room for {name}")
             began_s = self.clock()
+            worth = self.schedule.stats().waiting[name]
             await self.pool.load(name)
             cost = self.schedule.costs[name]
             self.schedule.costs[name] = replace(cost, load_s=self.clock() - began_s)
-            self.why[name] = f"in place of {', '.join(load.unload)}" if load.unload else "there was room for it"
+            self._say(name, f"loaded, as a run on all streams that wait for it prevents {worth:.3g} losses")
         except InfilinkError as error:
             self._log_failure(name, f"{error} (it is tried again; logged once until it works)")
             self._rest_until_s[name] = self.clock() + RETRY_S
+
+    def _say(self, name: str, why: str) -> None:
+        self.why[name] = why
+        logger.info("%s: %s", name, why)
 
     def _log_failure(self, name: str, text: str) -> None:
         if name not in self._failing:

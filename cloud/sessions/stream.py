@@ -231,15 +231,11 @@ class DeviceStream:
             fixed = [name for name in plan.resident if name not in given and (not named or name in named)]
             return scheduler.choose(self.session.key, {}, must=fixed)
         wanted = [name for name in self.session.wants(message.models) if name not in given and name in answers]
-        losses = {name: self._loss(name, answers[name]) for name in wanted if name in scheduler.schedule.costs}
+        losses = {name: 1.0 - answers[name].confidence for name in wanted if name in scheduler.schedule.costs}
+        weigh, specs = self.config.site_weights.of_answer, self.repository.specs
+        factors = {name: weigh(name, specs[name].output, answers[name].value) for name in losses}
         must = tuple(losses) if message.audit else ()
-        return scheduler.choose(self.session.key, losses, must=must, may_run=may_run)
-
-    def _loss(self, name: str, answer: Answer) -> float:
-        """What is expected to be lost by this answer; one that names a weighty class counts so much more."""
-        weights, output = self.config.site_weights, self.repository.specs[name].output
-        lost = 1.0 - answer.confidence if math.isfinite(answer.confidence) else 1.0
-        return lost * weights.of_answer(name, output, answer.value)
+        return scheduler.choose(self.session.key, losses, factors=factors, must=must, may_run=may_run)
 
     async def _run(
         self, frame: Array, choice: Choice, given: Collection[str], left_s: float = math.inf
@@ -270,6 +266,7 @@ class DeviceStream:
             executed.exact,
             message.models,
             features=looked.features,
+            score=_score(message),
             escalated=executed.biased,
         )
         outputs = {
@@ -293,7 +290,9 @@ class DeviceStream:
         if looked.frame is None and (looked.features is None or not message.frame_kept or self.stopped):
             return executed
         began_s = time.perf_counter()
-        answers = self.session.serving.preview(message.captured_ns / 1e9, looked.given, features=looked.features)
+        answers = self.session.serving.preview(
+            message.captured_ns / 1e9, looked.given, features=looked.features, score=_score(message)
+        )
         worth = looked.frame is not None or self._worth_asking(message, answers)
         choice = self._choose(message, looked.given, answers, may_run=worth)
         if not choice.run:
@@ -336,3 +335,8 @@ class DeviceStream:
 
     def _key(self, message: edge_pb2.Input) -> InputKey:
         return InputKey(self.session.key.device, self.session.key.session, message.sequence)
+
+
+def _score(message: edge_pb2.Input) -> float | None:
+    """What the device's gate thinks of the input; None: it has no scores, or none that can be taken."""
+    return message.score if message.HasField("score") and math.isfinite(message.score) else None

@@ -7,6 +7,7 @@ import pytest
 from infilink.cloud.learned_state import LearnedState
 from infilink.errors import InvalidInput
 from infilink.links.answer import Answer
+from infilink.links.expectation.expectation import WAYS
 from infilink.outputs import OutputSpec
 
 COUNT = OutputSpec(kind="count")
@@ -16,10 +17,13 @@ APART_S = 200.0
 """Further apart than answers are taken to be right or wrong together."""
 
 
+TARGETS = ("people", "cars")
+
+
 def disagree(state, device, times=100):
     for index in range(times):
         at_s = APART_S * index
-        state.trust(device).observe("people", COUNT, HELD, TWO, never=False, age=0, captured_s=at_s, now_s=1000.0)
+        state.of(device).trust.observe("people", COUNT, HELD, TWO, never=False, age=0, captured_s=at_s, now_s=1000.0)
 
 
 @pytest.fixture
@@ -27,7 +31,7 @@ def opened(tmp_path):
     files = []
 
     def open_state(links="first links", devices=10):
-        files.append(LearnedState(tmp_path / "l.sqlite", links, devices=devices))
+        files.append(LearnedState(tmp_path / "l.sqlite", links, TARGETS, devices=devices))
         return files[-1]
 
     yield open_state
@@ -39,19 +43,19 @@ def opened(tmp_path):
 def test_a_revoked_link_stays_revoked_over_a_restart_on_its_device_alone(opened):
     before = opened()
     disagree(before, "door")
-    assert before.trust("door").revoked() == ("people held",)
+    assert before.of("door").trust.revoked() == ("people held",)
     before.save(before.changed())
     after = opened()
-    assert after.trust("door").revoked() == ("people held",)
-    assert after.trust("door").audited == 100
-    assert after.trust("yard").revoked() == ()
-    assert after.trust("door") is after.trust("door"), "all sessions of a device share it"
+    assert after.of("door").trust.revoked() == ("people held",)
+    assert after.of("door").trust.audited == 100
+    assert after.of("yard").trust.revoked() == ()
+    assert after.of("door") is after.of("door"), "all sessions of a device share it"
 
 
 def test_only_what_changed_is_written(opened):
     state = opened()
     disagree(state, "door", times=1)
-    state.trust("yard")
+    state.of("yard")
     assert list(state.changed()) == ["device door"]
     assert state.changed() == {}
 
@@ -61,8 +65,25 @@ def test_other_links_begin_anew(opened):
     disagree(before, "door")
     before.save(before.changed())
     other = opened("other links")
-    assert other.trust("door").revoked() == ()
-    assert opened().trust("door").revoked() == (), "the state of earlier links is deleted"
+    assert other.of("door").trust.revoked() == ()
+    assert opened().of("door").trust.revoked() == (), "the state of earlier links is deleted"
+
+
+def test_what_a_device_showed_of_its_answers_goes_on_for_the_same_models(opened, tmp_path):
+    before = opened()
+    for _ in range(20):
+        before.of("door").expectation.observe("people", WAYS[0], 2.0, 0.0)
+    before.of("door").expectation.saw(0.5)
+    rows = before.changed()
+    assert list(rows) == ["expectation door"]
+    before.save(rows)
+    shifts = before.of("door").expectation.shifts()
+    assert shifts[0, 0] < 0.0
+    np.testing.assert_array_equal(opened().of("door").expectation.shifts(), shifts)
+    assert not opened().of("yard").expectation.shifts().any()
+    other = LearnedState(tmp_path / "l.sqlite", "first links", ("people",), devices=1)
+    assert not other.of("door").expectation.shifts().any()
+    other.close()
 
 
 def test_what_is_held_in_memory_is_bounded_and_nothing_of_it_is_lost(opened):
@@ -70,15 +91,15 @@ def test_what_is_held_in_memory_is_bounded_and_nothing_of_it_is_lost(opened):
     for number in range(5):
         disagree(state, f"camera {number}")
     state.save(state.changed())
-    assert len(state._trust) == 2
-    assert all(state.trust(f"camera {number}").audited == 100 for number in range(5))
+    assert len(state._devices) == 2
+    assert all(state.of(f"camera {number}").trust.audited == 100 for number in range(5))
 
 
 def test_what_is_damaged_is_said_and_begun_anew(opened, tmp_path, caplog):
     state = opened()
-    state.save({"device door": b"{", "device yard": b'{"alpha": 0.1}'})
-    assert state.trust("door").audited == state.trust("yard").audited == 0
-    assert caplog.text.count("starts empty") == 2
+    state.save({"device door": b"{", "device yard": b'{"alpha": 0.1}', "expectation yard": b"1"})
+    assert state.of("door").trust.audited == state.of("yard").trust.audited == 0
+    assert caplog.text.count("starts empty") == 3
 
 
 def test_a_file_that_cannot_be_written_costs_what_was_learned_since(opened, tmp_path, caplog):
@@ -94,4 +115,4 @@ def test_a_file_that_cannot_be_written_costs_what_was_learned_since(opened, tmp_
 def test_what_is_no_file_is_said(tmp_path):
     (tmp_path / "l.sqlite").write_text("certainly not a database, but long enough to be looked at" * 10)
     with pytest.raises(InvalidInput, match="give another `ledger`"):
-        LearnedState(tmp_path / "l.sqlite", "links", devices=1)
+        LearnedState(tmp_path / "l.sqlite", "links", TARGETS, devices=1)

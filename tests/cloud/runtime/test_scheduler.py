@@ -136,7 +136,7 @@ def test_a_model_that_is_not_loaded_is_loaded_in_the_background_for_later_inputs
         assert site.choose().run == ("a",)
         await loaded(site, "b")
         assert set(site.choose().run) == {"a", "b"} and site.workers["b"].loads == 1
-        assert site.one.why["b"] == "there was room for it"
+        assert "all streams that wait" in site.one.why["b"]
 
     asyncio.run(story())
 
@@ -198,3 +198,33 @@ def test_the_schedule_counts_with_what_is_measured():
         assert site.one.schedule.costs["b"].load_s < 99.0
 
     asyncio.run(story())
+
+
+def test_models_that_have_grown_beyond_the_budget_go_until_they_fit():
+    async def story():
+        site = Site({"a": 1, "b": 2}, budget_bytes=10)
+        site.choose()
+        site.pool.memory.sample({"a": 7, "b": 7})
+        await site.one._shrink()
+        assert len(site.pool.loaded) == 1 and site.pool.memory.reserved_bytes <= 10
+
+    asyncio.run(story())
+
+
+def test_that_there_is_more_to_run_than_compute_is_said_once(caplog):
+    async def story():
+        site = Site({"a": 1}, cores=0.001)
+        with caplog.at_level("INFO"):
+            watch = asyncio.create_task(site.one.watch(every_s=0.0))
+            async with asyncio.timeout(10):
+                while "more is worth" not in caplog.text:
+                    await site.run()
+                    await asyncio.sleep(0)
+            for _ in range(100):
+                await site.run()
+                await asyncio.sleep(0)
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+    asyncio.run(story())
+    assert caplog.text.count("more is worth running than 0.001 cores can") == 1

@@ -19,9 +19,9 @@ class Listening(Serving):
 
     told = ()
 
-    def complete(self, captured_s, exact, *, features=None, escalated=()):
+    def complete(self, captured_s, exact, *, features=None, score=None, escalated=()):
         self.told = tuple(escalated)
-        return super().complete(captured_s, exact, features=features, escalated=escalated)
+        return super().complete(captured_s, exact, features=features, score=score, escalated=escalated)
 
 
 def test_models_that_ran_as_their_answers_were_not_trusted_are_told_apart() -> None:
