@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 
-from ...errors import InfilinkError
 from .memory import MemoryBudget
 from .run_queue import RunQueue
 from .worker import Worker
@@ -15,37 +14,33 @@ class ModelPool:
     Args:
         workers: every model's worker.
         memory: the budget; a model is loaded only once its memory is reserved there.
-        queue: runs the models.
-
-    Attributes:
-        loaded: the models that can run now.
+        queue: runs those that are loaded.
     """
 
     def __init__(self, workers: Mapping[str, Worker], memory: MemoryBudget, queue: RunQueue) -> None:
         self.workers = workers
         self.memory = memory
         self.queue = queue
-        self.loaded: set[str] = set()
 
     async def load(self, name: str) -> None:
         """Loads a model and warms it up, so that its first output is as fast as the others.
 
         Raises:
             OutOfMemory: not enough of the budget is free.
-            InfilinkError: what `Worker.load` raises; its memory is free again then.
+            InfilinkError: what `Worker.load` raises; its memory is free again then, whatever went wrong.
         """
         self.memory.reserve(name)
         try:
             await self.workers[name].load()
-        except InfilinkError:
+            await self.sample()
+        except BaseException:
             await self._release(name)
             raise
-        await self.sample()
-        self.loaded.add(name)
+        self.queue.loaded.add(name)
 
     async def unload(self, name: str) -> None:
         """Unloads a model once what runs on it or waits for it has ended; its memory is free when this returns."""
-        self.loaded.discard(name)
+        self.queue.loaded.discard(name)
         await self.queue.drained(name)
         await self.sample()
         await self._release(name)

@@ -16,13 +16,17 @@ class RunQueue:
     """Runs models, each on one input at a time.
 
     Args:
-        workers: every model's worker; those that are asked to run are loaded.
+        workers: every model's worker.
         at_once: how many inferences run at once, all models together; None: one of each.
+
+    Attributes:
+        loaded: the models that may run: a worker that is asked while it is not loaded would load itself.
     """
 
     def __init__(self, workers: Mapping[str, Worker], *, at_once: int | None = None) -> None:
         self.workers = workers
         self.at_once = len(workers) if at_once is None else at_once
+        self.loaded: set[str] = set()
         self._waiting: dict[str, list[_Turn]] = {name: [] for name in workers}
         self._running: set[str] = set()
         self._numbers = itertools.count()
@@ -31,7 +35,7 @@ class RunQueue:
     async def run(
         self, name: str, frame: Array, *, worth: float = inf, within_s: float | None = None
     ) -> Inferred | None:
-        """A model's output for a frame; None: its turn did not come in time.
+        """A model's output for a frame; None: its turn did not come in time, or the model was unloaded before.
 
         Args:
             name: the model.
@@ -48,7 +52,7 @@ class RunQueue:
         self._start()
         try:
             await asyncio.wait({came}, timeout=within_s)
-            return await self.workers[name].infer(frame) if came.done() else None
+            return await self.workers[name].infer(frame) if came.done() and name in self.loaded else None
         finally:
             if came.done():
                 self._running.discard(name)

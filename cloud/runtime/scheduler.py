@@ -110,7 +110,7 @@ class Scheduler:
     @property
     def able(self) -> frozenset[str]:
         """The models that could run at once."""
-        return frozenset(self.pool.loaded) - self._resting()
+        return frozenset(self.pool.queue.loaded) - self._resting()
 
     def skip(self, stream: Hashable, choice: Choice) -> None:
         """What was chosen and has not run does not run any more."""
@@ -123,9 +123,13 @@ class Scheduler:
         while True:
             await self._asked.wait()
             self._asked.clear()
-            await self._shrink()
-            while (load := self._next_load()) is not None:
-                await self._load(load)
+            try:
+                await self._shrink()
+                while (load := self._next_load()) is not None:
+                    await self._load(load)
+            except Exception:
+                logger.exception("what is loaded can't be changed; it is tried again")
+                await asyncio.sleep(RETRY_S)
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def watch(self, *, every_s: float, overload_s: float = 10.0) -> None:
@@ -195,10 +199,11 @@ class Scheduler:
         """Unloads what is worth least to keep, while the loaded models have grown beyond the budget."""
         assert self.schedule is not None
         memory = self.pool.memory
-        while memory.limit_bytes is not None and memory.reserved_bytes > memory.limit_bytes and self.pool.loaded:
-            name = min(self.pool.loaded, key=self.schedule.stats().keeping.__getitem__)
+        while memory.limit_bytes is not None and memory.reserved_bytes > memory.limit_bytes and self.pool.queue.loaded:
+            name = min(self.pool.queue.loaded, key=self.schedule.stats().keeping.__getitem__)
             await self.pool.unload(name)
-            self._say(name, "the models had grown beyond the budget")
+            alone = memory.need(name) > memory.limit_bytes
+            self._say(name, "has grown beyond the budget and runs no more" if alone else "others grew into its place")
 
     async def _load(self, load: Load) -> None:
         assert self.schedule is not None
@@ -213,8 +218,8 @@ class Scheduler:
             cost = self.schedule.costs[name]
             self.schedule.costs[name] = replace(cost, load_s=self.clock() - began_s)
             self._say(name, f"loaded, as a run on all streams that wait for it prevents {worth:.3g} losses")
-        except InfilinkError as error:
-            self._log_failure(name, f"{error} (it is tried again; logged once until it works)")
+        except (InfilinkError, OSError) as error:
+            self._log_failure(name, f"{name} can't be loaded: {error} (it is tried again; logged once until it works)")
             self._rest_until_s[name] = self.clock() + RETRY_S
 
     def _say(self, name: str, why: str) -> None:

@@ -45,7 +45,7 @@ def test_a_site_begins_with_the_plan_and_its_budgets(serve: Callable, links: Pat
     async def story(coordinator: Coordinator) -> None:
         assert coordinator.schedule is not None and coordinator.schedule.compute_cores == 0.5
         assert coordinator.schedule.budget_bytes == 75 * 2**20
-        assert coordinator.pool.loaded == set(coordinator.initial.plan.resident)
+        assert coordinator.pool.queue.loaded == set(coordinator.initial.plan.resident)
         stats = coordinator.memory.stats()
         assert stats.memory_bytes <= stats.peak_bytes <= stats.limit_bytes == 75 * 2**20
 
@@ -133,9 +133,9 @@ def test_the_status_has_the_plan_the_memory_and_the_counters(serve: Callable, li
         session = coordinator.open_session(hello())
         session.connection = Connected()
         coordinator.open_session(hello(device="gone"))
-        for name in coordinator.pool.loaded - {"corner"}:
+        for name in coordinator.pool.queue.loaded - {"corner"}:
             await coordinator.pool.unload(name)
-        if not coordinator.pool.loaded:
+        if not coordinator.pool.queue.loaded:
             await coordinator.pool.load("corner")
         session.complete(0.0, {"corner": np.zeros((0, 6), np.float32)})
         coordinator.counts.results, coordinator.counts.repeated = 5, 2

@@ -57,7 +57,7 @@ def test_what_does_not_fit_is_refused_before_it_is_loaded():
         assert loaded == ["a"]
         await pool.unload("a")
         await pool.load("b")
-        assert loaded == ["b"] and pool.loaded == {"b"} and pool.memory.reserved == {"b"}
+        assert loaded == ["b"] and pool.queue.loaded == {"b"} and pool.memory.reserved == {"b"}
 
     asyncio.run(story())
 
@@ -80,7 +80,7 @@ def test_what_runs_or_waits_ends_before_its_model_goes():
         runs = [asyncio.create_task(pool.queue.run("a", FRAME)) for _ in range(3)]
         await asyncio.sleep(0)
         await pool.unload("a")
-        assert not loaded and not pool.loaded and not pool.memory.reserved
+        assert not loaded and not pool.queue.loaded and not pool.memory.reserved
         await asyncio.gather(*runs)
 
     asyncio.run(story())

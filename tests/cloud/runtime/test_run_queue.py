@@ -30,6 +30,7 @@ class FakeWorker:
 def make_queue(names, *, at_once=None):
     order, now = [], set()
     queue = RunQueue({name: FakeWorker(name, order, now) for name in names}, at_once=at_once)
+    queue.loaded |= set(names)
     return queue, order, now
 
 
@@ -86,6 +87,19 @@ def test_a_run_whose_turn_does_not_come_in_time_is_left_out_and_one_that_began_i
         assert not queue._waiting["a"], "what is left out is forgotten"
         let_go(queue)
         assert (await began).cpu_s == 0.1 and order == [("a", 1)]
+
+    asyncio.run(story())
+
+
+def test_a_model_that_was_unloaded_before_the_turn_came_is_not_asked():
+    async def story():
+        queue, order, _ = make_queue("a")
+        runs = [asyncio.create_task(queue.run("a", frame(number))) for number in range(2)]
+        await settle()
+        queue.loaded.clear()
+        let_go(queue)
+        assert (await runs[0]) is not None and (await runs[1]) is None
+        assert order == [("a", 0)] and not queue.running
 
     asyncio.run(story())
 

@@ -26,7 +26,7 @@ class FakeWorker:
     def __init__(self, value):
         self.value = value
         self.loads = 0
-        self.broken = False
+        self.broken = None
 
     def measure(self):
         return 0
@@ -34,7 +34,7 @@ class FakeWorker:
     async def load(self):
         self.loads += 1
         if self.broken:
-            raise ModelFailed("does not load")
+            raise self.broken
 
     async def unload(self):
         pass
@@ -53,8 +53,8 @@ class Site:
         self.workers = {name: FakeWorker(value) for name, value in values.items()}
         needs = dict.fromkeys(values, 1)
         self.pool = ModelPool(self.workers, MemoryBudget(budget_bytes, needs), RunQueue(self.workers))
-        self.pool.loaded |= set(values if loaded is None else loaded)
-        for name in self.pool.loaded:
+        self.pool.queue.loaded |= set(values if loaded is None else loaded)
+        for name in self.pool.queue.loaded:
             self.pool.memory.reserve(name)
         costs = {name: ModelCost(1, 0.01, 0.1) for name in values}
         schedule = None if fixed else SiteSchedule(costs, compute_cores=cores, budget_bytes=budget_bytes)
@@ -74,7 +74,7 @@ async def loaded(site, name):
     """Waits until a model is loaded in the background."""
     task = asyncio.create_task(site.one.keep_loaded())
     async with asyncio.timeout(10):
-        while name not in site.pool.loaded:
+        while name not in site.pool.queue.loaded:
             await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -154,7 +154,7 @@ def test_an_audit_runs_on_what_is_loaded_and_waits_for_nothing():
 def test_a_model_that_does_not_load_is_told_once_and_tried_later(caplog):
     async def story():
         site = Site({"a": 1, "b": 2}, loaded=["a"])
-        site.workers["b"].broken = True
+        site.workers["b"].broken = ModelFailed("does not load")
         site.choose()
         for _ in range(3):
             load = site.one._next_load()
@@ -167,6 +167,22 @@ def test_a_model_that_does_not_load_is_told_once_and_tried_later(caplog):
 
     asyncio.run(story())
     assert caplog.text.count("does not load") == 1
+
+
+def test_whatever_goes_wrong_with_one_load_others_are_loaded(caplog):
+    async def story():
+        site = Site({"a": 1, "b": 2}, loaded=["a"])
+        site.workers["b"].broken = OSError("too many files")
+        site.choose()
+        await site.one._load(site.one._next_load())
+        assert site.pool.memory.reserved == {"a"} and site.one._next_load() is None
+        site.now_s += RETRY_S
+        site.workers["b"].broken = None
+        site.choose()
+        await loaded(site, "b")
+
+    asyncio.run(story())
+    assert "b can't be loaded: too many files" in caplog.text
 
 
 def test_a_run_whose_turn_comes_too_late_is_left_out_and_counted():
@@ -206,7 +222,7 @@ def test_models_that_have_grown_beyond_the_budget_go_until_they_fit():
         site.choose()
         site.pool.memory.sample({"a": 7, "b": 7})
         await site.one._shrink()
-        assert len(site.pool.loaded) == 1 and site.pool.memory.reserved_bytes <= 10
+        assert len(site.pool.queue.loaded) == 1 and site.pool.memory.reserved_bytes <= 10
 
     asyncio.run(story())
 
