@@ -12,6 +12,7 @@ from rich.table import Table
 from ..errors import InvalidInput
 from ..models.stem.beside import NONE, stem_beside
 from ..reporting import show_progress
+from ..traces.site import Site
 from ..traces.trace import Trace
 from ..units import format_bytes, parse_budget
 from .evaluation.evaluate import evaluate_links
@@ -27,6 +28,12 @@ from .table import bucket
 
 _SHOWN_AGE_S = 10.0
 
+TracesArgument = Annotated[
+    list[Path] | None, typer.Argument(help="The trace, as `infilink record` wrote it; or a folder: one of each camera.")
+]
+CameraOption = Annotated[
+    list[str] | None, typer.Option("--camera", help="NAME=TRACE: a camera of the site and its trace (repeat).")
+]
 TraceArgument = Annotated[Path, typer.Argument(help="The trace, as `infilink record` wrote it.")]
 LinksArgument = Annotated[Path, typer.Argument(help="The folder of links, as `infilink train links` wrote it.")]
 BudgetOption = Annotated[str, typer.Option(help="Memory for models: 200MiB, 1.5GiB, or 40% of what all take.")]
@@ -34,8 +41,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.
 
 
 def train_links_command(
-    trace: TraceArgument,
     out: Annotated[Path, typer.Option(help="The folder of links to write.")],
+    traces: TracesArgument = None,
+    camera: CameraOption = None,
     stem: Annotated[
         str,
         typer.Option(
@@ -51,21 +59,29 @@ def train_links_command(
     """Learn to predict each model's output from the others' and from its own last one.
 
     The first part of the trace is learnt from, the next is chosen on, the last is what the figures shown are from.
+
+    From several cameras: links that all of them taught, for a camera that nobody has seen; and links of each, drawn to
+    those as far as they hold there.
     """
     from .link import parse_net
     from .training.train import train_links
 
     chosen = parse_net(net)
-    with Trace(trace) as recording, show_progress("training links", quiet=as_json) as progress:
-        looks = _stem_of(stem, recording, chosen)
-        done = train_links(recording, out=out, stem=looks, seed=seed, net=chosen, progress=progress)
+    with (
+        Site.open(traces or (), camera or ()) as site,
+        show_progress("training links", quiet=as_json) as progress,
+    ):
+        looks = _stem_of(stem, site.first, chosen)
+        done = train_links(site, out=out, stem=looks, seed=seed, net=chosen, progress=progress)
     if as_json:
-        targets = {name: asdict(target) for name, target in done.targets.items()}
         print(
-            json.dumps({"links": str(done.folder), "inputs": done.inputs, "seconds": done.seconds, "targets": targets})
+            json.dumps(
+                {"links": str(done.folder), **{name: value for name, value in asdict(done).items() if name != "folder"}}
+            )
         )
         return
-    table = Table(title=f"{done.folder}: links from {done.inputs} inputs in {done.seconds:.0f} s; agreement")
+    whose = "; a camera that nobody has seen" if done.cameras else ""
+    table = Table(title=f"{done.folder}: links from {done.inputs} inputs in {done.seconds:.0f} s; agreement{whose}")
     table.add_column("model")
     for column in ("constant", f"held {_SHOWN_AGE_S:g} s", f"linked, {_SHOWN_AGE_S:g} s", "linked, never run"):
         table.add_column(column, justify="right")
@@ -74,7 +90,20 @@ def train_links_command(
     for name, target in done.targets.items():
         figures = (target.constant, target.held[age], target.linked[age], target.linked[-1])
         table.add_row(name, *(f"{figure:.2f}" for figure in figures), target.why or target.certified[age])
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    if not done.cameras:
+        return
+    own = Table(title="each camera by its own links; agreement, mean over models")
+    own.add_column("camera")
+    for column in ("constant", f"held {_SHOWN_AGE_S:g} s", f"linked, {_SHOWN_AGE_S:g} s", "linked, never run"):
+        own.add_column(column, justify="right")
+    for name, targets in done.cameras.items():
+        rows = [
+            (target.constant, target.held[age], target.linked[age], target.linked[-1]) for target in targets.values()
+        ]
+        own.add_row(name, *(f"{sum(column) / len(column):.2f}" for column in zip(*rows, strict=True)))
+    console.print(own)
 
 
 def _stem_of(given: str, recording: Trace, net: str) -> Path | None:
@@ -219,6 +248,13 @@ def show_links_command(
         console.print(f"[bold {colours[found.do]}]{found.target}[/] {found.text}", highlight=False)
     best = ", ".join(f"{name} {skill:.2f}" for name, skill in shown.predicts.items())
     console.print(f"what each tells of the others by itself, mean skill: {best}", highlight=False)
+    if shown.cameras:
+        console.print(
+            f"this is for a camera that nobody has seen; links of their own, as {links}/cameras/NAME: "
+            f"{', '.join(shown.cameras)}",
+            highlight=False,
+            soft_wrap=True,
+        )
     if shown.missing:
         console.print(f"[yellow]note:[/] {shown.missing}", highlight=False)
     if out is not None:

@@ -17,14 +17,20 @@ from ..models.stem.beside import STEM_FILE
 from ..models.stem.spec import METADATA_KEY
 from ..reporting import show_progress
 from ..units import format_bytes, parse_seconds
-from .trace import Trace
+from .site import Site, camera_paths
 
 _SHOWN = 15
 
 
 def train_stem_command(
-    traces: Annotated[list[Path], typer.Argument(help="Traces of the site's cameras, with their pictures.")],
     models: Annotated[Path, typer.Option(help="The folder of models that were recorded.")],
+    traces: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Traces of the site's cameras, with their pictures; or a folder of them."),
+    ] = None,
+    camera: Annotated[
+        list[str] | None, typer.Option("--camera", help="NAME=TRACE: a camera of the site and its trace (repeat).")
+    ] = None,
     model: Annotated[list[str] | None, typer.Option(help="Take the layers of this one only; repeat.")] = None,
     latency: Annotated[
         str,
@@ -49,11 +55,12 @@ def train_stem_command(
 
     limit_ms = 1000 * parse_seconds(latency) if latency else None
     device, slowdown = _parse_device(on)
-    path = out or traces[0].parent / STEM_FILE
+    paths = camera_paths(traces or (), camera or ())
+    path = out or next(iter(paths.values())).parent / STEM_FILE
     check_out(path, (METADATA_KEY,), what="a stem")
-    with show_progress("choosing a stem", quiet=as_json) as progress:
+    with Site.open(traces or (), camera or ()) as site, show_progress("choosing a stem", quiet=as_json) as progress:
         done, nothing = train_stem(
-            [Trace(each) for each in traces],
+            list(site.values()),
             select_models(find_models(models), model or []),
             out=path,
             named=bool(model),

@@ -36,12 +36,11 @@ def held_out(graph: LinkGraph, trace: Trace) -> Trace:
     Raises:
         InvalidInput: they were learnt from all of it.
     """
-    notes = graph.notes
-    first, report = notes.get("first_sequence", 0), notes.get("report_sequence", 0)
-    seen = trace.sequences[(first <= trace.sequences) & (trace.sequences < report)]
-    if not len(seen) or not _is_the_one(notes, trace, graph.models.keys() - graph.virtual):
+    # Of a site's links for each camera's recording.
+    recordings = graph.notes.get("recordings", [graph.notes])
+    start = max(_learnt(notes, trace, graph.models.keys() - graph.virtual) for notes in recordings)
+    if not start:
         return trace
-    start = int((trace.sequences <= seen[-1]).sum())
     if start >= len(trace):
         raise InvalidInput(f"{trace.path}: the links were learnt from all of these inputs; give later ones")
     logger.warning(
@@ -51,6 +50,15 @@ def held_out(graph: LinkGraph, trace: Trace) -> Trace:
         len(trace),
     )
     return trace.part(start, len(trace))
+
+
+def _learnt(notes: Mapping[str, Any], trace: Trace, models: Iterable[str]) -> int:
+    """How many inputs from the first on a recording's notes say were learnt from."""
+    first, report = notes.get("first_sequence", 0), notes.get("report_sequence", 0)
+    seen = trace.sequences[(first <= trace.sequences) & (trace.sequences < report)]
+    if not len(seen) or not _is_the_one(notes, trace, models):
+        return 0
+    return int((trace.sequences <= seen[-1]).sum())
 
 
 def _is_the_one(notes: Mapping[str, Any], trace: Trace, models: Iterable[str]) -> bool:

@@ -10,7 +10,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from ...errors import InvalidInput
-from ..index import Index
+from ..index import Index, cameras_in
 from ..table import BUCKETS, NEVER, STEM, Route, Table, at_hand, bucket, bucket_bounds_s
 from ..training.linkability import Linkability, Reached, Row, read_linkability
 from ..trust.certificate import ALPHA
@@ -68,6 +68,7 @@ class Shown:
         predicts: how good a source each model is for the others where they never ran, the best first: mean skill of the
             links from it alone, over the constant and over a link without any source; no skill counts 0.
         missing: what is not known of these links, and how to get it; empty if all is.
+        cameras: those that have links of their own beside these.
     """
 
     folder: Path
@@ -77,6 +78,7 @@ class Shown:
     verdicts: tuple[Verdict, ...]
     predicts: Mapping[str, float]
     missing: str
+    cameras: tuple[str, ...] = ()
 
     @property
     def age(self) -> int:
@@ -120,7 +122,7 @@ def show_links(folder: Path | str, *, age_s: float = 10.0, enough: float = ENOUG
         )
     age = bucket(age_s)
     verdicts = tuple(_verdict(index, name, targets[name], age, enough) for name in targets)
-    return Shown(folder, age_s, enough, targets, verdicts, _predicts(targets), missing)
+    return Shown(folder, age_s, enough, targets, verdicts, _predicts(targets), missing, cameras_in(folder))
 
 
 def age_text(index: int) -> str:

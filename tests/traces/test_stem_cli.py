@@ -45,7 +45,7 @@ def record(path: Path, models: Path, *, seed: int = 0, recorded: str = "") -> Pa
 
 def run(trace: Path, models: Path, **options: object) -> None:
     given = {"model": None, "latency": "10s", "on": "", "out": None, "as_json": True, **options}
-    train_stem_command([trace], models, **given)  # type: ignore[arg-type]
+    train_stem_command(models, [trace], **given)  # type: ignore[arg-type]
 
 
 def test_a_stem_is_written_beside_the_first_trace(

@@ -111,8 +111,8 @@ def test_training_from_the_command_line(
     # What never changes needs no network: here only the command counts.
     rows = [{name: np.asarray([2.0], np.float32) for name in ("cars", "seats")}] * 80
     trace = new_trace(tmp_path / "counts.trace", rows, {"cars": {"kind": "count"}, "seats": {"kind": "count"}})
-    train_links_command(trace, tmp_path / "links", as_json=True)
+    train_links_command(tmp_path / "links", [trace], as_json=True)
     assert set(json.loads(capsys.readouterr().out)["targets"]) == {"cars", "seats"}
-    train_links_command(trace, tmp_path / "links")
+    train_links_command(tmp_path / "links", [trace])
     assert "seats" in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["links"]
