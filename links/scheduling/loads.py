@@ -13,12 +13,8 @@ from .worth import StreamWorth
 _AGES_S = np.geomspace(0.05, 256.0, 50)
 _MIDDLES_S = np.asarray([0.5, *np.sqrt(np.asarray(AGE_EDGES_S) * np.asarray((*AGE_EDGES_S[1:], 128.0)))])
 """The ages that the measured ones stand for."""
-_GONE_S = 3.0
-"""A stream that has sent nothing for so long, or for so many of its inputs, waits for nothing."""
 _STAYS_S = 1.0
 """A model that was loaded stays at least so long, or until all streams were served."""
-_VALUED_EVERY_S = 0.2
-"""What loads are worth is found out no more often than this."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +52,8 @@ class Loads:
         self.keeping = dict.fromkeys(costs, 0.0)
         self.counts = dict.fromkeys(costs, 0)
         self.spent_s = 0.0
-        self._active: list[StreamWorth] = []
-        self._valued_s = -np.inf
+        self._active: Sequence[StreamWorth] = ()
+        self._visit_s = 0.0
         self._since_s: dict[str, float] = {}
         self._left_s: dict[str, float] = {}
         self._compared: set[str] = set()
@@ -81,14 +77,13 @@ class Loads:
         """Whether not all models fit at once."""
         return self.budget_bytes is not None and self.budget_bytes < sum(c.memory_bytes for c in self.costs.values())
 
-    def value(self, now_s: float, streams: Collection[StreamWorth], infer_s: Array, price: float) -> None:
-        """Finds out what loading and keeping each model is worth, unless that was done just now."""
-        if now_s - self._valued_s < _VALUED_EVERY_S:
-            return
-        self._valued_s = now_s
-        self._active = [each for each in streams if now_s - each.seen_s <= _GONE_S * max(1.0, each.every_s)]
+    def value(self, streams: Sequence[StreamWorth], infer_s: Array, price: float) -> None:
+        """Finds out what loading and keeping each model is worth to the streams that send."""
+        self._active = streams
         run_cost = infer_s * min(price, 1e12)
         loads_s = [cost.load_s for cost in self.costs.values()]
+        # Until every stream has had an input, a model that was loaded has not served them all.
+        self._visit_s = min(max((each.every_s for each in self._active), default=0.0), _STAYS_S)
         self.waiting = dict(zip(self.costs, _waiting(self._active, run_cost).tolist(), strict=True))
         self.keeping = dict(zip(self.costs, _keeping(self._active, run_cost, loads_s).tolist(), strict=True))
 
@@ -100,7 +95,7 @@ class Loads:
         busy: Collection[str],
         never: Collection[str],
         must: Collection[str],
-        least_every_s: float,
+        late: Collection[str],
         price: float,
         saved_s: float,
     ) -> Load | None:
@@ -112,7 +107,7 @@ class Loads:
             busy: those of them that can't be unloaded now.
             never: the models that are not to be loaded now.
             must: the models that are to be loaded whatever they are worth.
-            least_every_s: a pair that has not run for so long has its model loaded; 0: no such rule.
+            late: the models that a stream has waited for longer than it may.
             price: what a second of the processors has to bring.
             saved_s: the processors' seconds that may be spent at once.
         """
@@ -120,8 +115,7 @@ class Loads:
         for name in self.costs:
             self._left_s.setdefault(name, now_s)
         compare = [name for name in away if self.audit * (now_s - self._left_s[name]) > self.costs[name].load_s]
-        late = self._late(now_s, least_every_s)
-        worth = {name: self.waiting[name] / max(self.costs[name].load_s, 1e-3) for name in away}
+        worth = {name: self.waiting[name] / (self.costs[name].load_s + self._visit_s) for name in away}
         for name in sorted(away, key=lambda name: (name not in must, name not in late, -worth[name])):
             forced = name in late or (self.audit > 0.0 and name in compare)
             if name not in must and ((self.costs[name].load_s > saved_s) or not (forced or worth[name] > price)):
@@ -132,11 +126,6 @@ class Loads:
             if name in must or forced or worth[name] - price > sum(self.keeping[gone] for gone in go):
                 return self._begin(name, go, now_s, to_compare=name in compare)
         return None
-
-    def _late(self, now_s: float, least_every_s: float) -> set[str]:
-        """The models that a stream has waited for longer than it may."""
-        late = np.any([each.late(now_s, least_every_s) > 0.0 for each in self._active], axis=0)
-        return {name for name, is_late in zip(self.costs, np.atleast_1d(late), strict=False) if is_late}
 
     def _unserved(self, now_s: float) -> list[str]:
         """The models that some stream had no input for since they can run: they stay, for as long as a load at most."""

@@ -15,6 +15,8 @@ from .stats import PairStats, ScheduleStats
 from .weights import Weights
 from .worth import StreamWorth, fresh_losses
 
+_LOOKS_EVERY_S = 0.2
+"""All streams are looked at together no more often than this."""
 _FAR = 1e3
 """A pair that should have run long ago is worth so many times what it would be by itself."""
 _LEARNT = 0.1
@@ -75,7 +77,8 @@ class SiteSchedule:
         self._model_weight = np.asarray([self.weights.of_model(name) for name in self.names])
         self._streams: dict[Hashable, StreamWorth] = {}
         self._random = np.random.default_rng(seed)
-        self._now_s = -np.inf
+        self._now_s = self._looked_s = -np.inf
+        self._latest = np.zeros(len(self.names))
         self._runs = np.zeros(len(self.names), np.int64)
 
     @property
@@ -131,11 +134,14 @@ class SiteSchedule:
         """
         now_s = self._pass_time(now_s)
         self._loads.see(now_s, loaded)
+        self._look(now_s)
         state = self._streams[stream]
         factor = 1.0 if factors is None else np.asarray([factors.get(name, 1.0) for name in self.names])
         gains = state.see(now_s, np.asarray([losses.get(name, 0.0) for name in self.names]), factors=factor)
         late = state.late(now_s, self.weights.least_every_s)
-        index = gains / self._infer_s + _FAR * late / self._infer_s
+        # Where not even these can all run in time, those that have waited longest go first.
+        is_late = late > self._latest / 2.0
+        index = (gains + _FAR * late) / self._infer_s
         able = np.asarray([name in losses and name in loaded for name in self.names])
         drawn = (self._random.random(len(self.names)) < self.audit) | self._loads.to_compare(state)
         forced = drawn | np.asarray([name in must for name in self.names])
@@ -146,13 +152,17 @@ class SiteSchedule:
         chosen: list[int] = []
         for at in sorted(np.flatnonzero(able).tolist(), key=lambda at: (-late[at], not forced[at], -index[at])):
             cost_s = float(self._infer_s[at]) + (0.0 if chosen else frame_s)
-            worth = state.weight[at] > 0.0 and index[at] >= self.price and self._bank.at_once_s >= cost_s
-            if worth or (forced[at] and self._bank.spare_s >= cost_s):
+            worth = forced[at] or (state.weight[at] > 0.0 and index[at] >= self.price)
+            if is_late[at] or (worth and not forced[at] and not self._latest.any()):
+                can_take_s = self._bank.at_once_s
+            else:
+                can_take_s = self._bank.spare_s
+            if (is_late[at] or worth) and can_take_s >= cost_s:
                 chosen.append(at)
                 self._bank.spend(cost_s)
                 state.booked_s[at] = float(self._infer_s[at])
         state.frame_s = frame_s if chosen else 0.0
-        unbiased = frozenset(self.names[at] for at in chosen if forced[at] or late[at] > 0.0)
+        unbiased = frozenset(self.names[at] for at in chosen if forced[at] or is_late[at])
         return Choice(
             tuple(self.names[at] for at in chosen), unbiased, {self.names[at]: float(index[at]) for at in chosen}
         )
@@ -195,14 +205,14 @@ class SiteSchedule:
             must: the models that are to be loaded whatever they are worth.
         """
         now_s = self._pass_time(now_s)
-        self._loads.value(now_s, self._streams.values(), self._infer_s, self.price)
+        self._look(now_s)
         found = self._loads.next(
             now_s,
             loaded=loaded,
             busy=busy,
             never=never,
             must=must,
-            least_every_s=self.weights.least_every_s,
+            late=[name for name, late in zip(self.names, self._latest, strict=True) if late > 0.0],
             price=self.price,
             saved_s=self._bank.at_once_s,
         )
@@ -239,6 +249,16 @@ class SiteSchedule:
         self._now_s = max(self._now_s, now_s)
         self._bank.pass_time(self._now_s)
         return self._now_s
+
+    def _look(self, now_s: float) -> None:
+        """Looks over all streams, unless that was done just now."""
+        if now_s - self._looked_s < _LOOKS_EVERY_S:
+            return
+        self._looked_s = now_s
+        active = [each for each in self._streams.values() if each.sends(now_s)]
+        late = [each.late(now_s, self.weights.least_every_s) for each in active]
+        self._latest = np.max(late, axis=0) if late else np.zeros(len(self.names))
+        self._loads.value(active, self._infer_s, self.price)
 
     def _dearest_s(self) -> float:
         """The seconds of what takes most: an inference, or half a load where not all models fit."""

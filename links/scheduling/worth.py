@@ -11,6 +11,12 @@ _NEW = 20.0
 """What was measured before counts as so many inputs beside those that came since."""
 _MOST = 200.0
 """Only about so many of the last inputs count."""
+_LASTS = 3.0
+"""For so many inputs lasts what is lost more than usual."""
+_WIDTHS_S = np.diff([0.0, *AGE_EDGES_S, 2.0 * AGE_EDGES_S[-1]])
+"""How long an answer is of each age."""
+_GONE_S = 3.0
+"""A stream that has sent nothing for so long, or for so many of its inputs, waits for nothing."""
 _PACE = 0.1
 """How much of the time between two inputs is believed of the last one."""
 
@@ -64,9 +70,7 @@ class StreamWorth:
         self.seen_s = now_s
         self.joined_s = min(self.joined_s, now_s)
         self._learn(now_s, losses)
-        # Whittle's index of an answer that ages: what is lost from now on until a run, less what was after the last.
-        ahead = (self.age + 1.0) * losses - self.lost
-        self.gain = factors * self.weight * np.maximum(ahead, losses)
+        self.gain = factors * self.weight * (losses + self._ahead(now_s, losses))
         self.age += 1.0
         self.lost += losses
         return self.gain
@@ -77,12 +81,31 @@ class StreamWorth:
         self.ran_s[model] = now_s
         self.runs[model] += 1
 
+    def sends(self, now_s: float) -> bool:
+        """Whether it still sends inputs."""
+        return now_s - self.seen_s <= _GONE_S * max(1.0, self.every_s)
+
     def late(self, now_s: float, least_every_s: float) -> Array:
         """By how much of `least_every_s` each model has not run for longer than that; 0: it need not yet."""
         if least_every_s <= 0.0:
             return np.zeros(len(self.weight))
         unserved_s = now_s - np.maximum(self.ran_s, self.joined_s)
         result: Array = np.maximum(unserved_s / least_every_s - 1.0, 0.0) * (self.weight > 0.0)
+        return result
+
+    def _ahead(self, now_s: float, losses: Array) -> Array:
+        """What later inputs gain from a fresh answer, float (models,).
+
+        Whittle's index of an answer that ages: they lose what answers of their age do on average, and not what old ones
+        do; what is lost more than usual now lasts for some inputs.
+        """
+        usual = self.fresh[self._rows, self._bucket(now_s)]
+        later = np.maximum(usual[:, None] - self.fresh, 0.0) @ _WIDTHS_S * (1.0 / self.every_s if self.every_s else 0.0)
+        result: Array = np.maximum(later + _LASTS * (losses - usual), 0.0)
+        return result
+
+    def _bucket(self, now_s: float) -> Array:
+        result: Array = np.searchsorted(AGE_EDGES_S, np.minimum(now_s - self.ran_s, 1e9), side="right")
         return result
 
     def _learn(self, now_s: float, losses: Array) -> None:
