@@ -94,15 +94,20 @@ def replay_site(
             schedule.join(at, name=camera.name, fresh=None if camera.graph is None else expected_losses(camera.graph))
         memory.pass_time(now_s)
         serving, features = servings[at], None if camera.features is None else camera.features[row]
-        answers = serving.preview(now_s, {}, features=features)
+        score = None if camera.scores is None else float(camera.scores[row])
+        answers = serving.preview(now_s, {}, features=features, score=score)
         known = _unsure(answers) if losses is None else losses(camera, row, answers)
         lost = {name: loss for name, loss in known.items() if name in camera.outputs and name in schedule.costs}
-        choice = schedule.choose(at, now_s, lost, loaded=memory.loaded, frame_s=frame_s)
+        factors = {
+            name: schedule.weights.of_answer(name, serving.models[name].output, answers[name].value) for name in lost
+        }
+        choice = schedule.choose(at, now_s, lost, loaded=memory.loaded, frame_s=frame_s, factors=factors)
         exact = {name: camera.outputs[name][row] for name in choice.run}
         for name in choice.run:
             schedule.ran(at, name, now_s, schedule.costs[name].infer_s)
         biased = frozenset(choice.run) - choice.audits
-        yield Served(camera.name, at, row, choice, serving.complete(now_s, exact, features=features, escalated=biased))
+        done = serving.complete(now_s, exact, features=features, score=score, escalated=biased)
+        yield Served(camera.name, at, row, choice, done)
         if row + 1 < len(camera.captured_s):
             heapq.heappush(queue, (float(camera.captured_s[row + 1]), at, row + 1))
         else:
