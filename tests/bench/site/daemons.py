@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from infilink.device.sources.open import open_source
 from infilink.outputs import Array
 from infilink.traces.trace import Trace
 from infilink.units import parse_budget, parse_compute
-from ours import ours
+from ours import linkless, ours
 from prepare import Bench
 
 _TIMEOUT_S = 600.0
@@ -133,7 +133,7 @@ def _replay(bench: Bench, turn: Turn, *, exact_only: bool) -> Measured:
     """The recording served with the same budgets."""
     site = bench.site
     if exact_only:
-        site = site.but(lambda each: replace(each, graph=each.graph.without_links(), features=None))
+        site = linkless(site)
     memory = {name: cost.memory_bytes for name, cost in site.costs.items()}
     given = bench.options
     budget = None if given.budget == "none" else parse_budget(given.budget, memory)

@@ -9,7 +9,7 @@ from agreed import Measured, difference
 from cameras import STEP_S, TURNS, Site, Turn
 from free import held
 from infilink.outputs import Array
-from ours import ours
+from ours import linkless, ours
 from outcome import Outcome
 
 SLOTS = 2
@@ -25,12 +25,7 @@ def table(site: Site, *, ticks: int, turns: int = TURNS) -> Iterator[str]:
     rows: dict[str, list[str]] = {"ours": [], "ours without links": [], _FREE: [], "ours less that": []}
     for load_s in LOADS_S:
         with_links = _ours(site, load_s, ticks=ticks, turns=turns)
-        alone = _ours(
-            site.but(lambda each: replace(each, graph=each.graph.without_links(), features=None)),
-            load_s,
-            ticks=ticks,
-            turns=turns,
-        )
+        alone = _ours(linkless(site), load_s, ticks=ticks, turns=turns)
         free, resident = best_held(site, load_s, ticks=ticks, turns=turns)
         ahead, low, high = difference(site, with_links, free, ticks=ticks)
         rows["ours"].append(f"{with_links.mean:.3f} ({with_links.spent(site):.2f})")

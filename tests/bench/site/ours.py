@@ -12,7 +12,7 @@ from infilink.links.planning.plan import Plan
 from infilink.links.scheduling.replay import Losses, RecordedCamera, replay_site
 from infilink.links.scheduling.schedule import SiteSchedule
 from infilink.links.serving import Serving
-from infilink.links.table import NEVER, at_hand
+from infilink.links.table import NEVER, at_hand, bucket
 from infilink.outputs import Array
 from infilink.traces.events import presence
 from outcome import Outcome
@@ -62,7 +62,12 @@ def _schedule(site: Site, seconds: float, lasts_s: float, budget_bytes: int | No
 
 def without_links(site: Site, turn: Turn, share: float) -> Outcome:
     """The schedule alone: whatever does not run is held, or the constant."""
-    return ours(site.but(lambda each: replace(each, graph=each.graph.without_links(), features=None)), turn, share)
+    return ours(linkless(site), turn, share)
+
+
+def linkless(site: Site) -> Site:
+    """The same without links, and with nobody that looks."""
+    return site.but(lambda each: replace(each, graph=each.graph.without_links(), features=None))
 
 
 def without_stem(site: Site, turn: Turn, share: float) -> Outcome:
@@ -92,7 +97,7 @@ def _by_tables(camera: RecordedCamera, row: int, answers: Mapping[str, Answer]) 
     now_s, lost = float(camera.captured_s[row]), {}
     for name in answers:
         age_s = now_s - camera.ran_s[name] if name in camera.ran_s else None
-        lost[name] = 1.0 - camera.graph.choose(name, sources, age_s).measured.validation
+        lost[name] = 1.0 - camera.graph.tables[name].choose(sources, bucket(age_s)).measured.validation
     return lost
 
 
