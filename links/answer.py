@@ -1,8 +1,8 @@
 """One model's answer to one input: its value, how it came to be, and how far to trust it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Protocol
 
 from ..outputs import Array, OutputSpec
 from .trust.calibration import Calibration, distance, spread
@@ -86,9 +86,40 @@ class Answer:
         return float(spread(self.confidence)) if self.origin == "linked" else 1.0
 
 
+class Numbers(Protocol):
+    """How a vector enters a linear map."""
+
+    @property
+    def width(self) -> int:
+        """How long vectors are."""
+
+    def standardised(self, vectors: Array) -> Array:
+        """Their standardised numbers."""
+
+    def read(self, standard: Array) -> Array:
+        """What a map reads of those."""
+
+
 @dataclass(frozen=True)
 class Exact:
-    """An exact output and its vector."""
+    """An exact output and its vector; what links read of it is worked out once for all of them."""
 
     value: Array
     vector: Array
+    _read: dict[int, tuple[Numbers, Array, Array]] = field(default_factory=dict, compare=False, repr=False)
+
+    def standard(self, basis: Numbers) -> Array:
+        """Its standardised numbers in a basis."""
+        return self._in(basis)[1]
+
+    def numbers(self, basis: Numbers) -> Array:
+        """What a linear map reads of it in a basis."""
+        return self._in(basis)[2]
+
+    def _in(self, basis: Numbers) -> tuple[Numbers, Array, Array]:
+        found = self._read.get(id(basis))
+        if found is None:
+            standard = basis.standardised(self.vector[None, : basis.width])
+            # The basis is kept with it, so that no other one gets its identity.
+            found = self._read[id(basis)] = (basis, standard[0], basis.read(standard)[0])
+        return found

@@ -1,6 +1,5 @@
 """All links of one recording: predict any model's output from whichever others ran, by what was measured to be best."""
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -19,15 +18,14 @@ from ..models.stem.stem import Stem
 from ..outputs import Array, OutputSpec
 from .answer import Answer, Exact
 from .expectation.logistic import log_odds, probability
-from .index import CAMERAS, INDEX, STEM_FILE, Index, cameras_in
-from .linear.link import SUFFIX, LinearLink
+from .index import CAMERAS, Index, cameras_in
+from .linear.link import LinearLink, share_bases
 from .link import Link
+from .reading import read_links, read_stem
 from .table import STEM, Route, Table, bucket
 from .trust.calibration import LEVELS
 from .trust.certificate import ALPHA
 from .way import Way
-
-logger = logging.getLogger(__name__)
 
 
 class LinkGraph:
@@ -68,6 +66,7 @@ class LinkGraph:
         self.encodings = dict(encodings)
         self.notes = dict(notes)
         self.stem = stem
+        share_bases([link for link in self.links.values() if isinstance(link, LinearLink)])
         self._cameras = dict(cameras or {})
         self._opened: dict[str, LinkGraph] = {}
         self.calibrated_s = float(self.notes.get("calibrated_s", 0.0))
@@ -83,7 +82,7 @@ class LinkGraph:
         """
         folder = Path(folder)
         index = Index.read(folder)
-        stem = _read_stem(folder, index.stem)
+        stem = read_stem(folder, index.stem)
         own = {name: partial(cls._read, folder / CAMERAS / name, folder, stem) for name in cameras_in(folder)}
         return cls._read(folder, folder, stem, index, own)
 
@@ -98,27 +97,7 @@ class LinkGraph:
     ) -> "LinkGraph":
         """Reads a folder of links; what it shares with the folder that it is in, `top`, lies there."""
         index = index or Index.read(folder)
-        if not index.certified:
-            logger.warning(
-                "%s: an earlier version certified these links as if inputs were independent, on what they were chosen "
-                "on: none of that counts, and no linked answer is trusted; train the links again",
-                folder,
-            )
-        if STEM in index.models:
-            raise InvalidInput(
-                f"{folder}: has a model named {STEM!r}, which is what links call the stem's features; name the model "
-                "otherwise, record and train again"
-            )
-        if index.stem and (stem is None or stem.digest != index.stem):
-            raise InvalidInput(f"{folder / INDEX}: names another stem than {top / INDEX}; train the links again")
-        links = {name: _find_link(folder, top, name) for name in index.links}
-        for name, link in links.items():
-            if isinstance(link, LinearLink) and link.stem not in ("", index.stem):
-                raise InvalidInput(f"{link.path}: reads another stem than {folder / INDEX} says; train the links again")
-            if isinstance(link, LinearLink) and not link.regressions.keys() >= index.tables[name].linked.keys():
-                raise InvalidInput(f"{link.path}: lacks links that {folder / INDEX} names; train the links again")
-            if dict(link.spec.digests) != dict(index.digests):
-                raise InvalidInput(f"{link.path}: was trained with other models than {folder / INDEX} says")
+        links = read_links(folder, top, index, stem)
         return cls(
             index.models,
             index.costs,
@@ -326,12 +305,27 @@ class LinkGraph:
 
         What the stem saw stands among them, under the name `STEM`.
         """
-        ways = self.ways(target, now, last, age_s, then)
-        return self.answer_by(target, ways[0], now, last, age_s, then, alpha=alpha)
+        route = self.best_link(target, frozenset(now), None if last is None else age_s)
+        way = self.ways(target, route, now, last, age_s, then)[0]
+        return self.answer_by(target, way, now, last, age_s, then, alpha=alpha)
+
+    def best_link(self, target: str, available: frozenset[str], age_s: float | None) -> Route | None:
+        """The link from what is there that was measured to be the best; None: there is none.
+
+        Args:
+            target: the model that did not run.
+            available: what ran, and the stem if it looked.
+            age_s: how old the target's last output is; None: it never ran.
+        """
+        key = (target, available, bucket(age_s))
+        if key not in self._routes:
+            self._routes[key] = self.tables[target].best_link(available - {target}, key[2])
+        return self._routes[key]
 
     def ways(
         self,
         target: str,
+        route: Route | None,
         now: Mapping[str, Exact],
         last: Exact | None,
         age_s: float,
@@ -343,38 +337,30 @@ class LinkGraph:
 
         Args:
             target: the model that did not run.
+            route: as `best_link` gives it.
             now: the exact outputs of those that ran, and what the stem saw.
             last: the target's own last exact output; None: it never ran.
             age_s: how old that is.
             then: what was known on the input of `last`.
             shifts: what the stream itself has shown, as log-odds of each of `WAYS` (3,).
         """
-        age = bucket(None if last is None else age_s)
-        available = frozenset(now) - {target}
-        table, link = self.tables[target], self.links.get(target)
-        best, vector = self._best_link(target, available, age), None
+        table, link, vector = self.tables[target], self.links.get(target), None
         if isinstance(link, LinearLink) and link.expectation is not None:
-            sources = best.sources if best is not None else link.told(available)
-            vector, odds = link.expect(
-                sources,
-                {name: each.vector for name, each in now.items()},
-                {name: each.vector for name, each in then.items()},
-                None if last is None else last.vector,
-                age_s,
-                self._constant_vector(target),
+            sources = route.sources if route is not None else link.told(now)
+            vector, (held, linked, constant) = link.expect(
+                sources, now, then, None if last is None else last.vector, age_s, self._constant_vector(target)
             )
-            held, linked, constant = odds.tolist()
         else:
             held = 0.0 if last is None else float(log_odds(table.held_at(age_s)))
-            linked = 0.0 if best is None else float(log_odds(best.measured.validation))
+            linked = 0.0 if route is None else float(log_odds(route.measured.validation))
             constant = float(log_odds(table.constant.validation))
         moved = (0.0, 0.0, 0.0) if shifts is None else shifts.tolist()
         found = [Way("constant", (), table.constant, constant + moved[2], constant)]
         if last is not None:
-            found.insert(0, Way("held", (), table.held[age], held + moved[0], held))
+            found.insert(0, Way("held", (), table.held[bucket(age_s)], held + moved[0], held))
         # A link from nothing at all is but another constant.
-        if best is not None and (best.sources or last is not None):
-            found.append(Way("linked", best.sources, best.measured, linked + moved[1], linked, vector))
+        if route is not None and (route.sources or last is not None):
+            found.append(Way("linked", route.sources, route.measured, linked + moved[1], linked, vector))
         return sorted(found, key=lambda way: -way.odds)
 
     def answer_by(
@@ -430,45 +416,11 @@ class LinkGraph:
             alpha,
         )
 
-    def _best_link(self, target: str, available: frozenset[str], age: int) -> Route | None:
-        key = (target, available, age)
-        if key not in self._routes:
-            self._routes[key] = self.tables[target].best_link(available, age)
-        return self._routes[key]
-
     def _constant_vector(self, target: str) -> Array:
         if target not in self._constants:
             encoding = self.encodings[target]
             self._constants[target] = encoding.encode(self.constants[target])[: encoding.length]
         return self._constants[target]
-
-
-def open_link(path: Path) -> Link | LinearLink:
-    """The link in a file, in closed form or a network.
-
-    Raises:
-        InvalidInput: it is not there, or is not a link.
-    """
-    return LinearLink.read(path) if path.suffix == SUFFIX else Link(path)
-
-
-def _find_link(folder: Path, top: Path, name: str) -> Link | LinearLink:
-    """The link in a folder, else the network in the one that it is in: cameras share those."""
-    linear, network = folder / f"{name}{SUFFIX}", folder / f"{name}.onnx"
-    return open_link(linear if linear.is_file() else network if network.is_file() else top / network.name)
-
-
-def _read_stem(folder: Path, digest: str) -> Stem | None:
-    """The stem in a folder of links whose index names that digest; an empty one: none."""
-    if not digest:
-        return None
-    path = folder / STEM_FILE
-    if not path.is_file():
-        raise InvalidInput(f"{path}: is missing, and the links read it; copy the folder of links as a whole")
-    stem = Stem(path)
-    if stem.digest != digest:
-        raise InvalidInput(f"{path}: is another stem ({stem.digest}) than the links were learnt with ({digest})")
-    return stem
 
 
 def _differing(one: OutputSpec, other: OutputSpec) -> str:

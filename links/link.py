@@ -1,7 +1,7 @@
 """One target's link: an ONNX file with its `LinkSpec` inside, and the session that runs it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -96,23 +96,6 @@ class LinkSpec:
             raise InvalidInput(f"{where}: its link spec is damaged ({error!r}); train the links again") from error
 
 
-@dataclass(frozen=True)
-class Situation:
-    """What is known when a target is predicted.
-
-    Attributes:
-        now: what the sources that ran say, as vectors.
-        then: what they said when the target last ran, as vectors.
-        last: the target's own last exact output as a vector; None if it never ran.
-        age_s: how old that is.
-    """
-
-    now: Mapping[str, Array]
-    then: Mapping[str, Array]
-    last: Array | None
-    age_s: float
-
-
 def reads_ids(net: Net, target: Encoding) -> bool:
     """Whether a target's network reads tokens one by one: ours only to say some, as their description does as well."""
     return net == "paper" or target.tokens is not None
@@ -159,13 +142,6 @@ class Link:
             return ids[0], float(confidence[0])
         vector, agree = self._session.run(None, self._feed)
         return vector[0], float(agree[0, 0])
-
-    def predict_situations(self, situations: Sequence[Situation]) -> tuple[Array, Array]:
-        """The same of many: vectors (n, length), or rows of ids, and probabilities (n,)."""
-        features = np.zeros((len(situations), self.layout.size), np.float32)
-        for row, each in zip(features, situations, strict=True):
-            self.layout.pack(row, each.now, each.then, each.last, each.age_s)
-        return self.predict_many(features)
 
     def predict_many(self, features: Array) -> tuple[Array, Array]:
         """Predicted vectors (n, length), or rows of ids, and probabilities (n,) of features (n, `layout.size`)."""

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -62,6 +63,7 @@ class Serving:
                 raise UnknownModel(name, tuple(self.models))
         self.expectation = expectation if expectation is not None else LiveExpectation(tuple(self.models))
         self._place = {name: at for at, name in enumerate(self.models)}
+        self._at: _Input | None = None
         self._turns: dict[str, float] = {}
         self._counted_s = math.inf
         self._last: dict[str, Exact] = {}
@@ -110,9 +112,8 @@ class Serving:
             InvalidInput: an output does not fit its model.
         """
         ran = {name: self._exact(name, value) for name, value in exact.items()}
-        known = ran | self._seen(features)
-        shifts = self.expectation.shifts(self.expectation.rank(score))
-        return {name: self._answer(name, captured_s, known, shifts) for name in self.models if name not in ran}
+        at = self._looked_at(captured_s, features, score)
+        return {name: self._answer(name, at, ran | at.looked) for name in self.models if name not in ran}
 
     def complete(
         self,
@@ -138,20 +139,29 @@ class Serving:
             InvalidInput: an output does not fit its model.
         """
         ran = {name: self._exact(name, value) for name, value in exact.items()}
-        looked = self._seen(features)
-        known, rank = ran | looked, self.expectation.rank(score)
-        self._compare(captured_s, ran, looked, rank, escalated)
+        at = self._looked_at(captured_s, features, score)
+        known = ran | at.looked
+        self._compare(at, ran, escalated)
         self.expectation.saw(score)
-        shifts = self.expectation.shifts(rank)
         for name, value in ran.items():
             self._last[name], self._last_s[name] = value, captured_s
             self._then[name] = known
+        self._at = None
         return {
             name: Answer(ran[name].value, 1.0, "executed", (), "exact")
             if name in ran
-            else self._answer(name, captured_s, known, shifts)
+            else self._answer(name, at, known)
             for name in self.models
         }
+
+    def _looked_at(self, captured_s: float, features: Array | None, score: float | None) -> "_Input":
+        """What is known of an input; the same that it was previewed with, so that nothing is worked out twice."""
+        at = self._at
+        if at is None or at.captured_s != captured_s or at.features is not features or at.score != score:
+            rank = self.expectation.rank(score)
+            shifts = self.expectation.shifts(rank)
+            at = self._at = _Input(captured_s, features, score, self._seen(features), rank, shifts)
+        return at
 
     def _exact(self, name: str, value: Array) -> Exact:
         if self.graph is not None and name in self.graph.models:
@@ -169,106 +179,95 @@ class Serving:
             return {}
         return {STEM: self.graph.seen(features)}
 
-    def _compare(
-        self,
-        captured_s: float,
-        ran: Mapping[str, Exact],
-        looked: Mapping[str, Exact],
-        rank: float,
-        escalated: Container[str],
-    ) -> None:
+    def _compare(self, at: "_Input", ran: Mapping[str, Exact], escalated: Container[str]) -> None:
         """Compares what models said on this input with what would have been answered, had each not run.
 
         Residents and the device's own always run: nobody is served anything else for them. What is expected was decided
         on before others ran, and is moved by every comparison; trust by those alone that are a fair sample. Most inputs
         are answered from what always runs, some also from what has its turn: trust is in both where they differ.
         """
-        if self.graph is None:
-            self._compare_held(captured_s, ran, rank)
-            return
         always = {name: value for name, value in ran.items() if name in self.plan.resident or name in self.local}
-        shifts = self.expectation.shifts(rank)
         for name, exact in ran.items():
-            if name in always or name not in self.graph.models:
+            if name in always:
                 continue
-            seen = None
-            for now in ({**always, **looked}, {**ran, **looked}):
-                ways = self._ways(self.graph, name, captured_s, now, shifts)
-                if seen is None:
-                    self._expected(self.graph, name, captured_s, now, ways, exact, rank)
+            if self.graph is None or name not in self.graph.models:
+                odds, value = self._held(name, at)
+                agreed = self.models[name].output.agreement(value, exact.value)
+                self.expectation.observe(name, "held" if name in self._last else "constant", odds, agreed, rank=at.rank)
+                continue
+            told: list[tuple[str, ...]] = []
+            for now in ({**always, **at.looked}, {**ran, **at.looked}):
+                ways = self._ways(self.graph, name, at, now)
+                if not told:
+                    self._expect(self.graph, name, at, now, ways, exact)
                 way = ways[0]
                 # A constant before the model ever ran tells nothing of the answers after that.
-                told = (way.origin, way.sources)
-                if name in escalated or told == seen or (name not in self._last and way.origin == "constant"):
+                if name in escalated or (name not in self._last and way.origin == "constant"):
                     break
-                seen = told
-                self.live.observe(
-                    name,
-                    self.models[name].output,
-                    self._by(self.graph, name, captured_s, now, way),
-                    exact.value,
-                    never=name not in self._last,
-                    age=self._age(name, captured_s),
-                    captured_s=captured_s,
-                    now_s=self._clock(),
-                )
+                if (way.origin, *way.sources) not in told:
+                    told.append((way.origin, *way.sources))
+                    self._audit(name, at, self._by(self.graph, name, at, now, way), exact)
 
-    def _compare_held(self, captured_s: float, ran: Mapping[str, Exact], rank: float) -> None:
-        """The same where there are no links."""
-        for name, exact in ran.items():
-            last, output = self._last.get(name), self.models[name].output
-            if name in self.plan.resident or name in self.local:
-                continue
-            way, odds, value = "constant", float(log_odds(ASSUMED_EMPTY)), output.empty()
-            if last is not None:
-                way, value = "held", last.value
-                odds = float(log_odds(assumed_held(self._age_s(name, captured_s) or 0.0)))
-            self.expectation.observe(name, way, odds, output.agreement(value, exact.value), rank=rank)
-
-    def _expected(
-        self,
-        graph: LinkGraph,
-        name: str,
-        captured_s: float,
-        now: Mapping[str, Exact],
-        ways: Sequence[Way],
-        exact: Exact,
-        rank: float,
+    def _expect(
+        self, graph: LinkGraph, name: str, at: "_Input", now: Mapping[str, Exact], ways: Sequence[Way], exact: Exact
     ) -> None:
+        """Compares every way to answer with what the model said."""
         output = self.models[name].output
         for way in ways:
-            answer = self._by(graph, name, captured_s, now, way)
-            self.expectation.observe(
-                name, way.origin, way.learnt, output.agreement(answer.value, exact.value), rank=rank
-            )
+            agreed = output.agreement(self._by(graph, name, at, now, way).value, exact.value)
+            self.expectation.observe(name, way.origin, way.learnt, agreed, rank=at.rank)
 
-    def _answer(self, name: str, captured_s: float, ran: Mapping[str, Exact], shifts: Array) -> Answer:
-        last = self._last.get(name)
-        if self.graph is not None and name in self.graph.models:
-            way = self._ways(self.graph, name, captured_s, ran, shifts)[0]
-            answer = self._by(self.graph, name, captured_s, ran, way)
-            return self.live.apply(name, answer, never=last is None, age=self._age(name, captured_s))
-        output, (held, _, constant) = self.models[name].output, shifts[self._place[name]].tolist()
-        if last is None:
-            return Answer(
-                output.empty(), float(probability(log_odds(ASSUMED_EMPTY) + constant)), "constant", output=output
-            )
-        odds = log_odds(assumed_held(self._age_s(name, captured_s) or 0.0)) + held
-        return Answer(last.value, float(probability(odds)), "held", output=output)
-
-    def _ways(
-        self, graph: LinkGraph, name: str, captured_s: float, now: Mapping[str, Exact], shifts: Array
-    ) -> list[Way]:
-        """How a model may be answered for from the outputs of `now`, the best first."""
-        age_s = self._age_s(name, captured_s) or 0.0
-        return graph.ways(
-            name, now, self._last.get(name), age_s, self._then.get(name, {}), shifts=shifts[self._place[name]]
+    def _audit(self, name: str, at: "_Input", answer: Answer, exact: Exact) -> None:
+        """Compares what would have been served with what the model said: a fair sample of how far it may be trusted."""
+        self.live.observe(
+            name,
+            self.models[name].output,
+            answer,
+            exact.value,
+            never=name not in self._last,
+            age=self._age(name, at.captured_s),
+            captured_s=at.captured_s,
+            now_s=self._clock(),
         )
 
-    def _by(self, graph: LinkGraph, name: str, captured_s: float, now: Mapping[str, Exact], way: Way) -> Answer:
+    def _answer(self, name: str, at: "_Input", known: Mapping[str, Exact]) -> Answer:
+        if self.graph is not None and name in self.graph.models:
+            answer = self._by(self.graph, name, at, known, self._ways(self.graph, name, at, known)[0])
+            return self.live.apply(name, answer, never=name not in self._last, age=self._age(name, at.captured_s))
+        odds, value = self._held(name, at)
+        held, _, constant = at.shifts[self._place[name]].tolist()
+        output = self.models[name].output
+        if name in self._last:
+            return Answer(value, float(probability(odds + held)), "held", output=output)
+        return Answer(value, float(probability(odds + constant)), "constant", output=output)
+
+    def _held(self, name: str, at: "_Input") -> tuple[float, Array]:
+        """What is answered without links, and the log-odds that are assumed of it."""
+        if name not in self._last:
+            return float(log_odds(ASSUMED_EMPTY)), self.models[name].output.empty()
+        return float(log_odds(assumed_held(self._age_s(name, at.captured_s) or 0.0))), self._last[name].value
+
+    def _ways(self, graph: LinkGraph, name: str, at: "_Input", now: Mapping[str, Exact]) -> list[Way]:
+        """How a model may be answered for from the outputs of `now`, the best first."""
+        last, age_s, then = self._last.get(name), self._age_s(name, at.captured_s) or 0.0, self._then.get(name, {})
+        route = graph.best_link(name, frozenset(now), None if last is None else age_s)
+        shifts = at.shifts[self._place[name]]
+        if route is not None and not set(route.sources) <= {STEM}:
+            return graph.ways(name, route, now, last, age_s, then, shifts=shifts)
+        # From the stem or nothing it is the same whatever ran since.
+        if name not in at.ways:
+            at.ways[name] = graph.ways(name, route, now, last, age_s, then, shifts=shifts)
+        return at.ways[name]
+
+    def _by(self, graph: LinkGraph, name: str, at: "_Input", now: Mapping[str, Exact], way: Way) -> Answer:
         """The answer by one of those."""
-        age_s = self._age_s(name, captured_s) or 0.0
-        return graph.answer_by(name, way, now, self._last.get(name), age_s, self._then.get(name, {}))
+        answer = at.answers.get((name, way.origin)) if set(way.sources) <= {STEM} else None
+        if answer is None:
+            age_s = self._age_s(name, at.captured_s) or 0.0
+            answer = graph.answer_by(name, way, now, self._last.get(name), age_s, self._then.get(name, {}))
+            if set(way.sources) <= {STEM}:
+                at.answers[name, way.origin] = answer
+        return answer
 
     def _age_s(self, name: str, captured_s: float) -> float | None:
         """How old a model's last output is; None: it never ran."""
@@ -280,3 +279,28 @@ class Serving:
 
     def _age(self, name: str, captured_s: float) -> int:
         return bucket(self._age_s(name, captured_s))
+
+
+@dataclass(frozen=True)
+class _Input:
+    """One input of the stream.
+
+    Attributes:
+        captured_s: when it was captured.
+        features: what the stem makes of it; None: nobody looked.
+        score: what the device's filter thought of it.
+        looked: the stem as a source.
+        rank: of the score.
+        shifts: what the stream has shown, on an input like that (models, ways).
+        ways: how models may be answered for from the stem or nothing, worked out so far.
+        answers: by those ways.
+    """
+
+    captured_s: float
+    features: Array | None
+    score: float | None
+    looked: dict[str, Exact]
+    rank: float
+    shifts: Array
+    ways: dict[str, list[Way]] = field(default_factory=dict)
+    answers: dict[tuple[str, str], Answer] = field(default_factory=dict)

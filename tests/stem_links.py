@@ -10,9 +10,10 @@ from shutil import copy2
 
 import numpy as np
 from infilink import __version__
+from infilink.links.expectation.expectation import KNOTS_S as AGES_S
+from infilink.links.expectation.expectation import Expectation
 from infilink.links.index import STEM_FILE, Index
 from infilink.links.linear.basis import Basis
-from infilink.links.linear.expected import Sureness
 from infilink.links.linear.link import SUFFIX, LinearLink
 from infilink.links.linear.regression import KNOTS_S, Regression
 from infilink.links.link import LinkSpec
@@ -24,8 +25,11 @@ from infilink.models.stem.stem import Stem
 
 SURE_S = 2.0
 LEVELS = np.linspace(0, 255, 52).astype(np.uint8)
-# Of how much is left of the last output's error: all of it while it is young, nothing later.
-_SURENESS = Sureness((0.0, 6.0, -2.0))
+# By the age of a model's last output alone; nothing but links is ever worth anything.
+_WORTHLESS, _LINKED = (0.0, 0.0, -60.0, 0.0, 0.0), (0.0, 0.0, 12.0, -12.0, 0.0)
+_EXPECTATION = Expectation(
+    np.full(len(AGES_S), 0.4), 0.3, np.zeros(2), np.asarray([[_WORTHLESS, _LINKED, _WORTHLESS]] * 2)
+)
 _MEASURED = {"constant": Measured(0.3, 0.3), "held": Measured(0.4, 0.4), "stem": Measured(0.9, 0.9)}
 
 
@@ -58,7 +62,7 @@ def write_stem_links(
         weights = np.linalg.lstsq(numbers, vectors, rcond=None)[0].astype(np.float32)
         regression = Regression(weights, fades, np.zeros((1, vectors.shape[1]), np.float32))
         spec = LinkSpec(name, {name: encoding}, digests, __version__)
-        LinearLink(spec, {STEM: basis}, {(STEM,): regression}, _SURENESS, opened.digest).write(
+        LinearLink(spec, {STEM: basis}, {(STEM,): regression}, _EXPECTATION, opened.digest).write(
             folder / f"{name}{SUFFIX}"
         )
     linked = {(STEM,): (_MEASURED["stem"],) * BUCKETS}

@@ -1,13 +1,16 @@
 """How probably each way to answer for one target agrees on one input: what is read of it, and the weights of that."""
 
+import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 
 from ...outputs import Array
-from .logistic import fit_logistic, log_odds
+from .logistic import SUREST, fit_logistic, log_odds
 
 WAYS = ("held", "linked", "constant")
 """The ways to answer for a model that does not run, in the order of all arrays here."""
@@ -28,6 +31,7 @@ PRIOR = np.asarray(
 clips have in common."""
 _PULL = 1.0
 _STILL = 1e-3
+_LOG_KNOTS = [math.log(age_s) for age_s in KNOTS_S]
 _FEW_MOVES = 20
 
 
@@ -81,7 +85,7 @@ class Expectation:
         """
         log_ages = np.log(np.where(np.isfinite(ages_s), np.maximum(ages_s, KNOTS_S[0]), NEVER_S))
         read = np.ones((len(ages_s), len(WAYS), READ))
-        read[:, :2, 0] = log_odds(np.interp(log_ages, np.log(KNOTS_S), self.held))[:, None]
+        read[:, :2, 0] = np.interp(log_ages, _LOG_KNOTS, log_odds(self.held))[:, None]
         read[:, 2, 0] = log_odds(self.constant)
         read[:, :, 1] = log_odds(expected)
         read[:, :, 3] = log_ages[:, None]
@@ -92,6 +96,24 @@ class Expectation:
     def log_odds(self, ages_s: Array, expected: Array, moved: Array, *, told: bool) -> Array:
         """The log-odds of agreeing, of each way (n, ways): as for `read`; `told`: whether there were sources."""
         return np.asarray((self.read(ages_s, expected, moved) * self.weights[int(told)]).sum(axis=2))
+
+    def log_odds_of(self, age_s: float, expected: Sequence[float], moved: float, *, told: bool) -> list[float]:
+        """The same of one input, of each way: what is called for every input, so without arrays."""
+        log_age = math.log(max(age_s, KNOTS_S[0]) if math.isfinite(age_s) else NEVER_S)
+        more = 0.0
+        if math.isfinite(moved):
+            more = math.log(moved + _STILL) - self._plain.moved[0] - self._plain.moved[1] * log_age
+        held, weights = self._plain.held_at(log_age), self._plain.weights[int(told)]
+        usual = (held, held, self._plain.constant)
+        return [
+            w[0] * base + w[1] * _log_odds(each) + w[2] + w[3] * log_age + w[4] * more
+            for w, base, each in zip(weights, usual, expected, strict=True)
+        ]
+
+    @cached_property
+    def _plain(self) -> "_Plain":
+        held = log_odds(self.held).tolist()
+        return _Plain(held, float(log_odds(self.constant)), self.moved.tolist(), self.weights.tolist())
 
     def as_arrays(self, prefix: str) -> dict[str, Array]:
         """Everything in it, by name, for an .npz file."""
@@ -132,3 +154,25 @@ def _usual(cases: Sequence[Cases], prior: Expectation | None) -> Array:
         return np.zeros(2) if prior is None else prior.moved
     slope, level = np.polyfit(np.log(np.maximum(ages_s[known], KNOTS_S[0])), np.log(moved[known] + _STILL), 1)
     return np.asarray([level, slope])
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """The same as plain numbers, with log-odds for shares."""
+
+    held: list[float]
+    constant: float
+    moved: list[float]
+    weights: list[list[list[float]]]
+
+    def held_at(self, log_age: float) -> float:
+        if log_age >= _LOG_KNOTS[-1]:
+            return self.held[-1]
+        at = max(1, bisect_right(_LOG_KNOTS, log_age))
+        share = max(0.0, (log_age - _LOG_KNOTS[at - 1]) / (_LOG_KNOTS[at] - _LOG_KNOTS[at - 1]))
+        return self.held[at - 1] + share * (self.held[at] - self.held[at - 1])
+
+
+def _log_odds(share: float) -> float:
+    inside = min(max(share, 1.0 - SUREST), SUREST)
+    return math.log(inside / (1.0 - inside))

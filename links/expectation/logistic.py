@@ -6,12 +6,13 @@ from ...outputs import Array
 
 _STEPS = 25
 _LEAST_SPREAD = 0.3
-_SUREST = 0.998
+SUREST = 0.998
+"""No share counts as surer."""
 
 
 def log_odds(shares: Array | float) -> Array:
     """Of shares or probabilities; nothing is taken for surer than .998."""
-    inside = np.minimum(np.maximum(shares, 1.0 - _SUREST), _SUREST)
+    inside = np.minimum(np.maximum(shares, 1.0 - SUREST), SUREST)
     return np.asarray(np.log(inside / (1.0 - inside)))
 
 

@@ -98,20 +98,32 @@ class Basis:
         gain = np.full(axes.shape[1], 1.0 / np.sqrt(_FEATURE_RIDGE * varying))
         return cls(np.zeros((len(mean), 0)), mean, scale, none, np.zeros(0), axes, offset @ axes, gain)
 
+    @property
+    def width(self) -> int:
+        """How long vectors are."""
+        return len(self.sums)
+
     def numbers(self, vectors: Array) -> Array:
         """The numbers (n, length) for vectors (n, d)."""
+        return self.read(self.standardised(vectors))
+
+    def standardised(self, vectors: Array) -> Array:
+        """The standardised numbers (n, d + q) of vectors (n, d)."""
         read = np.concatenate([vectors, vectors @ self.sums], axis=1) if self.sums.shape[1] else vectors
-        z = np.clip((read - self.mean) * self.scale, -FURTHEST, FURTHEST)
+        return np.asarray(np.minimum(np.maximum((read - self.mean) * self.scale, -FURTHEST), FURTHEST))
+
+    def read(self, standard: Array) -> Array:
+        """The numbers (n, length) for standardised ones (n, d + q)."""
+        z = standard
         if self.axes.size:
             z = z @ self.axes
         elif len(self.bent):
             z = np.concatenate([z, np.maximum(z[:, self.bent] - self.knots, 0.0)], axis=1)
         return np.asarray((z - self.offset) * self.gain)
 
-    def moved(self, now: Array, then: Array) -> Array:
-        """How far vectors (n, d) are from what they were: the mean difference of their standardised numbers (n,)."""
-        now, then = (np.clip((each - self.mean) * self.scale, -FURTHEST, FURTHEST) for each in (now, then))
-        return np.asarray(np.abs(now - then).mean(axis=1))
+    def equals(self, other: "Basis") -> bool:
+        """Whether it reads the same."""
+        return all(np.array_equal(getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
 
     def as_arrays(self, prefix: str) -> dict[str, Array]:
         """Everything in it, by name, for an .npz file."""

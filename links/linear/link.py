@@ -3,8 +3,9 @@
 import json
 import math
 import zipfile
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import numpy as np
 from ...errors import InvalidInput
 from ...files import check_format, replacing
 from ...outputs import Array
+from ..answer import Exact
 from ..expectation.expectation import Expectation
-from ..link import LinkSpec, Situation
+from ..expectation.logistic import log_odds, probability
+from ..link import LinkSpec
 from ..table import STEM
 from .basis import Basis
-from .expected import Sureness, expected_agreement, expected_agreements
+from .expected import Compared
 from .regression import Regression
 
 FORMAT = 1
@@ -33,18 +36,16 @@ class LinearLink:
         spec: what there is to know of it beside its weights.
         bases: how each source enters, by name, the stem among them if it reads one.
         regressions: by the sources that are read, in the order of `bases`.
-        sureness: how probably a prediction agrees.
-        stem: the digest of the stem whose features it reads; empty: none.
         expectation: how probably each way to answer agrees on one input; None: an earlier version learnt none.
+        stem: the digest of the stem whose features it reads; empty: none.
         path: its file; None: it has none yet.
     """
 
     spec: LinkSpec
-    bases: Mapping[str, Basis]
+    bases: dict[str, Basis]
     regressions: Mapping[tuple[str, ...], Regression]
-    sureness: Sureness
-    stem: str = ""
     expectation: Expectation | None = None
+    stem: str = ""
     path: Path | None = None
 
     def predict(
@@ -58,89 +59,81 @@ class LinearLink:
             last: the target's own last exact output as a vector; None if it never ran.
             age_s: how old that is.
         """
-        vectors, confidences = self.predict_situations([Situation(now, then, last, age_s)])
-        return vectors[0], float(confidences[0])
+        vector, odds = self.expect(
+            tuple(now), _known(now), _known(then), last, None if last is None else age_s, np.zeros(self._length)
+        )
+        return vector, float(probability(odds[1]))
 
-    def predict_situations(self, situations: Sequence[Situation]) -> tuple[Array, Array]:
-        """Predicted vectors (n, length) and probabilities (n,) of situations of whichever sources."""
-        vectors = np.zeros((len(situations), self.spec.encodings[self.spec.target].length), np.float32)
-        confidences = np.zeros(len(situations))
-        sets: dict[tuple[str, ...], list[int]] = {}
-        for row, situation in enumerate(situations):
-            sets.setdefault(tuple(name for name in self.bases if name in situation.now), []).append(row)
-        for sources, rows in sets.items():
-            vectors[rows], confidences[rows] = self._predict(sources, [situations[row] for row in rows])
-        return vectors, confidences
+    @property
+    def _length(self) -> int:
+        return self.spec.encodings[self.spec.target].length
 
-    def expect(
-        self,
-        sources: tuple[str, ...],
-        now: Mapping[str, Array],
-        then: Mapping[str, Array],
-        last: Array | None,
-        age_s: float | None,
-        constant: Array,
-    ) -> tuple[Array, Array]:
-        """The predicted vector, and how probably each of `WAYS` agrees on this input: log-odds (ways,).
+    @cached_property
+    def compared(self) -> Compared:
+        """What is compared of the target's outputs."""
+        return Compared.of(self.spec.encodings[self.spec.target])
 
-        Args:
-            sources: what is read of `now`: one of the sets that there is a regression for.
-            now: what was said on this input, as vectors.
-            then: what was said when the target last ran.
-            last: the target's own last exact output as a vector; None: it never ran.
-            age_s: how old that is.
-            constant: the target's best constant as a vector.
-        """
-        assert self.expectation is not None
-        sources = tuple(name for name in self.bases if name in sources)
-        regression, length = self.regressions[sources], len(constant)
-        vector = regression.say(self._numbers(sources, [now]))[0]
-        age = math.nan if last is None or age_s is None else age_s
-        fade = 0.0
-        if last is not None and all(name in then for name in sources):
-            fade = float(regression.fade(np.asarray([age]))[0])
-            vector = vector + fade * (last[:length] - regression.say(self._numbers(sources, [then]))[0])
-        spread = regression.spread(np.asarray([fade]))
-        said = np.stack([constant if last is None else last[:length], vector, constant])
-        encoding = self.spec.encodings[self.spec.target]
-        expected = expected_agreements(encoding, said[None], vector[None], regression.errors, spread)
-        moved = math.nan
-        if last is not None and STEM in self.bases and STEM in now and STEM in then:
-            moved = float(self.bases[STEM].moved(now[STEM][None], then[STEM][None])[0])
-        odds = self.expectation.log_odds(np.asarray([age]), expected, np.asarray([moved]), told=bool(sources))
-        return vector.astype(np.float32), odds[0]
+    @cached_property
+    def _errors(self) -> dict[tuple[str, ...], Array]:
+        return {}
+
+    def _far(self, names: tuple[str, ...]) -> Array:
+        """What is looked at of the errors made from those sources (s, k)."""
+        if names not in self._errors:
+            self._errors[names] = self.regressions[names].errors[:, self.compared.columns] * self.compared.std
+        return self._errors[names]
 
     def told(self, available: Container[str]) -> tuple[str, ...]:
         """What held answers are judged by where no link is of use: the stem if it looked, else nothing."""
         return next(each for each in ((STEM,), ()) if each in self.regressions and all(n in available for n in each))
 
-    def _predict(self, sources: tuple[str, ...], situations: Sequence[Situation]) -> tuple[Array, Array]:
-        regression = self.regressions[sources]
-        vectors = regression.say(self._numbers(sources, [each.now for each in situations]))
-        # Without what the sources said then it can't be told how far off the last output was.
-        known = [
-            row
-            for row, each in enumerate(situations)
-            if each.last is not None and all(name in each.then for name in sources)
-        ]
-        ages_s = np.full(len(situations), np.nan)
-        if known:
-            ages_s[known] = [situations[row].age_s for row in known]
-            length = vectors.shape[1]
-            last = np.stack([situations[row].last[:length] for row in known])  # type: ignore[index]
-            said = regression.say(self._numbers(sources, [situations[row].then for row in known]))
-            vectors[known] += regression.fade(ages_s[known])[:, None] * (last - said)
-        fades = regression.fade(ages_s)
-        encoding = self.spec.encodings[self.spec.target]
-        expected = expected_agreement(encoding, vectors, regression.errors, regression.spread(fades))
-        return vectors.astype(np.float32), self.sureness.of(expected, fades)
+    def expect(
+        self,
+        sources: Collection[str],
+        now: Mapping[str, Exact],
+        then: Mapping[str, Exact],
+        last: Array | None,
+        age_s: float | None,
+        constant: Array,
+    ) -> tuple[Array, list[float]]:
+        """The predicted vector, and how probably each of `WAYS` agrees on this input, as log-odds.
 
-    def _numbers(self, sources: tuple[str, ...], said: Sequence[Mapping[str, Array]]) -> Array:
-        parts = [
-            self.bases[name].numbers(np.stack([each[name][: len(self.bases[name].sums)] for each in said]))
-            for name in sources
-        ]
-        return np.concatenate([np.zeros((len(said), 0)), *parts], axis=1)
+        Args:
+            sources: what is read of `now`: one of the sets that there is a regression for.
+            now: what was said on this input, by source.
+            then: what was said when the target last ran.
+            last: the target's own last exact output as a vector; None: it never ran.
+            age_s: how old that is.
+            constant: the target's best constant as a vector.
+        """
+        names = tuple(name for name in self.bases if name in sources)
+        regression = self.regressions[names]
+        vector, fade = self._say(names, regression, now), 0.0
+        if last is None or age_s is None:
+            last, age_s = constant, math.nan
+        else:
+            last = last[: len(constant)]
+            # Without what the sources said then it can't be told how far off the last output was.
+            if all(name in then for name in names):
+                fade = regression.fade_at(age_s)
+                vector = vector + fade * (last - self._say(names, regression, then))
+        said = self.compared.looked(np.stack([last, vector, constant]))
+        spread = np.asarray([math.sqrt(max(0.0, 1.0 - fade * fade))], np.float32)
+        expected = self.compared.agreements(said[None], said[None, 1], self._far(names), spread)[0].tolist()
+        if self.expectation is None:
+            return vector, [float(log_odds(each)) for each in expected]
+        moved = math.nan
+        if STEM in self.bases and STEM in now and STEM in then:
+            basis = self.bases[STEM]
+            moved = float(np.abs(now[STEM].standard(basis) - then[STEM].standard(basis)).mean())
+        return vector, self.expectation.log_odds_of(age_s, expected, moved, told=bool(names))
+
+    def _say(self, names: tuple[str, ...], regression: Regression, said: Mapping[str, Exact]) -> Array:
+        """What the regression says from those sources, whatever the target last said: (length,)."""
+        if len(names) == 1:
+            return regression.say(said[names[0]].numbers(self.bases[names[0]]))
+        parts = [said[name].numbers(self.bases[name]) for name in names]
+        return regression.say(np.concatenate(parts) if parts else np.zeros(0, np.float32))
 
     def write(self, path: Path) -> None:
         """Writes its file."""
@@ -151,7 +144,6 @@ class LinearLink:
             "stem": self.stem,
             "sources": list(self.bases),
             "sets": [list(each) for each in sets],
-            "sureness": list(self.sureness.weights),
         }
         arrays: dict[str, Array] = {_HEADER: np.asarray(json.dumps(header))}
         for name, basis in self.bases.items():
@@ -185,9 +177,8 @@ class LinearLink:
                     tuple(each): Regression.from_arrays(arrays, f"set.{number}")
                     for number, each in enumerate(header["sets"])
                 },
-                Sureness(tuple(header["sureness"])),
-                header["stem"],
                 Expectation.from_arrays(arrays, "expectation"),
+                header["stem"],
                 path,
             )
         except InvalidInput:
@@ -199,3 +190,19 @@ class LinearLink:
     def reads_stem(self) -> bool:
         """Whether the stem is among its sources."""
         return STEM in self.bases
+
+
+def _known(vectors: Mapping[str, Array]) -> dict[str, Exact]:
+    return {name: Exact(vector, vector) for name, vector in vectors.items()}
+
+
+def share_bases(links: Sequence[LinearLink]) -> None:
+    """Has links read a source in one and the same basis where theirs are equal, so that it is read once for all."""
+    known: dict[str, list[Basis]] = {}
+    for link in links:
+        for name, basis in link.bases.items():
+            same = next((each for each in known.setdefault(name, []) if each.equals(basis)), None)
+            if same is None:
+                known[name].append(basis)
+            else:
+                link.bases[name] = same

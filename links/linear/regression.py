@@ -1,5 +1,7 @@
 """From one set of sources to a target's vector: what they say now, and how far its last output was off then."""
 
+import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -35,12 +37,20 @@ class Regression:
         left = np.interp(at, np.log(KNOTS_S), self.fades)
         return np.asarray(np.where(known, first * left + (1.0 - first), 0.0))
 
+    def fade_at(self, age_s: float) -> float:
+        """The same of one age."""
+        if age_s < KNOTS_S[0]:
+            return 1.0 - (1.0 - float(self.fades[0])) * age_s / KNOTS_S[0]
+        at = min(bisect_right(KNOTS_S, age_s), len(KNOTS_S) - 1)
+        share = min(1.0, math.log(age_s / KNOTS_S[at - 1]) / math.log(KNOTS_S[at] / KNOTS_S[at - 1]))
+        return float(self.fades[at - 1] + share * (self.fades[at] - self.fades[at - 1]))
+
     def spread(self, fades: Array) -> Array:
         """What errors are multiplied by where so much of the last one is left: those of an autoregression."""
         return np.sqrt(np.maximum(1.0 - fades**2, 0.0))
 
     def say(self, numbers: Array) -> Array:
-        """The vectors (n, length) for numbers (n, count), whatever the target last said."""
+        """The vectors (n, length) for numbers (n, count), or one for one, whatever the target last said."""
         return np.asarray(numbers @ self.weights[:-1] + self.weights[-1])
 
     def as_arrays(self, prefix: str) -> dict[str, Array]:

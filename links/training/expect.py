@@ -6,7 +6,6 @@ import numpy as np
 
 from ...outputs import Array
 from ..expectation.expectation import KNOTS_S, WAYS, Cases, Expectation
-from ..linear.expected import expected_agreements
 from ..table import STEM, assumed_held
 from .fit_linear import FittedLinear
 from .judge import Judge, best_constant
@@ -83,23 +82,13 @@ def _cases(
     inputs = rng.choice(design.learnt, count)
     earlier = samples.earlier(inputs, samples.draw_ages(rng, count, low_s=0.0, high_s=OLDEST_S))
     earlier[rng.random(count) < _NEVER_SHARE] = -1
-    before, never = np.maximum(earlier, 0), earlier < 0
-    sources = fitted.known(sources)
-    vectors, fades = fitted.said(inputs, earlier, sources)
-    regression = fitted.regressions[sources]
     ends = np.cumsum([len(each) for each in design.judged])
     fold = np.searchsorted(ends, design.rows[inputs], side="right")
     encoded = np.stack([encoding.encode(value)[: encoding.length] for value in constants])[fold]
-    last = np.where(never[:, None], encoded, samples.standard(judge.target)[before])
-    said = np.stack([last, vectors, encoded], axis=1)
-    expected = expected_agreements(encoding, said, vectors, regression.errors, regression.spread(fades))
+    vectors, expected, moved = fitted.expected(inputs, earlier, sources, encoded)
     agreements = np.full((count, len(WAYS)), np.nan)
-    agreements[:, 0] = np.where(never, np.nan, judge.held(inputs, earlier))
+    agreements[:, 0] = np.where(earlier < 0, np.nan, judge.held(inputs, earlier))
     agreements[:, 1] = judge.linked(vectors, inputs, earlier, [sources] * count)
     for at, value in enumerate(constants):
         agreements[fold == at, 2] = judge.constant(value, inputs[fold == at])
-    moved = np.full(count, np.nan)
-    if samples.features is not None:
-        moved = design.bases[STEM].moved(samples.features[inputs], samples.features[before])
-        moved[never] = np.nan
     return samples.ages(inputs, earlier), expected, moved, agreements

@@ -1,124 +1,31 @@
 """Learns a target's links in closed form: a ridge for every set of sources, judged on blocks that it left out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import combinations, pairwise
 
 import numpy as np
 
 from ...outputs import Array
 from ..expectation.expectation import Expectation
-from ..linear.basis import Basis
-from ..linear.expected import Sureness, expected_agreement
+from ..expectation.logistic import log_odds, probability
+from ..linear.expected import Compared
 from ..linear.link import LinearLink
 from ..linear.regression import KNOTS_S, Regression
 from ..link import LinkSpec
 from ..table import STEM
-from .judge import Judge
-from .samples import OLDEST_S, Samples
+from .design import Design
+from .judge import Judge, best_constant
 
-_FOLDS = 5
-_MOST = 4000
-# Of many cameras each is looked at so often all the same.
-_OF_A_CAMERA = 400
 _FREE = 1e-6
 """The ridge of the constant."""
-_ALL_UP_TO = 4
 # An error is taken to fade as exp(-(age / 3 s) ** 1.5), until as many independent looks at that age say otherwise.
 _FADES_IN_S = 3.0
 _FADES_AS = 1.5
 _ASSUMED_LOOKS = 30.0
 _ASSUMED_FADES = np.exp(-((np.asarray(KNOTS_S) / _FADES_IN_S) ** _FADES_AS))
-# How many inputs it takes until what a camera shows of how sure its links are counts as much as what all show.
-_SURE_INPUTS = 200.0
 _TRIED_SETS = 5
 _ERRORS = 32
-_SURE_CASES = 160
-_SURE_SETS = 12
-
-
-@dataclass(frozen=True)
-class Design:
-    """All sources of a recording as the numbers that ridges read, and their moments: made once for all targets.
-
-    Attributes:
-        samples: the recording.
-        learnt: the inputs that are learnt from and chosen on: all before the report block; of very many a part.
-        bases: how each source enters, the stem among them if there is one.
-        numbers: float64 (inputs, numbers + 1), the last one is 1.
-        places: which of those are each source's.
-        folds: where each fold of `learnt` begins and ends. Of three cameras or more each is one: links that serve a new
-            camera are judged by cameras that they did not learn from.
-        judged: the inputs that each fold is judged by, what was learnt from the others: its own; of a camera all.
-        cameras: which of the folds are each camera's; empty: all are one's.
-    """
-
-    samples: Samples
-    learnt: Array
-    bases: dict[str, Basis]
-    numbers: Array
-    places: dict[str, Array]
-    folds: tuple[tuple[int, int], ...]
-    judged: tuple[Array, ...]
-    cameras: dict[str, slice]
-
-    @classmethod
-    def of(cls, samples: Samples, bases: dict[str, Basis] | None = None) -> "Design":
-        """The design of a recording, or of several cameras' together.
-
-        Args:
-            samples: the recording.
-            bases: how sources enter, as it is known already; None: as this recording shows it.
-        """
-        learnt, parts = _learnt_from(samples)
-        vectors = {name: samples.standard(name) for name in samples.models}
-        if samples.features is not None:
-            vectors[STEM] = samples.features
-        if bases is None:
-            bases = {
-                name: Basis.of_output(samples.encodings[name], vectors[name][learnt])
-                for name in samples.models
-                if vectors[name].shape[1]
-            }
-            if samples.features is not None:
-                within = [slice(*part) for part in parts.values()]
-                bases[STEM] = Basis.of_features(samples.features[learnt], within)
-        numbers = [basis.numbers(vectors[name]) for name, basis in bases.items()]
-        ends = np.cumsum([0, *(each.shape[1] for each in numbers)]).tolist()
-        places = {name: np.arange(*ends_of) for name, ends_of in zip(bases, pairwise(ends), strict=True)}
-        ones = np.ones((len(samples), 1))
-        folds, cameras = _folds(parts or {"": (0, len(learnt))})
-        read = np.concatenate([*numbers, ones], axis=1)
-        judged = tuple(learnt[start:stop] for start, stop in folds)
-        if len(folds) == len(samples.cameras):
-            judged = tuple(np.arange(part.start, part.stop) for part in samples.cameras.values())
-        return cls(samples, learnt, bases, read, places, folds, judged, cameras if parts else {})
-
-    @cached_property
-    def moments(self) -> Array:
-        """Of the numbers with each other, by fold: (folds, numbers + 1, numbers + 1)."""
-        read = self.numbers[self.learnt]
-        return np.stack([read[start:stop].T @ read[start:stop] for start, stop in self.folds])
-
-    @cached_property
-    def rows(self) -> Array:
-        """Which of all that is `judged` each input is; -1: none."""
-        rows, judged = np.full(len(self.samples), -1), np.concatenate(self.judged)
-        rows[judged] = np.arange(len(judged))
-        return rows
-
-    def columns(self, sources: Sequence[str]) -> Array:
-        """Which numbers these sources have, and the 1."""
-        parts = [self.places[name] for name in self.bases if name in sources]
-        return np.concatenate([np.zeros(0, np.int64), *parts, [self.numbers.shape[1] - 1]])
-
-    def sets(self, target: str) -> list[tuple[str, ...]]:
-        """The sets of sources a target is predicted from, with and without the stem: of many only the small and all."""
-        models = tuple(name for name in self.bases if name not in (target, STEM))
-        sizes = range(len(models) + 1) if len(models) <= _ALL_UP_TO else (0, 1, 2, len(models))
-        found = [chosen for size in sizes for chosen in combinations(models, size)]
-        return found + ([(*chosen, STEM) for chosen in found] if STEM in self.bases else [])
 
 
 @dataclass(frozen=True)
@@ -146,28 +53,6 @@ class Pull:
         return weights, strength
 
 
-def _learnt_from(samples: Samples) -> tuple[Array, dict[str, tuple[int, int]]]:
-    """The inputs that are learnt from, and where in them each camera's begin and end."""
-    learnt = samples.blocks.learnt
-    rows = [learnt[(learnt >= part.start) & (learnt < part.stop)] for part in samples.cameras.values()] or [learnt]
-    most = max(_MOST // len(rows), _OF_A_CAMERA)
-    rows = [each[np.linspace(0, len(each) - 1, min(len(each), most)).astype(np.int64)] for each in rows]
-    ends = np.cumsum([0, *map(len, rows)]).tolist()
-    parts = dict(zip(samples.cameras, pairwise(ends), strict=False))
-    return np.concatenate(rows), parts
-
-
-def _folds(parts: Mapping[str, tuple[int, int]]) -> tuple[tuple[tuple[int, int], ...], dict[str, slice]]:
-    """Stretches that are left out one after the other, and which are each camera's."""
-    each = 1 if len(parts) > 2 else _FOLDS if len(parts) == 1 else (_FOLDS + 1) // 2
-    folds: list[tuple[int, int]] = []
-    cameras = {}
-    for name, (start, stop) in parts.items():
-        cameras[name] = slice(len(folds), len(folds) + each)
-        folds += pairwise(np.linspace(start, stop, each + 1).astype(int).tolist())
-    return tuple(folds), cameras
-
-
 @dataclass
 class FittedLinear:
     """A target's links while they are measured: on what was learnt from, each predicts by what it learnt elsewhere.
@@ -176,14 +61,12 @@ class FittedLinear:
         design: of the recording.
         judge: compares the target's outputs.
         regressions: by sources.
-        sureness: how probably a prediction agrees.
         expectation: how probably each way to answer does; None: not learnt yet.
     """
 
     design: Design
     judge: Judge
     regressions: dict[tuple[str, ...], Regression] = field(default_factory=dict)
-    sureness: Sureness = field(default_factory=lambda: Sureness((1.0, 0.0, 0.0)))
     expectation: Expectation | None = None
     _left_out: dict[tuple[str, ...], Array] = field(default_factory=dict)
 
@@ -193,7 +76,6 @@ class FittedLinear:
         design: Design,
         judge: Judge,
         *,
-        seed: int,
         pull: "Pull | None" = None,
     ) -> "FittedLinear":
         """Learns the links of the judge's target.
@@ -201,7 +83,6 @@ class FittedLinear:
         Args:
             design: of the recording.
             judge: of the target.
-            seed: of the draws that their sureness is learnt from.
             pull: what they are drawn to; None: to nothing.
         """
         fitted = cls(design, judge)
@@ -212,9 +93,6 @@ class FittedLinear:
             assumed = _ASSUMED_FADES if pull is None else pull.others.regressions[sources].fades
             fades = _fades(design, errors[:, _counted(judge)], assumed)
             fitted.give(sources, Regression(weights.astype(np.float32), fades, few.astype(np.float32)))
-        fitted._learn_sureness(seed)
-        if pull is not None:
-            fitted.sureness = fitted.sureness.drawn(pull.others.sureness, len(design.learnt) / _SURE_INPUTS)
         return fitted
 
     @classmethod
@@ -276,10 +154,47 @@ class FittedLinear:
         self, inputs: Array, earlier: Array, sources: tuple[str, ...], *, sure: bool = True
     ) -> tuple[Array, Array]:
         """Predicted vectors (n, length), and the probabilities that they agree (n,); 0 unless they are asked for."""
-        vectors, fades = self.said(inputs, earlier, self.known(sources))
         if not sure:
-            return vectors, np.zeros(len(inputs))
-        return vectors, self.sureness.of(self._expected(vectors, fades, self.known(sources)), fades)
+            return self.said(inputs, earlier, self.known(sources))[0], np.zeros(len(inputs))
+        vectors, odds = self.odds(inputs, earlier, sources)
+        return vectors, probability(odds[:, 1])
+
+    def odds(self, inputs: Array, earlier: Array, sources: tuple[str, ...]) -> tuple[Array, Array]:
+        """Predicted vectors (n, length), and the log-odds that each of `WAYS` agrees (n, ways)."""
+        constants = np.repeat(self.judge.encoding.encode(best_constant(self.judge))[None], len(inputs), axis=0)
+        vectors, expected, moved = self.expected(inputs, earlier, sources, constants)
+        if self.expectation is None:
+            return vectors, log_odds(expected)
+        ages_s = self.design.samples.ages(inputs, earlier)
+        return vectors, self.expectation.log_odds(ages_s, expected, moved, told=bool(self.known(sources)))
+
+    def expected(
+        self, inputs: Array, earlier: Array, sources: tuple[str, ...], constants: Array
+    ) -> tuple[Array, Array, Array]:
+        """What is known of each way to answer, before it is calibrated.
+
+        Args:
+            inputs: of which inputs (n,).
+            earlier: on which input the target last ran (n,); -1: never.
+            sources: what is predicted from.
+            constants: the constant that competes, as vectors (n, length).
+
+        Returns:
+            Predicted vectors (n, length), the agreement expected of each of `WAYS` (n, ways), and how far the stem's
+            features moved since the target last ran (n,); NaN: not known.
+        """
+        samples, known, never = self.design.samples, self.known(sources), earlier < 0
+        before, regression = np.maximum(earlier, 0), self.regressions[self.known(sources)]
+        vectors, fades = self.said(inputs, earlier, known)
+        last = np.where(never[:, None], constants, samples.standard(self.judge.target)[before])
+        said = np.stack([last, vectors, constants], axis=1)
+        compared = Compared.of(self.judge.encoding)
+        expected = compared.expected(said, vectors, regression.errors, regression.spread(fades))
+        moved = np.full(len(inputs), np.nan)
+        if samples.features is not None:
+            now, then = (self.design.bases[STEM].standardised(samples.features[at]) for at in (inputs, before))
+            moved = np.where(never, np.nan, np.abs(now - then).mean(axis=1))
+        return vectors, expected, moved
 
     def link(self, spec: LinkSpec, sets: Sequence[tuple[str, ...]], stem: str) -> LinearLink:
         """What serves of it.
@@ -292,7 +207,7 @@ class FittedLinear:
         kept = {self.known(each): self.regressions[self.known(each)] for each in sets}
         read = {name for each in kept for name in each}
         bases = {name: basis for name, basis in self.design.bases.items() if name in read}
-        return LinearLink(spec, bases, kept, self.sureness, stem if STEM in read else "", self.expectation)
+        return LinearLink(spec, bases, kept, self.expectation, stem if STEM in read else "")
 
     def known(self, sources: tuple[str, ...]) -> tuple[str, ...]:
         """Those whose outputs change in the recording: the others tell nothing."""
@@ -312,10 +227,6 @@ class FittedLinear:
         vectors = (said + fades[:, None] * (last - self._say(sources, before))).astype(np.float32)
         return vectors, fades
 
-    def _expected(self, vectors: Array, fades: Array, sources: tuple[str, ...]) -> Array:
-        regression = self.regressions[sources]
-        return expected_agreement(self.judge.encoding, vectors, regression.errors, regression.spread(fades))
-
     def _say(self, sources: tuple[str, ...], inputs: Array) -> Array:
         """What the regression says of inputs, whatever the target last said: (n, length)."""
         said = self.regressions[sources].say(self.design.numbers[inputs][:, self.design.columns(sources)[:-1]])
@@ -323,20 +234,6 @@ class FittedLinear:
         if sources in self._left_out:
             said[rows >= 0] = self._left_out[sources][rows[rows >= 0]]
         return said
-
-    def _learn_sureness(self, seed: int) -> None:
-        """From what was learnt from alone, where the predictions are of what was learnt elsewhere."""
-        rng, samples = np.random.default_rng(seed), self.design.samples
-        sets = list(self.regressions)
-        count = _SURE_CASES // (3 if self.judge.slow else 1)
-        found = []
-        for sources in sets[:: max(1, len(sets) // _SURE_SETS)]:
-            inputs = rng.choice(self.design.learnt, count)
-            earlier = samples.earlier(inputs, samples.draw_ages(rng, count, low_s=0.0, high_s=OLDEST_S))
-            vectors, fades = self.said(inputs, earlier, sources)
-            expected = self._expected(vectors, fades, sources)
-            found.append((expected, fades, self.judge.linked(vectors, inputs, earlier, [sources] * count)))
-        self.sureness = Sureness.fit(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
 
 def _of_one(design: Design, columns: Array, products: Array, kept: Array, towards: tuple[Array, Array] | None) -> Array:

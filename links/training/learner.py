@@ -13,8 +13,9 @@ from ..link import LinkSpec, Net, reads_ids
 from ..sequences.search import Decoding
 from ..table import STEM, Table
 from .certified import certified
+from .design import Design
 from .expect import learn_expectation
-from .fit_linear import Design, FittedLinear
+from .fit_linear import FittedLinear
 from .judge import Judge
 from .linkability import Linkability
 from .measure import NetworkPredictor, TargetCases, measure_links
@@ -92,8 +93,8 @@ class Learner:
     def _fitted(self, judge: Judge) -> FittedLinear:
         known = None if self.pooled is None else self.pooled.fitted.get(judge.target)
         if isinstance(known, FittedLinear):
-            return fit_pulled(self.design, self.shared_design, judge, known, self.camera, seed=self.seed)
-        fitted = self.fitted[judge.target] = FittedLinear.fit(self.design, judge, seed=self.seed)
+            return fit_pulled(self.design, self.shared_design, judge, known, self.camera)
+        fitted = self.fitted[judge.target] = FittedLinear.fit(self.design, judge)
         return fitted
 
     def _trained(self, situations: Situations, judge: Judge) -> "LinkNetwork | FittedLinear":

@@ -10,11 +10,11 @@ from itertools import pairwise
 import numpy as np
 import torch
 from infilink.links.linear.basis import Basis
-from infilink.links.linear.expected import Sureness
 from infilink.links.linear.regression import KNOTS_S, Regression
 from infilink.links.networks.vector import LinkNetwork
 from infilink.links.sequences.residual import ResidualSequenceNetwork
-from infilink.links.training.fit_linear import Design, FittedLinear
+from infilink.links.training.design import Design
+from infilink.links.training.fit_linear import FittedLinear
 from infilink.links.training.judge import Judge
 from infilink.links.training.samples import Situations
 from infilink.models.encoding.encoding import Encoding
@@ -69,7 +69,7 @@ def _following(situations: Situations, rule: Mapping[str, Column]) -> FittedLine
     design = replace(
         design, bases=bases, places=places, numbers=np.concatenate([*numbers, np.ones((len(samples), 1))], axis=1)
     )
-    fitted = FittedLinear(design, Judge(samples, situations.target), sureness=Sureness((1.0, -7.0, 0.0)))
+    fitted = FittedLinear(design, Judge(samples, situations.target))
     for sources in design.sets(situations.target):
         fitted.give(sources, _regression(design, sources, ramps, situations.vectors))
     return fitted

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from infilink.errors import InvalidInput, UnknownModel
 from infilink.links.graph import LinkGraph
-from infilink.links.link import Situation
 from infilink.links.table import NEVER
 from infilink.links.training.train import LinksTraining
 from infilink.outputs import Array
@@ -57,21 +56,6 @@ def test_what_follows_from_nothing_is_held_or_constant_and_says_so(
     assert np.array_equal(held.value, now["people"])
     assert held.sources == ()
     assert graph.predict("people", {}).origin == "constant"
-
-
-def test_predictions_do_not_depend_on_one_another(graph: LinkGraph) -> None:
-    link, random = graph.links["scene"], np.random.default_rng(0)
-    lengths = {name: graph.encodings[name].length for name in next(iter(graph.tables["scene"].linked))}
-    said = [{name: random.normal(size=length) for name, length in lengths.items()} for _ in range(16)]
-    situations = [Situation(now, {}, None, 0.0) for now in said]
-    together, confidence = link.predict_situations(situations)
-    situations[3] = Situation({name: vector + 5.0 for name, vector in said[3].items()}, {}, None, 0.0)
-    changed, _ = link.predict_situations(situations)
-    rest = np.arange(16) != 3
-    assert np.array_equal(together[rest], changed[rest])
-    alone = link.predict_situations(situations[:1])
-    assert np.allclose(alone[0], together[:1], atol=1e-5)
-    assert np.allclose(alone[1], confidence[:1], atol=1e-5)
 
 
 def test_another_model_file_is_refused_by_name(graph: LinkGraph) -> None:

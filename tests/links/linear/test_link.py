@@ -7,13 +7,42 @@ import pytest
 from infilink.errors import InvalidInput
 from infilink.links.graph import LinkGraph
 from infilink.links.linear.basis import Basis
-from infilink.links.linear.expected import Sureness, expected_agreement
+from infilink.links.linear.expected import Compared
 from infilink.links.linear.link import LinearLink
 from infilink.links.linear.regression import KNOTS_S, Regression
-from infilink.links.link import Situation
 from infilink.links.training.train import LinksTraining
 from infilink.models.encoding.encoding import Encoding
-from infilink.outputs import OutputSpec
+from infilink.outputs import Array, OutputSpec
+
+_RNG = np.random.default_rng(3)
+KINDS: dict[str, tuple[OutputSpec, list[Array]]] = {
+    "label": (
+        OutputSpec(kind="label", classes=("a", "b", "c")),
+        [np.asarray(each, np.float32) for each in _RNG.dirichlet(np.full(3, 4.0), 12)],
+    ),
+    "multilabel": (
+        OutputSpec(kind="multilabel", classes=("a", "b", "c")),
+        [np.asarray(each, np.float32) for each in _RNG.uniform(0.1, 0.9, (12, 3))],
+    ),
+    "count": (OutputSpec(kind="count"), [np.asarray([n], np.float32) for n in _RNG.integers(0, 4, 12)]),
+    "scalar": (
+        OutputSpec(kind="scalar", tolerance=2.0),
+        [np.asarray([n], np.float32) for n in _RNG.uniform(0, 4, 12)],
+    ),
+    "boxes": (
+        OutputSpec(kind="boxes", classes=("car", "person"), measure="counts"),
+        [
+            np.asarray(
+                [(0.1, 0.1, 0.2, 0.2, 0.9, c) for c in range(2) for _ in range(_RNG.integers(0, 4))], np.float32
+            ).reshape(-1, 6)
+            for _ in range(12)
+        ],
+    ),
+    "vector": (
+        OutputSpec(kind="vector", length=4),
+        [np.asarray(each, np.float32) for each in _RNG.normal(size=(12, 4))],
+    ),
+}
 
 
 def test_a_number_may_bend_and_so_tells_of_the_middle_class() -> None:
@@ -55,6 +84,7 @@ def test_an_error_fades_from_all_of_it_to_none() -> None:
     regression = Regression(np.zeros((1, 1), np.float32), fades, np.zeros((1, 1), np.float32))
     ages_s = np.asarray([0.0, 0.25, 3.0, 64.0, 1000.0, np.nan])
     left = regression.fade(ages_s)
+    assert [regression.fade_at(age_s) for age_s in ages_s[:5]] == pytest.approx(left[:5].tolist())
     assert left[0] == 1.0 and left[1] == pytest.approx(0.9) and left[5] == 0.0
     assert (np.diff(left[:4]) < 0).all() and left[3] == left[4] == pytest.approx(0.1)
     assert regression.spread(np.asarray([1.0, 0.0])).tolist() == [0.0, 1.0]
@@ -66,19 +96,22 @@ def test_what_never_errs_is_expected_to_agree() -> None:
     encoding = Encoding.fit(spec, outputs)
     vectors = np.stack([encoding.encode(value) for value in outputs])
     far = np.concatenate([vectors, -vectors]) * 3
-    assert expected_agreement(encoding, vectors, np.zeros((4, 3)), np.ones(9)).tolist() == [1.0] * 9
-    assert (expected_agreement(encoding, vectors, far, np.ones(9)) < 0.7).all()
-    assert expected_agreement(encoding, vectors, far, np.zeros(9)).tolist() == [1.0] * 9
+    compared, said = Compared.of(encoding), vectors[:, None]
+    assert compared.expected(said, vectors, np.zeros((4, 3)), np.ones(9)).tolist() == [[1.0]] * 9
+    assert (compared.expected(said, vectors, far, np.ones(9)) < 0.7).all()
+    assert compared.expected(said, vectors, far, np.zeros(9)).tolist() == [[1.0]] * 9
 
 
-def test_sureness_is_the_share_that_agrees() -> None:
-    rng = np.random.default_rng(0)
-    expected = rng.uniform(0.2, 0.95, 4000)
-    agreed = (rng.random(4000) < expected**2).astype(float)
-    sure = Sureness.fit(expected, np.zeros(4000), agreed).of(expected, np.zeros(4000))
-    assert abs(float(sure.mean() - agreed.mean())) < 0.02
-    high = expected > 0.8
-    assert abs(float(sure[high].mean() - agreed[high].mean())) < 0.05
+@pytest.mark.parametrize("name", list(KINDS))
+def test_what_is_expected_is_the_mean_agreement_with_what_may_come(name: str) -> None:
+    spec, values = KINDS[name]
+    encoding = Encoding.fit(spec, values)
+    vectors = np.stack([encoding.encode(value) for value in values])
+    errors = vectors[1:] - vectors[0]
+    found = Compared.of(encoding).expected(vectors[None, :3], vectors[:1], errors, np.ones(1))[0]
+    for at in range(3):
+        each = [spec.agreement(values[at], value) for value in values[1:]]
+        assert found[at] == pytest.approx(np.mean(each), abs=1e-5)
 
 
 def test_the_file_says_what_was_written(lamp_training: LinksTraining, tmp_path: Path) -> None:
@@ -94,9 +127,8 @@ def test_the_file_says_what_was_written(lamp_training: LinksTraining, tmp_path: 
     for sources in link.regressions:
         now = {name: known[name] for name in sources}
         for last in (None, np.zeros(1, np.float32)):
-            one = Situation(now, now, last, 2.0)
-            assert np.array_equal(link.predict_situations([one])[0], again.predict_situations([one])[0])
-            assert 0.0 <= again.predict(now, now, last, 2.0)[1] <= 1.0
+            one, other = (each.predict(now, now, last, 2.0) for each in (link, again))
+            assert np.array_equal(one[0], other[0]) and one[1] == other[1] and 0.0 <= one[1] <= 1.0
     damaged = tmp_path / "damaged.npz"
     damaged.write_bytes((tmp_path / "level.npz").read_bytes()[:200])
     with pytest.raises(InvalidInput, match="damaged"):
