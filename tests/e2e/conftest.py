@@ -192,8 +192,15 @@ class Daemon(Program):
 
 def write_toml(path: Path, values: dict[str, Any]) -> Path:
     """Settings as TOML, of which JSON's plain values are a part."""
-    path.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
+    path.write_text("".join(f"{key} = {_toml(value)}\n" for key, value in values.items()))
     return path
+
+
+def _toml(value: Any) -> str:
+    """A value, or an inline table of values."""
+    if not isinstance(value, dict):
+        return json.dumps(value)
+    return "{" + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + "}"
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_models_change_places_within_the_budget_and_are_held_between(start_daemo
 
 
 def test_a_load_serves_all_streams_that_wait_for_it(start_daemon, links, each_bytes):
-    daemon = start_daemon(answers="hold", links=links, budget=f"{each_bytes}B")
+    daemon = start_daemon(answers="hold", links=links, budget=f"{each_bytes}B", least_every_s=1.0)
     names = [f"camera-{number}" for number in range(4)]
     with ThreadPoolExecutor(4) as pool:
         streams = [pool.submit(answers_until, daemon.address, each_ran, device=name) for name in names]
@@ -115,6 +115,22 @@ def test_what_there_is_no_compute_for_is_answered_all_the_same(start_daemon, lin
     assert status.compute_cores == pytest.approx(0.002)
     # Beside what comes in, some is saved up.
     assert 0 < status.spent_s <= 0.002 * (status.uptime_s + 10.0)
+
+
+def test_a_stream_that_matters_little_is_not_starved_by_one_that_matters_much(start_daemon, links):
+    weights = {"streams": {"loud": 100.0, "quiet": 0.01}}
+    daemon = start_daemon(
+        answers="hold", links=links, compute="0.002 cores", audit=0.0, least_every_s=0.5, weights=weights
+    )
+    ended = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        loud = pool.submit(answers_until, daemon.address, lambda _: ended.is_set(), device="loud")
+        answers_until(daemon.address, lambda results: each_ran(results, times=3), device="quiet")
+        ended.set()
+        loud.result()
+    counts = {device.name: device.answers["bright"] for device in daemon.status().devices}
+    assert counts["quiet"].executed >= 3 and counts["quiet"].held > counts["quiet"].executed
+    assert counts["loud"].executed >= 3
 
 
 def test_a_killed_model_is_started_again_within_the_budget(start_daemon, links, each_bytes):
