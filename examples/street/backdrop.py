@@ -12,7 +12,7 @@ from .weather import KEYS, Air
 
 Picture = NDArray[np.uint8]
 TO_SUN = np.array([-0.42, -0.55, 0.72])
-LAMPS_X = (-7.0, 6.0, 18.5, 30.0)
+LAMPS_X = (-7.0, 6.0, 18.5, 30.0, 62.0, 83.0)
 LAMP_Y, LAMP_Z = 9.9, 5.2
 
 

@@ -1,4 +1,4 @@
-"""The fixed camera: where a point of the street appears in the picture."""
+"""A fixed camera: where a point of the street appears in its picture."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 640, 360
+# What is nearer to the lens, or behind it, is drawn as if it were so far away: far outside the picture.
+_NEAREST_M = 0.3
 Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera on a house wall; metres: x along the street, y away from the camera, z up."""
+    """A pinhole camera on a house wall or a pole; metres: x along the street, y towards its far side, z up."""
 
     position: tuple[float, float, float] = (0.0, -15.0, 11.0)
     yaw_deg: float = 20.0
@@ -35,7 +37,7 @@ class Camera:
     def project(self, points: Points) -> Points:
         """Map (n, 3) world points to (n, 2) pixels."""
         seen = (points - self.place) @ self.axes.T
-        pixels = seen[:, :2] * (self.focal_px / seen[:, 2:])
+        pixels = seen[:, :2] * (self.focal_px / np.maximum(seen[:, 2:], _NEAREST_M))
         pixels[:, 0] += WIDTH / 2
         pixels[:, 1] = HEIGHT / 2 - pixels[:, 1]
         return pixels

@@ -9,10 +9,10 @@ import numpy as np
 from ...codec import decode_jpeg, encode_jpeg
 from ...outputs import Array
 from .backdrop import Backdrop
-from .camera import Camera
 from .networks import STRIDE
 from .street import Street
 from .truth import Truth
+from .views import VIEWS
 
 # One frame in so many is drawn: 3 s apart, neighbours show other people and other traffic.
 APART = 45
@@ -20,29 +20,40 @@ APART = 45
 
 @dataclass(frozen=True)
 class Frames:
-    """Frames, compressed once as a camera's would be, in the input sizes of the models, and their ground truth."""
+    """Frames, compressed once as a camera's would be, in the models' input size, and their ground truth."""
 
-    images: dict[tuple[int, int], Array]
+    images: Array
     truths: list[Truth]
 
 
 def render_frames(
-    seeds: Sequence[int], per_seed: int, sizes: Sequence[tuple[int, int]], progress: Callable[[int, int], None]
+    seeds: Sequence[int], per_seed: int, size: tuple[int, int], progress: Callable[[int, int], None]
 ) -> Frames:
-    """Draws `per_seed` frames of each seed's street; sizes are (width, height), images RGB uint8 (n, h, w, 3)."""
+    """Draws frames of every camera of the site, the views in turn and every second day a busy one.
+
+    Args:
+        seeds: one day of one camera for each.
+        per_seed: how many frames of it.
+        size: the pictures', width and height.
+        progress: called with how many are drawn and how many there will be.
+
+    Returns:
+        Images RGB uint8 (n, h, w, 3), and what they show.
+    """
     rng = np.random.default_rng(seeds[0])
-    backdrop = Backdrop(Camera())
+    backdrops = {name: Backdrop(camera) for name, camera in VIEWS.items()}
     total = len(seeds) * per_seed
-    images = {size: np.empty((total, size[1], size[0], 3), np.uint8) for size in sizes}
+    images = np.empty((total, size[1], size[0], 3), np.uint8)
     truths: list[Truth] = []
-    for seed in seeds:
+    for turn, seed in enumerate(seeds):
+        name = list(VIEWS)[turn % len(VIEWS)]
         # A slightly shorter day, so that each seed shows the whole of one.
-        street = Street(seed, day_s=per_seed * APART / 15.0 * 0.9, backdrop=backdrop)
+        day_s, busy = per_seed * APART / 15.0 * 0.9, bool(turn // len(VIEWS) % 2)
+        street = Street(seed, day_s=day_s, backdrop=backdrops[name], camera=VIEWS[name], busy=busy)
         for frame, truth in street.frames(per_seed, every=APART):
             sent = decode_jpeg(encode_jpeg(frame, int(rng.integers(55, 95))))
             pixels = cv2.cvtColor(sent, cv2.COLOR_BGR2RGB)
-            for size, stack in images.items():
-                stack[len(truths)] = cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)
+            images[len(truths)] = cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)
             truths.append(truth)
             progress(len(truths), total)
     return Frames(images, truths)

@@ -6,7 +6,7 @@ from .backdrop import LAMP_Y, LAMP_Z, LAMPS_X
 from .camera import Points
 from .canvas import Canvas
 
-TREES_X, TREE_Y = (-1.0, 12.0, 25.0), 10.2
+TREES_X, TREE_Y = (-1.0, 12.0, 25.0, 69.0, 77.0), 10.2
 SIGNALS = ((12.9, -0.45), (17.0, 9.75))
 COLOURS = {"red": (50.0, 50.0, 255.0), "amber": (40.0, 190.0, 255.0), "green": (120.0, 230.0, 60.0)}
 

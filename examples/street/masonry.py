@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import Camera
-from .people import CROSS_X, DOORS_X
-from .traffic import BAYS_X
+from .people import CROSS_X, DOORS_X, YARD_DOOR_X, YARD_X
+from .traffic import BAYS_X, YARD_BAYS_X
 
 SCALE = 2
 FACADE_Y = 13.2
+FARTHEST_M = 400.0
 Field = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -47,7 +48,7 @@ def paint(camera: Camera) -> Surface:
     _cx, cy, cz = camera.position
     with np.errstate(divide="ignore"):
         to_ground = np.where(rays[..., 2] < 0, -cz / rays[..., 2], np.inf)
-        to_facade = (FACADE_Y - cy) / rays[..., 1]
+        to_facade = np.where(rays[..., 1] > 0, (FACADE_Y - cy) / rays[..., 1], FARTHEST_M)
     ground = to_ground < to_facade
     reach = np.where(ground, to_ground, to_facade)
     x, y, z = (camera.position[i] + rays[..., i] * reach for i in range(3))
@@ -64,7 +65,7 @@ def _shaded(x: Field, y: Field, z: Field) -> Mask:
     # the camera's own house throws a straight shadow over the near pavement, the trees one on far pavement and wall
     house = y + 0.76 * z < -0.4
     trees = np.zeros_like(house)
-    for tree in (-1.0, 12.0, 25.0):
+    for tree in (-1.0, 12.0, 25.0, 69.0, 77.0):
         across = (x - tree - 2.4 - (y - 10.2) * 0.76 - 0.58 * (z - 1.0)) / 1.7
         along = (np.where(y > 13, z - 1.2, y - 13.0)) / 1.5
         trees |= (y > 11.2) & (across**2 + along**2 < 1)
@@ -79,15 +80,21 @@ def _ground(x: Field, y: Field) -> Field:
     patches = 0.02 * np.sin(x * 0.7) * np.sin(y * 1.3 + x * 0.2)
     grey = np.where((y >= 0) & (y <= 9.4), 0.30 + patches, grey)
     grey = np.where((y > 7.25) & (y <= 9.4), 0.36 + patches, grey)
-    white = (np.abs(y - 3.5) < 0.07) & (x % 4.0 < 2.0) & ((x < 11) | (x > 19))
-    for bay in BAYS_X:
+    yard = x > YARD_X
+    cobbles = 0.40 + 0.05 * (
+        ((x % 0.8 < 0.06) | (y % 0.8 < 0.06)) + np.sin(np.floor(x / 0.8) * 7 + np.floor(y / 0.8) * 5)
+    )
+    grey = np.where(yard, cobbles, grey)
+    white = (np.abs(y - 3.5) < 0.07) & (x % 4.0 < 2.0) & ((x < 11) | (x > 19)) & ~yard
+    for bay in (*BAYS_X, *YARD_BAYS_X):
         edge = (np.abs(np.abs(x - bay) - 2.95) < 0.06) & (y > 7.25) & (y < 9.4)
         white |= edge | ((np.abs(x - bay) < 2.95) & (np.abs(y - 7.25) < 0.06))
     white |= (np.abs(x - CROSS_X) < 1.6) & (y > 0.25) & (y < 9.2) & (y % 1.0 < 0.5)
     white |= (np.abs(x - 12.5) < 0.16) & (y > 0.1) & (y < 3.4) | (np.abs(x - 17.1) < 0.16) & (y > 3.6) & (y < 7.2)
     grey = np.where(white, 0.80, grey)
     colour = grey[..., None] * np.array([0.98, 1.0, 1.0])
-    lawn = (y > 60) | (y > 14)
+    beds = yard & ((y < 1.6) | (((np.abs(x - 69.0) < 2.6) | (np.abs(x - 77.0) < 2.6)) & (np.abs(y - 10.2) < 1.0)))
+    lawn = (y > 14) | beds
     return np.where(lawn[..., None], np.array([0.25, 0.42, 0.33]), colour)
 
 
@@ -107,7 +114,7 @@ def _facades(x: Field, z: Field) -> tuple[Field, Field, Mask]:
         wall = np.where((np.abs(x - start) < 0.06)[..., None], wall * 0.7, wall)
         colour = np.where(inside[..., None], wall, colour)
         glow = np.where(inside & ~roof, lit, glow)
-    for door in DOORS_X:
+    for door in (*DOORS_X, YARD_DOOR_X):
         leaf = (np.abs(x - door) < 0.6) & (z < 2.3)
         colour = np.where(leaf[..., None], np.array([0.16, 0.2, 0.3]), colour)
         glow = np.where(leaf, 0.0, glow)

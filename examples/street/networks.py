@@ -29,18 +29,18 @@ class Residual(nn.Module):
 
 
 class Trunk(nn.Module):
-    """RGB pixels from 0 to 1 to features at a quarter (36 channels) and an eighth (48) of the input's size."""
+    """RGB pixels from 0 to 1 to features at a quarter (24 channels) and an eighth (32) of the input's size."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.quarter = nn.Sequential(conv(3, 24, stride=2), conv(24, 36, stride=2), Residual(36), Residual(36))
-        self.eighth = nn.Sequential(conv(36, 48, stride=2), Residual(48), Residual(48))
-        self.sixteenth = nn.Sequential(conv(48, 64, stride=2), Residual(64))
-        self.up_eighth = conv(64, 48, kernel=1)
-        self.up_quarter = conv(48, 36, kernel=1)
+        self.quarter = nn.Sequential(conv(3, 16, stride=2), conv(16, 24, stride=2), Residual(24))
+        self.eighth = nn.Sequential(conv(24, 32, stride=2), Residual(32), Residual(32))
+        self.sixteenth = nn.Sequential(conv(32, 48, stride=2), Residual(48))
+        self.up_eighth = conv(48, 32, kernel=1)
+        self.up_quarter = conv(32, 24, kernel=1)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, 3, h, w) to (n, 36, h/4, w/4) and (n, 48, h/8, w/8)."""
+        """(n, 3, h, w) to (n, 24, h/4, w/4) and (n, 32, h/8, w/8)."""
         quarter = self.quarter(pixels)
         eighth = self.eighth(quarter)
         deep = self.up_eighth(self.sixteenth(eighth))
@@ -54,9 +54,9 @@ class BoxHead(nn.Module):
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        self.shared = conv(36, 36)
-        self.heat = nn.Conv2d(36, classes, 1)
-        self.sides = nn.Conv2d(36, 4, 1)
+        self.shared = conv(24, 24)
+        self.heat = nn.Conv2d(24, classes, 1)
+        self.sides = nn.Conv2d(24, 4, 1)
         # A cell is rarely a centre: starting there keeps the first steps calm.
         nn.init.constant_(self.heat.bias, -4.0)  # type: ignore[arg-type]
 
@@ -67,13 +67,13 @@ class BoxHead(nn.Module):
 
 
 class PlaceHead(nn.Module):
-    """A label or a number from a coarse map: the camera is fixed, so where something is matters."""
+    """A label or a number from a coarse map: the cameras are fixed, so where something is matters."""
 
     def __init__(self, outputs: int, size: tuple[int, int]) -> None:
         super().__init__()
         cells = (size[0] // 8 // POOL) * (size[1] // 8 // POOL)
-        self.reduce = conv(48, 16, kernel=1)
-        self.dense = nn.Sequential(nn.Linear(cells * 16, 48), nn.ReLU(), nn.Dropout(0.2), nn.Linear(48, outputs))
+        self.reduce = conv(32, 24, kernel=1)
+        self.dense = nn.Sequential(nn.Linear(cells * 24, 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, outputs))
 
     def forward(self, quarter: Tensor, eighth: Tensor) -> Tensor:
         """Logits or numbers (n, outputs)."""

@@ -11,6 +11,8 @@ FAR_Y, NEAR_Y, FACADE_Y = 11.6, -1.3, 13.0
 CROSS_X = 14.8
 EDGES_X = {"far_left": -10.0, "far_right": 42.0, "near_left": -7.0, "near_right": 24.0}
 DOORS_X = (2.2, 9.2, 20.2)
+# East of here the street has ended, and a yard begins.
+YARD_X, YARD_DOOR_X = 56.0, 73.0
 CURB_FAR_Y, CURB_NEAR_Y = 10.0, -0.6
 
 
@@ -33,8 +35,12 @@ def _crossing(to_far: bool) -> list[Leg]:
     return [near, Leg(at_signal=True), far] if to_far else [far, Leg(at_signal=True), near]
 
 
-def routes() -> list[tuple[tuple[float, float], list[Leg]]]:
-    """The ways people take through the picture: where they start, and the legs."""
+Route = tuple[tuple[float, float], list[Leg]]
+"""Where somebody starts, and the legs."""
+
+
+def routes() -> list[Route]:
+    """The ways people take through the street."""
     left, right = (EDGES_X["far_left"], FAR_Y), (EDGES_X["far_right"], FAR_Y)
     near_left, near_right = (EDGES_X["near_left"], NEAR_Y), (EDGES_X["near_right"], NEAR_Y)
     first, second, third = ((x, FACADE_Y + 0.4) for x in DOORS_X)
@@ -53,6 +59,22 @@ def routes() -> list[tuple[tuple[float, float], list[Leg]]]:
         ),
         (near_left, [Leg(4.0, NEAR_Y), Leg(wait_s=18.0), Leg(*near_left)]),
     ]
+
+
+def entrance_routes() -> list[Route]:
+    """The ways in and out of the first door."""
+    door = DOORS_X[0]
+    ways = [Leg(-5.0, FAR_Y), Leg(9.5, FAR_Y + 0.3)]
+    into = [((leg.x, leg.y), _door(door)) for leg in ways]
+    return into + [((door, FACADE_Y + 0.4), [Leg(door, FAR_Y), leg]) for leg in ways]
+
+
+def yard_routes() -> list[Route]:
+    """The ways through the yard."""
+    gate, door = (YARD_X - 2.0, 4.5), (YARD_DOOR_X, FACADE_Y + 0.4)
+    inside = [Leg(YARD_DOOR_X, FAR_Y + 0.4), Leg(*door)]
+    bench = [Leg(66.0, 11.5), Leg(wait_s=9.0)]
+    return [(gate, inside), (door, [Leg(*gate)]), (gate, [*bench, *inside]), (door, [*bench, Leg(*gate)])]
 
 
 ROUTES = len(routes())
@@ -82,7 +104,7 @@ class Walker:
     @property
     def on_road(self) -> bool:
         """Whether the person is between the kerbs."""
-        return 0.0 < self.y < 9.4
+        return 0.0 < self.y < 9.4 and self.x < YARD_X
 
     def step(self, step_s: float, walk: bool) -> None:
         """Go on with the current leg."""
@@ -122,9 +144,9 @@ class People:
         self.walkers: list[Walker] = []
         self.tracks = 100_000  # apart from the vehicles' numbers
 
-    def enter(self, route: int, size: int) -> None:
-        """Send a group of ``size`` on one of the `routes`."""
-        (x, y), legs = routes()[route % ROUTES]
+    def enter(self, route: Route, size: int) -> None:
+        """Send a group of ``size`` on a way."""
+        (x, y), legs = route
         pace = float(self.rng.uniform(1.5, 1.9))
         for member, aside in enumerate(self._formation(size)):
             self.tracks += 1

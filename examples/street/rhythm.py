@@ -2,11 +2,15 @@
 
 import numpy as np
 
-from .people import ROUTES, People
+from .people import ROUTES, People, entrance_routes, routes, yard_routes
 from .traffic import Traffic
 
 BURST_EVERY_S = (24.0, 34.0)
 BAY_EVERY_S = (38.0, 60.0)
+# A busy day: cars, somebody at the first door, somebody in the yard, a car that comes or goes there.
+BUSY_BURST_EVERY_S = (10.0, 16.0)
+DOOR, YARD, YARD_BAY = "door", "yard", "yard bay"
+BUSY_EVERY_S = {DOOR: (7.0, 13.0), YARD: (14.0, 26.0), YARD_BAY: (22.0, 40.0)}
 PLATOONS: tuple[tuple[str, ...], ...] = (
     ("near",),
     ("near", "near"),
@@ -43,10 +47,21 @@ class Deck:
 
 
 class Rhythm:
-    """Sends platoons, cyclists and groups of people into the street."""
+    """Sends platoons, cyclists and groups of people into the street.
 
-    def __init__(self, rng: np.random.Generator, traffic: Traffic, people: People) -> None:
+    Args:
+        rng: draws who comes when.
+        traffic: where vehicles go.
+        people: where people go.
+        busy: draws what a busy day has besides, in the street and in the yard; None: the day is quiet.
+    """
+
+    def __init__(
+        self, rng: np.random.Generator, traffic: Traffic, people: People, busy: np.random.Generator | None = None
+    ) -> None:
         self.rng = rng
+        self.busy = busy
+        self._due_s = {} if busy is None else {each: float(busy.uniform(0, 8)) for each in (DOOR, YARD, YARD_BAY)}
         self.traffic = traffic
         self.people = people
         self.platoons, self.company, self.routes = Deck(rng, len(PLATOONS)), Deck(rng, len(WITH)), Deck(rng, ROUTES)
@@ -58,11 +73,28 @@ class Rhythm:
         self.burst_in_s -= step_s
         self.bay_in_s -= step_s
         if self.burst_in_s <= 0:
-            self.burst_in_s = float(self.rng.uniform(*BURST_EVERY_S))
+            self.burst_in_s = float(self.rng.uniform(*(BURST_EVERY_S if self.busy is None else BUSY_BURST_EVERY_S)))
             self._burst()
         if self.bay_in_s <= 0:
             self.bay_in_s = float(self.rng.uniform(*BAY_EVERY_S))
             self._change_bays()
+        if self.busy is not None:
+            self._step_busy(self.busy, step_s)
+
+    def _step_busy(self, busy: np.random.Generator, step_s: float) -> None:
+        for what, every_s in BUSY_EVERY_S.items():
+            self._due_s[what] -= step_s
+            if self._due_s[what] > 0:
+                continue
+            self._due_s[what] = float(busy.uniform(*every_s))
+            if what == YARD_BAY:
+                if len(self.traffic.parked("yard")) > busy.integers(2):
+                    self.traffic.leave_bay("yard")
+                else:
+                    self.traffic.enter("truck" if busy.random() < 0.3 else "car", "yard", park=True)
+            else:
+                ways = entrance_routes() if what == DOOR else yard_routes()
+                self.people.enter(ways[int(busy.integers(len(ways)))], int(busy.choice([1, 1, 2, 3])))
 
     def _burst(self) -> None:
         behind = {"near": 0.0, "far": 0.0}
@@ -77,10 +109,10 @@ class Rhythm:
             if self.rng.random() < 0.3:
                 self.traffic.enter("cyclist", lane, 3.0)
         if company in ("people", "both"):
-            self.people.enter(self.routes.deal(), int(self.rng.choice([1, 1, 2, 2, 3])))
+            self.people.enter(routes()[self.routes.deal()], int(self.rng.choice([1, 1, 2, 2, 3])))
 
     def _change_bays(self) -> None:
-        parked = sum(vehicle.parked for vehicle in self.traffic.vehicles)
+        parked = len(self.traffic.parked())
         if self.rng.random() < parked / 5:
             self.traffic.leave_bay()
         else:

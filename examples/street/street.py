@@ -25,6 +25,8 @@ Actor = Body | Figure | Rider
 COARSE = 4
 VISIBLE_SHARE, INSIDE_SHARE = 0.35, 0.4
 PREROLL_S = 30.0
+# Nearer than this to a camera nobody is drawn; farther than that nobody is seen.
+NEAREST_M, FARTHEST_M = 2.0, 60.0
 
 
 class Street:
@@ -39,7 +41,9 @@ class Street:
         fps: Frames per second of simulated time.
         day_s: Length of a day with its night, in seconds of video.
         start: Time of day of the first frame (0 morning, 0.5 dusk, 0.75 night); drawn from the seed when None.
-        backdrop: The rendered empty street of another `Street`, which saves rendering it again (0.7 s).
+        backdrop: The rendered empty street of another `Street` with the same camera, which saves rendering it again.
+        camera: Whose picture it is; None: the one on the house wall, which sees most of the street.
+        busy: More happens, also at the first door and in the yard.
     """
 
     def __init__(
@@ -50,19 +54,21 @@ class Street:
         day_s: float = 360.0,
         start: float | None = None,
         backdrop: Backdrop | None = None,
+        camera: Camera | None = None,
+        busy: bool = False,
     ) -> None:
         self.seed = seed
         self.fps = fps
-        rngs = [np.random.default_rng([seed, stream]) for stream in range(5)]
-        self.camera = Camera()
+        rngs = [np.random.default_rng([seed, stream]) for stream in range(6)]
+        self.camera = camera or Camera()
         self.backdrop = backdrop or Backdrop(self.camera)
         self.weather = Weather(rngs[0], day_s, start)
         self.signal = Signal(float(rngs[1].uniform(0, CYCLE_S)))
         self.traffic = Traffic(rngs[2], self.signal)
         self.people = People(rngs[3], self.signal)
-        self.rhythm = Rhythm(rngs[1], self.traffic, self.people)
+        self.rhythm = Rhythm(rngs[1], self.traffic, self.people, rngs[5] if busy else None)
         self.lens = Lens(rngs[4], f"rendered street - seed {seed}")
-        self.furniture = lamps_and_trees()
+        self.furniture = [(x, tree) for x, tree in lamps_and_trees() if self.camera.depth(x, TREE_Y) > NEAREST_M]
         self.frame = -1
         self.air: Air = self.weather.step(0.0, 0.0)
         for _ in range(int(PREROLL_S * fps)):
@@ -108,7 +114,8 @@ class Street:
             else:
                 thing.draw()
         for place in SIGNALS[::-1]:
-            draw_signal(canvas, place, self.signal.colour)
+            if self.camera.depth(*place) > NEAREST_M:
+                draw_signal(canvas, place, self.signal.colour)
         return self.lens.expose(canvas.picture, self.air, self.time_s), self._truth([actor for _, actor in actors])
 
     def _move(self) -> None:
@@ -122,12 +129,14 @@ class Street:
         """Who is at least partly in the picture, from far to near."""
         actors: list[tuple[float, Actor]] = []
         for vehicle in self.traffic.vehicles:
-            if -16 < vehicle.x < 50:
+            depth = self.camera.depth(vehicle.x, vehicle.y)
+            if NEAREST_M < depth < FARTHEST_M:
                 thing = Rider(vehicle, canvas) if vehicle.kind == "cyclist" else Body(vehicle, canvas)
-                actors.append((self.camera.depth(vehicle.x, vehicle.y), thing))
+                actors.append((depth, thing))
         for walker in self.people.walkers:
-            if walker.y < 13.1:  # behind that they are in a house
-                actors.append((self.camera.depth(walker.x, walker.y), Figure(walker, canvas)))
+            depth = self.camera.depth(walker.x, walker.y)
+            if walker.y < 13.1 and NEAREST_M < depth < FARTHEST_M:  # beyond the wall they are in a house
+                actors.append((depth, Figure(walker, canvas)))
         inside = [pair for pair in actors if _overlaps_frame(pair[1].hull)]
         return sorted(inside, key=lambda pair: -pair[0])
 

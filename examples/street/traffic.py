@@ -8,6 +8,7 @@ from .trafficlight import Signal
 
 STANDS_BELOW_MPS = 0.3
 BAYS_X = (-3.0, 3.0, 9.0, 22.0, 28.0)
+YARD_BAYS_X = (64.5, 80.5)
 BAY_Y = 8.35
 SWERVE_M = 7.5
 
@@ -21,6 +22,8 @@ class Lane:
     start_x: float
     stop_x: float
     length_m: float = 78.0
+    bays_x: tuple[float, ...] = ()
+    slow: float = 1.0
 
     def x(self, s: float) -> float:
         """Place along the street."""
@@ -33,9 +36,11 @@ class Lane:
 
 LANES = {
     "near": Lane(1.95, 1, -26.0, 12.2),
-    "far": Lane(5.05, -1, 52.0, 17.4),
+    "far": Lane(5.05, -1, 52.0, 17.4, bays_x=BAYS_X),
     "near_bike": Lane(0.5, 1, -26.0, 12.4),
     "far_bike": Lane(6.6, -1, 52.0, 17.2),
+    # Nobody stops for a light in the yard: its line lies before its beginning.
+    "yard": Lane(4.6, -1, 100.0, 150.0, 45.0, YARD_BAYS_X, 0.5),
 }
 SIZES_M = {"car": (4.3, 1.8, 1.46), "truck": (6.3, 2.15, 2.85), "cyclist": (1.8, 0.6, 1.75)}
 CRUISE_MPS = {"car": 9.0, "truck": 8.0, "cyclist": 5.5}
@@ -107,25 +112,29 @@ class Traffic:
         for bay in BAYS_X:
             if rng.random() < 0.6:
                 kind = "truck" if rng.random() < 0.12 else "car"
-                far = LANES["far"]
-                self._add(kind, "far", far.s(bay), 0.0, bay_x=bay, parked=True)
+                self._add(kind, "far", LANES["far"].s(bay), 0.0, bay_x=bay, parked=True)
 
     def enter(self, kind: str, lane: str, behind_m: float = 0.0, park: bool = False) -> None:
         """Let a vehicle start at the beginning of a lane, well outside the picture."""
         taken = {vehicle.bay_x for vehicle in self.vehicles}
-        free = [bay for bay in BAYS_X if bay not in taken]
+        free = [bay for bay in LANES[lane].bays_x if bay not in taken]
         bay = float(self.rng.choice(free)) if park and free else None
         last = min((v.s for v in self.vehicles if v.lane is LANES[lane] and not v.parked), default=9.0)
-        self._add(kind, lane, min(0.0, last - 9.0) - behind_m, CRUISE_MPS[kind] * 0.9, bay_x=bay)
+        speed = CRUISE_MPS[kind] * 0.9 * LANES[lane].slow
+        self._add(kind, lane, min(0.0, last - 9.0) - behind_m, speed, bay_x=bay)
 
-    def leave_bay(self) -> None:
+    def leave_bay(self, lane: str = "far") -> None:
         """Let one parked vehicle drive off when nobody comes."""
-        parked = [vehicle for vehicle in self.vehicles if vehicle.parked]
+        parked = self.parked(lane)
         if parked:
             vehicle = parked[int(self.rng.integers(len(parked)))]
-            near = [v for v in self._drivers("far") if -14 < vehicle.s - v.s < 22 or -10 < v.s - vehicle.s < 10]
+            near = [v for v in self._drivers(lane) if -14 < vehicle.s - v.s < 22 or -10 < v.s - vehicle.s < 10]
             if not near:
                 vehicle.parked, vehicle.s = False, vehicle.s + 0.01
+
+    def parked(self, lane: str = "far") -> list[Vehicle]:
+        """Who stands in a lane's bays."""
+        return [vehicle for vehicle in self.vehicles if vehicle.parked and vehicle.lane is LANES[lane]]
 
     def step(self, step_s: float) -> None:
         """Move everybody."""
@@ -146,7 +155,7 @@ class Traffic:
 
     def _drive(self, vehicle: Vehicle, ahead: Vehicle | None, step_s: float) -> None:
         half = SIZES_M[vehicle.kind][0] / 2
-        cruise = CRUISE_MPS[vehicle.kind] * (0.95 + vehicle.look % 100 / 1000)
+        cruise = vehicle.lane.slow * CRUISE_MPS[vehicle.kind] * (0.95 + vehicle.look % 100 / 1000)
         pull = acceleration(vehicle.speed, cruise, 1e3, 0.0)
         if ahead is not None:
             gap = ahead.s - SIZES_M[ahead.kind][0] / 2 - vehicle.s - half

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..videofile import VideoFileWriter
+from .camera import Camera
 from .street import Street
 from .truth import Truth
 
@@ -25,6 +26,9 @@ def write_video(
     *,
     day_s: float = 360.0,
     start: float | None = None,
+    camera: Camera | None = None,
+    busy: bool = False,
+    every: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Render a clip to ``path`` (.mp4) and its ground truth to the same name with ``.truth.jsonl``.
@@ -33,9 +37,12 @@ def write_video(
         path: The video's file.
         seconds: Its length.
         seed: Chooses traffic, people and weather.
-        fps: Frames per second.
+        fps: Moments per second that the street goes through.
         day_s: Length of a day with its night, in seconds.
         start: Time of day of the first frame, 0..1.
+        camera: Whose picture it is; None: `Street`'s own.
+        busy: More happens.
+        every: One of how many moments is drawn: the video has ``fps / every`` frames per second.
         progress: Called with frames done and frames in all.
 
     Returns:
@@ -44,13 +51,13 @@ def write_video(
     Raises:
         InvalidInput: The video can't be written.
     """
-    total = round(seconds * fps)
+    total = round(seconds * fps / every)
     with (
-        VideoFileWriter(Path(path), fps=fps, crf=_CRF) as writer,
+        VideoFileWriter(Path(path), fps=fps / every, crf=_CRF) as writer,
         truth_path(path).open("w", encoding="utf-8") as lines,
     ):
-        street = Street(seed, fps, day_s=day_s, start=start)
-        for done, (frame, truth) in enumerate(street.frames(total), start=1):
+        street = Street(seed, fps, day_s=day_s, start=start, camera=camera, busy=busy)
+        for done, (frame, truth) in enumerate(street.frames(total, every), start=1):
             writer.write(frame)
             lines.write(json.dumps(truth.as_dict()) + "\n")
             if progress is not None:

@@ -1,24 +1,21 @@
-"""What a run is given: the same frames for the agent, the video and the figures."""
+"""What is kept of a run while it lasts."""
 
-import threading
-from pathlib import Path
+from types import SimpleNamespace
 
-import pytest
-from infilink.device.capture import Capture
-from infilink.device.config import DeviceConfig
-from infilink.examples.demo.daemons import Stretch
-
-from ...clips import write_clip
+from infilink.examples.demo.daemons import Watched
 
 
-def test_a_stretch_holds_the_frames_that_the_agent_looks_at(tmp_path: Path) -> None:
-    clip = write_clip(tmp_path / "a.mp4", frames=40)
-    stretch = Stretch(str(clip), 1.0, 2.0, 20, 3)
-    config = DeviceConfig(
-        name="d", source=str(clip), coordinator="h:1", pace="max", start_s=1.0, seconds=2.0, every=stretch.every
-    )
-    capture = Capture(config, threading.Event())
-    looked_at = [(frame.sequence, frame.captured_s) for frame in capture]
-    assert [(frame.sequence, frame.captured_s) for frame in stretch.read()] == looked_at
-    assert len(looked_at) in (6, 7) and all(sequence % 3 == 0 for sequence, _ in looked_at)
-    assert capture.fps == pytest.approx(stretch.fps)
+def status(cpu_s: float, *loaded: str) -> SimpleNamespace:
+    models = [
+        SimpleNamespace(name=name, state="loaded" if name in loaded else "unloaded", cpu_s=cpu_s) for name in ("a", "b")
+    ]
+    return SimpleNamespace(models=models, memory_bytes=10 * len(loaded))
+
+
+def test_a_model_is_in_memory_from_the_first_to_the_last_status_that_says_so() -> None:
+    watched = Watched()
+    for seconds, loaded in ((0.0, "a"), (1.0, "a"), (2.0, "b"), (3.0, "a"), (4.0, "a")):
+        watched.add(seconds, status(seconds, loaded))
+    assert watched.held == {"a": [(0.0, 1.0), (3.0, 4.0)], "b": [(2.0, 2.0)]}
+    assert watched.memory == [(s, 10) for s in (0.0, 1.0, 2.0, 3.0, 4.0)]
+    assert watched.compute[-1] == (4.0, 8.0)
