@@ -114,6 +114,9 @@ class Loads:
         away = [name for name in self.costs if name not in loaded and name not in never and self.fits(name)]
         for name in self.costs:
             self._left_s.setdefault(name, now_s)
+        for name in loaded:
+            # What is loaded, or being loaded, and could not run yet has served nobody.
+            self._since_s.setdefault(name, now_s)
         compare = [name for name in away if self.audit * (now_s - self._left_s[name]) > self.costs[name].load_s]
         worth = {name: self.waiting[name] / (self.costs[name].load_s + self._visit_s) for name in away}
         for name in sorted(away, key=lambda name: (name not in must, name not in late, -worth[name])):

@@ -29,13 +29,11 @@ class StreamWorth:
         fresh: what is expected to be lost with the best answer of each age, float (models, ages).
 
     Attributes:
-        age: the inputs since each model last ran.
-        lost: the losses expected since then, added up.
-        ran_s: when that was; long ago: never.
+        ran_s: when each model last ran; long ago: never.
         joined_s: when the first input came.
         seen_s: when the last input came.
         every_s: the time between two inputs.
-        fresh: as given, moved by what was expected since.
+        fresh: as given, rising with the age, and moved as a whole by what was expected since.
         gain: of a run on the last input: losses prevented, by weight.
         runs: how often each model ran.
         booked_s: the seconds set aside for runs that were chosen.
@@ -45,8 +43,8 @@ class StreamWorth:
     def __init__(self, weight: Array, fresh: Array) -> None:
         count = len(weight)
         self.weight = weight
-        self.fresh = fresh.copy()
-        self.age, self.lost, self.gain = np.zeros(count), np.zeros(count), np.zeros(count)
+        self.fresh = np.maximum.accumulate(fresh, axis=1)
+        self.gain = np.zeros(count)
         self.ran_s = np.full(count, -np.inf)
         self.joined_s = np.inf
         self.seen_s = -np.inf
@@ -54,7 +52,7 @@ class StreamWorth:
         self.runs = np.zeros(count, np.int64)
         self.booked_s: dict[int, float] = {}
         self.frame_s = 0.0
-        self._counts = np.full(fresh.shape, _NEW)
+        self._counts = np.full(count, _NEW)
         self._rows = np.arange(count)
 
     def see(self, now_s: float, losses: Array, *, factors: Array | float = 1.0) -> Array:
@@ -71,13 +69,11 @@ class StreamWorth:
         self.joined_s = min(self.joined_s, now_s)
         self._learn(now_s, losses)
         self.gain = factors * self.weight * (losses + self._ahead(now_s, losses))
-        self.age += 1.0
-        self.lost += losses
         return self.gain
 
     def ran(self, model: int, now_s: float) -> None:
         """A model's answer is fresh."""
-        self.age[model] = self.lost[model] = self.gain[model] = 0.0
+        self.gain[model] = 0.0
         self.ran_s[model] = now_s
         self.runs[model] += 1
 
@@ -110,10 +106,9 @@ class StreamWorth:
 
     def _learn(self, now_s: float, losses: Array) -> None:
         known = np.isfinite(self.ran_s)
-        rows = self._rows[known]
-        ages = np.searchsorted(AGE_EDGES_S, now_s - self.ran_s[known], side="right")
-        counts = self._counts[rows, ages] = np.minimum(self._counts[rows, ages] + 1.0, _MOST)
-        self.fresh[rows, ages] += (losses[known] - self.fresh[rows, ages]) / counts
+        self._counts = np.minimum(self._counts + known, _MOST)
+        # All ages move together: what only some of them have seen must not look like a gain of these over others.
+        self.fresh += ((losses - self.fresh[self._rows, self._bucket(now_s)]) * known / self._counts)[:, None]
 
 
 def fresh_losses(names: Sequence[str], measured: Mapping[str, Sequence[float]] | None) -> Array:
