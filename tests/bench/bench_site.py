@@ -26,7 +26,7 @@ import loss
 import memory
 import prepare
 import second
-from free import FREE
+from baselines import FREE
 from ours import OURS
 from prepare import Bench
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from baselines import FREE
 from cameras import TURNS, Site, Turn
-from free import FREE
 from hindsight import hindsight
 from infilink.outputs import Array
 from ours import OURS, VARIANTS, mlink_rule

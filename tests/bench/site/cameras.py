@@ -5,6 +5,7 @@ all that was known of the stream is forgotten, as when a device comes back.
 """
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -229,11 +230,12 @@ def learnt(recordings: Sequence[Path], stem: Path | None, folder: Path) -> Path:
     out = folder / "links" / f"{code_key()}_{made}_{named}"
     if not out.exists():
         out.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = out.with_name(f"{out.name}.part")
-        shutil.rmtree(unfinished, ignore_errors=True)
+        # Two runs may learn the same at once; the later one's is as good.
+        unfinished = out.with_name(f"{out.name}.{os.getpid()}")
         traces = {camera_of(path): Trace(path) for path in recordings}
         parts = {name: trace.part(0, int(LEARNT * len(trace))) for name, trace in traces.items()}
         train_links(parts, out=unfinished, stem=stem)
+        shutil.rmtree(out, ignore_errors=True)
         unfinished.rename(out)
     return out
 

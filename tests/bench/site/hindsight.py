@@ -6,8 +6,8 @@ answers on inputs where nothing ran.
 """
 
 import numpy as np
+from baselines import held
 from cameras import NOTHING, Site, Turn
-from free import held
 from infilink.outputs import Array
 from outcome import Outcome
 

@@ -6,8 +6,8 @@ from itertools import combinations
 
 import numpy as np
 from agreed import Measured, difference
+from baselines import held
 from cameras import STEP_S, TURNS, Site, Turn
-from free import held
 from infilink.outputs import Array
 from ours import linkless, ours
 from outcome import Outcome

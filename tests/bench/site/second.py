@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from agreed import POLICIES, difference, measure
+from baselines import FREE
 from cameras import Site, learnt, mean_costs, served
-from free import FREE
 from infilink.links.graph import LinkGraph
 from infilink.traces.site import camera_of
 from infilink.traces.trace import Trace
