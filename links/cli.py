@@ -14,16 +14,13 @@ from ..models.stem.beside import NONE, stem_beside
 from ..reporting import show_progress
 from ..traces.site import Site
 from ..traces.trace import Trace
-from ..units import format_bytes, parse_budget
+from ..units import parse_budget
 from .evaluation.evaluate import evaluate_links
 from .evaluation.events import verdict
 from .evaluation.shown import print_evaluation, write_evaluation_page
 from .graph import LinkGraph
 from .index import Index
-from .planning.options import PlanOptions
-from .planning.planner import best_plan, make_plan, plan_problem
 from .planning.weights import parse_weights
-from .planning.what_if import what_if
 from .table import bucket
 
 _SHOWN_AGE_S = 10.0
@@ -155,9 +152,19 @@ def plan_command(
     out: Annotated[
         Path | None, typer.Option(help="With --devices: write the placement for `infilink cloud` and `device`: .json.")
     ] = None,
-    input_every_s: Annotated[
-        float, typer.Option("--input-every", help="Seconds between two inputs, behind the filter (0: as recorded).")
-    ] = 0.0,
+    compute: Annotated[
+        str, typer.Option(help='Processors for models: "1.5 cores", or all that this process may use.')
+    ] = "all",
+    streams: Annotated[
+        int | None, typer.Option("--streams", help="How many streams there are, of the kind that was learnt from.")
+    ] = None,
+    camera: Annotated[
+        list[str] | None,
+        typer.Option("--camera", help="A camera of the site (repeat; none: all that the links know)."),
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option("--rate", help="Inputs of each stream in a second, behind its filter (as recorded).")
+    ] = None,
     weight: Annotated[
         list[str] | None, typer.Option(help="How much a model's answers matter, MODEL=2 (others 1); repeat.")
     ] = None,
@@ -166,21 +173,19 @@ def plan_command(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what runs under a budget, what is predicted from what, and what another budget would give.
+    """Show what runs on a site's streams, what is predicted from what, and what other budgets would give.
 
     With --devices: which model runs on which device, which in the cloud they share, and what is predicted where.
     """
-    from .planning.explanation import explain_plan
-    from .planning.planned_text import print_explanation, print_plan
-
     graph = LinkGraph.load(links)
     weights = parse_weights(weight or [])
     if devices is not None:
         from .placement.cli import plan_devices
 
-        if budget is not None or input_every_s:
+        if budget is not None or rate is not None or streams is not None or camera:
             raise InvalidInput(
-                "--devices has budgets and input rates in its file: leave --budget and --input-every out"
+                "--devices has budgets, devices and input rates in its file: leave --budget, --streams, --camera and "
+                "--rate out"
             )
         plan_devices(graph, devices, weights=weights, explain=explain, as_json=as_json, out=out)
         return
@@ -188,32 +193,19 @@ def plan_command(
         raise InvalidInput("--out writes a placement: give --devices, too")
     if budget is None:
         raise InvalidInput("give --budget (one place) or --devices (devices and their cloud)")
-    budget_bytes = parse_budget(budget, {name: cost.memory_bytes for name, cost in graph.costs.items()})
-    options = PlanOptions(input_every_s=input_every_s)
-    problem = plan_problem(graph.costs, graph.tables, budget_bytes, weights=weights, options=options)
-    explained = explain_plan(problem, graph.costs) if explain else None
-    plan = explained.plan if explained else best_plan(problem, graph.costs)
-    held = make_plan(graph.without_links(), budget_bytes, weights=weights, options=options)
-    others = what_if(graph, weights=weights, options=options)
-    if as_json:
-        data = {**asdict(plan), "without_links": held.expected_agreement, "what_if": [asdict(item) for item in others]}
-        if explained is not None:
-            data["explanation"] = {name: value for name, value in asdict(explained).items() if name != "plan"}
-        print(json.dumps(data))
-        return
-    console = Console()
-    print_plan(console, plan, held, graph.costs)
-    if explained is not None:
-        print_explanation(console, explained)
-    table = Table(title="other budgets")
-    table.add_column("memory", justify="right")
-    table.add_column("agreement", justify="right")
-    table.add_column("resident")
-    table.add_column("in turn")
-    for item in others:
-        resident, rotating = ", ".join(item.resident), ", ".join(item.rotating)
-        table.add_row(format_bytes(item.budget_bytes), f"{item.expected_agreement:.3f}", resident, rotating)
-    console.print(table)
+    from .planning.cli import plan_site
+
+    plan_site(
+        graph,
+        budget=budget,
+        compute=compute,
+        streams=streams,
+        cameras=camera or (),
+        rate=rate,
+        weights=weights,
+        explain=explain,
+        as_json=as_json,
+    )
 
 
 def show_links_command(

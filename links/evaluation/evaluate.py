@@ -16,7 +16,6 @@ from ...reporting import Progress
 from ...traces.trace import Trace
 from ..answer import Answer
 from ..graph import LinkGraph
-from ..planning.options import PlanOptions
 from ..planning.plan import Plan
 from ..planning.planner import hold_plan, make_plan
 from ..serving import Serving
@@ -178,7 +177,7 @@ def _runs(graph: LinkGraph, plan: Plan, budget_bytes: int) -> dict[str, Serving]
         "links": Serving(graph, plan),
         "same plan, held": Serving(free, plan),
         "hold + round-robin": Serving(free, hold_plan(graph.costs, budget_bytes)),
-        "run what fits": Serving(free, make_plan(free, budget_bytes, options=PlanOptions(refresh_choices_s=()))),
+        "run what fits": Serving(free, make_plan(free, budget_bytes, turns=False)),
         "constant": Serving(free, Plan(budget_bytes, 0, ())),
     }
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ...outputs import Array
-from ..planning.milp import milp_available
+from ..planning.program import milp_available
 from .assignment import Assignment
 from .columns import Allowed
 from .problem import PlacementProblem

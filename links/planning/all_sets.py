@@ -6,9 +6,6 @@ import numpy as np
 
 from ...outputs import Array
 
-MOST_MODELS = 18
-"""Up to so many models every set is looked at: 2 ** 18 of them."""
-
 
 def subset_sums(values: Iterable[float]) -> Array:
     """The sum over each set: float (2 ** models,) from one value per model."""

@@ -1,162 +1,141 @@
-"""Chooses what runs under a memory budget, exactly up to 18 models, and says why."""
+"""Plans a site: which models stay loaded, which take turns, and how often each runs on each stream."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from ...errors import InvalidInput
 from ...models.cost import ModelCost
 from ...models.spec import ModelSpec
 from ..graph import LinkGraph
-from ..table import Table
-from .explain import refusal, serve
-from .local_search import LocalSearch
-from .options import DEFAULTS, PlanOptions
+from ..scheduling.weights import Weights
+from ..table import ASSUMED_HELD, NEVER, Measured, Table, at_hand
+from .agreement import Outlook, best_route
+from .explain import pairs_of, refusal, serve
 from .plan import AnswerSource, Plan
-from .problem import ASSUMED, Problem
-from .search import MOST_MODELS, Found, Search
-from .weights import shares
+from .problem import Problem
+from .search import Found, find_best
+from .streams import INPUTS_PER_S, Stream, streams_of
 
-_MIB = 2**20
+_ASSUMED_CONSTANT = 0.3
+ASSUMED = Table(Measured(_ASSUMED_CONSTANT, _ASSUMED_CONSTANT), tuple(Measured(value, value) for value in ASSUMED_HELD))
+"""What is taken of a model that nothing was measured of."""
+UNLIMITED = float("inf")
 
 
 def make_plan(
     graph: LinkGraph,
-    budget_bytes: int,
+    budget_bytes: int | None,
     *,
-    weights: Mapping[str, float] | None = None,
-    options: PlanOptions = DEFAULTS,
+    streams: Sequence[Stream] = (),
+    compute_cores: float = UNLIMITED,
+    weights: Weights | None = None,
+    turns: bool = True,
 ) -> Plan:
-    """The plan with the highest mean agreement that never holds more than `budget_bytes`.
+    """The plan with the highest mean agreement over streams and models within memory and compute.
 
-    Exact for up to 18 models; above, `Plan.gap` bounds how much better another could be.
+    Exact where few enough models and kinds of streams are there to try all; else `Plan.gap` bounds how much better
+    another could be.
 
     Args:
         graph: the models, their costs, and what was measured.
-        budget_bytes: the memory that models may use.
-        weights: how much each model's answers matter; 1 if it is not named.
-        options: what else plans are made by.
+        budget_bytes: the memory that models may use; None: no limit.
+        streams: the site's; none: those that the links know (`streams_of`).
+        compute_cores: the processor seconds that may be spent in a second.
+        weights: how much answers matter; those of classes do not count here.
+        turns: whether models that do not stay may be loaded in turn.
 
     Raises:
         InvalidInput: the budget is too small for the smallest model, or a weight makes no sense.
     """
     problem = plan_problem(
-        graph.costs,
-        graph.tables,
-        budget_bytes,
-        weights=weights,
-        options=options,
+        graph, budget_bytes, streams=streams, compute_cores=compute_cores, weights=weights, turns=turns
     )
-    return best_plan(problem, graph.costs)
-
-
-def full_plan(models: Mapping[str, ModelSpec], costs: Mapping[str, ModelCost], graph: LinkGraph | None = None) -> Plan:
-    """Everything is resident, there is no budget, and nothing is predicted but the graph's virtual models."""
-    served = {name: AnswerSource("executed", (), 1.0, "runs on every input") for name in models}
-    memory = sum(costs[name].memory_bytes for name in models if name in costs)
-    if graph is not None:
-        everything = Found(tuple(models), {}, 1.0)
-        served |= {name: serve(name, graph.tables[name], everything) for name in graph.virtual}
-    expected = sum(source.expected_agreement for source in served.values()) / max(1, len(served))
-    return Plan(None, memory, tuple(models), served=served, expected_agreement=expected)
+    return best_plan(problem)
 
 
 def hold_plan(
     costs: Mapping[str, ModelCost],
-    budget_bytes: int,
+    budget_bytes: int | None,
     *,
-    options: PlanOptions = DEFAULTS,
+    streams: int = 1,
+    inputs_per_s: float = INPUTS_PER_S,
+    compute_cores: float = UNLIMITED,
 ) -> Plan:
     """The free alternative to links: run what fits, rotate the others beside it, hold their last outputs.
 
-    Nothing of it is learnt: every model is taken to change alike, so that it comes down to running as many as fit while
-    the others still fit in turn.
+    Nothing of it is learnt: every model is taken to change alike.
 
     Raises:
         InvalidInput: the budget is too small for the smallest model.
     """
-    problem = plan_problem(
-        costs,
-        dict.fromkeys(costs, ASSUMED),
-        budget_bytes,
-        options=options,
+    tables = dict.fromkeys(costs, ASSUMED)
+    alike = [Stream(f"stream {number + 1}", tables, inputs_per_s) for number in range(streams)]
+    return best_plan(
+        Problem.of(costs, alike, budget_bytes=budget_bytes, compute_cores=compute_cores, weights=Weights())
     )
-    return best_plan(problem.unmeasured(), costs)
 
 
-def open_search(problem: Problem) -> Search | LocalSearch:
-    """What finds the best plan: every set of up to 18 models; above, the best of many starts, with a gap.
-
-    Either way it is no worse than the best static selection, the paper's rule, or hold + round-robin.
-    """
-    if len(problem.names) <= MOST_MODELS:
-        return Search(problem)
-    held = LocalSearch(problem.unmeasured()).best()
-    return LocalSearch(problem, also=() if held is None else (held,))
-
-
-def plan_of(problem: Problem, found: Found, costs: Mapping[str, ModelCost]) -> Plan:
-    """A choice as a plan, with how each model is answered for and why."""
-    tables = dict(zip(problem.names, problem.tables, strict=True))
-    served = {name: serve(name, tables[name], found) for name in problem.names}
-    resident_bytes = sum(costs[name].memory_bytes for name in found.resident)
-    expected = sum(
-        weight * served[name].expected_agreement for name, weight in zip(problem.names, problem.weights, strict=True)
-    )
-    refused = {name: refusal(name, costs, found, problem.budget_bytes) for name in served if name not in found.resident}
-    return Plan(
-        problem.budget_bytes,
-        resident_bytes + max((costs[name].memory_bytes for name in found.refresh_s), default=0),
-        found.resident,
-        found.refresh_s,
-        served,
-        expected,
-        refused,
-        found.gap,
-    )
+def full_plan(models: Mapping[str, ModelSpec], costs: Mapping[str, ModelCost], graph: LinkGraph | None = None) -> Plan:
+    """Everything stays and runs on every input, without a budget; only the graph's virtual models are predicted."""
+    served = {name: AnswerSource("executed", (), 1.0, "runs on every input") for name in models}
+    memory = sum(costs[name].memory_bytes for name in models if name in costs)
+    for name in () if graph is None else graph.virtual:
+        assert graph is not None
+        (outlook,) = Outlook.of_site([graph.tables.values()])
+        route = best_route(graph.tables[name], at_hand(models), NEVER, outlook)
+        why = f"{route.origin} from {'+'.join(route.sources)}" if route.sources else route.origin
+        served[name] = AnswerSource(route.origin, route.sources, outlook.expected(route), why)
+    expected = sum(source.expected_agreement for source in served.values()) / max(1, len(served))
+    return Plan(None, memory, tuple(models), served=served, expected_agreement=expected)
 
 
 def plan_problem(
-    costs: Mapping[str, ModelCost],
-    tables: Mapping[str, Table],
-    budget_bytes: int,
+    graph: LinkGraph,
+    budget_bytes: int | None,
     *,
-    weights: Mapping[str, float] | None = None,
-    options: PlanOptions = DEFAULTS,
+    streams: Sequence[Stream] = (),
+    compute_cores: float = UNLIMITED,
+    weights: Weights | None = None,
+    turns: bool = True,
 ) -> Problem:
-    """What `make_plan` chooses from, checked; its options are described there.
+    """What `make_plan` chooses from, checked; its arguments are described there.
 
     Raises:
         InvalidInput: the budget is too small for the smallest model, or a weight makes no sense.
     """
-    weights = weights or {}
-    _check(costs, tables, budget_bytes, weights)
     return Problem.of(
-        costs,
-        tables,
-        budget_bytes,
-        weights=weights,
-        options=options,
+        graph.costs,
+        tuple(streams) or streams_of(graph),
+        budget_bytes=budget_bytes,
+        compute_cores=compute_cores,
+        weights=weights or Weights(),
+        turns=turns,
     )
 
 
-def best_plan(problem: Problem, costs: Mapping[str, ModelCost]) -> Plan:
+def best_plan(problem: Problem) -> Plan:
     """The best plan for a problem of `plan_problem`."""
-    found = open_search(problem).best()
-    assert found is not None, "with no model resident and none in turn everything fits"
-    return plan_of(problem, found, costs)
+    found = find_best(problem)
+    assert found is not None, "with nothing loaded everything fits"
+    return plan_of(problem, found)
 
 
-def _check(
-    costs: Mapping[str, ModelCost],
-    tables: Mapping[str, Table],
-    budget_bytes: int,
-    weights: Mapping[str, float],
-) -> None:
-    if not costs:
-        raise InvalidInput("there is no model to plan for")
-    smallest = min(costs, key=lambda name: (costs[name].memory_bytes, name))
-    if budget_bytes < costs[smallest].memory_bytes:
-        raise InvalidInput(
-            f"a budget of {budget_bytes / _MIB:.1f} MiB holds no model: the smallest, {smallest}, needs "
-            f"{costs[smallest].memory_bytes / _MIB:.1f} MiB"
-        )
-    shares(tuple(tables), weights)
+def plan_of(problem: Problem, found: Found) -> Plan:
+    """A choice as a plan, with how each model is answered for and why."""
+    mixture, names = found.mixture, problem.names
+    resident = tuple(name for name, stays in zip(names, found.room.resident, strict=True) if stays)
+    loads = mixture.mean("loads_per_s")
+    turned = [at for at in range(len(names)) if loads[at] > 0]
+    memory = int(problem.memory[found.room.resident].sum())
+    largest = max((int(problem.memory[at]) for at in turned), default=0)
+    return Plan(
+        problem.budget_bytes,
+        memory + largest * min(found.room.slots, len(turned)),
+        resident,
+        {names[at]: 1.0 / float(loads[at]) for at in turned},
+        {name: serve(problem, found, at) for at, name in enumerate(names)},
+        found.value,
+        {name: refusal(problem, found, at) for at, name in enumerate(names) if not found.room.resident[at]},
+        found.gap,
+        None if problem.compute_cores == UNLIMITED else problem.compute_cores,
+        float(mixture.mean("cores")),
+        pairs_of(problem, found),
+    )

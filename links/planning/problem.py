@@ -1,20 +1,42 @@
-"""What a plan is chosen from: the models, what they cost, what was measured, and the room there is."""
+"""What a plan is chosen from: the models and what they cost, the streams and what was measured there, the room."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from ...errors import InvalidInput
 from ...models.cost import ModelCost
 from ...outputs import Array
-from ..table import ASSUMED_HELD, BUCKETS, NEVER, Measured, Table, bucket_bounds_s
-from .options import SEEN_S, PlanOptions
+from ..scheduling.weights import Weights
+from ..table import Table
+from .agreement import Expected, Outlook
+from .rates import Rates, loaded_rates, turn_rates
+from .streams import Stream
 from .weights import shares
 
-_ASSUMED_CONSTANT = 0.3
-ASSUMED = Table(Measured(_ASSUMED_CONSTANT, _ASSUMED_CONSTANT), tuple(Measured(value, value) for value in ASSUMED_HELD))
-"""What is taken of a model that nothing was measured of."""
+_MIB = 2**20
 _NEVER_FITS = 2**60
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Streams that are alike: the same tables and the same rate.
+
+    Attributes:
+        streams: their names.
+        tables: by model, in the problem's order.
+        every_s: between two inputs of each.
+        weights: each model's share of the objective there, of all its streams together: float (models,).
+        outlook: how much more is lost there than was measured.
+    """
+
+    streams: tuple[str, ...]
+    tables: tuple[Table, ...]
+    every_s: float
+    weights: Array
+    outlook: Outlook
 
 
 @dataclass(frozen=True)
@@ -24,99 +46,152 @@ class Problem:
     Attributes:
         names: the models.
         memory: each one's bytes; of a virtual model, which can't run, more than any budget.
-        turn_s: seconds of each turn of a rotating model: its load and one inference.
-        infer_s: seconds of each inference.
-        weights: each one's share of the objective; they sum to 1.
-        tables: what was measured for each.
+        infer_s: processor seconds of each inference.
+        load_s: seconds of each load, in which it takes one processor.
+        kinds: the streams; the weights of all together sum to 1.
         budget_bytes: the memory there is.
-        options: what else plans are made by.
+        compute_cores: the processor seconds that may be spent in a second.
+        takes_turns: whether models that do not stay may be loaded in turn.
     """
 
     names: tuple[str, ...]
-    memory: tuple[int, ...]
-    turn_s: tuple[float, ...]
-    infer_s: tuple[float, ...]
-    weights: tuple[float, ...]
-    tables: tuple[Table, ...]
+    memory: Array
+    infer_s: Array
+    load_s: Array
+    kinds: tuple[Kind, ...]
     budget_bytes: int
-    options: PlanOptions
+    compute_cores: float
+    takes_turns: bool = True
 
     @classmethod
     def of(
         cls,
         costs: Mapping[str, ModelCost],
-        tables: Mapping[str, Table],
-        budget_bytes: int,
+        streams: Sequence[Stream],
         *,
-        weights: Mapping[str, float],
-        options: PlanOptions,
+        budget_bytes: int | None,
+        compute_cores: float,
+        weights: Weights,
+        turns: bool = True,
     ) -> "Problem":
-        """The problem in arrays, the models in the order of their names; those without a cost are virtual."""
-        names = tuple(sorted(tables))
-        # Turns that never come take as long as the longest, so that nothing is scaled by them.
-        longest_s = max((cost.load_s for cost in costs.values()), default=0.0)
-        known = {name: costs.get(name, ModelCost(_NEVER_FITS, 0.0, longest_s)) for name in names}
+        """The problem in arrays, the models in the order of their names; those without a cost are virtual.
+
+        Raises:
+            InvalidInput: there is no model or no stream, the streams' models differ, the budget is too small for the
+                smallest model, or a weight makes no sense.
+        """
+        names = _names(costs, streams)
+        known = {name: costs.get(name, ModelCost(_NEVER_FITS, 0.0, 0.0)) for name in names}
+        if budget_bytes is None:
+            budget_bytes = sum(cost.memory_bytes for cost in costs.values())
+        _check_room(costs, budget_bytes, compute_cores)
+        of_streams = np.asarray([weights.of_stream(stream.name) * stream.weight for stream in streams])
+        if not of_streams.sum() > 0:
+            raise InvalidInput("weights must not all be 0")
+        of_streams = of_streams / of_streams.sum()
+        of_models = shares(names, weights.models)
+        alike: dict[tuple[object, ...], list[int]] = {}
+        for at, stream in enumerate(streams):
+            alike.setdefault((stream.inputs_per_s, *(id(stream.tables[name]) for name in names)), []).append(at)
+        firsts = [members[0] for members in alike.values()]
+        outlooks = Outlook.of_site([streams[at].tables.values() for at in firsts])
+        kinds = [
+            Kind(
+                tuple(streams[at].name for at in members),
+                tuple(streams[members[0]].tables[name] for name in names),
+                1.0 / streams[members[0]].inputs_per_s,
+                np.asarray(float(of_streams[members].sum()) * of_models),
+                outlook,
+            )
+            for members, outlook in zip(alike.values(), outlooks, strict=True)
+        ]
         return cls(
             names,
-            tuple(known[name].memory_bytes for name in names),
-            tuple(known[name].load_s for name in names),
-            tuple(known[name].infer_s for name in names),
-            tuple(float(share) for share in shares(names, weights)),
-            tuple(tables[name] for name in names),
+            np.asarray([known[name].memory_bytes for name in names], np.int64),
+            np.asarray([known[name].infer_s for name in names]),
+            np.asarray([known[name].load_s for name in names]),
+            tuple(kinds),
             budget_bytes,
-            options,
+            compute_cores,
+            turns,
         )
 
-    def unmeasured(self) -> "Problem":
-        """The same where nothing is known: what hold + round-robin is planned by.
+    @cached_property
+    def cores(self) -> float:
+        """The compute that can be of use: at most all on every input, and a load at a time of every model."""
+        runs = sum(len(kind.streams) / kind.every_s for kind in self.kinds)
+        most = float(runs * self.infer_s.sum() + (self.memory <= self.budget_bytes).sum())
+        return min(self.compute_cores, most)
 
-        Nothing is predicted there that could be seen to be wrong: turns are worth what they answer.
-        """
-        count = len(self.names)
-        options = replace(self.options, audit_gain=0.0)
-        return replace(self, weights=(1.0 / count,) * count, tables=(ASSUMED,) * count, options=options)
+    @cached_property
+    def turned_sizes(self) -> Array:
+        """The sizes of models that may take turns, ascending."""
+        return np.unique(self.memory[(self.memory <= self.budget_bytes) & self.takes_turns])
 
-    @property
-    def turns_s(self) -> Array:
-        """How often a model's turns really come at each refresh time: never more often than inputs do."""
-        return np.maximum(np.asarray(self.options.refresh_choices_s, np.float64), self.options.input_every_s)
+    @cached_property
+    def expected(self) -> tuple[tuple[Expected, ...], ...]:
+        """What is expected of each kind's answers of each model."""
+        return tuple(
+            tuple(Expected.of(table, self.names, kind.outlook) for table in kind.tables) for kind in self.kinds
+        )
 
-    @property
-    def ages(self) -> Array:
-        """The share of each age bucket at each refresh time: float (refresh choices, BUCKETS)."""
-        return np.asarray([age_weights(refresh_s) for refresh_s in self.turns_s]).reshape(-1, BUCKETS)
+    @cached_property
+    def virtual(self) -> Array:
+        """Which models never run, as there is none."""
+        return np.asarray(self.memory == _NEVER_FITS)
 
-    @property
-    def turn_shares(self) -> Array:
-        """The share of real time that each model's turns take: float (refresh choices, models)."""
-        return np.asarray(np.maximum(np.asarray(self.turn_s), 1e-6) / self.turns_s.reshape(-1, 1))
+    @cached_property
+    def counts(self) -> Array:
+        """How many streams there are of each kind."""
+        return np.asarray([len(kind.streams) for kind in self.kinds], np.float64)
 
-    @property
-    def turn_gains(self) -> Array:
-        """What turns are worth beside their agreement at each refresh time: float (refresh choices,)."""
-        return self.seen_gains(self.turns_s)
+    @cached_property
+    def weights(self) -> Array:
+        """Each pair's share of the objective, of all streams of a kind together: (kinds, models)."""
+        return np.asarray([kind.weights for kind in self.kinds])
 
-    def seen_gains(self, turns_s: Array) -> Array:
-        """The share of `audit_gain` that turns are worth which come so often."""
-        often_s = max(SEEN_S, self.options.input_every_s)
-        return np.asarray(self.options.audit_gain * np.minimum(1.0, often_s / turns_s))
+    @cached_property
+    def loaded(self) -> Rates:
+        """The choices for a model that stays loaded."""
+        return loaded_rates([kind.every_s for kind in self.kinds])
 
-    @property
-    def fresh(self) -> Array:
-        """What each model is worth that runs on every input, until the next one, `audit_gain` included."""
-        worth = np.ones(len(self.names))
-        if self.options.input_every_s:
-            ages = age_weights(self.options.input_every_s)
-            held = [[table.free(age).measured.validation for age in range(BUCKETS)] for table in self.tables]
-            worth = np.asarray(held) @ ages
-        return np.asarray(worth + self.options.audit_gain)
+    @cached_property
+    def turns(self) -> Rates:
+        """The choices for a model that takes turns."""
+        return turn_rates([kind.every_s for kind in self.kinds])
 
-    def at_once(self, memory: Array, largest: Array) -> Array:
-        """How many models may have their turn at once beside residents of `memory`, if the largest is `largest`."""
-        return np.clip(np.floor((self.budget_bytes - memory) / np.maximum(largest, 1)), 1, self.options.max_at_once)
+    def loaded_prices(self, core_price: float) -> Array:
+        """What each choice of a model that stays loaded costs: (kinds, models, choices)."""
+        runs = self.counts[:, None] * self.loaded.runs_per_s
+        return np.asarray(core_price * self.infer_s[:, None] * runs[:, None])
+
+    def turn_prices(self, core_price: float, slot_price: float) -> Array:
+        """What each choice of turns costs; what loads longer than a turn lasts can't be chosen: (models, choices)."""
+        loading = np.outer(self.load_s, self.turns.loads_per_s)
+        running = np.outer(self.infer_s, self.counts @ self.turns.runs_per_s)
+        slots = loading + self.turns.occupied
+        return np.where(slots <= 1.0 + 1e-9, core_price * (running + loading) + slot_price * slots, np.inf)
 
 
-def age_weights(refresh_s: float) -> Array:
-    """The share of each age bucket when ages are uniform from 0 to `refresh_s`: float (BUCKETS,)."""
-    bounds = [bucket_bounds_s(index) for index in range(NEVER)]
-    return np.asarray([*(max(0.0, min(high, refresh_s) - low) / refresh_s for low, high in bounds), 0.0])
+def _names(costs: Mapping[str, ModelCost], streams: Sequence[Stream]) -> tuple[str, ...]:
+    if not costs:
+        raise InvalidInput("there is no model to plan for")
+    if not streams:
+        raise InvalidInput("there is no stream to plan for")
+    names = tuple(sorted(streams[0].tables))
+    for stream in streams:
+        other = sorted(set(stream.tables) ^ set(names)) or sorted(set(costs) - set(names))
+        if other:
+            raise InvalidInput(f"stream {stream.name!r}: model {other[0]!r} is known of some streams only")
+    return names
+
+
+def _check_room(costs: Mapping[str, ModelCost], budget_bytes: int, compute_cores: float) -> None:
+    if not compute_cores > 0:
+        raise InvalidInput(f"compute: {compute_cores:g} cores; give more than 0")
+    smallest = min(costs, key=lambda name: (costs[name].memory_bytes, name))
+    if budget_bytes < costs[smallest].memory_bytes:
+        raise InvalidInput(
+            f"a budget of {budget_bytes / _MIB:.1f} MiB holds no model: the smallest, {smallest}, needs "
+            f"{costs[smallest].memory_bytes / _MIB:.1f} MiB"
+        )

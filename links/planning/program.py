@@ -1,6 +1,7 @@
 """What the mixed-integer programs have in common: how rows are built, and a solver that is quiet."""
 
 import ctypes
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,11 @@ from typing import Any
 import numpy as np
 
 from ...outputs import Array
+
+
+def milp_available() -> bool:
+    """Whether SciPy is installed; it comes with `infilink[cloud]` and `infilink[train]`."""
+    return importlib.util.find_spec("scipy") is not None
 
 
 class Rows:

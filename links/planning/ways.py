@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from ...outputs import Array
-from ..table import BUCKETS, MARGIN, STEM, Table
+from ..table import BUCKETS, STEM, Table
 
 UNUSED = -1.0
 """In the place of a value: a link that is not used, or none."""
@@ -47,7 +47,7 @@ class Ways:
                 if names[own] in models or not all(name in place for name in models):
                     continue
                 reached = np.asarray([cell.validation for cell in row])
-                reached = np.where(reached - MARGIN > merits, reached, UNUSED)
+                reached = np.where(reached > merits, reached, UNUSED)
                 members = [place[name] for name in models]
                 fewer = single[members].max(axis=0, initial=UNUSED)
                 if (reached <= fewer).all():
@@ -62,13 +62,6 @@ class Ways:
             np.asarray(sources, bool).reshape(-1, len(names)),
             np.asarray(values).reshape(-1, BUCKETS),
         )
-
-    @classmethod
-    def of_pairs(cls, links: Array) -> "Ways":
-        """One link for each pair of models, from float (source, target) without the diagonal: values are (ways,)."""
-        count = len(links)
-        targets, sources = np.nonzero(~np.eye(count, dtype=bool))
-        return cls(targets, np.eye(count, dtype=bool)[sources], np.asarray(links, np.float64)[sources, targets])
 
     def at(self, age: int) -> "Ways":
         """The links that are used at one age: values are (ways,)."""
@@ -110,11 +103,4 @@ class Ways:
         shape = (self.models, self.models, *self.values.shape[1:])
         found = np.full(shape, UNUSED)
         np.maximum.at(found, (further, self.targets[rows]), self.values[rows])
-        return found
-
-    def hopes(self) -> Array:
-        """The most that each model can be a source of, with whichever others: (source, target) or with BUCKETS."""
-        found = np.full((self.models, self.models, *self.values.shape[1:]), UNUSED)
-        rows, members = self._needs
-        np.maximum.at(found, (members, self.targets[rows]), self.values[rows])
         return found

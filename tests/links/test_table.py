@@ -1,9 +1,10 @@
 import json
 from itertools import combinations
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from infilink.links.planning.search import promises
+from infilink.links.planning.agreement import Expected, Outlook, best_route
 from infilink.links.table import AGE_EDGES_S, BUCKETS, MARGIN, NEVER, Measured, Table, bucket, bucket_bounds_s
 
 NAMES = ("a", "b", "c", "d")
@@ -35,10 +36,11 @@ def test_more_sources_never_promise_less(table: Table, age: int, available: froz
 @given(tables(), st.integers(0, NEVER))
 @settings(deadline=None, max_examples=40)
 def test_the_array_over_all_sets_says_what_choosing_says(table: Table, age: int) -> None:
-    values = promises(table, NAMES, 3)[age]
+    outlook = Outlook(1.5, 1.2)
+    values = Expected.of(table, NAMES, outlook).by_sets(np.arange(len(NAMES)))[age]
     for mask in range(8):
         available = frozenset(name for index, name in enumerate(NAMES) if mask >> index & 1)
-        assert values[mask] == table.choose(available, age).measured.validation
+        assert values[mask] == outlook.expected(best_route(table, available, age, outlook))
 
 
 def test_a_link_that_is_hardly_better_than_holding_is_not_used() -> None:

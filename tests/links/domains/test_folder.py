@@ -17,8 +17,9 @@ from infilink.links.placement.devices_file import DevicesFile
 from infilink.links.placement.solver import place
 from infilink.links.planning.explanation import explain_plan
 from infilink.links.planning.plan import Plan
-from infilink.links.planning.planner import best_plan, full_plan, make_plan, plan_problem
+from infilink.links.planning.planner import full_plan, make_plan, plan_problem
 from infilink.links.report.show import show_links
+from infilink.links.scheduling.weights import Weights
 from infilink.links.serving import Serving
 from infilink.links.table import NEVER
 from infilink.models.placement import PlacementFile
@@ -142,16 +143,16 @@ def test_other_models_and_unknown_ones_are_refused(trace, training, tmp_path):
 def test_a_plan_runs_what_virtual_models_are_linked_from_and_never_them(trace, tmp_path):
     write_busy(trace, tmp_path / "links")
     graph = LinkGraph.load(tmp_path / "links")
-    plan = make_plan(graph, BUDGET, weights={"busy": 10.0})
+    plan = make_plan(graph, BUDGET, weights=Weights(models={"busy": 10.0}))
     assert plan.resident == ("vehicles",) and plan.served["busy"].sources == ("vehicles",)
     assert plan.memory_bytes <= BUDGET and "busy" not in plan.refresh_s and "virtual" in plan.refused["busy"]
     everything = make_plan(graph, 3 * BUDGET)
     assert set(everything.resident) == {"noise", "people", "vehicles"}
     unlimited = full_plan({name: graph.models[name] for name in graph.costs}, graph.costs, graph)
     assert unlimited.served["busy"].origin == "linked" and 0.9 < unlimited.expected_agreement <= 1.0
-    explained = explain_plan(plan_problem(graph.costs, graph.tables, BUDGET), graph.costs)
+    explained = explain_plan(plan_problem(graph, BUDGET))
     assert explained.runs["busy"] == "never"
-    assert not {row.choice for row in explained.refused["busy"]} & {"always", "in turn", "never"}
+    assert not {row.choice for row in explained.refused["busy"]} & {"loaded", "not loaded"}
     with pytest.raises(InvalidInput, match="holds no model"):
         make_plan(graph, BUDGET - 1)
 
@@ -176,13 +177,14 @@ def test_a_placement_runs_them_nowhere_and_links_them_where_their_source_is(trac
 
 
 def test_virtual_models_are_planned_for_among_many_too(trace, tmp_path):
-    """Above 18 models other ways of choosing are taken, which know them by what they take."""
+    """Of many models not all sets are tried, but those near to good ones."""
     write_busy(trace, tmp_path / "links")
     graph = LinkGraph.load(tmp_path / "links")
     names = [f"more{index:02}" for index in range(20)]
     costs = {**graph.costs, **dict.fromkeys(names, graph.costs["noise"])}
     tables = {**graph.tables, **dict.fromkeys(names, graph.tables["noise"])}
-    plan = best_plan(plan_problem(costs, tables, 4 * BUDGET, weights={"busy": 10.0}), costs)
+    many = LinkGraph({}, costs, {}, tables, {}, {}, {}, {})
+    plan = make_plan(many, 4 * BUDGET, weights=Weights(models={"busy": 10.0}))
     assert "vehicles" in plan.resident and plan.served["busy"].origin == "linked"
     assert plan.memory_bytes <= 4 * BUDGET and "busy" not in plan.refresh_s
 

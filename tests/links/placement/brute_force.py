@@ -6,7 +6,7 @@ from math import inf
 
 from infilink.links.placement.places import Cloud, Device, LinkCost
 from infilink.links.placement.problem import PlacementProblem, Weigh
-from infilink.links.table import BUCKETS, MARGIN, NEVER, Measured, Table
+from infilink.links.table import BUCKETS, NEVER, Measured, Table
 from infilink.models.cost import ModelCost
 
 HAIR = 1 + 1e-9
@@ -97,7 +97,7 @@ def brute_force(case: Case) -> float:
         linked = [
             (sources, row[NEVER].validation)
             for sources, row in case.tables[name].linked.items()
-            if row[NEVER].validation - MARGIN > free
+            if row[NEVER].validation > free
         ]
         ways[name] = [(("device", ()), 1.0), (("cloud", ()), 1.0), (("free", ()), free)]
         ways[name] += [((f"{place} link", sources), v) for place in ("device", "cloud") for sources, v in linked]

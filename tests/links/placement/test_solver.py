@@ -1,5 +1,6 @@
 import sys
 from dataclasses import replace
+from itertools import combinations
 from math import inf
 
 import numpy as np
@@ -11,11 +12,9 @@ from infilink.links.placement.places import Cloud, Device, LinkCost
 from infilink.links.placement.problem import PlacementProblem, Weigh
 from infilink.links.placement.program import Program
 from infilink.links.placement.solver import better_runs, choose_runs, place, solve
-from infilink.links.planning.resource import Resource
-from infilink.links.table import bucket
+from infilink.links.table import NEVER, bucket
 from infilink.models.cost import ModelCost
 
-from ...bench.links.reference_enumeration import enumerate_sets, tables_problem
 from .brute_force import Case, brute_force, constant_table
 
 SMALL = settings(deadline=None, max_examples=50)
@@ -102,10 +101,20 @@ def test_a_device_that_can_run_nothing_leaves_the_selection_problem(case: Case, 
     free = {name: replace(link, memory_bytes=0.0, infer_s=0.0) for name, link in case.links.items()}
     problem = replace(case, devices=[device], cloud=Cloud(float(budget)), links=free).problem()
     sizes = {name: float(cost.memory_bytes) for name, cost in case.costs.items()}
-    expected = enumerate_sets(tables_problem(case.tables, [Resource("memory_bytes", budget, sizes)]))
+    expected = max(
+        np.mean(
+            [
+                1.0 if name in runs else table.choose(frozenset(runs), NEVER).measured.validation
+                for name, table in case.tables.items()
+            ]
+        )
+        for count in range(len(sizes) + 1)
+        for runs in combinations(sizes, count)
+        if sum(sizes[name] for name in runs) <= budget
+    )
     chosen, _ = solve(problem)
     assert not chosen.on_device.any()
-    assert chosen.value(problem) == pytest.approx(expected.value, abs=3e-6)
+    assert chosen.value(problem) == pytest.approx(float(expected), abs=3e-6)
 
 
 MIB = 2.0**20

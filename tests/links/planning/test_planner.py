@@ -1,240 +1,244 @@
-from collections.abc import Mapping
-from dataclasses import replace
-from itertools import combinations, product
+from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from infilink.errors import InvalidInput
 from infilink.links.graph import LinkGraph
-from infilink.links.planning.local_search import LocalSearch
-from infilink.links.planning.options import DEFAULTS, PlanOptions
-from infilink.links.planning.plan import Plan
-from infilink.links.planning.planner import full_plan, hold_plan, make_plan, plan_problem
-from infilink.links.planning.problem import ASSUMED
-from infilink.links.planning.search import Search
-from infilink.links.planning.what_if import what_if
-from infilink.links.table import BUCKETS, NEVER, Measured, Table, bucket_bounds_s
+from infilink.links.planning.planner import full_plan, hold_plan, make_plan
+from infilink.links.planning.streams import Stream, streams_of
+from infilink.links.planning.what_if import other_compute, other_memory, other_streams
+from infilink.links.scheduling.weights import Weights
+from infilink.links.table import BUCKETS, NEVER, Measured, Table
 from infilink.models.cost import ModelCost
 from infilink.models.spec import ModelSpec
 
-REFRESH_S = (2.0, 5.0, 20.0)
-SHARE = 0.1
+MIB = 2**20
+EPS = 1e-5
 
 
-def random_graph(rng: np.random.Generator, count: int) -> LinkGraph:
-    names = [f"m{index}" for index in range(count)]
+def draw_site(seed: int, models: int, kinds: int = 1) -> tuple[LinkGraph, list[Stream]]:
+    """Models of many sizes, links from one and two others, some good, some bad; as many kinds of streams."""
+    rng = np.random.default_rng(seed)
+    names = [f"m{index}" for index in range(models)]
     costs = {
-        name: ModelCost(int(rng.integers(10, 100)), float(rng.uniform(0.01, 0.1)), float(rng.uniform(0.05, 0.8)))
+        name: ModelCost(int(rng.integers(10, 100)) * MIB, float(rng.uniform(0.01, 0.1)), float(rng.uniform(0.05, 0.8)))
         for name in names
     }
+    streams = [Stream(f"s{kind}", _tables(rng, names), float(rng.choice([0.5, 2.0, 5.0]))) for kind in range(kinds)]
+    return LinkGraph({}, costs, {}, dict(streams[0].tables), {}, {}, {}, {}), streams
+
+
+def _tables(rng: np.random.Generator, names: Sequence[str]) -> dict[str, Table]:
     tables = {}
     for name in names:
         others = [other for other in names if other != name]
-        linked = {}
-        for size in (0, 1, 2, len(others)):
-            for sources in combinations(others, size):
-                if rng.random() < 0.7:
-                    linked[sources] = tuple(_cells(rng, BUCKETS, 0.2, 0.9))
-        tables[name] = Table(_cells(rng, 1, 0.1, 0.5)[0], tuple(_cells(rng, NEVER, 0.2, 0.95)), linked)
-    return LinkGraph({}, costs, {}, tables, {}, {}, {}, {})
+        keys = [(), *((other,) for other in others), *combinations(others, 2)]
+        linked = {key: _falling(rng, BUCKETS, 0.1, 0.95) for key in keys if rng.random() < 0.6}
+        tables[name] = Table(_falling(rng, 1, 0.1, 0.5)[0], _falling(rng, NEVER, 0.2, 0.95), linked)
+    return tables
 
 
-def _cells(rng: np.random.Generator, count: int, low: float, high: float) -> list[Measured]:
-    return [Measured(float(value), float(value)) for value in sorted(rng.uniform(low, high, count), reverse=True)]
+def _falling(rng: np.random.Generator, count: int, low: float, high: float) -> tuple[Measured, ...]:
+    values = sorted(rng.uniform(low, high, count), reverse=True)
+    return tuple(Measured(float(value), float(np.clip(value + rng.normal(0, 0.1), 0, 1))) for value in values)
 
 
-def promised(table: Table, resident: frozenset[str], refresh_s: float | None) -> float:
-    """What a table promises on average, straight from the words of the specification."""
-    if refresh_s is None:
-        return table.choose(resident, NEVER).measured.validation
-    total = 0.0
-    for index in range(NEVER):
-        low, high = bucket_bounds_s(index)
-        share = max(0.0, min(high, refresh_s) - low) / refresh_s
-        total += share * table.choose(resident, index).measured.validation
-    return total
+def budget_of(graph: LinkGraph, share: float) -> int:
+    sizes = [cost.memory_bytes for cost in graph.costs.values()]
+    return max(int(share * sum(sizes)), min(sizes))
 
 
-def value_of(graph: LinkGraph, resident: frozenset[str], refresh_s: Mapping[str, float]) -> float:
-    return float(
-        np.mean(
-            [
-                1.0 if name in resident else promised(graph.tables[name], resident, refresh_s.get(name))
-                for name in graph.costs
-            ]
-        )
-    )
+def full_cores(graph: LinkGraph, streams: Sequence[Stream]) -> float:
+    return sum(stream.inputs_per_s for stream in streams) * sum(cost.infer_s for cost in graph.costs.values())
 
 
-def brute_force(graph: LinkGraph, budget_bytes: int) -> float:
-    names = sorted(graph.costs)
-    best = 0.0
-    for runs in product(("always", None, *REFRESH_S), repeat=len(names)):
-        resident = frozenset(name for name, run in zip(names, runs, strict=True) if run == "always")
-        refresh_s = {name: run for name, run in zip(names, runs, strict=True) if isinstance(run, float)}
-        memory = sum(graph.costs[name].memory_bytes for name in resident)
-        memory += max((graph.costs[name].memory_bytes for name in refresh_s), default=0)
-        if memory <= budget_bytes and load_share(graph, refresh_s) <= SHARE * at_once(graph, budget_bytes, resident):
-            best = max(best, value_of(graph, resident, refresh_s))
-    return best
+SITES = st.builds(draw_site, st.integers(0, 10_000), st.integers(2, 4), st.integers(1, 3))
+SHARES = st.floats(0.1, 1.0)
+SOME = settings(deadline=None, max_examples=25)
 
 
-def at_once(graph: LinkGraph, budget_bytes: int, resident: frozenset[str]) -> int:
-    free = budget_bytes - sum(graph.costs[name].memory_bytes for name in resident)
-    beside = [cost.memory_bytes for name, cost in graph.costs.items() if name not in resident]
-    return min(2, max(1, free // max((size for size in beside if size <= free), default=free + 1)))
+@given(SITES, SHARES, SHARES, st.floats(0.01, 1.5), st.floats(0.01, 1.5))
+@SOME
+def test_more_memory_or_compute_is_never_worse(
+    site: tuple[LinkGraph, list[Stream]], less: float, more: float, slow: float, fast: float
+) -> None:
+    graph, streams = site
+    full = full_cores(graph, streams)
+    memory = sorted(budget_of(graph, share) for share in (less, more))
+    cores = sorted(share * full for share in (slow, fast))
+    small = make_plan(graph, memory[0], streams=streams, compute_cores=cores[0])
+    for large in (
+        make_plan(graph, memory[1], streams=streams, compute_cores=cores[0]),
+        make_plan(graph, memory[0], streams=streams, compute_cores=cores[1]),
+    ):
+        assert large.expected_agreement >= small.expected_agreement - large.gap - EPS
 
 
-def load_share(graph: LinkGraph, refresh_s: Mapping[str, float]) -> float:
-    return sum(graph.costs[name].load_s / every_s for name, every_s in refresh_s.items())
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_the_plan_is_as_good_as_trying_everything(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    graph = random_graph(rng, int(rng.integers(2, 6)))
-    total = sum(cost.memory_bytes for cost in graph.costs.values())
-    budget = max(int(total * rng.uniform(0.2, 0.9)), min(cost.memory_bytes for cost in graph.costs.values()))
-    plan = make_plan(
-        graph,
-        budget,
-        options=PlanOptions(max_load_share=SHARE, max_at_once=2, audit_gain=0.0, refresh_choices_s=REFRESH_S),
-    )
-    reached = value_of(graph, frozenset(plan.resident), plan.refresh_s)
-    assert plan.gap == 0.0
-    assert reached == pytest.approx(brute_force(graph, budget), abs=1e-6)
-    assert plan.expected_agreement == pytest.approx(reached, abs=1e-6)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_the_budget_and_the_load_share_are_never_exceeded(seed: int) -> None:
-    rng = np.random.default_rng(100 + seed)
-    graph = random_graph(rng, int(rng.integers(2, 9)))
-    total = sum(cost.memory_bytes for cost in graph.costs.values())
-    for share in (0.15, 0.3, 0.6, 1.0):
-        budget = max(int(total * share), min(cost.memory_bytes for cost in graph.costs.values()))
-        for plan in (
-            make_plan(graph, budget, options=PlanOptions(max_at_once=2)),
-            hold_plan(graph.costs, budget, options=PlanOptions(max_at_once=2)),
-        ):
-            check_honest(graph, plan, budget)
-
-
-def check_honest(graph: LinkGraph, plan: Plan, budget: int) -> None:
-    resident = sum(graph.costs[name].memory_bytes for name in plan.resident)
-    peak = resident + max((graph.costs[name].memory_bytes for name in plan.rotating), default=0)
-    assert plan.memory_bytes == peak <= budget
-    assert not set(plan.resident) & set(plan.rotating)
-    room = DEFAULTS.max_load_share * at_once(graph, budget, frozenset(plan.resident))
-    assert load_share(graph, plan.refresh_s) <= room + 1e-9
-    assert set(plan.served) == set(graph.costs)
-    assert all(served.why for served in plan.served.values())
-    assert set(plan.refused) == set(graph.costs) - set(plan.resident)
-
-
-def test_behind_a_filter_a_resident_is_worth_no_more_than_a_turn_on_every_input() -> None:
-    held = tuple(Measured(value, value) for value in (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2))
-    stale = Table(Measured(0.1, 0.1), held)
-    costs = {name: ModelCost(10, 0.01, 0.05) for name in ("a", "b", "c")}
-    graph = LinkGraph({}, costs, {}, dict.fromkeys(costs, stale), {}, {}, {}, {})
-    plan = make_plan(graph, 20, options=PlanOptions(max_at_once=2))
-    assert len(plan.resident) == 1 and len(plan.refresh_s) == 2
-    # Inputs so seldom that all have time on each of them: two that run at once leave no room for a resident.
-    seldom = make_plan(graph, 20, options=PlanOptions(max_at_once=2, max_load_share=0.04, input_every_s=2.0))
-    assert seldom.resident == () and len(seldom.refresh_s) == 3
-    with pytest.raises(InvalidInput, match="input_every_s"):
-        make_plan(graph, 20, options=PlanOptions(input_every_s=-1.0))
-
-
-def test_a_plan_is_never_worse_with_more_memory() -> None:
-    graph = random_graph(np.random.default_rng(7), 6)
-    total = sum(cost.memory_bytes for cost in graph.costs.values())
-    agreements = [
-        make_plan(graph, int(total * share), options=PlanOptions(audit_gain=0.0)).expected_agreement
-        for share in (0.3, 0.5, 0.7, 0.9, 1.0)
+@given(SITES, SHARES, st.floats(0.01, 1.5))
+@SOME
+def test_links_are_never_worse_than_none(site: tuple[LinkGraph, list[Stream]], share: float, compute: float) -> None:
+    graph, streams = site
+    cores = compute * full_cores(graph, streams)
+    free = [
+        Stream(each.name, {name: table.without_links() for name, table in each.tables.items()}, each.inputs_per_s)
+        for each in streams
     ]
-    assert agreements == sorted(agreements)
-    assert agreements[-1] == pytest.approx(1.0)
+    linked = make_plan(graph, budget_of(graph, share), streams=streams, compute_cores=cores)
+    held = make_plan(graph.without_links(), budget_of(graph, share), streams=free, compute_cores=cores)
+    assert linked.expected_agreement >= held.expected_agreement - linked.gap - EPS
 
 
-def test_of_equal_plans_the_one_that_computes_less_is_taken() -> None:
-    flat = Table(Measured(0.5, 0.5), tuple(Measured(0.5, 0.5) for _ in range(NEVER)))
-    costs = {"slow": ModelCost(10, 0.5, 0.1), "quick": ModelCost(10, 0.1, 0.1)}
-    graph = LinkGraph({}, costs, {}, dict.fromkeys(costs, flat), {}, {}, {}, {})
-    assert make_plan(graph, 10).resident == ("quick",)
+@given(SITES, SHARES, st.floats(0.05, 1.0), st.integers(1, 5))
+@SOME
+def test_more_streams_are_never_better(
+    site: tuple[LinkGraph, list[Stream]], share: float, compute: float, count: int
+) -> None:
+    graph, streams = site
+    cores = compute * full_cores(graph, streams)
+    agreements = []
+    for number in (count, count + 1):
+        alike = [Stream(f"s{copy}", graph.tables, streams[0].inputs_per_s) for copy in range(number)]
+        agreements.append(make_plan(graph, budget_of(graph, share), streams=alike, compute_cores=cores))
+    assert agreements[1].expected_agreement <= agreements[0].expected_agreement + agreements[0].gap + EPS
 
 
-@pytest.mark.parametrize("search", [Search, LocalSearch])
-def test_rare_turns_show_too_little_to_push_a_resident_out(search: type[Search] | type[LocalSearch]) -> None:
-    """Turns that add nothing are worth what they show of a model: all if they come often, next to nothing if rarely."""
-    flat = Table(Measured(0.97, 0.97), (Measured(0.97, 0.97),) * NEVER)
-
-    def chosen(load_s: float, input_every_s: float = 0.0) -> tuple[int, int]:
-        costs = {name: ModelCost(10, 0.01, load_s) for name in "abcde"}
-        options = PlanOptions(max_at_once=1, input_every_s=input_every_s)
-        found = search(plan_problem(costs, dict.fromkeys(costs, flat), 10, options=options)).best()
-        assert found is not None
-        return len(found.resident), len(found.refresh_s)
-
-    assert chosen(0.01) == (0, 5)
-    assert chosen(1.5) == (1, 0)
-    # A turn on every input shows as much as can be seen, however seldom inputs come.
-    assert chosen(1.5, input_every_s=60.0) == (0, 5)
-
-
-def test_what_turns_show_falls_with_their_time() -> None:
-    costs = {"a": ModelCost(10, 0.01, 0.1)}
-    options = PlanOptions(audit_gain=0.06, refresh_choices_s=(0.5, 2.0, 20.0, 60.0))
-    problem = plan_problem(costs, {"a": ASSUMED}, 10, options=options)
-    assert problem.turn_gains == pytest.approx([0.06, 0.06, 0.006, 0.002])
-    seldom = plan_problem(costs, {"a": ASSUMED}, 10, options=replace(options, input_every_s=30.0))
-    assert seldom.turn_gains == pytest.approx([0.06, 0.06, 0.06, 0.03])
+@given(SITES, SHARES, st.floats(0.02, 1.5))
+@SOME
+def test_the_budgets_are_kept(site: tuple[LinkGraph, list[Stream]], share: float, compute: float) -> None:
+    graph, streams = site
+    budget, cores = budget_of(graph, share), compute * full_cores(graph, streams)
+    plan = make_plan(graph, budget, streams=streams, compute_cores=cores)
+    assert sum(graph.costs[name].memory_bytes for name in plan.resident) <= plan.memory_bytes <= budget
+    assert not set(plan.resident) & set(plan.rotating)
+    assert plan.used_cores <= cores + EPS
+    rates = {stream.name: stream.inputs_per_s for stream in streams}
+    spent = sum(graph.costs[pair.model].infer_s / pair.every_s for pair in plan.pairs if pair.every_s is not None)
+    spent += sum(graph.costs[name].load_s / refresh_s for name, refresh_s in plan.refresh_s.items())
+    assert spent == pytest.approx(plan.used_cores, abs=1e-6)
+    assert all(pair.every_s is None or pair.every_s >= 1 / rates[pair.stream] - 1e-9 for pair in plan.pairs)
+    mean = np.mean([pair.expected_agreement for pair in plan.pairs])
+    assert plan.expected_agreement == pytest.approx(float(mean), abs=1e-6)
+    assert set(plan.refused) == set(graph.costs) - set(plan.resident)
+    assert all(served.why for served in plan.served.values())
 
 
-def test_a_weight_draws_its_model_in() -> None:
-    flat = Table(Measured(0.5, 0.5), tuple(Measured(0.5, 0.5) for _ in range(NEVER)))
-    costs = {"slow": ModelCost(10, 0.5, 0.1), "quick": ModelCost(10, 0.1, 0.1)}
-    graph = LinkGraph({}, costs, {}, dict.fromkeys(costs, flat), {}, {}, {}, {})
-    plan = make_plan(graph, 10, weights={"slow": 3.0})
-    assert plan.resident == ("slow",)
-    assert plan.expected_agreement == pytest.approx((3 * 1.0 + 0.5) / 4)
+@pytest.mark.parametrize("seed", range(8))
+def test_with_compute_to_spare_it_is_the_selection_of_the_paper(seed: int) -> None:
+    """Where nothing rotates: what fits with the most of 1 for each that runs, and the best link for each other."""
+    graph, streams = draw_site(seed, 5)
+    budget = budget_of(graph, 0.5)
+    plan = make_plan(graph, budget, streams=streams, turns=False)
+    best = 0.0
+    for size in range(6):
+        for chosen in combinations(graph.costs, size):
+            if sum(graph.costs[name].memory_bytes for name in chosen) <= budget:
+                # What is loaded runs on every input whatever else there is: the promise is of a plan for these alone.
+                alone = {name: cost for name, cost in graph.costs.items() if name in chosen}
+                best = max(best, _static(graph, streams[0], frozenset(alone)))
+    assert plan.gap == 0.0
+    assert plan.expected_agreement == pytest.approx(best, abs=1e-6)
 
 
-def test_a_budget_below_the_smallest_model_is_refused_by_name() -> None:
-    graph = random_graph(np.random.default_rng(3), 4)
-    smallest = min(graph.costs, key=lambda name: graph.costs[name].memory_bytes)
-    with pytest.raises(InvalidInput, match=smallest):
-        make_plan(graph, graph.costs[smallest].memory_bytes - 1)
+def _static(graph: LinkGraph, stream: Stream, running: frozenset[str]) -> float:
+    from infilink.links.planning.agreement import Outlook, best_route
+
+    (outlook,) = Outlook.of_site([stream.tables.values()])
+    values = [
+        1.0 if name in running else outlook.expected(best_route(table, running, NEVER, outlook))
+        for name, table in stream.tables.items()
+    ]
+    return float(np.mean(values))
+
+
+def test_where_all_fits_everything_is_loaded_and_runs_on_every_input() -> None:
+    graph, streams = draw_site(3, 4, kinds=2)
+    plan = make_plan(graph, None, streams=streams)
+    assert set(plan.resident) == set(graph.costs) and not plan.refresh_s
+    assert plan.expected_agreement == pytest.approx(1.0) and plan.gap == 0.0
+    assert plan.used_cores == pytest.approx(full_cores(graph, streams))
+
+
+def test_scarce_compute_goes_where_outputs_go_stale() -> None:
+    def held(*values: float) -> tuple[Measured, ...]:
+        return tuple(Measured(value, value) for value in values)
+
+    busy = Table(Measured(0.1, 0.1), held(0.7, 0.5, 0.3, 0.2, 0.1, 0.1, 0.1, 0.1))
+    quiet = Table(Measured(0.1, 0.1), held(0.99, 0.98, 0.97, 0.96, 0.95, 0.94, 0.93, 0.92))
+    costs = {"a": ModelCost(MIB, 0.1, 0.1)}
+    graph = LinkGraph({}, costs, {}, {"a": busy}, {}, {}, {}, {})
+    streams = [Stream("busy", {"a": busy}, 5.0), Stream("quiet", {"a": quiet}, 5.0)]
+    often = {pair.stream: pair.every_s for pair in make_plan(graph, None, streams=streams, compute_cores=0.3).pairs}
+    assert often["busy"] is not None and often["quiet"] is not None and often["busy"] < often["quiet"] / 4
+    # What counts more is looked at more often.
+    weighed = make_plan(graph, None, streams=streams, compute_cores=0.3, weights=Weights(streams={"quiet": 100.0}))
+    assert {pair.stream: pair.every_s for pair in weighed.pairs}["quiet"] < often["quiet"]
+
+
+def test_one_load_serves_all_streams() -> None:
+    stale = Table(Measured(0.1, 0.1), tuple(Measured(value, value) for value in np.linspace(0.9, 0.2, NEVER)))
+    costs = {name: ModelCost(10 * MIB, 0.001, 0.2) for name in "abc"}
+    graph = LinkGraph({}, costs, {}, dict.fromkeys(costs, stale), {}, {}, {}, {})
+    for count in (1, 8):
+        plan = make_plan(graph, 20 * MIB, streams=[Stream(f"s{at}", graph.tables, 5.0) for at in range(count)])
+        assert len(plan.refresh_s) >= 2 and len(plan.resident) <= 1
+        loads = sum(1.0 / refresh_s for refresh_s in plan.refresh_s.values())
+        if count == 1:
+            alone = loads
+    assert loads == pytest.approx(alone)
+
+
+def test_more_models_than_can_be_tried_have_a_gap_and_keep_their_budgets() -> None:
+    graph, streams = draw_site(5, 20)
+    budget = budget_of(graph, 0.3)
+    plan = make_plan(graph, budget, streams=streams, compute_cores=0.5)
+    assert 0.0 <= plan.gap < 1.0 and plan.memory_bytes <= budget and plan.used_cores <= 0.5 + EPS
+    assert plan.expected_agreement >= hold_plan(graph.costs, budget, compute_cores=0.5).expected_agreement - 0.3
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("arguments", "match"),
     [
-        {"max_load_share": 2.0},
-        {"max_at_once": 0},
-        {"input_every_s": -1.0},
-        {"refresh_choices_s": (0.0,)},
+        ({"compute_cores": 0.0}, "more than 0"),
+        ({"weights": Weights(models={"nobody": 1.0})}, "nobody"),
+        ({"weights": Weights(streams={"*": 0.0})}, "not all be 0"),
     ],
-    ids=["share-above-one", "none-at-once", "inputs-back-in-time", "refresh-of-zero"],
+    ids=["no-compute", "unknown-model", "no-stream-counts"],
 )
-def test_senseless_options_are_refused(options: dict[str, object]) -> None:
-    with pytest.raises(InvalidInput, match=next(iter(options))):
-        PlanOptions(**options)
+def test_senseless_arguments_are_refused(arguments: dict[str, object], match: str) -> None:
+    graph, streams = draw_site(3, 3)
+    with pytest.raises(InvalidInput, match=match):
+        make_plan(graph, None, streams=streams, **arguments)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("weights", [{"nobody": 1.0}, {"m0": -1.0}], ids=["unknown", "negative"])
-def test_senseless_weights_are_refused(weights: dict[str, float]) -> None:
-    graph = random_graph(np.random.default_rng(3), 3)
-    with pytest.raises(InvalidInput):
-        make_plan(graph, 1000, weights=weights)
+def test_a_budget_below_the_smallest_model_is_refused_by_name() -> None:
+    graph, streams = draw_site(3, 4)
+    smallest = min(graph.costs, key=lambda name: graph.costs[name].memory_bytes)
+    with pytest.raises(InvalidInput, match=smallest):
+        make_plan(graph, graph.costs[smallest].memory_bytes - 1, streams=streams)
+
+
+def test_streams_of_a_graph_are_its_cameras_or_so_many_of_a_kind(graph: LinkGraph) -> None:
+    (one,) = streams_of(graph)
+    assert one.inputs_per_s == pytest.approx(1.0 / float(graph.notes["step_s"]))
+    assert [each.name for each in streams_of(graph, names=("gate", "yard"))] == ["gate", "yard"]
+    assert {each.inputs_per_s for each in streams_of(graph, count=3, inputs_per_s=2.0)} == {2.0}
+    for arguments, match in (
+        ({"names": ("gate",), "count": 2}, "not both"),
+        ({"count": 0}, "at least 1"),
+        ({"inputs_per_s": 0.0}, "inputs_per_s"),
+    ):
+        with pytest.raises(InvalidInput, match=match):
+            streams_of(graph, **arguments)  # type: ignore[arg-type]
 
 
 def test_without_measurements_holding_keeps_room_for_the_others_to_rotate() -> None:
-    costs = {"a": ModelCost(10, 0.01, 0.1), "b": ModelCost(10, 0.01, 0.1), "c": ModelCost(10, 0.01, 0.1)}
-    plan = hold_plan(costs, 20)
-    assert len(plan.resident) == 1
-    assert len(plan.rotating) == 2
-    assert plan.served[plan.rotating[0]].origin == "held"
+    costs = {name: ModelCost(10 * MIB, 0.01, 0.1) for name in ("a", "b", "c")}
+    plan = hold_plan(costs, 20 * MIB)
+    assert len(plan.rotating) >= 2
+    assert set(plan.resident) | set(plan.rotating) == set(costs)
 
 
 def test_the_full_plan_runs_everything(specs: dict[str, ModelSpec]) -> None:
@@ -245,7 +249,12 @@ def test_the_full_plan_runs_everything(specs: dict[str, ModelSpec]) -> None:
     assert plan.memory_bytes == 10 * len(specs)
 
 
-def test_what_if_grows_with_the_budget(graph: LinkGraph) -> None:
-    agreements = [item.expected_agreement for item in what_if(graph)]
-    assert agreements[-1] == pytest.approx(1.0)
-    assert len(agreements) >= 5
+def test_what_if_grows_with_the_budgets_and_falls_with_the_streams(graph: LinkGraph) -> None:
+    streams = streams_of(graph, count=2)
+    budget = budget_of(graph, 0.6)
+    memory = [item.expected_agreement for item in other_memory(graph, streams)]
+    compute = [item.expected_agreement for item in other_compute(graph, streams, budget)]
+    more = [item.expected_agreement for item in other_streams(graph, streams, budget, compute_cores=0.05)]
+    assert memory == sorted(memory) and memory[-1] == pytest.approx(1.0) and len(memory) >= 5
+    assert compute == sorted(compute) and len(compute) >= 5
+    assert more == sorted(more, reverse=True)
