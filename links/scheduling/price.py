@@ -1,6 +1,7 @@
 """What a second of the processors has to bring now, so that what is spent meets what may be spent."""
 
 import math
+import sys
 
 _BANK_S = 2.0
 """So many seconds' budget can be saved up: for when much happens at once."""
@@ -42,9 +43,10 @@ class Price:
     def value(self) -> float:
         """What a second has to bring now, in losses that it prevents."""
         share = self.share
-        if self._log_usual is None or share >= _FULL:
+        if share >= _FULL:
             return 0.0
-        return math.exp(self._log_usual) * (_FULL - share) / share if share > 0.0 else math.inf
+        usual = math.exp(self._log_usual) if self._log_usual is not None else sys.float_info.min
+        return usual * (_FULL - share) / share if share > 0.0 else math.inf
 
     @property
     def share(self) -> float:

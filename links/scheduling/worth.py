@@ -13,6 +13,8 @@ _MOST = 200.0
 """Only about so many of the last inputs count."""
 _LASTS = 3.0
 """For so many inputs lasts what is lost more than usual."""
+_LATELY = 0.2
+"""How much of what is lost lately is believed of the last input."""
 _WIDTHS_S = np.diff([0.0, *AGE_EDGES_S, 2.0 * AGE_EDGES_S[-1]])
 """How long an answer is of each age."""
 _GONE_S = 3.0
@@ -54,6 +56,8 @@ class StreamWorth:
         self.frame_s = 0.0
         self._counts = np.full(count, _NEW)
         self._rows = np.arange(count)
+        self._lately = np.zeros(count)
+        self._anew = np.ones(count, bool)
 
     def see(self, now_s: float, losses: Array, *, factors: Array | float = 1.0) -> Array:
         """Another input came, on which so much is lost by each model that does not run; what a run gains, (models,).
@@ -75,6 +79,7 @@ class StreamWorth:
         """A model's answer is fresh."""
         self.gain[model] = 0.0
         self.ran_s[model] = now_s
+        self._anew[model] = True
         self.runs[model] += 1
 
     def sends(self, now_s: float) -> bool:
@@ -92,11 +97,17 @@ class StreamWorth:
     def _ahead(self, now_s: float, losses: Array) -> Array:
         """What later inputs gain from a fresh answer, float (models,).
 
-        Whittle's index of an answer that ages: they lose what answers of their age do on average, and not what old ones
-        do; what is lost more than usual now lasts for some inputs.
+        Whittle's index of an answer that ages: they lose what answers of their age do on average, and not what is lost
+        without. That is no more than what was lost lately: one high loss among others lasts for some inputs only. A
+        model that never ran goes on to lose what it does now, and its first run gains most.
         """
-        usual = self.fresh[self._rows, self._bucket(now_s)]
-        later = np.maximum(usual[:, None] - self.fresh, 0.0) @ _WIDTHS_S * (1.0 / self.every_s if self.every_s else 0.0)
+        never = np.isinf(self.ran_s)
+        usual = np.where(never, losses, self.fresh[self._rows, self._bucket(now_s)])
+        self._lately += np.where(self._anew, 1.0, _LATELY) * (losses - self._lately)
+        self._anew[:] = False
+        without = np.where(never, losses, np.minimum(usual, self._lately))
+        spared = np.maximum(without[:, None] - np.maximum(self.fresh, 0.0), 0.0) @ _WIDTHS_S
+        later = spared / self.every_s if self.every_s else np.zeros(len(losses))
         result: Array = np.maximum(later + _LASTS * (losses - usual), 0.0)
         return result
 
