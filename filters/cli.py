@@ -15,6 +15,7 @@ from rich.table import Table
 from ..errors import InvalidInput
 from ..models.session import check_out
 from ..reporting import show_progress
+from ..traces.site import Site
 from ..traces.trace import Trace
 from ..units import parse_seconds
 from .event_promise import EventPromise
@@ -30,9 +31,14 @@ _FREE = ("random", "every K-th")
 
 
 def train_filter_command(
-    trace: Annotated[Path, typer.Argument(help="What `infilink record` wrote.")],
     rule: Annotated[str, typer.Option("--rule", help="What is redundant, e.g. 'count(car) == 0' or 'unchanged'.")],
     out: Annotated[Path, typer.Option("--out", help="The filter's file, .onnx.")],
+    traces: Annotated[
+        list[Path] | None, typer.Argument(help="What `infilink record` wrote; or a folder: a trace of each camera.")
+    ] = None,
+    camera: Annotated[
+        list[str] | None, typer.Option("--camera", help="NAME=TRACE: a camera of the site and its trace (repeat).")
+    ] = None,
     model: Annotated[
         list[str] | None, typer.Option("--model", help="A model the rule is on (repeat); `unchanged`: default all.")
     ] = None,
@@ -79,7 +85,8 @@ def train_filter_command(
 ) -> None:
     """Learn an input filter from a trace, certify its threshold, and write it as one ONNX file.
 
-    With --event-recall it finds events with as few inputs as it can, in place of agreeing with the models.
+    With --event-recall it finds events with as few inputs as it can, in place of agreeing with the models. From several
+    cameras it is one filter with a threshold and a certificate for each; a device picks its own by its `name`.
 
     Without a certificate nothing is written and the exit code is 3, unless --uncertified is given.
     """
@@ -97,15 +104,17 @@ def train_filter_command(
     floors: list[Floor] = [parse_recall(text) for text in recall or ()]
     if slices:
         floors.append(Slices(slices, accuracy if slice_accuracy is None else slice_accuracy))
-    train = partial(train_filter, accuracy=accuracy, floors=floors)
-    if target is not None:
-        train = partial(train_event_filter, target=target)
     from ..models.stem.beside import stem_beside
 
-    used = stem_beside(trace, stem)
-    with Trace(trace) as recorded, show_progress("training the filter", quiet=as_json) as told:
+    with Site.open(traces or (), camera or ()) as site, show_progress("training the filter", quiet=as_json) as told:
+        if target is None:
+            train = partial(train_filter, site, accuracy=accuracy, floors=floors)
+        elif len(site) > 1:
+            raise InvalidInput("a filter that finds events is learnt from one camera: give one trace")
+        else:
+            train = partial(train_event_filter, site.first, target=target)
+        used = stem_beside(site.first.path, stem)
         done = train(
-            recorded,
             models=model or (),
             rule=parsed,
             out=out,
@@ -219,7 +228,10 @@ def _event_target(
 def print_training(done: "FilterTraining", console: Console) -> None:
     """Shows what came of a training: the candidates, the certificate, the file."""
     console.print(_candidates_table(done))
-    console.print(_certificate_text(done.spec))
+    if done.spec.cameras:
+        console.print(_cameras_table(done.spec))
+    else:
+        console.print(_certificate_text(done.spec))
     for floor in done.spec.floors:
         console.print(
             f"{escape(floor.name)}: {floor.accuracy:.3f} kept on {floor.inputs} inputs (asked {floor.least:g}; at "
@@ -242,6 +254,19 @@ def _candidates_table(done: "FilterTraining") -> Table:
         style = "bold" if name == spec.kind else ""
         took = f"{done.decision_s[name] * 1000:.2f}" if name in done.decision_s else ""
         table.add_row(name, *row, "yes" if result.certified else "no", took, style=style)
+    return table
+
+
+def _cameras_table(spec: FilterSpec) -> Table:
+    """What the winner does at each camera, and what is proven of it there."""
+    table = Table("camera", title=f"{escape(spec.kind)}: each camera's calibration part; nothing is proven for others")
+    for name in ("filtering rate", "accuracy", "threshold", "certified"):
+        table.add_column(name, justify="right")
+    for name, each in spec.cameras.items():
+        found = each.certificate
+        more = f"{found.more_runs} more runs needed" if found.more_runs else "no"
+        row = (f"{found.rate:.3f}", f"{1 - found.error:.3f}", f"{each.threshold:.4g}")
+        table.add_row(name, *row, f"at least {1 - found.upper_bound:.3f}" if found.certified else more)
     return table
 
 

@@ -32,7 +32,12 @@ class FreeForm:
 
 
 def open_gate(
-    text: str | Path, *, cache: Path | None = None, update: Path | None = None, rule_files: Sequence[Path] = ()
+    text: str | Path,
+    *,
+    cache: Path | None = None,
+    update: Path | None = None,
+    rule_files: Sequence[Path] = (),
+    camera: str = "",
 ) -> Gate:
     """The gate that `text` names.
 
@@ -42,14 +47,15 @@ def open_gate(
         update: for heads or a filter with a stem: where what it goes on learning at work is kept (.npz); None: it stays
             as it is.
         rule_files: Python files that a person has named, so that a rule of this gate which is such code may run.
+        camera: whose inputs it will see, by name: a filter of a site has a threshold for each of its cameras.
 
     Raises:
         InvalidInput: there is no such gate, or the file is no filter; the message lists the forms.
     """
     if update is not None:
-        return _learning(str(text), cache, update, rule_files)
+        return _learning(str(text), cache, update, rule_files, camera)
     try:
-        gate = _free(str(text)) or _trained(str(text), cache, rule_files)
+        gate = _free(str(text)) or _trained(str(text), cache, rule_files, camera)
     except ValueError as error:
         raise InvalidInput(f"gate {str(text)!r}: {error}; the forms are: {FORMS}") from error
     if rule_files and isinstance(gate, FreeGate):
@@ -59,7 +65,7 @@ def open_gate(
     return gate
 
 
-def _learning(text: str, cache: Path | None, update: Path, rule_files: Sequence[Path]) -> Gate:
+def _learning(text: str, cache: Path | None, update: Path, rule_files: Sequence[Path], camera: str) -> Gate:
     path = Path(text)
     if path.suffix == ".onnx" and not path.is_file():
         raise InvalidInput(f"gate {text!r}: there is no such file")
@@ -75,7 +81,7 @@ def _learning(text: str, cache: Path | None, update: Path, rule_files: Sequence[
             f"gate {text!r}: `update` takes heads (`infilink train heads`) or a filter for one rule: train a stem "
             "filter (`infilink train filter --candidate stem`)"
         )
-    return LearningFilter(path, update, rule_files=rule_files)
+    return LearningFilter(path, update, rule_files=rule_files, camera=camera)
 
 
 def _free(text: str) -> Gate | None:
@@ -87,7 +93,7 @@ def _free(text: str) -> Gate | None:
     return found.make(rest)
 
 
-def _trained(text: str, cache: Path | None, rule_files: Sequence[Path]) -> Gate:
+def _trained(text: str, cache: Path | None, rule_files: Sequence[Path], camera: str) -> Gate:
     path, _, accuracy = text.rpartition("@")
     if not path or Path(text).is_file():
         path, accuracy = text, ""
@@ -109,7 +115,7 @@ def _trained(text: str, cache: Path | None, rule_files: Sequence[Path]) -> Gate:
     if not task and decides_for_several(Path(path)):
         return TasksRuntime(Path(path), rule_files=rule_files)
     asked = _accuracy(accuracy) if accuracy else None
-    return FilterRuntime(Path(path), accuracy=asked, task=task, rule_files=rule_files)
+    return FilterRuntime(Path(path), accuracy=asked, task=task, rule_files=rule_files, camera=camera)
 
 
 def _random(rest: str) -> Gate:

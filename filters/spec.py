@@ -28,9 +28,9 @@ Keeps = Literal["above", "flip"]
 _LEAST_AGE_S = 1e-3
 METADATA_KEY = "infilink.filter"
 TASKS_KEY = "infilink.filter.tasks"
-FORMAT = 3
-"""Format 2 had no stem; it is read as it is."""
-READS = (1, 2, 3)
+FORMAT = 4
+"""Format 2 had no stem, format 3 no cameras; they are read as they are."""
+READS = (1, 2, 3, 4)
 
 
 class Certificate(BaseModel):
@@ -109,6 +109,24 @@ class FloorResult(BaseModel):
     lower_bound: float
 
 
+class CameraThreshold(BaseModel):
+    """What holds at one of the cameras that a filter was learnt from.
+
+    Attributes:
+        threshold: an input is kept if its score is above.
+        certificate: what the camera's own calibration part proves of it.
+        table: threshold by threshold, what it brings and costs there.
+        learnt_from: its trace.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    threshold: float
+    certificate: Certificate
+    table: tuple[Level, ...] = ()
+    learnt_from: LearntFrom
+
+
 class FilterStem(BaseModel):
     """The stem inside a filter's file.
 
@@ -174,7 +192,9 @@ class FilterSpec(BaseModel):
         table: threshold by threshold, what it brings and costs.
         candidates: how each candidate did on the calibration part.
         floors: what is kept besides: of a class, or in a slice.
-        learnt_from: the trace; None: not known.
+        learnt_from: the trace; None: not known, or there were several (`cameras`).
+        cameras: what holds at each of several cameras that it was learnt from, by name; the rest of the file is for one
+            that nobody has seen.
         free: the free gates' thresholds on what is learnt from, at the filter's own rate there, by name.
     """
 
@@ -205,6 +225,7 @@ class FilterSpec(BaseModel):
     candidates: dict[str, CandidateResult] = {}
     floors: tuple[FloorResult, ...] = ()
     learnt_from: LearntFrom | None = None
+    cameras: dict[str, CameraThreshold] = {}
     free: dict[str, float] = {}
     versions: dict[str, str] = {}
     seed: int = 0
@@ -215,6 +236,14 @@ class FilterSpec(BaseModel):
     def _check_rule(self) -> Self:
         self.rule_with(())
         return self
+
+    def of_camera(self, name: str) -> "FilterSpec":
+        """The filter as it is for a camera: with its own threshold and certificate, if it was learnt from that one."""
+        found = self.cameras.get(name)
+        if found is None:
+            return self
+        own = {field: getattr(found, field) for field in CameraThreshold.model_fields}
+        return self.model_copy(update=own | {"cameras": {}, "floors": ()})
 
     @property
     def pairwise(self) -> bool:

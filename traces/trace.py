@@ -84,6 +84,11 @@ class Trace:
         )
 
     @property
+    def starts(self) -> tuple[int, ...]:
+        """At which inputs a stream begins: at the first."""
+        return (0,)
+
+    @property
     def models(self) -> dict[str, ModelSpec]:
         """Each model's spec, by name."""
         return self.info.models

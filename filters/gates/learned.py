@@ -44,6 +44,7 @@ class FilterRuntime:
         accuracy: the accuracy to keep; None: the one that it was trained for.
         task: of a file that decides for several models: the model.
         rule_files: of a rule that is Python code: the files that may run, as a person has named them.
+        camera: whose inputs these are, by name, if the filter was learnt from several cameras; empty: it is not said.
 
     Attributes:
         rule: what is redundant, by its file.
@@ -61,10 +62,14 @@ class FilterRuntime:
         accuracy: float | None = None,
         task: str = "",
         rule_files: Sequence[Path] = (),
+        camera: str = "",
     ) -> None:
         self.path = Path(path)
         self.name = f"{self.path.stem}#{task}" if task else self.path.stem
-        self.spec, session = load_filter(self.path, task=task)
+        known, session = load_filter(self.path, task=task)
+        self.spec = known.of_camera(camera)
+        if camera and known.cameras:
+            self._say(camera, known)
         self.rule = self.spec.rule_with(rule_files)
         self._column = 0 if not task else load_tasks(self.path)[0].models.index(task)
         self.accuracy: float | None = None
@@ -146,6 +151,26 @@ class FilterRuntime:
     def stats(self) -> FilterStats:
         """What it did since it was opened."""
         return FilterStats(self._seen, self._kept, self._failed)
+
+    def _say(self, camera: str, known: FilterSpec) -> None:
+        """What is not proven at the camera that this serves."""
+        if camera not in known.cameras:
+            names = ", ".join(sorted(known.cameras))
+            logger.warning(
+                "%s: camera %r is none of those that it was learnt from (%s): it decides by what they have in common, "
+                "of which nothing is proven here; record it and train again",
+                self.path,
+                camera,
+                names,
+            )
+        elif not self.spec.certificate.certified:
+            more = self.spec.certificate.more_runs
+            logger.warning(
+                "%s: not certified for camera %r%s",
+                self.path,
+                camera,
+                f": some {more} more runs of it needed" if more else "",
+            )
 
     def _take_promise(self) -> None:
         """What its file promises: an accuracy; or events, and then how far the answers in between agreed."""

@@ -54,14 +54,15 @@ class LearningFilter(Learning, FilterRuntime):
         path: a filter of kind "stem" with a rule on one output.
         state: where what it learns is kept: .npz.
         rule_files: of a rule that is Python code: the files that may run, as a person has named them.
+        camera: whose inputs these are, by name; empty: it is not said.
 
     Raises:
         InvalidInput: the filter is of another kind, its rule is code that nobody has named, or `state` is damaged or
             another file's.
     """
 
-    def __init__(self, path: Path | str, state: Path, *, rule_files: Sequence[Path] = ()) -> None:
-        super().__init__(path, rule_files=rule_files)
+    def __init__(self, path: Path | str, state: Path, *, rule_files: Sequence[Path] = (), camera: str = "") -> None:
+        super().__init__(path, rule_files=rule_files, camera=camera)
         text = load_filter(self.path)[1].get_modelmeta().custom_metadata_map.get(METADATA_KEY, "")
         if not text or isinstance(self.rule, Unchanged) or self.spec.events is not None:
             raise InvalidInput(

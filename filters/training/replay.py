@@ -49,6 +49,8 @@ class Replay:
         self._compared: dict[tuple[int, int], tuple[float, float, float, float]] = {}
         channels = Channels(pairwise=pairwise, step_s=self.step_s)
         for i, (frame, captured_s) in enumerate(zip(trace.frames(), self.captured_s, strict=True)):
+            if i in trace.starts:
+                channels.reset()
             channels.see(frame, float(captured_s))
             self.pictures[i], self.moved[i], self._alone[i] = channels.picture, channels.moved, channels.scalars[0]
             if progress is not None and i % 50 == 0:

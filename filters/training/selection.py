@@ -1,7 +1,7 @@
 """Chooses among the candidates, and their thresholds, by what the calibration part proves."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -124,6 +124,105 @@ def choose(
     )
 
 
+@dataclass(frozen=True)
+class CameraChoice:
+    """What the winner does at one of several cameras.
+
+    Attributes:
+        threshold: an input is kept if its score is above.
+        certificate: what the camera's own inputs prove of it.
+        table: what other thresholds would bring and cost there.
+    """
+
+    threshold: float
+    certificate: Certificate
+    table: tuple[Level, ...]
+
+
+def choose_for_cameras(
+    winner: Sweep,
+    cameras: Mapping[str, slice],
+    *,
+    accuracy: float,
+    competed: int,
+    floors: Sequence[Mask] = (),
+    references: Sequence[Sweep] = (),
+) -> dict[str, CameraChoice]:
+    """A threshold of the winner for each camera: the one that its own inputs certify.
+
+    Where they certify none, the errors at each threshold are drawn to the mean of all cameras, the more the less the
+    camera shows and the more alike cameras are (empirical Bayes: the variance between cameras beyond that within);
+    then it is the one that keeps the accuracy with a margin, and it is not certified.
+
+    Args:
+        winner: over all cameras' calibration parts, one after the other.
+        cameras: where in them each camera's is.
+        accuracy: the least mean agreement.
+        competed: among how many candidates it was chosen on these inputs; their confidence is shared.
+        floors: the least accuracy on parts of the inputs; where a camera has none of those it can't break them.
+        references: of free gates: what saves no more than one of them that is certified too is not certified.
+    """
+    target, confidence = 1.0 - accuracy, 1.0 - (1.0 - CONFIDENCE) / competed
+    masks = {name: [mask.within(part) for mask in floors if mask.where[part].any()] for name, part in cameras.items()}
+    judged = {
+        name: _judge(winner.within(part), target=target, confidence=confidence, floors=masks[name])
+        for name, part in cameras.items()
+    }
+    errors = np.stack([found.sweep.errors for found in judged.values()])
+    runs = np.maximum(1.0, np.stack([found.tested.runs for found in judged.values()]))
+    drawn = dict(zip(judged, zip(*pulled(errors, runs), strict=True), strict=True))
+    chosen = {}
+    for name, found in judged.items():
+        shown = [
+            _judge(sweep.within(cameras[name]), target=target, confidence=confidence, floors=masks[name])
+            for sweep in references
+        ]
+        best = found.best
+        if not found.certified and not found.refused:
+            likely = _likely(found.sweep, *drawn[name], target=target, floors=masks[name])
+            best = int(np.argmax(np.where(likely, found.sweep.rates, -1.0)))
+        weighed = _weighed(replace(found, best=best), shown)
+        certificate = _certificate(weighed, masks[name], target=target, confidence=confidence)
+        if not weighed.certified and not weighed.refused:
+            # What is yet to come is told by all cameras, too.
+            needed = runs_needed(float(drawn[name][0][best]), target=target, confidence=confidence) or 0
+            more = max(certificate.more_runs, math.ceil(needed - float(found.tested.runs[best])))
+            certificate = certificate.model_copy(update={"more_runs": max(0, more)})
+        threshold = float(weighed.sweep.thresholds[best])
+        chosen[name] = CameraChoice(threshold, certificate, _table(weighed))
+    return chosen
+
+
+def pulled(errors: Array, runs: Array) -> tuple[Array, Array]:
+    """Each camera's errors, drawn to the mean of all, and how many runs that is worth.
+
+    Args:
+        errors: at each threshold (cameras, thresholds).
+        runs: how many independent runs each stands on.
+    """
+    whole = runs.sum(axis=0)
+    mean = (runs * errors).sum(axis=0) / whole
+    within = mean * (1.0 - mean)
+    # DerSimonian and Laird, Controlled Clinical Trials 1986: a camera that shows little tells little of the variance.
+    spread = (runs * (errors - mean) ** 2).sum(axis=0) - (len(runs) - 1) * within
+    between = np.maximum(spread / (whole - (runs**2).sum(axis=0) / whole), 0.0)
+    weights = 1.0 / (between + within / runs + 1e-12)
+    mean = (weights * errors).sum(axis=0) / weights.sum(axis=0)
+    # How many runs of its own a camera needs until it says as much as the others do; no more than all have.
+    worth = np.minimum(within / np.maximum(between, 1e-12), whole)
+    own = runs / (runs + worth)
+    return own * errors + (1.0 - own) * mean, runs + worth
+
+
+def _likely(sweep: Sweep, errors: Array, runs: Array, *, target: float, floors: Sequence[Mask]) -> Array:
+    """Up to which threshold errors meet the target with a margin, and floors are met: bool (thresholds,)."""
+    deviations = np.sqrt(errors * (1.0 - errors) / np.maximum(1.0, runs))
+    missed = np.zeros(len(errors), bool)
+    for floor in floors:
+        missed |= sweep.losses[:, floor.where].mean(axis=1) > 1.0 - floor.least
+    return _before_first((_smooth(errors + _MARGIN * deviations) > target) | missed)
+
+
 def _judge(sweep: Sweep, *, target: float, confidence: float, floors: Sequence[Mask]) -> _Judged:
     """Tests the thresholds in turn, from the most careful on, and stops at the first one that fails.
 
@@ -141,11 +240,7 @@ def _judge(sweep: Sweep, *, target: float, confidence: float, floors: Sequence[M
         few = rates[best] < 0.5 and rates[best] * runs < _DROPPED_RUNS
         refused = f"it dropped in fewer than {_DROPPED_RUNS} runs" if few else ""
         return _Judged(sweep, tested, parts, best, certified=not refused, refused=refused)
-    deviations = np.sqrt(errors * (1.0 - errors) / np.maximum(1.0, tested.runs))
-    missed = np.zeros(len(errors), bool)
-    for floor in floors:
-        missed |= sweep.losses[:, floor.where].mean(axis=1) > 1.0 - floor.least
-    likely = _before_first((_smooth(errors + _MARGIN * deviations) > target) | missed)
+    likely = _likely(sweep, errors, tested.runs, target=target, floors=floors)
     return _Judged(sweep, tested, parts, int(np.argmax(np.where(likely, rates, -1.0))), certified=False)
 
 

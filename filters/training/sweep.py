@@ -33,6 +33,11 @@ class Sweep:
     losses: Array
     dropped: Array | None = None
 
+    def within(self, part: slice) -> "Sweep":
+        """The same on a part of the inputs."""
+        dropped = None if self.dropped is None else self.dropped[part]
+        return Sweep(self.name, self.thresholds, self.kept[:, part], self.losses[:, part], dropped)
+
     @property
     def rates(self) -> Array:
         """The filtering rate per threshold: the share of the inputs that was not kept."""
@@ -103,17 +108,17 @@ def _with_losses(name: str, thresholds: Array, reference: Array, losses: Losses,
 
 
 def calibrate(candidate: Candidate, work: Workload) -> Sweep:
-    """The candidate over the calibration part, at thresholds that suit its scores there."""
+    """The candidate over the calibration part, at thresholds that suit its scores there; each camera's by itself."""
     split, replay = work.split, work.replay
-    return sweep(
-        candidate,
-        levels(candidate, replay, start=split.calibrated, stop=split.stop, seed=work.seed),
-        replay=replay,
-        losses=work.losses,
-        start=split.calibrated,
-        stop=split.stop,
-        longest_s=LONGEST_S if replay.pairwise else None,
-    )
+    thresholds = levels(candidate, replay, start=split.calibrated, stop=split.stop, seed=work.seed)
+    longest_s = LONGEST_S if replay.pairwise else None
+    runs = [
+        sweep(candidate, thresholds, replay=replay, losses=work.losses, start=start, stop=stop, longest_s=longest_s)
+        for start, stop in split.stretches
+    ]
+    kept, losses = (np.concatenate([getattr(run, name) for run in runs], axis=1) for name in ("kept", "losses"))
+    dropped = np.concatenate([run.losses[-1] if run.dropped is None else run.dropped for run in runs])
+    return Sweep(candidate.name, thresholds, kept, losses, dropped)
 
 
 def levels(

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import onnx
 import torch
@@ -13,6 +13,7 @@ from ... import __version__
 from ...errors import InvalidInput, NotCertified
 from ...models.stem.stem import Stem
 from ...reporting import Progress, part_of
+from ...traces.site import Site
 from ...traces.trace import Trace
 from ..learnt_from import LearntFrom
 from ..modalities import Modality
@@ -20,7 +21,7 @@ from ..proof import check_times, unproven
 from ..rules.code import digests_in
 from ..rules.parser import Rule
 from ..rules.zones import zones_in
-from ..spec import FilterSpec, FilterStem
+from ..spec import CameraThreshold, FilterSpec, FilterStem
 from .candidates import Candidate, EveryCandidate, RandomCandidate
 from .contest import Contest
 from .costs import Costs, counted_s, measured_s
@@ -31,12 +32,13 @@ from .free_gates import fit_free
 from .graphs import save_filter
 from .losses import Losses, answers_of
 from .replay import LONGEST_S
-from .selection import EQUAL, Choice, choose
+from .selection import EQUAL, Choice, choose, choose_for_cameras
 from .stem_view import StemView
 from .sweep import Sweep, calibrate
-from .workload import Workload, check_accuracy, check_worth, read_inputs, split_of
+from .workload import Workload, check_accuracy, check_worth, join_site, read_inputs
 
 MOST_INPUTS = 8000
+_NEW = "it was learnt from several cameras, and nothing is proven for one that nobody has seen"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class FilterTraining:
 
 
 def train_filter(
-    trace: Trace,
+    source: Trace | Mapping[str, Trace],
     *,
     models: Sequence[str] = (),
     rule: Rule,
@@ -84,10 +86,11 @@ def train_filter(
 ) -> FilterTraining:
     """Learns a filter for some of a trace's models (all, if none is named) and writes it to `out`.
 
-    Inputs that are no pictures need a `modality`: text, image, video, audio, signal or map.
+    Inputs that are no pictures need a `modality`: text, image, video, audio, signal or map. Of several cameras it is
+    one filter with a threshold for each, and one for a camera that nobody has seen, of which nothing is proven.
 
     Args:
-        trace: what is learnt from; of a longer one, the newest `MOST_INPUTS`.
+        source: the trace that is learnt from, or one of each camera; of longer ones, the newest `MOST_INPUTS` in all.
         models: whose outputs count.
         rule: what is redundant.
         accuracy: the least mean agreement with the models.
@@ -105,15 +108,17 @@ def train_filter(
         progress: is told the share done, and what is being done.
 
     Raises:
-        InvalidInput: the trace is too short, the rule never or always fires, or what wins (of candidates that were not
+        InvalidInput: a trace is too short, the rule never or always fires, or what wins (of candidates that were not
             named) drops no more than what costs nothing.
         NotCertified: no threshold keeps the accuracy, or is proven to.
         UnknownModel: the trace has no such model.
     """
+    site = Site.of(source)
     if not uncertified:
-        check_times(trace)
+        for trace in site.values():
+            check_times(trace)
     trainer = FilterTrainer.compete(
-        trace,
+        site,
         models=models,
         rule=rule,
         accuracy=accuracy,
@@ -141,6 +146,7 @@ class FilterTrainer:
         references: the same for free gates, which stand in the table but can't win.
         costs_s: what a decision of each of the candidates costs, in seconds.
         floors: where in the calibration part a least accuracy of its own holds.
+        site: what it is learnt from.
         began_s: when the training began, by `time.perf_counter`.
     """
 
@@ -150,12 +156,13 @@ class FilterTrainer:
     references: Sequence[Sweep]
     costs_s: Sequence[float]
     floors: Sequence[Mask]
+    site: Site
     began_s: float
 
     @classmethod
     def compete(
         cls,
-        trace: Trace,
+        source: Trace | Mapping[str, Trace],
         *,
         models: Sequence[str] = (),
         rule: Rule,
@@ -176,9 +183,9 @@ class FilterTrainer:
         """
         began_s = time.perf_counter()
         check_accuracy(accuracy)
-        trace = trace.part(max(0, len(trace) - MOST_INPUTS), len(trace))
+        site = Site.of(source)
+        trace, split = join_site(site, most=MOST_INPUTS)
         losses = Losses(trace, tuple(dict.fromkeys(models)) or tuple(trace.models), rule)
-        split = split_of(trace)
         check_worth(losses, split, accuracy)
         calibration = slice(split.calibrated, split.stop)
         masks = [mask.within(calibration) for floor in floors for mask in floor.on(trace, losses)]
@@ -191,7 +198,7 @@ class FilterTrainer:
             sweeps = _calibrated(work, [each.candidate for each in entered], part_of(progress, 0.8, 1.0))
             references = _calibrated(work, _references(work, entered))
         costs_s = [costs(each, work) for each in entered]
-        return cls(contest, entered, sweeps, references, costs_s, masks, began_s)
+        return cls(contest, entered, sweeps, references, costs_s, masks, site, began_s)
 
     def finish(self, out: Path, *, accuracy: float, useless: bool = True, uncertified: bool = False) -> FilterTraining:
         """Chooses the best for an accuracy and writes it.
@@ -215,15 +222,18 @@ class FilterTrainer:
             references=self.references,
             costs=[cost_s / self._models_s if self._models_s else 0.0 for cost_s in self.costs_s],
         )
+        cameras = self._cameras(choice, accuracy)
         if not uncertified:
             check_times(work.trace)
-            check_certified(choice, what=f"an accuracy of {accuracy:g}")
+            check_certified(choice, what=f"an accuracy of {accuracy:g}", cameras=cameras)
         if not useless:
             self._check_useful(choice, accuracy)
         winner = next(each for each in self.entered if each.candidate.name == choice.name)
         spec = filter_spec(
             work, choice, accuracy=accuracy, modality=winner.modality, stem=winner.stem, compared=winner.compared
         )
+        if cameras:
+            spec = spec.model_copy(update=_of_site(choice) | {"cameras": cameras})
         save_filter(out, winner.graph, spec)
         self.contest.clear()
         return FilterTraining(
@@ -236,6 +246,33 @@ class FilterTrainer:
             decision_s={each.candidate.name: measured_s(each, work) for each in self.entered},
             seconds=time.perf_counter() - self.began_s,
         )
+
+    def _cameras(self, choice: Choice, accuracy: float) -> dict[str, CameraThreshold]:
+        """What the winner does at each of several cameras."""
+        split = self.contest.work.split
+        if not split.cameras:
+            return {}
+        parts = {
+            name: slice(start - split.calibrated, stop - split.calibrated)
+            for name, (start, stop) in split.cameras.items()
+        }
+        found = choose_for_cameras(
+            next(each for each in self.sweeps if each.name == choice.name),
+            parts,
+            accuracy=accuracy,
+            competed=len(self.sweeps),
+            floors=self.floors,
+            references=self.references,
+        )
+        return {
+            name: CameraThreshold(
+                threshold=each.threshold,
+                certificate=unproven(each.certificate, self.site[name]),
+                table=each.table,
+                learnt_from=LearntFrom.of(self.site[name]),
+            )
+            for name, each in found.items()
+        }
 
     @property
     def _models_s(self) -> float:
@@ -262,13 +299,30 @@ class FilterTrainer:
             )
 
 
-def check_certified(choice: Choice, *, what: str) -> None:
-    """Refuses what is not proven.
+def _of_site(choice: Choice) -> dict[str, Any]:
+    """What a filter of several cameras says of one that nobody has seen: nothing is proven there."""
+    found = choice.certificate.model_copy(
+        update={"certified": False, "upper_bound": 1.0, "more_runs": 0, "method": f"none: {_NEW}"}
+    )
+    table = tuple(level.model_copy(update={"upper_bound": 1.0}) for level in choice.table)
+    return {"certificate": found, "table": table, "learnt_from": None}
+
+
+def check_certified(choice: Choice, *, what: str, cameras: Mapping[str, CameraThreshold] | None = None) -> None:
+    """Refuses what is not proven; of several cameras, at any of them.
 
     Raises:
         NotCertified: with what was found, and how much more it takes.
     """
     found = choice.certificate
+    if cameras:
+        if any(each.certificate.certified for each in cameras.values()):
+            return
+        missing = ", ".join(f"{name} {each.certificate.more_runs or '?'}" for name, each in cameras.items())
+        raise NotCertified(
+            f"nothing is certified to keep {what} at any camera; that would probably take so many more runs of each: "
+            f"{missing}; ask for less, or have it without a proof with --uncertified"
+        )
     if found.certified:
         return
     more = f"some {found.more_runs} more runs would probably do" if found.more_runs else "record a longer trace"

@@ -1,13 +1,15 @@
 """What a filter is learnt for: a trace, what is lost on each input that is not kept, and where the trace is cut."""
 
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import InvalidInput
 from ...reporting import Progress
+from ...traces.joined import JoinedTrace
 from ...traces.trace import Trace
 from ..modalities import Learnable, fit_modality
 from ..modalities.net import Net
@@ -25,11 +27,24 @@ _GAP_SHARE = 0.05
 
 @dataclass(frozen=True)
 class Split:
-    """Where a trace is cut: inputs up to `trained` to learn from, those from `calibrated` on to certify with."""
+    """Where a trace is cut: inputs up to `trained` to learn from, those from `calibrated` on to certify with.
+
+    Attributes:
+        trained: the inputs before are learnt from.
+        calibrated: those from here on are certified with.
+        stop: the end of those.
+        cameras: of several cameras' recordings the stretch that is certified with of each, by name.
+    """
 
     trained: int
     calibrated: int
     stop: int
+    cameras: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def stretches(self) -> Sequence[tuple[int, int]]:
+        """The streams that are certified with, one after the other."""
+        return tuple(self.cameras.values()) or ((self.calibrated, self.stop),)
 
 
 @dataclass(frozen=True)
@@ -130,6 +145,28 @@ def split_of(trace: Trace) -> Split:
     end_s = trace.captured_s[trained] + GAP_S
     gap = min(int(np.searchsorted(trace.captured_s, end_s)) - trained, round(_GAP_SHARE * len(trace)))
     return Split(trained, trained + gap, len(trace))
+
+
+def join_site(site: Mapping[str, Trace], *, most: int) -> tuple[Trace, Split]:
+    """The traces of a site as one, and where it is cut: what each camera is learnt from, then what is certified with.
+
+    Args:
+        site: by camera; of one alone it is its trace as it is.
+        most: of more inputs in all, so many of the newest are taken, of each camera alike.
+
+    Raises:
+        InvalidInput: a trace is too short, or its times do not rise.
+    """
+    newest = {name: trace.part(max(0, len(trace) - most // len(site)), len(trace)) for name, trace in site.items()}
+    splits = {name: split_of(trace) for name, trace in newest.items()}
+    if len(site) == 1:
+        return next(iter(newest.values())), next(iter(splits.values()))
+    first = [trace.part(0, splits[name].trained) for name, trace in newest.items()]
+    second = [trace.part(splits[name].calibrated, splits[name].stop) for name, trace in newest.items()]
+    trained = sum(map(len, first))
+    ends = [trained + end for end in np.cumsum([0, *map(len, second)]).tolist()]
+    cameras = dict(zip(site, pairwise(ends), strict=True))
+    return JoinedTrace([*first, *second]), Split(trained, trained, ends[-1], cameras)
 
 
 def check_accuracy(accuracy: float) -> None:

@@ -59,9 +59,9 @@ def test_a_stem_beside_the_trace_is_found(stem, short_trace_path, tmp_path, caps
     options = {"rule": "value < 1", "out": tmp_path / "f.onnx", "model": ["squares"], "accuracy": 0.8}
     options |= {"uncertified": True, "candidate": ["stem"]}
     with pytest.raises(InvalidInput, match="give one with --stem"):
-        train_filter_command(trace, **options)
+        train_filter_command(traces=[trace], **options)
     (tmp_path / "stem.onnx").write_bytes(stem.path.read_bytes())
-    train_filter_command(trace, **options, as_json=True)
+    train_filter_command(traces=[trace], **options, as_json=True)
     assert json.loads(capsys.readouterr().out)["spec"]["stem"]["digest"] == stem.digest
 
 
@@ -128,4 +128,4 @@ def test_what_is_asked_of_events_by_the_command_must_fit_together(short_trace_pa
         ({"budget": 0.1, "accuracy": 0.9}, "--budget asks for events"),
     ):
         with pytest.raises(InvalidInput, match=says):
-            train_filter_command(short_trace_path, **options, **given)
+            train_filter_command(traces=[short_trace_path], **options, **given)

@@ -63,7 +63,7 @@ def test_the_same_seed_makes_the_same_filter_also_by_the_command(short_trace_pat
     first = train(short_trace_path, tmp_path / "first.onnx", **SKIP, candidates=("network", "background"))
     again = tmp_path / "again.onnx"
     train_filter_command(
-        short_trace_path,
+        traces=[short_trace_path],
         rule=SKIP["rule"],
         out=again,
         model=list(SKIP["models"]),
@@ -168,6 +168,6 @@ def test_outputs_that_never_change_are_refused(make_trace, tmp_path):
 
 def test_the_command_wants_a_model_for_a_rule_on_one_input(trace_path, tmp_path):
     with pytest.raises(InvalidInput, match="say which with --model NAME"):
-        train_filter_command(trace_path, rule="empty", out=tmp_path / "f.onnx")
+        train_filter_command(traces=[trace_path], rule="empty", out=tmp_path / "f.onnx")
     with pytest.raises(InvalidInput, match=r"ends in \.onnx"):
-        train_filter_command(trace_path, rule="unchanged", out=tmp_path / "f.bin")
+        train_filter_command(traces=[trace_path], rule="unchanged", out=tmp_path / "f.bin")

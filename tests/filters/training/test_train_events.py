@@ -122,7 +122,7 @@ def test_by_the_command_with_exit_code_3(visits_path, tmp_path, monkeypatch, cap
     assert ended.value.code == EXIT_NOT_CERTIFIED and not out.exists()
     assert "169 more" in " ".join(capsys.readouterr().err.split())
     options_at = {"rule": RULE, "out": out, "model": ["eyes"], "candidate": ["kept-blocks"], "as_json": True}
-    train_filter_command(visits_path, **options_at, event_recall=0.95, within="2s", heartbeat="10s")
+    train_filter_command(traces=[visits_path], **options_at, event_recall=0.95, within="2s", heartbeat="10s")
     spec = json.loads(capsys.readouterr().out)["spec"]
     assert spec["events"]["within_s"] == 2.0 and spec["longest_s"] == 10.0 and spec["accuracy"] == 0.0
 
@@ -162,7 +162,7 @@ def test_what_can_t_be_asked_for(visits_path, tmp_path, options, says):
 )
 def test_options_that_do_not_go_together(visits_path, tmp_path, options, says):
     with pytest.raises(InvalidInput, match=says):
-        train_filter_command(visits_path, rule=RULE, out=tmp_path / "f.onnx", model=["eyes"], **options)
+        train_filter_command(traces=[visits_path], rule=RULE, out=tmp_path / "f.onnx", model=["eyes"], **options)
 
 
 def test_the_cut_lies_between_two_events_with_as_many_before_as_after(visits_path):
