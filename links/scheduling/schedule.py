@@ -119,6 +119,7 @@ class SiteSchedule:
         loaded: Collection[str],
         must: Collection[str] = (),
         frame_s: float = 0.0,
+        frame_loss: float = 0.0,
         factors: Mapping[str, float] | None = None,
     ) -> Choice:
         """Which models run on this input of a stream, now; `ran` or `skipped` is to follow for each.
@@ -130,6 +131,7 @@ class SiteSchedule:
             loaded: the models that could run at once.
             must: those that are to run whatever they are worth, as far as there are seconds for them.
             frame_s: what this input costs beside its models if any of them runs.
+            frame_loss: the losses that runs on this input have to prevent together, beyond their cost, for any to run.
             factors: how much more each model's answer matters on this input than usual (`Weights.of_answer`).
         """
         now_s = self._pass_time(now_s)
@@ -146,9 +148,9 @@ class SiteSchedule:
         drawn = (self._random.random(len(self.names)) < self.audit) | self._loads.to_compare(state)
         forced = drawn | np.asarray([name in must for name in self.names])
         self._bank.ask(float(index[able].max(initial=0.0)))
-        if frame_s > 0.0 and not (able & forced).any():
+        if max(frame_s, frame_loss) > 0.0 and not (able & forced).any():
             surplus = (np.maximum(index - self.price, 0.0) * self._infer_s)[able].sum()
-            able &= bool(surplus > self.price * frame_s)
+            able &= bool(surplus > self.price * frame_s + frame_loss)
         chosen: list[int] = []
         for at in sorted(np.flatnonzero(able).tolist(), key=lambda at: (-late[at], not forced[at], -index[at])):
             cost_s = float(self._infer_s[at]) + (0.0 if chosen else frame_s)
