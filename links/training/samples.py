@@ -11,6 +11,7 @@ from ...errors import InvalidInput
 from ...models.encoding.encoding import Encoding
 from ...models.spec import ModelSpec
 from ...outputs import Array
+from ...traces.joined import in_a_row
 from ...traces.site import Site
 from ...traces.trace import Trace
 from ..layout import layout_of
@@ -25,8 +26,6 @@ OLDEST_S = 120.0
 _NEVER_SHARE = 0.15
 _EVERY_SOURCE_SHARE = 0.1
 _NO_THEN_SHARE = 0.15
-# Between the recordings of two cameras that are read as one after the other: more than any age that is drawn.
-_APART_S = 10.0 * OLDEST_S
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ class Samples:
         check_site(site)
         outputs = {name: [value for trace in site.values() for value in trace.outputs(name)] for name in site.models}
         counts = {camera: len(trace) for camera, trace in site.items()} if len(site) > 1 else {}
-        found = cls.of(site.models, _in_a_row([trace.captured_s for trace in site.values()]), outputs, cameras=counts)
+        found = cls.of(site.models, in_a_row([trace.captured_s for trace in site.values()]), outputs, cameras=counts)
         seen = None if features is None else np.concatenate([features[camera] for camera in site])
         return replace(found, features=seen)
 
@@ -248,14 +247,6 @@ def check_site(site: Site) -> None:
             f"{', '.join(site)}: links need at least {MIN_INPUTS} inputs in all, better 600 of each camera; these have "
             f"{site.inputs}"
         )
-
-
-def _in_a_row(times: Sequence[Array]) -> Array:
-    """The cameras' times one after the other, far apart; of one camera as they are."""
-    row = [times[0]]
-    for each in times[1:]:
-        row.append(each - each[0] + row[-1][-1] + _APART_S)
-    return np.concatenate(row)
 
 
 def _parts(counts: Mapping[str, int]) -> dict[str, slice]:

@@ -128,7 +128,8 @@ def train_links(
         if site.unproven:
             logger.warning("%s", site.unproven)
         for camera, part in parts.items():
-            if (site[camera] if camera else site).unproven:
+            # A camera that nobody has seen is proven nothing of: units of proof are cameras there, and far too few.
+            if site[camera].unproven if camera else site.unproven or len(site) > 1:
                 part.tables = {name: table.uncertified() for name, table in part.tables.items()}
         # Where a stem looks, every link in closed form reads it: at least to judge by it what is held.
         read = next(folder.rglob(f"*{SUFFIX}"), None) is not None
@@ -209,9 +210,7 @@ def _notes(site: Site) -> dict[str, Any]:
 
 
 def _index(folder: Path, site: Site, samples: Samples, part: _Part, notes: Mapping[str, Any], *, stem: str) -> Index:
-    links = tuple(
-        name for name, table in part.tables.items() if table.linked or (folder / f"{name}{SUFFIX}").is_file()
-    )
+    links = tuple(name for name, table in part.tables.items() if table.linked or (folder / f"{name}{SUFFIX}").is_file())
     encodings = samples.encodings
     return Index(
         site.models, site.costs, site.info.digests, encodings, part.tables, part.constants, links, notes, stem=stem
