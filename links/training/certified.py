@@ -11,46 +11,84 @@ from ..trust.calibration import Calibration, by_agreement, distances, forms, spr
 from ..trust.certificate import GRID, RISK, Certificate, certify, certify_in_turn, first_level
 from .judge import Judge
 from .measure import Cases, Predictor, Replayed, TargetCases, replay
+from .served import Served
 
-_FREE_RISK = RISK / 4
+_TESTS = 4
+"""Certificates of a target: of held answers, of the constant, of linked ones with and without a last output."""
 
 
 def certified(table: Table, cases: TargetCases, link: Predictor | None = None) -> Table:
-    """The table with a certificate and a calibration for every way to answer that serves.
+    """The table with a certificate for every way to answer, and a calibration for each of its cells that serves.
 
-    All certificates of a target together are wrong with a probability of at most `RISK`. The constant and holding take
-    a quarter each, whatever was chosen, as they are tested on what it was chosen on; holding in turn, from the youngest
-    age up to the first that fails. Links share the rest, by sources and age.
+    A certificate is of what is served: for each input the way that most probably agrees, with ages and what else ran
+    drawn at random, from a confidence on. All of a target together are wrong with a probability of at most `RISK`. They
+    are of the last block, as how probably an answer agrees was learnt from all before it.
 
     Args:
         table: what was chosen.
         cases: of the same target.
         link: the link; None: the table has none.
     """
-    served = [
+    serves = [
         (sources, age)
         for sources in table.linked
         for age in range(BUCKETS)
         if (route := table.choose(frozenset(sources), age)).origin == "linked" and route.sources == sources
     ]
-    risk = RISK / 2 / max(1, len(served))
     linked = {sources: list(row) for sources, row in table.linked.items()}
     if link is not None:
-        for sources, age in served:
-            linked[sources][age] = _linked_cell(linked[sources][age], cases, link, sources, age, risk)
+        for sources, age in serves:
+            linked[sources][age] = _linked_cell(linked[sources][age], cases, link, sources, age)
+
+    def draw(never: bool, alone: float) -> list[Served]:
+        blocks = (cases.validation, cases.certify)
+        return [Served.draw(table, cases, each, link, never=never, alone=alone, seed=int(never)) for each in blocks]
+
+    known, never = draw(False, 0.5), draw(True, 0.5)
+    held = _certificate("held", known, cases)
+    together = [Served.together(each) for each in zip(known, never, strict=True)]
+    constant = _certificate("constant", together, cases)
+    old, new = (_certificate("linked", draw(each, 0.0), cases) for each in (False, True))
     young = cases.certify
+    rows = {
+        sources: (*_younger([_certify(cell, old) for cell in row[:NEVER]], young), _certify(row[NEVER], new))
+        for sources, row in linked.items()
+    }
     return Table(
-        _constant_cell(table.constant, cases),
-        _held_row(table.held, cases),
-        {sources: (*_younger(row[:NEVER], young), row[NEVER]) for sources, row in linked.items()},
+        _certify(_constant_cell(table.constant, cases), constant),
+        tuple(_certify(cell, held) for cell in _held_row(table.held, cases)),
+        rows,
     )
+
+
+def _certificate(way: str, served: Sequence[Served], cases: TargetCases) -> Certificate:
+    """Of what is served in a way on the last block; where to begin is chosen on what was chosen on."""
+    seen, found = (each.by(way) for each in served)
+    unsaid, unknown = (1.0 - cases.judge.constant(cases.constant, each.inputs) for each in (seen, found))
+    if not len(found.inputs):
+        return Certificate(None, 0, 0)
+    risk, first = RISK / _TESTS, 0
+    if len(seen.inputs):
+        first = first_level(seen.confidences, seen.agreements, inputs=len(found.inputs), risk=risk, unknown=unsaid)
+    # What a constant gets wrong shows how often inputs change, unless it is the constant itself that is tested.
+    return certify(
+        found.confidences,
+        found.agreements,
+        grid=GRID[first:],
+        risk=risk,
+        unknown=None if way == "constant" else unknown,
+    )
+
+
+def _certify(cell: Measured, found: Certificate) -> Measured:
+    return replace(cell, threshold=found.threshold, runs=found.runs)
 
 
 def _constant_cell(cell: Measured, cases: TargetCases) -> Measured:
     block = cases.certify_free[0]
     inputs = block.inputs[block.of(NEVER)]
     agreements = cases.judge.constant(cases.constant, inputs)
-    found = certify(np.ones(len(inputs)), agreements, grid=GRID[-1:], risk=_FREE_RISK)
+    found = certify(np.ones(len(inputs)), agreements, grid=GRID[-1:])
     far = _Distances(cases.judge).constant(cases.constant, inputs, agreements)
     return _marked(cell, found, far, block.span_s)
 
@@ -65,7 +103,7 @@ def _held_row(row: Sequence[Measured], cases: TargetCases) -> tuple[Measured, ..
         agreements[at, block.places[of]] = judge.held(block.inputs[of], block.earlier[of])
         where[at, block.places[of]] = True
     unknown = 1.0 - judge.constant(cases.constant, block.block)
-    found = certify_in_turn(agreements, where, risk=_FREE_RISK, unknown=unknown) if ages else []
+    found = certify_in_turn(agreements, where, unknown=unknown) if ages else []
     for at, (age, certificate) in enumerate(zip(ages, found, strict=True)):
         of = block.of(age)
         far = _Distances(judge).held(block.inputs[of], block.earlier[of], agreements[at, block.places[of]])
@@ -73,39 +111,29 @@ def _held_row(row: Sequence[Measured], cases: TargetCases) -> tuple[Measured, ..
     return _younger(cells, block)
 
 
-def _linked_cell(
-    cell: Measured,
-    cases: TargetCases,
-    link: Predictor,
-    sources: tuple[str, ...],
-    age: int,
-    risk: float,
-) -> Measured:
-    judge, rows = cases.judge, {block: block.of(age) for block in (cases.validation, cases.certify)}
-    if not all(of.any() for of in rows.values()):
+def _linked_cell(cell: Measured, cases: TargetCases, link: Predictor, sources: tuple[str, ...], age: int) -> Measured:
+    judge, of = cases.judge, cases.certify.of(age)
+    if not of.any():
         return cell
-    seen, found = (replay(link, judge, sources, block, of) for block, of in rows.items())
-    unsaid, unknown = (1.0 - judge.constant(cases.constant, block.inputs[of]) for block, of in rows.items())
-    inputs = cases.certify.inputs[rows[cases.certify]]
-    # Where to begin is chosen on the inputs that the link was chosen on.
-    first = first_level(seen.confidences, seen.agreements, inputs=len(inputs), risk=risk, unknown=unsaid)
-    certificate = certify(found.confidences, found.agreements, grid=GRID[first:], risk=risk, unknown=unknown)
-    return _marked(cell, certificate, _Distances(judge).linked(found, inputs), cases.certify.span_s)
+    found, inputs = replay(link, judge, sources, cases.certify, of), cases.certify.inputs[of]
+    unknown = 1.0 - judge.constant(cases.constant, inputs)
+    runs = certify(found.confidences, found.agreements, grid=GRID[-1:], unknown=unknown)
+    return _marked(cell, runs, _Distances(judge).linked(found, inputs), cases.certify.span_s)
 
 
 def _marked(cell: Measured, found: Certificate, far: Array, span_s: float) -> Measured:
-    """The cell with what was found of such answers, and how far they were from the exact outputs."""
+    """The cell with how far such answers were from the exact outputs."""
     calibration = Calibration.of(far, runs=found.all_runs, run_s=span_s / max(1, found.all_runs))
-    return replace(cell, threshold=found.threshold, runs=found.runs, calibration=calibration)
+    return replace(cell, calibration=calibration)
 
 
 def _younger(row: Sequence[Measured], cases: Cases) -> tuple[Measured, ...]:
-    """What is younger than anything that came up has the certificate of the youngest that did."""
+    """What is younger than anything that came up has the calibration of the youngest that did."""
     seen = [age for age in range(NEVER) if cases.of(age).any()]
     if not seen:
         return tuple(row)
     of = row[seen[0]]
-    marked = [replace(cell, threshold=of.threshold, runs=of.runs, calibration=of.calibration) for cell in row]
+    marked = [replace(cell, calibration=of.calibration) for cell in row]
     return (*marked[: seen[0]], *row[seen[0] :])
 
 

@@ -132,6 +132,11 @@ class FittedLinear:
         read, wanted = self.design.numbers[self.design.learnt], self._wanted
         return np.stack([read[start:stop].T @ wanted[start:stop] for start, stop in self.design.folds])
 
+    @cached_property
+    def _constant(self) -> Array:
+        """The target's best constant as a vector."""
+        return self.judge.encoding.encode(best_constant(self.judge))[: self.judge.encoding.length]
+
     def left_out_errors(self, sources: tuple[str, ...]) -> Array:
         """How far regressions that did not learn from it were off on each learnt input: (learnt, length)."""
         return self._wanted - self._left_out[sources][self.design.rows[self.design.learnt]]
@@ -161,7 +166,7 @@ class FittedLinear:
 
     def odds(self, inputs: Array, earlier: Array, sources: tuple[str, ...]) -> tuple[Array, Array]:
         """Predicted vectors (n, length), and the log-odds that each of `WAYS` agrees (n, ways)."""
-        constants = np.repeat(self.judge.encoding.encode(best_constant(self.judge))[None], len(inputs), axis=0)
+        constants = np.repeat(self._constant[None], len(inputs), axis=0)
         vectors, expected, moved = self.expected(inputs, earlier, sources, constants)
         if self.expectation is None:
             return vectors, log_odds(expected)

@@ -118,8 +118,10 @@ class Learner:
         known = None if self.pooled is None else self.pooled.fitted.get(target)
         prior = known.expectation if isinstance(known, FittedLinear) else None
         fitted.expectation = learn_expectation(fitted, sets, seed=self.seed, prior=prior)
-        table, linkable = certified(measured, cases, fitted), Linkability.measure(cases, fitted)
-        if not table.linked and not fitted.reads_stem:
+        serves = bool(measured.linked) or fitted.reads_stem
+        table = certified(measured, cases, fitted if serves else None)
+        linkable = Linkability.measure(cases, fitted)
+        if not serves:
             return table, cases.constant, _NO_LINK, linkable
         fitted.link(self._spec(target), sets, self.stem).write(folder / f"{target}{SUFFIX}")
         return table, cases.constant, "" if table.linked else _NO_LINK, linkable

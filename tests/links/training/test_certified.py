@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from infilink.links.graph import LinkGraph
-from infilink.links.table import BUCKETS, NEVER, Table
+from infilink.links.table import NEVER, Table
 from infilink.links.training.certified import certified
 from infilink.links.training.measure import NetworkPredictor, TargetCases, measure_links
 from infilink.links.training.samples import Samples, Situations
+from infilink.links.training.served import Served
 from infilink.links.training.train import LinksTraining
 from infilink.models.spec import parse_spec
 from infilink.outputs import Array
@@ -48,7 +49,7 @@ def test_what_serves_is_certified_and_says_on_how_many_runs(samples: Samples) ->
     never = after.linked[SOURCES][NEVER]
     assert never.threshold is not None and 29 <= never.runs <= INPUTS // 5
     assert never.calibration is not None
-    assert never.calibration.count == never.runs and 0.5 <= never.calibration.run_s <= 5.0
+    assert never.calibration.count >= 19 and 0.5 <= never.calibration.run_s <= 5.0
     assert [cell.validation for cell in after.linked[SOURCES]] == [cell.validation for cell in before.linked[SOURCES]]
 
 
@@ -60,13 +61,24 @@ def test_a_link_that_fails_after_it_was_chosen_is_not_certified(samples: Samples
 
 def test_of_a_target_all_certificates_take_the_risk_together(graph: LinkGraph, long_training: LinksTraining) -> None:
     long = LinkGraph.load(long_training.folder)
-    assert long.tables["standing"].certified_runs >= 50, "29 would do for one alone"
+    assert long.tables["standing"].certified_runs >= 42, "29 would do for one alone"
     assert graph.tables["people"].certified_runs == 0
     for table in long.tables.values():
-        held = [cell.threshold is None for cell in table.held]
-        assert held == sorted(held), "from the youngest age on, up to the first that fails"
-        for sources, row in table.linked.items():
-            for age in range(BUCKETS):
-                route = table.choose(frozenset(sources), age)
-                serves = route.origin == "linked" and route.sources == sources
-                assert serves or row[age].threshold is None or age == 0
+        for row in (table.held, *(row[:NEVER] for row in table.linked.values())):
+            assert len({(cell.threshold, cell.runs) for cell in row}) == 1, "of what is served at any age"
+
+
+def test_what_is_served_is_the_way_that_most_probably_agrees(samples: Samples) -> None:
+    cases = TargetCases.of(samples, "target", seed=0)
+    seen = Situations(samples, "target")
+    link = NetworkPredictor(lambda x: (x[:, seen.layout.slices["first"]], np.full(len(x), 0.9, np.float32)), seen)
+    table = measure_links(link, cases, [SOURCES])
+    served = Served.draw(table, cases, cases.certify, link, never=False, alone=0.0, seed=0)
+    assert (np.diff(served.inputs) > 0).all(), "each input once, in the order of time"
+    linked, held = served.by("linked"), served.by("held")
+    assert len(linked.inputs) and (linked.agreements == 1.0).all() and linked.confidences == pytest.approx(0.9)
+    assert len(linked.inputs) + len(held.inputs) + len(served.by("constant").inputs) == len(served.inputs)
+    alone = Served.draw(table, cases, cases.certify, link, never=False, alone=1.0, seed=0)
+    assert not len(alone.by("linked").inputs), "nothing ran to link from"
+    never = Served.draw(table, cases, cases.certify, link, never=True, alone=1.0, seed=0)
+    assert len(never.by("constant").inputs) == len(never.inputs)
