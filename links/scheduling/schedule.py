@@ -136,10 +136,10 @@ class SiteSchedule:
         """
         now_s = self._pass_time(now_s)
         self._loads.see(now_s, loaded)
-        self._look(now_s)
         state = self._streams[stream]
         factor = 1.0 if factors is None else np.asarray([factors.get(name, 1.0) for name in self.names])
         gains = state.see(now_s, np.asarray([losses.get(name, 0.0) for name in self.names]), factors=factor)
+        self._look(now_s)
         late = state.late(now_s, self.weights.least_every_s)
         # Where not even these can all run in time, those that have waited longest go first.
         is_late = late > self._latest / 2.0

@@ -7,10 +7,13 @@ import numpy as np
 from ...outputs import Array
 from ..table import AGE_EDGES_S, ASSUMED_HELD
 
-_NEW = 20.0
-"""What was measured before counts as so many inputs beside those that came since."""
-_MOST = 200.0
-"""Only about so many of the last inputs count."""
+_LEVEL_INPUTS, _SCALE_INPUTS = 5.0, 20.0
+"""The level and the steepness of what was measured before count as so many inputs beside those that came since."""
+_SPREAD = 0.02
+"""The variance of losses over ages by which the latter is counted."""
+_STEEPEST = 3.0
+_KEPT = 0.995
+"""What counts of an input one input later."""
 _LASTS = 3.0
 """For so many inputs lasts what is lost more than usual."""
 _LATELY = 0.2
@@ -35,7 +38,8 @@ class StreamWorth:
         joined_s: when the first input came.
         seen_s: when the last input came.
         every_s: the time between two inputs.
-        fresh: as given, rising with the age, and moved as a whole by what was expected since.
+        fresh: as given, rising with the age; moved, and made flatter or steeper, as a whole: what only some ages
+            have seen must not look like a gain of these over others.
         gain: of a run on the last input: losses prevented, by weight.
         runs: how often each model ran.
         booked_s: the seconds set aside for runs that were chosen.
@@ -45,7 +49,7 @@ class StreamWorth:
     def __init__(self, weight: Array, fresh: Array) -> None:
         count = len(weight)
         self.weight = weight
-        self.fresh = np.maximum.accumulate(fresh, axis=1)
+        self.fresh = self._given = np.maximum.accumulate(fresh, axis=1)
         self.gain = np.zeros(count)
         self.ran_s = np.full(count, -np.inf)
         self.joined_s = np.inf
@@ -54,7 +58,8 @@ class StreamWorth:
         self.runs = np.zeros(count, np.int64)
         self.booked_s: dict[int, float] = {}
         self.frame_s = 0.0
-        self._counts = np.full(count, _NEW)
+        # Of the given losses x at the ages that were seen, and what was lost y: 1, x, xx, y, xy, added up.
+        self._sums = np.zeros((5, count))
         self._rows = np.arange(count)
         self._lately = np.zeros(count)
         self._anew = np.ones(count, bool)
@@ -106,7 +111,7 @@ class StreamWorth:
         self._lately += np.where(self._anew, 1.0, _LATELY) * (losses - self._lately)
         self._anew[:] = False
         without = np.where(never, losses, np.minimum(usual, self._lately))
-        spared = np.maximum(without[:, None] - np.maximum(self.fresh, 0.0), 0.0) @ _WIDTHS_S
+        spared = np.maximum(without[:, None] - self.fresh, 0.0) @ _WIDTHS_S
         later = spared / self.every_s if self.every_s else np.zeros(len(losses))
         result: Array = np.maximum(later + _LASTS * (losses - usual), 0.0)
         return result
@@ -116,10 +121,18 @@ class StreamWorth:
         return result
 
     def _learn(self, now_s: float, losses: Array) -> None:
+        """Fits what is lost by age as `level + scale * given`, drawn towards 0 and 1."""
         known = np.isfinite(self.ran_s)
-        self._counts = np.minimum(self._counts + known, _MOST)
-        # All ages move together: what only some of them have seen must not look like a gain of these over others.
-        self.fresh += ((losses - self.fresh[self._rows, self._bucket(now_s)]) * known / self._counts)[:, None]
+        given = self._given[self._rows, self._bucket(now_s)]
+        seen = np.stack([np.ones_like(given), given, given * given, losses, given * losses])
+        self._sums = np.where(known, _KEPT * self._sums + seen, self._sums)
+        ones, x, xx, y, xy = self._sums
+        ones, drawn = ones + _LEVEL_INPUTS, _SCALE_INPUTS * _SPREAD
+        residual = y - x
+        scale = 1.0 + ((xy - xx) - x * residual / ones) / (xx + drawn - x * x / ones)
+        scale = np.clip(scale, 0.0, _STEEPEST)
+        level = (y - scale * x) / ones
+        self.fresh = np.clip(level[:, None] + scale[:, None] * self._given, 0.0, 1.0)
 
 
 def fresh_losses(names: Sequence[str], measured: Mapping[str, Sequence[float]] | None) -> Array:
