@@ -85,7 +85,9 @@ class Agent:
         config = apply_placement(self.config)
         with ExitStack() as stack:
             rule_files = () if config.rule_file is None else (config.rule_file,)
-            gate = open_gate(config.gate, cache=config.cache, update=config.update, rule_files=rule_files)
+            gate = open_gate(
+                config.gate, cache=config.cache, update=config.update, rule_files=rule_files, camera=config.name
+            )
             stack.callback(gate.close)
             self._learning = gate if isinstance(gate, Learning) else None
             check_pictures(gate)

@@ -16,7 +16,7 @@ from infilink.device.results import Results
 from infilink.errors import InvalidInput, Unavailable
 from infilink.filters.learnt_from import LearntFrom
 from infilink.filters.modalities.signal import Signal
-from infilink.filters.spec import METADATA_KEY, Certificate, FilterSpec
+from infilink.filters.spec import METADATA_KEY, CameraThreshold, Certificate, FilterSpec
 from infilink.models.spec import read_spec
 from infilink.models.stem.stem import Stem
 from infilink.protos import edge_pb2
@@ -138,6 +138,23 @@ def test_a_gate_that_does_not_fit_is_refused_at_the_start(start_bright, make_age
     fast = LearntFrom(source="camera", inputs=9, first_s=0.0, last_s=1.0, step_s=0.04)
     with pytest.raises(InvalidInput, match=r"gives 10 frames/s, .* was learnt at 25"):
         make_agent(coordinator, gate=str(write_frames(tmp_path / "fast.onnx", learnt_from=fast))).run()
+
+
+def test_a_filter_of_a_site_has_the_threshold_of_the_camera_that_the_device_is_called_by(
+    start_bright, make_agent, tmp_path, caplog
+):
+    learnt = LearntFrom(source="camera", inputs=9, first_s=0.0, last_s=1.0, step_s=0.1)
+    made = write_filter(tmp_path / "one.onnx", accuracy=0.9)
+    model = onnx.load(str(made))
+    spec = FilterSpec.model_validate_json(model.metadata_props[0].value)
+    yard = CameraThreshold(threshold=0.25, certificate=spec.certificate, learnt_from=learnt)
+    of_site = spec.model_copy(update={"cameras": {"yard": yard}})
+    helper.set_model_props(model, {METADATA_KEY: of_site.model_dump_json()})
+    onnx.save(model, str(tmp_path / "site.onnx"))
+    for name, threshold in (("yard", 0.25), ("new", 0.5)):
+        make_agent(start_bright(), gate=str(tmp_path / "site.onnx"), name=name).run()
+        assert set(column(tmp_path / "r.sqlite", "threshold")) == {threshold}
+    assert [name for name in ("yard", "new") if f"camera '{name}' is none of those" in caplog.text] == ["new"]
 
 
 def test_every_frame_is_sent_and_has_its_own_result(start_bright, make_agent, read):
