@@ -69,6 +69,7 @@ def replay_site(
     models: Mapping[str, ModelSpec] | None = None,
     losses: Losses | None = None,
     frame_s: float = 0.0,
+    frame_loss: float = 0.0,
 ) -> Iterator[Served]:
     """The answers to all cameras' inputs in the order of their times.
 
@@ -80,6 +81,7 @@ def replay_site(
         models: every model's spec, where cameras have no links.
         losses: what is expected to be lost; None: what answers lack in confidence.
         frame_s: what an input costs beside its models where any of them runs.
+        frame_loss: what runs on an input have to prevent together, as its frame has to travel for them.
     """
     servings: dict[int, Serving] = {}
     memory = _Memory(schedule, resident, load_s)
@@ -101,7 +103,9 @@ def replay_site(
         factors = {
             name: schedule.weights.of_answer(name, serving.models[name].output, answers[name].value) for name in lost
         }
-        choice = schedule.choose(at, now_s, lost, loaded=memory.loaded, frame_s=frame_s, factors=factors)
+        choice = schedule.choose(
+            at, now_s, lost, loaded=memory.loaded, frame_s=frame_s, frame_loss=frame_loss, factors=factors
+        )
         exact = {name: camera.outputs[name][row] for name in choice.run}
         for name in choice.run:
             schedule.ran(at, name, now_s, schedule.costs[name].infer_s)
