@@ -47,7 +47,7 @@ class Pull:
         design = self.others.design
         kept = np.ones(len(design.folds), bool)
         kept[design.cameras[self.camera]] = False
-        weights = _of_cameras(design, columns, self.others.products[:, columns], kept)
+        weights = _of_cameras(design, columns, self.others.products[:, columns], kept, alike=self.others.alike)
         strength = np.full(len(columns), self.strength)
         strength[-1] = _FREE
         return weights, strength
@@ -62,12 +62,14 @@ class FittedLinear:
         judge: compares the target's outputs.
         regressions: by sources.
         expectation: how probably each way to answer does; None: not learnt yet.
+        alike: of several cameras: whether what holds at one does at the others, as those that were left out show.
     """
 
     design: Design
     judge: Judge
     regressions: dict[tuple[str, ...], Regression] = field(default_factory=dict)
     expectation: Expectation | None = None
+    alike: bool = False
     _left_out: dict[tuple[str, ...], Array] = field(default_factory=dict)
 
     @classmethod
@@ -86,6 +88,8 @@ class FittedLinear:
             pull: what they are drawn to; None: to nothing.
         """
         fitted = cls(design, judge)
+        if design.cameras:
+            fitted.alike = cls(design, judge, alike=True).left_out_error() < fitted.left_out_error()
         for sources in design.sets(judge.target):
             weights = fitted._learn(sources, pull)
             errors = fitted.left_out_errors(sources)
@@ -95,17 +99,14 @@ class FittedLinear:
             fitted.give(sources, Regression(weights.astype(np.float32), fades, few.astype(np.float32)))
         return fitted
 
-    @classmethod
-    def left_out_error(cls, design: Design, judge: Judge, pull: "Pull | None" = None) -> float:
-        """How far links learnt like that would be off where they did not learn, from a few sets: mean square.
-
-        The arguments are those of `fit`.
-        """
-        fitted, sets = cls(design, judge), design.sets(judge.target)
+    def left_out_error(self, pull: "Pull | None" = None) -> float:
+        """How far links, drawn like that, would be off where they did not learn, from a few sets: mean square."""
+        sets = self.design.sets(self.judge.target)
         some = [sets[at] for at in np.unique(np.linspace(0, len(sets) - 1, _TRIED_SETS).astype(int)).tolist()]
         for sources in some:
-            fitted._learn(sources, pull)
-        return float(np.mean([(fitted.left_out_errors(sources)[:, _counted(judge)] ** 2).mean() for sources in some]))
+            self._learn(sources, pull)
+        counted = _counted(self.judge)
+        return float(np.mean([(self.left_out_errors(sources)[:, counted] ** 2).mean() for sources in some]))
 
     def _learn(self, sources: tuple[str, ...], pull: "Pull | None") -> Array:
         """A set's weights from all that is learnt from; what those of the other folds say of each is kept."""
@@ -114,7 +115,9 @@ class FittedLinear:
         folds = np.arange(len(design.folds))
         towards = None if pull is None else pull.to(columns)
         if design.cameras:
-            weights, *others = (_of_cameras(design, columns, products, folds != left) for left in (-1, *folds))
+            weights, *others = (
+                _of_cameras(design, columns, products, folds != left, alike=self.alike) for left in (-1, *folds)
+            )
         else:
             weights, *others = (_of_one(design, columns, products, folds != left, towards) for left in (-1, *folds))
         said = [design.numbers[rows][:, columns] @ each for rows, each in zip(design.judged, others, strict=True)]
@@ -260,12 +263,12 @@ def _of_one(design: Design, columns: Array, products: Array, kept: Array, toward
     )
 
 
-def _of_cameras(design: Design, columns: Array, products: Array, kept: Array) -> Array:
+def _of_cameras(design: Design, columns: Array, products: Array, kept: Array, *, alike: bool) -> Array:
     """The same from the folds of several cameras that are kept: what holds within cameras, at the mean of their levels.
 
     From one camera to the next levels differ for reasons that no source tells: learnt from, they spoil what holds in
-    each (on cameras that were left out .02 to .07 of agreement at any age). The mean of the cameras' moments stands in
-    for the sum: many cameras that differ are no more sure of another than one is of its later inputs.
+    each (on cameras that were left out .02 to .07 of agreement at any age). Unless they are `alike` the mean of the
+    cameras' moments stands in for the sum: many cameras that differ are no more sure of another than one is.
     """
     moments = design.moments[:, columns[:, None], columns]
     within, crossed, means, levels = 0.0, 0.0, [], []
@@ -280,7 +283,8 @@ def _of_cameras(design: Design, columns: Array, products: Array, kept: Array) ->
         means.append(mean)
         levels.append(level)
     # The constant's own moment is nothing within cameras: it gets nothing here.
-    weights: Array = np.linalg.solve(within / len(means) + np.eye(len(columns)), crossed / len(means))
+    share = 1.0 if alike else 1.0 / len(means)
+    weights: Array = np.linalg.solve(share * within + np.eye(len(columns)), share * crossed)
     weights[-1] = np.mean(levels, axis=0) - np.mean(means, axis=0) @ weights
     return weights
 

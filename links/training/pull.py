@@ -23,6 +23,6 @@ def fit_pulled(own: Design, shared: Design, judge: Judge, pooled: FittedLinear, 
         camera: its name.
     """
     pull = Pull(pooled, camera, STRENGTH)
-    if FittedLinear.left_out_error(own, judge) <= FittedLinear.left_out_error(shared, judge, pull):
+    if FittedLinear(own, judge).left_out_error() <= FittedLinear(shared, judge).left_out_error(pull):
         return FittedLinear.fit(own, judge)
     return FittedLinear.fit(shared, judge, pull=pull)
