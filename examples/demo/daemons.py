@@ -18,6 +18,7 @@ from ...device.results import Results
 from ...errors import InfilinkError, InvalidInput, Unavailable
 from ...protos import edge_pb2, edge_pb2_grpc
 from .recorded import Site
+from .replaying import AUDIT, FRAME_LOSS
 from .served import ORIGINS, Served, Stream
 
 # A daemon that does not answer for so long hangs.
@@ -111,6 +112,7 @@ def run_site(setting: Setting, site: Site, watch: Watch = lambda watched: None) 
         watched.compute,
         sum(int(model.loads) for model in final.models),
         watched.held,
+        tuple(final.resident),
     )
 
 
@@ -147,6 +149,8 @@ def _cloud_toml(setting: Setting, site: Site) -> str:
             "answers": setting.answers,
             # With "hold" only the costs in it are used, which would be measured else.
             "links": str(site.links.absolute()),
+            "ask_loss": FRAME_LOSS,
+            "audit": AUDIT,
             "ledger": str(ledger.absolute()),
         }
     )

@@ -110,7 +110,7 @@ class Learner:
         for each in accuracies:
             try:
                 done = train_filter(
-                    next(iter(self.traces.values())),
+                    self.traces,
                     rule=parse_rule("unchanged"),
                     accuracy=each,
                     out=path,

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -147,6 +147,8 @@ def run_demo(options: DemoOptions, progress: Progress, show: ShowRun) -> Demo:
     learnt = _learn(cameras, models, options, steps)
     site = _read(cameras, learnt, options, steps.start("look", "looking at what is served as the devices will"))
     served, checked = _serve(site, learnt, models_folder, options, steps, show)
+    # Replays begin with what the coordinator had loaded.
+    site = replace(site, resident=served[OURS.name].resident)
     policies, replays = _replay(site, options, steps.start("replay", "replaying what stands beside it"))
     served |= replays
     compared = {name: compare(each, site) for name, each in served.items()}

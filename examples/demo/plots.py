@@ -141,7 +141,7 @@ def budgets_over_time(demo: Demo) -> str:
         axes[0].axhline(site.full_bytes / 2**20, color=COLORS["full"], lw=0.8, ls=":", label="all models")
         axes[0].set(ylabel="MiB", ylim=(0, None))
         for row, name in enumerate(site.specs):
-            spans = [(start, max(0.1, stop - start)) for start, stop in served.resident.get(name, ())]
+            spans = [(start, max(0.1, stop - start)) for start, stop in served.held.get(name, ())]
             axes[1].broken_barh(spans, (row - 0.36, 0.72), color=COLORS["infilink"])
         axes[1].set_yticks(range(len(site.specs)), list(site.specs))
         axes[1].set(ylim=(len(site.specs) - 0.4, -0.6), ylabel="in memory")

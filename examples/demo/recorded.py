@@ -107,7 +107,7 @@ def full_cores(cameras: Sequence[Camera], costs: Mapping[str, ModelCost]) -> flo
 def read_recorded(camera: Camera, trace_path: Path, stem_path: Path | None, filter_path: Path) -> Recorded:
     """A camera's later part, seen by the device's stem and filter as an agent would."""
     stem = None if stem_path is None else Stem(stem_path)
-    gate = open_gate(f"{filter_path}")
+    gate = open_gate(filter_path, camera=camera.name)
     kept, scores, features, pictures = [], [], [], []
     with Trace(trace_path) as whole, whole.part(camera.learnt, len(whole)) as trace:
         at_s = trace.captured_s - trace.captured_s[0]

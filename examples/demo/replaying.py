@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from .recorded import Recorded, Site
 from .schedules import TurnSchedule
 from .served import ORIGINS, Served, Stream, count_executions
 
+# What the coordinator is given, and its replays: the losses that a frame has to prevent to be asked for, and the share
+# of pairs that run whatever they are worth.
+FRAME_LOSS, AUDIT = 0.5, 0.01
 # Of a message beside what it carries.
 HEADER_BYTES = 60
 EXECUTED = ORIGINS.index("executed")
@@ -64,12 +68,12 @@ def _graph(site: Site, camera: str, policy: Policy) -> LinkGraph | None:
 
 
 def _scheduled(policy: Policy, cameras: list[RecordedCamera], site: Site, seed: int) -> Rows:
-    options = {"compute_cores": site.compute_cores, "budget_bytes": site.budget_bytes, "seed": seed}
+    options: dict[str, Any] = {"compute_cores": site.compute_cores, "budget_bytes": site.budget_bytes, "seed": seed}
     schedule: SiteSchedule
     if policy.chooses == "turns":
         schedule = TurnSchedule(site.costs, pairs=policy.gate == "all", **options)
     else:
-        schedule = SiteSchedule(site.costs, **options)  # type: ignore[arg-type]
+        schedule = SiteSchedule(site.costs, audit=AUDIT, **options)
 
     def lost(camera: RecordedCamera, row: int, answers: Mapping[str, Answer]) -> dict[str, float]:
         """What is truly lost by each answer."""
@@ -79,8 +83,11 @@ def _scheduled(policy: Policy, cameras: list[RecordedCamera], site: Site, seed: 
         }
 
     known = lost if policy.chooses == "hindsight" else None
+    frame_loss = FRAME_LOSS if policy.stem and any(each.features is not None for each in cameras) else 0.0
     rows: Rows = {name: {} for name in site.cameras}
-    for served in replay_site(cameras, schedule, resident=site.resident, models=site.specs, losses=known):
+    for served in replay_site(
+        cameras, schedule, resident=site.resident, models=site.specs, losses=known, frame_loss=frame_loss
+    ):
         rows[served.camera][served.row] = served.answers
     return rows
 

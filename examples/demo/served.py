@@ -40,6 +40,8 @@ class Served:
         memory: (second, bytes) while it ran.
         compute: (second, seconds spent by then) while it ran.
         loads: how often a model was loaded.
+        held: when each model was in memory: from and to, in seconds.
+        resident: the models that were loaded before the first input.
     """
 
     streams: Mapping[str, Stream]
@@ -50,7 +52,8 @@ class Served:
     memory: Sequence[tuple[float, int]] = ()
     compute: Sequence[tuple[float, float]] = ()
     loads: int = 0
-    resident: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
+    held: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
+    resident: tuple[str, ...] = ()
 
     @property
     def sent_bytes(self) -> int:
