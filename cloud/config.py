@@ -48,10 +48,10 @@ answer_within_s = 1.0
 least_every_s = 60.0
 audit = 0.01
 
-# A device that sends features first (`send = "ask"`) is asked for the frame once the answers since the last one, some
-# twenty, are expected to have lost so much agreement, in the mean over the models: 2.0 is as much as two inputs that
-# all models are answered wrongly on. Less means more frames; 0: each.
-ask_loss = 2.0
+# A device that sends features first (`send = "ask"`) is asked for the frame where models would run on it and are
+# expected to prevent at least so many losses together, on this input and those that follow: 1.0 is as much as one model
+# that is answered for wrongly once. Less means more frames; 0: wherever any model would run.
+ask_loss = 1.0
 
 # Threads of one inference.
 threads = 1
@@ -126,7 +126,7 @@ class CloudConfig(EndpointConfig):
     least_every_s: float = Field(default=60.0, ge=0, allow_inf_nan=False)
     audit: float = Field(default=0.01, ge=0, le=1)
     weights: WeightsConfig = WeightsConfig()
-    ask_loss: float = Field(default=2.0, ge=0, allow_inf_nan=False)
+    ask_loss: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     threads: int = Field(default=1, ge=1, le=256)
     ledger: Path = Path("ledger.sqlite")
     ledger_rows: int = Field(default=100_000, ge=1000)

@@ -61,7 +61,7 @@ class Scheduler:
         *,
         factors: Mapping[str, float] | None = None,
         must: Collection[str] = (),
-        may_run: bool = True,
+        frame_loss: float = 0.0,
     ) -> Choice:
         """Which models run on a stream's next input; the choice is to be given to `run`, or to `skip`.
 
@@ -70,14 +70,14 @@ class Scheduler:
             losses: for each model that could run on it, what is expected to be lost if it does not.
             factors: how much more each model's answer matters on this input than usual.
             must: the models that run whatever they are worth, those of them that are loaded.
-            may_run: whether any may; if not, it is only counted what they would have been worth.
+            frame_loss: the losses that they have to prevent together for any to run, as the frame has to travel.
         """
         if self.schedule is None:
             return Choice(tuple(must), frozenset(must))
-        able = self.able if may_run else frozenset[str]()
-        choice = self.schedule.choose(stream, self.clock(), losses, loaded=able, must=must, factors=factors)
         self._asked.set()
-        return choice
+        return self.schedule.choose(
+            stream, self.clock(), losses, loaded=self._able(), must=must, factors=factors, frame_loss=frame_loss
+        )
 
     async def run(
         self, stream: Hashable, frame: Array, choice: Choice, *, within_s: float | None = None
@@ -107,8 +107,7 @@ class Scheduler:
             raise ModelFailed("; ".join(failures))
         return exact
 
-    @property
-    def able(self) -> frozenset[str]:
+    def _able(self) -> frozenset[str]:
         """The models that could run at once."""
         return frozenset(self.pool.queue.loaded) - self._resting()
 

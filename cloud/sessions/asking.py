@@ -1,50 +1,11 @@
-"""Asking a device for the frame of an input that it sent as features: where that is worth it, and waiting for it."""
+"""Asking a device for the frame of an input that it sent as features, and waiting for it."""
 
 import asyncio
-from collections.abc import Collection, Mapping
 
-from ...links.answer import Answer
 from ...protos import edge_pb2
 
 TIMEOUT_S = 10.0
 """How long a frame is waited for that has no deadline: inputs are answered in order, so those behind it wait too."""
-
-_LEFT = 0.95
-
-
-class Doubt:
-    """What a stream's answers are expected to have lost since its last frame: a frame is worth more than one answer.
-
-    After it the links know more of the inputs that follow, so that what counts is how much was lost lately, on all of
-    them: it adds up, and fades from input to input, to a third after twenty. Seconds do not count: behind a gate inputs
-    come seldom, and are no less worth for that.
-    """
-
-    def __init__(self) -> None:
-        self._lost = 0.0
-
-    def add(self, loss: float) -> float:
-        """Adds what is expected to be lost on an input; returns what is lost up to now."""
-        self._lost = self._lost * _LEFT + loss
-        return self._lost
-
-    def clear(self) -> None:
-        """A frame was looked at, or asked for in vain."""
-        self._lost = 0.0
-
-
-def expected_loss(answers: Mapping[str, Answer], runs: Collection[str]) -> float:
-    """How much agreement, in the mean over the answers, is expected to be lost by not running models on the frame.
-
-    A model that runs is answered for exactly; what that tells of the others is not counted.
-
-    Args:
-        answers: what would be answered from the features.
-        runs: the models that would run on the frame.
-    """
-    if not answers:
-        return 0.0
-    return sum(1.0 - answer.confidence for name, answer in answers.items() if name in runs) / len(answers)
 
 
 class Asking:

@@ -17,7 +17,7 @@ from ..ledger import InputKey, Ledger
 from ..repository import Repository
 from ..runtime.scheduler import Scheduler
 from .answers import Superseded, output_message, refused_message, result_message
-from .asking import TIMEOUT_S, Asking, Doubt, expected_loss
+from .asking import TIMEOUT_S, Asking
 from .inputs import read_features, read_frame, read_local_outputs
 from .session import Session
 
@@ -111,7 +111,6 @@ class DeviceStream:
         self._looking: set[asyncio.Task[Looked]] = set()
         self._newest = -1
         self._asking = Asking()
-        self._doubt = Doubt()
 
     async def run(self, messages: AsyncIterator[edge_pb2.DeviceMessage], write: Write) -> None:
         """Answers until the device ends the stream or `stop` is called.
@@ -222,20 +221,30 @@ class DeviceStream:
             raise UnknownModel(unknown[0], tuple(self.repository.specs))
 
     def _choose(
-        self, message: edge_pb2.Input, given: Collection[str], answers: Mapping[str, Answer], *, may_run: bool = True
+        self, message: edge_pb2.Input, given: Collection[str], answers: Mapping[str, Answer], *, asks: bool = False
     ) -> Choice:
-        """The models to run on an input, but for those that ran on the device: by what would be answered without."""
+        """The models to run on an input, but for those that ran on the device.
+
+        Args:
+            message: the input.
+            given: those that ran on the device.
+            answers: what would be answered without.
+            asks: whether its frame would have to be asked for.
+        """
         scheduler, plan = self.scheduler, self.session.serving.plan
+        lost = {name: 1.0 - answer.confidence for name, answer in answers.items()}
+        frame_loss = self.config.ask_loss if asks else 0.0
         if scheduler.schedule is None:
             named = frozenset(message.models)
             fixed = [name for name in plan.resident if name not in given and (not named or name in named)]
-            return scheduler.choose(self.session.key, {}, must=fixed)
-        wanted = [name for name in self.session.wants(message.models) if name not in given and name in answers]
-        losses = {name: 1.0 - answers[name].confidence for name in wanted if name in scheduler.schedule.costs}
+            worth = not asks or sum(lost[name] for name in fixed) > frame_loss
+            return scheduler.choose(self.session.key, {}, must=fixed if worth else ())
+        wanted = [name for name in self.session.wants(message.models) if name not in given]
+        losses = {name: lost[name] for name in wanted if name in scheduler.schedule.costs}
         weigh, specs = self.config.site_weights.of_answer, self.repository.specs
         factors = {name: weigh(name, specs[name].output, answers[name].value) for name in losses}
         must = tuple(losses) if message.audit else ()
-        return scheduler.choose(self.session.key, losses, factors=factors, must=must, may_run=may_run)
+        return scheduler.choose(self.session.key, losses, factors=factors, must=must, frame_loss=frame_loss)
 
     async def _run(
         self, frame: Array, choice: Choice, given: Collection[str], left_s: float = math.inf
@@ -293,8 +302,7 @@ class DeviceStream:
         answers = self.session.serving.preview(
             message.captured_ns / 1e9, looked.given, features=looked.features, score=_score(message)
         )
-        worth = looked.frame is not None or self._worth_asking(message, answers)
-        choice = self._choose(message, looked.given, answers, may_run=worth)
+        choice = self._choose(message, looked.given, answers, asks=looked.frame is None)
         if not choice.run:
             return executed
         frame = looked.frame if looked.frame is not None else await self._ask(message, write)
@@ -313,7 +321,6 @@ class DeviceStream:
     async def _ask(self, message: edge_pb2.Input, write: Write) -> Array | None:
         """The frame of an input that came as features; None: it is gone, or not there in time."""
         left_s = message.deadline_ns / 1e9 - time.time() if message.deadline_ns else TIMEOUT_S
-        self._doubt.clear()
         await write(self._asking.want(message.sequence))
         came = await self._asking.wait(min(left_s, TIMEOUT_S))
         if came is None:
@@ -324,14 +331,6 @@ class DeviceStream:
         except InvalidInput as error:
             self.notify(f"input {message.sequence} is answered from its features alone: {error}")
             return None
-
-    def _worth_asking(self, message: edge_pb2.Input, answers: Mapping[str, Answer]) -> bool:
-        """Whether an input that came as features is so doubtful that its frame is worth its bytes."""
-        asked = {name: answers[name] for name in self.session.wants(message.models) if name in answers}
-        scheduled = self.scheduler.schedule is not None
-        loss = expected_loss(asked, self.scheduler.able if scheduled else self.session.serving.plan.resident)
-        lost = self._doubt.add(loss)
-        return loss > 0.0 and lost >= self.config.ask_loss
 
     def _key(self, message: edge_pb2.Input) -> InputKey:
         return InputKey(self.session.key.device, self.session.key.session, message.sequence)

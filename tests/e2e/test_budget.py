@@ -120,7 +120,7 @@ def test_what_there_is_no_compute_for_is_answered_all_the_same(start_daemon, lin
 def test_a_stream_that_matters_little_is_not_starved_by_one_that_matters_much(start_daemon, links):
     weights = {"streams": {"loud": 100.0, "quiet": 0.01}}
     daemon = start_daemon(
-        answers="hold", links=links, compute="0.002 cores", audit=0.0, least_every_s=0.5, weights=weights
+        answers="hold", links=links, compute="0.02 cores", audit=0.0, least_every_s=0.5, weights=weights
     )
     ended = threading.Event()
     with ThreadPoolExecutor(1) as pool:

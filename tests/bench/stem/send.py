@@ -7,6 +7,7 @@ of the messages, at quality 90 as a device has it. Beside that, what the models 
 JPEGs, and as H.264 (veryfast, a group of pictures every two seconds; the whole file's bytes).
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +15,16 @@ from typing import Any
 
 import numpy as np
 from infilink.cloud.sessions.admission import feature_range
-from infilink.cloud.sessions.asking import Doubt, expected_loss
 from infilink.codec import decode_jpeg, encode_jpeg
 from infilink.device.sources.open import open_source
 from infilink.examples.videofile import VideoFileWriter
 from infilink.links.graph import LinkGraph
 from infilink.links.planning.plan import Plan
+from infilink.links.scheduling.expected import expected_losses
+from infilink.links.scheduling.schedule import SiteSchedule
 from infilink.links.serving import Serving
 from infilink.links.training.train import train_links
+from infilink.models.cost import ModelCost
 from infilink.models.onnx_model import OnnxModel
 from infilink.models.spec import find_models
 from infilink.outputs import Array
@@ -33,7 +36,7 @@ from recordings import Place, turned
 from stems import seen, site_stem
 
 EVERY = (1, 2, 4, 8, 16, 32, 64)
-LOSSES = (8.0, 4.0, 3.0, 2.0, 1.5, 1.0, 0.5, 0.3, 0.2, 0.1, 0.05)
+LOSSES = (16.0, 8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.1, 0.0)
 BYTES = (600, 1000, 2000, 4000, 8000, 16000)
 """An input, on the average: where the ways are compared."""
 ANSWERED = "features"
@@ -88,14 +91,18 @@ class Sent:
 
     def doubtful(self, most: float) -> Callable[[int, Serving], bool]:
         """The coordinator's rule."""
-        doubt = Doubt()
+        costs = dict.fromkeys(self.outputs, ModelCost(memory_bytes=0, infer_s=0.01, load_s=0.1))
+        schedule = SiteSchedule(costs, compute_cores=math.inf)
+        schedule.join("stream", fresh=expected_losses(self.graph))
 
         def asks(i: int, serving: Serving) -> bool:
-            answers = serving.preview(float(self.judged.captured_s[i]), {}, features=self.features[i])
-            if doubt.add(expected_loss(answers, self.plan.resident)) < most:
-                return False
-            doubt.clear()
-            return True
+            at_s = float(self.judged.captured_s[i])
+            answers = serving.preview(at_s, {}, features=self.features[i])
+            losses = {name: 1.0 - answer.confidence for name, answer in answers.items()}
+            choice = schedule.choose("stream", at_s, losses, loaded=self.outputs, frame_loss=most)
+            for name in self.outputs if choice.run else ():
+                schedule.ran("stream", name, at_s, costs[name].infer_s)
+            return bool(choice.run)
 
         return asks
 
