@@ -24,9 +24,11 @@ import cost
 import daemons
 import loss
 import memory
+import planned
 import prepare
 import second
 from baselines import FREE
+from infilink.links.graph import LinkGraph
 from ours import OURS
 from prepare import Bench
 
@@ -85,10 +87,16 @@ def _loss(bench: Bench) -> Iterator[str]:
         yield from loss.table(bench.site, measured, ticks=given.ticks)
 
 
+def _plan(bench: Bench) -> Iterator[str]:
+    graph = LinkGraph.load(bench.links)
+    return planned.table(graph, bench.site, ticks=bench.options.ticks, turns=bench.options.turns)
+
+
 TABLES: dict[str, Callable[[Bench], Iterator[str]]] = {
     "real": _real,
     "events": _events,
     "memory": _memory,
+    "plan": _plan,
     "second": lambda bench: second.table(bench.second),
     "daemons": daemons.table,
     "cost": lambda bench: cost.table(bench.site),

@@ -1,5 +1,6 @@
 """Memory for two of the models, compute for all: ours beside hold + round-robin with the residents that suit best."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -14,7 +15,8 @@ from outcome import Outcome
 
 SLOTS = 2
 LOADS_S = (0.2, 1.0, 3.0)
-_FREE = "hold + round-robin, the best residents"
+_IN_TURN = "hold + round-robin, the best residents, a place in turn"
+_ANY = "the same, or all places taken for good"
 
 
 def table(site: Site, *, ticks: int, turns: int = TURNS) -> Iterator[str]:
@@ -22,32 +24,35 @@ def table(site: Site, *, ticks: int, turns: int = TURNS) -> Iterator[str]:
     loads = " | ".join(f"{load_s:g} s" for load_s in LOADS_S)
     yield f"\n| memory for {SLOTS} of {len(site.names)} models, a load takes | {loads} |"
     yield "|---|" + "---|" * len(LOADS_S)
-    rows: dict[str, list[str]] = {"ours": [], "ours without links": [], _FREE: [], "ours less that": []}
+    names = ("ours", "ours without links", _IN_TURN, "ours less that", _ANY, "ours less that best")
+    rows: dict[str, list[str]] = {name: [] for name in names}
     for load_s in LOADS_S:
         with_links = _ours(site, load_s, ticks=ticks, turns=turns)
         alone = _ours(linkless(site), load_s, ticks=ticks, turns=turns)
-        free, resident = best_held(site, load_s, ticks=ticks, turns=turns)
-        ahead, low, high = difference(site, with_links, free, ticks=ticks)
-        rows["ours"].append(f"{with_links.mean:.3f} ({with_links.spent(site):.2f})")
-        rows["ours without links"].append(f"{alone.mean:.3f} ({alone.spent(site):.2f})")
-        rows[_FREE].append(f"{free.mean:.3f} ({free.spent(site):.2f}; {'+'.join(resident) or 'none'})")
-        rows["ours less that"].append(f"{ahead:+.3f} [{low:+.3f}, {high:+.3f}]")
+        for name, measured in (("ours", with_links), ("ours without links", alone)):
+            rows[name].append(f"{measured.mean:.3f} ({measured.spent(site):.2f})")
+        for name, less, most in ((_IN_TURN, names[3], SLOTS - 1), (_ANY, names[5], SLOTS)):
+            free, resident = best_held(site, load_s, most, ticks=ticks, turns=turns)
+            ahead, low, high = difference(site, with_links, free, ticks=ticks)
+            rows[name].append(f"{free.mean:.3f} ({free.spent(site):.2f}; {'+'.join(resident) or 'none'})")
+            rows[less].append(f"{ahead:+.3f} [{low:+.3f}, {high:+.3f}]")
     for name, cells in rows.items():
         yield f"| {name} | {' | '.join(cells)} |"
     yield "\nIn brackets: the share of the full run's seconds. Compute is free; each model takes one of the places."
 
 
 def _ours(site: Site, load_s: float, *, ticks: int, turns: int) -> Measured:
-    """With places for some models, each taking one; compute for all of them."""
-    placed = replace(site, costs={name: replace(cost, memory_bytes=1) for name, cost in site.costs.items()})
-    return Measured(
-        tuple(ours(placed, site.turn(turn, ticks), 1.0, budget_bytes=SLOTS, load_s=load_s) for turn in range(turns))
-    )
+    """With places for some models, each taking one; any compute."""
+    costs = {name: replace(cost, memory_bytes=1, load_s=load_s) for name, cost in site.costs.items()}
+    placed = replace(site, costs=costs)
+    return Measured(tuple(ours(placed, site.turn(turn, ticks), math.inf, budget_bytes=SLOTS) for turn in range(turns)))
 
 
-def best_held(site: Site, load_s: float, *, ticks: int, turns: int = TURNS) -> tuple[Measured, tuple[str, ...]]:
-    """Hold + round-robin with the residents that turn out best; all of them stay, or some places are taken in turn."""
-    sets = [kept for count in range(SLOTS + 1) for kept in combinations(site.names, count)]
+def best_held(
+    site: Site, load_s: float, most: int, *, ticks: int, turns: int = TURNS
+) -> tuple[Measured, tuple[str, ...]]:
+    """Hold + round-robin with the residents that turn out best, up to so many; the other places are taken in turn."""
+    sets = [kept for count in range(most + 1) for kept in combinations(site.names, count)]
     served = [site.turn(turn, ticks) for turn in range(turns)]
     found = [(Measured(tuple(_held(site, turn, kept, load_s) for turn in served)), kept) for kept in sets]
     return max(found, key=lambda each: each[0].mean)

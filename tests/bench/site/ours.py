@@ -1,5 +1,6 @@
 """The site as infilink serves it, replayed, and what it is without one of its parts; and MLink's own rule."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -26,7 +27,6 @@ def ours(
     share: float,
     *,
     budget_bytes: int | None = None,
-    load_s: float | None = None,
     losses: Losses | None = None,
 ) -> Outcome:
     """One schedule for the site, with a share of the compute.
@@ -34,17 +34,15 @@ def ours(
     Args:
         site: the cameras.
         turn: what is served.
-        share: of what all models take on all inputs.
+        share: of what all models take on all inputs; infinite: no limit.
         budget_bytes: the memory; None: all models are loaded.
-        load_s: what a load takes; None: as it costs.
         losses: what is expected to be lost; None: what answers lack in confidence.
     """
     schedule = _schedule(site, share * site.full_s * turn.rows.shape[1], turn.rows.shape[1] * STEP_S, budget_bytes)
     tally = _Tally(site, turn)
     recorded = [camera for at in range(len(site.cameras)) for camera in _sessions(site, turn, at)]
-    takes = None if load_s is None else (lambda _: load_s)
     resident = site.names if budget_bytes is None else ()
-    for served in replay_site(recorded, schedule, resident=resident, load_s=takes, losses=losses):
+    for served in replay_site(recorded, schedule, resident=resident, losses=losses):
         session = recorded[served.place]
         session.ran_s.update(dict.fromkeys(served.choice.run, float(session.captured_s[served.row])))
         tally.add(session.at, session.first + served.row, served.answers)
@@ -53,6 +51,8 @@ def ours(
 
 def _schedule(site: Site, seconds: float, lasts_s: float, budget_bytes: int | None) -> SiteSchedule:
     """A schedule that may spend so many seconds in all, those among them that it begins with."""
+    if math.isinf(seconds):
+        return SiteSchedule(site.costs, compute_cores=math.inf, budget_bytes=budget_bytes)
     cores = seconds / lasts_s
     for _ in range(5):
         schedule = SiteSchedule(site.costs, compute_cores=max(cores, 1e-6), budget_bytes=budget_bytes)
