@@ -15,7 +15,7 @@ from ...links.planning.planner import full_plan, hold_plan, make_plan
 from ...links.scheduling.weights import Weights
 from ...models.cost import ModelCost, measure_cost
 from ...models.placement import PlacedDevice, PlacedModel, PlacementFile
-from ...units import format_bytes, parse_budget
+from ...units import format_bytes, parse_budget, parse_compute
 from ..config import CloudConfig
 from ..repository import Repository
 
@@ -68,22 +68,22 @@ async def make_initial_plan(config: CloudConfig, repository: Repository) -> Init
         return _read_placement(config.placement, graph)
     if config.budget != "none" or config.answers != "full":
         costs |= await _measure({n: p for n, p in repository.paths.items() if n not in costs}, config.threads)
-    if config.budget == "none":
-        used = graph if config.answers == "links" else None
-        return InitialPlan(full_plan(repository.specs, costs, used), used, costs)
-    budget_bytes = parse_budget(config.budget, {name: cost.memory_bytes for name, cost in costs.items()})
+    sizes = {name: cost.memory_bytes for name, cost in costs.items()}
+    budget_bytes = None if config.budget == "none" else parse_budget(config.budget, sizes)
     if config.answers == "full":
         plan = full_plan(repository.specs, costs)
-        if plan.memory_bytes > budget_bytes:
+        if budget_bytes is not None and plan.memory_bytes > budget_bytes:
             raise InvalidInput(
                 f"budget {config.budget}: all {len(costs)} models take {format_bytes(plan.memory_bytes)}; give more, "
                 'or set `answers` to "links" or "hold" to run a part of them'
             )
         return InitialPlan(plan, None, costs)
-    if config.answers == "links":
-        assert graph is not None, "the configuration is checked"
-        return InitialPlan(make_plan(graph, budget_bytes), graph, costs)
-    return InitialPlan(hold_plan(costs, budget_bytes), None, costs)
+    cores = parse_compute(config.compute)
+    if config.answers == "hold":
+        return InitialPlan(hold_plan(costs, budget_bytes, compute_cores=cores), None, costs)
+    assert graph is not None, "the configuration is checked"
+    plan = make_plan(graph, budget_bytes, compute_cores=cores, weights=config.site_weights)
+    return InitialPlan(plan, graph, costs)
 
 
 def _check_weights(weights: Weights, repository: Repository) -> None:
