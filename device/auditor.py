@@ -128,7 +128,7 @@ class Auditor:
         with self._lock:
             draw = self._audit.take(unsent=bool(learnt))
             if draw is not None and not learnt and not self.terms.parts and self._events is None:
-                self._settle(draw, 0.0, unsent=False)
+                self._settle(draw, 0.0)
                 return Asked()
             if draw is None and (learnt or self._events is None):
                 return Asked()
@@ -211,7 +211,7 @@ class Auditor:
         if self.terms.parts and ran:
             promised, rule, captured_s = self.terms.parts, self.terms.rule, awaited.captured_s
             parts = parts_of(promised, rule, values, self.outputs, captured_s=captured_s, light=awaited.light)
-        self._settle(draw, loss, unsent=not sent, parts=parts)
+        self._settle(draw, loss, parts=parts)
 
     def _loss(self, awaited: _Awaited, values: Mapping[str, Array], exact: Container[str]) -> float | None:
         """What was lost on an input; None: its answer does not tell."""
@@ -224,11 +224,9 @@ class Auditor:
             answers[model] = replace(each, value=value)
         return self.lost(answers, values, self.outputs) if answers else 0.0
 
-    def _settle(
-        self, draw: Draw, loss: float | None, *, unsent: bool = True, parts: frozenset[str] = frozenset()
-    ) -> None:
+    def _settle(self, draw: Draw, loss: float | None, *, parts: frozenset[str] = frozenset()) -> None:
         """Takes what was lost on a drawn input, and says what that shows."""
-        if self._audit.settle(draw, loss, unsent=unsent, parts=parts):
+        if self._audit.settle(draw, loss, parts=parts):
             self._tell_alarm()
         if self._audit.rate_far != self._rate_far:
             self._rate_far = self._audit.rate_far

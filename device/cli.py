@@ -93,6 +93,8 @@ def device_command(
 
 
 def _audit_text(summary: Summary) -> str:
+    if not summary.audited:
+        return "nothing that was not sent was looked at yet"
     text = f"{summary.audited} looked at; loses {summary.audit_error:.3f}"
     if summary.audit_upper_bound is not None:
         text += f", at most {summary.audit_upper_bound:.3f}, by {summary.audit_blocks} blocks of inputs"

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...evidence import CONFIDENCE, SequentialTest, betting
-from ...outputs import Array
 from .event_watch import EventReport
 from .parts import PartReport, PartWatch
 from .rate import RateWatch
@@ -84,12 +83,14 @@ class Draw:
     Attributes:
         block: the block that it is of.
         inputs: how many inputs it stands for: it was drawn with a probability of one over that.
+        unsent: whether the filter would not have kept it.
         loss: of the filter on it, from 0 to 1; None: not known.
         parts: the parts of the inputs that it is of, by name.
     """
 
     block: "Block"
     inputs: int
+    unsent: bool
     loss: float | None = None
     parts: Collection[str] = ()
 
@@ -150,7 +151,8 @@ class Audit:
             self._better = SequentialTest(target, [target * (1.0 - way) for way in _BETTER])
         self._seen = self._unsent = self._audited = self._alarms = self._blocks = 0
         self._longest_run = 0
-        self._drawn = 0
+        # The inputs that draws stand for: all, those not kept, and of these the ones whose loss is known.
+        self._drawn = self._drawn_unsent = self._judged = 0
         self._lost = 0.0
         self._values: deque[float] = deque(maxlen=_NEWEST)
         self._begin()
@@ -170,19 +172,18 @@ class Audit:
         block.unsent += unsent
         draw = None
         if self._left == self._drawn_at:
-            draw = Draw(block, self._stretch)
+            draw = Draw(block, self._stretch, unsent)
             block.draws.append(draw)
             block.waiting += 1
         self._left -= 1
         return draw
 
-    def settle(self, draw: Draw, loss: float | None, *, unsent: bool = True, parts: Collection[str] = ()) -> bool:
+    def settle(self, draw: Draw, loss: float | None, *, parts: Collection[str] = ()) -> bool:
         """Takes what was lost on an input that was drawn; whether the alarm changes with it.
 
         Args:
             draw: the input.
             loss: from 0 to 1; None: nobody will ever know.
-            unsent: whether the filter would not have kept it.
             parts: the parts of the inputs that it is of.
         """
         block = draw.block
@@ -190,10 +191,13 @@ class Audit:
             return False
         block.waiting -= 1
         draw.loss, draw.parts = loss, parts
-        if loss is not None:
-            self._audited += unsent
-            self._drawn += draw.inputs
-            self._lost += draw.inputs * loss
+        self._drawn += draw.inputs
+        if draw.unsent:
+            self._drawn_unsent += draw.inputs
+            if loss is not None:
+                self._audited += 1
+                self._judged += draw.inputs
+                self._lost += draw.inputs * loss
         return self._judge_complete()
 
     @property
@@ -218,7 +222,7 @@ class Audit:
             audited=self._audited,
             blocks=self._blocks,
             block_inputs=self._block_inputs,
-            error=self._lost / self._drawn if self._drawn else None,
+            error=_mean_loss(self._drawn, self._drawn_unsent, self._judged, self._lost),
             upper_bound=betting(values) if len(values) else 1.0,
             target=self.target,
             broken=self.broken,
@@ -264,14 +268,14 @@ class Audit:
         if self._rate is not None:
             self._rate.add(block.unsent / block.inputs)
         known = [draw for draw in block.draws if draw.loss is not None]
-        if not known:
+        value = _mean_loss_of(block.draws)
+        if not known or value is None:
             return False
         self._blocks += 1
         if not self.broken:
             self._follow_runs(known)
         for part in self._parts:
             part.add(known)
-        value = _mean_loss(known)
         self._values.append(value)
         if self._worse is None or self._better is None:
             return False
@@ -293,6 +297,24 @@ class Audit:
         self._block_inputs = max(self._block_inputs, needed)
 
 
-def _mean_loss(draws: list[Draw]) -> float:
-    losses: Array = np.asarray([draw.loss for draw in draws])
-    return float(np.average(losses, weights=[draw.inputs for draw in draws]))
+def _mean_loss_of(draws: list[Draw]) -> float | None:
+    """The mean loss of the inputs that draws stand for; None: not known."""
+    unsent = [draw for draw in draws if draw.unsent]
+    known = [(draw.inputs, draw.loss) for draw in unsent if draw.loss is not None]
+    return _mean_loss(
+        sum(draw.inputs for draw in draws),
+        sum(draw.inputs for draw in unsent),
+        sum(inputs for inputs, _ in known),
+        sum(inputs * loss for inputs, loss in known),
+    )
+
+
+def _mean_loss(drawn: int, unsent: int, judged: int, lost: float) -> float | None:
+    """The mean loss where what was kept loses nothing; None: not known.
+
+    What no model had time to look at counts as the others that were not kept, or a busy coordinator would make the
+    filter look better than it is.
+    """
+    if not drawn or (unsent and not judged):
+        return None
+    return unsent / drawn * (lost / judged) if unsent else 0.0

@@ -17,7 +17,7 @@ def run(audit, losses, *, unsent=None, until_alarm=False):
     dropped = np.ones(len(losses), bool) if unsent is None else unsent
     for i, (loss, drop) in enumerate(zip(losses.tolist(), dropped.tolist(), strict=True)):
         draw = audit.take(unsent=drop)
-        changed = draw is not None and audit.settle(draw, float(loss) if drop else 0.0, unsent=drop)
+        changed = draw is not None and audit.settle(draw, float(loss) if drop else 0.0)
         if changed and until_alarm:
             return i
     return -1
@@ -49,6 +49,24 @@ def test_the_mean_over_draws_is_that_over_all_inputs():
         run(audit, lossy, unsent=unsent)
         found.append(audit.report().error)
     assert np.mean(found) == pytest.approx((unsent & lossy).mean(), abs=0.01)
+
+
+def test_what_no_model_had_time_for_makes_no_filter_look_better():
+    random = np.random.default_rng(5)
+    unsent, lossy = in_scenes(random, 20_000, chance=0.6, length=40), in_scenes(random, 20_000, chance=0.3, length=25)
+    audit = Audit(0.1, share=0.2, run_inputs=20.0)
+    for loss, drop in zip(lossy.tolist(), unsent.tolist(), strict=True):
+        draw = audit.take(unsent=drop)
+        if draw is not None:
+            seen = not drop or random.random() < 0.2
+            audit.settle(draw, float(loss and drop) if seen else None)
+    report = audit.report()
+    assert report.error == pytest.approx((unsent & lossy).mean(), abs=0.03)
+    assert report.alarms == 1, "it loses .18, and promised .1"
+    nothing = Audit(0.1, share=0.5)
+    for draw in filter(None, (nothing.take(unsent=True) for _ in range(1000))):
+        nothing.settle(draw, None)
+    assert nothing.report().error is None and nothing.report().blocks == 0
 
 
 def test_a_block_is_longer_than_the_runs_that_calibration_counted_and_than_those_that_ended_here():
