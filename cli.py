@@ -37,7 +37,7 @@ _START, _LEARN, _RUN, _MODELS = "Start here", "Learn from your models", "Run", "
 
 COMMANDS = {
     "demo": Entry(
-        "infilink.examples.demo.cli:demo_command", "A frame's whole way: rendered street or your video.", _START
+        "infilink.examples.demo.cli:demo_command", "A site's whole way: six rendered cameras or your own.", _START
     ),
     "init": Entry("", "Write a commented configuration to start from.", _START),
     "record": Entry(

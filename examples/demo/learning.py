@@ -20,6 +20,8 @@ from ...traces.trace import Trace
 from ...traces.train_stem import train_stem
 from .site import Camera
 
+# A stem is looked for in those that take longest; in all of them takes its time.
+STEM_MODELS = 2
 ACCURACIES = (0.97, 0.95, 0.9, 0.8, 0.7)
 
 
@@ -94,11 +96,14 @@ class Learner:
         self._stack.close()
 
     def stem(self, progress: Progress) -> Path | None:
-        """The first layers of one of the models; None: no model offers any, and what is learnt does without."""
+        """The first layers of one of the models; None: none of them offers any, and what is learnt does without."""
         path = self.folder / "stem.onnx"
         path.unlink(missing_ok=True)
+        costs = next(iter(self.traces.values())).info.costs
+        heaviest = sorted(self.models, key=lambda name: -costs[name].infer_s)[:STEM_MODELS]
+        offered = {name: self.models[name] for name in heaviest}
         try:
-            train_stem(list(self.traces.values()), self.models, out=path, progress=progress)
+            train_stem(list(self.traces.values()), offered, out=path, progress=progress)
         except InvalidInput:
             return None
         return path
