@@ -258,3 +258,18 @@ def test_what_if_grows_with_the_budgets_and_falls_with_the_streams(graph: LinkGr
     assert memory == sorted(memory) and memory[-1] == pytest.approx(1.0) and len(memory) >= 5
     assert compute == sorted(compute) and len(compute) >= 5
     assert more == sorted(more, reverse=True)
+
+
+def test_on_trained_links_more_is_never_worse_and_links_pay_for_themselves(graph: LinkGraph) -> None:
+    budgets = [budget_of(graph, share) for share in (0.2, 0.3, 0.4, 0.6, 0.8, 1.0)]
+    for cores in (0.02, 0.1, float("inf")):
+        linked = [make_plan(graph, budget, compute_cores=cores) for budget in budgets]
+        held = [make_plan(graph.without_links(), budget, compute_cores=cores) for budget in budgets]
+        agreements = [plan.expected_agreement for plan in linked]
+        assert all(
+            more >= less - plan.gap - EPS
+            for less, more, plan in zip(agreements, agreements[1:], linked[1:], strict=False)
+        )
+        assert all(
+            one.expected_agreement >= other.expected_agreement - EPS for one, other in zip(linked, held, strict=True)
+        )
