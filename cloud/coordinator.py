@@ -12,7 +12,6 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import Overloaded
-from ..links.graph import LinkGraph
 from ..links.index import INDEX
 from ..links.planning.plan import Plan
 from ..links.scheduling.expected import expected_losses
@@ -138,7 +137,8 @@ class Coordinator:
         session = self.sessions.get(key)
         if session is None:
             self._forget_idle()
-            graph = self._graph_of(hello.device)
+            # Of a camera that the links were not learnt from, what all of theirs taught.
+            graph = None if graph is None else graph.camera(hello.device)
             plan, local = self.initial.plan_for(hello.device_class), dict(hello.local)
             known = self.learned.of(hello.device) if self.learned is not None else None
             # A schedule has nothing run always: every model's answers are worth being compared.
@@ -160,18 +160,15 @@ class Coordinator:
         self.sessions.move_to_end(key)
         return session
 
-    def _graph_of(self, device: str) -> LinkGraph | None:
-        """The links of a camera; of one that they were not learnt from, what all cameras taught."""
-        graph = self.initial.graph
-        if graph is None:
-            return None
-        if graph.cameras and not graph.knows(device):
-            logger.info("%s: the links know no camera of this name: it begins with what all of them taught", device)
-        return graph.camera(device)
-
     def stream(self, session: Session) -> DeviceStream:
         """The stream for a new connection of a session."""
-        return DeviceStream(self.config, self.repository, self.scheduler, self.ledger, session, self.counts)
+        stream = DeviceStream(self.config, self.repository, self.scheduler, self.ledger, session, self.counts)
+        graph, device = self.initial.graph, session.key.device
+        if graph is not None and graph.cameras and not graph.knows(device):
+            text = f"the links know no camera {device!r}: it begins with what all of them taught"
+            logger.info("%s", text)
+            stream.notify(text)
+        return stream
 
     def stop(self) -> None:
         """Stops reading from all devices; inputs that were read are still answered."""

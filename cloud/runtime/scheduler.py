@@ -151,7 +151,7 @@ class Scheduler:
             if told:
                 logger.info(
                     "more is worth running than %g cores can: what tells least is answered as linked or held (told "
-                    "once; the status has the price of a second)",
+                    "once; GetStatus has the price of a second)",
                     self.schedule.compute_cores,
                 )
 

@@ -1,6 +1,7 @@
 """The coordinator without a network: it starts by its plan, knows its devices, and ends in order."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,6 +111,26 @@ def test_stopping_stops_every_connection(serve: Callable) -> None:
         assert coordinator.stopping and all(connection.stopped for connection in connected)
 
     serve(story)
+
+
+def test_a_camera_is_served_by_its_own_links_and_one_that_is_new_by_all_of_them(
+    serve: Callable, links: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(links, tmp_path / "links")
+    shutil.copytree(links, tmp_path / "links" / "cameras" / "door")
+
+    async def story(coordinator: Coordinator) -> None:
+        graph = coordinator.initial.graph
+        assert graph is not None and graph.cameras == ("door",)
+        for device in ("door", "yard"):
+            session = coordinator.open_session(hello(device=device))
+            assert (session.serving.graph is graph) == (device == "yard")
+            told = coordinator.stream(session)._notices
+            assert told == (
+                [] if device == "door" else ["the links know no camera 'yard': it begins with what all of them taught"]
+            )
+
+    serve(story, links=tmp_path / "links", **TURNS)
 
 
 def test_trust_is_shared_by_a_devices_sessions_and_outlives_the_coordinator(serve: Callable, links: Path) -> None:
