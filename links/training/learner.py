@@ -47,6 +47,7 @@ class Learner:
         camera: whose recording this is; empty: nobody's among others.
         pooled: what learnt from all cameras, before this one; None: there are no others.
         fitted: what was learnt, by target; cameras go on from that.
+        tables: what was measured of it, likewise.
     """
 
     samples: Samples
@@ -58,6 +59,7 @@ class Learner:
     camera: str = ""
     pooled: "Learner | None" = None
     fitted: dict[str, "FittedLinear | LinkNetwork"] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
 
     def of(self, camera: str) -> "Learner":
         """What learns one camera's links, beside those of all."""
@@ -77,6 +79,11 @@ class Learner:
 
     def learn(self, target: str, folder: Path) -> Learnt:
         """Learns a target; its link is written to `folder`."""
+        found = self._learn(target, folder)
+        self.tables[target] = found[0]
+        return found
+
+    def _learn(self, target: str, folder: Path) -> Learnt:
         encoding, judge = self.samples.encodings[target], Judge(self.samples, target)
         if encoding.length == 0:
             return self._free(target, "its output never changes in the recording")
@@ -111,7 +118,7 @@ class Learner:
 
     def _regressions(self, fitted: FittedLinear, folder: Path) -> Learnt:
         target, design = fitted.judge.target, fitted.design
-        cases = TargetCases.of(self.samples, target, seed=self.seed, chosen_on=design.learnt)
+        cases = self._cases(target, chosen_on=design.learnt)
         measured = measure_links(fitted, cases, design.sets(target)).pruned()
         # By what nothing or the stem tells held answers are judged, also where no link is of use.
         sets = list(dict.fromkeys([*measured.linked, *(each for each in ((), (STEM,)) if fitted.can_say(each))]))
@@ -132,7 +139,7 @@ class Learner:
         from .fit import one_thread, predict
 
         target = situations.target
-        cases = TargetCases.of(self.samples, target, seed=self.seed)
+        cases = self._cases(target)
         predictor = NetworkPredictor(partial(predict, network), situations)
         with one_thread():
             table = certified(measure_links(predictor, cases), cases, predictor)
@@ -147,8 +154,12 @@ class Learner:
         return table, cases.constant, "", linkable
 
     def _free(self, target: str, why: str) -> Learnt:
-        cases = TargetCases.of(self.samples, target, seed=self.seed)
+        cases = self._cases(target)
         return certified(cases.free, cases), cases.constant, why, Linkability.measure(cases, None)
+
+    def _cases(self, target: str, *, chosen_on: Array | None = None) -> TargetCases:
+        beside = None if self.pooled is None else self.pooled.tables[target]
+        return TargetCases.of(self.samples, target, seed=self.seed, chosen_on=chosen_on, beside=beside)
 
     def _spec(self, target: str, decoding: Decoding | None = None) -> LinkSpec:
         encodings = {name: self.samples.encodings[name] for name in (*self.samples.sources(target), target)}

@@ -1,6 +1,6 @@
 """Measures how well every way to answer for a target agrees: the table that plans and predictions choose by."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Protocol, Self
@@ -168,6 +168,7 @@ class TargetCases:
         certify_free: those that the constant is certified on, which was chosen on the first block alone, and holding,
             which was chosen on none.
         same: whether links are chosen on the very inputs that what is free was measured on.
+        beside: of one camera of several: the table of all; None: there are no others.
     """
 
     judge: Judge
@@ -178,9 +179,18 @@ class TargetCases:
     certify: Cases
     certify_free: tuple[Cases, Cases]
     same: bool = False
+    beside: Table | None = None
 
     @classmethod
-    def of(cls, samples: Samples, target: str, *, seed: int, chosen_on: Array | None = None) -> Self:
+    def of(
+        cls,
+        samples: Samples,
+        target: str,
+        *,
+        seed: int,
+        chosen_on: Array | None = None,
+        beside: Table | None = None,
+    ) -> Self:
         """The cases of a recording.
 
         Args:
@@ -188,6 +198,7 @@ class TargetCases:
             target: the model that is answered for.
             seed: of the draws of ages.
             chosen_on: the inputs that links are chosen on; None: the validation block.
+            beside: of one camera of several: the table of all; None: there are no others.
         """
         judge, blocks = Judge(samples, target), samples.blocks
         constant = best_constant(judge)
@@ -200,9 +211,9 @@ class TargetCases:
             Cases(samples, judge, block, seed=seed + 6, most=_MOST_CERTIFYING)
             for block in (blocks.report, blocks.later, np.arange(len(samples)))
         )
-        free = measure_free(judge, constant, before, report)
+        free = measure_free(judge, constant, before, report, beside)
         same = chosen_on is not None and len(chosen_on) > len(blocks.train)
-        return cls(judge, constant, validation, report, free, linked, (later, whole), same)
+        return cls(judge, constant, validation, report, free, linked, (later, whole), same, beside)
 
 
 def measure_links(predictor: Predictor, cases: TargetCases, sets: Iterable[tuple[str, ...]] | None = None) -> Table:
@@ -219,15 +230,21 @@ def measure_links(predictor: Predictor, cases: TargetCases, sets: Iterable[tuple
     linked = {}
     for sources in subsets(predictor.sources) if sets is None else sets:
         first, second = (replay(predictor, cases.judge, sources, block, sure=False).agreements for block in blocks)
-        row = _link_cells(first, second, base, cases, trust)
+        row = _link_cells(first, second, base, cases, trust, _usual_gains(cases.beside, sources))
         table = Table(free.constant, free.held, {sources: row})
         if any(table.choose(frozenset(sources), index).origin == "linked" for index in range(BUCKETS)):
             linked[sources] = row
     return Table(free.constant, free.held, linked)
 
 
-def measure_free(judge: Judge, constant: Array, validation: Cases, report: Cases) -> Table:
-    """The table of the constant and of holding; not certified yet."""
+def measure_free(
+    judge: Judge, constant: Array, validation: Cases, report: Cases, beside: Table | None = None
+) -> Table:
+    """The table of the constant and of holding; not certified yet.
+
+    How outputs age is drawn to what is assumed: what they do at all cameras (`beside`), else what is usual.
+    """
+    usual = ASSUMED_HELD if beside is None else tuple(cell.validation for cell in beside.held)
     of = [[cases.of(index) for index in range(BUCKETS)] for cases in (validation, report)]
     constants, held = [], []
     for cases, rows in zip((validation, report), of, strict=True):
@@ -238,7 +255,7 @@ def measure_free(judge: Judge, constant: Array, validation: Cases, report: Cases
     for index, (first, second) in enumerate(zip(*held, strict=True)):
         cell = _free_cell(first, second) if len(first) else None
         trust = validation.trust_held(index)
-        assumed = (1.0 - trust) * ASSUMED_HELD[index]
+        assumed = (1.0 - trust) * usual[index]
         cells.append(cell and replace(cell, validation=trust * cell.validation + assumed))
     return Table(base, _filled(cells, base))
 
@@ -288,7 +305,17 @@ def replay(
     return Replayed(vectors, agreements, confidences)
 
 
-def _link_cells(first: Array, second: Array, base: Array, cases: TargetCases, trust: float) -> tuple[Measured, ...]:
+def _usual_gains(beside: Table | None, sources: tuple[str, ...]) -> list[float]:
+    """What a link from these sources gains over what is free at all cameras, by age; nothing where it serves none."""
+    row = None if beside is None else beside.linked.get(sources)
+    if beside is None or row is None:
+        return [0.0] * BUCKETS
+    return [max(0.0, row[index].validation - beside.free(index).measured.validation) for index in range(BUCKETS)]
+
+
+def _link_cells(
+    first: Array, second: Array, base: Array, cases: TargetCases, trust: float, usual_gains: Sequence[float]
+) -> tuple[Measured, ...]:
     cells: list[Measured | None] = []
     usual = float((first - base).mean())
     for index in range(BUCKETS):
@@ -307,7 +334,7 @@ def _link_cells(first: Array, second: Array, base: Array, cases: TargetCases, tr
         most = _expected(np.ones(len(agreements))) if cases.same else _expected(agreements)
         drawn = _DRAWN if cases.same else 0.0
         gain = float((gains.sum() + drawn * usual) / (len(gains) + drawn))
-        expected = min(level + trust * gain, max(level, most))
+        expected = min(level + trust * gain + (1.0 - trust) * usual_gains[index], max(level, most))
         doubt = float(gains.std() / np.sqrt(len(gains) + drawn)) * (_SAME_DOUBT if cases.same else 1.0)
         cells.append(Measured(expected - doubt, float(reported.mean())))
     never = cells[NEVER]
