@@ -1,4 +1,4 @@
-"""The plan that the coordinator starts with: which models are resident, which rotate, and which are predicted."""
+"""The plan that the coordinator starts with: what is loaded first, what is expected to run how often, and why."""
 
 import asyncio
 import logging
