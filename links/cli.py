@@ -14,7 +14,7 @@ from ..models.stem.beside import NONE, stem_beside
 from ..reporting import show_progress
 from ..traces.site import Site
 from ..traces.trace import Trace
-from ..units import parse_budget
+from ..units import parse_budget, parse_compute
 from .evaluation.evaluate import evaluate_links
 from .evaluation.events import verdict
 from .evaluation.shown import print_evaluation, write_evaluation_page
@@ -115,20 +115,31 @@ def _stem_of(given: str, recording: Trace, net: str) -> Path | None:
 
 def evaluate_links_command(
     links: LinksArgument,
-    trace: TraceArgument,
     budget: BudgetOption,
+    traces: TracesArgument = None,
+    compute: Annotated[
+        str, typer.Option(help='Processors for models: "1.5 cores", or all that this process may use.')
+    ] = "all",
+    camera: CameraOption = None,
     decisions: Annotated[Path | None, typer.Option(help="Write every answer to this CSV file.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the tables to a page: .html.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Replay a trace under a budget: links beside what costs nothing, on the same inputs, in agreement and in events.
+    """Replay a trace, or those of a site, under a budget: links beside what costs nothing, in agreement and in events.
 
-    Inputs that the links were learnt from are left out.
+    Each camera is answered by its own links where it has some. Inputs that the links were learnt from are left out.
     """
     costs = Index.read(links).costs
     budget_bytes = parse_budget(budget, {name: cost.memory_bytes for name, cost in costs.items()})
-    with Trace(trace) as recording, show_progress("replaying", quiet=as_json) as progress:
-        done = evaluate_links(links, recording, budget_bytes=budget_bytes, decisions=decisions, progress=progress)
+    with Site.open(traces or (), camera or ()) as site, show_progress("replaying", quiet=as_json) as progress:
+        done = evaluate_links(
+            links,
+            site,
+            budget_bytes=budget_bytes,
+            compute_cores=parse_compute(compute),
+            decisions=decisions,
+            progress=progress,
+        )
     if out is not None:
         write_evaluation_page(out, done)
     if as_json:

@@ -55,7 +55,9 @@ def write_evaluation_page(path: Path, done: LinksEvaluation) -> None:
 
 def _tables(done: LinksEvaluation) -> list[_Shown]:
     left_out = f"; {done.left_out} that the links learnt from are left out" if done.left_out else ""
-    title = f"{done.inputs} inputs from sequence {done.first_sequence}{left_out}"
+    of = f" of {len(done.cameras)} cameras" if len(done.cameras) > 1 else ""
+    own = f"; links of their own: {', '.join(done.known)}" if done.known else ""
+    title = f"{done.inputs} inputs{of}{own}{left_out}"
     audits = f"{done.audited} answers audited: trust revoked {done.revocations}, gained {done.regained} times"
     if done.left_out:
         audits += "; what is trusted was certified on these very inputs, so its figures say little here"
@@ -73,12 +75,18 @@ def _agreement_rows(done: LinksEvaluation) -> list[tuple[str, ...]]:
         ("holding and constants on those same answers", done.free_agreement),
         ("skill of links over that", done.skill),
         ("executions saved", done.executions_saved),
+        (
+            f"processors' seconds, loads included ({done.spent_s:.1f}), of running everything",
+            done.spent_s / done.full_s,
+        ),
         ("answers not executed that are trusted", done.trusted_share),
         ("disagreement of the trusted", None if done.trusted_agreement is None else 1.0 - done.trusted_agreement),
         (f"... 95 % upper bound, {done.trusted_runs} runs (promised: {ALPHA:g})", done.trusted_bound),
         ("answers not executed that have a region", done.region_share),
         (f"coverage of the regions (promised: {1.0 - ALPHA:g})", done.region_coverage),
+        ("all answers: expected by the plan", done.plan.expected_agreement),
         *((f"all answers: {name}", value) for name, value in done.baselines.items()),
+        *((f"camera {name}", value) for name, value in done.cameras.items() if len(done.cameras) > 1),
     ]
     return [(name, "-" if value is None else f"{value:.3f}") for name, value in rows]
 

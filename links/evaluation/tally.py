@@ -73,6 +73,18 @@ class Tally:
                 self._covered += answer.covers(exact[name], agreement)
         return agreements
 
+    def extend(self, other: "Tally") -> None:
+        """Counts another camera's answers after these."""
+        for name in self.served:
+            self.ran[name] += [len(self.served[name]) + at for at in other.ran[name]]
+            self.served[name] += other.served[name]
+            self._sums[name].update(other._sums[name])
+            self._counts[name].update(other._counts[name])
+        self._trusted += other._trusted
+        self._all += other._all
+        self._regions += other._regions
+        self._covered += other._covered
+
     @property
     def agreement(self) -> float:
         """Mean agreement over all answers."""

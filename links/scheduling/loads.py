@@ -13,6 +13,8 @@ from .worth import StreamWorth
 _AGES_S = np.geomspace(0.05, 256.0, 50)
 _MIDDLES_S = np.asarray([0.5, *np.sqrt(np.asarray(AGE_EDGES_S) * np.asarray((*AGE_EDGES_S[1:], 128.0)))])
 """The ages that the measured ones stand for."""
+_PAYS_WITHIN_S, _CLEARLY = 30.0, 1.1
+"""A model that is to stay makes up for its load within this time, and prevents clearly more than what it displaces."""
 _STAYS_S = 1.0
 """A model that was loaded stays at least so long, or until all streams were served."""
 
@@ -31,6 +33,7 @@ class Loads:
     A load serves every stream that waits for the model. It is compared with what its memory prevents now, both per
     second: a load's seconds prevent what one run on every stream is worth; the seconds of a model that stays prevent
     what would be lost while it is away, the best length of that chosen, so that none goes to be loaded again at once.
+    A model that would prevent clearly more by staying than those that are there takes their place, too.
 
     Args:
         costs: each model's; what is put in place of one counts from then on.
@@ -60,7 +63,7 @@ class Loads:
 
     def see(self, now_s: float, loaded: Collection[str]) -> None:
         """These models can run now."""
-        self._since_s = {name: self._since_s.get(name, now_s) for name in loaded}
+        self._since_s = {name: self._since_s.get(name, np.nextafter(now_s, -np.inf)) for name in loaded}
 
     def to_compare(self, stream: StreamWorth) -> Array:
         """The models that were loaded to be compared, and have not run on the stream since: bool (models,)."""
@@ -118,15 +121,17 @@ class Loads:
             # What is loaded, or being loaded, and could not run yet has served nobody.
             self._since_s.setdefault(name, now_s)
         compare = [name for name in away if self.audit * (now_s - self._left_s[name]) > self.costs[name].load_s]
-        worth = {name: self.waiting[name] / (self.costs[name].load_s + self._visit_s) for name in away}
+        worth = {name: self.waiting[name] / max(self.costs[name].load_s + self._visit_s, 1e-3) for name in away}
         for name in sorted(away, key=lambda name: (name not in must, name not in late, -worth[name])):
             forced = name in late or (self.audit > 0.0 and name in compare)
-            if name not in must and ((self.costs[name].load_s > saved_s) or not (forced or worth[name] > price)):
+            if name not in must and (self.costs[name].load_s > saved_s or not (forced or worth[name] > price)):
                 continue
             go = self._room(name, loaded, [*busy] if name in must else [*busy, *self._unserved(now_s)])
             if go is None:
                 continue
-            if name in must or forced or worth[name] - price > sum(self.keeping[gone] for gone in go):
+            lost = sum(self.keeping[gone] for gone in go)
+            stays = self.keeping[name] - lost * (1.0 + self.costs[name].load_s / _PAYS_WITHIN_S) * _CLEARLY
+            if name in must or forced or worth[name] - price > lost or stays > 0.0:
                 return self._begin(name, go, now_s, to_compare=name in compare)
         return None
 
@@ -136,7 +141,7 @@ class Loads:
         return [
             name
             for name, since_s in self._since_s.items()
-            if since_s > first_s and now_s - since_s < max(self.costs[name].load_s, _STAYS_S)
+            if since_s >= first_s and now_s - since_s < max(self.costs[name].load_s, _STAYS_S)
         ]
 
     def _room(self, wanted: str, loaded: Collection[str], stay: Collection[str]) -> tuple[str, ...] | None:
@@ -186,9 +191,11 @@ def _keeping(streams: Sequence[StreamWorth], run_cost: Array, loads_s: Sequence[
         return np.zeros(len(run_cost))
     rates = np.asarray([1.0 / each.every_s if each.every_s > 0.0 else 1.0 for each in streams])
     by_age = sum(rate * each.weight[:, None] * each.fresh for rate, each in zip(rates, streams, strict=True))
+    tells = sum(rate * each.tells for rate, each in zip(rates, streams, strict=True)) + np.zeros(len(run_cost))
     kept = np.full(len(run_cost), np.inf)
     for at, losses in enumerate(np.asarray(by_age)):
-        lost = np.interp(_AGES_S, _MIDDLES_S, losses)
+        # While it is away, it tells nothing of others either.
+        lost = np.interp(_AGES_S, _MIDDLES_S, losses) + tells[at]
         # At this price every stream is served so seldom, loaded or not, that so much is lost a second anyway.
         cycle = len(streams) * run_cost[at]
         usual = float(((_area(lost) + cycle) / np.maximum(_AGES_S, len(streams) / rates.sum())).min()) * (cycle > 0.0)

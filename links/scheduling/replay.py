@@ -10,7 +10,8 @@ from ..answer import Answer
 from ..graph import LinkGraph
 from ..planning.plan import Plan
 from ..serving import Serving
-from .expected import expected_losses
+from ..trust.live import LiveTrust
+from .expected import expected_losses, linked_losses
 from .schedule import Choice, SiteSchedule
 
 
@@ -68,6 +69,7 @@ def replay_site(
     load_s: Callable[[str], float] | None = None,
     models: Mapping[str, ModelSpec] | None = None,
     losses: Losses | None = None,
+    live: Sequence[LiveTrust] | None = None,
     frame_s: float = 0.0,
     frame_loss: float = 0.0,
 ) -> Iterator[Served]:
@@ -80,6 +82,7 @@ def replay_site(
         load_s: how long a model takes to load; None: as its cost says.
         models: every model's spec, where cameras have no links.
         losses: what is expected to be lost; None: what answers lack in confidence.
+        live: where each camera's comparisons are kept; None: nowhere.
         frame_s: what an input costs beside its models where any of them runs.
         frame_loss: what runs on an input have to prevent together, as its frame has to travel for them.
     """
@@ -92,8 +95,17 @@ def replay_site(
         camera = cameras[at]
         if row == 0:
             plan = Plan(schedule.budget_bytes, 0, ())
-            servings[at] = Serving(camera.graph, plan, models=models if camera.graph is None else None)
-            schedule.join(at, name=camera.name, fresh=None if camera.graph is None else expected_losses(camera.graph))
+            servings[at] = Serving(
+                camera.graph,
+                plan,
+                models=models if camera.graph is None else None,
+                live=None if live is None else live[at],
+            )
+            if camera.graph is None:
+                schedule.join(at, name=camera.name)
+            else:
+                fresh, linked = expected_losses(camera.graph), linked_losses(camera.graph)
+                schedule.join(at, name=camera.name, fresh=fresh, linked=linked)
         memory.pass_time(now_s)
         serving, features = servings[at], None if camera.features is None else camera.features[row]
         score = None if camera.scores is None else float(camera.scores[row])
@@ -109,6 +121,7 @@ def replay_site(
         exact = {name: camera.outputs[name][row] for name in choice.run}
         for name in choice.run:
             schedule.ran(at, name, now_s, schedule.costs[name].infer_s)
+        memory.ask(now_s)
         biased = frozenset(choice.run) - choice.audits
         done = serving.complete(now_s, exact, features=features, score=score, escalated=biased)
         yield Served(camera.name, at, row, choice, done)
@@ -135,10 +148,13 @@ class _Memory:
         self._loading: tuple[str, float] | None = None
 
     def pass_time(self, now_s: float) -> None:
-        """What was being loaded is there when its time has passed, and the next one may begin."""
+        """What was being loaded is there when its time has passed."""
         if self._loading is not None and self._loading[1] <= now_s:
             self.loaded.add(self._loading[0])
             self._loading = None
+
+    def ask(self, now_s: float) -> None:
+        """What is worth loading begins to be loaded, if nothing is: after an input was served, and before the next."""
         if self._loading is None and (found := self._schedule.load(now_s, loaded=self.loaded)) is not None:
             self.loaded.difference_update(found.unload)
             self._loading = found.model, now_s + self._takes_s(found.model)

@@ -13,7 +13,7 @@ from .loads import Load, Loads
 from .price import Price
 from .stats import PairStats, ScheduleStats
 from .weights import Weights
-from .worth import StreamWorth, fresh_losses
+from .worth import StreamWorth, fresh_losses, told_losses
 
 _LOOKS_EVERY_S = 0.2
 """All streams are looked at together no more often than this."""
@@ -91,7 +91,14 @@ class SiteSchedule:
         """What a second of processors has to bring now: losses that it prevents."""
         return self._bank.value
 
-    def join(self, stream: Hashable, *, name: str = "", fresh: Mapping[str, Sequence[float]] | None = None) -> None:
+    def join(
+        self,
+        stream: Hashable,
+        *,
+        name: str = "",
+        fresh: Mapping[str, Sequence[float]] | None = None,
+        linked: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+    ) -> None:
         """A stream begins, or begins anew.
 
         Args:
@@ -99,10 +106,12 @@ class SiteSchedule:
             name: what weights know it by.
             fresh: by model, what is lost on average with the best answer whose model ran so long ago, by the ages of
                 `AGE_EDGES_S`; a model that is not named: as assumed of holding.
+            linked: by a model that runs on an input and another that does not, what is lost by linking the latter from
+                the former, by the ages and for "never" (`linked_losses`).
         """
         self.leave(stream)
         weight = self.weights.of_stream(name) * self._model_weight
-        self._streams[stream] = StreamWorth(weight, fresh_losses(self.names, fresh))
+        self._streams[stream] = StreamWorth(weight, fresh_losses(self.names, fresh), told_losses(self.names, linked))
 
     def leave(self, stream: Hashable) -> None:
         """A stream has ended; what was chosen for it and has not run is given back."""
@@ -152,7 +161,11 @@ class SiteSchedule:
             surplus = (np.maximum(index - self.price, 0.0) * self._infer_s)[able].sum()
             able &= bool(surplus > self.price * frame_s + frame_loss)
         chosen: list[int] = []
-        for at in sorted(np.flatnonzero(able).tolist(), key=lambda at: (-late[at], not forced[at], -index[at])):
+        indices: dict[str, float] = {}
+        left = np.flatnonzero(able).tolist()
+        while left:
+            at = min(left, key=lambda at: (-late[at], not forced[at], -index[at]))
+            left.remove(at)
             cost_s = float(self._infer_s[at]) + (0.0 if chosen else frame_s)
             worth = forced[at] or (state.weight[at] > 0.0 and index[at] >= self.price)
             if is_late[at] or (worth and not forced[at] and not self._latest.any()):
@@ -161,13 +174,14 @@ class SiteSchedule:
                 can_take_s = self._bank.spare_s
             if (is_late[at] or worth) and can_take_s >= cost_s:
                 chosen.append(at)
+                indices[self.names[at]] = float(index[at])
                 self._bank.spend(cost_s)
                 state.booked_s[at] = float(self._infer_s[at])
+                state.told(at)
+                index = (state.gain + _FAR * late) / self._infer_s
         state.frame_s = frame_s if chosen else 0.0
         unbiased = frozenset(self.names[at] for at in chosen if forced[at] or is_late[at])
-        return Choice(
-            tuple(self.names[at] for at in chosen), unbiased, {self.names[at]: float(index[at]) for at in chosen}
-        )
+        return Choice(tuple(self.names[at] for at in chosen), unbiased, indices)
 
     def ran(self, stream: Hashable, model: str, now_s: float, took_s: float) -> None:
         """A model ran on a stream's input: its answer is fresh, and what it took is spent."""

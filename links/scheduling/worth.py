@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...outputs import Array
-from ..table import AGE_EDGES_S, ASSUMED_HELD
+from ..table import AGE_EDGES_S, ASSUMED_HELD, BUCKETS, NEVER
 
 _LEVEL_INPUTS, _SCALE_INPUTS = 5.0, 20.0
 """The level and the steepness of what was measured before count as so many inputs beside those that came since."""
@@ -18,8 +18,8 @@ _LASTS = 3.0
 """For so many inputs lasts what is lost more than usual."""
 _LATELY = 0.2
 """How much of what is lost lately is believed of the last input."""
-_WIDTHS_S = np.diff([0.0, *AGE_EDGES_S, 2.0 * AGE_EDGES_S[-1]])
-"""How long an answer is of each age."""
+_WIDTHS_S = np.diff(np.minimum([0.0, *AGE_EDGES_S, np.inf], 32.0))
+"""How long an answer is of each age; what is gained later than that is not counted on."""
 _GONE_S = 3.0
 """A stream that has sent nothing for so long, or for so many of its inputs, waits for nothing."""
 _PACE = 0.1
@@ -32,6 +32,7 @@ class StreamWorth:
     Args:
         weight: how much each model's answers matter, float (models,).
         fresh: what is expected to be lost with the best answer of each age, float (models, ages).
+        linked: what is expected to be lost where another model ran on the input, float (that, models, ages and never).
 
     Attributes:
         ran_s: when each model last ran; long ago: never.
@@ -41,12 +42,13 @@ class StreamWorth:
         fresh: as given, rising with the age; moved, and made flatter or steeper, as a whole: what only some ages
             have seen must not look like a gain of these over others.
         gain: of a run on the last input: losses prevented, by weight.
+        tells: what each model's runs spare others lately: losses an input, by weight.
         runs: how often each model ran.
         booked_s: the seconds set aside for runs that were chosen.
         frame_s: those set aside for the input itself.
     """
 
-    def __init__(self, weight: Array, fresh: Array) -> None:
+    def __init__(self, weight: Array, fresh: Array, linked: Array) -> None:
         count = len(weight)
         self.weight = weight
         self.fresh = self._given = np.maximum.accumulate(fresh, axis=1)
@@ -60,6 +62,9 @@ class StreamWorth:
         self.frame_s = 0.0
         # Of the given losses x at the ages that were seen, and what was lost y: 1, x, xx, y, xy, added up.
         self._sums = np.zeros((5, count))
+        self.linked = linked
+        self.tells = np.zeros(count)
+        self._spared = np.zeros((count, count))
         self._rows = np.arange(count)
         self._lately = np.zeros(count)
         self._anew = np.ones(count, bool)
@@ -71,14 +76,30 @@ class StreamWorth:
         """
         # What is not known to be right may be all wrong.
         losses = np.clip(np.nan_to_num(losses, nan=1.0), 0.0, 1.0)
+        # What ran on the last input needs no link on this one, either.
+        waits = self.ran_s < self.seen_s if np.isfinite(self.seen_s) else np.ones(len(losses), bool)
         if np.isfinite(self.seen_s):
             passed_s = max(0.0, now_s - self.seen_s)
             self.every_s += (_PACE if self.every_s else 1.0) * (passed_s - self.every_s)
         self.seen_s = now_s
         self.joined_s = min(self.joined_s, now_s)
         self._learn(now_s, losses)
-        self.gain = factors * self.weight * (losses + self._ahead(now_s, losses))
+        ages = np.where(np.isinf(self.ran_s), NEVER, self._bucket(now_s))
+        weight = factors * self.weight
+        self._spared = weight * waits * np.maximum(losses - self.linked[:, self._rows, ages], 0.0)
+        told = self._spared.sum(axis=1)
+        self.tells += _LATELY * (told - self.tells)
+        self.gain = weight * (losses + self._ahead(now_s, losses)) + told
         return self.gain
+
+    def told(self, model: int) -> None:
+        """A model is to run on this input: what it tells of others need not be gained again."""
+        spared = self._spared[model].copy()
+        # Others may tell the same of them, and by themselves they gain so much less.
+        less = np.minimum(self._spared, spared)
+        self._spared -= less
+        self.gain -= less.sum(axis=1) + spared
+        self._spared[model] = 0.0
 
     def ran(self, model: int, now_s: float) -> None:
         """A model's answer is fresh."""
@@ -139,3 +160,13 @@ def fresh_losses(names: Sequence[str], measured: Mapping[str, Sequence[float]] |
     """What is lost with answers of each age, float (models, ages): measured, or what is assumed of holding."""
     assumed = [1.0 - agreement for agreement in ASSUMED_HELD]
     return np.asarray([(measured or {}).get(name, assumed) for name in names], float)[:, : len(assumed)]
+
+
+def told_losses(names: Sequence[str], linked: Mapping[str, Mapping[str, Sequence[float]]] | None) -> Array:
+    """What is lost of each model where another ran on the input, float (that, models, ages); 1 without a link."""
+    losses = np.ones((len(names), len(names), BUCKETS))
+    for source, targets in (linked or {}).items():
+        for target, row in targets.items():
+            if source in names and target in names:
+                losses[names.index(source), names.index(target)] = row
+    return losses
