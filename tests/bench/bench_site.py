@@ -28,7 +28,6 @@ import planned
 import prepare
 import second
 from baselines import FREE
-from infilink.links.graph import LinkGraph
 from ours import OURS
 from prepare import Bench
 
@@ -88,8 +87,7 @@ def _loss(bench: Bench) -> Iterator[str]:
 
 
 def _plan(bench: Bench) -> Iterator[str]:
-    graph = LinkGraph.load(bench.links)
-    return planned.table(graph, bench.site, ticks=bench.options.ticks, turns=bench.options.turns)
+    return planned.table(bench.site, ticks=bench.options.ticks, turns=bench.options.turns)
 
 
 TABLES: dict[str, Callable[[Bench], Iterator[str]]] = {

@@ -1,5 +1,6 @@
 """The site as infilink serves it, replayed, and what it is without one of its parts; and MLink's own rule."""
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,8 @@ from infilink.links.answer import Answer
 from infilink.links.graph import LinkGraph
 from infilink.links.planning.paper_rule import activation_probability
 from infilink.links.planning.plan import Plan
+from infilink.links.planning.planner import make_plan
+from infilink.links.planning.streams import Stream
 from infilink.links.scheduling.replay import Losses, RecordedCamera, replay_site
 from infilink.links.scheduling.schedule import SiteSchedule
 from infilink.links.serving import Serving
@@ -41,12 +44,21 @@ def ours(
     schedule = _schedule(site, share * site.full_s * turn.rows.shape[1], turn.rows.shape[1] * STEP_S, budget_bytes)
     tally = _Tally(site, turn)
     recorded = [camera for at in range(len(site.cameras)) for camera in _sessions(site, turn, at)]
-    resident = site.names if budget_bytes is None else ()
+    resident = site.names if budget_bytes is None else plan(site, share, budget_bytes).resident
     for served in replay_site(recorded, schedule, resident=resident, losses=losses):
         session = recorded[served.place]
         session.ran_s.update(dict.fromkeys(served.choice.run, float(session.captured_s[served.row])))
         tally.add(session.at, session.first + served.row, served.answers)
     return tally.outcome()
+
+
+def plan(site: Site, share: float, budget_bytes: int | None) -> Plan:
+    """What a coordinator would load first, and the promise: for these cameras at the rate at which they are served."""
+    graph = copy.copy(site.cameras[0].graph)
+    graph.costs = dict(site.costs)
+    streams = [Stream(each.name, each.graph.tables, 1.0 / STEP_S) for each in site.cameras]
+    cores = math.inf if share >= 1.0 else share * site.full_s / STEP_S
+    return make_plan(graph, budget_bytes, streams=streams, compute_cores=cores)
 
 
 def _schedule(site: Site, seconds: float, lasts_s: float, budget_bytes: int | None) -> SiteSchedule:

@@ -3,17 +3,14 @@
 from collections.abc import Iterator
 
 from agreed import Measured
-from cameras import STEP_S, TURNS, Site
-from infilink.links.graph import LinkGraph
-from infilink.links.planning.planner import make_plan
-from infilink.links.planning.streams import Stream
-from ours import linkless, ours
+from cameras import TURNS, Site
+from ours import linkless, ours, plan
 
 MEMORY = (0.2, 0.3, 0.4, 0.6, 0.8, None)
 COMPUTE = (0.05, 0.1, 0.2, 0.3, 1.0)
 
 
-def table(graph: LinkGraph, site: Site, *, ticks: int, turns: int = TURNS) -> Iterator[str]:
+def table(site: Site, *, ticks: int, turns: int = TURNS) -> Iterator[str]:
     """Promises over a grid of budgets; obtained along its edges: all memory, or all compute."""
     yield f"\n| memory | {' | '.join(f'compute {share:.0%}' for share in COMPUTE)} | all compute, no links |"
     yield "|---|" + "---|" * (len(COMPUTE) + 1)
@@ -22,7 +19,7 @@ def table(graph: LinkGraph, site: Site, *, ticks: int, turns: int = TURNS) -> It
     for memory in MEMORY:
         cells = []
         for share in COMPUTE:
-            promised[memory, share] = promise(graph, site, memory, share)
+            promised[memory, share] = plan(site, share, _budget(site, memory)).expected_agreement
             cell = f"{promised[memory, share]:.3f}"
             if memory is None or share == 1.0:
                 obtained = _obtained(site, memory, share, ticks=ticks, turns=turns)
@@ -30,7 +27,7 @@ def table(graph: LinkGraph, site: Site, *, ticks: int, turns: int = TURNS) -> It
                 cell += f" / {obtained:.3f}"
             cells.append(cell)
         bare = linkless(site)
-        free = promise(graph.without_links(), bare, memory, 1.0)
+        free = plan(bare, 1.0, _budget(site, memory)).expected_agreement
         cells.append(f"{free:.3f} / {_obtained(bare, memory, 1.0, ticks=ticks, turns=turns):.3f}")
         yield f"| {'all' if memory is None else f'{memory:.0%}'} | {' | '.join(cells)} |"
     yield "\nPromised / obtained."
@@ -42,13 +39,6 @@ def table(graph: LinkGraph, site: Site, *, ticks: int, turns: int = TURNS) -> It
         if (one[0] or 1.0) <= (two[0] or 1.0) and one[1] <= two[1] and promised[one] > promised[two] + 1e-6
     ]
     yield f"More memory or compute promises less: {len(falls)} of the pairs of budgets {falls or ''}"
-
-
-def promise(graph: LinkGraph, site: Site, memory: float | None, share: float) -> float:
-    """What the plan expects, of these cameras at the rate at which they are served."""
-    streams = [Stream(each.name, each.graph.tables, 1.0 / STEP_S) for each in site.cameras]
-    cores = float("inf") if share >= 1.0 else share * site.full_s / STEP_S
-    return make_plan(graph, _budget(site, memory), streams=streams, compute_cores=cores).expected_agreement
 
 
 def _obtained(site: Site, memory: float | None, share: float, *, ticks: int, turns: int) -> float:
