@@ -22,14 +22,10 @@ NEVER = len(AGE_EDGES_S) + 1
 BUCKETS = NEVER + 1
 STEM = "stem"
 """The name that the features of the links' stem go by among the sources; no model of such links may have it."""
-MARGIN = 0.01
-"""A link must be measured to be this much better than what is free."""
 ASSUMED_HELD = (0.95, 0.92, 0.88, 0.82, 0.74, 0.64, 0.54, 0.45)
 """What holding is taken to reach at each age where nothing was measured: outputs go stale."""
 ASSUMED_EMPTY = 0.3
 """What an empty output is taken to reach where nothing was measured."""
-CONSTANT_MARGIN = 0.1
-"""A constant must be this much better than holding: on a stretch where nothing changed it looks perfect."""
 
 
 def assumed_held(age_s: float) -> float:
@@ -63,8 +59,7 @@ class Measured:
     """Agreement with the exact model, measured.
 
     Attributes:
-        validation: on the block that choices are made on; for a link less one standard error of its gain over what
-            is free, because the best of many is mostly lucky.
+        validation: on the block that choices are made on, drawn to what is assumed as far as little was seen.
         report: on the last block, which nothing was chosen on.
         threshold: the confidence above which a link's output is trusted; None: never, for want of evidence.
         calibration: how far such answers were from the exact outputs; None: not measured.
@@ -109,11 +104,6 @@ class Route:
         sure = f" from a confidence of {threshold:g} on" if threshold > 0.0 else ""
         return f"certified{sure} on {runs} runs"
 
-    @property
-    def merit(self) -> float:
-        """What routes are compared by: a link must beat what is free by `MARGIN`."""
-        return self.measured.validation - (MARGIN if self.origin == "linked" else 0.0)
-
     def trust(self, confidence: float, alpha: float) -> Trust:
         """What the recording says of an answer of that confidence; certificates are for `ALPHA`."""
         threshold, calibration = self.measured.threshold, self.measured.calibration
@@ -143,24 +133,24 @@ class Table:
         return float(np.interp(math.log(max(age_s, 1e-3)), np.log(MIDDLES_S), [cell.validation for cell in self.held]))
 
     def free(self, age: int) -> Route:
-        """The last output held, unless the constant was measured to be clearly better."""
+        """The last output held, or the constant if that was measured to be better."""
         constant = Route("constant", (), self.constant)
         if age == NEVER:
             return constant
         held = Route("held", (), self.held[age])
-        return held if held.merit >= constant.merit - CONSTANT_MARGIN else constant
+        return held if held.measured.validation >= constant.measured.validation else constant
 
     def best_link(self, available: frozenset[str], age: int) -> Route | None:
         """The best link from sources that are all available; of equals the one with fewer sources."""
         links = [
             Route("linked", sources, row[age]) for sources, row in self.linked.items() if available.issuperset(sources)
         ]
-        return max(links, key=lambda route: (route.merit, -len(route.sources)), default=None)
+        return max(links, key=lambda route: (route.measured.validation, -len(route.sources)), default=None)
 
     def choose(self, available: frozenset[str], age: int) -> Route:
         """The best way to answer; with more sources available it is never worse (on the validation block)."""
         free, link = self.free(age), self.best_link(available, age)
-        return free if link is None or link.merit <= free.merit else link
+        return free if link is None or link.measured.validation <= free.measured.validation else link
 
     @property
     def certified_runs(self) -> int:
@@ -175,7 +165,7 @@ class Table:
             smaller = Table(self.constant, self.held, kept)
             row, available = self.linked[sources], frozenset(sources)
             for age in range(BUCKETS):
-                if Route("linked", sources, row[age]).merit > smaller.choose(available, age).merit:
+                if row[age].validation > smaller.choose(available, age).measured.validation:
                     kept[sources] = row
                     break
         return Table(self.constant, self.held, {name: row for name, row in self.linked.items() if name in kept})

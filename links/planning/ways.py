@@ -39,7 +39,7 @@ class Ways:
         sources: list[Array] = []
         values: list[Array] = []
         for own, table in enumerate(tables):
-            merits = np.asarray([table.free(age).merit for age in range(BUCKETS)])
+            merits = np.asarray([table.free(age).measured.validation for age in range(BUCKETS)])
             single = np.full((len(names), BUCKETS), UNUSED)
             for needed, row in sorted(table.linked.items(), key=lambda item: len(item[0])):
                 # The stem is always there.

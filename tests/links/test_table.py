@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from infilink.links.planning.agreement import Expected, Outlook, best_route
-from infilink.links.table import AGE_EDGES_S, BUCKETS, MARGIN, NEVER, Measured, Table, bucket, bucket_bounds_s
+from infilink.links.table import AGE_EDGES_S, BUCKETS, NEVER, Measured, Table, bucket, bucket_bounds_s
 
 NAMES = ("a", "b", "c", "d")
 
@@ -30,7 +30,7 @@ def tables(draw: st.DrawFn) -> Table:
 def test_more_sources_never_promise_less(table: Table, age: int, available: frozenset[str], more: str) -> None:
     fewer = table.choose(available, age).measured.validation
     assert table.choose(available | {more}, age).measured.validation >= fewer
-    assert table.choose(available, age).merit >= table.free(age).merit
+    assert table.choose(available, age).measured.validation >= table.free(age).measured.validation
 
 
 @given(tables(), st.integers(0, NEVER))
@@ -43,15 +43,17 @@ def test_the_array_over_all_sets_says_what_choosing_says(table: Table, age: int)
         assert values[mask] == outlook.expected(best_route(table, available, age, outlook))
 
 
-def test_a_link_that_is_hardly_better_than_holding_is_not_used() -> None:
+def test_a_link_or_a_constant_must_be_better_than_what_is_held() -> None:
     held = tuple(Measured(0.8, 0.8) for _ in range(NEVER))
-    hardly = tuple(Measured(0.8 + MARGIN / 2, 0.9) for _ in range(BUCKETS))
-    clearly = tuple(Measured(0.8 + MARGIN * 2, 0.9) for _ in range(BUCKETS))
-    constant = Measured(0.5, 0.5)
-    assert Table(constant, held, {("a",): hardly}).choose(frozenset("a"), 2).origin == "held"
-    assert Table(constant, held, {("a",): clearly}).choose(frozenset("a"), 2).origin == "linked"
-    assert Table(constant, held, {("a",): clearly}).choose(frozenset("b"), 2).origin == "held"
+    same = tuple(Measured(0.8, 0.9) for _ in range(BUCKETS))
+    better = tuple(Measured(0.81, 0.9) for _ in range(BUCKETS))
+    constant = Measured(0.8, 0.5)
+    assert Table(constant, held, {("a",): same}).choose(frozenset("a"), 2).origin == "held"
+    assert Table(constant, held, {("a",): better}).choose(frozenset("a"), 2).origin == "linked"
+    assert Table(constant, held, {("a",): better}).choose(frozenset("b"), 2).origin == "held"
+    assert Table(Measured(0.81, 0.5), held).choose(frozenset("b"), 2).origin == "constant"
     assert Table(constant, held).choose(frozenset("b"), NEVER).origin == "constant"
+    assert Table(constant, held).held_at(0.0) == 0.8
 
 
 def test_ages_fall_into_buckets_that_cover_all_of_time() -> None:
