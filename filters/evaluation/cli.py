@@ -13,6 +13,7 @@ from rich.table import Table
 
 from ...errors import InvalidInput
 from ...reporting import show_progress
+from ...traces.site import camera_of
 from ...traces.trace import Trace
 from ..local.evaluate import evaluate_heads
 from ..local.gate import LocalGate
@@ -41,13 +42,16 @@ def evaluate_filter_command(
         typer.Option("--rule-file", help="A filter's rule is Python code (`call`): the file that may run (repeat)."),
     ] = None,
     decisions: Annotated[Path | None, typer.Option("--decisions", help="Write every decision to this CSV.")] = None,
+    camera: Annotated[
+        str, typer.Option(help="Of a filter of several cameras: whose trace it is; default: as the file is called.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
     """Judge a filter on a trace: what it saves and what that costs, beside free gates that send as much."""
     with Trace(trace) as recorded, show_progress("judging", quiet=as_json) as told:
         learnt = None if trained_on is None else Trace(trained_on)
         try:
-            opened = open_gate(gate, rule_files=rule_file or ())
+            opened = open_gate(gate, rule_files=rule_file or (), camera=camera or camera_of(trace))
             if isinstance(opened, LocalGate):
                 found = evaluate_heads(opened, recorded, decisions=decisions, progress=told)
             else:

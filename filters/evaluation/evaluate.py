@@ -12,6 +12,7 @@ from ...files import replacing
 from ...outputs import Array
 from ...reporting import Progress
 from ...traces.events import EventScore
+from ...traces.site import camera_of
 from ...traces.trace import Trace
 from ..gates.base import Decision, Gate, ModelOutput
 from ..gates.learned import FilterRuntime
@@ -112,7 +113,8 @@ def evaluate_filter(
     Raises:
         InvalidInput: no such gate, or the filter was learnt from other models than those of the trace.
     """
-    gate = open_gate(gate, rule_files=rule_files) if isinstance(gate, Path | str) else gate
+    if isinstance(gate, Path | str):
+        gate = open_gate(gate, rule_files=rule_files, camera=camera_of(trace.path))
     losses = _losses_for(gate, trace)
     taken = _decide_all(gate, trace, progress)
     kept = np.asarray([decision.keep for decision in taken])
