@@ -14,7 +14,7 @@ from .. import __version__
 from ..errors import Overloaded
 from ..links.index import INDEX
 from ..links.planning.plan import Plan
-from ..links.scheduling.expected import expected_losses
+from ..links.scheduling.expected import expected_losses, linked_losses
 from ..links.scheduling.schedule import SiteSchedule
 from ..links.serving import Serving
 from ..models.process import ModelProcess
@@ -155,8 +155,8 @@ class Coordinator:
                 key, serving, tuple(hello.models), local, feature_range(hello, graph), plan=plan
             )
             if self.schedule is not None:
-                fresh = None if graph is None else expected_losses(graph)
-                self.schedule.join(key, name=hello.device, fresh=fresh)
+                fresh, linked = (None, None) if graph is None else (expected_losses(graph), linked_losses(graph))
+                self.schedule.join(key, name=hello.device, fresh=fresh, linked=linked)
         self.sessions.move_to_end(key)
         return session
 

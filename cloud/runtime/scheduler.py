@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.05
 """What is loaded is looked at after an input came, but no more often than this."""
+_BELIEVED = 0.3
+"""How much of what a load takes is believed of the last one."""
 _BUSY = 0.9
 """From this share of the compute on that was spent, there is more to run than it is enough for."""
 
@@ -215,7 +217,9 @@ class Scheduler:
             worth = self.schedule.stats().waiting[name]
             await self.pool.load(name)
             cost = self.schedule.costs[name]
-            self.schedule.costs[name] = replace(cost, load_s=self.clock() - began_s)
+            # One that took long on a busy machine is not believed at once.
+            load_s = cost.load_s + _BELIEVED * (self.clock() - began_s - cost.load_s)
+            self.schedule.costs[name] = replace(cost, load_s=load_s)
             self._say(name, f"loaded, as a run on all streams that wait for it prevents {worth:.3g} losses")
         except (InfilinkError, OSError) as error:
             self._log_failure(name, f"{name} can't be loaded: {error} (it is tried again; logged once until it works)")
