@@ -63,7 +63,7 @@ class Loads:
 
     def see(self, now_s: float, loaded: Collection[str]) -> None:
         """These models can run now."""
-        self._since_s = {name: self._since_s.get(name, np.nextafter(now_s, -np.inf)) for name in loaded}
+        self._since_s = {name: self._since_s.get(name, float(np.nextafter(now_s, -np.inf))) for name in loaded}
 
     def to_compare(self, stream: StreamWorth) -> Array:
         """The models that were loaded to be compared, and have not run on the stream since: bool (models,)."""

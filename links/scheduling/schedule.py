@@ -153,7 +153,7 @@ class SiteSchedule:
         # Where not even these can all run in time, those that have waited longest go first.
         is_late = late > self._latest / 2.0
         index = (gains + _FAR * late) / self._infer_s
-        able = np.asarray([name in losses and name in loaded for name in self.names])
+        able = np.array([name in losses and name in loaded for name in self.names])
         drawn = (self._random.random(len(self.names)) < self.audit) | self._loads.to_compare(state)
         forced = drawn | np.asarray([name in must for name in self.names])
         self._bank.ask(float(index[able].max(initial=0.0)))
@@ -162,10 +162,10 @@ class SiteSchedule:
             able &= bool(surplus > self.price * frame_s + frame_loss)
         chosen: list[int] = []
         indices: dict[str, float] = {}
-        left = np.flatnonzero(able).tolist()
+        order = np.lexsort((-index, ~forced, -late))
+        left = order[able[order]].tolist()
         while left:
-            at = min(left, key=lambda at: (-late[at], not forced[at], -index[at]))
-            left.remove(at)
+            at = left.pop(0)
             cost_s = float(self._infer_s[at]) + (0.0 if chosen else frame_s)
             worth = forced[at] or (state.weight[at] > 0.0 and index[at] >= self.price)
             if is_late[at] or (worth and not forced[at] and not self._latest.any()):
@@ -177,8 +177,10 @@ class SiteSchedule:
                 indices[self.names[at]] = float(index[at])
                 self._bank.spend(cost_s)
                 state.booked_s[at] = float(self._infer_s[at])
-                state.told(at)
-                index = (state.gain + _FAR * late) / self._infer_s
+                if state.tells_any:
+                    state.told(at)
+                    index = (state.gain + _FAR * late) / self._infer_s
+                    left.sort(key=lambda at: (-late[at], not forced[at], -index[at]))
         state.frame_s = frame_s if chosen else 0.0
         unbiased = frozenset(self.names[at] for at in chosen if forced[at] or is_late[at])
         return Choice(tuple(self.names[at] for at in chosen), unbiased, indices)

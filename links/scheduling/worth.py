@@ -16,6 +16,8 @@ _KEPT = 0.995
 """What counts of an input one input later."""
 _LASTS = 3.0
 """For so many inputs lasts what is lost more than usual."""
+_BELIEVED = 0.5
+"""How much of what a run would spare others is believed: the best of many links looks better than it is."""
 _LATELY = 0.2
 """How much of what is lost lately is believed of the last input."""
 _WIDTHS_S = np.diff(np.minimum([0.0, *AGE_EDGES_S, np.inf], 32.0))
@@ -42,6 +44,7 @@ class StreamWorth:
         fresh: as given, rising with the age; moved, and made flatter or steeper, as a whole: what only some ages
             have seen must not look like a gain of these over others.
         gain: of a run on the last input: losses prevented, by weight.
+        tells_any: whether any tells of another at all.
         tells: what each model's runs spare others lately: losses an input, by weight.
         runs: how often each model ran.
         booked_s: the seconds set aside for runs that were chosen.
@@ -63,9 +66,11 @@ class StreamWorth:
         # Of the given losses x at the ages that were seen, and what was lost y: 1, x, xx, y, xy, added up.
         self._sums = np.zeros((5, count))
         self.linked = linked
+        self.tells_any = bool((linked < 1.0).any())
         self.tells = np.zeros(count)
         self._spared = np.zeros((count, count))
-        self._rows = np.arange(count)
+        self._rows, self._ones = np.arange(count), np.ones(count)
+        self._joined = False
         self._lately = np.zeros(count)
         self._anew = np.ones(count, bool)
 
@@ -75,21 +80,26 @@ class StreamWorth:
         What matters more or less on this input than on others is weighted by `factors`.
         """
         # What is not known to be right may be all wrong.
-        losses = np.clip(np.nan_to_num(losses, nan=1.0), 0.0, 1.0)
+        losses = np.where(losses >= 0.0, np.minimum(losses, 1.0), np.where(losses < 0.0, 0.0, 1.0))
         # What ran on the last input needs no link on this one, either.
-        waits = self.ran_s < self.seen_s if np.isfinite(self.seen_s) else np.ones(len(losses), bool)
-        if np.isfinite(self.seen_s):
+        waits = self.ran_s < self.seen_s if self._joined else True
+        if self._joined:
             passed_s = max(0.0, now_s - self.seen_s)
             self.every_s += (_PACE if self.every_s else 1.0) * (passed_s - self.every_s)
+        else:
+            self.joined_s, self._joined = now_s, True
         self.seen_s = now_s
-        self.joined_s = min(self.joined_s, now_s)
-        self._learn(now_s, losses)
-        ages = np.where(np.isinf(self.ran_s), NEVER, self._bucket(now_s))
+        ages = np.searchsorted(AGE_EDGES_S, now_s - np.maximum(self.ran_s, -1e300), side="right")
+        never = self.ran_s == -np.inf
+        self._learn(ages, ~never, losses)
         weight = factors * self.weight
-        self._spared = weight * waits * np.maximum(losses - self.linked[:, self._rows, ages], 0.0)
-        told = self._spared.sum(axis=1)
-        self.tells += _LATELY * (told - self.tells)
-        self.gain = weight * (losses + self._ahead(now_s, losses)) + told
+        self.gain = weight * (losses + self._ahead(ages, never, losses))
+        if self.tells_any:
+            spared = losses - self.linked[:, self._rows, np.where(never, NEVER, ages)]
+            self._spared = _BELIEVED * weight * waits * np.maximum(spared, 0.0)
+            told = self._spared.sum(axis=1)
+            self.tells += _LATELY * (told - self.tells)
+            self.gain += told
         return self.gain
 
     def told(self, model: int) -> None:
@@ -120,15 +130,14 @@ class StreamWorth:
         result: Array = np.maximum(unserved_s / least_every_s - 1.0, 0.0) * (self.weight > 0.0)
         return result
 
-    def _ahead(self, now_s: float, losses: Array) -> Array:
+    def _ahead(self, ages: Array, never: Array, losses: Array) -> Array:
         """What later inputs gain from a fresh answer, float (models,).
 
         Whittle's index of an answer that ages: they lose what answers of their age do on average, and not what is lost
         without. That is no more than what was lost lately: one high loss among others lasts for some inputs only. A
         model that never ran goes on to lose what it does now, and its first run gains most.
         """
-        never = np.isinf(self.ran_s)
-        usual = np.where(never, losses, self.fresh[self._rows, self._bucket(now_s)])
+        usual = np.where(never, losses, self.fresh[self._rows, ages])
         self._lately += np.where(self._anew, 1.0, _LATELY) * (losses - self._lately)
         self._anew[:] = False
         without = np.where(never, losses, np.minimum(usual, self._lately))
@@ -137,15 +146,10 @@ class StreamWorth:
         result: Array = np.maximum(later + _LASTS * (losses - usual), 0.0)
         return result
 
-    def _bucket(self, now_s: float) -> Array:
-        result: Array = np.searchsorted(AGE_EDGES_S, np.minimum(now_s - self.ran_s, 1e9), side="right")
-        return result
-
-    def _learn(self, now_s: float, losses: Array) -> None:
+    def _learn(self, ages: Array, known: Array, losses: Array) -> None:
         """Fits what is lost by age as `level + scale * given`, drawn towards 0 and 1."""
-        known = np.isfinite(self.ran_s)
-        given = self._given[self._rows, self._bucket(now_s)]
-        seen = np.stack([np.ones_like(given), given, given * given, losses, given * losses])
+        given = self._given[self._rows, ages]
+        seen = np.array([self._ones, given, given * given, losses, given * losses])
         self._sums = np.where(known, _KEPT * self._sums + seen, self._sums)
         ones, x, xx, y, xy = self._sums
         ones, drawn = ones + _LEVEL_INPUTS, _SCALE_INPUTS * _SPREAD
