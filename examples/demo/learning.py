@@ -22,7 +22,7 @@ from .site import Camera
 
 # A stem is looked for in those that take longest; in all of them takes its time.
 STEM_MODELS = 2
-ACCURACIES = (0.97, 0.95, 0.9, 0.8, 0.7)
+ACCURACIES = (0.99, 0.97, 0.95, 0.9, 0.8, 0.7)
 
 
 @dataclass(frozen=True)
@@ -85,22 +85,29 @@ class Learner:
 
     def __enter__(self) -> "Learner":
         """Opens the recordings."""
-        self.traces = {}
-        for camera in self.cameras:
-            whole = self._stack.enter_context(Trace(trace_path(self.folder, camera)))
-            self.traces[camera.name] = self._stack.enter_context(whole.part(0, camera.learnt))
+        self.traces = earlier_parts(self.cameras, self.folder, self._stack)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Closes them."""
         self._stack.close()
 
+    @property
+    def costs(self) -> Mapping[str, ModelCost]:
+        """What each model was measured to take."""
+        return next(iter(self.traces.values())).info.costs
+
+    @property
+    def specs(self) -> dict[str, ModelSpec]:
+        """The models', by name."""
+        found = next(iter(self.traces.values())).models
+        return {name: found[name] for name in sorted(found)}
+
     def stem(self, progress: Progress) -> Path | None:
         """The first layers of one of the models; None: none of them offers any, and what is learnt does without."""
         path = self.folder / "stem.onnx"
         path.unlink(missing_ok=True)
-        costs = next(iter(self.traces.values())).info.costs
-        heaviest = sorted(self.models, key=lambda name: -costs[name].infer_s)[:STEM_MODELS]
+        heaviest = sorted(self.models, key=lambda name: -self.costs[name].infer_s)[:STEM_MODELS]
         offered = {name: self.models[name] for name in heaviest}
         try:
             train_stem(list(self.traces.values()), offered, out=path, progress=progress)
@@ -131,9 +138,20 @@ class Learner:
                 return path, done.spec
         raise AssertionError("there is at least one accuracy")
 
-    def links(self, stem: Path | None, progress: Progress) -> Path:
-        """Links of all cameras together, and of each."""
-        path = self.folder / "links"
-        shutil.rmtree(path, ignore_errors=True)
-        train_links(self.traces, out=path, stem=stem, seed=self.seed, progress=progress)
-        return path
+
+def earlier_parts(cameras: Sequence[Camera], folder: Path, stack: ExitStack) -> dict[str, Trace]:
+    """What is learnt from of each camera's recording."""
+    parts = {}
+    for camera in cameras:
+        whole = stack.enter_context(Trace(trace_path(folder, camera)))
+        parts[camera.name] = stack.enter_context(whole.part(0, camera.learnt))
+    return parts
+
+
+def links_of(cameras: Sequence[Camera], folder: Path, stem: Path | None, *, seed: int) -> Path:
+    """Learns links of all cameras together, and of each; returns their folder."""
+    path = folder / "links"
+    shutil.rmtree(path, ignore_errors=True)
+    with ExitStack() as stack:
+        train_links(earlier_parts(cameras, folder, stack), out=path, stem=stem, seed=seed)
+    return path

@@ -17,7 +17,7 @@ from ...models.stem.stem import Stem
 from ...reporting import Progress
 from ...units import parse_budget, parse_compute
 from .daemons import Setting, Watch, run_site
-from .learning import Learner, Learnt, record_cameras, trace_path
+from .learning import Learner, Learnt, links_of, record_cameras, trace_path
 from .policies import FULL, OURS, POLICIES, REPLAYED, Policy
 from .recorded import Recorded, Site, full_cores, read_recorded
 from .replaying import serve, until
@@ -35,8 +35,8 @@ _WEIGHTS = {
     "record": 45,
     "stem": 12,
     "filter": 20,
-    "links": 25,
-    "look": 8,
+    "look": 10,
+    "links": 30,
     "serve": 35,
     "check": 18,
     "replay": 14,
@@ -144,8 +144,8 @@ def run_demo(options: DemoOptions, progress: Progress, show: ShowRun) -> Demo:
     cameras = _cameras(options, steps.start("source", "preparing the cameras"))
     step = steps.start("record", f"recording {len(models)} models on {len(cameras)} cameras")
     record_cameras(cameras, models, options.out, step)
-    learnt = _learn(cameras, models, options, steps)
-    site = _read(cameras, learnt, options, steps.start("look", "looking at what is served as the devices will"))
+    learnt, recorded = _learn(cameras, models, options, steps)
+    site = _site(cameras, learnt, recorded, options)
     served, checked = _serve(site, learnt, models_folder, options, steps, show)
     # Replays begin with what the coordinator had loaded.
     site = replace(site, resident=served[OURS.name].resident)
@@ -186,25 +186,30 @@ def _cameras(options: DemoOptions, step: Progress) -> list[Camera]:
     return own_site(options.sources, options.out / "cameras", seconds=options.seconds, progress=step)
 
 
-def _learn(cameras: list[Camera], models: Mapping[str, Path], options: DemoOptions, steps: Steps) -> Learnt:
-    with Learner(cameras, models, options.out, seed=options.seed) as learner:
+def _learn(
+    cameras: list[Camera], models: Mapping[str, Path], options: DemoOptions, steps: Steps
+) -> tuple[Learnt, dict[str, Recorded]]:
+    """What the earlier parts teach, and the later ones as devices with that see them; links are learnt meanwhile."""
+    with _pool() as pool, Learner(cameras, models, options.out, seed=options.seed) as learner:
         stem = learner.stem(steps.start("stem", "choosing a stem"))
-        filter_path, spec = learner.filter(stem, options.accuracy, steps.start("filter", "training the filter"))
-        links = learner.links(stem, steps.start("links", "training the links"))
-        first = next(iter(learner.traces.values()))
-        return Learnt(stem, filter_path, spec, links, first.info.costs, {n: first.models[n] for n in sorted(models)})
-
-
-def _read(cameras: list[Camera], learnt: Learnt, options: DemoOptions, step: Progress) -> Site:
-    recorded: dict[str, Recorded] = {}
-    with _pool() as pool:
-        futures = {
-            each.name: pool.submit(read_recorded, each, trace_path(options.out, each), learnt.stem, learnt.filter_path)
+        links = pool.submit(links_of, learner.cameras, options.out, stem, seed=options.seed)
+        step = steps.start("filter", "training the filter, and links beside it")
+        filter_path, spec = learner.filter(stem, options.accuracy, step)
+        step = steps.start("look", "looking at what is served as the devices will")
+        looks = {
+            each.name: pool.submit(read_recorded, each, trace_path(options.out, each), stem, filter_path)
             for each in cameras
         }
-        for name, future in futures.items():
+        recorded: dict[str, Recorded] = {}
+        for name, future in looks.items():
             recorded[name] = future.result()
             step(len(recorded) / len(cameras), name)
+        steps.start("links", "training the links")
+        costs, specs = learner.costs, learner.specs
+        return Learnt(stem, filter_path, spec, links.result(), costs, specs), recorded
+
+
+def _site(cameras: list[Camera], learnt: Learnt, recorded: Mapping[str, Recorded], options: DemoOptions) -> Site:
     budget = parse_budget(options.budget, {name: cost.memory_bytes for name, cost in learnt.costs.items()})
     cores = compute_cores(options.compute, full_cores(cameras, learnt.costs))
     return Site(recorded, learnt.specs, learnt.costs, budget, cores, learnt.links)

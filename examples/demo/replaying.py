@@ -22,7 +22,7 @@ from .served import ORIGINS, Served, Stream, count_executions
 
 # What the coordinator is given, and its replays: the losses that a frame has to prevent to be asked for, and the share
 # of pairs that run whatever they are worth.
-FRAME_LOSS, AUDIT = 0.5, 0.01
+FRAME_LOSS, AUDIT = 1.0, 0.01
 # Of a message beside what it carries.
 HEADER_BYTES = 60
 EXECUTED = ORIGINS.index("executed")

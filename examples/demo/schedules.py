@@ -9,6 +9,8 @@ from ...models.cost import ModelCost
 
 # A model that was loaded stays for as long, or until it ran once for each camera.
 _TURN_S = 1.0
+# So many seconds of the budget can be saved up, as by our schedule.
+_SAVED_S = 2.0
 
 
 class TurnSchedule(SiteSchedule):
@@ -23,7 +25,7 @@ class TurnSchedule(SiteSchedule):
     def __init__(self, costs: Mapping[str, ModelCost], *, pairs: bool, **options: Any) -> None:
         super().__init__(costs, **options)
         self.pairs = pairs
-        self.saved_s = self.compute_cores
+        self.saved_s = _SAVED_S * self.compute_cores
         self._then_s: float | None = None
         self._ran: dict[str, dict[Hashable, int]] = {name: {} for name in costs}
         self._loaded_s: dict[str, float] = {}
@@ -39,10 +41,10 @@ class TurnSchedule(SiteSchedule):
     def choose(
         self, stream: Hashable, now_s: float, losses: Mapping[str, float], *, loaded: Collection[str], **_: Any
     ) -> Choice:
-        """What has its turn on this input, as far as the seconds go that were saved up, a second's at most."""
+        """What has its turn on this input, as far as the seconds go that were saved up."""
         passed_s = 0.0 if self._then_s is None else now_s - self._then_s
         self._then_s = now_s
-        self.saved_s = min(self.saved_s + self.compute_cores * passed_s, self.compute_cores)
+        self.saved_s = min(self.saved_s + self.compute_cores * passed_s, _SAVED_S * self.compute_cores)
         chosen = []
         for name in sorted(loaded, key=lambda each: self._ran[each][stream]):
             runs = self._ran[name]
@@ -75,7 +77,7 @@ class TurnSchedule(SiteSchedule):
             return None
         for name in unload:
             self._last[name] = now_s
-        self.saved_s -= min(self.costs[wanted].load_s, self.compute_cores / 2)
+        self.saved_s -= min(self.costs[wanted].load_s, self.compute_cores)
         # From now on it has its turn, and begins as often as those that run already.
         self._loaded_s[wanted], self._turn[wanted], self._last[wanted] = now_s + self.costs[wanted].load_s, set(), now_s
         most = max((max(self._ran[name].values()) for name in loaded), default=0)

@@ -28,8 +28,8 @@ LIVE_SECONDS = 60.0
 # The rendered site: inputs a second, and what one is drawn of.
 RATE_FPS, DRAWN = 4.0, 3
 STREET_SECONDS = 62.0
-# What is learnt from is a day with its night, what is served is of the next one.
-DAY_S, MORNING = 40.0, 0.16
+# What is learnt from goes from the night into the day, what is served is that day until dusk.
+DAY_S, START = 80.0, 0.72
 WORKERS = 2
 
 
@@ -79,7 +79,7 @@ def _render(path: Path, name: str, seconds: float, seed: int) -> None:
         seed,
         RATE_FPS * DRAWN,
         day_s=DAY_S,
-        start=MORNING,
+        start=START,
         camera=VIEWS[name],
         busy=True,
         every=DRAWN,

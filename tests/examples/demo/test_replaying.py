@@ -17,8 +17,8 @@ HINDSIGHT = next(policy for policy in POLICIES if policy.name == "hindsight")
 def test_compute_is_kept(policy: Policy, budget_bytes: int) -> None:
     site = small_site(compute_share=0.25, budget_bytes=budget_bytes)
     served = serve(policy, site, seed=0)
-    # A second's seconds are there at the beginning.
-    assert sum(served.cpu_s.values()) <= site.compute_cores * (site.seconds + 1.0) + 1e-9
+    # What two seconds bring is there at the beginning.
+    assert sum(served.cpu_s.values()) <= site.compute_cores * (site.seconds + 2.0) + 1e-9
     assert sum(served.executions.values()) > 0
 
 
