@@ -6,6 +6,8 @@ from ...outputs import Array
 
 _STEPS = 25
 _LEAST_SPREAD = 0.3
+# In a step no case's log-odds move by more.
+_MOST_MOVED = 2.0
 SUREST = 0.998
 """No share counts as surer."""
 
@@ -39,5 +41,7 @@ def fit_logistic(read: Array, agreements: Array, prior: Array, *, pull: float) -
         p = probability(scaled @ weights)
         gradient = scaled.T @ (p - agreements) / len(read) + pull * (weights - towards)
         curve = (scaled * (p * (1.0 - p))[:, None]).T @ scaled / len(read) + pull * np.eye(len(prior))
-        weights = weights - np.clip(np.linalg.solve(curve, gradient), -1.0, 1.0)
+        step = np.linalg.solve(curve, gradient)
+        # Where nearly all is sure, a whole step goes from one end to the other and back.
+        weights = weights - step * min(1.0, _MOST_MOVED / max(float(np.abs(scaled @ step).max()), 1e-12))
     return np.asarray(weights / spread)
