@@ -243,7 +243,7 @@ class SiteSchedule:
         price = self.price
         pairs = {
             stream: {
-                name: PairStats(int(state.runs[at]), float(state.gain[at] / self._infer_s[at]), price)
+                name: PairStats(int(state.runs[at]), float(state.offered[at] / self._infer_s[at]), price)
                 for at, name in enumerate(self.names)
             }
             for stream, state in self._streams.items()

@@ -43,7 +43,8 @@ class StreamWorth:
         every_s: the time between two inputs.
         fresh: as given, rising with the age; moved, and made flatter or steeper, as a whole: what only some ages
             have seen must not look like a gain of these over others.
-        gain: of a run on the last input: losses prevented, by weight.
+        gain: of a run on the last input: losses prevented, by weight; 0 once the model ran.
+        offered: the same, whatever ran since.
         tells_any: whether any tells of another at all.
         tells: what each model's runs spare others lately: losses an input, by weight.
         runs: how often each model ran.
@@ -56,6 +57,7 @@ class StreamWorth:
         self.weight = weight
         self.fresh = self._given = np.maximum.accumulate(fresh, axis=1)
         self.gain = np.zeros(count)
+        self.offered = np.zeros(count)
         self.ran_s = np.full(count, -np.inf)
         self.joined_s = np.inf
         self.seen_s = -np.inf
@@ -100,6 +102,7 @@ class StreamWorth:
             told = self._spared.sum(axis=1)
             self.tells += _LATELY * (told - self.tells)
             self.gain += told
+        self.offered = self.gain.copy()
         return self.gain
 
     def told(self, model: int) -> None:
