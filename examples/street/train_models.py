@@ -214,7 +214,7 @@ def main() -> None:
 HEADER = """# The street's models
 
 Trained by `train_models.py` on rendered frames; accuracy is against the renderer's own truth, on seeds that were not
-trained on. Exact: the label, the count, or every class's count is right. Time is on one core.
+trained on. Exact: the label, the count, or every class's count is right. Time is a processor's.
 
 """
 
@@ -230,9 +230,9 @@ def accuracy_table(test: Frames, folder: Path) -> str:
         model = OnnxModel(path)
         scores, times = [], []
         for image, truth in zip(test.images, test.truths, strict=True):
-            begun = time.perf_counter()
+            begun = time.process_time()
             value = model.infer(np.ascontiguousarray(image[:, :, ::-1]))
-            times.append(time.perf_counter() - begun)
+            times.append(time.process_time() - begun)
             scores.append(task.agreement(value, truth))
         exact, f1 = np.mean(scores, axis=0)
         f1_text = f"{f1:.3f}" if task.kind == "boxes" else "-"
