@@ -117,3 +117,21 @@ def test_training_from_the_command_line(
     train_links_command(tmp_path / "links", [trace])
     assert "seats" in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["links"]
+
+
+def test_a_site_of_cameras_shares_memory_and_compute(
+    training: LinksTraining, later_trace_path: Path, tmp_path: Path
+) -> None:
+    decisions = tmp_path / "decisions.csv"
+    with Trace(later_trace_path) as one, Trace(later_trace_path) as other:
+        cameras = {"door": one.part(0, 60), "yard": other.part(60, 150)}
+        full = sum(cost.infer_s for cost in one.info.costs.values()) * 2 * 2.0
+        done = evaluate_links(
+            training.folder, cameras, budget_bytes=1000 * MIB, compute_cores=0.3 * full, decisions=decisions
+        )
+    assert done.inputs == 150 and done.cameras.keys() == {"door", "yard"} and not done.known
+    assert done.first_sequence == {"door": 0, "yard": 60}
+    assert done.spent_s <= 0.5 * done.full_s and done.loads.keys() == one.models.keys()
+    assert done.agreement > done.baselines["constant"]
+    with decisions.open() as file:
+        assert {row["camera"] for row in csv.DictReader(file)} == {"door", "yard"}
