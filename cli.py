@@ -54,6 +54,7 @@ COMMANDS = {
     "plan": Entry("infilink.links.cli:plan_command", "What runs and what is predicted under a budget.", _LEARN),
     "cloud": Entry("infilink.cloud.cli:cloud_command", "The coordinator: runs what fits, predicts the rest.", _RUN),
     "device": Entry("infilink.device.cli:device_command", "The agent: filters, sends, receives.", _RUN),
+    "status": Entry("infilink.cloud.status_cli:status_command", "What a running coordinator does, and why.", _RUN),
     "models": Entry("", "A folder's models: what they are, what they cost.", _MODELS),
     "split": Entry("infilink.device.split_cli:split_command", "Cut a model in two: device and cloud.", _MODELS),
     "upgrade": Entry("infilink.cli:upgrade_command", "Files of an older infilink, as this one reads them.", _MODELS),

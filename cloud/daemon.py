@@ -1,14 +1,12 @@
 """The coordinator as a process: it starts, serves until a signal, and stops in order."""
 
 import asyncio
-import json
 import logging
 import signal
 from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from ..files import replacing
@@ -17,6 +15,7 @@ from .config import CloudConfig
 from .coordinator import Coordinator
 from .endpoint import bind
 from .services.edge import EdgeService
+from .status_text import as_json
 from .telemetry import status_reply
 
 logger = logging.getLogger(__name__)
@@ -106,8 +105,5 @@ def _reflect(server: Any) -> None:
 
 
 def _write_status(path: Path, status: edge_pb2.StatusReply) -> None:
-    text = json.dumps(
-        MessageToDict(status, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
-    )
     with replacing(path) as part:
-        part.write_text(text + "\n", encoding="utf-8")
+        part.write_text(as_json(status) + "\n", encoding="utf-8")

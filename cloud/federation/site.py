@@ -14,6 +14,7 @@ from ...errors import InvalidInput, Unavailable
 from ...links.domains.link import DomainLink
 from ...links.domains.rounds import Site
 from ...protos import federation_pb2, federation_pb2_grpc
+from ...protos.channel import open_channel
 from .wire import central_bytes, pack_change, pack_moments, unpack_moments, unpack_weights
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ def join(
         InvalidInput: the aggregator refused the site; its text says why.
         Unavailable: it can't be reached, or ended before the last round.
     """
-    with _channel(address, tls_ca) as channel:
+    with open_channel(address, tls_ca=tls_ca, options=_OPTIONS) as channel:
         _reach(channel, address, reach_s)
         return _Stream(channel, site, token).run(address, on_round)
 
@@ -143,16 +144,6 @@ def _join_message(site: Site, central: int) -> federation_pb2.SiteMessage:
             central_bytes=central,
         )
     )
-
-
-def _channel(address: str, tls_ca: Path | None) -> Any:
-    if tls_ca is None:
-        return grpc.insecure_channel(address, _OPTIONS)
-    try:
-        trusted = tls_ca.read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"tls_ca: {tls_ca} can't be read: {error.strerror}") from error
-    return grpc.secure_channel(address, grpc.ssl_channel_credentials(trusted), _OPTIONS)
 
 
 def _reach(channel: Any, address: str, reach_s: float) -> None:

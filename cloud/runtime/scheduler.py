@@ -153,7 +153,7 @@ class Scheduler:
             if told:
                 logger.info(
                     "more is worth running than %g cores can: what tells least is answered as linked or held (told "
-                    "once; GetStatus has the price of a second)",
+                    "once; `infilink status` has the price of a second)",
                     self.schedule.compute_cores,
                 )
 

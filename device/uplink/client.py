@@ -13,6 +13,7 @@ import grpc
 from ... import __version__
 from ...errors import InfilinkError, InvalidInput, Unavailable
 from ...protos import edge_pb2, edge_pb2_grpc
+from ...protos.channel import open_channel
 from ..config import DeviceConfig
 from .outbox import ConnectionWindow, Outbox
 
@@ -177,7 +178,7 @@ class Uplink:
         connection = self._outbox.open_connection()
         metadata = [("authorization", f"Bearer {self.config.token}")] if self.config.token else []
         try:
-            with self._channel() as channel:
+            with open_channel(self.config.coordinator, tls_ca=self.config.tls_ca, options=_OPTIONS) as channel:
                 stub = edge_pb2_grpc.EdgeStub(channel)  # type: ignore[no-untyped-call]
                 self._call = stub.Connect(self._requests(connection), metadata=metadata)
                 if self._closed.is_set():
@@ -186,16 +187,6 @@ class Uplink:
                     self._receive(connection, message)
         finally:
             self._outbox.close_connection(connection)
-
-    def _channel(self) -> Any:
-        target = self.config.coordinator
-        if self.config.tls_ca is None:
-            return grpc.insecure_channel(target, _OPTIONS)
-        try:
-            trusted = self.config.tls_ca.read_bytes()
-        except OSError as error:
-            raise InvalidInput(f"tls_ca: {self.config.tls_ca} can't be read: {error.strerror}") from error
-        return grpc.secure_channel(target, grpc.ssl_channel_credentials(trusted), _OPTIONS)
 
     def _requests(self, connection: ConnectionWindow) -> Iterator[edge_pb2.DeviceMessage]:
         """The messages that go out on one connection; runs in a thread of gRPC's."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import TIMEOUT_S, TOKEN
+from .conftest import TIMEOUT_S, TOKEN, infilink
 
 NAME = "/CN=localhost"
 NAMES = "subjectAltName=DNS:localhost,IP:127.0.0.1"
@@ -37,3 +37,11 @@ def test_a_device_that_trusts_the_certificate_is_answered(start_daemon, start_ag
 def test_a_certificate_that_is_not_there_is_one_line(start_agent):
     told = start_agent("127.0.0.1:9", tls_ca="/nowhere/ca.pem").refusal()
     assert told.count("\n") == 1 and "tls_ca" in told
+
+
+def test_the_status_is_asked_for_with_the_same_certificate_and_token(start_daemon, certificate):
+    cert, key = certificate
+    daemon = start_daemon(tls_cert=str(cert), tls_key=str(key), token=TOKEN)
+    done = infilink("status", daemon.address, "--tls-ca", cert, "--token", TOKEN)
+    assert done.returncode == 0 and "no device has connected yet" in done.stdout
+    assert infilink("status", daemon.address, "--token", TOKEN).returncode == 2

@@ -1,0 +1,83 @@
+"""`infilink status`: what a running coordinator says of itself."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import grpc
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+from rich.live import Live
+
+from ..errors import InfilinkError, InvalidInput, Unavailable
+from ..protos import edge_pb2, edge_pb2_grpc
+from ..protos.channel import open_channel
+from ..settings import Address, checked
+from .status_text import as_json, as_tables
+
+_ANSWERS_WITHIN_S = 10.0
+_WATCH_EVERY_S = 2.0
+
+
+class _Target(BaseModel):
+    address: Address
+
+
+def status_command(
+    address: Annotated[str, typer.Argument(help="HOST:PORT of the coordinator.")] = "127.0.0.1:7420",
+    token: Annotated[str, typer.Option(help="The coordinator's token, if it has one.", envvar="INFILINK_TOKEN")] = "",
+    tls_ca: Annotated[Path | None, typer.Option(help="The certificate to trust; without it no TLS.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it anew every 2 seconds, until Ctrl-C.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object; with --watch, one a line.")] = False,
+) -> None:
+    """Show what a running coordinator does: memory and compute beside their budgets, models, devices.
+
+    A model has two figures beside what it did: how many losses a run on every stream that waits for it would prevent
+    now, and how many a second it prevents by staying loaded. An answer that disagrees with what the model would have
+    said is one loss.
+    """
+    target = checked(_Target, {"address": address}, where="the address").address
+    with open_channel(target, tls_ca=tls_ca) as channel:
+        stub = edge_pb2_grpc.EdgeStub(channel)  # type: ignore[no-untyped-call]
+        status = _ask(stub, target, token)
+        if json:
+            print(as_json(status), flush=True)
+            while watch:
+                time.sleep(_WATCH_EVERY_S)
+                print(as_json(_ask(stub, target, token)), flush=True)
+            return
+        console = Console()
+        if not watch:
+            console.print(as_tables(status))
+            return
+        with Live(as_tables(status), console=console, auto_refresh=False) as live:
+            while True:
+                time.sleep(_WATCH_EVERY_S)
+                before, status = status, _ask(stub, target, token)
+                live.update(as_tables(status, before), refresh=True)
+
+
+def _ask(stub: Any, address: str, token: str) -> edge_pb2.StatusReply:
+    metadata = [("authorization", f"Bearer {token}")] if token else []
+    try:
+        reply: edge_pb2.StatusReply = stub.GetStatus(
+            edge_pb2.StatusRequest(), metadata=metadata, timeout=_ANSWERS_WITHIN_S
+        )
+    except grpc.RpcError as error:
+        raise _ours(error, address) from error
+    return reply
+
+
+def _ours(error: Any, address: str) -> InfilinkError:
+    code, details = error.code(), " ".join(str(error.details() or "").split())[:300]
+    if code == grpc.StatusCode.UNAUTHENTICATED:
+        return InvalidInput(f"{address}: {details}: give the coordinator's `token` as --token")
+    if code == grpc.StatusCode.UNIMPLEMENTED:
+        return InvalidInput(f"{address}: what listens there is not an infilink coordinator")
+    if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+        return Unavailable(f"{address}: no answer within {_ANSWERS_WITHIN_S:g} s: it may still be loading its models")
+    return Unavailable(
+        f"nobody answers at {address}: start it with `infilink cloud --config cloud.toml`, give its `listen` as the "
+        f"address, and --tls-ca if it uses TLS ({details})"
+    )

@@ -1,0 +1,158 @@
+"""A coordinator's status for people and for programs: tables that an operator reads, or JSON."""
+
+import json
+from collections.abc import Iterator
+
+from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from ..protos import edge_pb2
+from ..units import format_bytes
+
+_BUSY = 0.9
+"""From this share of the compute on that was spent, there is more to run than it is enough for."""
+_ORIGINS = ("executed", "linked", "held", "constant")
+
+
+def as_json(status: edge_pb2.StatusReply) -> str:
+    """The whole status, in one line."""
+    return json.dumps(
+        MessageToDict(status, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    )
+
+
+def as_tables(status: edge_pb2.StatusReply, before: edge_pb2.StatusReply | None = None) -> RenderableType:
+    """The budgets in words, the models and the devices.
+
+    Args:
+        status: what the coordinator said.
+        before: what it said before: processors' time is told since then; None: since the coordinator began.
+    """
+    return Group(*_summary(status, before), _models(status), _devices(status))
+
+
+def _summary(status: edge_pb2.StatusReply, before: edge_pb2.StatusReply | None) -> Iterator[str]:
+    counts = f"{status.inputs} inputs answered, {status.refused} refused, {status.repeated} answered again"
+    yield f"[bold]infilink {status.version}[/bold], up {_time(status.uptime_s)}: {counts}"
+    if status.compute_cores and status.expected_agreement:
+        yield f"expected: an agreement of {status.expected_agreement:.3f}, if it goes as when the links were learnt"
+    yield _memory(status)
+    yield from _compute(status, before)
+
+
+def _memory(status: edge_pb2.StatusReply) -> str:
+    used, most = format_bytes(status.memory_bytes), f"at most {format_bytes(status.peak_bytes)} so far"
+    if not status.budget_bytes:
+        return f"memory: {used}, no limit ({most})"
+    above = (
+        f"[red]above the budget in {status.budget_violations} of {status.memory_samples} samples[/red]"
+        if status.budget_violations
+        else f"never above it in {status.memory_samples} samples"
+    )
+    share = status.memory_bytes / status.budget_bytes
+    return f"memory: {used} of {format_bytes(status.budget_bytes)} ({share:.0%}; {most}, {above})"
+
+
+def _compute(status: edge_pb2.StatusReply, before: edge_pb2.StatusReply | None) -> Iterator[str]:
+    cores, since = _cores(status, before), "since it began" if before is None else "since the last look"
+    if not status.compute_cores:
+        yield f"compute: {cores:.2f} cores {since}; every model runs on every input"
+        return
+    yield f"compute: {cores:.2f} of {status.compute_cores:g} cores ({cores / status.compute_cores:.0%}) {since}"
+    if status.price > 0.0:
+        yield f"price: a second of a core goes only to what prevents at least {status.price:.3g} losses"
+    else:
+        yield "price: none: there is enough for everything that tells anything"
+    if cores >= _BUSY * status.compute_cores:
+        yield "[yellow]overload: more is worth running than there is compute for: what tells least does not[/yellow]"
+    if status.late:
+        yield (
+            f"[yellow]{status.late} runs were left out, as their turn did not come within `answer_within_s`: give "
+            "`compute` no more than there is[/yellow]"
+        )
+
+
+def _cores(status: edge_pb2.StatusReply, before: edge_pb2.StatusReply | None) -> float:
+    """Seconds of processors a second: what the schedule counts, loads included; without one, what models took."""
+    since = edge_pb2.StatusReply() if before is None else before
+
+    def spent_s(each: edge_pb2.StatusReply) -> float:
+        return each.spent_s if status.compute_cores else sum(model.cpu_s for model in each.models)
+
+    return (spent_s(status) - spent_s(since)) / max(status.uptime_s - since.uptime_s, 1e-3)
+
+
+def _models(status: edge_pb2.StatusReply) -> Table:
+    table = _table("model", "state", "memory", "runs", "CPU", "loads", "a run prevents", "staying prevents", "why")
+    for model in status.models:
+        scheduled = status.compute_cores > 0.0
+        table.add_row(
+            escape(model.name),
+            "running" if model.running else model.state,
+            format_bytes(model.memory_bytes) if model.memory_bytes else "-",
+            str(model.executions),
+            f"{model.cpu_s:.1f} s",
+            str(model.loads),
+            f"{model.waiting:.2f}" if scheduled else "-",
+            f"{model.keeping:.2f}/s" if scheduled else "-",
+            escape(model.why),
+        )
+    return table
+
+
+def _devices(status: edge_pb2.StatusReply) -> RenderableType:
+    if not status.devices:
+        return "no device has connected yet"
+    table = _table("device", "", "inputs", *_ORIGINS, "trust revoked", "gate")
+    for device in status.devices:
+        table.add_row(
+            escape(device.name),
+            "" if device.connected else "gone",
+            str(device.inputs),
+            *_shares(device),
+            escape(", ".join(device.revoked)) or "-",
+            _gate(device.report),
+        )
+    return table
+
+
+def _shares(device: edge_pb2.DeviceStatus) -> list[str]:
+    counts = [sum(getattr(each, origin) for each in device.answers.values()) for origin in _ORIGINS]
+    total = sum(counts)
+    return [f"{count / total:.0%}" if total else "-" for count in counts]
+
+
+def _gate(report: edge_pb2.Report) -> str:
+    if not report.frames:
+        return "-"
+    said = [f"kept {report.kept / report.frames:.0%} of {report.frames}"]
+    if report.dropped:
+        said.append(f"{report.dropped} dropped on the way")
+    if report.uncertified:
+        said.append("not certified")
+    if report.HasField("audit_error"):
+        said.append(f"audit: loses {report.audit_error:.3f} ({report.audit_blocks} blocks)")
+    if report.audit_broken:
+        said.append("[red]promise broken: all is sent[/red]")
+    if report.rate_far:
+        said.append(f"drops far {'more' if report.rate_far == 'above' else 'less'} than when calibrated")
+    if report.clock_behind_s:
+        said.append(f"clock {abs(report.clock_behind_s):.1f} s {'behind' if report.clock_behind_s > 0 else 'ahead'}")
+    return ", ".join(said)
+
+
+def _table(*columns: str) -> Table:
+    table = Table()
+    for column in columns:
+        text = column in ("model", "device", "state", "", "why", "trust revoked", "gate")
+        table.add_column(column, justify="left" if text else "right")
+    return table
+
+
+def _time(seconds: float) -> str:
+    for unit, size_s in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2.0 * size_s:
+            return f"{seconds / size_s:.0f} {unit}"
+    return f"{seconds:.0f} s"
