@@ -6,6 +6,8 @@ from torch import Tensor, nn
 TOP = 32
 STRIDE = 4
 POOL = 4
+# No box ends before it begins, whatever the network says of one that it is not sure of.
+NARROWEST = 0.002
 
 
 def conv(inputs: int, outputs: int, *, stride: int = 1, kernel: int = 3) -> nn.Sequential:
@@ -108,7 +110,7 @@ def top_boxes(heat: Tensor, sides: Tensor) -> Tensor:
     cell = index - kind * (height * width)
     row = torch.div(cell, width, rounding_mode="floor")
     column = cell - row * width
-    around = sides.reshape(1, 4, -1).gather(2, cell.unsqueeze(1).expand(1, 4, TOP))
+    around = sides.reshape(1, 4, -1).gather(2, cell.unsqueeze(1).expand(1, 4, TOP)).clamp(min=NARROWEST)
     x, y = (column + 0.5) / width, (row + 0.5) / height
     corners = (x - around[:, 0], y - around[:, 1], x + around[:, 2], y + around[:, 3])
     return torch.stack([*corners, best, kind.to(best.dtype)], dim=2)
