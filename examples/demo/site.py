@@ -21,7 +21,8 @@ from ..videofile import VideoFileWriter
 SERVED_SHARE = 0.36
 # More inputs of a camera than that take minutes: of a longer source one of every n frames is looked at.
 MOST_INPUTS = 248
-LEAST_INPUTS = 60
+# A filter needs 50 of them to learn from.
+LEAST_INPUTS = 84
 # It is served as fast as it was filmed, so a longer recording takes minutes: of one only so much is used.
 MOST_SECONDS = 180.0
 LIVE_SECONDS = 60.0

@@ -29,7 +29,7 @@ from rich.console import Console
 TIMEOUT_S = 1200
 # A count, a label and boxes.
 MODELS = ("parked", "traffic", "vehicles")
-SECONDS = 16
+SECONDS = 22
 
 
 def infilink_demo(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -19,7 +19,7 @@ def test_sources_of_one_name_are_told_apart(tmp_path: Path) -> None:
     clips = []
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        clips.append(str(write_clip(tmp_path / folder / "my clip.mp4", frames=80)))
+        clips.append(str(write_clip(tmp_path / folder / "my clip.mp4", frames=100)))
     assert [each.name for each in own_site(clips, tmp_path, seconds=None, progress=quiet)] == ["my-clip", "my-clip-2"]
 
 
