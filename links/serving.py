@@ -1,6 +1,5 @@
-"""Serves one stream under a plan: which models run on each input, and the answers for all of them."""
+"""Serves one stream: the answers of all models, from the outputs of those that ran."""
 
-import math
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,16 +18,13 @@ from .table import AGE_EDGES_S, ASSUMED_EMPTY, STEM, assumed_held, bucket
 from .trust.live import LiveTrust
 from .way import Way
 
-# Behind a filter inputs come in bursts, which is when outputs change: a lull of four turns pays for four of them.
-_MOST_TURNS = 4.0
-
 
 class Serving:
-    """Serves one stream under one plan; call `due`, run what it names and the residents, then `complete`.
+    """Serves one stream; `preview` an input, run what is worth it, then `complete`.
 
     Args:
         graph: the links; None: whatever does not run is held.
-        plan: what runs.
+        plan: whose residents run on every input.
         models: every model's spec; needed when there is no graph.
         local: the models that run on every input of the stream whatever the plan says: on its device.
         live: what earlier streams of the same device have shown of trust; None: nothing.
@@ -36,8 +32,8 @@ class Serving:
         clock: Unix time; when trust was calibrated is told by it.
 
     Attributes:
-        live: what the stream itself has shown of how far its answers may be trusted. A model that has its turn, or
-            runs for an audit, is compared with what would have been served for it on that very input.
+        live: what the stream itself has shown of how far its answers may be trusted. A model that runs
+            whatever was expected of its answer is compared with what would have been served on that very input.
         expectation: what it has shown of how often answers agree, from all such comparisons.
     """
 
@@ -58,38 +54,15 @@ class Serving:
         self.live = live if live is not None else LiveTrust()
         self._clock = clock
         self.models = dict(models if models is not None else graph.models if graph is not None else {})
-        for name in (*plan.resident, *plan.rotating):
+        for name in plan.resident:
             if name not in self.models:
                 raise UnknownModel(name, tuple(self.models))
         self.expectation = expectation if expectation is not None else LiveExpectation(tuple(self.models))
         self._place = {name: at for at, name in enumerate(self.models)}
         self._at: _Input | None = None
-        self._turns: dict[str, float] = {}
-        self._counted_s = math.inf
         self._last: dict[str, Exact] = {}
         self._last_s: dict[str, float] = {}
         self._then: dict[str, dict[str, Exact]] = {}
-
-    def due(self, captured_s: float, *, audit: bool = False, wanted: Container[str] = ()) -> tuple[str, ...]:
-        """The rotating models to run on the input captured then, beside the residents; all of them on the first.
-
-        On average each has a turn every `refresh_s`. Up to three turns that nothing was sent for are saved up, so that
-        inputs that come less often than the turns, or in bursts, make up for it. An audit has all of them run and takes
-        no turn. Where only some models are wanted, the others keep their turn.
-        """
-        if audit:
-            return tuple(name for name in self.plan.rotating if not wanted or name in wanted)
-        passed_s = max(0.0, captured_s - self._counted_s)
-        self._counted_s = captured_s
-        due = []
-        for name, refresh_s in self.plan.refresh_s.items():
-            turns = min(_MOST_TURNS, self._turns.get(name, 1.0) + passed_s / refresh_s)
-            # What was just added up in floating point may be a hair less than a whole turn.
-            if turns >= 1.0 - 1e-6 and (not wanted or name in wanted):
-                due.append(name)
-                turns -= 1.0
-            self._turns[name] = turns
-        return tuple(due)
 
     def preview(
         self,
@@ -122,7 +95,7 @@ class Serving:
         *,
         features: Array | None = None,
         score: float | None = None,
-        escalated: Container[str] = (),
+        biased: Container[str] = (),
     ) -> dict[str, Answer]:
         """Every model's answer for one input, from the outputs of those that ran on it.
 
@@ -131,7 +104,7 @@ class Serving:
             exact: the outputs.
             features: what the links' stem makes of the input; None: nobody looked.
             score: what the device's filter thought of it; None: there is none.
-            escalated: the models that ran because of what was expected of their answers on this very input: they show
+            biased: the models that ran because of what was expected of their answers on this very input: they show
                 nothing of how far others may be trusted.
 
         Raises:
@@ -141,7 +114,7 @@ class Serving:
         ran = {name: self._exact(name, value) for name, value in exact.items()}
         at = self._looked_at(captured_s, features, score)
         known = ran | at.looked
-        self._compare(at, ran, escalated)
+        self._compare(at, ran, biased)
         self.expectation.saw(score)
         for name, value in ran.items():
             self._last[name], self._last_s[name] = value, captured_s
@@ -179,12 +152,12 @@ class Serving:
             return {}
         return {STEM: self.graph.seen(features)}
 
-    def _compare(self, at: "_Input", ran: Mapping[str, Exact], escalated: Container[str]) -> None:
+    def _compare(self, at: "_Input", ran: Mapping[str, Exact], biased: Container[str]) -> None:
         """Compares what models said on this input with what would have been answered, had each not run.
 
         Residents and the device's own always run: nobody is served anything else for them. What is expected was decided
         on before others ran, and is moved by every comparison; trust by those alone that are a fair sample. Most inputs
-        are answered from what always runs, some also from what has its turn: trust is in both where they differ.
+        are answered from what always runs, some also from what else ran: trust is in both where they differ.
         """
         always = {name: value for name, value in ran.items() if name in self.plan.resident or name in self.local}
         for name, exact in ran.items():
@@ -202,7 +175,7 @@ class Serving:
                     self._expect(self.graph, name, at, now, ways, exact)
                 way = ways[0]
                 # A constant before the model ever ran tells nothing of the answers after that.
-                if name in escalated or (name not in self._last and way.origin == "constant"):
+                if name in biased or (name not in self._last and way.origin == "constant"):
                     break
                 if (way.origin, *way.sources) not in told:
                     told.append((way.origin, *way.sources))
@@ -250,13 +223,13 @@ class Serving:
     def _ways(self, graph: LinkGraph, name: str, at: "_Input", now: Mapping[str, Exact]) -> list[Way]:
         """How a model may be answered for from the outputs of `now`, the best first."""
         last, age_s, then = self._last.get(name), self._age_s(name, at.captured_s) or 0.0, self._then.get(name, {})
-        route = graph.best_link(name, frozenset(now), None if last is None else age_s)
+        route = graph.answering.best_link(name, frozenset(now), None if last is None else age_s)
         shifts = at.shifts[self._place[name]]
         if route is not None and not set(route.sources) <= {STEM}:
-            return graph.ways(name, route, now, last, age_s, then, shifts=shifts)
+            return graph.answering.ways(name, route, now, last, age_s, then, shifts=shifts)
         # From the stem or nothing it is the same whatever ran since.
         if name not in at.ways:
-            at.ways[name] = graph.ways(name, route, now, last, age_s, then, shifts=shifts)
+            at.ways[name] = graph.answering.ways(name, route, now, last, age_s, then, shifts=shifts)
         return at.ways[name]
 
     def _by(self, graph: LinkGraph, name: str, at: "_Input", now: Mapping[str, Exact], way: Way) -> Answer:
@@ -264,7 +237,7 @@ class Serving:
         answer = at.answers.get((name, way.origin)) if set(way.sources) <= {STEM} else None
         if answer is None:
             age_s = self._age_s(name, at.captured_s) or 0.0
-            answer = graph.answer_by(name, way, now, self._last.get(name), age_s, self._then.get(name, {}))
+            answer = graph.answering.answer_by(name, way, now, self._last.get(name), age_s, self._then.get(name, {}))
             if set(way.sources) <= {STEM}:
                 at.answers[name, way.origin] = answer
         return answer

@@ -106,7 +106,7 @@ class Session:
         *,
         features: Array | None = None,
         score: float | None = None,
-        escalated: Container[str] = (),
+        biased: Container[str] = (),
     ) -> dict[str, tuple[Answer, float]]:
         """Every wanted model's answer to an input, and how long ago, in capture time, the model last ran (-1: never).
 
@@ -116,9 +116,9 @@ class Session:
             models: the models whose answers this input asks for; empty: all that the device wants.
             features: what the links' stem makes of the input; None: nobody looked.
             score: what the device's gate thinks of it; None: there is none.
-            escalated: the models that ran because of what was expected of their answers.
+            biased: the models that ran because of what was expected of their answers.
         """
-        answers = self.serving.complete(captured_s, exact, features=features, score=score, escalated=escalated)
+        answers = self.serving.complete(captured_s, exact, features=features, score=score, biased=biased)
         for change in self.serving.live.take_changes():
             text = _CHANGES[change.change]
             logger.warning("%s: %s %s (%d audited)", self.key.device, change.way.text, text, change.audited)

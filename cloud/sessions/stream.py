@@ -276,7 +276,7 @@ class DeviceStream:
             message.models,
             features=looked.features,
             score=_score(message),
-            escalated=executed.biased,
+            biased=executed.biased,
         )
         outputs = {
             name: output_message(specs[name], digests.get(name, ""), answer, age_s)

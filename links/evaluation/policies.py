@@ -89,14 +89,24 @@ def _follow(graph: LinkGraph, cameras: Sequence[RecordedCamera], streams: Sequen
         every_s = {p.model: p.every_s for p in plan.pairs if p.stream == name and p.every_s is not None}
         always = tuple(model for model, each_s in every_s.items() if each_s * stream.inputs_per_s < 1.0 + 1e-3)
         turns = {model: each_s for model, each_s in every_s.items() if model not in always}
-        serving = Serving(graph, replace(plan, resident=always, refresh_s=turns))
-        found.append([*_replay(serving, camera.captured_s, camera.outputs)])
+        serving = Serving(graph, replace(plan, resident=always))
+        found.append([*_replay(serving, turns, camera.captured_s, camera.outputs)])
     return found
 
 
 def _replay(
-    serving: Serving, captured_s: Sequence[float] | Array, outputs: Mapping[str, Sequence[Array]]
+    serving: Serving,
+    turns: Mapping[str, float],
+    captured_s: Sequence[float] | Array,
+    outputs: Mapping[str, Sequence[Array]],
 ) -> Iterator[dict[str, Answer]]:
+    """The answers where residents run on every input, and the others once in so many seconds."""
+    had = dict.fromkeys(turns, 0)
     for row, moment in enumerate(captured_s):
-        running = (*serving.plan.resident, *serving.due(float(moment)))
+        passed_s = float(moment) - float(captured_s[0])
+        # What was just added up in floating point may be a hair less than a whole turn.
+        due = [name for name, every_s in turns.items() if passed_s / every_s >= had[name] - 1e-6]
+        for name in due:
+            had[name] += 1
+        running = (*serving.plan.resident, *due)
         yield serving.complete(float(moment), {name: outputs[name][row] for name in running})

@@ -123,7 +123,7 @@ def replay_site(
             schedule.ran(at, name, now_s, schedule.costs[name].infer_s)
         memory.ask(now_s)
         biased = frozenset(choice.run) - choice.audits
-        done = serving.complete(now_s, exact, features=features, score=score, escalated=biased)
+        done = serving.complete(now_s, exact, features=features, score=score, biased=biased)
         yield Served(camera.name, at, row, choice, done)
         if row + 1 < len(camera.captured_s):
             heapq.heappush(queue, (float(camera.captured_s[row + 1]), at, row + 1))

@@ -84,7 +84,7 @@ class Sent:
                 exact = {name: said[i] for name, said in self.outputs.items()}
                 sizes += int(self.frames_bytes[i])
                 frames += 1
-            answers = serving.complete(at_s, exact, features=self.features[i], escalated=exact)
+            answers = serving.complete(at_s, exact, features=self.features[i], biased=exact)
             agreed.append(self._agreement(i, {name: answer.value for name, answer in answers.items()}))
         n = len(self.judged)
         return sizes / n, float(np.mean(agreed)), frames / n

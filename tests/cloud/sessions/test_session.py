@@ -15,19 +15,19 @@ ONE = np.asarray([1.0], np.float32)
 
 
 class Listening(Serving):
-    """A real one that remembers what it was told of escalations."""
+    """A real one that remembers what it was told of biased runs."""
 
     told = ()
 
-    def complete(self, captured_s, exact, *, features=None, score=None, escalated=()):
-        self.told = tuple(escalated)
-        return super().complete(captured_s, exact, features=features, score=score, escalated=escalated)
+    def complete(self, captured_s, exact, *, features=None, score=None, biased=()):
+        self.told = tuple(biased)
+        return super().complete(captured_s, exact, features=features, score=score, biased=biased)
 
 
 def test_models_that_ran_as_their_answers_were_not_trusted_are_told_apart() -> None:
     serving = Listening(None, Plan(100, 50, ("doors",)), models=SPECS)
     session = Session(SessionKey("camera", "today"), serving)
-    session.complete(0.0, {"doors": ONE, "people": ONE}, escalated=("people",))
+    session.complete(0.0, {"doors": ONE, "people": ONE}, biased=("people",))
     assert serving.told == ("people",), "their answers were chosen for being doubtful: no sample of the others"
 
 
