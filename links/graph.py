@@ -1,7 +1,6 @@
 """All links of one recording: predict any model's output from whichever others ran, by what was measured to be best."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -11,21 +10,19 @@ import numpy as np
 
 from ..errors import InvalidInput, UnknownModel
 from ..models.cost import ModelCost
-from ..models.encoding.boxes import translate_boxes
 from ..models.encoding.encoding import Encoding
 from ..models.spec import ModelSpec
 from ..models.stem.stem import Stem
 from ..outputs import Array, OutputSpec
 from .answer import Answer, Exact
-from .expectation.logistic import log_odds, probability
+from .answering import Answering
 from .index import CAMERAS, Index, cameras_in
 from .linear.link import LinearLink, share_bases
 from .link import Link
 from .reading import read_links, read_stem
-from .table import STEM, Route, Table, bucket
+from .table import STEM, Table
 from .trust.calibration import LEVELS
 from .trust.certificate import ALPHA
-from .way import Way
 
 
 class LinkGraph:
@@ -70,8 +67,9 @@ class LinkGraph:
         self._cameras = dict(cameras or {})
         self._opened: dict[str, LinkGraph] = {}
         self.calibrated_s = float(self.notes.get("calibrated_s", 0.0))
-        self._routes: dict[tuple[str, frozenset[str], int], Route | None] = {}
-        self._constants: dict[str, Array] = {}
+        self.answering = Answering(
+            self.models, self.tables, self.constants, self.links, self.encodings, self.calibrated_s
+        )
 
     @classmethod
     def load(cls, folder: Path | str) -> "LinkGraph":
@@ -305,122 +303,10 @@ class LinkGraph:
 
         What the stem saw stands among them, under the name `STEM`.
         """
-        route = self.best_link(target, frozenset(now), None if last is None else age_s)
-        way = self.ways(target, route, now, last, age_s, then)[0]
-        return self.answer_by(target, way, now, last, age_s, then, alpha=alpha)
-
-    def best_link(self, target: str, available: frozenset[str], age_s: float | None) -> Route | None:
-        """The link from what is there that was measured to be the best; None: there is none.
-
-        Args:
-            target: the model that did not run.
-            available: what ran, and the stem if it looked.
-            age_s: how old the target's last output is; None: it never ran.
-        """
-        key = (target, available, bucket(age_s))
-        if key not in self._routes:
-            self._routes[key] = self.tables[target].best_link(available - {target}, key[2])
-        return self._routes[key]
-
-    def ways(
-        self,
-        target: str,
-        route: Route | None,
-        now: Mapping[str, Exact],
-        last: Exact | None,
-        age_s: float,
-        then: Mapping[str, Exact],
-        *,
-        shifts: Array | None = None,
-    ) -> list[Way]:
-        """How the target may be answered for on this input, the way that most probably agrees first.
-
-        Args:
-            target: the model that did not run.
-            route: as `best_link` gives it.
-            now: the exact outputs of those that ran, and what the stem saw.
-            last: the target's own last exact output; None: it never ran.
-            age_s: how old that is.
-            then: what was known on the input of `last`.
-            shifts: what the stream itself has shown, as log-odds of each of `WAYS` (3,).
-        """
-        table, link, vector = self.tables[target], self.links.get(target), None
-        if isinstance(link, LinearLink) and link.expectation is not None:
-            sources = route.sources if route is not None else link.told(now)
-            vector, (held, linked, constant) = link.expect(
-                sources, now, then, None if last is None else last.vector, age_s, self._constant_vector(target)
-            )
-        else:
-            held = 0.0 if last is None else float(log_odds(table.held_at(age_s)))
-            linked = 0.0 if route is None else float(log_odds(route.measured.validation))
-            constant = float(log_odds(table.constant.validation))
-        moved = (0.0, 0.0, 0.0) if shifts is None else shifts.tolist()
-        found = [Way("constant", (), table.constant, constant + moved[2], constant)]
-        if last is not None:
-            found.insert(0, Way("held", (), table.held[bucket(age_s)], held + moved[0], held))
-        # A link from nothing at all is but another constant.
-        if route is not None and (route.sources or last is not None):
-            found.append(Way("linked", route.sources, route.measured, linked + moved[1], linked, vector))
-        return sorted(found, key=lambda way: -way.odds)
-
-    def answer_by(
-        self,
-        target: str,
-        way: Way,
-        now: Mapping[str, Exact],
-        last: Exact | None,
-        age_s: float,
-        then: Mapping[str, Exact],
-        *,
-        alpha: float = ALPHA,
-    ) -> Answer:
-        """The answer by one of `ways`, of the same input."""
-        if way.origin == "constant":
-            return self._answered(target, self.constants[target], way, alpha)
-        if way.origin == "held":
-            assert last is not None
-            return self._answered(target, last.value, way, alpha)
-        vector = way.vector
-        if vector is None:
-            vector, said = self.links[target].predict(
-                {name: now[name].vector for name in way.sources},
-                {name: then[name].vector for name in way.sources if name in then},
-                None if last is None else last.vector,
-                age_s,
-            )
-            learnt = float(log_odds(said))
-            way = replace(way, odds=learnt + way.odds - way.learnt, learnt=learnt)
-        output = self.models[target].output
-        hints = [
-            translate_boxes(self.models[name].output, output, now[name].value) for name in way.sources if name != STEM
-        ]
-        value = self.encodings[target].decode(
-            vector,
-            last=None if last is None else last.value,
-            hints=[hint for hint in hints if hint is not None],
-        )
-        return self._answered(target, value, way, alpha)
-
-    def _answered(self, target: str, value: Array, way: Way, alpha: float) -> Answer:
-        confidence = way.confidence
-        return Answer(
-            value,
-            confidence,
-            way.origin,
-            way.sources,
-            way.trust(min(confidence, float(probability(way.learnt))), alpha),
-            alpha,
-            self.models[target].output,
-            way.measured.calibration,
-            self.calibrated_s,
-            alpha,
-        )
-
-    def _constant_vector(self, target: str) -> Array:
-        if target not in self._constants:
-            encoding = self.encodings[target]
-            self._constants[target] = encoding.encode(self.constants[target])[: encoding.length]
-        return self._constants[target]
+        answering = self.answering
+        route = answering.best_link(target, frozenset(now), None if last is None else age_s)
+        way = answering.ways(target, route, now, last, age_s, then)[0]
+        return answering.answer_by(target, way, now, last, age_s, then, alpha=alpha)
 
 
 def _differing(one: OutputSpec, other: OutputSpec) -> str:
