@@ -30,7 +30,8 @@ source = "0"
 # One of how many of the source's frames is looked at; as in `infilink record --every`, which a filter was learnt with.
 # every = 1
 
-# "source": at the source's own frame rate. "max": as fast as possible.
+# "source": at the source's own frame rate. "max": as fast as possible; with `queue = "all"` a coordinator that is short
+# of compute holds a recording back to its own rate.
 pace = "source"
 
 # Where the coordinator (`infilink cloud`) listens.

@@ -22,8 +22,10 @@ class ModelPool:
         self.memory = memory
         self.queue = queue
 
-    async def load(self, name: str) -> None:
+    async def load(self, name: str) -> float:
         """Loads a model and warms it up, so that its first output is as fast as the others.
+
+        Returns the seconds of processors that it took.
 
         Raises:
             OutOfMemory: not enough of the budget is free.
@@ -31,12 +33,13 @@ class ModelPool:
         """
         self.memory.reserve(name)
         try:
-            await self.workers[name].load()
+            took_s = await self.workers[name].load()
             await self.sample()
         except BaseException:
             await self._release(name)
             raise
         self.queue.loaded.add(name)
+        return took_s
 
     async def unload(self, name: str) -> None:
         """Unloads a model once what runs on it or waits for it has ended; its memory is free when this returns."""

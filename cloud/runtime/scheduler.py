@@ -10,6 +10,7 @@ from math import inf
 from ...errors import BadOutput, InfilinkError, ModelFailed
 from ...links.scheduling.loads import Load
 from ...links.scheduling.schedule import Choice, SiteSchedule
+from ...models.process_child import Inferred
 from ...models.supervisor import RETRY_S
 from ...outputs import Array
 from .pool import ModelPool
@@ -80,6 +81,10 @@ class Scheduler:
         return self.schedule.choose(
             stream, self.clock(), losses, loaded=self._able(), must=must, factors=factors, frame_loss=frame_loss
         )
+
+    def is_short(self) -> bool:
+        """Whether there is less compute now than is asked for."""
+        return self.schedule is not None and self.schedule.is_short(self.clock())
 
     async def run(
         self, stream: Hashable, frame: Array, choice: Choice, *, within_s: float | None = None
@@ -167,7 +172,7 @@ class Scheduler:
                 self.late += 1
                 return None
             self._failing.discard(name)
-            self._ran(stream, name, inferred.cpu_s)
+            self._ran(stream, name, inferred)
             return inferred.value
         except BadOutput as error:
             # It took its time all the same, and the next input may fare better.
@@ -179,10 +184,16 @@ class Scheduler:
             self._rest_until_s[name] = self.clock() + RETRY_S
             return str(error)
 
-    def _ran(self, stream: Hashable, name: str, took_s: float | None) -> None:
-        if self.schedule is not None:
-            took_s = self.schedule.costs[name].infer_s if took_s is None else took_s
-            self.schedule.ran(stream, name, self.clock(), took_s)
+    def _ran(self, stream: Hashable, name: str, inferred: Inferred | None) -> None:
+        """Counts what a run took; None: as much as usual."""
+        if self.schedule is None:
+            return
+        took_s = self.schedule.costs[name].infer_s
+        if inferred is not None:
+            # On a busy machine more goes by than is used while one of the places to run at is taken.
+            share = self.schedule.compute_cores / max(1, self.pool.queue.at_once)
+            took_s = max(inferred.cpu_s, share * inferred.infer_s)
+        self.schedule.ran(stream, name, self.clock(), took_s)
 
     def _resting(self) -> frozenset[str]:
         """The models that failed lately, and are left alone for a while."""
@@ -215,7 +226,7 @@ class Scheduler:
                 self._say(leaving, f"makes room for {name}")
             began_s = self.clock()
             worth = self.schedule.stats().waiting[name]
-            await self.pool.load(name)
+            self.schedule.loaded(name, await self.pool.load(name))
             cost = self.schedule.costs[name]
             # One that took long on a busy machine is not believed at once.
             load_s = cost.load_s + _BELIEVED * (self.clock() - began_s - cost.load_s)

@@ -3,8 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
+
+import psutil
 
 from ...models.process_child import Inferred
 from ...models.supervisor import State, Supervisor
@@ -37,9 +40,13 @@ class Worker:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=model.name)
         self._memory_bytes = 0
 
-    async def load(self, *, warm_up: bool = True) -> None:
-        """Starts the process and loads the model; what `Supervisor.load` says."""
+    async def load(self, *, warm_up: bool = True) -> float:
+        """Starts the process and loads the model; what `Supervisor.load` says. Returns what it took of processors."""
         await self._call(lambda: self.model.load(warm_up=warm_up))
+        with suppress(psutil.Error):
+            times = psutil.Process(self.pid).cpu_times()
+            return float(times.user + times.system)
+        return 0.0  # It has ended already.
 
     async def infer(self, frame: Array) -> Inferred:
         """The model's output for a frame, and what it took; what `Supervisor.infer` says."""

@@ -24,6 +24,9 @@ from .session import Session
 # Inputs of one stream that are looked at at once: where all models run, they do on the second while the slowest ends on
 # the first.
 _AT_ONCE = 2
+# An input that may wait comes at most so long before its camera would have sent it, while compute is short; it is not
+# waited for longer than the last of these, as a source's clock may jump.
+_AHEAD_S, _LOOKS_EVERY_S, _WAITS_AT_MOST_S = 1.0, 0.02, 10.0
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ class DeviceStream:
         self._pending: asyncio.Queue[_Pending | None] = asyncio.Queue(config.max_in_flight)
         self._looking: set[asyncio.Task[Looked]] = set()
         self._newest = -1
+        self._lag_s: float | None = None
         self._asking = Asking()
 
     async def run(self, messages: AsyncIterator[edge_pb2.DeviceMessage], write: Write) -> None:
@@ -194,7 +198,9 @@ class DeviceStream:
             self._check(message)
             given = read_local_outputs(message.outputs, self.session.local, self.repository.specs)
             features = read_features(message, self.session.features)
-            frame = await read_frame(message, self.repository.tail, self.config)
+            frame = None
+            if not self._is_superseded(message):
+                frame = await read_frame(message, self.repository.tail, self.config)
             exact: dict[str, Array] = {}
             if frame is not None:
                 features = await self._see(frame)
@@ -214,11 +220,15 @@ class DeviceStream:
         """Raises the error that an input is refused with before it is decoded, if there is one."""
         if message.deadline_ns and time.time_ns() > message.deadline_ns:
             raise DeadlineExceeded("the deadline passed before a model ran on it")
-        if message.policy == edge_pb2.POLICY_LATEST and message.sequence < self._newest:
+        if self.scheduler.schedule is None and self._is_superseded(message):
             raise Superseded(f"the newer input {self._newest} replaced it")
         unknown = sorted(set(message.models).difference(self.repository.specs))
         if unknown:
             raise UnknownModel(unknown[0], tuple(self.repository.specs))
+
+    def _is_superseded(self, message: edge_pb2.Input) -> bool:
+        """Whether a newer input has come, and no model is to look at older ones."""
+        return message.policy == edge_pb2.POLICY_LATEST and message.sequence < self._newest
 
     def _choose(
         self, message: edge_pb2.Input, given: Collection[str], answers: Mapping[str, Answer], *, asks: bool = False
@@ -298,6 +308,9 @@ class DeviceStream:
         self._check(message)
         if looked.frame is None and (looked.features is None or not message.frame_kept or self.stopped):
             return executed
+        if self._is_superseded(message):
+            return executed
+        await self._wait_for_compute(message)
         began_s = time.perf_counter()
         answers = self.session.serving.preview(
             message.captured_ns / 1e9, looked.given, features=looked.features, score=_score(message)
@@ -317,6 +330,20 @@ class DeviceStream:
             return executed
         biased = frozenset(choice.run) - choice.audits if looked.frame is not None else frozenset(choice.run)
         return Executed(executed.exact | ran, biased, looked.took_s + time.perf_counter() - began_s)
+
+    async def _wait_for_compute(self, message: edge_pb2.Input) -> None:
+        """A recording that is sent faster than it was captured is held back to its own pace while compute is short."""
+        clock, captured_s = self.scheduler.clock, message.captured_ns / 1e9
+        if self._lag_s is None:
+            self._lag_s = clock() - captured_s
+        if message.policy != edge_pb2.POLICY_ALL or message.deadline_ns:
+            return
+        longest_s = clock() + _WAITS_AT_MOST_S
+        until_s = min(captured_s + self._lag_s - _AHEAD_S, longest_s)
+        while clock() < until_s and self.scheduler.is_short() and not self.stopped:
+            await asyncio.sleep(_LOOKS_EVERY_S)
+        if clock() >= longest_s:
+            self._lag_s = clock() - captured_s
 
     async def _ask(self, message: edge_pb2.Input, write: Write) -> Array | None:
         """The frame of an input that came as features; None: it is gone, or not there in time."""

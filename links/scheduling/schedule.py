@@ -78,6 +78,7 @@ class SiteSchedule:
         self._streams: dict[Hashable, StreamWorth] = {}
         self._random = np.random.default_rng(seed)
         self._now_s = self._looked_s = -np.inf
+        self._booked_s: dict[str, float] = {}
         self._latest = np.zeros(len(self.names))
         self._runs = np.zeros(len(self.names), np.int64)
 
@@ -90,6 +91,11 @@ class SiteSchedule:
     def price(self) -> float:
         """What a second of processors has to bring now: losses that it prevents."""
         return self._bank.value
+
+    def is_short(self, now_s: float) -> bool:
+        """Whether there is less compute now than is asked for, so that a second of it has a price."""
+        self._pass_time(now_s)
+        return self.price > 0.0
 
     def join(
         self,
@@ -235,8 +241,13 @@ class SiteSchedule:
             saved_s=self._bank.at_once_s,
         )
         if found is not None:
-            self._bank.spend(self.costs[found.model].load_s)
+            self._booked_s[found.model] = self.costs[found.model].load_s
+            self._bank.spend(self._booked_s[found.model])
         return found
+
+    def loaded(self, model: str, took_s: float) -> None:
+        """A model that was to be loaded is: so much of the processors' time it took, and not all until it was there."""
+        self._bank.spend(took_s - self._booked_s.pop(model, took_s))
 
     def stats(self) -> ScheduleStats:
         """What was done, and what was worth what at every stream's last input."""

@@ -31,6 +31,7 @@ class FakeWorker:
         await asyncio.sleep(0)
         if self.fails:
             raise ModelFailed(f"{self.name} is broken")
+        return 0.1
 
     async def infer(self, frame):
         await asyncio.sleep(0)

@@ -27,6 +27,7 @@ class FakeWorker:
         self.value = value
         self.loads = 0
         self.broken = None
+        self.took_s = (0.02, 0.02)
 
     def measure(self):
         return 0
@@ -35,6 +36,7 @@ class FakeWorker:
         self.loads += 1
         if self.broken:
             raise self.broken
+        return 0.02
 
     async def unload(self):
         pass
@@ -42,7 +44,7 @@ class FakeWorker:
     async def infer(self, frame):
         if isinstance(self.value, Exception):
             raise self.value
-        return Inferred(np.asarray([self.value], np.float32), 0.02, 0.02)
+        return Inferred(np.asarray([self.value], np.float32), *self.took_s)
 
 
 class Site:
@@ -214,6 +216,39 @@ def test_the_schedule_counts_with_what_is_measured():
         assert site.one.schedule.costs["b"].load_s < 99.0
 
     asyncio.run(story())
+
+
+def test_a_run_costs_what_goes_by_while_it_has_its_place_and_a_load_what_it_takes_of_processors():
+    async def story():
+        site = Site({"a": 1, "b": 2}, loaded=["a"], cores=2.0)
+        site.pool.queue.at_once = 2
+        spent = []
+        for took_s in ((0.02, 0.02), (0.3, 0.02)):
+            site.workers["a"].took_s = took_s
+            before_s = site.one.schedule.spent_s
+            await site.run()
+            spent.append(site.one.schedule.spent_s - before_s)
+        assert spent == pytest.approx([0.02, 0.3]), "on a busy machine more goes by than is used"
+        site.pool.queue.at_once = 1
+        site.one.schedule.compute_cores = 0.1
+        await site.run()
+        assert site.one.schedule.spent_s - sum(spent) == pytest.approx(0.03), "of a tenth of a place"
+        before_s = site.one.schedule.spent_s
+        await site.one._load(site.one._next_load())
+        assert site.one.schedule.spent_s - before_s == pytest.approx(0.02), "and not the 0.1 s it was expected to take"
+
+    asyncio.run(story())
+
+
+def test_that_compute_is_short_passes_with_time():
+    site = Site({"a": 1}, cores=0.01)
+    assert not site.one.is_short()
+    for _ in range(20):
+        site.choose(must=("a",))
+        site.now_s -= 1.0
+    assert site.one.is_short()
+    site.now_s += 60.0
+    assert not site.one.is_short() and not Site({"a": 1}, fixed=True).one.is_short()
 
 
 def test_models_that_have_grown_beyond_the_budget_go_until_they_fit():

@@ -353,7 +353,7 @@ def test_inputs_are_chosen_for_in_their_order_also_where_a_later_one_is_decoded_
 
 def test_without_compute_to_spend_an_input_is_answered_from_what_is_known(serve: Callable, links: Path) -> None:
     async def story(coordinator: Coordinator) -> None:
-        answers = await talk(coordinator, *(an_input(index) for index in range(20)))
+        answers = await talk(coordinator, *(an_input(index, captured_ns=index) for index in range(20)))
         assert all(answer.HasField("result") for answer in answers)
         told = Counter(origin for answer in answers for origin in origins(answer).values())
         assert set(told) <= {"executed", "held", "constant"} and told["held"]
@@ -362,6 +362,47 @@ def test_without_compute_to_spend_an_input_is_answered_from_what_is_known(serve:
         assert counted == told and coordinator.counts.results == 20
 
     serve(story, links=links, answers="links", budget="150MiB", compute="0.001", least_every_s=0.0, audit=0.0)
+
+
+def test_where_a_schedule_chooses_only_the_newest_is_looked_at_and_the_others_are_answered(
+    serve: Callable, links: Path
+) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        before = an_input(0, policy=edge_pb2.POLICY_LATEST)
+        first, *older, newest = await talk(
+            coordinator, before, *(an_input(index, policy=edge_pb2.POLICY_LATEST) for index in range(1, 6))
+        )
+        assert sequences([first, *older, newest]) == list(range(6))
+        assert all(set(origins(answer).values()) <= {"held", "constant"} for answer in (first, *older))
+        assert "executed" in origins(newest).values() and coordinator.counts.refused == 0
+
+    serve(story, links=links, answers="links", budget="150MiB")
+
+
+def test_a_recording_waits_for_compute_as_long_as_its_camera_would_have(serve: Callable, links: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        now_s, waited = 0.0, []
+
+        def clock() -> float:
+            nonlocal now_s
+            now_s += 0.25
+            return now_s
+
+        coordinator.scheduler.clock = clock
+        stream = coordinator.stream(coordinator.open_session(hello()))
+        for short in (False, True):
+            coordinator.scheduler.is_short = lambda short=short: short
+            for sequence in (0, 1, 5, 1000, 1001):
+                before_s = now_s
+                await stream._wait_for_compute(an_input(sequence).input)
+                waited.append(now_s - before_s)
+            await stream._wait_for_compute(an_input(2000, policy=edge_pb2.POLICY_LATEST).input)
+            assert now_s - before_s - waited[-1] < 1.0, "it must not wait"
+        assert max(waited[:5]) < 2.0, "there is compute"
+        assert waited[5:7] == pytest.approx([0.5, 0.5], abs=0.5) and waited[8] == pytest.approx(10.0, abs=1.0)
+        assert waited[9] < 2.0, "a clock that jumped is waited for once"
+
+    serve(story, links=links, answers="links", budget="150MiB")
 
 
 def test_a_report_is_kept_in_the_session(serve: Callable, models: Path) -> None:

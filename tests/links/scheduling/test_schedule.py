@@ -138,6 +138,25 @@ def test_what_did_not_run_is_given_back() -> None:
     assert schedule.stats().bank_s == pytest.approx(full_s)
 
 
+def test_a_load_that_took_less_of_the_processors_than_of_time_gives_the_rest_back() -> None:
+    schedule = site("a", FULL, budget_bytes=30)
+    schedule.choose("a", 0.0, dict.fromkeys(COSTS, 1.0), loaded=())
+    load = schedule.load(0.0, loaded=())
+    assert load is not None and schedule.spent_s == COSTS[load.model].load_s
+    schedule.loaded(load.model, 0.02)
+    assert schedule.spent_s == pytest.approx(0.02)
+    schedule.loaded(load.model, 9.0)
+    assert schedule.spent_s == pytest.approx(0.02), "it was loaded once"
+
+
+def test_compute_is_short_until_enough_is_saved() -> None:
+    schedule = site("a", FULL, weights=Weights(least_every_s=0.0))
+    assert not schedule.is_short(0.0)
+    for _ in range(20):
+        give(schedule, "a", 0.0, 1.0)
+    assert schedule.is_short(0.0) and schedule.is_short(0.1) and not schedule.is_short(60.0)
+
+
 def test_what_runs_take_is_learnt() -> None:
     schedule = site("a", 0.5 * FULL, weights=Weights(least_every_s=0.0))
     for step in range(5 * 60):
