@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .. import __version__
-from ..errors import Overloaded
+from ..errors import OutOfMemory, Overloaded
 from ..links.index import INDEX
 from ..links.planning.plan import Plan
 from ..links.scheduling.expected import expected_losses, linked_losses
@@ -99,8 +99,7 @@ class Coordinator:
         self.scheduler = Scheduler(self.pool, self.schedule, answer_within_s=self.config.answer_within_s)
         for name in plan.resident:
             if name in self.workers:
-                await self.pool.load(name)
-                self.scheduler.why[name] = "the plan begins with it"
+                await self._begin_with(name)
         self._tasks = [asyncio.create_task(self.scheduler.watch(every_s=_SAMPLE_EVERY_S))]
         if self.schedule is not None:
             self._tasks.append(asyncio.create_task(self.scheduler.keep_loaded()))
@@ -110,6 +109,18 @@ class Coordinator:
             self.learned = LearnedState(self.config.ledger, links, targets, devices=2 * self.config.max_devices)
             self._tasks.append(asyncio.create_task(self._save_regularly(self.learned)))
         logger.info("%s", _told(self.initial, self.schedule))
+
+    async def _begin_with(self, name: str) -> None:
+        """Loads one of the models that the plan begins with."""
+        try:
+            await self.pool.load(name)
+            self.scheduler.why[name] = "the plan begins with it"
+        except OutOfMemory as error:
+            if self.schedule is None:
+                raise
+            # Those before it have grown beyond what was measured: the schedule says what is loaded from now on.
+            self.scheduler.why[name] = f"the plan begins with it, but {error}"
+            logger.info("%s", self.scheduler.why[name])
 
     def welcome(self, session: Session) -> edge_pb2.Welcome:
         """The answer to a device's Hello."""

@@ -69,6 +69,7 @@ class Supervisor:
         self.infer_s = 0.0
         self.cpu_s = 0.0
         self._process: ModelProcess | None = None
+        self._starting: ModelProcess | None = None
         self._spec: ModelSpec | None = None
         self._retry_at = 0.0
         self._stopped = False
@@ -94,10 +95,13 @@ class Supervisor:
         """
         self.state = "loading"
         try:
-            process = self.kind(self.path, threads=self.threads, optimized=self.optimized).load(warm_up=warm_up)
+            process = self._starting = self.kind(self.path, threads=self.threads, optimized=self.optimized)
+            process.load(warm_up=warm_up)
         except InfilinkError:
             self.state = "failed"
             raise
+        finally:
+            self._starting = None
         self._process, self._spec, self.state = process, process.spec, "loaded"
         self.loads += 1
         logger.info("%s: loaded in %.2f s", self.name, process.load_s)
@@ -138,7 +142,7 @@ class Supervisor:
         `unload` then cleans up, once no other thread uses this any more.
         """
         self._stopped = True
-        process = self._process
+        process = self._process or self._starting
         if process is not None:
             # Not close(): its pipe is in use by the thread that waits.
             process.kill()

@@ -1,6 +1,7 @@
 """Plans a site: which models stay loaded, which take turns, and how often each runs on each stream."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ...models.cost import ModelCost
 from ...models.spec import ModelSpec
@@ -48,7 +49,8 @@ def make_plan(
     problem = plan_problem(
         graph, budget_bytes, streams=streams, compute_cores=compute_cores, weights=weights, turns=turns
     )
-    return best_plan(problem)
+    # A problem without a limit has one where all fit: what they take elsewhere may be more.
+    return replace(best_plan(problem), budget_bytes=budget_bytes)
 
 
 def hold_plan(
@@ -68,9 +70,8 @@ def hold_plan(
     """
     tables = dict.fromkeys(costs, ASSUMED)
     alike = [Stream(f"stream {number + 1}", tables, inputs_per_s) for number in range(streams)]
-    return best_plan(
-        Problem.of(costs, alike, budget_bytes=budget_bytes, compute_cores=compute_cores, weights=Weights())
-    )
+    problem = Problem.of(costs, alike, budget_bytes=budget_bytes, compute_cores=compute_cores, weights=Weights())
+    return replace(best_plan(problem), budget_bytes=budget_bytes)
 
 
 def full_plan(models: Mapping[str, ModelSpec], costs: Mapping[str, ModelCost], graph: LinkGraph | None = None) -> Plan:

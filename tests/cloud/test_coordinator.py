@@ -53,6 +53,21 @@ def test_a_site_begins_with_the_plan_and_its_budgets(serve: Callable, links: Pat
     serve(story, links=links, compute="0.5", **TURNS)
 
 
+def test_a_model_that_no_longer_fits_beside_those_that_have_grown_is_left_to_the_schedule(
+    serve: Callable, links: Path
+) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        coordinator.memory.sample({"bright": 150 * 2**20})
+        for name in [*coordinator.pool.queue.loaded]:
+            await coordinator.pool.unload(name)
+        for name in ("bright", "corner"):
+            await coordinator._begin_with(name)
+        assert coordinator.pool.queue.loaded == {"bright"}
+        assert "but model 'corner' needs" in coordinator.scheduler.why["corner"]
+
+    serve(story, links=links, answers="links", budget="180MiB")
+
+
 def test_a_device_is_greeted_with_the_models_and_its_plan(serve: Callable) -> None:
     async def story(coordinator: Coordinator) -> None:
         digest = coordinator.repository.digests["light"]
