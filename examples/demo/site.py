@@ -29,8 +29,8 @@ LIVE_SECONDS = 60.0
 # The rendered site: inputs a second, and what one is drawn of.
 RATE_FPS, DRAWN = 4.0, 3
 STREET_SECONDS = 62.0
-# What is learnt from goes from the night into the day, what is served is that day until dusk.
-DAY_S, START = 80.0, 0.72
+# What is learnt from is a whole day, with its night; what is served is the end of the next night, and the day.
+DAY_S, START = 40.0, 0.72
 WORKERS = 2
 
 

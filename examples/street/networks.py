@@ -83,6 +83,21 @@ class PlaceHead(nn.Module):
         return out
 
 
+class PresenceHead(nn.Module):
+    """Whether one kind of thing is anywhere: a heat map and its highest peak, wherever that is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shared = conv(24, 24)
+        self.heat = nn.Conv2d(24, 1, 1)
+        nn.init.constant_(self.heat.bias, -2.0)  # type: ignore[arg-type]
+
+    def forward(self, quarter: Tensor, eighth: Tensor) -> Tensor:
+        """Logits (n, 2) of absent and present."""
+        there = self.heat(self.shared(quarter)).flatten(1).amax(1, keepdim=True)
+        return torch.cat((torch.zeros_like(there), there), dim=1)
+
+
 class Exported(nn.Module):
     """The exported network: the trunk, the head, and the last step to an output as `outputs.py` describes it."""
 

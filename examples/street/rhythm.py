@@ -8,9 +8,9 @@ from .traffic import Traffic
 BURST_EVERY_S = (24.0, 34.0)
 BAY_EVERY_S = (38.0, 60.0)
 # A busy day: cars, somebody at the first door, somebody in the yard, a car that comes or goes there.
-BUSY_BURST_EVERY_S = (16.0, 24.0)
+BUSY_BURST_EVERY_S = (20.0, 30.0)
 DOOR, YARD, YARD_BAY = "door", "yard", "yard bay"
-BUSY_EVERY_S = {DOOR: (9.0, 17.0), YARD: (18.0, 34.0), YARD_BAY: (26.0, 46.0)}
+BUSY_EVERY_S = {DOOR: (12.0, 22.0), YARD: (22.0, 40.0), YARD_BAY: (28.0, 50.0)}
 PLATOONS: tuple[tuple[str, ...], ...] = (
     ("near",),
     ("near", "near"),

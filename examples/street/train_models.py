@@ -27,7 +27,7 @@ from ...models.preprocessing import InputSpec
 from ...models.spec import ModelSpec, digest, write_spec
 from ...outputs import Array, OutputSpec
 from .dataset import Frames, box_targets, count_targets, cyclist_targets, label_targets, render_frames, true_boxes
-from .networks import BoxHead, Exported, PlaceHead, Trunk
+from .networks import BoxHead, Exported, PlaceHead, PresenceHead, Trunk
 from .truth import ACTIVITY, CONDITIONS, TRAFFIC, Truth
 
 SIZE = (256, 144)
@@ -61,6 +61,8 @@ class Task:
 
     def head(self) -> nn.Module:
         """A new head."""
+        if self.name == "cyclist":
+            return PresenceHead()
         return BoxHead(len(self.classes)) if self.kind == "boxes" else PlaceHead(max(1, len(self.classes)), SIZE)
 
     def targets(self, truths: list[Truth]) -> tuple[Array, ...]:
@@ -91,7 +93,7 @@ TASKS = (
     Task("traffic", "label", TRAFFIC, "the carriageway's state", "traffic"),
     Task("conditions", "label", CONDITIONS, "light and weather", "conditions"),
     Task("parked", "count", (), "cars and trucks in the parking bays", "parked"),
-    Task("cyclist", "label", ("absent", "present"), "whether a cyclist can be seen", weights=(1.0, 4.0)),
+    Task("cyclist", "label", ("absent", "present"), "whether a cyclist can be seen", weights=(1.0, 2.0)),
     Task("activity", "label", ACTIVITY, "how many road users are on the carriageway or crossing", "activity"),
 )
 
