@@ -7,10 +7,12 @@ from .traffic import Traffic
 
 BURST_EVERY_S = (24.0, 34.0)
 BAY_EVERY_S = (38.0, 60.0)
-# A busy day: cars, somebody at the first door, somebody in the yard, a car that comes or goes there.
+# A busy day: cars, one that parks or leaves, somebody at the first door, somebody in the yard, a car that comes or
+# goes there.
 BUSY_BURST_EVERY_S = (20.0, 30.0)
+BUSY_BAY_EVERY_S = (15.0, 25.0)
 DOOR, YARD, YARD_BAY = "door", "yard", "yard bay"
-BUSY_EVERY_S = {DOOR: (12.0, 22.0), YARD: (22.0, 40.0), YARD_BAY: (28.0, 50.0)}
+BUSY_EVERY_S = {DOOR: (12.0, 22.0), YARD: (22.0, 40.0), YARD_BAY: (16.0, 30.0)}
 PLATOONS: tuple[tuple[str, ...], ...] = (
     ("near",),
     ("near", "near"),
@@ -66,7 +68,7 @@ class Rhythm:
         self.people = people
         self.platoons, self.company, self.routes = Deck(rng, len(PLATOONS)), Deck(rng, len(WITH)), Deck(rng, ROUTES)
         self.burst_in_s = float(rng.uniform(0, 10))
-        self.bay_in_s = float(rng.uniform(5, 40))
+        self.bay_in_s = float(rng.uniform(5, 40 if busy is None else 15))
 
     def step(self, step_s: float) -> None:
         """Let in whoever is due."""
@@ -76,7 +78,7 @@ class Rhythm:
             self.burst_in_s = float(self.rng.uniform(*(BURST_EVERY_S if self.busy is None else BUSY_BURST_EVERY_S)))
             self._burst()
         if self.bay_in_s <= 0:
-            self.bay_in_s = float(self.rng.uniform(*BAY_EVERY_S))
+            self.bay_in_s = float(self.rng.uniform(*(BAY_EVERY_S if self.busy is None else BUSY_BAY_EVERY_S)))
             self._change_bays()
         if self.busy is not None:
             self._step_busy(self.busy, step_s)
