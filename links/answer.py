@@ -102,10 +102,17 @@ class Numbers(Protocol):
 
 @dataclass(frozen=True)
 class Exact:
-    """An exact output and its vector; what links read of it is worked out once for all of them."""
+    """An exact output and its vector; what links read of it is worked out once for all of them.
+
+    Attributes:
+        value: the output.
+        vector: its standardised numbers.
+        missed: by sources, how far off what its own link would have said from them was, worked out so far.
+    """
 
     value: Array
     vector: Array
+    missed: dict[tuple[str, ...], Array] = field(default_factory=dict, compare=False, repr=False)
     _read: dict[int, tuple[Numbers, Array, Array]] = field(default_factory=dict, compare=False, repr=False)
 
     def standard(self, basis: Numbers) -> Array:

@@ -9,9 +9,10 @@ from ..models.spec import ModelSpec
 from ..outputs import Array
 from .answer import Answer, Exact
 from .expectation.logistic import log_odds, probability
+from .expectation.usual import Usual
 from .linear.link import LinearLink
 from .link import Link
-from .table import STEM, Route, Table, bucket
+from .table import STEM, Measured, Route, Table, bucket
 from .trust.certificate import ALPHA
 from .way import Way
 
@@ -69,6 +70,7 @@ class Answering:
         then: Mapping[str, Exact],
         *,
         shifts: Array | None = None,
+        usual: Usual | None = None,
     ) -> list[Way]:
         """How the target may be answered for on this input, the way that most probably agrees first.
 
@@ -80,19 +82,31 @@ class Answering:
             age_s: how old that is.
             then: what was known on the input of `last`.
             shifts: what the stream itself has shown, as log-odds of each of `WAYS` (3,).
+            usual: what the target usually says on the stream; None: the learnt constant.
         """
         table, link, vector = self.tables[target], self.links.get(target), None
+        own = usual if usual is not None and usual.adapted else None
         if isinstance(link, LinearLink) and link.expectation is not None:
             sources = route.sources if route is not None else link.told(now)
             vector, (held, linked, constant) = link.expect(
-                sources, now, then, None if last is None else last.vector, age_s, self._constant_vector(target)
+                sources,
+                now,
+                then,
+                last,
+                age_s,
+                self._constant_vector(target) if own is None else own.exact.vector[: self.encodings[target].length],
+                reached=None if own is None else own.share,
             )
         else:
             held = 0.0 if last is None else float(log_odds(table.held_at(age_s)))
             linked = 0.0 if route is None else float(log_odds(route.measured.validation))
-            constant = float(log_odds(table.constant.validation))
+            constant = float(log_odds(table.constant.validation if own is None else own.share))
         moved = (0.0, 0.0, 0.0) if shifts is None else shifts.tolist()
         found = [Way("constant", (), table.constant, constant + moved[2], constant)]
+        if own is not None:
+            # It comes from the target's own outputs: another way, of which the recording certified nothing.
+            measured = Measured(own.share, own.share)
+            found = [Way("constant", (target,), measured, constant + moved[2], constant, value=own.exact.value)]
         if last is not None:
             found.insert(0, Way("held", (), table.held[bucket(age_s)], held + moved[0], held))
         # A link from nothing at all is but another constant.
@@ -113,7 +127,7 @@ class Answering:
     ) -> Answer:
         """The answer by one of `ways`, of the same input."""
         if way.origin == "constant":
-            return self._answered(target, self.constants[target], way, alpha)
+            return self._answered(target, self.constants[target] if way.value is None else way.value, way, alpha)
         if way.origin == "held":
             assert last is not None
             return self._answered(target, last.value, way, alpha)

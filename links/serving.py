@@ -12,6 +12,7 @@ from ..outputs import Array
 from .answer import Answer, Exact
 from .expectation.live import LiveExpectation
 from .expectation.logistic import log_odds, probability
+from .expectation.usual import Usual
 from .graph import LinkGraph
 from .planning.plan import Plan
 from .table import AGE_EDGES_S, ASSUMED_EMPTY, STEM, assumed_held, bucket
@@ -63,6 +64,7 @@ class Serving:
         self._last: dict[str, Exact] = {}
         self._last_s: dict[str, float] = {}
         self._then: dict[str, dict[str, Exact]] = {}
+        self._usual: dict[str, Usual] = {}
 
     def preview(
         self,
@@ -119,6 +121,7 @@ class Serving:
         for name, value in ran.items():
             self._last[name], self._last_s[name] = value, captured_s
             self._then[name] = known
+            self._learn(name, value)
         self._at = None
         return {
             name: Answer(ran[name].value, 1.0, "executed", (), "exact")
@@ -126,6 +129,16 @@ class Serving:
             else self._answer(name, at, known)
             for name in self.models
         }
+
+    def _learn(self, name: str, exact: Exact) -> None:
+        """What a model usually says on the stream is told by its outputs; a resident is always known."""
+        graph = self.graph
+        if graph is None or name not in graph.models or name in self.plan.resident:
+            return
+        if name not in self._usual:
+            constant = graph.exact(name, graph.constants[name])
+            self._usual[name] = Usual(graph.models[name].output, constant, graph.tables[name].constant.validation)
+        self._usual[name].observe(exact)
 
     def _looked_at(self, captured_s: float, features: Array | None, score: float | None) -> "_Input":
         """What is known of an input; the same that it was previewed with, so that nothing is worked out twice."""
@@ -224,21 +237,21 @@ class Serving:
         """How a model may be answered for from the outputs of `now`, the best first."""
         last, age_s, then = self._last.get(name), self._age_s(name, at.captured_s) or 0.0, self._then.get(name, {})
         route = graph.answering.best_link(name, frozenset(now), None if last is None else age_s)
-        shifts = at.shifts[self._place[name]]
+        shifts, usual = at.shifts[self._place[name]], self._usual.get(name)
         if route is not None and not set(route.sources) <= {STEM}:
-            return graph.answering.ways(name, route, now, last, age_s, then, shifts=shifts)
+            return graph.answering.ways(name, route, now, last, age_s, then, shifts=shifts, usual=usual)
         # From the stem or nothing it is the same whatever ran since.
         if name not in at.ways:
-            at.ways[name] = graph.answering.ways(name, route, now, last, age_s, then, shifts=shifts)
+            at.ways[name] = graph.answering.ways(name, route, now, last, age_s, then, shifts=shifts, usual=usual)
         return at.ways[name]
 
     def _by(self, graph: LinkGraph, name: str, at: "_Input", now: Mapping[str, Exact], way: Way) -> Answer:
         """The answer by one of those."""
-        answer = at.answers.get((name, way.origin)) if set(way.sources) <= {STEM} else None
+        answer = at.answers.get((name, way.origin)) if set(way.sources) <= {STEM, name} else None
         if answer is None:
             age_s = self._age_s(name, at.captured_s) or 0.0
             answer = graph.answering.answer_by(name, way, now, self._last.get(name), age_s, self._then.get(name, {}))
-            if set(way.sources) <= {STEM}:
+            if set(way.sources) <= {STEM, name}:
                 at.answers[name, way.origin] = answer
         return answer
 

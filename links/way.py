@@ -15,11 +15,13 @@ class Way(Route):
         odds: that the answer agrees with the exact model, as log-odds.
         learnt: the same as it was learnt, before the stream showed anything: what certificates are of.
         vector: what a link predicts; None: nothing, or it was not asked yet.
+        value: what the model usually says on the stream, in the place of the learnt constant; None: that.
     """
 
     odds: float = 0.0
     learnt: float = 0.0
     vector: Array | None = None
+    value: Array | None = None
 
     @property
     def confidence(self) -> float:

@@ -97,14 +97,19 @@ class Expectation:
         """The log-odds of agreeing, of each way (n, ways): as for `read`; `told`: whether there were sources."""
         return np.asarray((self.read(ages_s, expected, moved) * self.weights[int(told)]).sum(axis=2))
 
-    def log_odds_of(self, age_s: float, expected: Sequence[float], moved: float, *, told: bool) -> list[float]:
-        """The same of one input, of each way: what is called for every input, so without arrays."""
+    def log_odds_of(
+        self, age_s: float, expected: Sequence[float], moved: float, *, told: bool, reached: float | None = None
+    ) -> list[float]:
+        """The same of one input, of each way: what is called for every input, so without arrays.
+
+        `reached`: what the constant reaches; None: what was learnt.
+        """
         log_age = math.log(max(age_s, KNOTS_S[0]) if math.isfinite(age_s) else NEVER_S)
         more = 0.0
         if math.isfinite(moved):
             more = math.log(moved + _STILL) - self._plain.moved[0] - self._plain.moved[1] * log_age
         held, weights = self._plain.held_at(log_age), self._plain.weights[int(told)]
-        usual = (held, held, self._plain.constant)
+        usual = (held, held, self._plain.constant if reached is None else _log_odds(reached))
         return [
             w[0] * base + w[1] * _log_odds(each) + w[2] + w[3] * log_age + w[4] * more
             for w, base, each in zip(weights, usual, expected, strict=True)

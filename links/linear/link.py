@@ -60,7 +60,12 @@ class LinearLink:
             age_s: how old that is.
         """
         vector, odds = self.expect(
-            tuple(now), _known(now), _known(then), last, None if last is None else age_s, np.zeros(self._length)
+            tuple(now),
+            _known(now),
+            _known(then),
+            None if last is None else Exact(last, last),
+            None if last is None else age_s,
+            np.zeros(self._length),
         )
         return vector, float(probability(odds[1]))
 
@@ -92,9 +97,11 @@ class LinearLink:
         sources: Collection[str],
         now: Mapping[str, Exact],
         then: Mapping[str, Exact],
-        last: Array | None,
+        last: Exact | None,
         age_s: float | None,
         constant: Array,
+        *,
+        reached: float | None = None,
     ) -> tuple[Array, list[float]]:
         """The predicted vector, and how probably each of `WAYS` agrees on this input, as log-odds.
 
@@ -102,22 +109,25 @@ class LinearLink:
             sources: what is read of `now`: one of the sets that there is a regression for.
             now: what was said on this input, by source.
             then: what was said when the target last ran.
-            last: the target's own last exact output as a vector; None: it never ran.
+            last: the target's own last exact output; None: it never ran.
             age_s: how old that is.
-            constant: the target's best constant as a vector.
+            constant: the target's constant as a vector.
+            reached: what that reaches; None: what was learnt.
         """
         names = tuple(name for name in self.bases if name in sources)
         regression = self.regressions[names]
         vector, fade = self._say(names, regression, now), 0.0
         if last is None or age_s is None:
-            last, age_s = constant, math.nan
+            held, age_s = constant, math.nan
         else:
-            last = last[: len(constant)]
+            held = last.vector[: len(constant)]
             # Without what the sources said then it can't be told how far off the last output was.
             if all(name in then for name in names):
                 fade = regression.fade_at(age_s)
-                vector = vector + fade * (last - self._say(names, regression, then))
-        said = self.compared.looked(np.stack([last, vector, constant]))
+                if names not in last.missed:
+                    last.missed[names] = held - self._say(names, regression, then)
+                vector = vector + fade * last.missed[names]
+        said = self.compared.looked(np.stack([held, vector, constant]))
         spread = np.asarray([math.sqrt(max(0.0, 1.0 - fade * fade))], np.float32)
         expected = self.compared.agreements(said[None], said[None, 1], self._far(names), spread)[0].tolist()
         if self.expectation is None:
@@ -125,8 +135,9 @@ class LinearLink:
         moved = math.nan
         if STEM in self.bases and STEM in now and STEM in then:
             basis = self.bases[STEM]
-            moved = float(np.abs(now[STEM].standard(basis) - then[STEM].standard(basis)).mean())
-        return vector, self.expectation.log_odds_of(age_s, expected, moved, told=bool(names))
+            far = np.abs(now[STEM].standard(basis) - then[STEM].standard(basis))
+            moved = float(np.add.reduce(far)) / len(far)
+        return vector, self.expectation.log_odds_of(age_s, expected, moved, told=bool(names), reached=reached)
 
     def _say(self, names: tuple[str, ...], regression: Regression, said: Mapping[str, Exact]) -> Array:
         """What the regression says from those sources, whatever the target last said: (length,)."""
