@@ -9,6 +9,7 @@ from ..expectation.expectation import KNOTS_S, WAYS, Cases, Expectation
 from ..table import STEM, assumed_held
 from .fit_linear import FittedLinear
 from .judge import Judge, best_constant
+from .measure import usual_held
 from .samples import OLDEST_S
 
 _CASES = 600
@@ -50,18 +51,18 @@ def learn_expectation(
             each = [_cases(fitted, sources, constants, rng, max(1, count // len(chosen))) for sources in chosen]
             cases[told] = Cases(*(np.concatenate(parts) for parts in zip(*each, strict=True)))
     constant = float((unchosen.sum() + 0.5) / (len(unchosen) + 1))
-    return Expectation.fit(held_by_age(judge, design.learnt), constant, cases, prior=prior)
+    return Expectation.fit(held_by_age(judge, design.learnt, constant), constant, cases, prior=prior)
 
 
-def held_by_age(judge: Judge, inputs: Array) -> Array:
+def held_by_age(judge: Judge, inputs: Array, constant: float) -> Array:
     """The agreement of holding at `KNOTS_S`, drawn to what is assumed where an age was seen only a few times."""
     samples, found = judge.samples, []
-    for age_s in KNOTS_S:
+    for age_s, usual in zip(KNOTS_S, usual_held(constant, [assumed_held(age_s) for age_s in KNOTS_S]), strict=True):
         earlier = samples.earlier(inputs, np.full(len(inputs), age_s))
         known = earlier >= 0
         looks = min(float(known.sum()), samples.span_s(inputs) / age_s)
         mean = float(judge.held(inputs[known], earlier[known]).mean()) if known.any() else 0.0
-        found.append((mean * looks + assumed_held(age_s) * _ASSUMED_LOOKS) / (looks + _ASSUMED_LOOKS))
+        found.append((mean * looks + usual * _ASSUMED_LOOKS) / (looks + _ASSUMED_LOOKS))
     return np.asarray(found)
 
 

@@ -92,6 +92,11 @@ class Samples:
     features: Array | None = None
     cameras: Mapping[str, slice] = field(default_factory=dict)
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether what is learnt from some cameras is judged at others; of fewer than three, at other times."""
+        return len(self.cameras) > 2
+
     @classmethod
     def read(cls, source: Trace | Mapping[str, Trace], features: Mapping[str, Array] | None = None) -> "Samples":
         """All of a trace, or of a site's; `features` are what a stem makes of each camera's inputs.
