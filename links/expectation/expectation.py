@@ -29,7 +29,8 @@ PRIOR = np.asarray(
 )
 """The weights before anything was seen (from nothing or from some sources, ways, READ): what the first parts of eight
 clips have in common."""
-_PULL = 1.0
+# However many cases are drawn of them: what weights are drawn to counts as so many inputs.
+_PRIOR_INPUTS = 200.0
 _STILL = 1e-3
 _LOG_KNOTS = [math.log(age_s) for age_s in KNOTS_S]
 _FEW_MOVES = 20
@@ -53,7 +54,13 @@ class Expectation:
 
     @classmethod
     def fit(
-        cls, held: Array, constant: float, cases: Mapping[bool, "Cases"], *, prior: "Expectation | None" = None
+        cls,
+        held: Array,
+        constant: float,
+        cases: Mapping[bool, "Cases"],
+        *,
+        inputs: int,
+        prior: "Expectation | None" = None,
     ) -> Self:
         """Learns the weights.
 
@@ -61,9 +68,10 @@ class Expectation:
             held: the agreement of holding at `KNOTS_S`.
             constant: that of the best constant.
             cases: predictions whose agreement is known, from nothing (False) and from sources (True).
+            inputs: of how many inputs these cases are.
             prior: what they are drawn to; None: `PRIOR`.
         """
-        weights = (PRIOR if prior is None else prior.weights).copy()
+        weights, pull = (PRIOR if prior is None else prior.weights).copy(), _PRIOR_INPUTS / inputs
         found = cls(held, constant, _usual(list(cases.values()), prior), weights)
         for told, each in cases.items():
             read = found.read(each.ages_s, each.expected, each.moved)
@@ -71,7 +79,7 @@ class Expectation:
                 known = np.isfinite(each.agreements[:, way])
                 towards = weights[int(told), way].copy()
                 weights[int(told), way] = fit_logistic(
-                    read[known, way], each.agreements[known, way], towards, pull=_PULL
+                    read[known, way], each.agreements[known, way], towards, pull=pull
                 )
         return found
 

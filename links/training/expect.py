@@ -51,7 +51,8 @@ def learn_expectation(
             each = [_cases(fitted, sources, constants, rng, max(1, count // len(chosen))) for sources in chosen]
             cases[told] = Cases(*(np.concatenate(parts) for parts in zip(*each, strict=True)))
     constant = float((unchosen.sum() + 0.5) / (len(unchosen) + 1))
-    return Expectation.fit(held_by_age(judge, design.learnt, constant), constant, cases, prior=prior)
+    held = held_by_age(judge, design.learnt, constant)
+    return Expectation.fit(held, constant, cases, inputs=len(design.learnt), prior=prior)
 
 
 def held_by_age(judge: Judge, inputs: Array, constant: float) -> Array:

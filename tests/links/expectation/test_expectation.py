@@ -40,7 +40,7 @@ def test_the_further_an_input_moved_the_less_is_held(less: float, more: float, t
 
 
 def test_from_few_cases_it_stays_near_what_is_common_and_from_many_it_is_calibrated() -> None:
-    none = Expectation.fit(HELD, 0.6, {})
+    none = Expectation.fit(HELD, 0.6, {}, inputs=100)
     assert np.array_equal(none.weights, PRIOR)
     later = cases(4000, seed=1)
 
@@ -48,15 +48,18 @@ def test_from_few_cases_it_stays_near_what_is_common_and_from_many_it_is_calibra
         p = probability(one.log_odds(later.ages_s, later.expected, later.moved, told=True))
         return float(((p - later.agreements) ** 2).mean())
 
-    many = Expectation.fit(HELD, 0.6, {True: cases(2000)})
+    many = Expectation.fit(HELD, 0.6, {True: cases(2000)}, inputs=2000)
     best = float((later.expected * (1.0 - later.expected)).mean())
     assert best - 0.01 < loss(many) < loss(none)
-    again = Expectation.fit(HELD, 0.6, {}, prior=many)
+    again = Expectation.fit(HELD, 0.6, {}, inputs=100, prior=many)
     assert np.array_equal(again.weights, many.weights)
+    few = Expectation.fit(HELD, 0.6, {True: cases(2000)}, inputs=10)
+    moved = [float(np.abs(one.weights - PRIOR).sum()) for one in (few, many)]
+    assert moved[0] < 0.5 * moved[1], "many cases of few inputs"
 
 
 def test_it_survives_a_file() -> None:
-    one = Expectation.fit(HELD, 0.6, {True: cases(100)})
+    one = Expectation.fit(HELD, 0.6, {True: cases(100)}, inputs=100)
     again = Expectation.from_arrays(one.as_arrays("x"), "x")
     assert again is not None and np.array_equal(again.weights, one.weights) and again.constant == 0.6
     assert Expectation.from_arrays({}, "x") is None
