@@ -6,10 +6,9 @@ import numpy as np
 
 from ...outputs import Array
 from ..expectation.expectation import KNOTS_S, WAYS, Cases, Expectation
-from ..table import STEM, assumed_held
+from ..table import ASSUMED_HELD, STEM, assumed_held
 from .fit_linear import FittedLinear
 from .judge import Judge, best_constant
-from .measure import usual_held
 from .samples import OLDEST_S
 
 _CASES = 600
@@ -56,13 +55,18 @@ def learn_expectation(
 
 
 def held_by_age(judge: Judge, inputs: Array, constant: float) -> Array:
-    """The agreement of holding at `KNOTS_S`, drawn to what is assumed where an age was seen only a few times."""
+    """The agreement of holding at `KNOTS_S`, drawn to what is assumed where an age was seen only a few times.
+
+    Outputs are taken to age as they usually do, from right to what the best `constant` reaches.
+    """
     samples, found = judge.samples, []
-    for age_s, usual in zip(KNOTS_S, usual_held(constant, [assumed_held(age_s) for age_s in KNOTS_S]), strict=True):
+    for age_s in KNOTS_S:
         earlier = samples.earlier(inputs, np.full(len(inputs), age_s))
         known = earlier >= 0
         looks = min(float(known.sum()), samples.span_s(inputs) / age_s)
         mean = float(judge.held(inputs[known], earlier[known]).mean()) if known.any() else 0.0
+        left = (assumed_held(age_s) - ASSUMED_HELD[-1]) / (1.0 - ASSUMED_HELD[-1])
+        usual = constant + (1.0 - constant) * left
         found.append((mean * looks + usual * _ASSUMED_LOOKS) / (looks + _ASSUMED_LOOKS))
     return np.asarray(found)
 

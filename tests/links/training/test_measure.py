@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from infilink.links.table import ASSUMED_HELD
+from infilink.links.training.expect import held_by_age
 from infilink.links.training.measure import TargetCases, subsets, usual_held
 from infilink.links.training.samples import Samples
 from infilink.models.spec import parse_spec
@@ -36,3 +37,5 @@ def test_what_never_changed_is_taken_to_hold_at_any_age(beside_others: bool) -> 
     cases = TargetCases.of(samples, "still", seed=0, beside=elsewhere)
     assert cases.free.constant.validation > 0.95
     assert all(cell.validation > 0.9 for cell in cases.free.held)
+    learnt = held_by_age(cases.judge, samples.blocks.learnt, cases.free.constant.validation)
+    assert (learnt > 0.9).all()
