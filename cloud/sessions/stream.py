@@ -40,6 +40,7 @@ class Looked:
         given: the outputs of the models that ran on the device.
         exact: the outputs of those that ran here already, as no schedule chooses.
         took_s: how long this took.
+        came_s: when it came, by the scheduler's clock.
     """
 
     frame: Array | None
@@ -47,6 +48,7 @@ class Looked:
     given: dict[str, Array]
     exact: dict[str, Array]
     took_s: float
+    came_s: float
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,7 @@ class DeviceStream:
 
     async def _look(self, message: edge_pb2.Input) -> Looked:
         """Decodes an input and has the stem see it; where no schedule chooses, its models run at once."""
+        came_s = self.scheduler.clock()
         async with self._at_once:
             began_s = time.perf_counter()
             self._check(message)
@@ -206,7 +209,7 @@ class DeviceStream:
                 features = await self._see(frame)
                 if self.scheduler.schedule is None:
                     exact = await self._run(frame, self._choose(message, given, {}), given)
-            return Looked(frame, features, given, exact, time.perf_counter() - began_s)
+            return Looked(frame, features, given, exact, time.perf_counter() - began_s, came_s)
 
     async def _see(self, frame: Array) -> Array | None:
         """What the links' stem makes of a frame: once an input, beside the event loop as decoding is."""
@@ -308,7 +311,7 @@ class DeviceStream:
         self._check(message)
         if looked.frame is None and (looked.features is None or not message.frame_kept or self.stopped):
             return executed
-        if self._is_superseded(message):
+        if self._is_superseded(message) or self._is_behind(message, looked.came_s):
             return executed
         await self._wait_for_compute(message)
         began_s = time.perf_counter()
@@ -331,15 +334,21 @@ class DeviceStream:
         biased = frozenset(choice.run) - choice.audits if looked.frame is not None else frozenset(choice.run)
         return Executed(executed.exact | ran, biased, looked.took_s + time.perf_counter() - began_s)
 
+    def _is_behind(self, message: edge_pb2.Input, came_s: float) -> bool:
+        """Whether an input waited here for those before it for too long, and not because it came before its time."""
+        now_s, captured_s = self.scheduler.clock(), message.captured_ns / 1e9
+        if self._lag_s is None:
+            self._lag_s = came_s - captured_s
+        late_s = now_s - max(came_s, captured_s + self._lag_s)
+        return late_s > self.scheduler.answer_within_s
+
     async def _wait_for_compute(self, message: edge_pb2.Input) -> None:
         """A recording that is sent faster than it was captured is held back to its own pace while compute is short."""
         clock, captured_s = self.scheduler.clock, message.captured_ns / 1e9
-        if self._lag_s is None:
-            self._lag_s = clock() - captured_s
         if message.policy != edge_pb2.POLICY_ALL or message.deadline_ns:
             return
         longest_s = clock() + _WAITS_AT_MOST_S
-        until_s = min(captured_s + self._lag_s - _AHEAD_S, longest_s)
+        until_s = min(captured_s + (self._lag_s or 0.0) - _AHEAD_S, longest_s)
         while clock() < until_s and self.scheduler.is_short() and not self.stopped:
             await asyncio.sleep(_LOOKS_EVERY_S)
         if clock() >= longest_s:

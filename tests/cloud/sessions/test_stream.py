@@ -393,6 +393,7 @@ def test_a_recording_waits_for_compute_as_long_as_its_camera_would_have(serve: C
         for short in (False, True):
             coordinator.scheduler.is_short = lambda short=short: short
             for sequence in (0, 1, 5, 1000, 1001):
+                stream._is_behind(an_input(sequence).input, now_s)
                 before_s = now_s
                 await stream._wait_for_compute(an_input(sequence).input)
                 waited.append(now_s - before_s)
@@ -403,6 +404,22 @@ def test_a_recording_waits_for_compute_as_long_as_its_camera_would_have(serve: C
         assert waited[9] < 2.0, "a clock that jumped is waited for once"
 
     serve(story, links=links, answers="links", budget="150MiB")
+
+
+def test_an_input_that_waited_too_long_for_those_before_it_is_answered_without_a_model(
+    serve: Callable, links: Path
+) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        now_s = 100.0
+        coordinator.scheduler.clock = lambda: now_s
+        stream = coordinator.stream(coordinator.open_session(hello()))
+        assert not stream._is_behind(an_input(0).input, now_s)
+        now_s = 105.0
+        assert stream._is_behind(an_input(1).input, 101.0), "it came in time, 4 s ago"
+        assert not stream._is_behind(an_input(2).input, 104.5), "who was slow was its device"
+        assert not stream._is_behind(an_input(5).input, 101.0), "it came before its time"
+
+    serve(story, links=links, answers="links", budget="150MiB", answer_within_s=1.0)
 
 
 def test_a_report_is_kept_in_the_session(serve: Callable, models: Path) -> None:
