@@ -7,14 +7,15 @@ import numpy as np
 
 from ...models.cost import ModelCost
 from ...outputs import Array
-from ..table import AGE_EDGES_S
-from .worth import StreamWorth
+from .worth import EDGES_S, StreamWorth
 
 _AGES_S = np.geomspace(0.05, 256.0, 50)
-_MIDDLES_S = np.asarray([0.5, *np.sqrt(np.asarray(AGE_EDGES_S) * np.asarray((*AGE_EDGES_S[1:], 128.0)))])
+_MIDDLES_S = np.sqrt([0.125**2, *(EDGES_S * [*EDGES_S[1:], 128.0])])
 """The ages that the measured ones stand for."""
-_PAYS_WITHIN_S, _CLEARLY = 30.0, 1.1
+_PAYS_WITHIN_S, _CLEARLY = 30.0, 1.3
 """A model that is to stay makes up for its load within this time, and prevents clearly more than what it displaces."""
+_SURELY = 2.0
+"""So many times what is lost by it has a visit to prevent: the one of many that looks best looks better than it is."""
 _STAYS_S = 1.0
 """A model that was loaded stays at least so long, or until all streams were served."""
 
@@ -30,10 +31,11 @@ class Load:
 class Loads:
     """What is worth being in memory.
 
-    A load serves every stream that waits for the model. It is compared with what its memory prevents now, both per
-    second: a load's seconds prevent what one run on every stream is worth; the seconds of a model that stays prevent
-    what would be lost while it is away, the best length of that chosen, so that none goes to be loaded again at once.
-    A model that would prevent clearly more by staying than those that are there takes their place, too.
+    A load serves every stream that waits for the model: that prevents what one run on every stream is worth. It is
+    compared with what is lost in the meantime by what goes for it, which has to be loaded again: by itself, or together
+    with the loads that wait beside it, as one way back is enough for several of them.
+    A model that would prevent clearly more by staying than those that are there takes their place, too: its seconds
+    prevent what would be lost while it is away, the best length of that chosen.
 
     Args:
         costs: each model's; what is put in place of one counts from then on.
@@ -57,9 +59,13 @@ class Loads:
         self.spent_s = 0.0
         self._active: Sequence[StreamWorth] = ()
         self._visit_s = 0.0
+        self._began_s = np.inf
+        self._missed = np.zeros((len(costs), len(_AGES_S)))
         self._since_s: dict[str, float] = {}
         self._left_s: dict[str, float] = {}
         self._compared: set[str] = set()
+        # What stays, but for visits of others.
+        self._at_home: set[str] = set()
 
     def see(self, now_s: float, loaded: Collection[str]) -> None:
         """These models can run now."""
@@ -86,9 +92,10 @@ class Loads:
         run_cost = infer_s * min(price, 1e12)
         loads_s = [cost.load_s for cost in self.costs.values()]
         # Until every stream has had an input, a model that was loaded has not served them all.
-        self._visit_s = min(max((each.every_s for each in self._active), default=0.0), _STAYS_S)
+        self._visit_s = min(float(np.median([each.every_s for each in self._active] or [0.0])), _STAYS_S)
         self.waiting = dict(zip(self.costs, _waiting(self._active, run_cost).tolist(), strict=True))
-        self.keeping = dict(zip(self.costs, _keeping(self._active, run_cost, loads_s).tolist(), strict=True))
+        self._missed = _missed(self._active, run_cost)
+        self.keeping = dict(zip(self.costs, _keeping(self._missed, np.asarray(loads_s)).tolist(), strict=True))
 
     def next(
         self,
@@ -114,6 +121,9 @@ class Loads:
             price: what a second of the processors has to bring.
             saved_s: the processors' seconds that may be spent at once.
         """
+        if self._began_s == np.inf:
+            self._began_s = now_s
+            self._at_home.update(loaded)
         away = [name for name in self.costs if name not in loaded and name not in never and self.fits(name)]
         for name in self.costs:
             self._left_s.setdefault(name, now_s)
@@ -122,18 +132,47 @@ class Loads:
             self._since_s.setdefault(name, now_s)
         compare = [name for name in away if self.audit * (now_s - self._left_s[name]) > self.costs[name].load_s]
         worth = {name: self.waiting[name] / max(self.costs[name].load_s + self._visit_s, 1e-3) for name in away}
-        for name in sorted(away, key=lambda name: (name not in must, name not in late, -worth[name])):
+        brings = {name: max(worth[name], self._keeps(name)) for name in away}
+        waiting = sorted(away, key=lambda name: (name not in must, name not in late, -brings[name]))
+        for name in waiting:
             forced = name in late or (self.audit > 0.0 and name in compare)
             if name not in must and (self.costs[name].load_s > saved_s or not (forced or worth[name] > price)):
                 continue
             go = self._room(name, loaded, [*busy] if name in must else [*busy, *self._unserved(now_s)])
             if go is None:
                 continue
-            lost = sum(self.keeping[gone] for gone in go)
-            stays = self.keeping[name] - lost * (1.0 + self.costs[name].load_s / _PAYS_WITHIN_S) * _CLEARLY
-            if name in must or forced or worth[name] - price > lost or stays > 0.0:
-                return self._begin(name, go, now_s, to_compare=name in compare)
+            lost = sum(max(self._keeps(gone) - self._told(name, gone), 0.0) for gone in go)
+            stays = self._keeps(name) > lost * (1.0 + self.costs[name].load_s / _PAYS_WITHIN_S)
+            visits = [name, *(other for other in waiting if other != name and worth[other] > price)]
+            if name in must or forced or stays or self._makes_up(visits, go, price):
+                return self._begin(name, go, now_s, to_compare=name in compare, stays=stays or not go)
         return None
+
+    def _keeps(self, name: str) -> float:
+        """What a model prevents by staying; what takes its place for good has to prevent clearly more."""
+        return self.keeping[name] * (_CLEARLY if name in self._at_home else 1.0)
+
+    def _told(self, name: str, gone: str) -> float:
+        """What a model prevents a second by telling of one that goes for it."""
+        place = list(self.costs)
+        of = [each.told_of(place.index(name), place.index(gone)) / max(each.every_s, 1e-3) for each in self._active]
+        return float(sum(of))
+
+    def _makes_up(self, visits: Sequence[str], go: Sequence[str], price: float) -> bool:
+        """Whether visits, the first one or some more after it, prevent more than is lost until all is as before."""
+        prevented = away_s = 0.0
+        for name in visits:
+            load_s = self.costs[name].load_s
+            prevented += self.waiting[name] - price * load_s
+            away_s += load_s + self._visit_s
+            if prevented > _SURELY * sum(self._missed_by(gone, away_s) for gone in go):
+                return True
+        return False
+
+    def _missed_by(self, name: str, seconds: float) -> float:
+        """What is lost by a model that is loaded again after so many seconds."""
+        missed = self._missed[list(self.costs).index(name)]
+        return float(np.interp(seconds + self.costs[name].load_s, _AGES_S, missed))
 
     def _unserved(self, now_s: float) -> list[str]:
         """The models that some stream had no input for since they can run: they stay, for as long as a load at most."""
@@ -141,7 +180,8 @@ class Loads:
         return [
             name
             for name, since_s in self._since_s.items()
-            if since_s >= first_s and now_s - since_s < max(self.costs[name].load_s, _STAYS_S)
+            if (since_s >= first_s and now_s - since_s < max(self.costs[name].load_s, _STAYS_S))
+            or now_s - self._began_s < _STAYS_S
         ]
 
     def _room(self, wanted: str, loaded: Collection[str], stay: Collection[str]) -> tuple[str, ...] | None:
@@ -151,7 +191,7 @@ class Loads:
         sizes = {name: self.costs[name].memory_bytes for name in loaded}
         lacking = sum(sizes.values()) + self.costs[wanted].memory_bytes - self.budget_bytes
         go: list[str] = []
-        for name in sorted(sizes.keys() - {*stay}, key=lambda name: (self.keeping[name] / max(1, sizes[name]), name)):
+        for name in sorted(sizes.keys() - {*stay}, key=lambda name: (self._keeps(name) / max(1, sizes[name]), name)):
             if lacking <= 0:
                 break
             go.append(name)
@@ -162,13 +202,16 @@ class Loads:
                 lacking += sizes[name]
         return tuple(go) if lacking <= 0 else None
 
-    def _begin(self, name: str, unload: tuple[str, ...], now_s: float, *, to_compare: bool) -> Load:
+    def _begin(self, name: str, unload: tuple[str, ...], now_s: float, *, to_compare: bool, stays: bool) -> Load:
         for gone in unload:
             self._since_s.pop(gone, None)
             self._left_s[gone] = now_s
             self._compared.discard(gone)
         if to_compare:
             self._compared.add(name)
+        if stays:
+            self._at_home.difference_update(unload)
+            self._at_home.add(name)
         self.counts[name] += 1
         self.spent_s += self.costs[name].load_s
         return Load(name, unload)
@@ -181,28 +224,34 @@ def _waiting(streams: Sequence[StreamWorth], run_cost: Array) -> Array:
     return result
 
 
-def _keeping(streams: Sequence[StreamWorth], run_cost: Array, loads_s: Sequence[float]) -> Array:
-    """What staying loaded prevents a second, float (models,).
-
-    A model that goes for `T` seconds, the last of them for being loaded again, frees its memory for all but these; with
-    a loss of `f(age)` a second it loses the integral of `f` over them. The absence that is cheapest counts.
-    """
+def _missed(streams: Sequence[StreamWorth], run_cost: Array) -> Array:
+    """What is lost while a model is away for each of `_AGES_S`, beyond what is lost anyway, float (models, ages)."""
+    missed = np.zeros((len(run_cost), len(_AGES_S)))
     if not streams:
-        return np.zeros(len(run_cost))
-    rates = np.asarray([1.0 / each.every_s if each.every_s > 0.0 else 1.0 for each in streams])
+        return missed
+    rates = np.asarray([1.0 / max(each.every_s, 1e-3) for each in streams])
     by_age = sum(rate * each.weight[:, None] * each.fresh for rate, each in zip(rates, streams, strict=True))
     tells = sum(rate * each.tells for rate, each in zip(rates, streams, strict=True)) + np.zeros(len(run_cost))
-    kept = np.full(len(run_cost), np.inf)
     for at, losses in enumerate(np.asarray(by_age)):
         # While it is away, it tells nothing of others either.
         lost = np.interp(_AGES_S, _MIDDLES_S, losses) + tells[at]
         # At this price every stream is served so seldom, loaded or not, that so much is lost a second anyway.
         cycle = len(streams) * run_cost[at]
         usual = float(((_area(lost) + cycle) / np.maximum(_AGES_S, len(streams) / rates.sum())).min()) * (cycle > 0.0)
-        away = _AGES_S - 1.05 * loads_s[at] > 0.0
-        if away.any():
-            kept[at] = (_area(np.maximum(lost - usual, 0.0))[away] / (_AGES_S[away] - loads_s[at])).min()
-    return kept
+        missed[at] = _area(np.maximum(lost - usual, 0.0))
+    return missed
+
+
+def _keeping(missed: Array, loads_s: Array) -> Array:
+    """What staying loaded prevents a second, float (models,).
+
+    A model that goes for `T` seconds, the last of them for being loaded again, frees its memory for all but these. The
+    absence that is cheapest counts.
+    """
+    freed_s = _AGES_S - loads_s[:, None]
+    able = freed_s > 0.05 * loads_s[:, None]
+    result: Array = np.divide(missed, freed_s, out=np.full(missed.shape, np.inf), where=able).min(axis=1)
+    return result
 
 
 def _area(values: Array) -> Array:

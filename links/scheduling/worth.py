@@ -20,12 +20,19 @@ _BELIEVED = 0.5
 """How much of what a run would spare others is believed: the best of many links looks better than it is."""
 _LATELY = 0.2
 """How much of what is lost lately is believed of the last input."""
-_WIDTHS_S = np.diff(np.minimum([0.0, *AGE_EDGES_S, np.inf], 32.0))
-"""How long an answer is of each age; what is gained later than that is not counted on."""
+EDGES_S = np.asarray([0.25, 0.5, *AGE_EDGES_S])
+"""Ages as they are told apart here: the first of those that were measured in three."""
+_FIRST = 0.69, 0.91, 1.15
+"""What is lost with answers of these three beside what is with all of them: outputs change at once, then slower."""
+_BOUNDS_S = np.asarray([0.0, *EDGES_S, np.inf])
+_LATEST_S = 32.0
+"""What is gained later than that is not counted on."""
+_LEAST_S = 1.0
+"""Nor what is gained after more than a stream has lasted; so long it is taken to go on at least."""
 _GONE_S = 3.0
 """A stream that has sent nothing for so long, or for so many of its inputs, waits for nothing."""
-_PACE = 0.1
-"""How much of the time between two inputs is believed of the last one."""
+_PACE = 0.98
+"""What counts of an input and of the time before it one input later, where the time between two is measured."""
 
 
 class StreamWorth:
@@ -61,7 +68,9 @@ class StreamWorth:
         self.ran_s = np.full(count, -np.inf)
         self.joined_s = np.inf
         self.seen_s = -np.inf
-        self.every_s = 0.0
+        self.every_s = 1.0
+        # Those that came lately, and the time they took; several may come at once.
+        self._passed_s, self._inputs = 1.0, 1.0
         self.runs = np.zeros(count, np.int64)
         self.booked_s: dict[int, float] = {}
         self.frame_s = 0.0
@@ -86,24 +95,30 @@ class StreamWorth:
         # What ran on the last input needs no link on this one, either.
         waits = self.ran_s < self.seen_s if self._joined else True
         if self._joined:
-            passed_s = max(0.0, now_s - self.seen_s)
-            self.every_s += (_PACE if self.every_s else 1.0) * (passed_s - self.every_s)
+            passed_s = min(max(0.0, now_s - self.seen_s), _GONE_S * max(1.0, self.every_s))
+            self._passed_s, self._inputs = _PACE * self._passed_s + passed_s, _PACE * self._inputs + 1.0
+            self.every_s = self._passed_s / self._inputs
         else:
             self.joined_s, self._joined = now_s, True
         self.seen_s = now_s
-        ages = np.searchsorted(AGE_EDGES_S, now_s - np.maximum(self.ran_s, -1e300), side="right")
+        ages = np.searchsorted(EDGES_S, now_s - np.maximum(self.ran_s, -1e300), side="right")
         never = self.ran_s == -np.inf
         self._learn(ages, ~never, losses)
         weight = factors * self.weight
         self.gain = weight * (losses + self._ahead(ages, never, losses))
         if self.tells_any:
-            spared = losses - self.linked[:, self._rows, np.where(never, NEVER, ages)]
+            spared = losses - self.linked[:, self._rows, np.where(never, NEVER, np.maximum(ages - len(_FIRST) + 1, 0))]
             self._spared = _BELIEVED * weight * waits * np.maximum(spared, 0.0)
             told = self._spared.sum(axis=1)
             self.tells += _LATELY * (told - self.tells)
             self.gain += told
         self.offered = self.gain.copy()
         return self.gain
+
+    def told_of(self, model: int, other: int) -> float:
+        """The loss an input that a model spares another which has not run for long, by weight."""
+        spared = self.fresh[other, -1] - self.linked[model, other, NEVER - 1]
+        return float(_BELIEVED * self.weight[other] * max(spared, 0.0)) if self.tells_any else 0.0
 
     def told(self, model: int) -> None:
         """A model is to run on this input: what it tells of others need not be gained again."""
@@ -144,9 +159,10 @@ class StreamWorth:
         self._lately += np.where(self._anew, 1.0, _LATELY) * (losses - self._lately)
         self._anew[:] = False
         without = np.where(never, losses, np.minimum(usual, self._lately))
-        spared = np.maximum(without[:, None] - self.fresh, 0.0) @ _WIDTHS_S
-        later = spared / self.every_s if self.every_s else np.zeros(len(losses))
-        result: Array = np.maximum(later + _LASTS * (losses - usual), 0.0)
+        lasts_s = min(max(self.seen_s - self.joined_s, _LEAST_S), _LATEST_S)
+        bounds_s = np.minimum(_BOUNDS_S, lasts_s)
+        spared = np.maximum(without[:, None] - self.fresh, 0.0) @ (bounds_s[1:] - bounds_s[:-1])
+        result: Array = np.maximum(spared / self.every_s + _LASTS * (losses - usual), 0.0)
         return result
 
     def _learn(self, ages: Array, known: Array, losses: Array) -> None:
@@ -166,7 +182,8 @@ class StreamWorth:
 def fresh_losses(names: Sequence[str], measured: Mapping[str, Sequence[float]] | None) -> Array:
     """What is lost with answers of each age, float (models, ages): measured, or what is assumed of holding."""
     assumed = [1.0 - agreement for agreement in ASSUMED_HELD]
-    return np.asarray([(measured or {}).get(name, assumed) for name in names], float)[:, : len(assumed)]
+    losses = np.asarray([(measured or {}).get(name, assumed) for name in names], float)[:, : len(assumed)]
+    return np.concatenate([np.minimum(losses[:, :1] * _FIRST, 1.0), losses[:, 1:]], axis=1)
 
 
 def told_losses(names: Sequence[str], linked: Mapping[str, Mapping[str, Sequence[float]]] | None) -> Array:

@@ -83,6 +83,37 @@ def test_slow_loads_do_not_thrash() -> None:
     assert loads["slow"] <= 0.25 * 120 / 3 + 3 and loads["slow"] < loads["fast"]
 
 
+def test_what_was_loaded_first_stays_where_loads_are_slow_and_comes_back_after_a_visit() -> None:
+    for load_s, visits in ((3.0, False), (0.2, True)):
+        costs = {name: replace(cost, load_s=load_s) for name, cost in COSTS.items()}
+        memory = Memory(budget_bytes=20, costs=costs, streams=8, weights=Weights(least_every_s=0.0))
+        memory.loaded = {"a", "b"}
+        memory.run(30.0, {"a": 0.3, "b": 0.3, "c": 0.25})
+        assert bool(memory.loads) == visits
+        # Most of the time both are there, whatever visits.
+        assert min(memory.runs["a"], memory.runs["b"]) > 0.6 * 8 * 150
+
+
+def test_nothing_goes_before_all_streams_are_known() -> None:
+    schedule = SiteSchedule(COSTS, compute_cores=10.0, budget_bytes=20)
+    schedule.join("x")
+    schedule.choose("x", 0.0, {"a": 0.0, "b": 0.9, "c": 0.9}, loaded=("a", "b"))
+    assert schedule.load(0.0, loaded=("a", "b")) is None
+
+
+def test_inputs_that_come_at_once_are_no_more_than_they_are() -> None:
+    """After a device came back: what it sends together is not taken to go on so."""
+    memory = Memory(budget_bytes=20, streams=1)
+    memory.run(20.0, {"a": 0.2, "b": 0.2, "c": 0.1})
+    before = memory.schedule.stats().keeping["c"]
+    for _ in range(20):
+        memory.now_s += 0.002
+        memory.schedule.choose("s0", memory.now_s, {"a": 0.2, "b": 0.2, "c": 0.1}, loaded=memory.loaded)
+    memory.now_s += 0.3
+    memory.schedule.choose("s0", memory.now_s, {"a": 0.2, "b": 0.2, "c": 0.1}, loaded=memory.loaded)
+    assert memory.schedule.stats().keeping["c"] < 2.0 * before
+
+
 def test_what_never_fits_is_not_asked_for_and_what_must_not_is_not() -> None:
     costs = {**COSTS, "huge": ModelCost(1000, 0.01, 0.2)}
     memory = Memory(budget_bytes=20, costs=costs, audit=0.05)
