@@ -27,6 +27,8 @@ class Answering:
         links: the links, by target; a target may have none.
         encodings: how outputs become vectors, by model.
         calibrated_s: Unix time of what was measured; 0: not known.
+        unknown: whether those who are answered are cameras that nothing was learnt from. How their outputs age is told
+            by the tables then: what other cameras' inputs tell of it holds there less.
     """
 
     def __init__(
@@ -37,6 +39,8 @@ class Answering:
         links: Mapping[str, Link | LinearLink],
         encodings: Mapping[str, Encoding],
         calibrated_s: float,
+        *,
+        unknown: bool = False,
     ) -> None:
         self.models = models
         self.tables = tables
@@ -44,6 +48,7 @@ class Answering:
         self.links = links
         self.encodings = encodings
         self.calibrated_s = calibrated_s
+        self.unknown = unknown
         self._routes: dict[tuple[str, frozenset[str], int], Route | None] = {}
         self._constants: dict[str, Array] = {}
 
@@ -86,10 +91,12 @@ class Answering:
         """
         table, link, vector = self.tables[target], self.links.get(target), None
         own = usual if usual is not None and usual.adapted else None
+        held = 0.0 if last is None else float(log_odds(table.held_at(age_s)))
+        linked = 0.0 if route is None else float(log_odds(route.measured.validation))
+        constant = float(log_odds(table.constant.validation if own is None else own.share))
         if isinstance(link, LinearLink) and link.expectation is not None:
-            sources = route.sources if route is not None else link.told(now)
-            vector, (held, linked, constant) = link.expect(
-                sources,
+            vector, expected = link.expect(
+                route.sources if route is not None else link.told(now),
                 now,
                 then,
                 last,
@@ -97,10 +104,9 @@ class Answering:
                 self._constant_vector(target) if own is None else own.exact.vector[: self.encodings[target].length],
                 reached=None if own is None else own.share,
             )
-        else:
-            held = 0.0 if last is None else float(log_odds(table.held_at(age_s)))
-            linked = 0.0 if route is None else float(log_odds(route.measured.validation))
-            constant = float(log_odds(table.constant.validation if own is None else own.share))
+            linked = expected[1]
+            if not self.unknown:
+                held, _, constant = expected
         moved = (0.0, 0.0, 0.0) if shifts is None else shifts.tolist()
         found = [Way("constant", (), table.constant, constant + moved[2], constant)]
         if own is not None:

@@ -68,7 +68,13 @@ class LinkGraph:
         self._opened: dict[str, LinkGraph] = {}
         self.calibrated_s = float(self.notes.get("calibrated_s", 0.0))
         self.answering = Answering(
-            self.models, self.tables, self.constants, self.links, self.encodings, self.calibrated_s
+            self.models,
+            self.tables,
+            self.constants,
+            self.links,
+            self.encodings,
+            self.calibrated_s,
+            unknown=bool(self._cameras),
         )
 
     @classmethod

@@ -59,6 +59,8 @@ class Serving:
             if name not in self.models:
                 raise UnknownModel(name, tuple(self.models))
         self.expectation = expectation if expectation is not None else LiveExpectation(tuple(self.models))
+        # A camera with links of its own is given these: what all cameras taught is left for those nobody knows.
+        self.expectation.unknown = graph is not None and bool(graph.cameras)
         self._place = {name: at for at, name in enumerate(self.models)}
         self._at: _Input | None = None
         self._last: dict[str, Exact] = {}

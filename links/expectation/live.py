@@ -10,9 +10,11 @@ from ...errors import InvalidInput
 from ...outputs import Array
 from .expectation import WAYS
 
-_PRIOR = 4.0
+_PRIOR = 1.0
 _KEPT = 0.98
-_MOST = 2.0
+_MOST = 4.0
+# On a camera that nothing was learnt from links agree by so much less: from cameras of another city's other half.
+_UNKNOWN = (0.0, -2.0, 0.0, 0.0)
 _SCORE_PRIOR = 4.0
 _SCORES = 64
 _FEW_SCORES = 8
@@ -27,9 +29,13 @@ class LiveExpectation:
 
     Args:
         targets: the models.
+
+    Attributes:
+        unknown: whether nothing was learnt from the stream's camera: links have to show there first that they hold.
     """
 
     def __init__(self, targets: Sequence[str]) -> None:
+        self.unknown = False
         self._place = {name: at for at, name in enumerate(targets)}
         # Of a shift by way, then of the coefficient of the score: evidence, and that times the mean.
         self._weight = np.zeros((len(self._place), len(WAYS) + 1))
@@ -50,7 +56,7 @@ class LiveExpectation:
 
     def shifts(self, rank: float = 0.0) -> Array:
         """By how much log-odds are moved on an input whose score has that rank: (models, ways)."""
-        means = np.clip(self._sum / (self._weight + _PRIORS), -_MOST, _MOST)
+        means = np.clip(self._means(), -_MOST, _MOST)
         found = means[:, : len(WAYS)].copy()
         # How old it is, a constant does not know.
         found[:, :2] += means[:, len(WAYS) :] * rank
@@ -67,7 +73,7 @@ class LiveExpectation:
             rank: of the input's score.
         """
         row, at = self._place[target], WAYS.index(way)
-        means = self._sum[row] / (self._weight[row] + _PRIORS)
+        means = self._means()[row]
         slope = rank if at < 2 else 0.0
         p = 1.0 / (1.0 + math.exp(-(odds + means[at] + slope * means[-1])))
         for column, by in ((at, 1.0), (len(WAYS), slope)):
@@ -76,6 +82,11 @@ class LiveExpectation:
             information = by * by * max(p * (1.0 - p), 1e-3)
             self._weight[row, column] = _KEPT * self._weight[row, column] + information
             self._sum[row, column] = _KEPT * self._sum[row, column] + information * means[column] + by * (agreement - p)
+
+    def _means(self) -> Array:
+        """Of the shift by way, and the coefficient of the score: (models, ways + 1)."""
+        begun = self._sum + _PRIORS * _UNKNOWN if self.unknown else self._sum
+        return np.asarray(begun / (self._weight + _PRIORS))
 
     def as_arrays(self) -> dict[str, Array]:
         """Its state, for `restore`."""

@@ -29,7 +29,7 @@ def test_whatever_comes_it_stays_bounded(seen: list[tuple[str, float, float, flo
     for way, odds, agreement, at in seen:
         live.observe("cars", way, odds, agreement, rank=at)
     shifts = live.shifts(rank)
-    assert np.isfinite(shifts).all() and (np.abs(shifts) <= 2.0).all()
+    assert np.isfinite(shifts).all() and (np.abs(shifts) <= 4.0).all()
     assert not shifts[1].any(), "the other model was never compared"
 
 
@@ -42,6 +42,25 @@ def test_an_answer_that_agrees_less_than_was_learnt_is_expected_less_and_recover
     for _ in range(300):
         live.observe("cars", "held", 1.0, 0.73)
     assert abs(live.shifts()[0, 0]) < 0.3
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_way_that_is_wrong_here_falls_within_three_comparisons(way: str) -> None:
+    live = LiveExpectation(TARGETS)
+    for _ in range(3):
+        live.observe("cars", way, 2.0, 0.0)
+    assert live.shifts()[0, WAYS.index(way)] < -1.5, "expected .88, now not even .65"
+
+
+def test_on_an_unknown_camera_links_have_to_show_first_that_they_hold() -> None:
+    live = LiveExpectation(TARGETS)
+    live.unknown = True
+    assert live.shifts().tolist() == [[0.0, -2.0, 0.0]] * 2
+    for _ in range(20):
+        live.observe("cars", "linked", 1.5, 0.9)
+    held, linked, constant = live.shifts()[0]
+    assert (held, constant) == (0.0, 0.0)
+    assert linked > -0.3
 
 
 def test_a_score_counts_for_as_much_as_it_told_whatever_its_scale() -> None:
