@@ -19,7 +19,12 @@ _ASSUMED_LOOKS = 10.0
 
 
 def learn_expectation(
-    fitted: FittedLinear, sets: Sequence[tuple[str, ...]], *, seed: int, prior: Expectation | None = None
+    fitted: FittedLinear,
+    sets: Sequence[tuple[str, ...]],
+    *,
+    constant: float,
+    seed: int,
+    prior: Expectation | None = None,
 ) -> Expectation:
     """The expectation of a target, from the inputs that its links learnt from.
 
@@ -28,17 +33,12 @@ def learn_expectation(
     Args:
         fitted: the target's links.
         sets: the sets of sources that will serve.
+        constant: what the best constant reaches where it was not chosen.
         seed: of the draws.
         prior: what it is drawn to: of all cameras, for one; None: what is common.
     """
     judge, design = fitted.judge, fitted.design
     constants = [best_constant(judge, _rest(design.learnt, fold)) for fold in design.folds]
-    unchosen = np.concatenate(
-        [
-            judge.constant(value, design.learnt[slice(*fold)])
-            for value, fold in zip(constants, design.folds, strict=True)
-        ]
-    )
     cases = {}
     rng = np.random.default_rng(seed)
     count = _CASES // (_SLOWER if judge.slow else 1)
@@ -49,7 +49,6 @@ def learn_expectation(
         if chosen:
             each = [_cases(fitted, sources, constants, rng, max(1, count // len(chosen))) for sources in chosen]
             cases[told] = Cases(*(np.concatenate(parts) for parts in zip(*each, strict=True)))
-    constant = float((unchosen.sum() + 0.5) / (len(unchosen) + 1))
     held = held_by_age(judge, design.learnt, constant)
     return Expectation.fit(held, constant, cases, inputs=len(design.learnt), prior=prior)
 

@@ -124,7 +124,8 @@ class Learner:
         sets = list(dict.fromkeys([*measured.linked, *(each for each in ((), (STEM,)) if fitted.can_say(each))]))
         known = None if self.pooled is None else self.pooled.fitted.get(target)
         prior = known.expectation if isinstance(known, FittedLinear) else None
-        fitted.expectation = learn_expectation(fitted, sets, seed=self.seed, prior=prior)
+        constant = cases.free.constant.validation
+        fitted.expectation = learn_expectation(fitted, sets, constant=constant, seed=self.seed, prior=prior)
         serves = bool(measured.linked) or fitted.reads_stem
         table = certified(measured, cases, fitted if serves else None)
         linkable = Linkability.measure(cases, fitted)

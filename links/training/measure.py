@@ -79,8 +79,8 @@ _SLOWER = 3
 # The one correction of what is measured: a short block in which nothing changes makes holding look perfect at any age,
 # and a block of a single situation makes links look so. Both are drawn to what is assumed, which counts as so many
 # independent looks at an age, or situations: outputs age as they usually do, links gain nothing. (On the
-# 38th to 60th per cent of eight clips, learnt on the first 36, a site's schedule so obtains .733 and .819 with 3 and
-# 10 % of the compute, by tables alone .734 and .798; with margins and a standard error .722 and .807, .700 and .756.)
+# 38th to 60th per cent of eight clips, learnt on the first 36, a site's schedule so obtains .734 and .823 with 3 and
+# 10 % of the compute, by tables alone .735 and .790; with margins and a standard error .722 and .807, .700 and .756.)
 _ASSUMED = 10.0
 # What a link gains at one age is drawn to what it gains at all of them, which counts as so many inputs.
 _DRAWN = 60.0
