@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from infilink.links.expectation.live import LiveExpectation
 from infilink.links.graph import LinkGraph
 from infilink.links.planning.plan import Plan
 from infilink.links.serving import Serving
@@ -50,8 +51,16 @@ def serve(serving: Serving, scenes: list[Array], start: int = 0) -> list[str]:
     return trusts
 
 
+class Unmoved(LiveExpectation):
+    """What is expected stays as it was learnt, so that what is held goes on being served: trust alone is looked at."""
+
+    def observe(self, target: str, way: str, odds: float, agreement: float, *, rank: float = 0.0) -> None:
+        """Takes nothing from a comparison."""
+
+
 def new_serving(graph: LinkGraph) -> Serving:
-    return Serving(graph, Plan(None, 0, ("cars",), {"scene": 2.0}), clock=lambda: 2000.0)
+    plan = Plan(None, 0, ("cars",), {"scene": 2.0})
+    return Serving(graph, plan, expectation=Unmoved(tuple(graph.models)), clock=lambda: 2000.0)
 
 
 def test_answers_carry_what_stands_behind_them(held_graph: LinkGraph) -> None:
