@@ -127,7 +127,7 @@ class LinearLink:
                 if names not in last.missed:
                     last.missed[names] = held - self._say(names, regression, then)
                 vector = vector + fade * last.missed[names]
-        said = self.compared.looked(np.stack([held, vector, constant]))
+        said = self.compared.looked(np.asarray((held, vector, constant)))
         spread = np.asarray([math.sqrt(max(0.0, 1.0 - fade * fade))], np.float32)
         expected = self.compared.agreements(said[None], said[None, 1], self._far(names), spread)[0].tolist()
         if self.expectation is None:
