@@ -27,7 +27,7 @@ _FIRST = 0.69, 0.91, 1.15
 _BOUNDS_S = np.asarray([0.0, *EDGES_S, np.inf])
 _LATEST_S = 32.0
 """What is gained later than that is not counted on."""
-_LEAST_S = 1.0
+_LEAST_S = 4.0
 """Nor what is gained after more than a stream has lasted; so long it is taken to go on at least."""
 _GONE_S = 3.0
 """A stream that has sent nothing for so long, or for so many of its inputs, waits for nothing."""
