@@ -102,8 +102,11 @@ def run_site(setting: Setting, site: Site, watch: Watch = lambda watched: None) 
 
         _agents(setting, site, address, look)
         final = status(edge_pb2.StatusRequest(), timeout=_HANGS_S)
+    streams = read_streams(setting.folder, site)
+    if silent := sorted(set(site.cameras) - set(streams)):
+        raise Unavailable(f"no answers for {', '.join(silent)} (logs: {setting.folder})")
     return Served(
-        read_streams(setting.folder, site),
+        streams,
         {model.name: int(model.executions) for model in final.models},
         {model.name: float(model.cpu_s) for model in final.models},
         int(final.peak_bytes),
@@ -124,9 +127,11 @@ def read_streams(folder: Path, site: Site) -> dict[str, Stream]:
         if not path.exists():
             continue
         with Results(path) as results:
-            if set(results.models) < set(site.specs):
+            try:
+                values = {model: results.served(model) for model in site.specs}
+            except InvalidInput:
+                # Some model has not answered yet.
                 continue
-            values = {model: results.served(model) for model in site.specs}
             origins = [results.origins(model) for model in site.specs]
             found[name] = Stream(
                 values,

@@ -64,7 +64,7 @@ class DemoOptions:
     out: Path
     sources: tuple[str, ...] = ()
     models: Path | None = None
-    budget: str = "40%"
+    budget: str = "60%"
     compute: str = "12%"
     seconds: float | None = None
     accuracy: float | None = None
