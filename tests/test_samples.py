@@ -16,7 +16,7 @@ from infilink.filters.open_gate import open_gate
 from infilink.filters.reuse.cache_file import load_cache
 from infilink.filters.reuse.spec import load_reuse
 from infilink.links.graph import LinkGraph
-from infilink.links.index import INDEX
+from infilink.links.index import INDEX, Index
 from infilink.models.placement import PlacementFile
 from infilink.models.spec import digest, find_models, read_spec
 from infilink.protos import edge_pb2
@@ -93,8 +93,9 @@ def test_a_ledger_answers_again_and_goes_on(first):
 
 
 def test_what_was_learned_while_serving_is_known(first):
-    state = LearnedState(first / "ledger.db", digest(first / "grey_links" / INDEX), devices=4)
-    assert state.trust("raw").audited == 235
+    targets = Index.read(first / "grey_links").tables
+    state = LearnedState(first / "ledger.db", digest(first / "grey_links" / INDEX), tuple(targets), devices=4)
+    assert state.of("raw").trust.audited == 235
     state.close()
 
 

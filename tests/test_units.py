@@ -118,5 +118,5 @@ def test_all_processors_are_those_that_this_process_may_use() -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "0 cores", "-1", "half", "50%", "1.5 GHz", "nan"])
 def test_what_is_no_number_of_processors_is_refused(text: str) -> None:
-    with pytest.raises(InvalidInput, match='"1.5 cores", "0.5"'):
+    with pytest.raises(InvalidInput, match=r'"1\.5 cores", "0\.5"'):
         parse_compute(text)
