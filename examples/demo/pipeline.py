@@ -19,6 +19,7 @@ from ...units import parse_budget, parse_compute
 from .daemons import Setting, Watch, run_site
 from .learning import Learner, Learnt, links_of, record_cameras, trace_path
 from .policies import FULL, OURS, POLICIES, REPLAYED, Policy
+from .processor_costs import processor_costs
 from .recorded import Recorded, Site, full_cores, read_recorded
 from .replaying import serve, until
 from .score import Compared, compare
@@ -205,8 +206,9 @@ def _learn(
             recorded[name] = future.result()
             step(len(recorded) / len(cameras), name)
         steps.start("links", "training the links")
-        costs, specs = learner.costs, learner.specs
-        return Learnt(stem, filter_path, spec, links.result(), costs, specs), recorded
+        folder = links.result()
+        costs = processor_costs(learner.models, learner.costs)
+        return Learnt(stem, filter_path, spec, folder, costs, learner.specs), recorded
 
 
 def _site(cameras: list[Camera], learnt: Learnt, recorded: Mapping[str, Recorded], options: DemoOptions) -> Site:
