@@ -19,7 +19,7 @@ def demo_command(
     models: Annotated[
         Path | None, typer.Option(help="A folder of .onnx models with their specs; default: the street's seven.")
     ] = None,
-    budget: Annotated[str, typer.Option(help="The models' memory: 200MiB, or a share of what all take: 60%.")] = "60%",
+    budget: Annotated[str, typer.Option(help="The models' memory: 200MiB, or a share of what all take: 75%.")] = "75%",
     compute: Annotated[
         str, typer.Option(help="Their processors: 0.5 cores, or a share of all models on all inputs: 12%.")
     ] = "12%",

@@ -65,7 +65,7 @@ class DemoOptions:
     out: Path
     sources: tuple[str, ...] = ()
     models: Path | None = None
-    budget: str = "60%"
+    budget: str = "75%"
     compute: str = "12%"
     seconds: float | None = None
     accuracy: float | None = None
