@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from infilink.links.reading import open_link
 from infilink.links.linear.link import SUFFIX, LinearLink
 from infilink.links.link import Link, LinkSpec, Net, parse_net, reads_ids
 from infilink.links.networks.export import export_link
+from infilink.links.reading import open_link
 from infilink.links.sequences.network import SequenceNetwork
 from infilink.links.training.fit import predict
 from infilink.links.training.fit_linear import Design, FittedLinear
