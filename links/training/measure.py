@@ -73,6 +73,7 @@ class NetworkPredictor:
 
 
 _ALL_UP_TO = 6
+_STRETCHES = 5
 _MOST_INPUTS = 160
 _MOST_CERTIFYING = 1000
 _SLOWER = 3
@@ -247,7 +248,7 @@ def measure_free(judge: Judge, constant: Array, validation: Cases, report: Cases
     for cases in (validation, report):
         rows = [cases.of(index) for index in range(NEVER)]
         held.append([judge.held(cases.inputs[row], cases.earlier[row]) for row in rows])
-    base = _free_cell(_unchosen(judge, constant), judge.constant(constant, report.block))
+    base = _free_cell(_unchosen(judge), judge.constant(constant, report.block))
     usual = usual_held(base.validation, ASSUMED_HELD if beside is None else [cell.validation for cell in beside.held])
     cells: list[Measured | None] = []
     for index, (first, second) in enumerate(zip(*held, strict=True)):
@@ -266,12 +267,17 @@ def usual_held(constant: float, held: Sequence[float]) -> list[float]:
     return [max(each, 2.0 * constant - 1.0) for each in held]
 
 
-def _unchosen(judge: Judge, constant: Array) -> Array:
+def _unchosen(judge: Judge) -> Array:
     """What a constant reaches where it was not chosen: of several cameras, where those left out chose none of it."""
     samples, blocks = judge.samples, judge.samples.blocks
-    if not samples.leaves_out:
-        return judge.constant(constant, blocks.validation)
     found = []
+    if not samples.leaves_out:
+        # One short block may be of one state alone: each stretch is judged by what the others choose.
+        learnt = np.concatenate([blocks.train, blocks.validation])
+        for stretch in np.array_split(learnt, _STRETCHES):
+            others = best_constant(judge, np.setdiff1d(learnt, stretch))
+            found.append(judge.constant(others, stretch))
+        return np.concatenate(found)
     for part in samples.cameras.values():
         learnt, judged = ((block >= part.start) & (block < part.stop) for block in (blocks.train, blocks.validation))
         others = best_constant(judge, blocks.train[~learnt])
