@@ -154,8 +154,9 @@ def test_ctrl_c_ends_all_and_what_was_recorded_stays(
     interrupt = iter([lambda: signal.pthread_kill(main, signal.SIGINT)])
 
     def watch(_share: float, text: str) -> None:
-        if text == "gate: frame 5":
-            next(interrupt)()
+        # Not every frame is told on a busy machine.
+        if text.startswith("gate: frame ") and int(text.rsplit(maxsplit=1)[1]) >= 5:
+            next(interrupt, lambda: None)()
 
     sent = write_clip(tmp_path / "s.ts", frames=30, bf="0").read_bytes()
     with silent_after(sent) as address, pytest.raises(KeyboardInterrupt):
