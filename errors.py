@@ -9,6 +9,7 @@ InfilinkError
 ├── Overloaded          a queue is full; try again later
 ├── ModelFailed         a model was loaded and then failed on an input
 │   └── BadOutput       what it gave for this one input can't be used; the model runs on, the next input may be fine
+├── Incompatible        the two sides speak no common version of the wire
 ├── Unavailable         the other side can't be reached (unlike Overloaded: nobody answered)
 └── DeadlineExceeded    the answer would come too late to be of use
 ```
@@ -80,6 +81,12 @@ class BadOutput(ModelFailed):
     """
 
     code = grpc.StatusCode.INTERNAL
+
+
+class Incompatible(InfilinkError):
+    """The two sides speak no common version of the wire: another attempt would not help."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
 
 
 class Unavailable(InfilinkError):

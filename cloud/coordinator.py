@@ -21,7 +21,7 @@ from ..models.process import ModelProcess
 from ..models.spec import digest
 from ..models.split.parts import TailProcess
 from ..models.supervisor import Supervisor
-from ..protos import edge_pb2
+from ..protos import edge_pb2, wire
 from ..units import format_bytes, parse_compute
 from .config import CloudConfig
 from .learned_state import LearnedState
@@ -132,6 +132,7 @@ class Coordinator:
             local=sorted(session.local),
             digests=self.repository.digests,
             now_ns=time.time_ns(),
+            wire=session.wire,
             features=None if session.features is None else session.features.as_message(),
         )
 
@@ -139,9 +140,11 @@ class Coordinator:
         """The session a Hello names: a new one, or the one whose connection broke.
 
         Raises:
+            Incompatible: it speaks another version of the wire.
             UnknownModel, InvalidInput: what `check_hello` raises.
             Overloaded: `max_devices` are connected already.
         """
+        spoken = wire.agree(hello.wire, hello.wire_oldest, other=f"the device (infilink {hello.version or 'unknown'})")
         graph = self.initial.graph
         check_hello(hello, self.repository, self.initial.placement, None if graph is None else graph.stem)
         key = SessionKey(hello.device, hello.session)
@@ -168,6 +171,7 @@ class Coordinator:
             if self.schedule is not None:
                 fresh, linked = (None, None) if graph is None else (expected_losses(graph), linked_losses(graph))
                 self.schedule.join(key, name=hello.device, fresh=fresh, linked=linked)
+        session.version, session.wire = hello.version, spoken
         self.sessions.move_to_end(key)
         return session
 

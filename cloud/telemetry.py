@@ -50,6 +50,8 @@ def status_reply(coordinator: "Coordinator") -> edge_pb2.StatusReply:
                 audited=session.serving.live.audited,
                 local=sorted(session.local),
                 answers={name: edge_pb2.AnswerCounts(**counts) for name, counts in session.answered.items()},
+                version=session.version,
+                wire=session.wire,
             )
             for session in coordinator.sessions.values()
         ],

@@ -80,7 +80,7 @@ class CoordinatorMessage(_message.Message):
     def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., notice: _Optional[_Union[Notice, _Mapping]] = ..., want: _Optional[_Union[Want, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("device", "version", "session", "models", "local", "device_class", "stem")
+    __slots__ = ("device", "version", "session", "models", "local", "device_class", "stem", "wire", "wire_oldest")
     class LocalEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +95,8 @@ class Hello(_message.Message):
     LOCAL_FIELD_NUMBER: _ClassVar[int]
     DEVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
     STEM_FIELD_NUMBER: _ClassVar[int]
+    WIRE_FIELD_NUMBER: _ClassVar[int]
+    WIRE_OLDEST_FIELD_NUMBER: _ClassVar[int]
     device: str
     version: str
     session: str
@@ -102,10 +104,12 @@ class Hello(_message.Message):
     local: _containers.ScalarMap[str, str]
     device_class: str
     stem: str
-    def __init__(self, device: _Optional[str] = ..., version: _Optional[str] = ..., session: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., local: _Optional[_Mapping[str, str]] = ..., device_class: _Optional[str] = ..., stem: _Optional[str] = ...) -> None: ...
+    wire: int
+    wire_oldest: int
+    def __init__(self, device: _Optional[str] = ..., version: _Optional[str] = ..., session: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., local: _Optional[_Mapping[str, str]] = ..., device_class: _Optional[str] = ..., stem: _Optional[str] = ..., wire: _Optional[int] = ..., wire_oldest: _Optional[int] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("version", "specs", "plan", "max_in_flight", "local", "now_ns", "digests", "features")
+    __slots__ = ("version", "specs", "plan", "max_in_flight", "local", "now_ns", "digests", "features", "wire")
     class SpecsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -128,6 +132,7 @@ class Welcome(_message.Message):
     NOW_NS_FIELD_NUMBER: _ClassVar[int]
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
+    WIRE_FIELD_NUMBER: _ClassVar[int]
     version: str
     specs: _containers.ScalarMap[str, str]
     plan: str
@@ -136,7 +141,8 @@ class Welcome(_message.Message):
     now_ns: int
     digests: _containers.ScalarMap[str, str]
     features: FeatureRange
-    def __init__(self, version: _Optional[str] = ..., specs: _Optional[_Mapping[str, str]] = ..., plan: _Optional[str] = ..., max_in_flight: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ..., now_ns: _Optional[int] = ..., digests: _Optional[_Mapping[str, str]] = ..., features: _Optional[_Union[FeatureRange, _Mapping]] = ...) -> None: ...
+    wire: int
+    def __init__(self, version: _Optional[str] = ..., specs: _Optional[_Mapping[str, str]] = ..., plan: _Optional[str] = ..., max_in_flight: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ..., now_ns: _Optional[int] = ..., digests: _Optional[_Mapping[str, str]] = ..., features: _Optional[_Union[FeatureRange, _Mapping]] = ..., wire: _Optional[int] = ...) -> None: ...
 
 class FeatureRange(_message.Message):
     __slots__ = ("mean", "step")
@@ -161,7 +167,7 @@ class Notice(_message.Message):
     def __init__(self, text: _Optional[str] = ...) -> None: ...
 
 class Input(_message.Message):
-    __slots__ = ("sequence", "captured_ns", "deadline_ns", "encoding", "payload", "policy", "audit", "models", "outputs", "features", "frame_kept", "score")
+    __slots__ = ("sequence", "captured_ns", "deadline_ns", "encoding", "payload", "policy", "audit", "models", "outputs", "features", "frame_kept", "score", "traceparent")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_NS_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_NS_FIELD_NUMBER: _ClassVar[int]
@@ -174,6 +180,7 @@ class Input(_message.Message):
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     FRAME_KEPT_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     captured_ns: int
     deadline_ns: int
@@ -186,7 +193,8 @@ class Input(_message.Message):
     features: Features
     frame_kept: bool
     score: float
-    def __init__(self, sequence: _Optional[int] = ..., captured_ns: _Optional[int] = ..., deadline_ns: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ..., policy: _Optional[_Union[Policy, str]] = ..., audit: bool = ..., models: _Optional[_Iterable[str]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., features: _Optional[_Union[Features, _Mapping]] = ..., frame_kept: bool = ..., score: _Optional[float] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, sequence: _Optional[int] = ..., captured_ns: _Optional[int] = ..., deadline_ns: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ..., policy: _Optional[_Union[Policy, str]] = ..., audit: bool = ..., models: _Optional[_Iterable[str]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., features: _Optional[_Union[Features, _Mapping]] = ..., frame_kept: bool = ..., score: _Optional[float] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class Want(_message.Message):
     __slots__ = ("sequence",)
@@ -351,7 +359,7 @@ class AnswerCounts(_message.Message):
     def __init__(self, executed: _Optional[int] = ..., linked: _Optional[int] = ..., held: _Optional[int] = ..., constant: _Optional[int] = ...) -> None: ...
 
 class DeviceStatus(_message.Message):
-    __slots__ = ("name", "connected", "inputs", "report", "revoked", "audited", "local", "answers")
+    __slots__ = ("name", "connected", "inputs", "report", "revoked", "audited", "local", "answers", "version", "wire")
     class AnswersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -367,6 +375,8 @@ class DeviceStatus(_message.Message):
     AUDITED_FIELD_NUMBER: _ClassVar[int]
     LOCAL_FIELD_NUMBER: _ClassVar[int]
     ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    WIRE_FIELD_NUMBER: _ClassVar[int]
     name: str
     connected: bool
     inputs: int
@@ -375,7 +385,9 @@ class DeviceStatus(_message.Message):
     audited: int
     local: _containers.RepeatedScalarFieldContainer[str]
     answers: _containers.MessageMap[str, AnswerCounts]
-    def __init__(self, name: _Optional[str] = ..., connected: bool = ..., inputs: _Optional[int] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., revoked: _Optional[_Iterable[str]] = ..., audited: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ..., answers: _Optional[_Mapping[str, AnswerCounts]] = ...) -> None: ...
+    version: str
+    wire: int
+    def __init__(self, name: _Optional[str] = ..., connected: bool = ..., inputs: _Optional[int] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., revoked: _Optional[_Iterable[str]] = ..., audited: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ..., answers: _Optional[_Mapping[str, AnswerCounts]] = ..., version: _Optional[str] = ..., wire: _Optional[int] = ...) -> None: ...
 
 class StatusReply(_message.Message):
     __slots__ = ("version", "models", "budget_bytes", "memory_bytes", "peak_bytes", "budget_violations", "memory_samples", "inputs", "refused", "repeated", "resident", "expected_agreement", "devices", "uptime_s", "compute_cores", "spent_s", "price", "late")

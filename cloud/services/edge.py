@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import InvalidInput, Overloaded
 from ...protos import edge_pb2, edge_pb2_grpc
 from ..coordinator import Coordinator
-from ..endpoint import abort_on_error, check_token, check_version
+from ..endpoint import abort_on_error, check_token
 from ..sessions.admission import namesakes
 from ..sessions.session import Session
 from ..sessions.stream import DeviceStream
@@ -35,7 +35,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
         """Serves one device's stream, from Hello to its end."""
         async with abort_on_error(context):
             await check_token(context, self.coordinator.config.token)
-            hello = await self._hello(messages, context)
+            hello = await self._hello(messages)
             if self.coordinator.stopping:
                 raise Overloaded("the coordinator is stopping")
             session = self.coordinator.open_session(hello)
@@ -66,7 +66,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
             return status_reply(self.coordinator)
         raise AssertionError("abort raises")
 
-    async def _hello(self, messages: AsyncIterator[edge_pb2.DeviceMessage], context: Any) -> edge_pb2.Hello:
+    async def _hello(self, messages: AsyncIterator[edge_pb2.DeviceMessage]) -> edge_pb2.Hello:
         try:
             async with asyncio.timeout(_HELLO_TIMEOUT_S):
                 first = await anext(aiter(messages))
@@ -75,7 +75,6 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
         hello = first.hello
         if not first.HasField("hello") or not hello.device or not hello.session:
             raise InvalidInput("a stream begins with Hello, naming `device` and `session`")
-        await check_version(context, hello.version, here="coordinator", there="device")
         return hello
 
     async def _replace(self, session: Session, stream: DeviceStream) -> None:

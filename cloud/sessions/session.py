@@ -54,6 +54,8 @@ class Session:
         connection: the connection that serves it now; None: it is not connected.
         answered: how many answers of each model came to be in which way.
         plan: what the coordinator expects to run for this stream, and why.
+        version: infilink's version on the device.
+        wire: the version of the wire that is spoken with it.
     """
 
     key: SessionKey
@@ -66,6 +68,8 @@ class Session:
     connection: Connection | None = None
     answered: dict[str, Counter[str]] = field(default_factory=dict)
     plan: Plan = field(default_factory=lambda: Plan(None, 0, ()))
+    version: str = ""
+    wire: int = 0
     _exact_s: dict[str, float] = field(default_factory=dict)
 
     def wants(self, models: Container[str] = ()) -> list[str]:

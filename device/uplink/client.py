@@ -12,7 +12,7 @@ import grpc
 
 from ... import __version__
 from ...errors import InfilinkError, InvalidInput, Unavailable
-from ...protos import edge_pb2, edge_pb2_grpc
+from ...protos import edge_pb2, edge_pb2_grpc, wire
 from ...protos.channel import open_channel
 from ..config import DeviceConfig
 from .outbox import ConnectionWindow, Outbox
@@ -197,6 +197,8 @@ class Uplink:
             local=self.local,
             device_class=self.config.device_class,
             stem=self.stem,
+            wire=wire.NEWEST,
+            wire_oldest=wire.OLDEST,
         )
         self._hello_ns = self.clock_ns()
         yield self._count(edge_pb2.DeviceMessage(hello=hello))
@@ -222,6 +224,7 @@ class Uplink:
         self.received_bytes += message.ByteSize()
         kind = message.WhichOneof("message")
         if kind == "welcome":
+            wire.agree(message.welcome.wire, 0, other=f"the coordinator (infilink {message.welcome.version})")
             self.connections += 1
             if self._welcome is not None:
                 self.on_welcome(message.welcome)

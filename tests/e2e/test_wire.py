@@ -18,8 +18,8 @@ def picture(level=100, width=64, height=48):
     return cv2.imencode(".jpg", np.full((height, width, 3), level, np.uint8))[1].tobytes()
 
 
-def hello(device="raw", session="1", version=__version__, models=()):
-    return edge_pb2.DeviceMessage(hello=edge_pb2.Hello(device=device, session=session, version=version, models=models))
+def hello(device="raw", session="1", **fields):
+    return edge_pb2.DeviceMessage(hello=edge_pb2.Hello(device=device, session=session, version=__version__, **fields))
 
 
 def an_input(sequence, payload=None, **fields):
@@ -103,10 +103,10 @@ def test_a_device_may_want_some_models_only(daemon):
         ([], grpc.StatusCode.INVALID_ARGUMENT, "begins with Hello"),
         ([an_input(1)], grpc.StatusCode.INVALID_ARGUMENT, "begins with Hello"),
         ([hello(device="")], grpc.StatusCode.INVALID_ARGUMENT, "naming `device`"),
-        ([hello(version="99.0")], grpc.StatusCode.FAILED_PRECONDITION, "install 0.1 on both"),
+        ([hello(wire=99)], grpc.StatusCode.FAILED_PRECONDITION, "(infilink 0.1.0) speaks version 99 of the wire"),
         ([hello(), hello()], grpc.StatusCode.INVALID_ARGUMENT, "after Hello"),
     ],
-    ids=["nothing", "no hello", "no name", "other version", "two hellos"],
+    ids=["nothing", "no hello", "no name", "other wire", "two hellos"],
 )
 def test_a_stream_out_of_order_ends_with_a_reason(daemon, messages, code, text):
     ended, details = refusal(daemon, *messages)

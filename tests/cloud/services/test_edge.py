@@ -86,11 +86,11 @@ def test_whoever_lacks_the_token_is_refused(connect: Callable) -> None:
         ([], grpc.StatusCode.INVALID_ARGUMENT, "begins with Hello"),
         ([an_input(0)], grpc.StatusCode.INVALID_ARGUMENT, "begins with Hello"),
         ([greeting(session="")], grpc.StatusCode.INVALID_ARGUMENT, "naming `device` and `session`"),
-        ([greeting(version="99.0")], grpc.StatusCode.FAILED_PRECONDITION, "the device 99.0: install"),
+        ([greeting(wire=99, wire_oldest=98)], grpc.StatusCode.FAILED_PRECONDITION, "speaks version 98 to 99"),
         ([greeting(models=["dark"])], grpc.StatusCode.NOT_FOUND, "bright"),
         ([greeting(), greeting()], grpc.StatusCode.INVALID_ARGUMENT, "after Hello"),
     ],
-    ids=["nothing", "no hello", "no session", "another version", "an unknown model", "two hellos"],
+    ids=["nothing", "no hello", "no session", "another wire", "an unknown model", "two hellos"],
 )
 def test_a_stream_that_can_not_be_served_ends_with_the_reason(connect: Callable, messages, code, text) -> None:
     async def story(coordinator: Coordinator, stub: edge_pb2_grpc.EdgeStub) -> None:

@@ -10,8 +10,8 @@ import pytest
 from infilink import __version__
 from infilink.device.config import DeviceConfig
 from infilink.device.uplink.client import Uplink
-from infilink.errors import InvalidInput, Unavailable
-from infilink.protos import edge_pb2
+from infilink.errors import Incompatible, InvalidInput, Unavailable
+from infilink.protos import edge_pb2, wire
 
 from ..coordinator import TIMEOUT_S, UNAVAILABLE, refused, result
 
@@ -52,7 +52,13 @@ def test_hello_names_the_device_its_run_and_what_runs_on_it(coordinator, uplink)
     welcome = uplink(coordinator.address, **settings).start()
     connection = coordinator.connection()
     assert connection.hello == edge_pb2.Hello(
-        device="yard", version=__version__, session="s1", local={"bright": "abc"}, device_class="door"
+        device="yard",
+        version=__version__,
+        session="s1",
+        local={"bright": "abc"},
+        device_class="door",
+        wire=wire.NEWEST,
+        wire_oldest=wire.OLDEST,
     )
     assert connection.metadata["authorization"] == "Bearer open sesame"
     assert welcome == coordinator.welcome
@@ -274,3 +280,9 @@ def test_what_the_coordinator_wants_its_user_to_know_is_logged(coordinator, upli
     one.finish()
     assert [answer.sequence for answer in one.heard] == [0]
     assert sum("yard: two agents" in record.message for record in caplog.records) == 1
+
+
+def test_a_coordinator_that_speaks_another_wire_is_left_alone(coordinator, uplink):
+    coordinator.welcome.wire = 99
+    with pytest.raises(Incompatible, match=r"the coordinator .* speaks version 99 of the wire"):
+        uplink(coordinator.address).start()
