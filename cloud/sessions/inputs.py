@@ -1,13 +1,12 @@
 """What an input carries: its picture or feature map, and the outputs of models that ran on the device; all checked."""
 
 import asyncio
-import struct
 from collections.abc import Iterable, Mapping
 from functools import partial
 
 import numpy as np
+import simplejpeg
 
-from ...codec import decode_jpeg
 from ...errors import InvalidInput
 from ...models.spec import ModelSpec
 from ...models.split.spec import PartitionSpec, check_map
@@ -20,8 +19,9 @@ from ..config import CloudConfig
 # Boxes are compared in pairs and tokens in a table, so their number must be bounded, not only their bytes.
 _MOST_ITEMS = 4096
 _ITEMS = ("boxes", "tokens")
-# The start-of-frame markers of a JPEG; C4, C8 and CC in this range are not.
-_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# What a scan of a JPEG begins with. A picture that comes in steps has some ten of them; each costs a pass over all its
+# pixels, and hardly any bytes.
+_SCAN, _MOST_SCANS = b"\xff\xda", 64
 
 
 async def read_frame(message: edge_pb2.Input, tail: PartitionSpec | None, config: CloudConfig) -> Array | None:
@@ -74,7 +74,7 @@ def read_features(message: edge_pb2.Input, span: FeatureRange | None) -> Array |
 
 
 def decode_picture(jpeg: bytes, *, max_pixels: int) -> Array:
-    """A JPEG as uint8 BGR; one with too many pixels is refused before it is decoded.
+    """A JPEG as uint8 BGR; one with too many pixels, or too many passes over them, is refused before it is decoded.
 
     Raises:
         InvalidInput: it is no readable JPEG, or has more than `max_pixels`.
@@ -82,30 +82,34 @@ def decode_picture(jpeg: bytes, *, max_pixels: int) -> Array:
     width, height = picture_size(jpeg)
     if width * height > max_pixels:
         raise InvalidInput(f"the picture is {width}x{height}, more than {max_pixels} pixels (`max_input_pixels`)")
-    return decode_jpeg(jpeg)
+    # Inside a scan a byte 255 is never followed by this one, so no parser can find more scans than these.
+    scans = jpeg.count(_SCAN)
+    if scans > _MOST_SCANS:
+        raise InvalidInput(f"the picture is drawn in {scans} scans; at most {_MOST_SCANS} are taken")
+    try:
+        picture: Array = simplejpeg.decode_jpeg(jpeg, "BGR")
+    except ValueError as error:
+        raise _no_picture(jpeg) from error
+    return picture
 
 
 def picture_size(jpeg: bytes) -> tuple[int, int]:
-    """Width and height from a JPEG's header, without decoding it.
+    """Width and height of a JPEG, as the decoder itself reads them, without decoding it.
 
     Raises:
-        InvalidInput: it is not a JPEG, or ends before its size.
+        InvalidInput: it is not a JPEG, or its header is cut off or damaged.
     """
     if jpeg[:2] != b"\xff\xd8":
         raise InvalidInput("the payload is no JPEG")
-    position = 2
-    while position + 9 <= len(jpeg):
-        mark, kind, length = struct.unpack_from(">BBH", jpeg, position)
-        if mark != 0xFF:
-            break
-        if kind == 0xFF:  # A fill byte.
-            position += 1
-        elif kind in _FRAME_MARKERS:
-            height, width = struct.unpack_from(">HH", jpeg, position + 5)
-            return width, height
-        else:
-            position += 2 + length
-    raise InvalidInput("the payload is a JPEG without a size: cut off or damaged")
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(jpeg)
+    except ValueError as error:
+        raise _no_picture(jpeg) from error
+    return int(width), int(height)
+
+
+def _no_picture(jpeg: bytes) -> InvalidInput:
+    return InvalidInput(f"the payload's {len(jpeg)} bytes are a JPEG that can't be read: cut off or damaged")
 
 
 def read_local_outputs(
