@@ -1,12 +1,13 @@
 """A model at work: one frame in, the output that its spec describes out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import onnxruntime as ort
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from ..errors import BadOutput, InvalidInput, ModelFailed
 from ..outputs import Array
@@ -58,6 +59,10 @@ class OnnxModel:
             raise ModelFailed(f"{self.spec.name}: a frame of {frame.shape}: {first_line(error)}") from error
         return self._decode(self._run(tensor), letterbox)
 
+    def infer_tensors(self, tensors: Mapping[str, Array], outputs: Sequence[str] = ()) -> dict[str, Array]:
+        """The graph's own outputs by name, for its own inputs; what `run_tensors` says."""
+        return run_tensors(self._session, tensors, outputs, name=self.spec.name)
+
     def _run(self, tensor: Array) -> dict[str, Array]:
         if self._fed.kind in "iu":
             tensor = np.rint(tensor)
@@ -87,6 +92,34 @@ class OnnxModel:
             return self.spec.output.check(value)
         except (ValueError, TypeError) as error:
             raise BadOutput(f"{self.spec.name}: {error}") from error
+
+
+def run_tensors(
+    session: ort.InferenceSession, tensors: Mapping[str, Array], outputs: Sequence[str], *, name: str
+) -> dict[str, Array]:
+    """A graph's outputs by name, for its inputs.
+
+    Args:
+        session: runs it.
+        tensors: the inputs by name.
+        outputs: the outputs that are asked for; empty: all.
+        name: the model's, for messages.
+
+    Raises:
+        InvalidInput: one is missing, there is none of that name, or it is not of the type or shape that is taken.
+        BadOutput: the graph raised on them, or gave what is no tensor.
+    """
+    wanted = list(outputs) or [node.name for node in session.get_outputs()]
+    try:
+        values = session.run(wanted, dict(tensors))
+    except (InvalidArgument, ValueError) as error:
+        raise InvalidInput(f"{name}: {first_line(error)}") from error
+    except Exception as error:  # onnxruntime raises many types of its own
+        raise BadOutput(f"{name}: {first_line(error)}") from error
+    for output, value in zip(wanted, values, strict=True):
+        if not isinstance(value, np.ndarray):
+            raise BadOutput(f"{name}: its output {output!r} is no tensor")
+    return dict(zip(wanted, values, strict=True))
 
 
 def try_out(infer: Callable[[Array], Array]) -> Array:

@@ -7,13 +7,14 @@ as fast as its model loads. What a process takes is its *unique* set size: what 
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar, cast
 
+import numpy as np
 import psutil
 
 from ..errors import InfilinkError, ModelFailed
@@ -21,11 +22,20 @@ from ..outputs import Array
 from .forked import fork
 from .onnx_model import OnnxModel, try_out
 from .preprocessing import check_frame
-from .process_child import Inferable, Inferred, serve_model
-from .shared_frame import SharedFrame
+from .process_child import (
+    Inferable,
+    Inferred,
+    InferredTensors,
+    SentTensors,
+    send_tensors,
+    serve_model,
+    take_tensors,
+)
+from .shared_memory import SharedArray, SharedReader, SharedWriter
 from .spec import ModelSpec
 
 _START_TIMEOUT_S = 60.0
+_Reply = TypeVar("_Reply")
 
 
 class ModelProcess:
@@ -48,7 +58,7 @@ class ModelProcess:
         self._process: BaseProcess | None = None
         self._pid: int | None = None
         self._pipe: Connection | None = None
-        self._frame: SharedFrame | None = None
+        self._gives, self._given = SharedWriter(), SharedReader()
         self._spec: ModelSpec | None = None
 
     @property
@@ -75,10 +85,7 @@ class ModelProcess:
         try:
             if not self._pipe.poll(_START_TIMEOUT_S):
                 raise ModelFailed(f"{self.path}: not ready after {_START_TIMEOUT_S:.0f} s")
-            reply = self._receive()
-            if not isinstance(reply, ModelSpec):
-                raise ModelFailed(f"{self.path}: its process answered {reply!r}")
-            self._spec = reply
+            self._spec = cast(ModelSpec, self._receive())
             if warm_up:
                 self.warm_up()
         except BaseException:
@@ -107,24 +114,28 @@ class ModelProcess:
             BadOutput: what the model gave for this frame can't be used; the process runs on.
             ModelFailed: the model's spec does not fit, its process ended (`pid` is then None), or this is closed.
         """
-        if self._pipe is None:
-            raise ModelFailed(f"{self.path.stem}: is closed, or was never loaded")
         self.check(frame)
-        try:
-            if self._frame is None or self._frame.size < frame.size:
-                self._close_frame()
-                self._frame = SharedFrame(frame.size)
-        except OSError as error:
-            raise ModelFailed(f"{self.path.stem}: no memory to hand over a frame of {frame.shape}: {error}") from error
-        self._frame.write(frame)
-        try:
-            self._pipe.send((self._frame.path, self._frame.size, frame.shape))
-        except OSError as error:
-            raise self._ended("its process has ended") from error
-        reply = self._receive(timeout_s)
-        if not isinstance(reply, Inferred):
-            raise ModelFailed(f"{self.path}: its process answered {reply!r}")
-        return reply
+        return self._ask(Inferred, lambda: self._gives.write(frame), timeout_s)
+
+    def infer_tensors(
+        self, tensors: Mapping[str, Array], outputs: Sequence[str] = (), *, timeout_s: float | None = None
+    ) -> InferredTensors:
+        """The graph's own outputs for its own inputs, neither preprocessed nor decoded; blocks until they are there.
+
+        Args:
+            tensors: the inputs by their names; text as an array of objects.
+            outputs: the outputs that are asked for; empty: all.
+            timeout_s: as for `infer`.
+
+        Raises:
+            InvalidInput: they are not what the graph takes, or too large.
+            BadOutput: the graph raised on them; the process runs on.
+            ModelFailed: its process ended (`pid` is then None), or this is closed.
+        """
+        reply = self._ask(SentTensors, lambda: SentTensors(send_tensors(self._gives, tensors), outputs), timeout_s)
+        # Copied, as the process writes the next ones in the same place.
+        values = {name: np.array(value) for name, value in take_tensors(self._given, reply.tensors).items()}
+        return InferredTensors(values, reply.infer_s, reply.cpu_s)
 
     def memory_bytes(self) -> int:
         """The process's unique set size now; 0 when it is not running. Any thread may ask.
@@ -170,7 +181,7 @@ class ModelProcess:
         if self._pipe is not None:
             self._pipe.close()
             self._pipe = None
-        self._close_frame()
+        self._gives.close()
 
     def __enter__(self) -> "ModelProcess":
         """Loads the model."""
@@ -180,10 +191,22 @@ class ModelProcess:
         """Ends the process."""
         self.close()
 
-    def _close_frame(self) -> None:
-        if self._frame is not None:
-            self._frame.close()
-            self._frame = None
+    def _ask(self, kind: type[_Reply], put: Callable[[], SharedArray | SentTensors], timeout_s: float | None) -> _Reply:
+        """The process's reply to what was put into shared memory for it."""
+        if self._pipe is None:
+            raise ModelFailed(f"{self.path.stem}: is closed, or was never loaded")
+        try:
+            request = put()
+        except OSError as error:
+            raise ModelFailed(f"{self.path.stem}: no memory to hand an input over: {error}") from error
+        try:
+            self._pipe.send(request)
+        except OSError as error:
+            raise self._ended("its process has ended") from error
+        reply = self._receive(timeout_s)
+        if not isinstance(reply, kind):
+            raise ModelFailed(f"{self.path}: its process answered {reply!r}")
+        return reply
 
     def _receive(self, timeout_s: float | None = None) -> object:
         # It may be closed by another thread, which does not wait for an inference.

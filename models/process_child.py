@@ -4,7 +4,7 @@ import ctypes
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -14,7 +14,7 @@ import cv2
 
 from ..errors import BadOutput, InfilinkError, InvalidInput, ModelFailed
 from ..outputs import Array
-from .shared_frame import FrameReader
+from .shared_memory import SharedArray, SharedReader, SharedWriter
 from .spec import ModelSpec
 
 # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX. Left to itself glibc raises the first with what is freed and keeps
@@ -31,6 +31,15 @@ class Inferred:
     cpu_s: float = 0.0
 
 
+@dataclass(frozen=True)
+class InferredTensors:
+    """A graph's own outputs, by their names, and what they took inside the model's process."""
+
+    values: Mapping[str, Array]
+    infer_s: float
+    cpu_s: float = 0.0
+
+
 class Inferable(Protocol):
     """What runs in the process: an `OnnxModel`, or the second part of one."""
 
@@ -38,6 +47,48 @@ class Inferable(Protocol):
 
     def infer(self, frame: Array) -> Array:
         """The output for a frame, or for the bytes of a map."""
+
+    def infer_tensors(self, tensors: Mapping[str, Array], outputs: Sequence[str] = ()) -> Mapping[str, Array]:
+        """The graph's own outputs for its own inputs."""
+
+
+@dataclass(frozen=True)
+class SentTensors:
+    """Tensors on their way: each lies in shared memory, or is here if it holds text.
+
+    Attributes:
+        tensors: by name; of a reply, the outputs.
+        outputs: of a request, the outputs that are asked for; empty: all.
+        infer_s: of a reply, what it took.
+        cpu_s: the same of processors.
+    """
+
+    tensors: Mapping[str, SharedArray | Array]
+    outputs: Sequence[str] = ()
+    infer_s: float = 0.0
+    cpu_s: float = 0.0
+
+
+MOST_TENSOR_BYTES = 2**30
+"""What the inputs, or the outputs, of one inference may take together."""
+
+
+def send_tensors(memory: SharedWriter, tensors: Mapping[str, Array]) -> dict[str, SharedArray | Array]:
+    """Puts tensors into shared memory; those of text, which has no place there, go through the pipe.
+
+    Raises:
+        InvalidInput: they are too large.
+    """
+    size_bytes = sum(tensor.nbytes for tensor in tensors.values())
+    if size_bytes > MOST_TENSOR_BYTES:
+        raise InvalidInput(f"the tensors have {size_bytes} bytes; at most {MOST_TENSOR_BYTES} are taken at once")
+    flat = {name: tensor for name, tensor in tensors.items() if not tensor.dtype.hasobject}
+    return {**tensors, **memory.write_all(flat)}
+
+
+def take_tensors(memory: SharedReader, sent: Mapping[str, SharedArray | Array]) -> dict[str, Array]:
+    """The tensors that the other side sent: views of its memory, until it sends the next ones."""
+    return {name: memory.read(each) if isinstance(each, SharedArray) else each for name, each in sent.items()}
 
 
 def serve_model(
@@ -56,18 +107,15 @@ def serve_model(
         pipe.send(_plain(error))
         return
     pipe.send(model.spec)
-    frames = FrameReader()
+    given, gives = SharedReader(), SharedWriter()
     while True:
         try:
             request = pipe.recv()
         except (EOFError, OSError):
             return
-        reply: Inferred | InfilinkError
+        reply: Inferred | SentTensors | InfilinkError
         try:
-            frame = frames.read(*request)
-            started, cpu_started = time.perf_counter(), time.process_time()
-            value = model.infer(frame)
-            reply = Inferred(value, time.perf_counter() - started, time.process_time() - cpu_started)
+            reply = _answer(model, request, given, gives)
         except InfilinkError as error:
             reply = _plain(error)
         except Exception as error:  # whatever one frame brings about, the next one may be fine
@@ -76,6 +124,21 @@ def serve_model(
             pipe.send(reply)
         except OSError:
             return
+
+
+def _answer(
+    model: Inferable, request: SharedArray | SentTensors, given: SharedReader, gives: SharedWriter
+) -> Inferred | SentTensors:
+    started, cpu_started = time.perf_counter(), time.process_time()
+    if not isinstance(request, SentTensors):
+        value = model.infer(given.read(request))
+        return Inferred(value, time.perf_counter() - started, time.process_time() - cpu_started)
+    values = model.infer_tensors(take_tensors(given, request.tensors), request.outputs)
+    took_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu_started
+    try:
+        return SentTensors(send_tensors(gives, values), infer_s=took_s, cpu_s=cpu_s)
+    except InvalidInput as error:
+        raise BadOutput(f"{model.spec.name}: of its outputs, {error}") from error
 
 
 def _steady_malloc() -> None:

@@ -2,18 +2,19 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from ..errors import InfilinkError, ModelFailed
 from ..outputs import Array
 from .process import ModelProcess
-from .process_child import Inferred
+from .process_child import Inferred, InferredTensors
 from .spec import ModelSpec
 
 logger = logging.getLogger(__name__)
 
+_Reply = TypeVar("_Reply", Inferred, InferredTensors)
 State = Literal["unloaded", "loading", "loaded", "failed"]
 
 RETRY_S = 5.0
@@ -114,20 +115,12 @@ class Supervisor:
             BadOutput: what the model gave for this frame can't be used.
             ModelFailed: the model's spec does not fit, or its process ended or does not stay alive.
         """
-        ended_before = self._process is None
-        if ended_before and self.clock() < self._retry_at:
-            raise ModelFailed(f"{self.name}: its process does not stay alive")
-        try:
-            inferred = self._ask(frame)
-        except ModelFailed as error:
-            if self._process is not None or ended_before or self._stopped or not self.repeat:
-                raise
-            logger.warning("%s; starting it again", error)
-            inferred = self._ask(frame)
-        self.executions += 1
-        self.infer_s += inferred.infer_s
-        self.cpu_s += inferred.cpu_s
+        inferred = self._run(lambda process: process.infer(frame, timeout_s=self.infer_timeout_s))
         return inferred.value
+
+    def infer_tensors(self, tensors: Mapping[str, Array], outputs: Sequence[str] = ()) -> Mapping[str, Array]:
+        """The graph's own outputs for its own inputs; what `ModelProcess.infer_tensors` says, and `infer` raises."""
+        return self._run(lambda process: process.infer_tensors(tensors, outputs, timeout_s=self.infer_timeout_s)).values
 
     def unload(self) -> None:
         """Ends the process; its memory is free when this returns."""
@@ -152,7 +145,24 @@ class Supervisor:
         process = self._process
         return 0 if process is None else process.memory_bytes()
 
-    def _ask(self, frame: Array) -> Inferred:
+    def _run(self, ask: Callable[[ModelProcess], _Reply]) -> _Reply:
+        """What the process replies, or the next one where it ended over this and that is to be repeated."""
+        ended_before = self._process is None
+        if ended_before and self.clock() < self._retry_at:
+            raise ModelFailed(f"{self.name}: its process does not stay alive")
+        try:
+            reply = self._ask(ask)
+        except ModelFailed as error:
+            if self._process is not None or ended_before or self._stopped or not self.repeat:
+                raise
+            logger.warning("%s; starting it again", error)
+            reply = self._ask(ask)
+        self.executions += 1
+        self.infer_s += reply.infer_s
+        self.cpu_s += reply.cpu_s
+        return reply
+
+    def _ask(self, ask: Callable[[ModelProcess], _Reply]) -> _Reply:
         """Asks the process, which is started if there is none, and given up if it ends over this."""
         if self._process is None:
             self._retry_at = self.clock() + RETRY_S
@@ -160,7 +170,7 @@ class Supervisor:
         process = self._process
         assert process is not None
         try:
-            return process.infer(frame, timeout_s=self.infer_timeout_s)
+            return ask(process)
         except ModelFailed:
             if process.pid is None:
                 self.unload()

@@ -2,13 +2,15 @@
 
 import asyncio
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from math import inf
+from typing import TypeVar
 
-from ...models.process_child import Inferred
+from ...models.process_child import Inferred, InferredTensors
 from ...outputs import Array
 from .worker import Worker
 
+_Reply = TypeVar("_Reply")
 _Turn = tuple[float, int, asyncio.Future[None]]
 
 
@@ -46,13 +48,30 @@ class RunQueue:
         Raises:
             InfilinkError: what `Worker.infer` raises.
         """
+        return await self._run(name, lambda worker: worker.infer(frame), worth, within_s)
+
+    async def run_tensors(
+        self,
+        name: str,
+        tensors: Mapping[str, Array],
+        outputs: Sequence[str] = (),
+        *,
+        worth: float = inf,
+        within_s: float | None = None,
+    ) -> InferredTensors | None:
+        """A graph's own outputs for its own inputs; what `run` says, and what `Worker.infer_tensors` raises."""
+        return await self._run(name, lambda worker: worker.infer_tensors(tensors, outputs), worth, within_s)
+
+    async def _run(
+        self, name: str, ask: Callable[[Worker], Awaitable[_Reply]], worth: float, within_s: float | None
+    ) -> _Reply | None:
         came = asyncio.get_running_loop().create_future()
         turn = (-worth, next(self._numbers), came)
         self._waiting[name].append(turn)
         self._start()
         try:
             await asyncio.wait({came}, timeout=within_s)
-            return await self.workers[name].infer(frame) if came.done() and name in self.loaded else None
+            return await ask(self.workers[name]) if came.done() and name in self.loaded else None
         finally:
             if came.done():
                 self._running.discard(name)

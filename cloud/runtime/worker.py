@@ -1,7 +1,7 @@
 """One model as the coordinator's event loop sees it: asked in turn, in a thread of its own behind the loop."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import psutil
 
-from ...models.process_child import Inferred
+from ...models.process_child import Inferred, InferredTensors
 from ...models.supervisor import State, Supervisor
 from ...outputs import Array
 
@@ -52,6 +52,10 @@ class Worker:
         """The model's output for a frame, and what it took; what `Supervisor.infer` says."""
         return await self._call(lambda: self._infer(frame))
 
+    async def infer_tensors(self, tensors: Mapping[str, Array], outputs: Sequence[str] = ()) -> InferredTensors:
+        """The graph's own outputs for its own inputs, and what they took; what `Supervisor.infer_tensors` says."""
+        return await self._call(lambda: self._infer_tensors(tensors, outputs))
+
     async def unload(self) -> None:
         """Ends the process; its memory is free when this returns."""
         await self._call(self.model.unload)
@@ -83,6 +87,12 @@ class Worker:
         infer_s, cpu_s = model.infer_s, model.cpu_s
         value = model.infer(frame)
         return Inferred(value, model.infer_s - infer_s, model.cpu_s - cpu_s)
+
+    def _infer_tensors(self, tensors: Mapping[str, Array], outputs: Sequence[str]) -> InferredTensors:
+        model = self.model
+        infer_s, cpu_s = model.infer_s, model.cpu_s
+        values = model.infer_tensors(tensors, outputs)
+        return InferredTensors(values, model.infer_s - infer_s, model.cpu_s - cpu_s)
 
     async def _call(self, function: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)

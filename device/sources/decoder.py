@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 import cv2
 
 from ...errors import InfilinkError, InvalidInput, Unavailable
-from ...models.shared_frame import SharedFrame
+from ...models.shared_memory import SharedArray, SharedWriter
 from ...traces.source_name import is_always_live, source_kind
 from .reader import Opening, Reader, Taken
 
@@ -28,12 +28,10 @@ _ALIVE_EVERY_S = 2.0
 
 @dataclass(frozen=True)
 class Handed:
-    """A frame that lies in shared memory: in which place, at what path, and what it is."""
+    """A frame that lies in shared memory: in which slot, where, and what it is."""
 
     slot: int
-    path: str
-    size: int
-    shape: tuple[int, ...]
+    place: SharedArray
     sequence: int
     captured_s: float
     source_s: float | None
@@ -111,7 +109,7 @@ class _Beat:
 
 def _hand_over(reader: Reader, free: "queue.SimpleQueue[int]", pipe: Connection) -> None:
     """Puts one frame after another into a free place."""
-    slots: list[SharedFrame | None] = [None] * SLOTS
+    slots = [SharedWriter() for _ in range(SLOTS)]
     count = 0
     for taken in reader:
         slot = _place(reader, taken, free)
@@ -122,15 +120,10 @@ def _hand_over(reader: Reader, free: "queue.SimpleQueue[int]", pipe: Connection)
             # Who waits for whom then changes more seldom.
             for more in range(_LEAST_SLOTS, min(SLOTS, _MOST_BYTES // image.size)):
                 free.put(more)
-        memory = slots[slot]
-        if memory is None or memory.size < image.size:
-            if memory is not None:
-                memory.close()
-            memory = slots[slot] = SharedFrame(image.size)
-        memory.write(image)
+        place = slots[slot].write(image)
         sequence = count if taken.sequence is None else taken.sequence
         count += 1
-        pipe.send(Handed(slot, memory.path, memory.size, image.shape, sequence, taken.captured_s, taken.source_s))
+        pipe.send(Handed(slot, place, sequence, taken.captured_s, taken.source_s))
 
 
 def _place(reader: Reader, taken: Taken, free: "queue.SimpleQueue[int]") -> int | None:

@@ -11,10 +11,10 @@ import numpy as np
 
 from ...errors import InfilinkError, InvalidInput, Unavailable
 from ...models.forked import fork
-from ...models.shared_frame import FrameReader
+from ...models.shared_memory import SharedReader
 from ...traces.source_name import is_always_live
 from .base import Frame
-from .decoder import SLOTS, Ended, Handed, Told, serve_source
+from .decoder import Ended, Handed, Told, serve_source
 from .reader import Opened, Opening
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class VideoSource:
         self._closed = False
         self._given = 0
         self._paths: set[str] = set()
-        self._memory = [FrameReader() for _ in range(SLOTS)]
+        self._memory = SharedReader()
         self._process, self._pipe = fork(serve_source, opening)
         try:
             opened = self._receive()
@@ -107,9 +107,9 @@ class VideoSource:
 
     def _take(self, handed: Handed) -> Frame | None:
         """The frame, copied out of its place, which is free then; None if the decoder has just died."""
-        self._paths.add(handed.path)
+        self._paths.add(handed.place.path)
         try:
-            image = np.array(self._memory[handed.slot].read(handed.path, handed.size, handed.shape))
+            image = np.array(self._memory.read(handed.place))
             self._pipe.send(handed.slot)
         except OSError:
             return None

@@ -1,6 +1,7 @@
 """The two parts of a model at work: the `Head` makes a feature map of a frame, the `Tail` goes on from it."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -133,6 +134,10 @@ class ServedTail:
             InvalidInput: they are not those of a map of this cut.
         """
         return self._tail.answer(self._empty() if frame.size == 1 else self._tail.unpack(frame.tobytes()))
+
+    def infer_tensors(self, tensors: Mapping[str, Array], outputs: Sequence[str] = ()) -> Mapping[str, Array]:
+        """Raises InvalidInput: a tail is given the maps that a head packed, on a device's stream."""
+        raise InvalidInput(f"{self.spec.name}: is the second part of a model and takes no tensors")
 
     def _empty(self) -> SeenMap:
         at = self._tail.partition

@@ -81,6 +81,17 @@ def write_class_by_light(path: Path) -> Path:
     return save(path, nodes, [taken], [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 1, 6])], constants)
 
 
+def write_echo(path: Path, kinds: Sequence[type]) -> Path:
+    """A graph of two axes whose outputs are its inputs: `in0` and `out0` of the first type, and so on."""
+    types = [helper.np_dtype_to_tensor_dtype(np.dtype(kind)) for kind in kinds]
+    nodes = [helper.make_node("Identity", [f"in{at}"], [f"out{at}"]) for at in range(len(kinds))]
+    ends = [
+        [helper.make_tensor_value_info(f"{end}{at}", each, ["rows", "columns"]) for at, each in enumerate(types)]
+        for end in ("in", "out")
+    ]
+    return save(path, nodes, *ends)
+
+
 def save(
     path: Path,
     nodes: list[onnx.NodeProto],

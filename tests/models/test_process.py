@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,10 @@ from infilink.models.forked import start_fork_server
 from infilink.models.onnx_model import OnnxModel
 from infilink.models.process import ModelProcess
 from infilink.models.process_child import Inferred, serve_model
+from infilink.models.shared_memory import SharedArray
 from infilink.outputs import Array
+
+from .made import write_echo
 
 RNG = np.random.default_rng(0)
 FRAMES = [RNG.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((24, 32), (48, 64), (10, 10), (48, 64))]
@@ -61,6 +65,19 @@ class Collecting(OnnxModel):
     def infer(self, frame):
         gc.collect()
         return super().infer(frame)
+"""
+
+ECHO = """
+from types import SimpleNamespace
+from infilink.models.onnx_model import run_tensors
+from infilink.models.session import open_session
+
+class Echo:
+    def __init__(self, path, *, threads, optimized):
+        self.spec, self.session = SimpleNamespace(name="echo"), open_session(path)
+
+    def infer_tensors(self, tensors, outputs=()):
+        return run_tensors(self.session, tensors, outputs, name="echo")
 """
 
 
@@ -116,7 +133,10 @@ def test_whatever_a_frame_brings_about_is_answered_and_not_the_end(tiny_models: 
     worker.start()
     theirs.close()
     assert ours.recv().name == "bright"
-    for request, told in ((("/nowhere", 4, (4,)), "FileNotFoundError"), (("short",), "TypeError")):
+    for request, told in (
+        (SharedArray("/nowhere", 0, 4, 0, "|u1", (4,)), "FileNotFoundError"),
+        (("short",), "AttributeError"),
+    ):
         ours.send(request)
         reply = ours.recv()
         assert isinstance(reply, ModelFailed)
@@ -140,6 +160,52 @@ def test_a_garbage_collection_makes_nothing_private_that_was_shared(tiny_models,
     with ModelProcess(tiny_models / "bright.onnx") as process:
         process.infer(FRAMES[0])
         assert collected < process.memory_bytes() + 2 * 2**20
+
+
+def test_tensors_of_any_type_go_in_and_come_out_as_the_graph_has_them(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "echoing.py").write_text(ECHO)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    class EchoProcess(ModelProcess):
+        opener = importlib.import_module("echoing").Echo
+
+    kinds = [np.float16, np.float32, np.float64, np.int8, np.uint8, np.int32, np.int64, np.bool_, np.object_]
+    with closing(EchoProcess(write_echo(tmp_path / "echo.onnx", kinds))) as process:
+        process.load(warm_up=False)
+        for shape in ((2, 3), (0, 3), (300, 1000)):
+            given = {f"in{at}": np.ones(shape, kind) for at, kind in enumerate(kinds[:-1])}
+            given[f"in{len(kinds) - 1}"] = np.full(shape, "wörter", object)
+            values = process.infer_tensors(given).values
+            for at, (name, value) in enumerate(values.items()):
+                assert name == f"out{at}" and value.dtype == kinds[at]
+                np.testing.assert_array_equal(value, given[f"in{at}"])
+        assert list(process.infer_tensors(given, ["out3"]).values) == ["out3"]
+
+
+@pytest.mark.parametrize(
+    ("tensors", "outputs", "told"),
+    [
+        ({}, [], "image"),
+        ({"image": np.zeros((1, 3, 16, 16))}, [], r"tensor\(double\)"),
+        ({"image": np.zeros((1, 3, 16), np.float32)}, [], "image"),
+        ({"image": np.zeros((1, 3, 16, 9), np.float32)}, [], "image"),
+        ({"other": np.zeros(3, np.float32)}, [], "other|image"),
+        ({"image": np.zeros((1, 3, 16, 16), np.float32)}, ["none"], "none"),
+    ],
+    ids=["none", "other type", "other rank", "other size", "other name", "other output"],
+)
+def test_tensors_that_do_not_fit_are_refused_by_name_and_the_next_are_answered(process, tensors, outputs, told) -> None:
+    pid = process.pid
+    with pytest.raises(InvalidInput, match=told):
+        process.infer_tensors(tensors, outputs)
+    values = process.infer_tensors({"image": np.full((1, 3, 16, 16), 5, np.float32)}).values
+    assert values["out"] == pytest.approx([5]) and process.pid == pid
+
+
+def test_tensors_that_are_too_large_are_refused_before_memory_is_taken(process, monkeypatch) -> None:
+    monkeypatch.setattr("infilink.models.process_child.MOST_TENSOR_BYTES", 3000)
+    with pytest.raises(InvalidInput, match="3072 bytes; at most 3000"):
+        process.infer_tensors({"image": np.zeros((1, 3, 16, 16), np.float32)})
 
 
 def test_a_closed_process_says_so(process: ModelProcess) -> None:

@@ -1,0 +1,129 @@
+"""Arrays in memory that two processes see: copied once, instead of going through a pipe in small pieces."""
+
+import itertools
+import mmap
+import os
+import tempfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..outputs import Array
+
+_ALIGN_BYTES = 64
+# What a reader keeps mapped: a little more than one model's process is given in turn.
+_MOST_MAPPED = 64
+_SERIALS = itertools.count()
+
+
+class SharedArray(NamedTuple):
+    """Where an array lies: what travels in its place.
+
+    Attributes:
+        path: names the memory in the file system.
+        serial: tells it from another memory that came to have the same name.
+        size_bytes: the whole memory's.
+        offset: of the array's first byte.
+        dtype: numpy's name for it.
+        shape: the array's.
+    """
+
+    path: str
+    serial: int
+    size_bytes: int
+    offset: int
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class SharedMemory:
+    """The owner's side of one memory; it is freed once `close` was called and no view of it is used any more."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self.size_bytes = max(1, size_bytes)
+        self.serial = next(_SERIALS)
+        self._unnamed = hasattr(os, "memfd_create")
+        if self._unnamed:
+            # Nothing is left behind, however this process ends.
+            self._file = os.memfd_create("infilink")
+            self.path = f"/proc/{os.getpid()}/fd/{self._file}"
+        else:
+            self._file, self.path = tempfile.mkstemp(prefix="infilink-")
+        os.ftruncate(self._file, self.size_bytes)
+        self._bytes = np.frombuffer(mmap.mmap(self._file, self.size_bytes), np.uint8)
+
+    def at(self, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> tuple[SharedArray, Array]:
+        """An array's place in it, and the array, to be written."""
+        place = SharedArray(self.path, self.serial, self.size_bytes, offset, dtype.str, shape)
+        return place, _view(self._bytes, place)
+
+    def close(self) -> None:
+        """Gives it up; the other side's mapping lives until it drops it."""
+        self._bytes = np.empty(0, np.uint8)
+        os.close(self._file)
+        if not self._unnamed:
+            os.unlink(self.path)
+
+
+class SharedWriter:
+    """Memory that is written anew each time, and grows with what is written; close it in the end."""
+
+    def __init__(self) -> None:
+        self._memory: SharedMemory | None = None
+
+    def write(self, array: Array) -> SharedArray:
+        """Copies an array in; the other side may read it until the next ones are written."""
+        return self.write_all({"": array})[""]
+
+    def write_all(self, arrays: Mapping[str, Array]) -> dict[str, SharedArray]:
+        """Copies arrays in; the other side may read them until the next ones are written."""
+        needed_bytes = sum(_padded(array.nbytes) for array in arrays.values())
+        if self._memory is None or self._memory.size_bytes < needed_bytes:
+            self.close()
+            self._memory = SharedMemory(needed_bytes)
+        places, offset = {}, 0
+        for name, array in arrays.items():
+            places[name], target = self._memory.at(offset, array.dtype, array.shape)
+            np.copyto(target, array)
+            offset += _padded(array.nbytes)
+        return places
+
+    def close(self) -> None:
+        """Gives the memory up."""
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
+
+
+class SharedReader:
+    """The other side: maps each memory once, as long as it is used."""
+
+    def __init__(self) -> None:
+        self._mapped: OrderedDict[tuple[str, int], Array] = OrderedDict()
+
+    def read(self, place: SharedArray) -> Array:
+        """The array that lies there: not copied, and not to be written."""
+        key = place.path, place.serial
+        if key not in self._mapped:
+            # What had the same name before is gone.
+            for old in [old for old in self._mapped if old[0] == place.path]:
+                del self._mapped[old]
+            with open(place.path, "rb") as file:
+                mapped = mmap.mmap(file.fileno(), place.size_bytes, prot=mmap.PROT_READ)
+            self._mapped[key] = np.frombuffer(mapped, np.uint8)
+            while len(self._mapped) > _MOST_MAPPED:
+                self._mapped.popitem(last=False)
+        self._mapped.move_to_end(key)
+        return _view(self._mapped[key], place)
+
+
+def _padded(size_bytes: int) -> int:
+    return -(-size_bytes // _ALIGN_BYTES) * _ALIGN_BYTES
+
+
+def _view(memory: Array, place: SharedArray) -> Array:
+    dtype = np.dtype(place.dtype)
+    size_bytes = dtype.itemsize * int(np.prod(place.shape, dtype=np.int64))
+    return memory[place.offset : place.offset + size_bytes].view(dtype).reshape(place.shape)
