@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ..errors import InvalidInput
+from ..protos.fields import BYTES, fields
 
 # By message, the fields that lead to a tensor: their numbers in onnx.proto, and the message that each holds.
 _WAYS: dict[str, dict[int, str]] = {
@@ -20,7 +21,6 @@ _WAYS: dict[str, dict[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "entry"},
 }
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def external_files(path: Path) -> list[Path]:
@@ -32,8 +32,8 @@ def external_files(path: Path) -> list[Path]:
     with path.open("rb") as file:
         if not path.stat().st_size:
             return []
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            named = sorted(set(_locations(memoryview(data), "model")))
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as whole:
+            named = sorted(set(_locations(whole, "model")))
     return [_beside(path, name) for name in named]
 
 
@@ -55,47 +55,14 @@ def _readings(name: str) -> tuple[PurePosixPath, PureWindowsPath]:
 
 def _locations(data: memoryview, message: str) -> Iterator[str]:
     """The values of `location` in all tensors below a message; what is no protobuf ends it."""
-    with data:
-        for number, content in _fields(data):
-            below = _WAYS[message].get(number)
+    for field in fields(data):
+        below = _WAYS[message].get(field.number) if field.kind == BYTES else None
+        if below is None:
+            continue
+        with data[field.start : field.end] as content:
             if below == "entry":
-                entry = {key: bytes(value) for key, value in _fields(content)}
+                entry = {each.number: bytes(content[each.start : each.end]) for each in fields(content)}
                 if entry.get(1) == b"location":
                     yield entry.get(2, b"").decode("utf-8", "replace")
-            elif below is not None:
-                yield from _locations(content, below)
-
-
-def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """A message's fields that hold bytes: their numbers and contents; up to where it is damaged."""
-    at, end = 0, len(data)
-    try:
-        while at < end:
-            tag, at = _varint(data, at)
-            kind = tag & 7
-            if kind == _BYTES:
-                size, at = _varint(data, at)
-                if at + size > end:
-                    return
-                with data[at : at + size] as content:
-                    yield tag >> 3, content
-                at += size
-            elif kind == _VARINT:
-                _, at = _varint(data, at)
-            elif kind in (_FIXED32, _FIXED64):
-                at += 4 if kind == _FIXED32 else 8
             else:
-                return
-    except IndexError:
-        return
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
+                yield from _locations(content, below)
