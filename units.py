@@ -50,6 +50,18 @@ def parse_budget(text: str, sizes: Mapping[str, int]) -> int:
     return size_bytes
 
 
+def parse_size(text: str) -> int:
+    """A size in bytes: `200MiB`, `1.5GiB`, or a number of bytes.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    found = _SIZE.fullmatch(text)
+    if found is None or found.group(2) == "%":
+        raise InvalidInput(f"size {text!r}: write a number with B, KB, MB, GB, KiB, MiB or GiB: 200MiB, 1.5GiB")
+    return int(float(found.group(1)) * _SIZE_UNITS[(found.group(2) or "").upper()])
+
+
 def parse_compute(text: str) -> float:
     """The processors that may be used, in cores: `1.5 cores`, `0.5`, or `all` that this process may run on.
 

@@ -13,12 +13,12 @@ from ..errors import BadOutput, InvalidInput, ModelFailed
 from ..outputs import Array
 from .decoding import DECODERS, decode
 from .preprocessing import Letterbox, preprocess
-from .session import first_line, open_session
+from .session import CPU_ONLY, SessionProviders, first_line, open_session, shrink_arenas
 from .spec import ModelSpec, spec_beside, spec_inside
 
 
 class OnnxModel:
-    """One loaded ONNX model on the CPU: preprocess, run, decode.
+    """One loaded ONNX model: preprocess, run, decode.
 
     Args:
         path: the `.onnx` file; its spec is inside or beside it.
@@ -26,15 +26,24 @@ class OnnxModel:
         optimized: where onnxruntime's own optimized form of the file is kept: it is written by the first to load the
             model and read by the next, which takes a third of the time. It is good on this machine only, and for this
             very file.
+        providers: what runs it.
 
     Raises:
         InvalidInput: no ONNX file, no spec, or a spec that does not fit the model.
     """
 
-    def __init__(self, path: Path | str, *, threads: int = 1, optimized: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        threads: int = 1,
+        optimized: Path | None = None,
+        providers: SessionProviders = CPU_ONLY,
+    ) -> None:
         self.path = Path(path)
         beside = spec_beside(self.path)
-        self._session = open_session(self.path, threads=threads, optimized=optimized)
+        self._session = open_session(self.path, threads=threads, optimized=optimized, providers=providers)
+        self._first_run = shrink_arenas(self._session)
         self.spec = beside or spec_inside(self._session, self.path)
         self._input = _find_input(self._session, self.spec, self.path)
         try:
@@ -68,7 +77,8 @@ class OnnxModel:
             tensor = np.rint(tensor)
         tensor = tensor.astype(self._fed, copy=False)
         try:
-            return dict(zip(self._outputs, self._session.run(None, {self._input.name: tensor}), strict=True))
+            run, self._first_run = self._first_run, None
+            return dict(zip(self._outputs, self._session.run(None, {self._input.name: tensor}, run), strict=True))
         except Exception as error:  # onnxruntime raises many types of its own
             raise BadOutput(f"{self.spec.name}: {first_line(error)}") from error
 

@@ -26,11 +26,13 @@ from .process_child import (
     Inferable,
     Inferred,
     InferredTensors,
+    Opening,
     SentTensors,
     send_tensors,
     serve_model,
     take_tensors,
 )
+from .session import CPU_ONLY, SessionProviders
 from .shared_memory import SharedArray, SharedReader, SharedWriter
 from .spec import ModelSpec
 
@@ -45,15 +47,24 @@ class ModelProcess:
         path: the `.onnx` file.
         threads: how many threads one inference may use.
         optimized: where onnxruntime's own optimized form of the file is kept between loads; None: it is not.
+        providers: what runs it (`open_session`).
     """
 
     opener: ClassVar[Callable[..., Inferable]] = OnnxModel
-    """Makes what is served, in the process: called with the path, `threads` and `optimized`."""
+    """Makes what is served, in the process: called with the path, `threads`, `optimized` and `providers`."""
 
-    def __init__(self, path: Path | str, *, threads: int = 1, optimized: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        threads: int = 1,
+        optimized: Path | None = None,
+        providers: SessionProviders = CPU_ONLY,
+    ) -> None:
         self.path = Path(path)
         self.threads = threads
         self.optimized = optimized
+        self.providers = providers
         self.load_s = 0.0
         self._process: BaseProcess | None = None
         self._pid: int | None = None
@@ -80,8 +91,8 @@ class ModelProcess:
             ModelFailed: the process ended or did not get ready in time.
         """
         started = time.perf_counter()
-        self._process, self._pipe = fork(serve_model, type(self).opener, self.path, self.threads, self.optimized)
-        self._pid = self._process.pid
+        self._start(Opening(type(self).opener, self.path, self.threads, self.optimized, self.providers))
+        assert self._pipe is not None
         try:
             if not self._pipe.poll(_START_TIMEOUT_S):
                 raise ModelFailed(f"{self.path}: not ready after {_START_TIMEOUT_S:.0f} s")
@@ -93,6 +104,11 @@ class ModelProcess:
             raise
         self.load_s = time.perf_counter() - started
         return self
+
+    def _start(self, opening: Opening) -> None:
+        """Has a process load the model: one of its own."""
+        self._process, self._pipe = fork(serve_model, opening)
+        self._pid = self._process.pid
 
     def warm_up(self) -> None:
         """Runs it once on a frame of one colour."""

@@ -14,6 +14,7 @@ import cv2
 
 from ..errors import BadOutput, InfilinkError, InvalidInput, ModelFailed
 from ..outputs import Array
+from .session import CPU_ONLY, SessionProviders
 from .shared_memory import SharedArray, SharedReader, SharedWriter
 from .spec import ModelSpec
 
@@ -91,18 +92,41 @@ def take_tensors(memory: SharedReader, sent: Mapping[str, SharedArray | Array]) 
     return {name: memory.read(each) if isinstance(each, SharedArray) else each for name, each in sent.items()}
 
 
-def serve_model(
-    opener: Callable[..., Inferable], path: Path, threads: int, optimized: Path | None, pipe: Connection
-) -> None:
-    """The process's whole life: load, then one frame after another until the pipe closes."""
+@dataclass(frozen=True)
+class Opening:
+    """What is opened in the process, and how: `opener(path, threads=, optimized=, providers=)`."""
+
+    opener: Callable[..., Inferable]
+    path: Path
+    threads: int = 1
+    optimized: Path | None = None
+    providers: SessionProviders = CPU_ONLY
+
+    def open(self) -> Inferable:
+        """Opens it, which raises what the opener does."""
+        return self.opener(self.path, threads=self.threads, optimized=self.optimized, providers=self.providers)
+
+
+def serve_model(opening: Opening, pipe: Connection) -> None:
+    """The whole life of a process with one model: load, then one frame after another until the pipe closes."""
+    prepare_process(opening.threads)
+    answer_all(opening, pipe)
+
+
+def prepare_process(threads: int) -> None:
+    """Makes a process one that serves models: it ends with its owner alone, and gives freed memory back."""
     # Ctrl-C and a service manager's SIGTERM reach the whole group, but are for the program that owns this process: it
     # ends it when it has finished what it began. If that program dies, the pipe ends, and so does this.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     _steady_malloc()
     cv2.setNumThreads(threads)
+
+
+def answer_all(opening: Opening, pipe: Connection) -> None:
+    """Loads a model and answers one request after another until the pipe closes; in any thread of such a process."""
     try:
-        model = opener(path, threads=threads, optimized=optimized)
+        model = opening.open()
     except InfilinkError as error:
         pipe.send(_plain(error))
         return

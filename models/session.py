@@ -1,6 +1,7 @@
 """Opening an ONNX file with onnxruntime: the same options everywhere, and a user's mistake told in one line."""
 
-from collections.abc import Collection
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import onnxruntime as ort
@@ -9,11 +10,25 @@ from ..errors import InvalidInput
 from ..files import replacing
 from .external_data import external_files
 
+logger = logging.getLogger(__name__)
 
-def open_session(path: Path, *, threads: int = 1, optimized: Path | None = None) -> ort.InferenceSession:
-    """An onnxruntime session on the CPU. Its arena is on: what it holds is there after the first inference and stays.
+SessionProviders = Sequence[tuple[str, Mapping[str, str]]]
+"""What onnxruntime is to run a session on, the one that is liked best first, each with its options."""
+CPU_ONLY: SessionProviders = (("CPUExecutionProvider", {}),)
 
-    `optimized` is written if it is not there, and read instead of `path` if it is.
+
+def open_session(
+    path: Path, *, threads: int = 1, optimized: Path | None = None, providers: SessionProviders = CPU_ONLY
+) -> ort.InferenceSession:
+    """An onnxruntime session. Its arena is on: what it holds is there after the first inference and stays.
+
+    Where a card was asked for and can't be had, the processors run it, which is logged as a warning.
+
+    Args:
+        path: the model.
+        threads: how many threads of the processors one inference may use.
+        optimized: it is written if it is not there, and read instead of `path` if it is; of the processors alone.
+        providers: what runs it (`Execution.for_session`).
 
     Raises:
         InvalidInput: the file is not there or is no ONNX model, or the weights beside it are missing or elsewhere.
@@ -26,6 +41,10 @@ def open_session(path: Path, *, threads: int = 1, optimized: Path | None = None)
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
+        if list(providers) != list(CPU_ONLY):
+            # Else the weights lie in the arena, and what a model leaves there is not given back with it.
+            options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
+            return _open_elsewhere(path, options, providers)
         if optimized is None:
             return _open(path, options)
         if optimized.is_file():
@@ -66,5 +85,32 @@ def first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0][:300]
 
 
-def _open(path: Path, options: ort.SessionOptions) -> ort.InferenceSession:
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+def _open(path: Path, options: ort.SessionOptions, providers: SessionProviders = CPU_ONLY) -> ort.InferenceSession:
+    return ort.InferenceSession(str(path), options, providers=[(name, dict(given)) for name, given in providers])
+
+
+def _open_elsewhere(path: Path, options: ort.SessionOptions, providers: SessionProviders) -> ort.InferenceSession:
+    wanted, there = providers[0][0], ort.get_available_providers()
+    session = _open(path, options, [each for each in providers if each[0] in there] or CPU_ONLY)
+    if wanted not in session.get_providers():
+        logger.warning(
+            "%s: %s can't be had here (its libraries or its driver are missing, or other versions of them): the "
+            "processors run this model; `infilink doctor` says more",
+            path.stem,
+            wanted,
+        )
+    return session
+
+
+def shrink_arenas(session: ort.InferenceSession) -> ort.RunOptions | None:
+    """How to run a session so that it gives back what one inference took beyond what it holds; None: on no card.
+
+    For the first inference alone, which tries out algorithms in workspaces that no later one needs: to give back after
+    every one costs each of them its allocations.
+    """
+    cards = [options["device_id"] for options in session.get_provider_options().values() if "device_id" in options]
+    if not cards:
+        return None
+    run = ort.RunOptions()
+    run.add_run_config_entry("memory.enable_memory_arena_shrinkage", f"gpu:{cards[0]}")
+    return run

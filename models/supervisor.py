@@ -10,6 +10,7 @@ from ..errors import InfilinkError, ModelFailed
 from ..outputs import Array
 from .process import ModelProcess
 from .process_child import Inferred, InferredTensors
+from .session import CPU_ONLY, SessionProviders
 from .spec import ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Supervisor:
         path: its file.
         threads: how many threads one inference may use.
         optimized: where onnxruntime's optimized form of the file is kept between loads.
+        providers: what runs it (`open_session`).
         kind: the process it runs in: for frames, or for the maps of a model's first part.
         infer_timeout_s: an inference that takes longer is ended with its process.
         repeat: whether an input on which the process ended is given to the next process; without it that input fails.
@@ -51,7 +53,8 @@ class Supervisor:
         *,
         threads: int = 1,
         optimized: Path | None = None,
-        kind: type[ModelProcess] = ModelProcess,
+        providers: SessionProviders = CPU_ONLY,
+        kind: Callable[..., ModelProcess] = ModelProcess,
         infer_timeout_s: float = 30.0,
         repeat: bool = False,
         clock: Callable[[], float] = time.monotonic,
@@ -60,6 +63,7 @@ class Supervisor:
         self.path = path
         self.threads = threads
         self.optimized = optimized
+        self.providers = providers
         self.kind = kind
         self.infer_timeout_s = infer_timeout_s
         self.repeat = repeat
@@ -96,7 +100,9 @@ class Supervisor:
         """
         self.state = "loading"
         try:
-            process = self._starting = self.kind(self.path, threads=self.threads, optimized=self.optimized)
+            process = self._starting = self.kind(
+                self.path, threads=self.threads, optimized=self.optimized, providers=self.providers
+            )
             process.load(warm_up=warm_up)
         except InfilinkError:
             self.state = "failed"

@@ -13,7 +13,7 @@ from ...outputs import Array
 from ..onnx_model import OnnxModel
 from ..preprocessing import Letterbox, preprocess
 from ..process import ModelProcess
-from ..session import open_session
+from ..session import CPU_ONLY, SessionProviders, open_session
 from ..spec import METADATA_KEY, ModelSpec, parse_spec
 from .spec import SeenMap, as_features, pack_map, partition_inside, read_partition, unpack_map
 
@@ -73,14 +73,22 @@ class Tail(OnnxModel):
         path: the `.onnx` file.
         threads: how many threads one inference may use.
         optimized: as `OnnxModel` keeps it.
+        providers: what runs it.
 
     Raises:
         InvalidInput: the file is no tail (`infilink split` writes one).
     """
 
-    def __init__(self, path: Path | str, *, threads: int = 1, optimized: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        threads: int = 1,
+        optimized: Path | None = None,
+        providers: SessionProviders = CPU_ONLY,
+    ) -> None:
         self.path = Path(path)
-        self._session = open_session(self.path, threads=threads, optimized=optimized)
+        self._session = open_session(self.path, threads=threads, optimized=optimized, providers=providers)
         self.partition = partition_inside(self._session, self.path, "tail")
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.spec: ModelSpec = parse_spec(json.loads(metadata[METADATA_KEY]), where=str(self.path))
@@ -123,8 +131,15 @@ class ServedTail:
         spec: the tail's.
     """
 
-    def __init__(self, path: Path, *, threads: int = 1, optimized: Path | None = None) -> None:
-        self._tail = Tail(path, threads=threads, optimized=optimized)
+    def __init__(
+        self,
+        path: Path,
+        *,
+        threads: int = 1,
+        optimized: Path | None = None,
+        providers: SessionProviders = CPU_ONLY,
+    ) -> None:
+        self._tail = Tail(path, threads=threads, optimized=optimized, providers=providers)
         self.spec = self._tail.spec
 
     def infer(self, frame: Array) -> Array:

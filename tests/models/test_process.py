@@ -19,7 +19,7 @@ from infilink.models.cost import ModelCost, measure_cost
 from infilink.models.forked import start_fork_server
 from infilink.models.onnx_model import OnnxModel
 from infilink.models.process import ModelProcess
-from infilink.models.process_child import Inferred, serve_model
+from infilink.models.process_child import Inferred, Opening, serve_model
 from infilink.models.shared_memory import SharedArray
 from infilink.outputs import Array
 
@@ -73,7 +73,7 @@ from infilink.models.onnx_model import run_tensors
 from infilink.models.session import open_session
 
 class Echo:
-    def __init__(self, path, *, threads, optimized):
+    def __init__(self, path, *, threads, optimized, providers):
         self.spec, self.session = SimpleNamespace(name="echo"), open_session(path)
 
     def infer_tensors(self, tensors, outputs=()):
@@ -128,7 +128,7 @@ def test_whatever_a_frame_brings_about_is_answered_and_not_the_end(tiny_models: 
     context = multiprocessing.get_context("forkserver")
     ours, theirs = context.Pipe()
     worker = context.Process(
-        target=serve_model, args=(OnnxModel, tiny_models / "bright.onnx", 1, None, theirs), daemon=True
+        target=serve_model, args=(Opening(OnnxModel, tiny_models / "bright.onnx"), theirs), daemon=True
     )
     worker.start()
     theirs.close()
