@@ -79,25 +79,15 @@ def decode_picture(jpeg: bytes, *, max_pixels: int) -> Array:
     Raises:
         InvalidInput: it is no readable JPEG, or has more than `max_pixels`.
     """
-    width, height = picture_size(jpeg)
-    if width * height > max_pixels:
-        raise InvalidInput(f"the picture is {width}x{height}, more than {max_pixels} pixels (`max_input_pixels`)")
-    # Inside a scan a byte 255 is never followed by this one, so no parser can find more scans than these.
-    scans = jpeg.count(_SCAN)
-    if scans > _MOST_SCANS:
-        raise InvalidInput(f"the picture is drawn in {scans} scans; at most {_MOST_SCANS} are taken")
-    try:
-        picture: Array = simplejpeg.decode_jpeg(jpeg, "BGR")
-    except ValueError as error:
-        raise _no_picture(jpeg) from error
-    return picture
+    picture_size(jpeg, max_pixels=max_pixels)
+    return decode_jpeg(jpeg)
 
 
-def picture_size(jpeg: bytes) -> tuple[int, int]:
+def picture_size(jpeg: bytes, *, max_pixels: int) -> tuple[int, int]:
     """Width and height of a JPEG, as the decoder itself reads them, without decoding it.
 
     Raises:
-        InvalidInput: it is not a JPEG, or its header is cut off or damaged.
+        InvalidInput: it is not a JPEG, its header is cut off or damaged, or it has too many pixels or scans.
     """
     if jpeg[:2] != b"\xff\xd8":
         raise InvalidInput("the payload is no JPEG")
@@ -105,7 +95,32 @@ def picture_size(jpeg: bytes) -> tuple[int, int]:
         height, width, _, _ = simplejpeg.decode_jpeg_header(jpeg)
     except ValueError as error:
         raise _no_picture(jpeg) from error
+    if width * height > max_pixels:
+        raise InvalidInput(f"the picture is {width}x{height}, more than {max_pixels} pixels (`max_input_pixels`)")
+    # Inside a scan a byte 255 is never followed by this one, so no parser can find more scans than these.
+    scans = jpeg.count(_SCAN)
+    if scans > _MOST_SCANS:
+        raise InvalidInput(f"the picture is drawn in {scans} scans; at most {_MOST_SCANS} are taken")
     return int(width), int(height)
+
+
+def decode_jpeg(jpeg: bytes, out: Array | None = None) -> Array:
+    """A JPEG whose `picture_size` was looked at, as uint8 BGR (height, width, 3).
+
+    One that is drawn in several scans takes another six bytes a pixel while it is decoded.
+
+    Args:
+        jpeg: the bytes.
+        out: where to decode it to; contiguous, of at least its size.
+
+    Raises:
+        InvalidInput: it is no readable JPEG.
+    """
+    try:
+        picture: Array = simplejpeg.decode_jpeg(jpeg, "BGR", buffer=out)
+    except ValueError as error:
+        raise _no_picture(jpeg) from error
+    return picture
 
 
 def _no_picture(jpeg: bytes) -> InvalidInput:

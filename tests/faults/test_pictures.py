@@ -41,7 +41,7 @@ def behind(first: bytes, second: bytes) -> bytes:
     ids=["plain", "behind a restart marker", "behind a marker without a length", "behind fill bytes", "behind garbage"],
 )
 def test_a_size_that_is_hidden_from_another_parser_is_seen(jpeg: bytes) -> None:
-    with pytest.raises(InvalidInput, match="60000x60000|can.t be read"):
+    with pytest.raises(InvalidInput, match=r"60000x60000|can.t be read"):
         decode_picture(jpeg, max_pixels=2**25)
 
 
@@ -58,7 +58,7 @@ def test_whatever_is_decoded_has_the_size_that_was_said(place: int, byte: int, p
     jpeg = bytearray(PROGRESSIVE if progressive else SMALL)
     jpeg[place % len(jpeg)] = byte
     try:
-        width, height = picture_size(bytes(jpeg))
+        width, height = picture_size(bytes(jpeg), max_pixels=2**16)
         picture = decode_picture(bytes(jpeg), max_pixels=2**16)
     except InvalidInput:
         return

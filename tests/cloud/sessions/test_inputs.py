@@ -80,7 +80,7 @@ def test_another_encoding_is_refused():
 
 @pytest.mark.parametrize("options", [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_QUALITY, 1)])
 def test_the_size_in_the_header_is_that_of_the_picture(options):
-    assert picture_size(jpeg(67, 31, *options)) == (67, 31)
+    assert picture_size(jpeg(67, 31, *options), max_pixels=2**16) == (67, 31)
     assert decode_picture(jpeg(67, 31, *options), max_pixels=67 * 31).shape == (31, 67, 3)
 
 
