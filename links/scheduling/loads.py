@@ -22,10 +22,11 @@ _STAYS_S = 1.0
 
 @dataclass(frozen=True)
 class Load:
-    """A model to load, and what is to be unloaded for it before."""
+    """A model to load, what is to be unloaded for it before, and whether that is only to compare its answers."""
 
     model: str
     unload: tuple[str, ...] = ()
+    compares: bool = False
 
 
 class Loads:
@@ -46,6 +47,7 @@ class Loads:
         waiting: by model, the losses that one run on every stream would prevent beyond its cost.
         keeping: by model, the losses a second that it prevents by staying loaded.
         counts: by model, how often it was loaded.
+        dearest_visit_s: what the dearest of them takes for a load and a run on every stream.
         spent_s: the seconds of these.
     """
 
@@ -57,8 +59,10 @@ class Loads:
         self.keeping = dict.fromkeys(costs, 0.0)
         self.counts = dict.fromkeys(costs, 0)
         self.spent_s = 0.0
+        self.dearest_visit_s = 0.0
         self._active: Sequence[StreamWorth] = ()
         self._visit_s = 0.0
+        self._runs_s = np.zeros(len(costs))
         self._began_s = np.inf
         self._missed = np.zeros((len(costs), len(_AGES_S)))
         self._since_s: dict[str, float] = {}
@@ -91,6 +95,8 @@ class Loads:
         self._active = streams
         run_cost = infer_s * min(price, 1e12)
         loads_s = [cost.load_s for cost in self.costs.values()]
+        self._runs_s = infer_s * len(streams)
+        self.dearest_visit_s = float((loads_s + self._runs_s).max(initial=0.0))
         # Until every stream has had an input, a model that was loaded has not served them all.
         self._visit_s = min(float(np.median([each.every_s for each in self._active] or [0.0])), _STAYS_S)
         self.waiting = dict(zip(self.costs, _waiting(self._active, run_cost).tolist(), strict=True))
@@ -108,6 +114,7 @@ class Loads:
         late: Collection[str],
         price: float,
         saved_s: float,
+        audits_s: float,
     ) -> Load | None:
         """The load that is worth most now, if one is worth what it costs and displaces; None: all stays.
 
@@ -120,6 +127,7 @@ class Loads:
             late: the models that a stream has waited for longer than it may.
             price: what a second of the processors has to bring.
             saved_s: the processors' seconds that may be spent at once.
+            audits_s: those that may be spent on models that are loaded to be compared.
         """
         if self._began_s == np.inf:
             self._began_s = now_s
@@ -130,12 +138,18 @@ class Loads:
         for name in loaded:
             # What is loaded, or being loaded, and could not run yet has served nobody.
             self._since_s.setdefault(name, now_s)
-        compare = [name for name in away if self.audit * (now_s - self._left_s[name]) > self.costs[name].load_s]
+        visits_s = dict(zip(self.costs, self._runs_s.tolist(), strict=True))
+        compare = [
+            name
+            for name in away
+            if self.audit * (now_s - self._left_s[name]) > (load_s := self.costs[name].load_s)
+            and load_s + visits_s[name] <= audits_s
+        ]
         worth = {name: self.waiting[name] / max(self.costs[name].load_s + self._visit_s, 1e-3) for name in away}
         brings = {name: max(worth[name], self._keeps(name)) for name in away}
         waiting = sorted(away, key=lambda name: (name not in must, name not in late, -brings[name]))
         for name in waiting:
-            forced = name in late or (self.audit > 0.0 and name in compare)
+            forced = name in late or name in compare
             if name not in must and (self.costs[name].load_s > saved_s or not (forced or worth[name] > price)):
                 continue
             go = self._room(name, loaded, [*busy] if name in must else [*busy, *self._unserved(now_s)])
@@ -214,7 +228,7 @@ class Loads:
             self._at_home.add(name)
         self.counts[name] += 1
         self.spent_s += self.costs[name].load_s
-        return Load(name, unload)
+        return Load(name, unload, to_compare)
 
 
 def _waiting(streams: Sequence[StreamWorth], run_cost: Array) -> Array:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...models.cost import ModelCost
+from .allowance import Allowance
 from .loads import Load, Loads
 from .price import Price
 from .stats import PairStats, ScheduleStats
@@ -46,7 +47,7 @@ class SiteSchedule:
         compute_cores: processors' seconds that may be spent in a second; infinite: no limit.
         budget_bytes: the memory that loaded models may take; None: no limit.
         weights: how much answers matter.
-        audit: the share of pairs that run whatever they are worth.
+        audit: the share of pairs that run whatever they are worth, as far as a tenth of the compute allows.
         seed: of which these are.
 
     Attributes:
@@ -74,6 +75,7 @@ class SiteSchedule:
         self._infer_s = np.asarray([max(cost.infer_s, 1e-6) for cost in costs.values()])
         self._loads = Loads(self.costs, budget_bytes=budget_bytes, audit=audit)
         self._bank = Price(compute_cores, dearest_s=self._dearest_s())
+        self._audits = Allowance(compute_cores)
         self._model_weight = np.asarray([self.weights.of_model(name) for name in self.names])
         self._streams: dict[Hashable, StreamWorth] = {}
         self._random = np.random.default_rng(seed)
@@ -160,7 +162,8 @@ class SiteSchedule:
         is_late = late > self._latest / 2.0
         index = (gains + _FAR * late) / self._infer_s
         able = np.array([name in losses and name in loaded for name in self.names])
-        drawn = (self._random.random(len(self.names)) < self.audit) | self._loads.to_compare(state)
+        drawn = able & ((self._random.random(len(self.names)) < self.audit) | self._loads.to_compare(state))
+        drawn &= np.cumsum(drawn * self._infer_s) <= self._audits.saved_s
         forced = drawn | np.asarray([name in must for name in self.names])
         self._bank.ask(float(index[able].max(initial=0.0)))
         if max(frame_s, frame_loss) > 0.0 and not (able & forced).any():
@@ -182,6 +185,8 @@ class SiteSchedule:
                 chosen.append(at)
                 indices[self.names[at]] = float(index[at])
                 self._bank.spend(cost_s)
+                if drawn[at]:
+                    self._audits.spend(cost_s)
                 state.booked_s[at] = float(self._infer_s[at])
                 if state.tells_any:
                     state.told(at)
@@ -239,8 +244,11 @@ class SiteSchedule:
             late=[name for name, late in zip(self.names, self._latest, strict=True) if late > 0.0],
             price=self.price,
             saved_s=self._bank.at_once_s,
+            audits_s=self._audits.saved_s,
         )
         if found is not None:
+            if found.compares:
+                self._audits.spend(self.costs[found.model].load_s)
             self._booked_s[found.model] = self.costs[found.model].load_s
             self._bank.spend(self._booked_s[found.model])
         return found
@@ -277,6 +285,7 @@ class SiteSchedule:
         """The clock moves on, and never back."""
         self._now_s = max(self._now_s, now_s)
         self._bank.pass_time(self._now_s)
+        self._audits.pass_time(self._now_s, most_s=self._loads.dearest_visit_s)
         return self._now_s
 
     def _look(self, now_s: float) -> None:

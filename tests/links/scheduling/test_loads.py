@@ -151,6 +151,16 @@ def test_a_model_that_is_not_loaded_is_loaded_now_and_then_to_compare_it() -> No
     assert 5 <= len(visits) <= 0.05 * 120 / 0.2 + 1 and memory.runs["c"] >= len(visits) * len(memory.streams)
 
 
+def test_loads_for_comparison_leave_the_compute_to_what_is_worth_it() -> None:
+    """Loads that take little time but much of a small compute; a share of the time would be all of that."""
+    costs = {name: ModelCost(10, 0.002, 0.01) for name in "abcdefg"}
+    memory = Memory(budget_bytes=50, costs=costs, audit=0.05, compute_cores=0.02, weights=Weights(least_every_s=0.0))
+    memory.run(120.0, dict.fromkeys(costs, 0.3))
+    compared_s = sum(costs[found.model].load_s for _, found in memory.loads if found.compares)
+    assert compared_s <= 0.1 * 0.02 * 120.0
+    assert memory.schedule.stats().load_s <= 0.5 * memory.schedule.spent_s
+
+
 def test_a_pair_whose_model_is_away_has_it_loaded_when_it_may_wait_no_longer() -> None:
     memory = Memory(budget_bytes=20, weights=Weights(least_every_s=10.0))
     memory.run(60.0, {"a": 0.5, "b": 0.5, "c": 0.0})
