@@ -123,8 +123,14 @@ def prepare_process(threads: int) -> None:
     cv2.setNumThreads(threads)
 
 
-def answer_all(opening: Opening, pipe: Connection) -> None:
-    """Loads a model and answers one request after another until the pipe closes; in any thread of such a process."""
+def answer_all(opening: Opening, pipe: Connection, *, cpu_clock: Callable[[], float] = time.process_time) -> None:
+    """Loads a model and answers one request after another until the pipe closes; in any thread of such a process.
+
+    Args:
+        opening: the model.
+        pipe: to who asks.
+        cpu_clock: what an inference takes of processors is told by it.
+    """
     try:
         model = opening.open()
     except InfilinkError as error:
@@ -139,7 +145,7 @@ def answer_all(opening: Opening, pipe: Connection) -> None:
             return
         reply: Inferred | SentTensors | InfilinkError
         try:
-            reply = _answer(model, request, given, gives)
+            reply = _answer(model, request, given, gives, cpu_clock)
         except InfilinkError as error:
             reply = _plain(error)
         except Exception as error:  # whatever one frame brings about, the next one may be fine
@@ -151,14 +157,18 @@ def answer_all(opening: Opening, pipe: Connection) -> None:
 
 
 def _answer(
-    model: Inferable, request: SharedArray | SentTensors, given: SharedReader, gives: SharedWriter
+    model: Inferable,
+    request: SharedArray | SentTensors,
+    given: SharedReader,
+    gives: SharedWriter,
+    cpu_clock: Callable[[], float],
 ) -> Inferred | SentTensors:
-    started, cpu_started = time.perf_counter(), time.process_time()
+    started, cpu_started = time.perf_counter(), cpu_clock()
     if not isinstance(request, SentTensors):
         value = model.infer(given.read(request))
-        return Inferred(value, time.perf_counter() - started, time.process_time() - cpu_started)
+        return Inferred(value, time.perf_counter() - started, cpu_clock() - cpu_started)
     values = model.infer_tensors(take_tensors(given, request.tensors), request.outputs)
-    took_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu_started
+    took_s, cpu_s = time.perf_counter() - started, cpu_clock() - cpu_started
     try:
         return SentTensors(send_tensors(gives, values), infer_s=took_s, cpu_s=cpu_s)
     except InvalidInput as error:
