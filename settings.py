@@ -4,8 +4,10 @@ import codecs
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -141,3 +143,11 @@ Address = Annotated[str, AfterValidator(partial(_check_address, least_port=1))]
 
 ListenAddress = Annotated[str, AfterValidator(partial(_check_address, least_port=0))]
 """HOST:PORT to listen on; port 0 takes a free one."""
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches what listens at HOST:PORT; of a name this is not known, but for localhost."""
+    host = address.rpartition(":")[0].strip("[]")
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"

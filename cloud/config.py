@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ..links.scheduling.weights import Weights
-from ..settings import load_settings
+from ..settings import ListenAddress, is_loopback, load_settings
 from ..units import parse_budget, parse_compute
 from .endpoint import EndpointConfig
 
@@ -73,6 +73,9 @@ max_input_pixels = 33554432
 # An inference that takes longer is ended, and its model is loaded again.
 infer_timeout_s = 30.0
 
+# Where Prometheus reads figures, at /metrics: an address of this machine, as no token is asked for there.
+# metrics_listen = "127.0.0.1:9420"
+
 # The token that devices must give, and the certificate and key to use TLS with.
 # token = ""
 # tls_cert = "cert.pem"
@@ -135,6 +138,7 @@ class CloudConfig(EndpointConfig):
     max_input_bytes: int = Field(default=8 * 2**20, ge=1024, le=2**28)
     max_input_pixels: int = Field(default=2**25, ge=1024, le=2**30)
     infer_timeout_s: float = Field(default=30.0, gt=0)
+    metrics_listen: ListenAddress | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -154,6 +158,16 @@ class CloudConfig(EndpointConfig):
     @classmethod
     def _compute(cls, value: str) -> str:
         parse_compute(value)
+        return value
+
+    @field_validator("metrics_listen")
+    @classmethod
+    def _here(cls, value: str | None) -> str | None:
+        if value is not None and not is_loopback(value):
+            raise ValueError(
+                f"{value!r} can be reached from elsewhere, and no token is asked for there: give a loopback address "
+                '("127.0.0.1:9420"), or read /metrics at `http_listen`'
+            )
         return value
 
     @model_validator(mode="after")

@@ -26,6 +26,7 @@ from ..units import format_bytes, parse_compute
 from .config import CloudConfig
 from .learned_state import LearnedState
 from .ledger import Ledger
+from .metrics import Metrics
 from .plans.initial import InitialPlan, make_initial_plan
 from .repository import Repository
 from .runtime.memory import MemoryBudget
@@ -50,6 +51,7 @@ class Coordinator:
         self.config = config
         self.stopping = False
         self.counts = StreamCounts()
+        self.metrics = Metrics()
         self.sessions: OrderedDict[SessionKey, Session] = OrderedDict()
         self.repository = Repository.open(config.models)
         self.ledger = Ledger(config.ledger, rows=config.ledger_rows)
@@ -96,7 +98,9 @@ class Coordinator:
             )
         self.memory = MemoryBudget(plan.budget_bytes, {name: cost.memory_bytes for name, cost in costs.items()})
         self.pool = ModelPool(self.workers, self.memory, RunQueue(self.workers, at_once=at_once))
-        self.scheduler = Scheduler(self.pool, self.schedule, answer_within_s=self.config.answer_within_s)
+        self.scheduler = Scheduler(
+            self.pool, self.schedule, answer_within_s=self.config.answer_within_s, metrics=self.metrics
+        )
         for name in plan.resident:
             if name in self.workers:
                 await self._begin_with(name)
@@ -113,7 +117,9 @@ class Coordinator:
     async def _begin_with(self, name: str) -> None:
         """Loads one of the models that the plan begins with."""
         try:
+            began_s = time.monotonic()
             await self.pool.load(name)
+            self.metrics.loaded(name, "plan", time.monotonic() - began_s)
             self.scheduler.why[name] = "the plan begins with it"
         except OutOfMemory as error:
             if self.schedule is None:
@@ -177,7 +183,9 @@ class Coordinator:
 
     def stream(self, session: Session) -> DeviceStream:
         """The stream for a new connection of a session."""
-        stream = DeviceStream(self.config, self.repository, self.scheduler, self.ledger, session, self.counts)
+        stream = DeviceStream(
+            self.config, self.repository, self.scheduler, self.ledger, session, self.counts, self.metrics
+        )
         graph, device = self.initial.graph, session.key.device
         if graph is not None and graph.cameras and not graph.knows(device):
             text = f"the links know no camera {device!r}: it begins with what all of them taught"

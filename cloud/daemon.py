@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..protos import edge_pb2, edge_pb2_grpc
 from .config import CloudConfig
 from .coordinator import Coordinator
 from .endpoint import bind
+from .scrape import read_status, serve_metrics
 from .services.edge import EdgeService
 from .status_text import as_json
 from .telemetry import status_reply
@@ -47,9 +49,13 @@ async def _serve(config: CloudConfig, status_file: Path | None) -> None:
     # Before the models are loaded, which takes time: a port in use is an error at once.
     port = bind(server, config)
     coordinator = Coordinator(config)
-    try:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(coordinator.close)
+        if config.metrics_listen is not None:
+            await stack.enter_async_context(serve_metrics(coordinator, config.metrics_listen))
         if not await _unless(stop, coordinator.start()):
             return
+        read_status(coordinator)
         edge_pb2_grpc.add_EdgeServicer_to_server(EdgeService(coordinator), server)  # type: ignore[no-untyped-call]
         health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
         _reflect(server)
@@ -64,8 +70,6 @@ async def _serve(config: CloudConfig, status_file: Path | None) -> None:
         await server.stop(_STOP_S)
         if status_file is not None:
             _write_status(status_file, status_reply(coordinator))
-    finally:
-        await coordinator.close()
 
 
 async def _unless(stop: asyncio.Event, work: Any) -> bool:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from infilink.errors import InvalidInput
-from infilink.settings import Address, ListenAddress, checked, load_settings
+from infilink.settings import Address, ListenAddress, checked, is_loopback, load_settings
 from pydantic import BaseModel, ConfigDict
 
 
@@ -103,3 +103,20 @@ def test_a_file_may_begin_with_a_byte_order_mark(path: Path) -> None:
     path.write_text('name = "ä"\n', encoding="cp1252")
     with pytest.raises(InvalidInput, match=f"{path.name}: can't be read as TOML: it is not in UTF-8"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        ("127.0.0.1:1", True),
+        ("127.9.0.1:1", True),
+        ("[::1]:1", True),
+        ("localhost:1", True),
+        ("0.0.0.0:1", False),
+        ("[::]:1", False),
+        ("192.168.0.1:1", False),
+        ("cloud.example:1", False),
+    ],
+)
+def test_who_can_reach_an_address_is_known(address: str, here: bool) -> None:
+    assert is_loopback(address) is here

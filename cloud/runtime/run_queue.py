@@ -85,6 +85,10 @@ class RunQueue:
         """The models that run now."""
         return self._running
 
+    def waiting(self) -> dict[str, int]:
+        """How many runs wait for their turn on each model."""
+        return {name: len(turns) for name, turns in self._waiting.items()}
+
     async def drained(self, name: str) -> None:
         """Waits until nothing runs on that model and nothing waits for it."""
         while name in self._running or self._waiting[name]:

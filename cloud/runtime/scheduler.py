@@ -13,6 +13,7 @@ from ...links.scheduling.schedule import Choice, SiteSchedule
 from ...models.process_child import Inferred
 from ...models.supervisor import RETRY_S
 from ...outputs import Array
+from ..metrics import Metrics
 from .pool import ModelPool
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Scheduler:
         schedule: decides what runs and what is loaded; None: what must run on an input does, and all of that is loaded.
         answer_within_s: a run that was chosen and whose turn does not come within this is left out.
         clock: seconds that do not go back.
+        metrics: counts runs and loads; None: nobody reads them.
 
     Attributes:
         late: how many runs were left out because their turn did not come in time.
@@ -46,11 +48,13 @@ class Scheduler:
         *,
         answer_within_s: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
+        metrics: Metrics | None = None,
     ) -> None:
         self.pool = pool
         self.schedule = schedule
         self.answer_within_s = answer_within_s
         self.clock = clock
+        self.metrics = Metrics() if metrics is None else metrics
         self.late = 0
         self.why: dict[str, str] = {}
         self._rest_until_s: dict[str, float] = {}
@@ -166,12 +170,15 @@ class Scheduler:
         self, stream: Hashable, frame: Array, name: str, worth: float, within_s: float | None
     ) -> Array | str | None:
         """A model's output; why it has none; or None: its turn did not come in time."""
+        began_s = time.perf_counter()
         try:
             inferred = await self.pool.queue.run(name, frame, worth=worth, within_s=within_s)
             if inferred is None:
                 self.late += 1
                 return None
             self._failing.discard(name)
+            took_s = time.perf_counter() - began_s
+            self.metrics.ran(name, wait_s=max(0.0, took_s - inferred.infer_s), infer_s=inferred.infer_s)
             self._ran(stream, name, inferred)
             return inferred.value
         except BadOutput as error:
@@ -214,6 +221,7 @@ class Scheduler:
         while memory.limit_bytes is not None and memory.reserved_bytes > memory.limit_bytes and self.pool.queue.loaded:
             name = min(self.pool.queue.loaded, key=self.schedule.stats().keeping.__getitem__)
             await self.pool.unload(name)
+            self.metrics.unloaded(name, "budget")
             alone = memory.need(name) > memory.limit_bytes
             self._say(name, "has grown beyond the budget and runs no more" if alone else "others grew into its place")
 
@@ -223,16 +231,19 @@ class Scheduler:
         try:
             for leaving in load.unload:
                 await self.pool.unload(leaving)
+                self.metrics.unloaded(leaving, "room")
                 self._say(leaving, f"makes room for {name}")
             began_s = self.clock()
             worth = self.schedule.stats().waiting[name]
             self.schedule.loaded(name, await self.pool.load(name))
             cost = self.schedule.costs[name]
+            self.metrics.loaded(name, "schedule", self.clock() - began_s)
             # One that took long on a busy machine is not believed at once.
             load_s = cost.load_s + _BELIEVED * (self.clock() - began_s - cost.load_s)
             self.schedule.costs[name] = replace(cost, load_s=load_s)
             self._say(name, f"loaded, as a run on all streams that wait for it prevents {worth:.3g} losses")
         except (InfilinkError, OSError) as error:
+            self.metrics.load_failed(name)
             self._log_failure(name, f"{name} can't be loaded: {error} (it is tried again; logged once until it works)")
             self._rest_until_s[name] = self.clock() + RETRY_S
 

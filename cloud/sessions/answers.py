@@ -46,6 +46,11 @@ def refused_message(sequence: int, error: InfilinkError) -> edge_pb2.Coordinator
     return edge_pb2.CoordinatorMessage(refused=edge_pb2.Refused(sequence=sequence, code=code, message=str(error)))
 
 
+def reason_of(code: edge_pb2.RefusedCode) -> str:
+    """The name of a code for those who count them: invalid, deadline, superseded and so on."""
+    return edge_pb2.RefusedCode.Name(code).removeprefix("REFUSED_CODE_").lower()
+
+
 def output_message(spec: ModelSpec, digest: str, answer: Answer, age_s: float) -> edge_pb2.Output:
     """One model's answer.
 

@@ -32,6 +32,10 @@ class SessionKey:
 class Connection(Protocol):
     """The connection that serves a session, as far as others need it."""
 
+    @property
+    def waiting(self) -> int:
+        """How many inputs wait to be answered."""
+
     def stop(self) -> None:
         """Stops reading; inputs that were read are still answered."""
 

@@ -14,9 +14,10 @@ from ...outputs import Array
 from ...protos import edge_pb2
 from ..config import CloudConfig
 from ..ledger import InputKey, Ledger
+from ..metrics import Metrics
 from ..repository import Repository
 from ..runtime.scheduler import Scheduler
-from .answers import Superseded, output_message, refused_message, result_message
+from .answers import Superseded, output_message, reason_of, refused_message, result_message
 from .asking import TIMEOUT_S, Asking
 from .inputs import read_features, read_frame, read_local_outputs
 from .session import Session
@@ -89,6 +90,7 @@ class DeviceStream:
         ledger: keeps every answer.
         session: the state that is kept between inputs.
         counts: counts the answers of all streams.
+        metrics: measures what each stage takes.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class DeviceStream:
         ledger: Ledger,
         session: Session,
         counts: StreamCounts,
+        metrics: Metrics,
     ) -> None:
         self.config = config
         self.repository = repository
@@ -106,6 +109,7 @@ class DeviceStream:
         self.ledger = ledger
         self.session = session
         self.counts = counts
+        self.metrics = metrics
         self.stopped = False
         self.finished = asyncio.Event()
         self._notices: list[str] = []
@@ -145,6 +149,11 @@ class DeviceStream:
                 self._pending.get_nowait()
             self.finished.set()
 
+    @property
+    def waiting(self) -> int:
+        """How many inputs that were read wait to be answered."""
+        return self._pending.qsize()
+
     def stop(self) -> None:
         """Stops reading; inputs that were read are still answered."""
         if self.stopped:
@@ -166,6 +175,7 @@ class DeviceStream:
                 return
             async for message in messages:
                 kind = message.WhichOneof("message")
+                self.metrics.received("edge", message.ByteSize())
                 if kind == "input":
                     await self._pending.put((message.input, self._begin(message.input)))
                 elif kind == "report":
@@ -207,6 +217,7 @@ class DeviceStream:
             exact: dict[str, Array] = {}
             if frame is not None:
                 features = await self._see(frame)
+                self.metrics.stage("decode", time.perf_counter() - began_s)
                 if self.scheduler.schedule is None:
                     exact = await self._run(frame, self._choose(message, given, {}), given)
             return Looked(frame, features, given, exact, time.perf_counter() - began_s, came_s)
@@ -281,7 +292,9 @@ class DeviceStream:
             executed = await self._execute(message, looked, write)
         except InfilinkError as error:
             self.counts.refused += 1
-            return refused_message(message.sequence, error)
+            refused = refused_message(message.sequence, error)
+            self.metrics.refused(reason_of(refused.refused.code))
+            return refused
         specs, digests = self.repository.specs, self.repository.digests
         answers = self.session.complete(
             message.captured_ns / 1e9,
@@ -297,8 +310,14 @@ class DeviceStream:
             if name not in looked.given
         }
         result = result_message(message.sequence, outputs, executed.took_s)
-        await self.ledger.record(self._key(message), result.SerializeToString())
+        written, began_s = result.SerializeToString(), time.perf_counter()
+        await self.ledger.record(self._key(message), written)
         self.counts.results += 1
+        self.metrics.stage("ledger", time.perf_counter() - began_s)
+        self.metrics.stage("total", self.scheduler.clock() - looked.came_s)
+        self.metrics.sent("edge", len(written))
+        for name, (answer, _) in answers.items():
+            self.metrics.answered(name, answer.origin)
         return result
 
     async def _execute(self, message: edge_pb2.Input, looked: Looked, write: Write) -> Executed:

@@ -1,0 +1,205 @@
+"""What Prometheus reads: what was counted as it happened, and the figures that are read when it asks."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from prometheus_client import ProcessCollector, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from .. import __version__
+from ..errors import InvalidInput
+from ..protos import edge_pb2
+from .metrics import MOST_MODELS
+from .telemetry import status_reply
+
+if TYPE_CHECKING:
+    from .coordinator import Coordinator
+
+logger = logging.getLogger(__name__)
+
+MOST_DEVICES = 500
+"""Devices that have series of their own: those that were connected last."""
+_READS_WITHIN_S = 5.0
+
+
+class StatusCollector(Collector):
+    """Gauges and counters read off a coordinator's status when they are asked for.
+
+    Prometheus is answered in a thread of its own; the coordinator's state is read on the event loop, where alone it
+    changes.
+
+    Args:
+        coordinator: whose.
+        loop: the event loop that it runs on.
+    """
+
+    def __init__(self, coordinator: "Coordinator", loop: asyncio.AbstractEventLoop) -> None:
+        self.coordinator = coordinator
+        self.loop = loop
+
+    def collect(self) -> Iterable[Metric]:
+        """The figures now; called in any thread but the event loop's."""
+
+        async def read() -> list[Metric]:
+            return list(families(self.coordinator))
+
+        return asyncio.run_coroutine_threadsafe(read(), self.loop).result(_READS_WITHIN_S)
+
+
+def read_status(coordinator: "Coordinator") -> None:
+    """Has a coordinator that has started give its status to whoever reads its registry; call it on the event loop."""
+    registry = coordinator.metrics.registry
+    registry.register(StatusCollector(coordinator, asyncio.get_running_loop()))
+    ProcessCollector(registry=registry)
+
+
+async def render(coordinator: "Coordinator", accept: str = "") -> tuple[bytes, str]:
+    """What `/metrics` answers, and its content type, in the format that `accept` (the HTTP header) asks for."""
+    encode, content_type = choose_encoder(accept)
+    return await asyncio.to_thread(encode, coordinator.metrics.registry), content_type
+
+
+@asynccontextmanager
+async def serve_metrics(coordinator: "Coordinator", listen: str) -> AsyncIterator[None]:
+    """Answers Prometheus on an address of its own while the body runs.
+
+    Raises:
+        InvalidInput: the address can't be listened on.
+    """
+    host, _, port = listen.rpartition(":")
+    try:
+        server, thread = start_http_server(int(port), host.strip("[]"), coordinator.metrics.registry)
+    except OSError as error:
+        raise InvalidInput(f"can't listen on {listen} (`metrics_listen`): {error.strerror}") from error
+
+    logger.info("metrics at http://%s:%d/metrics", host, server.server_port)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(server.shutdown)
+        server.server_close()
+        thread.join()
+
+
+def families(coordinator: "Coordinator") -> Iterator[Metric]:
+    """The figures of a coordinator now; on the event loop."""
+    status = status_reply(coordinator)
+    yield _gauge("infilink_info", "The release that runs", {"version": __version__}, 1.0)
+    yield _gauge("infilink_uptime_seconds", "Time since the coordinator began", {}, status.uptime_s)
+    inputs = CounterMetricFamily("infilink_inputs", "Inputs that were dealt with, by outcome", labels=["outcome"])
+    for outcome, count in (("answered", status.inputs), ("refused", status.refused), ("repeated", status.repeated)):
+        inputs.add_metric([outcome], count)
+    yield inputs
+    yield from _budgets(status)
+    yield from _models(status)
+    yield from _queues(coordinator)
+    yield from _devices(status)
+
+
+def _budgets(status: edge_pb2.StatusReply) -> Iterator[Metric]:
+    yield _gauge("infilink_memory_bytes", "What the models take together", {}, status.memory_bytes)
+    yield _gauge("infilink_memory_peak_bytes", "The most that they took at any sample", {}, status.peak_bytes)
+    yield _gauge("infilink_memory_budget_bytes", "What they may take; 0: no limit", {}, status.budget_bytes)
+    yield _counter("infilink_memory_samples", "How often it was measured", status.memory_samples)
+    yield _counter("infilink_memory_budget_violations", "Samples above the budget", status.budget_violations)
+    yield _counter(
+        "infilink_compute_seconds", "Processors' time that was spent on models, loads included", _spent_s(status)
+    )
+    yield _gauge("infilink_compute_budget_cores", "What may be spent a second; 0: no limit", {}, status.compute_cores)
+    yield _gauge("infilink_compute_price_losses", "Losses that a second of a core has to prevent now", {}, status.price)
+    yield _counter("infilink_late_runs", "Runs that were left out, as their turn did not come in time", status.late)
+    yield _gauge("infilink_expected_agreement_ratio", "What the plan expects", {}, status.expected_agreement)
+
+
+def _spent_s(status: edge_pb2.StatusReply) -> float:
+    """What the schedule counts; without one, what the models took."""
+    return status.spent_s if status.compute_cores else sum(model.cpu_s for model in status.models)
+
+
+def _models(status: edge_pb2.StatusReply) -> Iterator[Metric]:
+    loaded = GaugeMetricFamily("infilink_model_loaded", "1 if the model is loaded", labels=["model"])
+    memory = GaugeMetricFamily("infilink_model_memory_bytes", "What its processes take", labels=["model"])
+    seconds = CounterMetricFamily("infilink_model_compute_seconds", "Processors' time inside it", labels=["model"])
+    starts = CounterMetricFamily(
+        "infilink_model_starts", "Processes started for it: loads, and restarts of those that died", labels=["model"]
+    )
+    for model in status.models[:MOST_MODELS]:
+        loaded.add_metric([model.name], model.state == "loaded")
+        memory.add_metric([model.name], model.memory_bytes)
+        seconds.add_metric([model.name], model.cpu_s)
+        starts.add_metric([model.name], model.loads)
+    yield from (loaded, memory, seconds, starts)
+
+
+def _queues(coordinator: "Coordinator") -> Iterator[Metric]:
+    waiting = GaugeMetricFamily("infilink_queue_runs", "Runs that wait for their turn on a model", labels=["model"])
+    for name, count in list(coordinator.pool.queue.waiting().items())[:MOST_MODELS]:
+        waiting.add_metric([name], count)
+    yield waiting
+    connections = [session.connection for session in coordinator.sessions.values() if session.connection is not None]
+    yield _gauge(
+        "infilink_queue_inputs", "Inputs that wait to be answered", {}, sum(each.waiting for each in connections)
+    )
+    yield _gauge("infilink_devices", "Devices that are connected", {}, len(connections))
+
+
+def _devices(status: edge_pb2.StatusReply) -> Iterator[Metric]:
+    """Of each device its last run: several of one name would be several series of one name."""
+    newest = {device.name: device for device in status.devices}
+    shown = list(newest.values())[-MOST_DEVICES:]
+    counters = {
+        "frames": CounterMetricFamily("infilink_device_frames", "Frames that its source gave", labels=["device"]),
+        "kept": CounterMetricFamily("infilink_device_kept", "Frames that its gate kept", labels=["device"]),
+        "dropped": CounterMetricFamily("infilink_device_dropped", "Kept frames that were not sent", labels=["device"]),
+        "sent_bytes": CounterMetricFamily("infilink_device_sent_bytes", "Bytes that it sent", labels=["device"]),
+        "audited": CounterMetricFamily("infilink_device_audited", "Frames that its audit looked at", labels=["device"]),
+    }
+    connected = GaugeMetricFamily("infilink_device_connected", "1 if it is connected", labels=["device"])
+    filtering = GaugeMetricFamily(
+        "infilink_device_filtering_ratio", "The share of its frames that the gate did not keep", labels=["device"]
+    )
+    loss = GaugeMetricFamily(
+        "infilink_device_audit_loss_ratio",
+        "What its gate loses, by its audit (accuracy is 1 less it)",
+        labels=["device"],
+    )
+    broken = GaugeMetricFamily(
+        "infilink_device_promise_broken", "1 if the audit has shown that the gate loses too much", labels=["device"]
+    )
+    revoked = GaugeMetricFamily(
+        "infilink_device_trust_revoked", "Ways to answer that its stream has disproved", labels=["device"]
+    )
+    for device in shown:
+        name, report = [device.name], device.report
+        connected.add_metric(name, device.connected)
+        revoked.add_metric(name, len(device.revoked))
+        if not report.frames:
+            continue
+        for key, counter in counters.items():
+            counter.add_metric(name, getattr(report, key))
+        filtering.add_metric(name, 1.0 - report.kept / report.frames)
+        broken.add_metric(name, report.audit_broken)
+        if report.HasField("audit_error"):
+            loss.add_metric(name, report.audit_error)
+    yield from (connected, *counters.values(), filtering, loss, broken, revoked)
+    audited = sum(device.audited for device in status.devices)
+    yield _gauge(
+        "infilink_answers_audited", "Answers of the sessions known now that a model's own was there for", {}, audited
+    )
+
+
+def _gauge(name: str, text: str, labels: dict[str, str], value: float) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=list(labels))
+    family.add_metric(list(labels.values()), value)
+    return family
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    family = CounterMetricFamily(name, text)
+    family.add_metric([], value)
+    return family

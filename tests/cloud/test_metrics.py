@@ -1,0 +1,59 @@
+"""What is counted as it happens: real series, and no more of them than a bound, whatever names come."""
+
+import pytest
+from infilink.cloud.metrics import MOST_MODELS, OTHER, Metrics
+from prometheus_client import generate_latest
+
+
+def series(metrics: Metrics) -> dict[str, float]:
+    lines = generate_latest(metrics.registry).decode().splitlines()
+    found = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, _, value in found if "_created" not in name}
+
+
+def test_every_event_is_counted_under_its_labels() -> None:
+    metrics = Metrics()
+    metrics.stage("decode", 0.003)
+    metrics.ran("boxes", wait_s=0.2, infer_s=0.04, inputs=4)
+    metrics.answered("boxes", "linked")
+    metrics.refused("deadline")
+    metrics.request("grpc", "ModelInfer", "OK")
+    metrics.received("edge", 100)
+    metrics.sent("edge", 30)
+    metrics.loaded("boxes", "schedule", 1.5)
+    metrics.load_failed("boxes")
+    metrics.unloaded("boxes", "room")
+    found = series(metrics)
+    for name, value in {
+        'infilink_stage_seconds_bucket{le="0.002",stage="decode"}': 0.0,
+        'infilink_stage_seconds_bucket{le="0.005",stage="decode"}': 1.0,
+        'infilink_stage_seconds_sum{stage="decode"}': 0.003,
+        'infilink_queue_seconds_sum{model="boxes"}': 0.2,
+        'infilink_infer_seconds_count{model="boxes"}': 1.0,
+        'infilink_batch_inputs_sum{model="boxes"}': 4.0,
+        'infilink_answers_total{model="boxes",origin="linked"}': 1.0,
+        'infilink_refused_total{reason="deadline"}': 1.0,
+        'infilink_requests_total{code="OK",face="grpc",method="ModelInfer"}': 1.0,
+        'infilink_received_bytes_total{face="edge"}': 100.0,
+        'infilink_sent_bytes_total{face="edge"}': 30.0,
+        'infilink_load_seconds_count{model="boxes",reason="schedule"}': 1.0,
+        'infilink_load_failures_total{model="boxes"}': 1.0,
+        'infilink_unloads_total{model="boxes",reason="room"}': 1.0,
+    }.items():
+        assert found[name] == pytest.approx(value), name
+
+
+def test_names_that_come_and_go_do_not_grow_the_series() -> None:
+    metrics, names = Metrics(), [f"model-{number}" for number in range(MOST_MODELS + 60)]
+    for name in names:
+        metrics.answered(name, "executed")
+        metrics.ran(name, wait_s=0.0, infer_s=0.0)
+    counted = {name: value for name, value in series(metrics).items() if name.startswith("infilink_answers_total")}
+    assert len(counted) <= MOST_MODELS + 1 and sum(counted.values()) == len(names)
+    assert counted[f'infilink_answers_total{{model="{OTHER}",origin="executed"}}'] == 60
+
+
+def test_two_coordinators_in_one_process_are_counted_apart() -> None:
+    one, other = Metrics(), Metrics()
+    one.answered("boxes", "executed")
+    assert not any(series(other).values())
