@@ -15,8 +15,12 @@ from ..protos import edge_pb2, edge_pb2_grpc
 from .config import CloudConfig
 from .coordinator import Coordinator
 from .endpoint import bind
+from .inference.answering import Answering
+from .inference.catalogue import Catalogue
 from .scrape import read_status, serve_metrics
 from .services.edge import EdgeService
+from .services.inference import SERVICE as INFERENCE
+from .services.inference import InferenceService
 from .status_text import as_json
 from .telemetry import status_reply
 
@@ -57,10 +61,12 @@ async def _serve(config: CloudConfig, status_file: Path | None) -> None:
             return
         read_status(coordinator)
         edge_pb2_grpc.add_EdgeServicer_to_server(EdgeService(coordinator), server)  # type: ignore[no-untyped-call]
+        catalogue = Catalogue(coordinator)
+        InferenceService(coordinator, catalogue, Answering(coordinator, catalogue)).add_to(server)
         health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
         _reflect(server)
         await server.start()
-        for service in ("", _SERVICE):
+        for service in ("", _SERVICE, INFERENCE):
             await healthy.set(service, health_pb2.HealthCheckResponse.SERVING)
         print(f"ready on {config.listen.rpartition(':')[0]}:{port}", flush=True)
         await stop.wait()
@@ -105,7 +111,7 @@ def _reflect(server: Any) -> None:
         from grpc_reflection.v1alpha import reflection
     except ModuleNotFoundError:
         return
-    reflection.enable_server_reflection((_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    reflection.enable_server_reflection((_SERVICE, INFERENCE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
 
 
 def _write_status(path: Path, status: edge_pb2.StatusReply) -> None:

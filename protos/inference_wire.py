@@ -11,6 +11,7 @@ from .fields import BYTES, fields, varint
 _RAW_INPUT = pb.ModelInferRequest.RAW_INPUT_CONTENTS_FIELD_NUMBER
 _RAW_OUTPUT = pb.ModelInferResponse.RAW_OUTPUT_CONTENTS_FIELD_NUMBER
 _OUTPUT_TAG = varint(_RAW_OUTPUT << 3 | BYTES)
+_STREAM_TAG = varint(pb.ModelStreamInferResponse.INFER_RESPONSE_FIELD_NUMBER << 3 | BYTES)
 # Protobuf copies less than this faster than its fields are looked at here.
 _LARGE_BYTES = 2**15
 
@@ -44,3 +45,14 @@ def join_response(response: pb.ModelInferResponse, raw: Sequence[bytes | memoryv
     for content in raw:
         parts += (_OUTPUT_TAG, varint(len(content)), content)
     return b"".join(parts)
+
+
+def join_stream_response(response: bytes) -> bytes:
+    """A response, as `join_response` gives it, as one of a stream."""
+    return b"".join((_STREAM_TAG, varint(len(response)), response))
+
+
+def request_id(data: bytes) -> str:
+    """The `id` of a request that may be damaged elsewhere; empty: it has none that can be read."""
+    found = [field for field in fields(data) if field.number == pb.ModelInferRequest.ID_FIELD_NUMBER]
+    return data[found[-1].start : found[-1].end].decode("utf-8", "replace") if found else ""

@@ -1,0 +1,349 @@
+"""Answers requests for one model's output: by the model if it runs, else by links, else it is loaded, or refused."""
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+
+from ... import __version__
+from ...errors import (
+    BadOutput,
+    DeadlineExceeded,
+    InvalidInput,
+    ModelFailed,
+    OutOfMemory,
+    Overloaded,
+    Unavailable,
+)
+from ...links.answer import Answer
+from ...links.planning.plan import Plan
+from ...links.serving import Serving
+from ...models.tensors import STRINGS, TensorSpec
+from ...outputs import Array
+from ...protos import edge_pb2
+from ..coordinator import Coordinator
+from ..sessions.inputs import decode_picture
+from ..sessions.session import Session
+from .catalogue import Catalogue, Model
+from .request import ANSWER, PICTURE, Fallback, InferRequest, InferResponse, Parameter, is_picture
+
+_SESSION = "open-inference"
+"""The run that streams of requests belong to: they have no beginning and no end of their own."""
+_EXACT = Answer(np.empty(0, np.float32), 1.0, "executed", (), "exact")
+# Of the time that is left, what is kept for links where the model's turn does not come.
+_KEPT = 0.1
+# How many times the largest input all requests that wait may hold together.
+_MOST_HELD = 64
+
+
+class Answering:
+    """Answers requests from one coordinator's models.
+
+    Args:
+        coordinator: runs them.
+        catalogue: knows them.
+    """
+
+    def __init__(self, coordinator: Coordinator, catalogue: Catalogue) -> None:
+        self.coordinator = coordinator
+        self.catalogue = catalogue
+        self._held_bytes = 0
+
+    async def answer(self, request: InferRequest, *, left_s: float = math.inf) -> InferResponse:
+        """The response to a request.
+
+        Args:
+            request: the request.
+            left_s: how long its sender waits for it.
+
+        Raises:
+            UnknownModel: there is no such model, or not in that version.
+            InvalidInput: an input is missing, is none of the model's, or is not of the type and shape that it takes.
+            DeadlineExceeded: the model's turn did not come in time.
+            Overloaded: too much is waiting already.
+            OutOfMemory: the model does not run, and the budget has no room for it.
+            Unavailable: it does not run, and nothing else can answer for it.
+            ModelFailed: it failed on this input.
+        """
+        began_s = time.perf_counter()
+        model = self.catalogue.find(request.model, request.version)
+        counts = self.catalogue.count(model.name)
+        limit = self.coordinator.config.max_input_bytes
+        size_bytes = request.size_bytes
+        try:
+            if size_bytes > limit:
+                raise InvalidInput(f"the inputs have {size_bytes} bytes; at most {limit} are taken (`max_input_bytes`)")
+            if self._held_bytes + size_bytes > _MOST_HELD * limit:
+                raise Overloaded(f"{self._held_bytes} bytes of inputs wait already; try again later")
+            self._held_bytes += size_bytes
+            try:
+                left_s = min(left_s, request.timeout_s or math.inf)
+                response = await self._answer(model, request, time.monotonic() + left_s)
+            finally:
+                self._held_bytes -= size_bytes
+        except BaseException:
+            counts.fail.add(time.perf_counter() - began_s)
+            raise
+        counts.answered(time.perf_counter() - began_s, _inputs(model, request))
+        return response
+
+    async def _answer(self, model: Model, request: InferRequest, until_s: float) -> InferResponse:
+        fallback = request.fallback
+        tensor = request.tensors.get(PICTURE)
+        if tensor is not None and model.takes_pictures and not _is_fed(model, tensor) and is_picture(tensor):
+            return await self._answer_picture(model, request, tensor, fallback, until_s)
+        if model.signature is None:
+            raise InvalidInput(
+                f"model {model.name!r} is answered for by links: its one input is {PICTURE!r}, a JPEG as one element "
+                "of BYTES, or pixels as UINT8 (height, width, 3)"
+            )
+        _check_tensors(model, request)
+        return await self._run_tensors(model, request, until_s)
+
+    async def _run_tensors(self, model: Model, request: InferRequest, until_s: float) -> InferResponse:
+        """The graph's own outputs: nothing else could give those."""
+        counts, began_s = self.catalogue.count(model.name), time.perf_counter()
+        outputs = request.outputs or tuple(spec.name for spec in model.outputs)
+        while True:
+            await self._load(model, until_s)
+            ran = await self.coordinator.pool.queue.run_tensors(
+                model.name, request.tensors, outputs, within_s=_within(until_s)
+            )
+            if ran is not None:
+                break
+            _check_deadline(until_s, model)
+        counts.ran(ran.infer_s, time.perf_counter() - began_s - ran.infer_s)
+        self._spend(model, ran.infer_s, ran.cpu_s)
+        return self._response(model, request, _EXACT, ran.values)
+
+    async def _answer_picture(
+        self, model: Model, request: InferRequest, tensor: Array, fallback: Fallback, until_s: float
+    ) -> InferResponse:
+        if unknown := set(request.tensors) - {PICTURE} or set(request.outputs) - {ANSWER}:
+            raise InvalidInput(f"with {PICTURE!r} there is no {min(unknown)[:80]!r}: the one output is {ANSWER!r}")
+        counts, began_s = self.catalogue.count(model.name), time.perf_counter()
+        session = self._session(request.stream) if request.stream else None
+        frame = await self._decode(tensor, request)
+        counts.prepare.add(time.perf_counter() - began_s)
+        captured_s = time.time() if request.captured_s is None else request.captured_s
+        asked = _Asked(model, frame, session, captured_s, until_s)
+        answer = await self._choose(asked, fallback)
+        return self._response(model, request, answer, {ANSWER: answer.value})
+
+    async def _choose(self, asked: "_Asked", fallback: Fallback) -> Answer:
+        """The answer to a picture, as the request's fallback says."""
+        model = asked.model
+        runs = self.catalogue.runs(model.name)
+        if not runs and fallback == "any" and (answer := await self._linked(asked)) is not None:
+            return answer
+        try:
+            return await self._run(asked, kept=0.0 if fallback == "exact" else _KEPT)
+        except (DeadlineExceeded, OutOfMemory, Unavailable, Overloaded, ModelFailed) as error:
+            # A picture that the model can't be made to answer may be answered by others.
+            if isinstance(error, BadOutput) or fallback == "exact" or (fallback == "any" and not runs):
+                raise
+            if (answer := await self._linked(asked)) is None:
+                raise
+            return answer
+
+    async def _run(self, asked: "_Asked", *, kept: float) -> Answer:
+        """The model's own answer; `kept` of the time that is left is not waited for its turn."""
+        model, counts, began_s = asked.model, self.catalogue.count(asked.model.name), time.perf_counter()
+        until_s = asked.until_s
+        if kept and math.isfinite(until_s):
+            until_s -= kept * max(0.0, until_s - time.monotonic())
+        while True:
+            await self._load(model, until_s)
+            ran = await self.coordinator.pool.queue.run(model.name, asked.frame, within_s=_within(until_s))
+            if ran is not None:
+                break
+            _check_deadline(until_s, model)
+        counts.ran(ran.infer_s, time.perf_counter() - began_s - ran.infer_s)
+        self._spend(model, ran.infer_s, ran.cpu_s)
+        if asked.session is not None:
+            features = await self._features(asked)
+            asked.session.complete(asked.captured_s, {model.name: ran.value}, [model.name], features=features)
+        return Answer(ran.value, 1.0, "executed", (), "exact")
+
+    async def _linked(self, asked: "_Asked") -> Answer | None:
+        """What links say, or the stream's last output; None: neither tells anything of this picture."""
+        model, graph = asked.model, self.coordinator.initial.graph
+        if asked.session is None and graph is None:
+            return None
+        serving = self._alone() if asked.session is None else asked.session.serving
+        features = await self._features(asked)
+        exact = await self._run_sources(asked, serving)
+        if asked.session is None:
+            answer = serving.complete(asked.captured_s, exact, features=features)[model.name]
+        else:
+            found = asked.session.complete(asked.captured_s, exact, [model.name], features=features)
+            answer = found[model.name][0]
+        # A constant says what the model mostly says, and nothing of this picture.
+        return None if answer.origin == "constant" else answer
+
+    async def _run_sources(self, asked: "_Asked", serving: Serving) -> dict[str, Array]:
+        """The outputs of the models that run now and that the best link to the asked one reads."""
+        graph, queue = serving.graph, self.coordinator.pool.queue
+        if graph is None or asked.model.name not in graph.models:
+            return {}
+        route = graph.answering.best_link(asked.model.name, frozenset(queue.loaded), None)
+        exact: dict[str, Array] = {}
+        for name in route.sources if route is not None else ():
+            try:
+                ran = await queue.run(name, asked.frame, within_s=_within(asked.until_s))
+            except ModelFailed:
+                continue
+            if ran is not None:
+                exact[name] = ran.value
+                self._spend(self.catalogue.find(name), ran.infer_s, ran.cpu_s)
+        return exact
+
+    async def _features(self, asked: "_Asked") -> Array | None:
+        """What the links' stem makes of the picture."""
+        graph = self.coordinator.initial.graph if asked.session is None else asked.session.serving.graph
+        if graph is None or graph.stem is None:
+            return None
+        if asked.features is None:
+            seen = await asyncio.get_running_loop().run_in_executor(None, graph.stem.see, asked.frame)
+            asked.features = seen.features
+        return asked.features
+
+    async def _load(self, model: Model, until_s: float) -> None:
+        """Has a model that does not run loaded.
+
+        Raises:
+            OutOfMemory: the budget has no room.
+            Unavailable: nothing runs for it.
+            DeadlineExceeded: it is not loaded in time.
+        """
+        if self.catalogue.runs(model.name):
+            return
+        if model.signature is None:
+            raise Unavailable(
+                f"model {model.name!r} never runs: links answer for it, and they say nothing of this input"
+            )
+        task = self.catalogue.begin_load(model.name)
+        # It goes on where the request does not wait for it any more: the next one will want it.
+        await asyncio.wait({task}, timeout=_within(until_s))
+        if not task.done():
+            raise DeadlineExceeded(f"model {model.name!r} is being loaded, which takes longer than is left")
+        task.result()
+
+    async def _decode(self, tensor: Array, request: InferRequest) -> Array:
+        """The picture as uint8 BGR."""
+        most = self.coordinator.config.max_input_pixels
+        if tensor.dtype == object:
+            encoded = tensor.reshape(-1)[0]
+            decode = partial(decode_picture, encoded, max_pixels=most)
+            return await asyncio.get_running_loop().run_in_executor(None, decode)
+        height, width, _ = tensor.shape
+        if height * width > most:
+            raise InvalidInput(f"the picture is {width}x{height}, more than {most} pixels (`max_input_pixels`)")
+        return np.ascontiguousarray(tensor[:, :, ::-1]) if request.color() == "RGB" else tensor
+
+    def _session(self, stream: str) -> Session:
+        return self.coordinator.open_session(
+            edge_pb2.Hello(device=stream, session=_SESSION, version=__version__),
+        )
+
+    def _alone(self) -> Serving:
+        """What serves a picture that belongs to no stream."""
+        coordinator = self.coordinator
+        return Serving(coordinator.initial.graph, Plan(None, 0, ()), models=coordinator.repository.specs)
+
+    def _spend(self, model: Model, infer_s: float, cpu_s: float) -> None:
+        """What ran counts as compute, as a device's inputs do."""
+        schedule = self.coordinator.schedule
+        if schedule is not None and model.name in schedule.costs:
+            schedule.ran((model.name, _SESSION), model.name, self.coordinator.scheduler.clock(), max(infer_s, cpu_s))
+
+    def _response(
+        self, model: Model, request: InferRequest, answer: Answer, outputs: Mapping[str, Array]
+    ) -> InferResponse:
+        parameters: dict[str, Parameter] = {
+            "origin": answer.origin,
+            "confidence": answer.confidence if math.isfinite(answer.confidence) else 0.0,
+            "trusted": answer.trusted,
+            "sources": ",".join(answer.sources),
+            "digest": model.digest,
+        }
+        return InferResponse(model.name, model.version, request.id, parameters, outputs)
+
+
+class _Asked:
+    """A picture that one model is asked about.
+
+    Attributes:
+        model: the model.
+        frame: uint8 BGR.
+        session: of the stream that it belongs to; None: it stands for itself.
+        captured_s: when it was captured.
+        until_s: until when it is waited for, by the monotonic clock.
+        features: what the stem makes of it, once it was looked at.
+    """
+
+    def __init__(self, model: Model, frame: Array, session: Session | None, captured_s: float, until_s: float) -> None:
+        self.model = model
+        self.frame = frame
+        self.session = session
+        self.captured_s = captured_s
+        self.until_s = until_s
+        self.features: Array | None = None
+
+
+def _is_fed(model: Model, tensor: Array) -> bool:
+    """Whether the graph itself has an input of that name which takes this tensor."""
+    specs = () if model.signature is None else model.signature.inputs
+    return any(spec.name == PICTURE and spec.dtype == _dtype(tensor) and spec.fits(tensor.shape) for spec in specs)
+
+
+def _check_tensors(model: Model, request: InferRequest) -> None:
+    """Makes sure that these are the graph's inputs, all of them, and that it has the outputs that are asked for."""
+    takes = {spec.name: spec for spec in model.inputs}
+    for name, tensor in request.tensors.items():
+        spec = takes.get(name)
+        if spec is None:
+            raise InvalidInput(f"model {model.name!r} has no input {name[:80]!r}; it takes {_listed(model.inputs)}")
+        if spec.dtype != _dtype(tensor):
+            told = spec.dtype or "something that can't be sent"
+            raise InvalidInput(f"input {name!r} of model {model.name!r} is {told}, not {_dtype(tensor)} (`datatype`)")
+        if not spec.fits(tensor.shape):
+            raise InvalidInput(
+                f"input {name!r} of model {model.name!r} has the shape {list(spec.shape or ())} (-1: any size), not "
+                f"{list(tensor.shape)} (`shape`)"
+            )
+    for name in takes:
+        if name not in request.tensors:
+            raise InvalidInput(f"input {name!r} of model {model.name!r} is missing; it takes {_listed(model.inputs)}")
+    gives = [spec.name for spec in model.outputs]
+    for name in request.outputs:
+        if name not in gives:
+            raise InvalidInput(f"model {model.name!r} has no output {name[:80]!r}; it gives {_listed(model.outputs)}")
+
+
+def _dtype(tensor: Array) -> str:
+    return STRINGS if tensor.dtype == object else tensor.dtype.name
+
+
+def _listed(specs: tuple[TensorSpec, ...]) -> str:
+    return ", ".join(f"{spec.name} ({spec.dtype} {list(spec.shape or ())})" for spec in specs[:16])
+
+
+def _inputs(model: Model, request: InferRequest) -> int:
+    """How many inputs a request has: those of its batch, where the graph has one."""
+    if model.signature is None or not model.signature.batched or not request.tensors:
+        return 1
+    shape = next(iter(request.tensors.values())).shape
+    return max(1, shape[0]) if shape else 1
+
+
+def _within(until_s: float) -> float | None:
+    return None if math.isinf(until_s) else max(0.0, until_s - time.monotonic())
+
+
+def _check_deadline(until_s: float, model: Model) -> None:
+    if time.monotonic() >= until_s:
+        raise DeadlineExceeded(f"the turn of model {model.name!r} did not come in time")

@@ -1,0 +1,173 @@
+"""The coordinator's models as the Open Inference Protocol sees them: what each takes and gives, which are ready."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ...errors import InfilinkError, InvalidInput, UnknownModel
+from ...models.spec import ModelSpec
+from ...models.tensors import STRINGS, Signature, TensorSpec, read_signature
+from ..coordinator import Coordinator
+from .counts import ModelCounts
+from .request import ANSWER, PICTURE
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model.
+
+    Attributes:
+        name: what it is called.
+        version: the one that is served.
+        digest: of its file; empty: there is none.
+        spec: what its outputs mean.
+        signature: what its graph takes and gives; None: nothing runs for it, links answer.
+    """
+
+    name: str
+    version: str
+    digest: str
+    spec: ModelSpec
+    signature: Signature | None
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether a picture can be sent instead of its tensors."""
+        return self.spec.virtual or self.spec.input is not None
+
+    @property
+    def answer(self) -> TensorSpec:
+        """The output for a picture."""
+        return TensorSpec(ANSWER, "int64" if self.spec.output.kind == "tokens" else "float32", self.spec.output.shape)
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """What it takes: its graph's inputs, or a picture where it has none."""
+        return (TensorSpec(PICTURE, STRINGS, (1,)),) if self.signature is None else self.signature.inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """What it gives for these."""
+        return (self.answer,) if self.signature is None else self.signature.outputs
+
+
+class Catalogue:
+    """The models, by name."""
+
+    def __init__(self, coordinator: Coordinator) -> None:
+        self.coordinator = coordinator
+        self.counts: dict[str, ModelCounts] = {}
+        self._signatures: dict[str, Signature] = {}
+        self._loading = asyncio.Lock()
+        self._loads: dict[str, asyncio.Task[None]] = {}
+
+    def __iter__(self) -> Iterator[Model]:
+        """All models, in the order of their names."""
+        return (self.find(name) for name in sorted(self.coordinator.repository.specs))
+
+    def find(self, name: str, version: str = "") -> Model:
+        """A model.
+
+        Raises:
+            UnknownModel: there is none of that name, or not in this version.
+            InvalidInput: its file can't be read any more.
+        """
+        repository = self.coordinator.repository
+        spec = repository.specs.get(name)
+        if spec is None:
+            raise UnknownModel(name[:80], tuple(repository.specs))
+        if version not in ("", spec.version):
+            raise UnknownVersion(name, version, spec.version)
+        digest = repository.digests.get(name, "")
+        return Model(name, spec.version, digest, spec, self._signature(name, digest))
+
+    def count(self, name: str) -> ModelCounts:
+        """What came of the requests for a model so far."""
+        return self.counts.setdefault(name, ModelCounts())
+
+    def runs(self, name: str) -> bool:
+        """Whether a model is loaded, so that it can run on a request at once."""
+        return name in self.coordinator.pool.queue.loaded
+
+    def is_linked(self, name: str) -> bool:
+        """Whether links can answer for a model."""
+        graph = self.coordinator.initial.graph
+        return graph is not None and name in graph.models
+
+    def is_ready(self, name: str) -> bool:
+        """Whether requests for a model are answered without loading it first."""
+        return not self.coordinator.stopping and (self.runs(name) or self.is_linked(name))
+
+    def state(self, name: str) -> tuple[str, str]:
+        """A model's state in the protocol's words, and why it is in that."""
+        coordinator = self.coordinator
+        why = coordinator.scheduler.why.get(name, "")
+        if self.runs(name):
+            return "READY", why
+        if name in self._loads or (
+            name in coordinator.workers and coordinator.workers[name].stats().state == "loading"
+        ):
+            return "LOADING", why
+        if self.is_linked(name):
+            return "READY", "links answer for it"
+        return "UNAVAILABLE", why or "not loaded"
+
+    async def load(self, name: str) -> None:
+        """Loads a model; one that is loaded stays as it is.
+
+        Raises:
+            UnknownModel: there is none of that name.
+            InvalidInput: nothing runs for it.
+            InfilinkError: what `ModelPool.load` raises.
+        """
+        if self.find(name).signature is None:
+            raise InvalidInput(f"model {name!r} can't be loaded: links answer for it")
+        await asyncio.shield(self.begin_load(name))
+
+    async def unload(self, name: str) -> None:
+        """Unloads a model once what runs on it has ended; one that is not loaded is fine.
+
+        Raises:
+            UnknownModel: there is none of that name.
+        """
+        self.find(name)
+        async with self._loading:
+            if self.runs(name):
+                await self.coordinator.pool.unload(name)
+                self.coordinator.scheduler.why[name] = "unloaded by an operator"
+
+    def begin_load(self, name: str) -> asyncio.Task[None]:
+        """The load of a model, begun once whoever asks."""
+        task = self._loads.get(name)
+        if task is None:
+            task = self._loads[name] = asyncio.create_task(self._load(name))
+            task.add_done_callback(lambda task: self._loaded(name, task))
+        return task
+
+    def _loaded(self, name: str, task: "asyncio.Task[None]") -> None:
+        del self._loads[name]
+        if not task.cancelled():
+            task.exception()  # Retrieved, or asyncio logs an error where nobody waits for it any more.
+
+    async def _load(self, name: str) -> None:
+        async with self._loading:
+            if not self.runs(name):
+                await self.coordinator.pool.load(name)
+                self.coordinator.scheduler.why[name] = "loaded as a request asked for it"
+
+    def _signature(self, name: str, digest: str) -> Signature | None:
+        path = self.coordinator.repository.paths.get(name)
+        if path is None:
+            return None
+        if digest not in self._signatures:
+            self._signatures[digest] = read_signature(path)
+        return self._signatures[digest]
+
+
+class UnknownVersion(UnknownModel):
+    """There is a model of that name, in another version."""
+
+    def __init__(self, name: str, version: str, served: str) -> None:
+        InfilinkError.__init__(self, f"model {name!r} is served in version {served!r}, not {version[:40]!r}")
+        self.name = name
+        self.known = (name,)

@@ -1,0 +1,210 @@
+"""The gRPC service `inference.GRPCInferenceService`: the Open Inference Protocol, with Triton's extensions."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import grpc
+
+from ... import __version__
+from ...errors import InfilinkError, InvalidInput
+from ...protos import open_inference_pb2 as pb
+from ...protos.inference_wire import join_response, join_stream_response, request_id
+from ..coordinator import Coordinator
+from ..endpoint import abort_on_error
+from ..inference.answering import Answering
+from ..inference.catalogue import Catalogue, Model
+from .inference_messages import (
+    config_message,
+    metadata_message,
+    read_request,
+    response_message,
+    statistics_message,
+    write_response,
+)
+
+SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
+EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", "parameters", "statistics")
+# Requests of one stream that are answered at once: more wait at the client.
+_AT_ONCE = 16
+_FINAL = "triton_enable_empty_final_response"
+
+
+class InferenceService:
+    """Serves the protocol from one coordinator."""
+
+    def __init__(self, coordinator: Coordinator, catalogue: Catalogue, answering: Answering) -> None:
+        self.coordinator = coordinator
+        self.catalogue = catalogue
+        self.answering = answering
+
+    def add_to(self, server: Any) -> None:
+        """Has a server serve this."""
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, self._handlers()),))
+
+    def _handlers(self) -> dict[str, Any]:
+        plain: dict[str, tuple[Callable[[Any], Coroutine[Any, Any, Any]], Any]] = {
+            "ServerLive": (self.server_live, pb.ServerLiveRequest),
+            "ServerReady": (self.server_ready, pb.ServerReadyRequest),
+            "ModelReady": (self.model_ready, pb.ModelReadyRequest),
+            "ServerMetadata": (self.server_metadata, pb.ServerMetadataRequest),
+            "ModelMetadata": (self.model_metadata, pb.ModelMetadataRequest),
+            "ModelConfig": (self.model_config, pb.ModelConfigRequest),
+            "ModelStatistics": (self.model_statistics, pb.ModelStatisticsRequest),
+            "RepositoryIndex": (self.repository_index, pb.RepositoryIndexRequest),
+            "RepositoryModelLoad": (self.repository_model_load, pb.RepositoryModelLoadRequest),
+            "RepositoryModelUnload": (self.repository_model_unload, pb.RepositoryModelUnloadRequest),
+        }
+        return {
+            name: grpc.unary_unary_rpc_method_handler(
+                _guarded(method), kind.FromString, lambda message: message.SerializeToString()
+            )
+            for name, (method, kind) in plain.items()
+        } | {
+            # Messages as bytes: what is large in them is not copied by protobuf.
+            "ModelInfer": grpc.unary_unary_rpc_method_handler(self.model_infer),
+            "ModelStreamInfer": grpc.stream_stream_rpc_method_handler(self.model_stream_infer),
+        }
+
+    async def model_infer(self, data: bytes, context: Any) -> bytes:
+        """One model's outputs."""
+        async with abort_on_error(context):
+            return await self._infer(data, _left(context))
+        raise AssertionError("abort raises")
+
+    async def model_stream_infer(self, messages: AsyncIterator[bytes], context: Any) -> None:
+        """One response for each request, in their order; an error ends its request alone."""
+        async with abort_on_error(context):
+            waiting: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(_AT_ONCE)
+
+            async def read() -> None:
+                try:
+                    async for data in messages:
+                        task = asyncio.create_task(self._answer_of_stream(data, _left(context)))
+                        try:
+                            await waiting.put(task)
+                        except BaseException:
+                            task.cancel()
+                            raise
+                finally:
+                    await waiting.put(None)
+
+            reader = asyncio.create_task(read())
+            try:
+                while (task := await waiting.get()) is not None:
+                    await context.write(await task)
+                await reader
+            finally:
+                reader.cancel()
+                while not waiting.empty():
+                    if (task := waiting.get_nowait()) is not None:
+                        task.cancel()
+
+    async def _infer(self, data: bytes, left_s: float) -> bytes:
+        request, raw = read_request(data, most_bytes=self.coordinator.config.max_input_bytes)
+        response = await self.answering.answer(request, left_s=left_s)
+        return write_response(response, raw=raw)
+
+    async def _answer_of_stream(self, data: bytes, left_s: float) -> bytes:
+        try:
+            request, raw = read_request(data, most_bytes=self.coordinator.config.max_input_bytes)
+            response = await self.answering.answer(request, left_s=left_s)
+        except InfilinkError as error:
+            failed = pb.ModelInferResponse(id=request_id(data))
+            return bytes(
+                pb.ModelStreamInferResponse(error_message=str(error), infer_response=failed).SerializeToString()
+            )
+        message, contents = response_message(response, raw=raw)
+        if request.parameters.get(_FINAL):
+            message.parameters["triton_final_response"].bool_param = True
+        return join_stream_response(join_response(message, contents))
+
+    async def server_live(self, _: pb.ServerLiveRequest) -> pb.ServerLiveResponse:
+        """It answers."""
+        return pb.ServerLiveResponse(live=True)
+
+    async def server_ready(self, _: pb.ServerReadyRequest) -> pb.ServerReadyResponse:
+        """Whether requests are answered."""
+        return pb.ServerReadyResponse(ready=not self.coordinator.stopping)
+
+    async def model_ready(self, request: pb.ModelReadyRequest) -> pb.ModelReadyResponse:
+        """Whether requests for a model are answered without loading it first; no model of that name is not ready."""
+        try:
+            model = self.catalogue.find(request.name, request.version)
+        except InfilinkError:
+            return pb.ModelReadyResponse(ready=False)
+        return pb.ModelReadyResponse(ready=self.catalogue.is_ready(model.name))
+
+    async def server_metadata(self, _: pb.ServerMetadataRequest) -> pb.ServerMetadataResponse:
+        """What this is."""
+        return pb.ServerMetadataResponse(name="infilink", version=__version__, extensions=EXTENSIONS)
+
+    async def model_metadata(self, request: pb.ModelMetadataRequest) -> pb.ModelMetadataResponse:
+        """What a model takes and gives."""
+        return metadata_message(self.catalogue.find(request.name, request.version))
+
+    async def model_config(self, request: pb.ModelConfigRequest) -> pb.ModelConfigResponse:
+        """The same as a configuration."""
+        return pb.ModelConfigResponse(config=config_message(self.catalogue.find(request.name, request.version)))
+
+    async def model_statistics(self, request: pb.ModelStatisticsRequest) -> pb.ModelStatisticsResponse:
+        """What came of the requests so far, of one model or of all."""
+        models = [self.catalogue.find(request.name, request.version)] if request.name else list(self.catalogue)
+        return pb.ModelStatisticsResponse(
+            model_stats=[
+                statistics_message(each, self.catalogue.count(each.name), self._memory(each)) for each in models
+            ]
+        )
+
+    async def repository_index(self, request: pb.RepositoryIndexRequest) -> pb.RepositoryIndexResponse:
+        """Every model, its version, and whether it is ready."""
+        _check_repository(request.repository_name)
+        found = [self._entry(model) for model in self.catalogue]
+        return pb.RepositoryIndexResponse(
+            models=[entry for entry in found if not request.ready or entry.state == "READY"]
+        )
+
+    async def repository_model_load(self, request: pb.RepositoryModelLoadRequest) -> pb.RepositoryModelLoadResponse:
+        """Loads a model, or serves the version that lies in its place now."""
+        _check_repository(request.repository_name)
+        if request.parameters:
+            raise InvalidInput("`parameters`: a model's file and configuration are not sent with a call to load it")
+        await self.catalogue.load(request.model_name)
+        return pb.RepositoryModelLoadResponse()
+
+    async def repository_model_unload(
+        self, request: pb.RepositoryModelUnloadRequest
+    ) -> pb.RepositoryModelUnloadResponse:
+        """Unloads a model once what runs on it has ended."""
+        _check_repository(request.repository_name)
+        await self.catalogue.unload(request.model_name)
+        return pb.RepositoryModelUnloadResponse()
+
+    def _memory(self, model: Model) -> int:
+        worker = self.coordinator.workers.get(model.name)
+        return 0 if worker is None else worker.stats().memory_bytes
+
+    def _entry(self, model: Model) -> pb.RepositoryIndexResponse.ModelIndex:
+        state, reason = self.catalogue.state(model.name)
+        return pb.RepositoryIndexResponse.ModelIndex(name=model.name, version=model.version, state=state, reason=reason)
+
+
+def _guarded(method: Callable[[Any], Coroutine[Any, Any, Any]]) -> Callable[[Any, Any], Coroutine[Any, Any, Any]]:
+    async def call(request: Any, context: Any) -> Any:
+        async with abort_on_error(context):
+            return await method(request)
+        raise AssertionError("abort raises")
+
+    return call
+
+
+def _left(context: Any) -> float:
+    """How long the caller waits."""
+    left_s = context.time_remaining()
+    return math.inf if left_s is None else float(left_s)
+
+
+def _check_repository(name: str) -> None:
+    if name:
+        raise InvalidInput(f"`repository_name`: there is one repository, without a name, and none called {name[:40]!r}")
