@@ -110,7 +110,7 @@ READERS = {
     "a model": "infilink.models.spec:read_spec",
     "a placement": "infilink.models.placement:PlacementFile.load",
     "a results file": "infilink.device.results:Results",
-    "a ledger": "infilink.cloud.ledger:check_ledger",
+    "a ledger": "infilink.cloud.ledger.format:check_ledger",
 }
 """What reads each kind of file, or raises InvalidInput; a reader that drops a format leaves a converter here."""
 

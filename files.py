@@ -65,7 +65,7 @@ def room_for(path: Path) -> Iterator[None]:
     try:
         yield
     except (_NoRoom, OSError, sqlite3.Error) as error:
-        if not _is_full(error):
+        if not is_full(error):
             raise
         raise _NoRoom(f"{path}: can't be written: the disk is full; make room, or give another place") from error
 
@@ -76,7 +76,8 @@ def remove_database(path: Path) -> None:
         path.with_name(name).unlink(missing_ok=True)
 
 
-def _is_full(error: Exception) -> bool:
+def is_full(error: BaseException) -> bool:
+    """Whether an error of the system or of SQLite says that a disk is full."""
     if isinstance(error, OSError):
         return error.errno in _FULL
     if isinstance(error, _NoRoom):

@@ -26,7 +26,7 @@ def cloud_command(
     ] = None,
     budget: Annotated[str | None, typer.Option(help="200MiB, 1.5GiB, 40% or none.")] = None,
     compute: Annotated[str | None, typer.Option(help="The processors' time for models: 1.5 cores, 0.5 or all.")] = None,
-    ledger: Annotated[Path | None, typer.Option(help="The SQLite file that keeps every answer.")] = None,
+    ledger: Annotated[str | None, typer.Option(help="The SQLite file, or URL, that keeps every answer.")] = None,
     status_file: Annotated[Path | None, typer.Option(help="Write the final status here, as JSON.")] = None,
 ) -> None:
     """Run the coordinator: what tells most runs within the budgets, the rest is predicted. Ctrl-C stops it in order."""

@@ -11,6 +11,7 @@ from ..links.scheduling.weights import Weights
 from ..settings import ListenAddress, is_loopback, load_settings
 from ..units import parse_budget, parse_compute
 from .endpoint import EndpointConfig
+from .ledger.place import check_place
 
 DEFAULT_TOML = """\
 # The coordinator: `infilink cloud --config cloud.toml`. Relative paths start at this file's folder.
@@ -56,11 +57,17 @@ ask_loss = 1.0
 # Threads of one inference.
 threads = 1
 
-# Every answer is written to this file before it is sent, so that none is lost and none is made twice.
+# Every answer is on disk here before it is sent, so that none is lost and none is made twice: a SQLite file, or a
+# PostgreSQL database ("postgresql+psycopg://USER@HOST/DATABASE"; the password may stand in ~/.pgpass or PGPASSWORD).
+# `infilink results` reads it, `infilink backup` copies it while it is written to.
 ledger = "ledger.sqlite"
 
-# How many answers the ledger keeps.
-ledger_rows = 100000
+# How long answers are kept, and how much of them: the oldest go first (0: no such limit).
+keep_days = 30.0
+keep_bytes = 4294967296
+
+# While the ledger's disk is full, or its database is away: "refuse" inputs, or "answer" without keeping the answers.
+full_disk = "refuse"
 
 # How many devices may be connected at once, and how many inputs of each may wait for an answer.
 max_devices = 32
@@ -96,6 +103,7 @@ _OLD_KEYS = {
     "reselect_s": "is gone: what runs is decided input by input; `compute` says how much, `[weights]` what matters",
     "profile": "is now `audit`: the share of inputs that models run on just to see how good answers are without",
     "groups": "is gone: links know each camera by its name",
+    "ledger_rows": "is gone: `keep_days` and `keep_bytes` say how much the ledger keeps",
     "escalate": "is gone: `compute` says how much models may run, and they do where their answers are least sure",
 }
 _PATHS = ("models", "links", "placement", "ledger", "tls_cert", "tls_key")
@@ -131,8 +139,10 @@ class CloudConfig(EndpointConfig):
     weights: WeightsConfig = WeightsConfig()
     ask_loss: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     threads: int = Field(default=1, ge=1, le=256)
-    ledger: Path = Path("ledger.sqlite")
-    ledger_rows: int = Field(default=100_000, ge=1000)
+    ledger: Path | str = Path("ledger.sqlite")
+    keep_days: float = Field(default=30.0, ge=0, le=36_500)
+    keep_bytes: int = Field(default=4 * 2**30, ge=0)
+    full_disk: Literal["refuse", "answer"] = "refuse"
     max_devices: int = Field(default=32, ge=1, le=10_000)
     max_in_flight: int = Field(default=16, ge=1, le=1024)
     max_input_bytes: int = Field(default=8 * 2**20, ge=1024, le=2**28)
@@ -153,6 +163,11 @@ class CloudConfig(EndpointConfig):
         if value != "none":
             parse_budget(value, {})
         return value
+
+    @field_validator("ledger", mode="before")
+    @classmethod
+    def _place(cls, value: Any) -> Any:
+        return check_place(value) if isinstance(value, str) else value
 
     @field_validator("compute")
     @classmethod
@@ -198,4 +213,8 @@ def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -
     Raises:
         InvalidInput: naming the file, the key and what is allowed.
     """
-    return load_settings(CloudConfig, path, overrides, init="cloud", is_path=lambda key, _: key in _PATHS)
+    return load_settings(CloudConfig, path, overrides, init="cloud", is_path=_is_path)
+
+
+def _is_path(key: str, value: str) -> bool:
+    return key in _PATHS and not (key == "ledger" and "://" in value)

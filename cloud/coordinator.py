@@ -25,7 +25,9 @@ from ..protos import edge_pb2, wire
 from ..units import format_bytes, parse_compute
 from .config import CloudConfig
 from .learned_state import LearnedState
-from .ledger import Ledger
+from .ledger.database import Database
+from .ledger.ledger import Ledger
+from .ledger.retention import Retention
 from .metrics import Metrics
 from .plans.initial import InitialPlan, make_initial_plan
 from .repository import Repository
@@ -42,6 +44,7 @@ logger = logging.getLogger(__name__)
 
 _SAMPLE_EVERY_S = 0.25
 _SAVE_EVERY_S = 10.0
+_TIDY_EVERY_S = 60.0
 
 
 class Coordinator:
@@ -54,7 +57,8 @@ class Coordinator:
         self.metrics = Metrics()
         self.sessions: OrderedDict[SessionKey, Session] = OrderedDict()
         self.repository = Repository.open(config.models)
-        self.ledger = Ledger(config.ledger, rows=config.ledger_rows)
+        retention = Retention(keep_days=config.keep_days, keep_bytes=config.keep_bytes)
+        self.ledger = Ledger(Database(config.ledger), retention=retention, when_full=config.full_disk)
         self._optimized = tempfile.TemporaryDirectory(prefix="infilink-")
         self.workers = {
             name: Worker(
@@ -104,15 +108,20 @@ class Coordinator:
         for name in plan.resident:
             if name in self.workers:
                 await self._begin_with(name)
-        self._tasks = [asyncio.create_task(self.scheduler.watch(every_s=_SAMPLE_EVERY_S))]
+        self._tasks = [
+            asyncio.create_task(self.scheduler.watch(every_s=_SAMPLE_EVERY_S)),
+            asyncio.create_task(self._tidy_regularly()),
+        ]
         if self.schedule is not None:
             self._tasks.append(asyncio.create_task(self.scheduler.keep_loaded()))
         if graph is not None and self.config.links is not None:
             links = digest(self.config.links / INDEX)
             targets = tuple(self.repository.specs)
-            self.learned = LearnedState(self.config.ledger, links, targets, devices=2 * self.config.max_devices)
+            self.learned = LearnedState(self.ledger.database, links, targets, devices=2 * self.config.max_devices)
             self._tasks.append(asyncio.create_task(self._save_regularly(self.learned)))
-        logger.info("%s", _told(self.initial, self.schedule))
+        told = _told(self.initial, self.schedule)
+        logger.info("%s", told)
+        self.ledger.journal("plan", told, data=asdict(plan))
 
     async def _begin_with(self, name: str) -> None:
         """Loads one of the models that the plan begins with."""
@@ -210,6 +219,12 @@ class Coordinator:
                 self.schedule.leave(key)
             del self.sessions[key]
 
+    async def _tidy_regularly(self) -> None:
+        """Deletes from the ledger what is not kept any longer, until cancelled."""
+        while True:
+            await self.ledger.tidy()
+            await asyncio.sleep(_TIDY_EVERY_S)
+
     async def _save_regularly(self, learned: LearnedState) -> None:
         """Saves what was learned while serving, until cancelled."""
         while True:
@@ -232,7 +247,7 @@ class Coordinator:
             await asyncio.to_thread(worker.close)
         self._optimized.cleanup()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.ledger.close()
+        await self.ledger.close()
 
 
 def _told(initial: InitialPlan, schedule: SiteSchedule | None) -> str:

@@ -5,28 +5,24 @@ For each device the trust in its answers, and by how much they agree more or les
 
 import json
 import logging
-import sqlite3
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import InvalidInput
 from ..links.expectation.live import LiveExpectation
 from ..links.trust.live import LiveTrust
+from .ledger.database import Database
+from .ledger.tables import LEARNT
 
 logger = logging.getLogger(__name__)
 
 MOST_ROWS = 20_000
 """How many rows are kept on disk, of which a device has two; the least recently saved is deleted first."""
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS learnt (
-    number INTEGER PRIMARY KEY, links TEXT NOT NULL, name TEXT NOT NULL, kept_s REAL NOT NULL, value BLOB NOT NULL,
-    UNIQUE (links, name)
-);
-"""
 
 
 @dataclass
@@ -44,34 +40,26 @@ class DeviceState:
 
 
 class LearnedState:
-    """The learned state of one version of the links, in the ledger's file; that of other versions is deleted.
+    """The learned state of one version of the links, in the ledger's database; that of other versions is deleted.
 
     Args:
-        path: the SQLite file.
+        database: the ledger's; whoever gave it closes it.
         links: identifies the version of the links.
         targets: the models that are answered for.
         devices: how many devices' state is kept in memory, at least.
 
     Raises:
-        InvalidInput: the file can't be opened.
+        InvalidInput: the database can't be written.
     """
 
-    def __init__(self, path: Path, links: str, targets: Sequence[str], *, devices: int) -> None:
-        self.path = path
+    def __init__(self, database: Database, links: str, targets: Sequence[str], *, devices: int) -> None:
+        self.database = database
         self.links = links
         self.targets = tuple(targets)
         self._most = devices
         self._devices: OrderedDict[str, DeviceState] = OrderedDict()
-        self._lock = threading.Lock()
-        try:
-            self._file = sqlite3.connect(path, check_same_thread=False)
-            self._file.execute("PRAGMA journal_mode = WAL")
-            self._file.execute("PRAGMA synchronous = NORMAL")
-            with self._file:
-                self._file.executescript(_SCHEMA)
-                self._file.execute("DELETE FROM learnt WHERE links != ?", (links,))
-        except sqlite3.Error as error:
-            raise InvalidInput(f"{path}: can't be opened: {error}; give another `ledger`") from error
+        with database.failures_named(), database.write() as connection:
+            connection.execute(delete(LEARNT).where(LEARNT.c.links != links))
 
     def of(self, device: str) -> DeviceState:
         """What was learned from a device; it continues from what was saved."""
@@ -99,22 +87,20 @@ class LearnedState:
 
     def save(self, rows: Mapping[str, bytes]) -> None:
         """Writes what `changed` returned; if that fails, it is logged and only what was learned since is lost."""
+        if not rows:
+            return
+        mine = (LEARNT.c.links == self.links) & (LEARNT.c.name == bindparam("saved"))
+        new = [
+            {"links": self.links, "name": name, "kept_s": time.time(), "value": value} for name, value in rows.items()
+        ]
+        newest = select(LEARNT.c.number).order_by(LEARNT.c.number.desc()).offset(MOST_ROWS)
         try:
-            # A cancelled caller leaves its call running in its thread: calls may overlap.
-            with self._lock, self._file:
-                self._file.executemany(
-                    "INSERT OR REPLACE INTO learnt (links, name, kept_s, value) VALUES (?, ?, ?, ?)",
-                    [(self.links, name, time.time(), value) for name, value in rows.items()],
-                )
-                newest = "SELECT number FROM learnt ORDER BY number DESC LIMIT ?"
-                self._file.execute(f"DELETE FROM learnt WHERE number NOT IN ({newest})", (MOST_ROWS,))
-        except sqlite3.Error as error:
-            logger.warning("%s: what was learned while serving can't be saved: %s", self.path, error)
-
-    def close(self) -> None:
-        """Closes the file; closing twice is fine."""
-        with self._lock:
-            self._file.close()
+            with self.database.write() as connection:
+                connection.execute(delete(LEARNT).where(mine), [{"saved": name} for name in rows])
+                connection.execute(insert(LEARNT), new)
+                connection.execute(delete(LEARNT).where(LEARNT.c.number.in_(newest)))
+        except SQLAlchemyError as error:
+            logger.warning("%s: what was learned while serving can't be saved: %s", self.database.name, error)
 
     def _read_trust(self, device: str) -> LiveTrust:
         found = self._find(f"device {device}")
@@ -123,7 +109,8 @@ class LearnedState:
         try:
             return LiveTrust.from_dict(json.loads(found))
         except (KeyError, TypeError, ValueError) as error:
-            logger.warning("%s: the trust of device %r is damaged (%r) and starts empty", self.path, device, error)
+            name = self.database.name
+            logger.warning("%s: the trust of device %r is damaged (%r) and starts empty", name, device, error)
             return LiveTrust()
 
     def _read_expectation(self, device: str) -> LiveExpectation:
@@ -133,12 +120,14 @@ class LearnedState:
             if tuple(arrays.get("targets", ())) == self.targets:
                 expectation.restore(arrays)
         except (AttributeError, ValueError, InvalidInput) as error:
-            logger.warning("%s: what %r showed is damaged (%r) and starts empty", self.path, device, error)
+            logger.warning("%s: what %r showed is damaged (%r) and starts empty", self.database.name, device, error)
         return expectation
 
     def _find(self, name: str) -> bytes | None:
-        row = self._file.execute("SELECT value FROM learnt WHERE links = ? AND name = ?", (self.links, name)).fetchone()
-        return None if row is None else bytes(row[0])
+        of = (LEARNT.c.links == self.links) & (LEARNT.c.name == name)
+        with self.database.read() as connection:
+            found: bytes | None = connection.execute(select(LEARNT.c.value).where(of)).scalar()
+        return found
 
 
 def _version(state: DeviceState) -> dict[str, object]:

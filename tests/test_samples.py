@@ -3,13 +3,16 @@
 import asyncio
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
 import pytest
 from infilink.cli import upgrade_command
 from infilink.cloud.learned_state import LearnedState
-from infilink.cloud.ledger import InputKey, Ledger
+from infilink.cloud.ledger.database import Database
+from infilink.cloud.ledger.ledger import Ledger
+from infilink.cloud.ledger.rows import Answered, InputKey
 from infilink.device.results import Results, ResultsFile
 from infilink.errors import InvalidInput
 from infilink.filters.open_gate import open_gate
@@ -82,21 +85,37 @@ def test_a_placement_places():
 
 
 def test_a_ledger_answers_again_and_goes_on(first):
-    ledger = Ledger(first / "ledger.db")
-    answer = ledger.find(InputKey("raw", "before", 7))
-    assert answer is not None
-    result = edge_pb2.CoordinatorMessage.FromString(answer).result
-    assert result.sequence == 7 and {output.model for output in result.outputs} == {"bright", "red", "twin"}
-    asyncio.run(ledger.record(InputKey("raw", "after", 0), b"next"))
-    assert ledger.find(InputKey("raw", "after", 0)) == b"next"
-    ledger.close()
+    before, after = InputKey("raw", "before", 7), InputKey("raw", "after", 0)
+    next_answer = edge_pb2.CoordinatorMessage(result=edge_pb2.Result(sequence=0))
+
+    async def story():
+        ledger = Ledger.open(first / "ledger.db")
+        answer = await ledger.find(before)
+        assert answer == kept
+        assert answer.result.sequence == 7 and {each.model for each in answer.result.outputs} == {
+            "bright",
+            "red",
+            "twin",
+        }
+        await ledger.record(Answered(after, next_answer))
+        await ledger.close()
+        again = Ledger.open(first / "ledger.db")
+        assert (await again.find(before), await again.find(after)) == (answer, next_answer)
+        await again.close()
+
+    with sqlite3.connect(first / "ledger.db") as file:
+        (blob,) = file.execute("SELECT answer FROM answers WHERE session = 'before' AND sequence = 7").fetchone()
+    file.close()
+    kept = edge_pb2.CoordinatorMessage.FromString(blob)
+    asyncio.run(story())
 
 
 def test_what_was_learned_while_serving_is_known(first):
     targets = Index.read(first / "grey_links").tables
-    state = LearnedState(first / "ledger.db", digest(first / "grey_links" / INDEX), tuple(targets), devices=4)
+    database = Database(first / "ledger.db")
+    state = LearnedState(database, digest(first / "grey_links" / INDEX), tuple(targets), devices=4)
     assert state.of("raw").trust.audited == 235
-    state.close()
+    database.close()
 
 
 def test_results_are_read_and_added_to(first):

@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, ModelFailed, UnknownModel
@@ -13,7 +13,8 @@ from ...links.scheduling.schedule import Choice
 from ...outputs import Array
 from ...protos import edge_pb2
 from ..config import CloudConfig
-from ..ledger import InputKey, Ledger
+from ..ledger.ledger import Ledger
+from ..ledger.rows import Answered, InputKey
 from ..metrics import Metrics
 from ..repository import Repository
 from ..runtime.scheduler import Scheduler
@@ -60,11 +61,13 @@ class Executed:
         exact: the outputs of those that ran, here or on the device.
         biased: those that ran because of what was expected of their answers: they tell nothing of other inputs.
         took_s: how long decoding and running took.
+        why: of those that the schedule chose, why.
     """
 
     exact: dict[str, Array]
     biased: frozenset[str]
     took_s: float
+    why: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -77,7 +80,7 @@ class StreamCounts:
 
 
 Write = Callable[[edge_pb2.CoordinatorMessage], Awaitable[None]]
-_Pending = tuple[edge_pb2.Input, "asyncio.Task[Looked] | bytes"]
+_Pending = tuple[edge_pb2.Input, "asyncio.Task[Looked] | edge_pb2.CoordinatorMessage"]
 
 
 class DeviceStream:
@@ -177,7 +180,7 @@ class DeviceStream:
                 kind = message.WhichOneof("message")
                 self.metrics.received("edge", message.ByteSize())
                 if kind == "input":
-                    await self._pending.put((message.input, self._begin(message.input)))
+                    await self._pending.put((message.input, await self._begin(message.input)))
                 elif kind == "report":
                     self.session.take_report(message.report)
                 elif kind == "frame":
@@ -187,10 +190,13 @@ class DeviceStream:
         finally:
             await self._pending.put(None)
 
-    def _begin(self, message: edge_pb2.Input) -> "asyncio.Task[Looked] | bytes":
+    async def _begin(self, message: edge_pb2.Input) -> "asyncio.Task[Looked] | edge_pb2.CoordinatorMessage":
         """Starts to look at an input; for a repeated input, returns the answer from the ledger."""
+        try:
+            known = await self.ledger.find(self._key(message))
+        except InfilinkError as error:
+            return refused_message(message.sequence, error)
         self._newest = max(self._newest, message.sequence)
-        known = self.ledger.find(self._key(message))
         if known is not None:
             return known
         task = asyncio.create_task(self._look(message))
@@ -232,6 +238,7 @@ class DeviceStream:
 
     def _check(self, message: edge_pb2.Input) -> None:
         """Raises the error that an input is refused with before it is decoded, if there is one."""
+        self.ledger.check()
         if message.deadline_ns and time.time_ns() > message.deadline_ns:
             raise DeadlineExceeded("the deadline passed before a model ran on it")
         if self.scheduler.schedule is None and self._is_superseded(message):
@@ -282,11 +289,16 @@ class DeviceStream:
                 raise
             return {}
 
-    async def _answer(self, message: edge_pb2.Input, work: "asyncio.Task[Looked] | bytes", write: Write) -> Any:
+    async def _answer(
+        self, message: edge_pb2.Input, work: "asyncio.Task[Looked] | edge_pb2.CoordinatorMessage", write: Write
+    ) -> edge_pb2.CoordinatorMessage:
         """The answer to an input; it is in the ledger before it is returned."""
-        if isinstance(work, bytes):
-            self.counts.repeated += 1
-            return edge_pb2.CoordinatorMessage.FromString(work)
+        if isinstance(work, edge_pb2.CoordinatorMessage):
+            if work.HasField("refused"):
+                self.counts.refused += 1
+            else:
+                self.counts.repeated += 1
+            return work
         try:
             looked = await work
             executed = await self._execute(message, looked, write)
@@ -311,7 +323,11 @@ class DeviceStream:
         }
         result = result_message(message.sequence, outputs, executed.took_s)
         written, began_s = result.SerializeToString(), time.perf_counter()
-        await self.ledger.record(self._key(message), written)
+        try:
+            result = await self.ledger.record(self._kept(message, result, looked, executed))
+        except InfilinkError as error:
+            self.counts.refused += 1
+            return refused_message(message.sequence, error)
         self.counts.results += 1
         self.metrics.stage("ledger", time.perf_counter() - began_s)
         self.metrics.stage("total", self.scheduler.clock() - looked.came_s)
@@ -351,7 +367,38 @@ class DeviceStream:
             self.notify(f"input {message.sequence} is answered from its features alone: {error}")
             return executed
         biased = frozenset(choice.run) - choice.audits if looked.frame is not None else frozenset(choice.run)
-        return Executed(executed.exact | ran, biased, looked.took_s + time.perf_counter() - began_s)
+        for name in ran.keys() - biased:
+            self._note_audit(message, answers[name], name, ran[name])
+        why = {name: "audit" if name in choice.audits else f"worth {choice.index[name]:.3g}" for name in ran}
+        return Executed(executed.exact | ran, biased, looked.took_s + time.perf_counter() - began_s, why)
+
+    def _note_audit(self, message: edge_pb2.Input, answer: Answer, name: str, exact: Array) -> None:
+        """Notes how far what would have been answered without a model agrees with what it said."""
+        self.ledger.audited(
+            self._key(message),
+            name,
+            origin=answer.origin,
+            confidence=answer.confidence,
+            trusted=answer.trusted,
+            agreement=self.repository.specs[name].output.agreement(answer.value, exact),
+        )
+
+    def _kept(
+        self, message: edge_pb2.Input, result: edge_pb2.CoordinatorMessage, looked: Looked, executed: Executed
+    ) -> Answered:
+        """The answer with what the ledger keeps beside it."""
+        size = None
+        if looked.frame is not None and self.repository.tail is None:
+            size = (looked.frame.shape[1], looked.frame.shape[0])
+        return Answered(
+            self._key(message),
+            result,
+            captured_ns=message.captured_ns,
+            specs=self.repository.specs,
+            given=tuple(message.outputs),
+            why=executed.why,
+            size=size,
+        )
 
     def _is_behind(self, message: edge_pb2.Input, came_s: float) -> bool:
         """Whether an input waited here for those before it for too long, and not because it came before its time."""

@@ -1,7 +1,9 @@
 """Real coordinators over tiny models, and links that were made, not trained."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from infilink.links.trust.calibration import Calibration
 from infilink.models.cost import ModelCost
 from infilink.models.encoding.encoding import Encoding
 from infilink.models.spec import digest, find_models, read_spec
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
 MEMORY_BYTES = {"bright": 30 * 2**20, "corner": 60 * 2**20, "light": 40 * 2**20}
 
@@ -69,3 +73,35 @@ def serve(tiny_models: Path, tmp_path: Path) -> Callable[..., Any]:
         return asyncio.run(whole())
 
     return run
+
+
+POSTGRES = os.environ.get("INFILINK_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
+"""A database in which tests may make schemas of their own."""
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Engine:
+    """A PostgreSQL server that runs here."""
+    try:
+        engine = create_engine(POSTGRES, connect_args={"connect_timeout": 3})
+        engine.connect().close()
+    except (ModuleNotFoundError, SQLAlchemyError) as error:
+        pytest.skip(f"no PostgreSQL answers ({POSTGRES}; INFILINK_POSTGRES names another): {error}")
+    return engine
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def ledger_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str]:
+    """Where a ledger may be made: a file, or a schema of the test's own in PostgreSQL."""
+    if request.param == "sqlite":
+        yield tmp_path / "ledger.sqlite"
+        return
+    engine = request.getfixturevalue("postgres")
+    schema = f"infilink_{sha256(str(tmp_path).encode()).hexdigest()[:12]}"
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
+        connection.execute(text(f"CREATE SCHEMA {schema}"))
+    yield engine.url.update_query_dict({"options": f"-csearch_path={schema}"}).render_as_string(hide_password=False)
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+    engine.dispose()

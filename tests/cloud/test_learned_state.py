@@ -1,11 +1,10 @@
 """What was learned while serving outlives the process, for the version of the links that it was learned about."""
 
-import sqlite3
-
 import numpy as np
 import pytest
 from infilink.cloud.learned_state import LearnedState
-from infilink.errors import InvalidInput
+from infilink.cloud.ledger.database import Database
+from infilink.cloud.ledger.tables import LEARNT
 from infilink.links.answer import Answer
 from infilink.links.expectation.expectation import WAYS
 from infilink.outputs import OutputSpec
@@ -27,17 +26,16 @@ def disagree(state, device, times=100):
 
 
 @pytest.fixture
-def opened(tmp_path):
-    files = []
+def opened(ledger_place):
+    databases = []
 
-    def open_state(links="first links", devices=10):
-        files.append(LearnedState(tmp_path / "l.sqlite", links, TARGETS, devices=devices))
-        return files[-1]
+    def open_state(links="first links", devices=10, targets=TARGETS):
+        databases.append(Database(ledger_place))
+        return LearnedState(databases[-1], links, targets, devices=devices)
 
     yield open_state
-    for file in files:
-        file.close()
-        file.close()
+    for database in databases:
+        database.close()
 
 
 def test_a_revoked_link_stays_revoked_over_a_restart_on_its_device_alone(opened):
@@ -69,7 +67,7 @@ def test_other_links_begin_anew(opened):
     assert opened().of("door").trust.revoked() == (), "the state of earlier links is deleted"
 
 
-def test_what_a_device_showed_of_its_answers_goes_on_for_the_same_models(opened, tmp_path):
+def test_what_a_device_showed_of_its_answers_goes_on_for_the_same_models(opened):
     before = opened()
     for _ in range(20):
         before.of("door").expectation.observe("people", WAYS[0], 2.0, 0.0)
@@ -81,9 +79,8 @@ def test_what_a_device_showed_of_its_answers_goes_on_for_the_same_models(opened,
     assert shifts[0, 0] < 0.0
     np.testing.assert_array_equal(opened().of("door").expectation.shifts(), shifts)
     assert not opened().of("yard").expectation.shifts().any()
-    other = LearnedState(tmp_path / "l.sqlite", "first links", ("people",), devices=1)
+    other = opened(targets=("people",))
     assert not other.of("door").expectation.shifts().any()
-    other.close()
 
 
 def test_what_is_held_in_memory_is_bounded_and_nothing_of_it_is_lost(opened):
@@ -95,24 +92,17 @@ def test_what_is_held_in_memory_is_bounded_and_nothing_of_it_is_lost(opened):
     assert all(state.of(f"camera {number}").trust.audited == 100 for number in range(5))
 
 
-def test_what_is_damaged_is_said_and_begun_anew(opened, tmp_path, caplog):
+def test_what_is_damaged_is_said_and_begun_anew(opened, caplog):
     state = opened()
     state.save({"device door": b"{", "device yard": b'{"alpha": 0.1}', "expectation yard": b"1"})
     assert state.of("door").trust.audited == state.of("yard").trust.audited == 0
     assert caplog.text.count("starts empty") == 3
 
 
-def test_a_file_that_cannot_be_written_costs_what_was_learned_since(opened, tmp_path, caplog):
+def test_a_ledger_that_cannot_be_written_costs_what_was_learned_since(opened, caplog):
     state = opened()
     disagree(state, "door")
-    with sqlite3.connect(tmp_path / "l.sqlite") as other:
-        other.execute("DROP TABLE learnt")
-    other.close()
+    with state.database.write() as connection:
+        LEARNT.drop(connection)
     state.save(state.changed())
     assert "can't be saved" in caplog.text
-
-
-def test_what_is_no_file_is_said(tmp_path):
-    (tmp_path / "l.sqlite").write_text("certainly not a database, but long enough to be looked at" * 10)
-    with pytest.raises(InvalidInput, match="give another `ledger`"):
-        LearnedState(tmp_path / "l.sqlite", "links", TARGETS, devices=1)

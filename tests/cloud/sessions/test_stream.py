@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from infilink.cloud.coordinator import Coordinator
-from infilink.cloud.ledger import InputKey, Ledger
+from infilink.cloud.ledger.ledger import Ledger
+from infilink.cloud.ledger.rows import InputKey
 from infilink.codec import encode_jpeg
 from infilink.errors import InvalidInput
 from infilink.protos import edge_pb2
@@ -90,14 +91,15 @@ def test_a_repeated_input_gets_the_same_answer_and_runs_nothing_also_after_a_res
 
 def test_an_answer_is_in_the_ledger_before_it_is_sent(serve: Callable, models: Path, tmp_path: Path) -> None:
     async def story(coordinator: Coordinator) -> None:
-        ledger, found = Ledger(tmp_path / "ledger.sqlite"), []
+        found = []
 
         async def write(answer: edge_pb2.CoordinatorMessage) -> None:
-            found.append(ledger.find(InputKey("camera", "1", answer.result.sequence)) == answer.SerializeToString())
+            other = Ledger.open(tmp_path / "ledger.sqlite")
+            found.append(await other.find(InputKey("camera", "1", answer.result.sequence)) == answer)
+            await other.close()
 
         stream = coordinator.stream(coordinator.open_session(hello()))
         await stream.run(each(an_input(index, 10 * index) for index in range(5)), write)
-        ledger.close()
         assert found == [True] * 5
 
     serve(story, models=models)
