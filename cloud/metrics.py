@@ -1,162 +1,179 @@
-"""What the coordinator counts as it happens, for Prometheus: answers, refusals, times by stage, loads, bytes."""
+"""What the coordinator counts as it happens: answers, refusals, times by stage, loads; `scrape.py` gives it out."""
 
-from typing import Any, Literal
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
-Stage = Literal["decode", "ledger", "total"]
+Value = TypeVar("Value")
+Stage = Literal["decode", "queue", "infer", "ledger", "total"]
 Face = Literal["edge", "grpc", "rest"]
 LoadReason = Literal["plan", "schedule", "operator", "update", "recycled"]
 UnloadReason = Literal["room", "budget", "operator", "update", "recycled"]
 
 MOST_MODELS = 256
-"""Names of models that have series of their own; those after them share one, as every series costs memory for ever."""
+"""Names of models that are counted by themselves; those after them are counted as one, as a name is kept for ever."""
 OTHER = "other"
-_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _LOAD_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0)
 _INPUTS = (1, 2, 4, 8, 16, 32, 64)
 
 
-class Metrics:
-    """Counters and histograms; they belong to one coordinator, so that two in one process are counted apart.
+class Histogram:
+    """How often a value was at most each bound.
 
-    Everything here is called on the event loop for each input: what a call looks up is made once.
+    Not prometheus-client's, whose locks make an input cost three times as much: all of this is on the event loop.
 
     Attributes:
-        registry: where they are kept; `scrape.py` adds what is read when Prometheus asks.
+        bounds: rising; what is above the last is counted, too.
+        counts: one for each bound, and one for what is above.
+        total: the sum of all values.
+    """
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float] = SECONDS) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Takes a value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def cumulated(self) -> list[tuple[str, float]]:
+        """The buckets as Prometheus has them: how many values were at most so much."""
+        buckets, count = [], 0
+        for bound, here in zip((*map(float, self.bounds), "+Inf"), self.counts, strict=True):
+            count += here
+            buckets.append((str(bound), float(count)))
+        return buckets
+
+
+class Metrics:
+    """Counters and histograms of one coordinator; all of it is counted, and read, on its event loop.
+
+    Attributes:
+        stages: the times of inputs (`decode`, `ledger`: until it is on disk, `total`: from arrival to answer) and of
+            runs (`queue`, `infer`).
+        refusals: refused inputs by why.
+        registry: what is read when Prometheus asks; `scrape.py` says what that is.
     """
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry(auto_describe=False)
-        self._stages = Histogram(
-            "infilink_stage_seconds",
-            "Time of an input in a stage: decode, ledger (until it is on disk), total (from arrival to answer)",
-            ["stage"],
-            registry=registry,
-            buckets=_SECONDS,
-        )
-        self._waits = Histogram(
-            "infilink_queue_seconds",
-            "Time that a run waited for its turn on the model",
-            ["model"],
-            registry=registry,
-            buckets=_SECONDS,
-        )
-        self._infers = Histogram(
-            "infilink_infer_seconds", "Time of one run of a model", ["model"], registry=registry, buckets=_SECONDS
-        )
-        self._batches = Histogram(
-            "infilink_batch_inputs",
-            "Inputs that one run of a model took",
-            ["model"],
-            registry=registry,
-            buckets=_INPUTS,
-        )
-        self._answers = Counter(
-            "infilink_answers_total",
-            "Answers for a model, by how they came to be",
-            ["model", "origin"],
-            registry=registry,
-        )
-        self._refused = Counter(
-            "infilink_refused_total",
-            "Inputs that were refused, by why; `deadline` is a deadline missed",
-            ["reason"],
-            registry=registry,
-        )
-        self._requests = Counter(
-            "infilink_requests_total",
-            "Requests of the Open Inference Protocol that ended",
-            ["face", "method", "code"],
-            registry=registry,
-        )
-        self._received = Counter("infilink_received_bytes_total", "Bytes of inputs", ["face"], registry=registry)
-        self._sent = Counter("infilink_sent_bytes_total", "Bytes of answers", ["face"], registry=registry)
-        self._loads = Histogram(
-            "infilink_load_seconds",
-            "Time of a load, warm-up included, by who wanted it",
-            ["model", "reason"],
-            registry=registry,
-            buckets=_LOAD_SECONDS,
-        )
-        self._load_failures = Counter("infilink_load_failures_total", "Loads that failed", ["model"], registry=registry)
-        self._unloads = Counter(
-            "infilink_unloads_total", "Models that were unloaded, by why", ["model", "reason"], registry=registry
-        )
+        self.registry = CollectorRegistry()
+        self.stages: dict[Stage, Histogram] = {
+            stage: Histogram() for stage in ("decode", "queue", "infer", "ledger", "total")
+        }
+        self.refusals: Counter[str] = Counter()
         self._models: set[str] = set()
-        self._by_stage: dict[Stage, Histogram] = {
-            stage: self._stages.labels(stage) for stage in ("decode", "ledger", "total")
-        }
-        self._by_model: dict[str, tuple[Histogram, Histogram, Histogram]] = {}
-        self._by_origin: dict[tuple[str, str], Counter] = {}
-        self._by_face: dict[Face, tuple[Counter, Counter]] = {
-            face: (self._received.labels(face), self._sent.labels(face)) for face in ("edge", "grpc", "rest")
-        }
+        self._infers: dict[str, Histogram] = {}
+        self._batches: dict[str, Histogram] = {}
+        self._loads: dict[tuple[str, str], Histogram] = {}
+        self._load_failures: Counter[str] = Counter()
+        self._unloads: Counter[tuple[str, str]] = Counter()
+        self._answers: Counter[tuple[str, str]] = Counter()
+        self._requests: Counter[tuple[str, str, str]] = Counter()
+        self._received: Counter[str] = Counter()
+        self._sent: Counter[str] = Counter()
 
     def stage(self, stage: Stage, seconds: float) -> None:
-        """One input has gone through a stage."""
-        self._by_stage[stage].observe(seconds)
+        """One input, or one run, has gone through a stage."""
+        self.stages[stage].observe(seconds)
 
     def ran(self, model: str, *, wait_s: float, infer_s: float, inputs: int = 1) -> None:
-        """A model has run once, on one input or on a batch of them; each of them waited for `wait_s`."""
-        children = self._by_model.get(model)
-        if children is None:
-            name = self._name(model)
-            children = self._by_model[model] = (
-                self._waits.labels(name),
-                self._infers.labels(name),
-                self._batches.labels(name),
-            )
-            self._forget(self._by_model)
-        children[0].observe(wait_s)
-        children[1].observe(infer_s)
-        children[2].observe(inputs)
+        """A model has run once, on one input or on a batch of them; the longest of them waited for `wait_s`."""
+        self.stages["queue"].observe(wait_s)
+        self.stages["infer"].observe(infer_s)
+        infers = self._infers.get(model)
+        if infers is None:
+            model = self._name(model)
+            infers = self._infers.setdefault(model, Histogram())
+            self._batches.setdefault(model, Histogram(_INPUTS))
+        infers.observe(infer_s)
+        self._batches[model].observe(inputs)
 
     def answered(self, model: str, origin: str) -> None:
         """An input got its answer for a model."""
-        child = self._by_origin.get((model, origin))
-        if child is None:
-            child = self._by_origin[model, origin] = self._answers.labels(self._name(model), origin)
-            self._forget(self._by_origin)
-        child.inc()
+        self._answers[model if model in self._models else self._name(model), origin] += 1
 
     def refused(self, reason: str) -> None:
         """An input was refused; `reason` is one of a fixed set."""
-        self._refused.labels(reason).inc()
+        self.refusals[reason] += 1
 
     def request(self, face: Face, method: str, code: str) -> None:
         """A request ended; `method` and `code` are of fixed sets."""
-        self._requests.labels(face, method, code).inc()
+        self._requests[face, method, code] += 1
 
     def received(self, face: Face, size_bytes: int) -> None:
         """An input came."""
-        self._by_face[face][0].inc(size_bytes)
+        self._received[face] += size_bytes
 
     def sent(self, face: Face, size_bytes: int) -> None:
         """An answer went out."""
-        self._by_face[face][1].inc(size_bytes)
+        self._sent[face] += size_bytes
 
     def loaded(self, model: str, reason: LoadReason, seconds: float) -> None:
         """A model was loaded and warmed up."""
-        self._loads.labels(self._name(model), reason).observe(seconds)
+        self._loads.setdefault((self._name(model), reason), Histogram(_LOAD_SECONDS)).observe(seconds)
 
     def load_failed(self, model: str) -> None:
         """A model could not be loaded."""
-        self._load_failures.labels(self._name(model)).inc()
+        self._load_failures[self._name(model)] += 1
 
     def unloaded(self, model: str, reason: UnloadReason) -> None:
         """A model was unloaded."""
-        self._unloads.labels(self._name(model), reason).inc()
+        self._unloads[self._name(model), reason] += 1
+
+    def families(self) -> Iterator[Metric]:
+        """All of it, as Prometheus reads it."""
+        text, model, by_reason = "Time of an input or a run in a stage", ["model"], ["model", "reason"]
+        yield _histograms("infilink_stage_seconds", text, ["stage"], _single(self.stages))
+        yield _histograms("infilink_infer_seconds", "Time of one run of a model", model, _single(self._infers))
+        yield _histograms("infilink_batch_inputs", "Inputs that one run of a model took", model, _single(self._batches))
+        text = "Time of a load, warm-up included, by why"
+        yield _histograms("infilink_load_seconds", text, by_reason, self._loads.items())
+        yield _counters("infilink_load_failures", "Loads that failed", model, _single(self._load_failures))
+        text = "Models that were unloaded, by why"
+        yield _counters("infilink_unloads", text, by_reason, self._unloads.items())
+        text = "Answers for a model, by how they came to be"
+        yield _counters("infilink_answers", text, ["model", "origin"], self._answers.items())
+        text = "Inputs that were refused, by why; `deadline` is a deadline missed"
+        yield _counters("infilink_refused", text, ["reason"], _single(self.refusals))
+        text = "Requests of the Open Inference Protocol that ended"
+        yield _counters("infilink_requests", text, ["face", "method", "code"], self._requests.items())
+        yield _counters("infilink_received_bytes", "Bytes of inputs", ["face"], _single(self._received))
+        yield _counters("infilink_sent_bytes", "Bytes of answers", ["face"], _single(self._sent))
 
     def _name(self, model: str) -> str:
-        """The label that a model's series have."""
+        """The name that a model is counted by."""
         if model not in self._models:
             if len(self._models) >= MOST_MODELS:
                 return OTHER
             self._models.add(model)
         return model
 
-    def _forget(self, looked_up: dict[Any, Any]) -> None:
-        """Keeps a table of what was looked up from growing with names that come and go."""
-        if len(looked_up) > 8 * MOST_MODELS:
-            looked_up.clear()
+
+def _single(by_label: Mapping[Any, Value]) -> Iterator[tuple[tuple[str], Value]]:
+    """What has one label, as what has several."""
+    return (((label,), value) for label, value in by_label.items())
+
+
+def _histograms(
+    name: str, text: str, labels: list[str], by_labels: Iterable[tuple[Sequence[str], Histogram]]
+) -> Metric:
+    family = HistogramMetricFamily(name, text, labels=labels)
+    for values, histogram in by_labels:
+        family.add_metric(values, buckets=histogram.cumulated(), sum_value=histogram.total)
+    return family
+
+
+def _counters(name: str, text: str, labels: list[str], by_labels: Iterable[tuple[Sequence[str], int]]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for values, count in by_labels:
+        family.add_metric(values, count)
+    return family

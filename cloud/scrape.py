@@ -28,7 +28,7 @@ _READS_WITHIN_S = 5.0
 
 
 class StatusCollector(Collector):
-    """Gauges and counters read off a coordinator's status when they are asked for.
+    """A coordinator's figures when they are asked for.
 
     Prometheus is answered in a thread of its own; the coordinator's state is read on the event loop, where alone it
     changes.
@@ -52,7 +52,7 @@ class StatusCollector(Collector):
 
 
 def read_status(coordinator: "Coordinator") -> None:
-    """Has a coordinator that has started give its status to whoever reads its registry; call it on the event loop."""
+    """Lets a coordinator that has started be read by its registry; call it on the event loop."""
     registry = coordinator.metrics.registry
     registry.register(StatusCollector(coordinator, asyncio.get_running_loop()))
     ProcessCollector(registry=registry)
@@ -95,6 +95,7 @@ def families(coordinator: "Coordinator") -> Iterator[Metric]:
     for outcome, count in (("answered", status.inputs), ("refused", status.refused), ("repeated", status.repeated)):
         inputs.add_metric([outcome], count)
     yield inputs
+    yield from coordinator.metrics.families()
     yield from _budgets(status)
     yield from _models(status)
     yield from _queues(coordinator)

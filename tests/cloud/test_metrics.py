@@ -1,14 +1,30 @@
 """What is counted as it happens: real series, and no more of them than a bound, whatever names come."""
 
+from collections.abc import Iterable
+
 import pytest
-from infilink.cloud.metrics import MOST_MODELS, OTHER, Metrics
-from prometheus_client import generate_latest
+from hypothesis import given
+from hypothesis import strategies as st
+from infilink.cloud.metrics import MOST_MODELS, OTHER, Histogram, Metrics
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+
+class Page(Collector):
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self.metrics.families()
 
 
 def series(metrics: Metrics) -> dict[str, float]:
-    lines = generate_latest(metrics.registry).decode().splitlines()
+    registry = CollectorRegistry()
+    registry.register(Page(metrics))
+    lines = generate_latest(registry).decode().splitlines()
     found = (line.rpartition(" ") for line in lines if not line.startswith("#"))
-    return {name: float(value) for name, _, value in found if "_created" not in name}
+    return {name: float(value) for name, _, value in found}
 
 
 def test_every_event_is_counted_under_its_labels() -> None:
@@ -28,7 +44,8 @@ def test_every_event_is_counted_under_its_labels() -> None:
         'infilink_stage_seconds_bucket{le="0.002",stage="decode"}': 0.0,
         'infilink_stage_seconds_bucket{le="0.005",stage="decode"}': 1.0,
         'infilink_stage_seconds_sum{stage="decode"}': 0.003,
-        'infilink_queue_seconds_sum{model="boxes"}': 0.2,
+        'infilink_stage_seconds_sum{stage="queue"}': 0.2,
+        'infilink_stage_seconds_count{stage="infer"}': 1.0,
         'infilink_infer_seconds_count{model="boxes"}': 1.0,
         'infilink_batch_inputs_sum{model="boxes"}': 4.0,
         'infilink_answers_total{model="boxes",origin="linked"}': 1.0,
@@ -57,3 +74,13 @@ def test_two_coordinators_in_one_process_are_counted_apart() -> None:
     one, other = Metrics(), Metrics()
     one.answered("boxes", "executed")
     assert not any(series(other).values())
+
+
+@given(st.lists(st.floats(0.0, 1e6), max_size=50))
+def test_a_histogram_counts_what_is_at_most_each_bound(values: list[float]) -> None:
+    histogram = Histogram((0.1, 1.0, 10.0))
+    for value in values:
+        histogram.observe(value)
+    expected = [sum(value <= bound for value in values) for bound in (0.1, 1.0, 10.0, float("inf"))]
+    assert histogram.cumulated() == list(zip(("0.1", "1.0", "10.0", "+Inf"), expected, strict=True))
+    assert histogram.total == pytest.approx(sum(values))
