@@ -45,6 +45,7 @@ logger = logging.getLogger(__name__)
 _SAMPLE_EVERY_S = 0.25
 _SAVE_EVERY_S = 10.0
 _TIDY_EVERY_S = 60.0
+_TIDY_EVERY_S = 60.0
 
 
 class Coordinator:
@@ -225,6 +226,12 @@ class Coordinator:
             await self.ledger.tidy()
             await asyncio.sleep(_TIDY_EVERY_S)
 
+    async def _tidy_regularly(self) -> None:
+        """Deletes from the ledger what is not kept any longer, until cancelled."""
+        while True:
+            await self.ledger.tidy()
+            await asyncio.sleep(_TIDY_EVERY_S)
+
     async def _save_regularly(self, learned: LearnedState) -> None:
         """Saves what was learned while serving, until cancelled."""
         while True:
@@ -241,7 +248,6 @@ class Coordinator:
             task.cancel()
         if self.learned is not None:
             await self._save(self.learned)
-            self.learned.close()
             self.learned = None
         for worker in self.workers.values():
             await asyncio.to_thread(worker.close)

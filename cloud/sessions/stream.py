@@ -239,6 +239,7 @@ class DeviceStream:
     def _check(self, message: edge_pb2.Input) -> None:
         """Raises the error that an input is refused with before it is decoded, if there is one."""
         self.ledger.check()
+        self.ledger.check()
         if message.deadline_ns and time.time_ns() > message.deadline_ns:
             raise DeadlineExceeded("the deadline passed before a model ran on it")
         if self.scheduler.schedule is None and self._is_superseded(message):
