@@ -12,7 +12,6 @@ from ..settings import ListenAddress, is_loopback, load_settings
 from ..units import parse_budget, parse_compute
 from .endpoint import EndpointConfig
 from .ledger.place import check_place
-from .ledger.place import check_place
 
 DEFAULT_TOML = """\
 # The coordinator: `infilink cloud --config cloud.toml`. Relative paths start at this file's folder.
@@ -105,7 +104,6 @@ _OLD_KEYS = {
     "profile": "is now `audit`: the share of inputs that models run on just to see how good answers are without",
     "groups": "is gone: links know each camera by its name",
     "ledger_rows": "is gone: `keep_days` and `keep_bytes` say how much the ledger keeps",
-    "ledger_rows": "is gone: `keep_days` and `keep_bytes` say how much the ledger keeps",
     "escalate": "is gone: `compute` says how much models may run, and they do where their answers are least sure",
 }
 _PATHS = ("models", "links", "placement", "ledger", "tls_cert", "tls_key")
@@ -165,11 +163,6 @@ class CloudConfig(EndpointConfig):
         if value != "none":
             parse_budget(value, {})
         return value
-
-    @field_validator("ledger", mode="before")
-    @classmethod
-    def _place(cls, value: Any) -> Any:
-        return check_place(value) if isinstance(value, str) else value
 
     @field_validator("ledger", mode="before")
     @classmethod

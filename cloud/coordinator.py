@@ -45,7 +45,6 @@ logger = logging.getLogger(__name__)
 _SAMPLE_EVERY_S = 0.25
 _SAVE_EVERY_S = 10.0
 _TIDY_EVERY_S = 60.0
-_TIDY_EVERY_S = 60.0
 
 
 class Coordinator:
@@ -219,12 +218,6 @@ class Coordinator:
             if self.schedule is not None:
                 self.schedule.leave(key)
             del self.sessions[key]
-
-    async def _tidy_regularly(self) -> None:
-        """Deletes from the ledger what is not kept any longer, until cancelled."""
-        while True:
-            await self.ledger.tidy()
-            await asyncio.sleep(_TIDY_EVERY_S)
 
     async def _tidy_regularly(self) -> None:
         """Deletes from the ledger what is not kept any longer, until cancelled."""

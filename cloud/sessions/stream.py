@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, ModelFailed, UnknownModel
 from ...links.answer import Answer
@@ -238,7 +237,6 @@ class DeviceStream:
 
     def _check(self, message: edge_pb2.Input) -> None:
         """Raises the error that an input is refused with before it is decoded, if there is one."""
-        self.ledger.check()
         self.ledger.check()
         if message.deadline_ns and time.time_ns() > message.deadline_ns:
             raise DeadlineExceeded("the deadline passed before a model ran on it")
