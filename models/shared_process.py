@@ -182,6 +182,8 @@ def _take_pipe(control: Connection) -> Connection:
 
 def _serve_models(threads: int, control: Connection) -> None:
     """The process's whole life: it takes models in and gives them up until its owner is gone."""
+    # Cards are counted as the driver counts them, where their memory is measured; CUDA would begin with the fastest.
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     prepare_process(threads)
     running: dict[int, threading.Thread] = {}
     while True:

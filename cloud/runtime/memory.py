@@ -1,4 +1,4 @@
-"""The memory budget: reserved from before a model is loaded, and compared with what the models really take."""
+"""A place's memory budget: reserved from before a model is loaded, and compared with what the models really take."""
 
 import logging
 from collections.abc import Mapping
@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from ...errors import OutOfMemory
 from ...units import format_bytes
+from .meter import Reading
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class MemoryStats:
-    """The memory of all models' processes together.
+    """The memory of all models together, in one place.
 
     Attributes:
         limit_bytes: the budget; None: no limit.
@@ -21,6 +22,7 @@ class MemoryStats:
         peak_bytes: the most they took at any sample.
         samples: how often they were measured.
         violations: how many samples exceeded the budget.
+        buffers_bytes: what inputs on their way took at the last sample; they have a limit of their own.
     """
 
     limit_bytes: int | None
@@ -29,21 +31,30 @@ class MemoryStats:
     peak_bytes: int
     samples: int
     violations: int
+    buffers_bytes: int = 0
 
 
 class MemoryBudget:
-    """How much memory the models' processes may take together.
+    """How much memory the models may take together in one place: the machine's own, or a card's.
 
     Args:
         limit_bytes: the budget; None: no limit.
-        needs: what each model takes, measured before; a model that is not named counts as 0.
+        needs: what each model takes, measured before.
+        first_bytes: what is kept free for the first load of a model that is not named there.
+        place: what the place is called, in messages.
     """
 
-    def __init__(self, limit_bytes: int | None, needs: Mapping[str, int]) -> None:
+    def __init__(
+        self, limit_bytes: int | None, needs: Mapping[str, int], *, first_bytes: int = 0, place: str = "host"
+    ) -> None:
         self.limit_bytes = limit_bytes
+        self.first_bytes = first_bytes
+        self.place = place
         self._needs = dict(needs)
         self._reserved: set[str] = set()
+        self._shared_bytes = 0
         self._memory_bytes = 0
+        self._buffers_bytes = 0
         self._peak_bytes = 0
         self._samples = 0
         self._violations = 0
@@ -55,13 +66,31 @@ class MemoryBudget:
         return frozenset(self._reserved)
 
     @property
+    def shared_bytes(self) -> int:
+        """What is taken that belongs to no single model: a card's context, and what did not come back."""
+        return self._shared_bytes
+
+    @property
     def reserved_bytes(self) -> int:
-        """What the models with a reservation need."""
-        return sum(self.need(name) for name in self._reserved)
+        """What the models with a reservation need, and what belongs to none of them."""
+        return sum(self.need(name) for name in self._reserved) + self._shared_bytes
 
     def need(self, name: str) -> int:
         """What a model needs by what was measured of it so far."""
-        return self._needs.get(name, 0)
+        return self._needs.get(name, self.first_bytes)
+
+    def learn(self, name: str, size_bytes: int) -> None:
+        """A model was measured: it needs that, whatever was known of it."""
+        self._needs[name] = size_bytes
+
+    def expect(self, name: str, like: str) -> None:
+        """A model is expected to need what another does, as far as that is known."""
+        if like in self._needs:
+            self._needs[name] = self._needs[like]
+
+    def forget(self, name: str) -> None:
+        """A model is gone, or another version of it comes: what was measured of it counts no more."""
+        self._needs.pop(name, None)
 
     def reserve(self, name: str) -> None:
         """Reserves a model's memory; call it before the model is loaded.
@@ -72,25 +101,32 @@ class MemoryBudget:
         needed = self.need(name)
         if self.limit_bytes is not None and self.reserved_bytes + needed > self.limit_bytes:
             free = self.limit_bytes - self.reserved_bytes
-            raise OutOfMemory(f"model {name!r}", needed_bytes=needed, free_bytes=max(0, free))
+            what = f"model {name!r}" if self.place == "host" else f"model {name!r} on {self.place}"
+            raise OutOfMemory(what, needed_bytes=needed, free_bytes=max(0, free))
         self._reserved.add(name)
 
     def release(self, name: str) -> None:
         """Frees a model's reservation; call it after its process has ended."""
         self._reserved.discard(name)
 
-    def sample(self, taken: Mapping[str, int]) -> None:
-        """Records what each model's process takes now; a model needs from now on the most that it ever took."""
-        for name, size_bytes in taken.items():
-            self._needs[name] = max(self.need(name), size_bytes)
-        self._memory_bytes = sum(taken.values())
+    def sample(self, reading: Reading) -> None:
+        """Records what is taken now; a model needs from now on the most that it ever took."""
+        for name, size_bytes in reading.models.items():
+            self._needs[name] = max(self._needs.get(name, 0), size_bytes)
+        whole_bytes = reading.whole_bytes
+        if whole_bytes is not None:
+            # Models that can't be told apart take what they need; what is there beyond that belongs to none of them.
+            self._shared_bytes = max(0, whole_bytes - sum(self.need(name) for name in self._reserved))
+        self._memory_bytes = sum(reading.models.values()) if whole_bytes is None else whole_bytes
+        self._buffers_bytes = reading.buffers_bytes
         self._peak_bytes = max(self._peak_bytes, self._memory_bytes)
         self._samples += 1
         above = self.limit_bytes is not None and self._memory_bytes > self.limit_bytes
         self._violations += above
         if above and not self._above:
-            most = ", ".join(f"{name} {format_bytes(size_bytes)}" for name, size_bytes in taken.items())
-            logger.warning("the budget of %s is exceeded: %s", format_bytes(self.limit_bytes or 0), most)
+            most = ", ".join(f"{name} {format_bytes(size_bytes)}" for name, size_bytes in reading.models.items())
+            text = most or f"{format_bytes(self._memory_bytes)} on {self.place}"
+            logger.warning("the budget of %s is exceeded: %s", format_bytes(self.limit_bytes or 0), text)
         self._above = above
 
     def stats(self) -> MemoryStats:
@@ -102,4 +138,5 @@ class MemoryBudget:
             peak_bytes=self._peak_bytes,
             samples=self._samples,
             violations=self._violations,
+            buffers_bytes=self._buffers_bytes,
         )

@@ -10,7 +10,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 def write_number(
-    path: Path, number: float, *, name: str | None = None, spec: bool = True, data: bool = False, kind: str = "scalar"
+    path: Path,
+    number: float,
+    *,
+    name: str | None = None,
+    spec: bool = True,
+    data: bool = False,
+    kind: str = "scalar",
+    size_bytes: int = 4,
 ) -> Path:
     """A model whose output is that number.
 
@@ -21,18 +28,26 @@ def write_number(
         spec: whether its spec is inside.
         data: whether the number lies in a file beside it.
         kind: of its output.
+        size_bytes: of weights that it carries along.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    rows = np.random.default_rng(0).random((max(1, size_bytes // 1024), 256), np.float32)
     graph = helper.make_graph(
         [
-            helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
-            helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+            # Which row is taken comes from the input, so that no optimizer can do without the others.
+            helper.make_node("ReduceMean", ["image"], ["mean"], axes=[1, 2, 3], keepdims=0),
+            helper.make_node("Mul", ["mean", "zero"], ["none"]),
+            helper.make_node("Cast", ["none"], ["first"], to=TensorProto.INT64),
+            helper.make_node("Gather", ["rows", "first"], ["row"]),
+            helper.make_node("ReduceMean", ["row"], ["one"], axes=[1], keepdims=0),
+            helper.make_node("Mul", ["one", "zero"], ["nothing"]),
             helper.make_node("Add", ["nothing", "number"], ["out"]),
         ],
         "number",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 16, 16])],
         [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1])],
         [
+            numpy_helper.from_array(rows, "rows"),
             numpy_helper.from_array(np.zeros(1, np.float32), "zero"),
             numpy_helper.from_array(np.full(1, number, np.float32), "number"),
         ],

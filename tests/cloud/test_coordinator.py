@@ -10,6 +10,7 @@ import psutil
 import pytest
 from infilink.cloud.config import CloudConfig
 from infilink.cloud.coordinator import Coordinator
+from infilink.cloud.runtime.meter import Reading
 from infilink.cloud.sessions.session import SessionKey
 from infilink.cloud.telemetry import status_reply
 from infilink.errors import InvalidInput, Overloaded, UnknownModel
@@ -57,7 +58,7 @@ def test_a_model_that_no_longer_fits_beside_those_that_have_grown_is_left_to_the
     serve: Callable, links: Path
 ) -> None:
     async def story(coordinator: Coordinator) -> None:
-        coordinator.memory.sample({"bright": 150 * 2**20})
+        coordinator.memory.sample(Reading({"bright": 150 * 2**20}))
         for name in [*coordinator.pool.queue.loaded]:
             await coordinator.pool.unload(name)
         for name in ("bright", "corner"):

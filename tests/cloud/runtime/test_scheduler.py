@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from infilink.cloud.runtime.memory import MemoryBudget
+from infilink.cloud.runtime.meter import Reading
 from infilink.cloud.runtime.pool import ModelPool
 from infilink.cloud.runtime.run_queue import RunQueue
 from infilink.cloud.runtime.scheduler import Scheduler
@@ -208,7 +209,7 @@ def test_the_schedule_counts_with_what_is_measured():
     async def story():
         site = Site({"a": 1, "b": 2}, loaded=["a"], budget_bytes=10)
         site.choose()
-        site.pool.memory.sample({"a": 7})
+        site.pool.memory.sample(Reading({"a": 7}))
         assert site.one._next_load() is not None
         assert site.one.schedule.costs["a"].memory_bytes == 7
         site.one.schedule.costs["b"] = replace(site.one.schedule.costs["b"], load_s=99.0)
@@ -255,7 +256,7 @@ def test_models_that_have_grown_beyond_the_budget_go_until_they_fit():
     async def story():
         site = Site({"a": 1, "b": 2}, budget_bytes=10)
         site.choose()
-        site.pool.memory.sample({"a": 7, "b": 7})
+        site.pool.memory.sample(Reading({"a": 7, "b": 7}))
         await site.one._shrink()
         assert len(site.pool.queue.loaded) == 1 and site.pool.memory.reserved_bytes <= 10
 
