@@ -150,7 +150,7 @@ def named_classes(spec: OutputSpec, value: Array) -> list[str]:
     elif spec.kind == "multilabel":
         indices = np.flatnonzero(value >= 0.5).tolist()
     elif spec.kind == "boxes":
-        indices = np.unique(value[:, 5].astype(int)).tolist()
+        indices = sorted({int(index) for index in value[:, 5].tolist()})
     else:
         return []
     return [spec.classes[index] for index in indices if 0 <= index < len(spec.classes)]
