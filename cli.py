@@ -56,6 +56,7 @@ COMMANDS = {
     "device": Entry("infilink.device.cli:device_command", "The agent: filters, sends, receives.", _RUN),
     "status": Entry("infilink.cloud.status_cli:status_command", "What a running coordinator does, and why.", _RUN),
     "models": Entry("", "A folder's models: what they are, what they cost.", _MODELS),
+    "token": Entry("", "Who may call the coordinator, and what for.", _RUN),
     "split": Entry("infilink.device.split_cli:split_command", "Cut a model in two: device and cloud.", _MODELS),
     "upgrade": Entry("infilink.cli:upgrade_command", "Files of an older infilink, as this one reads them.", _MODELS),
     "export": Entry("infilink.models.cli:export_command", "A torch module as an ONNX file with its spec.", _MODELS),
@@ -91,6 +92,11 @@ GROUPS = {
         "ls": Entry("infilink.models.cli:ls_command", "What each model's spec says, and whether it fits."),
         "measure": Entry("infilink.models.cli:measure_command", "The same, with each model's memory and time here."),
         "draw": Entry("infilink.device.draw_cli:draw_command", "What each one says of a clip's frames, as pictures."),
+    },
+    "token": {
+        "new": Entry("infilink.cloud.security.cli:new_command", "A token for a device or a person."),
+        "ls": Entry("infilink.cloud.security.cli:list_command", "Whom the coordinator knows."),
+        "rm": Entry("infilink.cloud.security.cli:remove_command", "Refuse a token from now on."),
     },
     "links": {
         "show": Entry("infilink.links.cli:show_links_command", "Who predicts whom, how well, how sure that is."),

@@ -4,6 +4,8 @@
 InfilinkError
 ├── InvalidInput        the caller's data or configuration is wrong: says what, where, and what is allowed
 │   └── NotCertified    what was learnt is not proven to keep what was asked for: says how much more it takes
+├── NotAllowed          who asks may not do that
+│   └── NotKnown        who asks gave no token or certificate that is known here
 ├── UnknownModel        no model of that name is known here
 ├── OutOfMemory         the memory budget has no room for what was asked
 ├── Overloaded          a queue is full; try again later
@@ -35,6 +37,18 @@ class NotCertified(InvalidInput):
     """What was learnt is not proven to keep what was asked for, so that nothing was written."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
+
+
+class NotAllowed(InfilinkError):
+    """Who asks is known, and may not do that."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+
+
+class NotKnown(NotAllowed):
+    """Who asks gave no token or certificate that is known here."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
 
 
 class UnknownModel(InfilinkError):

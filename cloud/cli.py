@@ -27,6 +27,9 @@ def cloud_command(
     budget: Annotated[str | None, typer.Option(help="200MiB, 1.5GiB, 40% or none.")] = None,
     compute: Annotated[str | None, typer.Option(help="The processors' time for models: 1.5 cores, 0.5 or all.")] = None,
     ledger: Annotated[str | None, typer.Option(help="The SQLite file, or URL, that keeps every answer.")] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen to other machines without TLS or without tokens.")
+    ] = False,
     status_file: Annotated[Path | None, typer.Option(help="Write the final status here, as JSON.")] = None,
 ) -> None:
     """Run the coordinator: what tells most runs within the budgets, the rest is predicted. Ctrl-C stops it in order."""
@@ -41,6 +44,7 @@ def cloud_command(
         "budget": budget,
         "compute": compute,
         "ledger": ledger,
+        "insecure": insecure or None,
     }
     console = Console(stderr=True)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console)])

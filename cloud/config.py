@@ -83,10 +83,22 @@ infer_timeout_s = 30.0
 # Where Prometheus reads figures, at /metrics: an address of this machine, as no token is asked for there.
 # metrics_listen = "127.0.0.1:9420"
 
-# The token that devices must give, and the certificate and key to use TLS with.
+# How much one device may send a second, as inputs and as bytes of them; more has to wait on the device (0: any).
+device_inputs_per_s = 0.0
+device_bytes_per_s = 0.0
+
+# Who may call: the tokens that `infilink token new` writes, each with what it may do; or one token for everything.
+# tokens = "tokens.toml"
 # token = ""
+
+# The certificate and key to use TLS with; and who signs the certificates that callers have to show (their name is then
+# the device's). What is renewed is taken up without a restart. docs/SECURITY.md says how to make them.
 # tls_cert = "cert.pem"
 # tls_key = "key.pem"
+# tls_client_ca = "devices-ca.pem"
+
+# Listening to other machines needs TLS and tokens; true: let it be without.
+insecure = false
 
 # How much answers matter beside each other, where the budgets do not allow everything; what is not named weighs 1.
 # Streams by the device's name (`*` and `?` allowed, the first that fits counts), models by name, and classes as
@@ -106,7 +118,7 @@ _OLD_KEYS = {
     "ledger_rows": "is gone: `keep_days` and `keep_bytes` say how much the ledger keeps",
     "escalate": "is gone: `compute` says how much models may run, and they do where their answers are least sure",
 }
-_PATHS = ("models", "links", "placement", "ledger", "tls_cert", "tls_key")
+_PATHS = ("models", "links", "placement", "ledger", "tokens", "tls_cert", "tls_key", "tls_client_ca")
 
 
 class WeightsConfig(BaseModel):
@@ -148,6 +160,8 @@ class CloudConfig(EndpointConfig):
     max_input_bytes: int = Field(default=8 * 2**20, ge=1024, le=2**28)
     max_input_pixels: int = Field(default=2**25, ge=1024, le=2**30)
     infer_timeout_s: float = Field(default=30.0, gt=0)
+    device_inputs_per_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    device_bytes_per_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     metrics_listen: ListenAddress | None = None
 
     @model_validator(mode="before")

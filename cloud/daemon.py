@@ -14,11 +14,13 @@ from ..files import replacing
 from ..protos import edge_pb2, edge_pb2_grpc
 from .config import CloudConfig
 from .coordinator import Coordinator
-from .endpoint import bind
+from .endpoint import SERVER_OPTIONS, bind
+from .security.guard import Guard
 from .inference.answering import Answering
 from .inference.catalogue import Catalogue
 from .scrape import read_status, serve_metrics
 from .services.edge import EdgeService
+from .sessions.bounds import check_bytes
 from .services.inference import SERVICE as INFERENCE
 from .services.inference import InferenceService
 from .status_text import as_json
@@ -92,16 +94,14 @@ async def _unless(stop: asyncio.Event, work: Any) -> bool:
 
 def _make_server(config: CloudConfig) -> Any:
     return grpc.aio.server(
+        interceptors=[Guard.of(config, {f"/{_SERVICE}/Connect": check_bytes})],
         options=[
             # An input that is a little too large is refused by itself; one that is far too large ends the stream.
             ("grpc.max_receive_message_length", 2 * config.max_input_bytes + 2**20),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0),
-            ("grpc.keepalive_time_ms", 30_000),
-            ("grpc.keepalive_timeout_ms", 10_000),
-            ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-        ]
+            *SERVER_OPTIONS,
+        ],
     )
 
 

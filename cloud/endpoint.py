@@ -1,7 +1,6 @@
-"""Where a gRPC service listens and who may call it: address, TLS and token."""
+"""Where a gRPC service listens, and what it needs to do so: address, TLS, tokens."""
 
 import asyncio
-import hmac
 import logging
 import socket
 from collections.abc import AsyncIterator
@@ -14,9 +13,23 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .. import __version__
 from ..errors import InfilinkError, InvalidInput
-from ..settings import ListenAddress
+from ..settings import ListenAddress, is_loopback
+from .security.certificates import ServerCertificate
+from .security.text import for_outside, shown
 
 logger = logging.getLogger(__name__)
+
+SERVER_OPTIONS = (
+    # Who is gone without a word (a black hole) is noticed within twenty seconds, here as there.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    # A connection costs a file descriptor: it is not kept for those that never speak, or have nothing to say.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.max_connection_idle_ms", 300_000),
+)
+"""Of every gRPC server here."""
 
 
 class EndpointConfig(BaseModel):
@@ -25,14 +38,19 @@ class EndpointConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     listen: ListenAddress = Field(default="127.0.0.1:7420", description="HOST:PORT; port 0 takes a free one")
-    token: str = Field(default="", description="the token that callers must give; empty: none")
+    token: str = Field(default="", description="one token for everybody and everything; empty: none")
+    tokens: Path | None = Field(default=None, description="the file of tokens (`infilink token`)")
     tls_cert: Path | None = Field(default=None, description="the certificate to use TLS with")
     tls_key: Path | None = Field(default=None, description="its key")
+    tls_client_ca: Path | None = Field(default=None, description="who signs the certificates that callers must show")
+    insecure: bool = Field(default=False, description="listen to other machines without TLS or without tokens")
 
     @model_validator(mode="after")
     def _pair(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("`tls_cert` and `tls_key` go together")
+        if self.tls_client_ca is not None and self.tls_cert is None:
+            raise ValueError("`tls_client_ca` needs `tls_cert` and `tls_key`: without TLS nobody shows a certificate")
         return self
 
 
@@ -40,18 +58,39 @@ def bind(server: Any, config: EndpointConfig) -> int:
     """Makes a gRPC server listen; returns its port.
 
     Raises:
-        InvalidInput: the port is taken, or the certificate can't be read.
+        InvalidInput: the port is taken, the certificate can't be used, or other machines could call without TLS or
+            token and nobody has said that they may (`insecure`).
     """
+    check_exposed(config.listen, config)
     _check_free(config.listen)
     try:
         if config.tls_cert is None or config.tls_key is None:
             return int(server.add_insecure_port(config.listen))
-        pair = (config.tls_key.read_bytes(), config.tls_cert.read_bytes())
-        return int(server.add_secure_port(config.listen, grpc.ssl_server_credentials([pair])))
-    except OSError as error:
-        raise InvalidInput(f"{error.filename}: can't be read: {error.strerror}") from error
+        certificate = ServerCertificate(config.tls_cert, config.tls_key, config.tls_client_ca)
+        return int(server.add_secure_port(config.listen, certificate.credentials()))
     except RuntimeError as error:
         raise InvalidInput(f"can't listen on {config.listen}: {error}") from error
+
+
+def check_exposed(listen: str, config: EndpointConfig) -> None:
+    """Makes sure that what other machines can call asks for TLS and for who calls, or that whoever runs it wants that.
+
+    Raises:
+        InvalidInput: it does not.
+    """
+    if is_loopback(listen):
+        return
+    missing = []
+    if config.tls_cert is None:
+        missing.append("without TLS (`tls_cert`, `tls_key`) all can read and change what travels")
+    if not config.token and config.tokens is None and config.tls_client_ca is None:
+        missing.append("without tokens (`tokens`; `infilink token new NAME`) all may call it")
+    if not missing:
+        return
+    text = f"{listen} can be called by other machines: {'; '.join(missing)}"
+    if not config.insecure:
+        raise InvalidInput(f"{text}. Give both (docs/SECURITY.md), listen on 127.0.0.1, or say `--insecure`")
+    logger.warning("%s", text)
 
 
 @asynccontextmanager
@@ -60,19 +99,12 @@ async def abort_on_error(context: Any) -> AsyncIterator[None]:
     try:
         yield
     except InfilinkError as error:
-        await context.abort(error.code, str(error))
+        await context.abort(error.code, for_outside(str(error)))
     except (asyncio.CancelledError, grpc.aio.AbortError):
         raise
     except Exception:
         logger.exception("a call failed")
         await context.abort(grpc.StatusCode.INTERNAL, "the other side failed; its log says how")
-
-
-async def check_token(context: Any, token: str) -> None:
-    """Ends a call whose metadata lack the token."""
-    given = dict(context.invocation_metadata() or ()).get("authorization", "")
-    if token and not hmac.compare_digest(str(given).encode(), f"Bearer {token}".encode()):
-        await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token is missing or wrong (`token`)")
 
 
 async def check_version(context: Any, theirs: str, *, here: str, there: str) -> None:
@@ -88,7 +120,7 @@ async def check_version(context: Any, theirs: str, *, here: str, there: str) -> 
     if ours != theirs.split(".")[:2]:
         await context.abort(
             grpc.StatusCode.FAILED_PRECONDITION,
-            f"the {here} is infilink {__version__}, the {there} {theirs or 'unknown'}: "
+            f"the {here} is infilink {__version__}, the {there} {shown(theirs) if theirs else 'unknown'}: "
             f"install {'.'.join(ours)} on both",
         )
 

@@ -48,6 +48,9 @@ def serve_command(
     token: TokenOption = "",
     tls_cert: Annotated[Path | None, typer.Option(help="The certificate to speak TLS with.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen to other machines without TLS or without a token.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Lead sites that learn a link together: they send changes of weights, their outputs stay with them.
@@ -69,6 +72,7 @@ def serve_command(
         "token": token,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
+        "insecure": insecure,
     }
     _log_to_stderr()
     config = checked(FederationConfig, flags, where="the options")

@@ -14,7 +14,9 @@ import grpc
 from ...errors import InvalidInput, Unavailable
 from ...links.domains.link import DomainLink
 from ...protos import federation_pb2, federation_pb2_grpc
-from ..endpoint import abort_on_error, bind, check_token, check_version
+from ..endpoint import SERVER_OPTIONS, abort_on_error, bind, check_version
+from ..security.caller import current_caller
+from ..security.guard import Guard
 from .aggregator import Aggregator, FederationConfig, Member, RoundReport
 
 logger = logging.getLogger(__name__)
@@ -63,7 +65,7 @@ def serve(config: FederationConfig) -> Federated:
 
 async def _serve(config: FederationConfig) -> Federated:
     aggregator = Aggregator(config)
-    service = FederationService(aggregator, token=config.token)
+    service = FederationService(aggregator)
     server = make_server(config, service)
     port = bind(server, config)
     await server.start()
@@ -96,15 +98,14 @@ def _tell(report: RoundReport) -> None:
 def make_server(config: FederationConfig, service: "FederationService") -> Any:
     """A server with this service, not yet bound."""
     server = grpc.aio.server(
+        interceptors=[Guard.of(config)],
         options=[
             # gRPC reads a message's length first: what is too large is refused before memory is taken for it.
             ("grpc.max_receive_message_length", config.max_message_bytes),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0),
-            ("grpc.keepalive_time_ms", 30_000),
-            ("grpc.keepalive_timeout_ms", 10_000),
-            ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-        ]
+            *SERVER_OPTIONS,
+        ],
     )
     federation_pb2_grpc.add_FederationServicer_to_server(service, server)  # type: ignore[no-untyped-call]
     return server
@@ -115,12 +116,10 @@ class FederationService(federation_pb2_grpc.FederationServicer):
 
     Args:
         aggregator: leads the rounds.
-        token: what sites must know; empty: nothing.
     """
 
-    def __init__(self, aggregator: Aggregator, *, token: str = "") -> None:
+    def __init__(self, aggregator: Aggregator) -> None:
         self.aggregator = aggregator
-        self.token = token
         self._open: set[asyncio.Event] = set()
 
     async def Learn(self, messages: AsyncIterator[federation_pb2.SiteMessage], context: Any) -> None:  # noqa: N802
@@ -129,7 +128,6 @@ class FederationService(federation_pb2_grpc.FederationServicer):
         self._open.add(closed)
         try:
             async with abort_on_error(context):
-                await check_token(context, self.token)
                 first = await self._first(messages, context)
                 await self._serve(self.aggregator.join(first.join, first.ByteSize()), messages, context)
         finally:
@@ -177,5 +175,6 @@ class FederationService(federation_pb2_grpc.FederationServicer):
             raise InvalidInput("a stream begins with Join") from None
         if not first.HasField("join") or not 0 < len(first.join.site) <= _LONGEST_NAME:
             raise InvalidInput(f"a stream begins with Join, naming `site` in 1 to {_LONGEST_NAME} characters")
+        current_caller().check_device(first.join.site)
         await check_version(context, first.join.version, here="aggregator", there="site")
         return first

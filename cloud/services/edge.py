@@ -9,9 +9,12 @@ from typing import Any
 from ...errors import InvalidInput, Overloaded
 from ...protos import edge_pb2, edge_pb2_grpc
 from ..coordinator import Coordinator
-from ..endpoint import abort_on_error, check_token
+from ..endpoint import abort_on_error
+from ..security.quotas import Quotas
 from ..sessions.admission import namesakes
-from ..sessions.session import Session
+from ..sessions.bounds import check_input, check_report
+from ..sessions.places import SILENT_S, Place, Places
+from ..sessions.session import Session, SessionKey
 from ..sessions.stream import DeviceStream
 from ..telemetry import status_reply
 
@@ -23,6 +26,11 @@ _NAMESAKE = (
     "{}: two agents of this name are connected: what is learnt and counted by the name mixes both; end one of them, or "
     "give each a `name` of its own"
 )
+_WAITS = "this device sends more than `device_inputs_per_s` or `device_bytes_per_s` allow: it has to wait"
+_STOPPED = (
+    "the coordinator is stopping, another connection of the session replaced this one, or others needed its place, as "
+    "it sent nothing"
+)
 
 
 class EdgeService(edge_pb2_grpc.EdgeServicer):
@@ -30,18 +38,21 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
 
     def __init__(self, coordinator: Coordinator) -> None:
         self.coordinator = coordinator
+        config = coordinator.config
+        self.places = Places(config.max_devices)
+        self.quotas = Quotas(config.device_inputs_per_s, config.device_bytes_per_s, most=2 * config.max_devices)
 
     async def Connect(self, messages: AsyncIterator[edge_pb2.DeviceMessage], context: Any) -> None:  # noqa: N802
         """Serves one device's stream, from Hello to its end."""
         async with abort_on_error(context):
-            await check_token(context, self.coordinator.config.token)
             hello = await self._hello(messages)
             if self.coordinator.stopping:
                 raise Overloaded("the coordinator is stopping")
-            session = self.coordinator.open_session(hello)
+            session = self._open(hello)
             others = namesakes(hello, self.coordinator.sessions.values())
             stream = self.coordinator.stream(session)
             await self._replace(session, stream)
+            place = self.places.take(session.key)
             logger.info("%s: connected", session.key.device)
             try:
                 await context.write(edge_pb2.CoordinatorMessage(welcome=self.coordinator.welcome(session)))
@@ -51,18 +62,18 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
                     for connection in (stream, *(other.connection for other in others)):
                         if connection is not None:
                             connection.notify(text)
-                await stream.run(messages, context.write)
+                await stream.run(self._heard(messages, stream, place), context.write)
             finally:
+                self.places.leave(session.key, place)
                 if session.connection is stream:
                     session.connection = None
                 logger.info("%s: disconnected after %d inputs", session.key.device, session.inputs)
             if stream.stopped:
-                raise Overloaded("the coordinator is stopping, or another connection of the session replaced this one")
+                raise Overloaded(_STOPPED)
 
     async def GetStatus(self, _: edge_pb2.StatusRequest, context: Any) -> edge_pb2.StatusReply:  # noqa: N802
         """The plan, the memory, and all counters."""
         async with abort_on_error(context):
-            await check_token(context, self.coordinator.config.token)
             return status_reply(self.coordinator)
         raise AssertionError("abort raises")
 
@@ -76,6 +87,45 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
         if not first.HasField("hello") or not hello.device or not hello.session:
             raise InvalidInput("a stream begins with Hello, naming `device` and `session`")
         return hello
+
+    def _open(self, hello: edge_pb2.Hello) -> Session:
+        """The session that a Hello names; where all places are taken, another one's stream may have to end for it."""
+        known = self.coordinator.sessions.get(SessionKey(hello.device, hello.session))
+        try:
+            return self.coordinator.open_session(hello)
+        except Overloaded:
+            other = None if known is not None else self.places.make_room(self.coordinator.sessions)
+            if other is None or other.connection is None:
+                raise
+            logger.warning("%s: gives its place to %s, as it sent nothing", other.key.device, hello.device)
+            other.connection.stop()
+            other.connection = None
+            return self.coordinator.open_session(hello)
+
+    async def _heard(
+        self, messages: AsyncIterator[edge_pb2.DeviceMessage], stream: DeviceStream, place: Place
+    ) -> AsyncIterator[edge_pb2.DeviceMessage]:
+        """A device's messages after Hello, within their bounds and its quota, until it is silent for too long."""
+        quota, told = self.quotas.of(stream.session.key.device), False
+        while True:
+            try:
+                async with asyncio.timeout(SILENT_S):
+                    message = await anext(messages)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise Overloaded(f"nothing was heard for {SILENT_S:g} s: the place is for others") from None
+            kind = message.WhichOneof("message")
+            self.places.heard(place, is_input=kind == "input")
+            if kind == "report":
+                check_report(message.report)
+            if kind == "input":
+                check_input(message.input)
+                size_bytes = len(message.input.payload) + len(message.input.features.values)
+                if await quota.wait(size_bytes) and not told:
+                    told = True
+                    stream.notify(_WAITS)
+            yield message
 
     async def _replace(self, session: Session, stream: DeviceStream) -> None:
         """Makes this the session's connection; an earlier one that is still open answers what it has read, and ends."""

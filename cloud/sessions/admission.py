@@ -13,6 +13,8 @@ from ...models.stem.stem import Stem
 from ...protos import edge_pb2
 from ...protos.features import FeatureRange
 from ..repository import Repository
+from ..security.caller import current_caller
+from .bounds import check_names
 from .session import Session
 
 
@@ -28,10 +30,13 @@ def check_hello(
         stem: whose features the links read; None: they read none.
 
     Raises:
+        NotAllowed: whoever calls may not send as this device.
         UnknownModel: it wants a model that is not here.
-        InvalidInput: it runs a model whose file is not here, or other models than its placement says; or it sends the
-            features of another stem.
+        InvalidInput: it names what can't be a name; it runs a model whose file is not here, or other models than its
+            placement says; or it sends the features of another stem.
     """
+    check_names(hello)
+    current_caller().check_device(hello.device)
     for name in hello.models:
         if name not in repository.specs:
             raise UnknownModel(name, tuple(repository.specs))

@@ -54,16 +54,16 @@ def test_runs_of_one_name_are_one_device_and_devices_are_bounded(serve: Callable
     async def story(coordinator: Coordinator) -> None:
         scrape.read_status(coordinator)
         for number in range(4):
-            session = coordinator.open_session(hello(device=f'yard "{number}"\n', session="1"))
+            session = coordinator.open_session(hello(device=f"yard-{number}", session="1"))
             session.take_report(edge_pb2.Report(frames=10, kept=number))
-        again = coordinator.open_session(hello(device='yard "3"\n', session="2"))
+        again = coordinator.open_session(hello(device="yard-3", session="2"))
         again.take_report(edge_pb2.Report(frames=20, kept=5, audit_error=0.125))
         page, _ = await scrape.render(coordinator)
         found = series(page)
         ratios = {name: value for name, value in found.items() if name.startswith("infilink_device_filtering_ratio")}
         assert sorted(ratios.values()) == [0.75, 0.8, 0.9]
-        assert found['infilink_device_filtering_ratio{device="yard \\"3\\"\\n"}'] == 0.75
-        assert found['infilink_device_audit_loss_ratio{device="yard \\"3\\"\\n"}'] == 0.125
+        assert found['infilink_device_filtering_ratio{device="yard-3"}'] == 0.75
+        assert found['infilink_device_audit_loss_ratio{device="yard-3"}'] == 0.125
         assert found["infilink_devices"] == 0
 
     monkeypatch.setattr(scrape, "MOST_DEVICES", 3)

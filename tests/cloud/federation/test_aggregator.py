@@ -100,7 +100,7 @@ async def federation(**settings):
     """An aggregator that listens, and what opens clients; all closed at the end."""
     config = FederationConfig(listen="127.0.0.1:0", **settings)
     aggregator = Aggregator(config)
-    server = make_server(config, FederationService(aggregator, token=config.token))
+    server = make_server(config, FederationService(aggregator))
     port = server.add_insecure_port(config.listen)
     await server.start()
     running = asyncio.ensure_future(aggregator.run())
@@ -254,7 +254,7 @@ WIDE = LinkTask({"vehicles": COUNT}, "people", COUNT, TASK.digests, hidden=1024)
         (site("b", 1), {"task": "{"}, "INVALID_ARGUMENT", "damaged"),
         (site("b", 1), {"moments": federation_pb2.Moments(count=1)}, "INVALID_ARGUMENT", "moments.mean: holds 0"),
         (site("b", 1), {"site": ""}, "INVALID_ARGUMENT", "begins with Join"),
-        (site("b", 1), {"version": "99.0"}, "FAILED_PRECONDITION", "the site 99.0"),
+        (site("b", 1), {"version": "99.0"}, "FAILED_PRECONDITION", "the site '99.0'"),
         (site("b", 1), {"task": "x" * 10_000}, "RESOURCE_EXHAUSTED", "larger than max"),
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import grpc
 import pytest
 from infilink.cloud.coordinator import Coordinator
+from infilink.cloud.security.guard import Guard
 from infilink.cloud.services.edge import EdgeService
 from infilink.protos import edge_pb2, edge_pb2_grpc
 
@@ -26,7 +27,7 @@ def connect(serve: Callable, make_model, tmp_path: Path) -> Callable:
 
     def run(story: Callable[[Coordinator, edge_pb2_grpc.EdgeStub], Awaitable[None]], **settings) -> None:
         async def whole(coordinator: Coordinator) -> None:
-            server = grpc.aio.server()
+            server = grpc.aio.server(interceptors=[Guard.of(coordinator.config)])
             edge_pb2_grpc.add_EdgeServicer_to_server(EdgeService(coordinator), server)
             port = server.add_insecure_port("127.0.0.1:0")
             await server.start()

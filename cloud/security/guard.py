@@ -1,0 +1,241 @@
+"""The guard at the door of every service: it knows who calls, before a message is read, and what they may do."""
+
+import hmac
+import inspect
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from glob import escape
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import unquote
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from ...errors import InvalidInput, NotAllowed, NotKnown, Unavailable
+from ..endpoint import EndpointConfig, abort_on_error
+from .caller import ANYONE, SCOPES, Caller, called_by
+from .scopes import PUBLIC, scope_of
+from .tokens import TokenFile
+
+logger = logging.getLogger(__name__)
+
+_TELLS_EVERY_S = 10.0
+_MOST_PEERS = 1000
+_WRONG = "the token is missing or wrong (`token`)"
+
+Check = Callable[[bytes], None]
+
+
+class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Knows callers by token and certificate, and lets each do what its scopes say.
+
+    Whose token is removed or over is told so at the next message of a stream that it began.
+
+    Args:
+        token: the one token that may do everything; empty: none.
+        tokens: the file of tokens; None: none.
+        certificates: whether callers show certificates, signed by one that is trusted here.
+        checks: by method, what makes sure that a message's bytes may be read at all.
+        clock: seconds that never go back.
+
+    Raises:
+        InvalidInput: the file of tokens can't be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        token: str = "",
+        tokens: Path | None = None,
+        certificates: bool = False,
+        checks: Mapping[str, Check] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.token = token
+        self.tokens = None if tokens is None else TokenFile(tokens, clock=clock)
+        self.certificates = certificates
+        self.checks = dict(checks or {})
+        self._refusals = _Refusals(clock)
+
+    @classmethod
+    def of(cls, config: EndpointConfig, checks: Mapping[str, Check] | None = None) -> Self:
+        """By a service's settings."""
+        certificates = config.tls_client_ca is not None
+        return cls(token=config.token, tokens=config.tokens, certificates=certificates, checks=checks)
+
+    @property
+    def open(self) -> bool:
+        """Whether anyone may do anything."""
+        return not self.token and self.tokens is None and not self.certificates
+
+    def identify(self, authorization: str, peer: str, *, certificate: str = "") -> Caller:
+        """Who calls; what is refused goes into the log, at most every ten seconds for each peer.
+
+        Args:
+            authorization: "Bearer TOKEN", or what else was given as such.
+            peer: the address it comes from, for the log.
+            certificate: the name in the certificate that was shown; empty: none was.
+
+        Raises:
+            NotKnown: nobody who is known here.
+        """
+        if self.open:
+            return ANYONE
+        try:
+            return self._caller(authorization, certificate)
+        except NotKnown as error:
+            self._refusals.tell(peer, str(error))
+            raise
+
+    async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
+        """Puts the guard before a method's handler."""
+        handler = await continuation(details)
+        if handler is None or details.method in PUBLIC:
+            return handler
+
+        async def guarded(raw: AsyncIterator[bytes], context: Any) -> Any:
+            return await self._serve(handler, details.method, raw, context)
+
+        # Requests are always read as a stream, and as bytes: none is before its caller is known.
+        make = (
+            grpc.stream_stream_rpc_method_handler
+            if handler.response_streaming
+            else grpc.stream_unary_rpc_method_handler
+        )
+        return make(guarded, request_deserializer=None, response_serializer=handler.response_serializer)
+
+    async def _serve(self, handler: Any, method: str, raw: AsyncIterator[bytes], context: Any) -> Any:
+        async with abort_on_error(context):
+            caller = self._admit(method, context)
+            with called_by(caller):
+                messages = self._messages(handler.request_deserializer, method, raw, context, caller)
+                request: Any = messages if handler.request_streaming else await _only(messages)
+                answer = _behaviour(handler)(request, context)
+                if not inspect.isasyncgen(answer):
+                    return await answer
+                async for message in answer:
+                    caller = self._still(caller, method, context)
+                    await context.write(message)
+        return None
+
+    def _admit(self, method: str, context: Any) -> Caller:
+        """Who makes a call, if they may."""
+        metadata, peer = dict(context.invocation_metadata() or ()), _host(context.peer())
+        certificate = _certificate_name(context) if self.certificates else ""
+        caller = self.identify(str(metadata.get("authorization", "")), peer, certificate=certificate)
+        try:
+            caller.require(scope_of(method))
+        except NotAllowed as error:
+            self._refusals.tell(peer, f"{method}: {error}")
+            raise
+        return caller
+
+    def _still(self, caller: Caller, method: str, context: Any) -> Caller:
+        """Makes sure that whoever began a stream may go on with it; returns who that is now."""
+        if caller.expires_s > time.time() and (self.tokens is None or not self.tokens.is_newer_than(caller)):
+            return caller
+        now = self._admit(method, context)
+        if (now.name, now.scopes, now.bindings) != (caller.name, caller.scopes, caller.bindings):
+            raise Unavailable(f"what {caller.name} may do has changed: connect again")
+        return now
+
+    async def _messages(
+        self, parse: Callable[[bytes], Any] | None, method: str, raw: AsyncIterator[bytes], context: Any, caller: Caller
+    ) -> AsyncIterator[Any]:
+        """The messages of a call, each looked at as bytes before it is parsed."""
+        check = self.checks.get(method)
+        async for data in raw:
+            caller = self._still(caller, method, context)
+            if check is not None:
+                check(data)
+            if parse is None:
+                yield data
+                continue
+            try:
+                message = parse(data)
+            except DecodeError as error:
+                raise InvalidInput(f"{len(data)} bytes are no message of {method.rpartition('/')[2]}") from error
+            yield message
+
+    def _caller(self, authorization: str, certificate: str) -> Caller:
+        holder = None
+        if certificate:
+            listed = None if self.tokens is None else self.tokens.of_certificate(certificate)
+            holder = listed or Caller(f"certificate {certificate!r}", frozenset({"device"}), ((escape(certificate),),))
+        kind, _, token = authorization.partition(" ")
+        if not token or kind.lower() != "bearer":
+            if holder is None:
+                raise NotKnown(_WRONG)
+            return _valid(holder)
+        caller = self._of_token(token)
+        if caller is None:
+            raise NotKnown(_WRONG)
+        for patterns in () if holder is None else holder.bindings:
+            caller = caller.bound_to(patterns)
+        return _valid(caller)
+
+    def _of_token(self, token: str) -> Caller | None:
+        if self.token and hmac.compare_digest(token.encode(errors="replace"), self.token.encode()):
+            return Caller("the token", frozenset(SCOPES))
+        return None if self.tokens is None else self.tokens.of_token(token)
+
+
+class _Refusals:
+    """Logs who was refused: each peer at most every ten seconds, however often it tries."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self._told: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def tell(self, peer: str, text: str) -> None:
+        now_s = self.clock()
+        told_s, untold = self._told.get(peer, (-_TELLS_EVERY_S, 0))
+        if now_s - told_s < _TELLS_EVERY_S:
+            self._told[peer] = (told_s, untold + 1)
+            return
+        more = f" ({untold} more since the last time)" if untold else ""
+        logger.warning("refused %s: %s%s", peer, text, more)
+        self._told[peer] = (now_s, 0)
+        self._told.move_to_end(peer)
+        while len(self._told) > _MOST_PEERS:
+            self._told.popitem(last=False)
+
+
+def _valid(caller: Caller) -> Caller:
+    if caller.expires_s <= time.time():
+        raise NotKnown(f"{caller.name}: is over since {time.strftime('%Y-%m-%d', time.gmtime(caller.expires_s))}")
+    return caller
+
+
+def _behaviour(handler: Any) -> Callable[[Any, Any], Any]:
+    kinds = {
+        (False, False): handler.unary_unary,
+        (False, True): handler.unary_stream,
+        (True, False): handler.stream_unary,
+        (True, True): handler.stream_stream,
+    }
+    behaviour: Callable[[Any, Any], Any] = kinds[handler.request_streaming, handler.response_streaming]
+    return behaviour
+
+
+async def _only(messages: AsyncIterator[Any]) -> Any:
+    async for message in messages:
+        return message
+    raise InvalidInput("the call carries no message")
+
+
+def _certificate_name(context: Any) -> str:
+    """The common name in the caller's certificate; its first other name where it has none."""
+    shown = context.auth_context()
+    for key in ("x509_common_name", "x509_subject_alternative_name"):
+        for name in shown.get(key, ()):
+            return str(name, "utf-8", "replace")
+    return ""
+
+
+def _host(peer: str) -> str:
+    """Of "ipv4:10.0.0.7:4242" the address: each connection has another port."""
+    return unquote(peer).rpartition(":")[0] or peer
