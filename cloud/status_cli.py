@@ -1,6 +1,15 @@
-"""`infilink status`: what a running coordinator says of itself."""
+"""`infilink status` and `infilink top`: what a running coordinator says of itself, once or all the time."""
 
+import itertools
+import os
+import select
+import sys
+import termios
 import time
+import tty
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +24,7 @@ from ..protos import edge_pb2, edge_pb2_grpc
 from ..protos.channel import open_channel
 from ..settings import Address, checked
 from .status_text import as_json, as_tables
+from .status_top import Change, as_line, as_screen
 
 _ANSWERS_WITHIN_S = 10.0
 _WATCH_EVERY_S = 2.0
@@ -58,6 +68,40 @@ def status_command(
                 live.update(as_tables(status, before), refresh=True)
 
 
+def top_command(
+    address: Annotated[str, typer.Argument(help="HOST:PORT of the coordinator.")] = "127.0.0.1:7420",
+    token: Annotated[str, typer.Option(help="The coordinator's token, if it has one.", envvar="INFILINK_TOKEN")] = "",
+    tls_ca: Annotated[Path | None, typer.Option(help="The certificate to trust; without it no TLS.")] = None,
+    every_s: Annotated[float, typer.Option("--every", help="Seconds between two looks.", min=0.1, max=3600.0)] = 1.0,
+    looks: Annotated[int | None, typer.Option(help="End after so many; without it, at q.", min=1)] = None,
+) -> None:
+    """Watch a running coordinator: streams, models, memory and compute, rates and latencies, what runs now.
+
+    q ends it. Without a terminal it prints a line a look.
+    """
+    target = checked(_Target, {"address": address}, where="the address").address
+    console = Console()
+    with open_channel(target, tls_ca=tls_ca) as channel, ExitStack() as stack:
+        stub = edge_pb2_grpc.EdgeStub(channel)  # type: ignore[no-untyped-call]
+        # The first look must succeed; later ones go on trying, as a coordinator may be started again.
+        change, note = Change(_ask(stub, target, token)), ""
+        keys = stack.enter_context(_open_keys())
+        live = None
+        if console.is_terminal:
+            live = stack.enter_context(Live(console=console, screen=True, auto_refresh=False))
+        for look in itertools.count(1):
+            if live is None:
+                print(note or as_line(change, clock=f"{datetime.now():%H:%M:%S}"), flush=True)
+            else:
+                live.update(as_screen(change, height=console.height, note=note), refresh=True)
+            if look == looks or keys.wait(every_s) == "q":
+                return
+            try:
+                change, note = Change(_ask(stub, target, token), change.now), ""
+            except Unavailable as error:
+                note = str(error)
+
+
 def _ask(stub: Any, address: str, token: str) -> edge_pb2.StatusReply:
     metadata = [("authorization", f"Bearer {token}")] if token else []
     try:
@@ -81,3 +125,39 @@ def _ours(error: Any, address: str) -> InfilinkError:
         f"nobody answers at {address}: start it with `infilink cloud --config cloud.toml`, give its `listen` as the "
         f"address, and --tls-ca if it uses TLS ({details})"
     )
+
+
+class _Keys:
+    """What is pressed.
+
+    Args:
+        descriptor: the terminal's; None: there is none.
+    """
+
+    def __init__(self, descriptor: int | None) -> None:
+        self.descriptor = descriptor
+
+    def wait(self, seconds: float) -> str:
+        """The next key, as soon as it is pressed; empty: none was in that time."""
+        if self.descriptor is None:
+            time.sleep(seconds)
+            return ""
+        ready, _, _ = select.select([self.descriptor], [], [], seconds)
+        # A terminal that is gone says nothing more.
+        return (os.read(self.descriptor, 1).decode(errors="replace") or "q") if ready else ""
+
+
+@contextmanager
+def _open_keys() -> Iterator[_Keys]:
+    """The keys of the terminal that this command was started from, which is as before when the body ends."""
+    if not sys.stdin.isatty():
+        yield _Keys(None)
+        return
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    try:
+        # Cbreak, not raw: Ctrl-C still interrupts.
+        tty.setcbreak(descriptor)
+        yield _Keys(descriptor)
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

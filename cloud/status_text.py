@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
+from google.protobuf.json_format import MessageToDict
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -13,7 +13,7 @@ from ..units import format_bytes
 
 _BUSY = 0.9
 """From this share of the compute on that was spent, there is more to run than it is enough for."""
-_ORIGINS = ("executed", "linked", "held", "constant")
+ORIGINS = ("executed", "linked", "held", "constant")
 
 
 def as_json(status: edge_pb2.StatusReply) -> str:
@@ -35,7 +35,7 @@ def as_tables(status: edge_pb2.StatusReply, before: edge_pb2.StatusReply | None 
 
 def _summary(status: edge_pb2.StatusReply, before: edge_pb2.StatusReply | None) -> Iterator[str]:
     counts = f"{status.inputs} inputs answered, {status.refused} refused, {status.repeated} answered again"
-    yield f"[bold]infilink {status.version}[/bold], up {_time(status.uptime_s)}: {counts}"
+    yield f"[bold]infilink {status.version}[/bold], up {time_text(status.uptime_s)}: {counts}"
     if status.compute_cores and status.expected_agreement:
         yield f"expected: an agreement of {status.expected_agreement:.3f}, if it goes as when the links were learnt"
     yield _memory(status)
@@ -56,7 +56,7 @@ def _memory(status: edge_pb2.StatusReply) -> str:
 
 
 def _compute(status: edge_pb2.StatusReply, before: edge_pb2.StatusReply | None) -> Iterator[str]:
-    cores, since = _cores(status, before), "since it began" if before is None else "since the last look"
+    cores, since = cores_spent(status, before), "since it began" if before is None else "since the last look"
     if not status.compute_cores:
         yield f"compute: {cores:.2f} cores {since}; every model runs on every input"
         return
@@ -74,8 +74,13 @@ def _compute(status: edge_pb2.StatusReply, before: edge_pb2.StatusReply | None) 
         )
 
 
-def _cores(status: edge_pb2.StatusReply, before: edge_pb2.StatusReply | None) -> float:
-    """Seconds of processors a second: what the schedule counts, loads included; without one, what models took."""
+def cores_spent(status: edge_pb2.StatusReply, before: edge_pb2.StatusReply | None) -> float:
+    """Seconds of processors a second: what the schedule counts, loads included; without one, what models took.
+
+    Args:
+        status: what the coordinator said.
+        before: what it said before; None: nothing, and it is since it began.
+    """
     since = edge_pb2.StatusReply() if before is None else before
 
     def spent_s(each: edge_pb2.StatusReply) -> float:
@@ -89,7 +94,7 @@ def _models(status: edge_pb2.StatusReply) -> Table:
     for model in status.models:
         scheduled = status.compute_cores > 0.0
         table.add_row(
-            escape(model.name),
+            escape(shown(model.name)),
             "running" if model.running else model.state,
             format_bytes(model.memory_bytes) if model.memory_bytes else "-",
             str(model.executions),
@@ -97,7 +102,7 @@ def _models(status: edge_pb2.StatusReply) -> Table:
             str(model.loads),
             f"{model.waiting:.2f}" if scheduled else "-",
             f"{model.keeping:.2f}/s" if scheduled else "-",
-            escape(model.why),
+            escape(shown(model.why)),
         )
     return table
 
@@ -105,21 +110,31 @@ def _models(status: edge_pb2.StatusReply) -> Table:
 def _devices(status: edge_pb2.StatusReply) -> RenderableType:
     if not status.devices:
         return "no device has connected yet"
-    table = _table("device", "", "inputs", *_ORIGINS, "trust revoked", "gate")
+    table = _table("device", "", "inputs", *ORIGINS, "trust revoked", "gate")
     for device in status.devices:
         table.add_row(
-            escape(device.name),
+            escape(shown(device.name)),
             "" if device.connected else "gone",
             str(device.inputs),
             *_shares(device),
-            escape(", ".join(device.revoked)) or "-",
+            escape(shown(", ".join(device.revoked))) or "-",
             _gate(device.report),
         )
     return table
 
 
+def origin_counts(device: edge_pb2.DeviceStatus) -> list[int]:
+    """How many of a device's answers, of all models, came to be in each of the ways of `ORIGINS`."""
+    return [sum(getattr(each, origin) for each in device.answers.values()) for origin in ORIGINS]
+
+
+def shown(name: str) -> str:
+    """A name from elsewhere as a terminal may be given it: nothing in it moves the cursor or sets a colour."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
+
+
 def _shares(device: edge_pb2.DeviceStatus) -> list[str]:
-    counts = [sum(getattr(each, origin) for each in device.answers.values()) for origin in _ORIGINS]
+    counts = origin_counts(device)
     total = sum(counts)
     return [f"{count / total:.0%}" if total else "-" for count in counts]
 
@@ -151,7 +166,8 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _time(seconds: float) -> str:
+def time_text(seconds: float) -> str:
+    """A time since something, roughly."""
     for unit, size_s in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
         if seconds >= 2.0 * size_s:
             return f"{seconds / size_s:.0f} {unit}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def status_reply(coordinator: "Coordinator") -> edge_pb2.StatusReply:
     """The status: the plan, the memory, and all counters."""
     plan, memory, scheduler = coordinator.initial.plan, coordinator.memory.stats(), coordinator.scheduler
-    running = scheduler.pool.queue.running
+    running, queued = scheduler.pool.queue.running, scheduler.pool.queue.waiting()
     schedule = None if scheduler.schedule is None else scheduler.schedule.stats()
     models = [
         edge_pb2.ModelStatus(
@@ -23,6 +23,7 @@ def status_reply(coordinator: "Coordinator") -> edge_pb2.StatusReply:
             running=name in running,
             waiting=0.0 if schedule is None else schedule.waiting[name],
             keeping=0.0 if schedule is None else schedule.keeping[name],
+            queue=queued.get(name, 0),
             **asdict(worker.stats()),
         )
         for name, worker in coordinator.workers.items()
@@ -52,6 +53,7 @@ def status_reply(coordinator: "Coordinator") -> edge_pb2.StatusReply:
                 answers={name: edge_pb2.AnswerCounts(**counts) for name, counts in session.answered.items()},
                 version=session.version,
                 wire=session.wire,
+                queue=0 if session.connection is None else session.connection.waiting,
             )
             for session in coordinator.sessions.values()
         ],
@@ -60,4 +62,9 @@ def status_reply(coordinator: "Coordinator") -> edge_pb2.StatusReply:
         spent_s=0.0 if schedule is None else schedule.spent_s,
         price=0.0 if schedule is None else schedule.price,
         late=scheduler.late,
+        stages=[
+            edge_pb2.StageStatus(stage=stage, bounds_s=each.bounds, counts=each.counts, total_s=each.total)
+            for stage, each in coordinator.metrics.stages.items()
+        ],
+        refusals=coordinator.metrics.refusals,
     )

@@ -321,7 +321,7 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ModelStatus(_message.Message):
-    __slots__ = ("name", "state", "memory_bytes", "executions", "infer_s", "loads", "cpu_s", "why", "running", "waiting", "keeping")
+    __slots__ = ("name", "state", "memory_bytes", "executions", "infer_s", "loads", "cpu_s", "why", "running", "waiting", "keeping", "queue")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -333,6 +333,7 @@ class ModelStatus(_message.Message):
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     WAITING_FIELD_NUMBER: _ClassVar[int]
     KEEPING_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: str
     memory_bytes: int
@@ -344,7 +345,8 @@ class ModelStatus(_message.Message):
     running: bool
     waiting: float
     keeping: float
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., executions: _Optional[int] = ..., infer_s: _Optional[float] = ..., loads: _Optional[int] = ..., cpu_s: _Optional[float] = ..., why: _Optional[str] = ..., running: bool = ..., waiting: _Optional[float] = ..., keeping: _Optional[float] = ...) -> None: ...
+    queue: int
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., executions: _Optional[int] = ..., infer_s: _Optional[float] = ..., loads: _Optional[int] = ..., cpu_s: _Optional[float] = ..., why: _Optional[str] = ..., running: bool = ..., waiting: _Optional[float] = ..., keeping: _Optional[float] = ..., queue: _Optional[int] = ...) -> None: ...
 
 class AnswerCounts(_message.Message):
     __slots__ = ("executed", "linked", "held", "constant")
@@ -359,7 +361,7 @@ class AnswerCounts(_message.Message):
     def __init__(self, executed: _Optional[int] = ..., linked: _Optional[int] = ..., held: _Optional[int] = ..., constant: _Optional[int] = ...) -> None: ...
 
 class DeviceStatus(_message.Message):
-    __slots__ = ("name", "connected", "inputs", "report", "revoked", "audited", "local", "answers", "version", "wire")
+    __slots__ = ("name", "connected", "inputs", "report", "revoked", "audited", "local", "answers", "version", "wire", "queue")
     class AnswersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -377,6 +379,7 @@ class DeviceStatus(_message.Message):
     ANSWERS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     WIRE_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
     name: str
     connected: bool
     inputs: int
@@ -387,10 +390,30 @@ class DeviceStatus(_message.Message):
     answers: _containers.MessageMap[str, AnswerCounts]
     version: str
     wire: int
-    def __init__(self, name: _Optional[str] = ..., connected: bool = ..., inputs: _Optional[int] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., revoked: _Optional[_Iterable[str]] = ..., audited: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ..., answers: _Optional[_Mapping[str, AnswerCounts]] = ..., version: _Optional[str] = ..., wire: _Optional[int] = ...) -> None: ...
+    queue: int
+    def __init__(self, name: _Optional[str] = ..., connected: bool = ..., inputs: _Optional[int] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., revoked: _Optional[_Iterable[str]] = ..., audited: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ..., answers: _Optional[_Mapping[str, AnswerCounts]] = ..., version: _Optional[str] = ..., wire: _Optional[int] = ..., queue: _Optional[int] = ...) -> None: ...
+
+class StageStatus(_message.Message):
+    __slots__ = ("stage", "bounds_s", "counts", "total_s")
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    BOUNDS_S_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_S_FIELD_NUMBER: _ClassVar[int]
+    stage: str
+    bounds_s: _containers.RepeatedScalarFieldContainer[float]
+    counts: _containers.RepeatedScalarFieldContainer[int]
+    total_s: float
+    def __init__(self, stage: _Optional[str] = ..., bounds_s: _Optional[_Iterable[float]] = ..., counts: _Optional[_Iterable[int]] = ..., total_s: _Optional[float] = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("version", "models", "budget_bytes", "memory_bytes", "peak_bytes", "budget_violations", "memory_samples", "inputs", "refused", "repeated", "resident", "expected_agreement", "devices", "uptime_s", "compute_cores", "spent_s", "price", "late")
+    __slots__ = ("version", "models", "budget_bytes", "memory_bytes", "peak_bytes", "budget_violations", "memory_samples", "inputs", "refused", "repeated", "resident", "expected_agreement", "devices", "uptime_s", "compute_cores", "spent_s", "price", "late", "stages", "refusals")
+    class RefusalsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     BUDGET_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -409,6 +432,8 @@ class StatusReply(_message.Message):
     SPENT_S_FIELD_NUMBER: _ClassVar[int]
     PRICE_FIELD_NUMBER: _ClassVar[int]
     LATE_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
+    REFUSALS_FIELD_NUMBER: _ClassVar[int]
     version: str
     models: _containers.RepeatedCompositeFieldContainer[ModelStatus]
     budget_bytes: int
@@ -427,4 +452,6 @@ class StatusReply(_message.Message):
     spent_s: float
     price: float
     late: int
-    def __init__(self, version: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelStatus, _Mapping]]] = ..., budget_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., peak_bytes: _Optional[int] = ..., budget_violations: _Optional[int] = ..., memory_samples: _Optional[int] = ..., inputs: _Optional[int] = ..., refused: _Optional[int] = ..., repeated: _Optional[int] = ..., resident: _Optional[_Iterable[str]] = ..., expected_agreement: _Optional[float] = ..., devices: _Optional[_Iterable[_Union[DeviceStatus, _Mapping]]] = ..., uptime_s: _Optional[float] = ..., compute_cores: _Optional[float] = ..., spent_s: _Optional[float] = ..., price: _Optional[float] = ..., late: _Optional[int] = ...) -> None: ...
+    stages: _containers.RepeatedCompositeFieldContainer[StageStatus]
+    refusals: _containers.ScalarMap[str, int]
+    def __init__(self, version: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelStatus, _Mapping]]] = ..., budget_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., peak_bytes: _Optional[int] = ..., budget_violations: _Optional[int] = ..., memory_samples: _Optional[int] = ..., inputs: _Optional[int] = ..., refused: _Optional[int] = ..., repeated: _Optional[int] = ..., resident: _Optional[_Iterable[str]] = ..., expected_agreement: _Optional[float] = ..., devices: _Optional[_Iterable[_Union[DeviceStatus, _Mapping]]] = ..., uptime_s: _Optional[float] = ..., compute_cores: _Optional[float] = ..., spent_s: _Optional[float] = ..., price: _Optional[float] = ..., late: _Optional[int] = ..., stages: _Optional[_Iterable[_Union[StageStatus, _Mapping]]] = ..., refusals: _Optional[_Mapping[str, int]] = ...) -> None: ...
