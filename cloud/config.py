@@ -83,6 +83,10 @@ infer_timeout_s = 30.0
 # Where Prometheus reads figures, at /metrics: an address of this machine, as no token is asked for there.
 # metrics_listen = "127.0.0.1:9420"
 
+# Where the Open Inference Protocol (KServe v2) is spoken over HTTP, too, /metrics beside it: with the certificate and
+# tokens below. Over gRPC it is spoken at `listen`.
+# http_listen = "127.0.0.1:7480"
+
 # How much one device may send a second, as inputs and as bytes of them; more has to wait on the device (0: any).
 device_inputs_per_s = 0.0
 device_bytes_per_s = 0.0
@@ -163,6 +167,7 @@ class CloudConfig(EndpointConfig):
     device_inputs_per_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     device_bytes_per_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     metrics_listen: ListenAddress | None = None
+    http_listen: ListenAddress | None = None
 
     @model_validator(mode="before")
     @classmethod

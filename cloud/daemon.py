@@ -3,26 +3,25 @@
 import asyncio
 import logging
 import signal
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from ..errors import InvalidInput
 from ..files import replacing
 from ..protos import edge_pb2, edge_pb2_grpc
 from .config import CloudConfig
 from .coordinator import Coordinator
 from .endpoint import SERVER_OPTIONS, bind
-from .security.guard import Guard
-from .inference.answering import Answering
-from .inference.catalogue import Catalogue
 from .scrape import read_status, serve_metrics
+from .security.guard import Guard
 from .services.edge import EdgeService
-from .sessions.bounds import check_bytes
 from .services.inference import SERVICE as INFERENCE
 from .services.inference import InferenceService
+from .sessions.bounds import check_bytes
 from .status_text import as_json
 from .telemetry import status_reply
 
@@ -51,7 +50,8 @@ async def _serve(config: CloudConfig, status_file: Path | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    server, healthy = _make_server(config), health.aio.HealthServicer()
+    guard = Guard.of(config, {f"/{_SERVICE}/Connect": check_bytes})
+    server, healthy = _make_server(config, guard), health.aio.HealthServicer()
     # Before the models are loaded, which takes time: a port in use is an error at once.
     port = bind(server, config)
     coordinator = Coordinator(config)
@@ -63,10 +63,12 @@ async def _serve(config: CloudConfig, status_file: Path | None) -> None:
             return
         read_status(coordinator)
         edge_pb2_grpc.add_EdgeServicer_to_server(EdgeService(coordinator), server)  # type: ignore[no-untyped-call]
-        catalogue = Catalogue(coordinator)
-        InferenceService(coordinator, catalogue, Answering(coordinator, catalogue)).add_to(server)
+        inference = InferenceService(coordinator)
+        inference.add_to(server)
         health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
         _reflect(server)
+        if config.http_listen is not None:
+            await stack.enter_async_context(_serve_rest(coordinator, inference, guard))
         await server.start()
         for service in ("", _SERVICE, INFERENCE):
             await healthy.set(service, health_pb2.HealthCheckResponse.SERVING)
@@ -92,9 +94,9 @@ async def _unless(stop: asyncio.Event, work: Any) -> bool:
     return True
 
 
-def _make_server(config: CloudConfig) -> Any:
+def _make_server(config: CloudConfig, guard: Guard) -> Any:
     return grpc.aio.server(
-        interceptors=[Guard.of(config, {f"/{_SERVICE}/Connect": check_bytes})],
+        interceptors=[guard],
         options=[
             # An input that is a little too large is refused by itself; one that is far too large ends the stream.
             ("grpc.max_receive_message_length", 2 * config.max_input_bytes + 2**20),
@@ -103,6 +105,17 @@ def _make_server(config: CloudConfig) -> Any:
             *SERVER_OPTIONS,
         ],
     )
+
+
+def _serve_rest(
+    coordinator: Coordinator, inference: InferenceService, guard: Guard
+) -> AbstractAsyncContextManager[str]:
+    """The same over HTTP, and what Prometheus reads beside it; imported late, as few use it."""
+    try:
+        from .services.rest import serve_rest
+    except ModuleNotFoundError as error:
+        raise InvalidInput(f"`http_listen` needs {error.name}: pip install 'infilink[cloud]'") from error
+    return serve_rest(inference, guard, coordinator)
 
 
 def _reflect(server: Any) -> None:

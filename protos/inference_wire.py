@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 
 from ..errors import InvalidInput
 from . import open_inference_pb2 as pb

@@ -28,6 +28,7 @@ DTYPES = {
 }
 """NumPy's names by the protocol's; an array of `bytes` has the dtype object."""
 DATATYPES = {dtype: datatype for datatype, dtype in DTYPES.items()}
+_DATATYPE_OF = {np.dtype(object if name == "bytes" else name): datatype for name, datatype in DATATYPES.items()}
 
 _CONTENTS = {
     "BOOL": "bool_contents",
@@ -150,7 +151,7 @@ def to_list(value: Array) -> list[object]:
 
 def datatype_of(value: Array) -> str:
     """What the protocol calls an array's numbers."""
-    return BYTES if value.dtype == object else DATATYPES[value.dtype.name]
+    return _DATATYPE_OF[value.dtype]
 
 
 def _split_strings(name: str, content: bytes | memoryview, count: int) -> list[bytes]:

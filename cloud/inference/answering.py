@@ -4,7 +4,8 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -324,8 +325,14 @@ def _check_tensors(model: Model, request: InferRequest) -> None:
             raise InvalidInput(f"model {model.name!r} has no output {name[:80]!r}; it gives {_listed(model.outputs)}")
 
 
+@lru_cache(64)
+def _name(dtype: np.dtype[Any]) -> str:
+    # NumPy makes up a dtype's name each time it is asked for, which takes longer than all other checks.
+    return STRINGS if dtype.hasobject else dtype.name
+
+
 def _dtype(tensor: Array) -> str:
-    return STRINGS if tensor.dtype == object else tensor.dtype.name
+    return _name(tensor.dtype)
 
 
 def _listed(specs: tuple[TensorSpec, ...]) -> str:

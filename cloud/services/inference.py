@@ -34,10 +34,10 @@ _FINAL = "triton_enable_empty_final_response"
 class InferenceService:
     """Serves the protocol from one coordinator."""
 
-    def __init__(self, coordinator: Coordinator, catalogue: Catalogue, answering: Answering) -> None:
+    def __init__(self, coordinator: Coordinator) -> None:
         self.coordinator = coordinator
-        self.catalogue = catalogue
-        self.answering = answering
+        self.catalogue = Catalogue(coordinator)
+        self.answering = Answering(coordinator, self.catalogue)
 
     def add_to(self, server: Any) -> None:
         """Has a server serve this."""

@@ -7,8 +7,6 @@ import grpc
 import numpy as np
 import pytest
 from infilink.cloud.coordinator import Coordinator
-from infilink.cloud.inference.answering import Answering
-from infilink.cloud.inference.catalogue import Catalogue
 from infilink.cloud.services.inference import SERVICE, InferenceService
 from infilink.codec import encode_jpeg
 from infilink.outputs import Array
@@ -27,9 +25,8 @@ def call(serve: Callable) -> Callable:
 
     def run(story: Story, **settings) -> None:
         async def whole(coordinator: Coordinator) -> None:
-            catalogue = Catalogue(coordinator)
             server = grpc.aio.server()
-            InferenceService(coordinator, catalogue, Answering(coordinator, catalogue)).add_to(server)
+            InferenceService(coordinator).add_to(server)
             port = server.add_insecure_port("127.0.0.1:0")
             await server.start()
             try:
@@ -304,8 +301,7 @@ def test_requests_are_counted(call: Callable) -> None:
 
 def test_the_generated_services_methods_are_all_served(call: Callable) -> None:
     async def story(coordinator: Coordinator, stub) -> None:
-        catalogue = Catalogue(coordinator)
-        served = InferenceService(coordinator, catalogue, Answering(coordinator, catalogue))._handlers()
+        served = InferenceService(coordinator)._handlers()
         described = pb.DESCRIPTOR.services_by_name[SERVICE.rpartition(".")[2]].methods_by_name
         assert set(served) == set(described)
 

@@ -1,0 +1,259 @@
+"""The Open Inference Protocol over HTTP (`http_listen`): the same handlers as over gRPC, in the same event loop."""
+
+import asyncio
+import logging
+import math
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import grpc
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ...errors import InfilinkError, InvalidInput
+from ...protos import open_inference_pb2 as pb
+from ..coordinator import Coordinator
+from ..endpoint import check_exposed
+from ..scrape import render
+from ..security.caller import Scope, called_by
+from ..security.guard import Guard
+from ..security.text import for_outside
+from .inference import InferenceService
+from .rest_messages import HEADER, plain, read_object, read_request, write_response
+
+logger = logging.getLogger(__name__)
+
+_STATUSES = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.FAILED_PRECONDITION: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+}
+# JSON from this length on is read beside the event loop, which others wait for.
+_LONG = 2**16
+_STOP_S = 10
+_MOST_CONNECTIONS = 1024
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class RestService:
+    """Serves the protocol over HTTP.
+
+    Args:
+        service: what serves it over gRPC.
+        guard: knows who calls.
+        coordinator: what both ask.
+    """
+
+    def __init__(self, service: InferenceService, guard: Guard, coordinator: Coordinator) -> None:
+        self.service = service
+        self.guard = guard
+        self.coordinator = coordinator
+
+    def app(self) -> Starlette:
+        """The application: the protocol's addresses, and what Prometheus reads."""
+        service = self.service
+        named, versioned = "/v2/models/{name}", "/v2/models/{name}/versions/{version}"
+
+        def get(path: str, handler: Handler, scope: Scope = "reader") -> Route:
+            return Route(path, self.guarded(handler, scope), methods=["GET"])
+
+        def post(path: str, handler: Handler, scope: Scope) -> Route:
+            return Route(path, self.guarded(handler, scope), methods=["POST"])
+
+        def told(method: Callable[[Any], Awaitable[Any]], kind: type) -> Handler:
+            async def answer(request: Request) -> Response:
+                return JSONResponse(plain(await method(kind(**request.path_params))))
+
+            return answer
+
+        routes = [
+            # Whoever balances load asks these without a token, as it does gRPC's health service.
+            Route("/v2/health/live", self.live, methods=["GET"]),
+            Route("/v2/health/ready", self.ready, methods=["GET"]),
+            get("/v2", told(service.server_metadata, pb.ServerMetadataRequest)),
+            get("/v2/models/stats", told(service.model_statistics, pb.ModelStatisticsRequest)),
+            get("/metrics", self.metrics),
+            post("/v2/repository/index", self.index, "reader"),
+            post("/v2/repository/models/{name}/load", self.load, "operator"),
+            post("/v2/repository/models/{name}/unload", self.unload, "operator"),
+        ]
+        for path in (named, versioned):
+            routes += [
+                get(path, told(service.model_metadata, pb.ModelMetadataRequest)),
+                get(f"{path}/ready", self.model_ready),
+                get(f"{path}/config", self.config_of),
+                get(f"{path}/stats", told(service.model_statistics, pb.ModelStatisticsRequest)),
+                post(f"{path}/infer", self.infer, "device"),
+            ]
+        return Starlette(routes=routes)
+
+    def guarded(self, handler: Handler, scope: Scope) -> Handler:
+        """A handler that is called by whoever has a scope, and whose errors are told in the protocol's way."""
+
+        async def call(request: Request) -> Response:
+            try:
+                peer = request.client.host if request.client is not None else ""
+                caller = self.guard.identify(request.headers.get("authorization", ""), peer)
+                caller.require(scope)
+                with called_by(caller):
+                    return await handler(request)
+            except InfilinkError as error:
+                status = _STATUSES.get(error.code, 500)
+                return JSONResponse({"error": for_outside(str(error))}, status)
+            except ClientDisconnect:
+                return Response(status_code=499)
+            except Exception:
+                logger.exception("a request failed")
+                return JSONResponse({"error": "the other side failed; its log says how"}, 500)
+
+        return call
+
+    async def infer(self, request: Request) -> Response:
+        """One model's outputs."""
+        body = await self._body(request)
+        names = request.path_params
+        arguments = (body, request.headers.get(HEADER))
+
+        def read() -> Any:
+            return read_request(*arguments, model=names["name"], version=names.get("version", ""))
+
+        long = len(body) > _LONG and HEADER not in request.headers
+        asked, binary = await asyncio.to_thread(read) if long else read()
+        response = await self._while_connected(request, self.service.answering.answer(asked, left_s=math.inf))
+        whole, size = write_response(response, binary)
+        if size is None:
+            return Response(whole, media_type="application/json")
+        return Response(whole, headers={HEADER: str(size)}, media_type="application/octet-stream")
+
+    async def live(self, _: Request) -> Response:
+        """It answers."""
+        return Response()
+
+    async def ready(self, _: Request) -> Response:
+        """Whether requests are answered."""
+        return Response(status_code=200 if (await self.service.server_ready(pb.ServerReadyRequest())).ready else 400)
+
+    async def model_ready(self, request: Request) -> Response:
+        """Whether requests for a model are answered without loading it first."""
+        found = await self.service.model_ready(pb.ModelReadyRequest(**request.path_params))
+        return Response(status_code=200 if found.ready else 400)
+
+    async def config_of(self, request: Request) -> Response:
+        """What a model takes and gives, as a configuration."""
+        found = await self.service.model_config(pb.ModelConfigRequest(**request.path_params))
+        return JSONResponse(plain(found.config))
+
+    async def index(self, request: Request) -> Response:
+        """Every model, and whether it is ready."""
+        ready = read_object(await self._body(request)).get("ready") is True
+        found = await self.service.repository_index(pb.RepositoryIndexRequest(ready=ready))
+        return JSONResponse([plain(each) for each in found.models])
+
+    async def load(self, request: Request) -> Response:
+        """Loads a model."""
+        if read_object(await self._body(request)).get("parameters"):
+            raise InvalidInput("`parameters`: a model's file and configuration are not sent with a call to load it")
+        await self.service.repository_model_load(pb.RepositoryModelLoadRequest(model_name=request.path_params["name"]))
+        return Response()
+
+    async def unload(self, request: Request) -> Response:
+        """Unloads a model."""
+        name = request.path_params["name"]
+        await self.service.repository_model_unload(pb.RepositoryModelUnloadRequest(model_name=name))
+        return Response()
+
+    async def metrics(self, request: Request) -> Response:
+        """What Prometheus reads."""
+        body, kind = await render(self.coordinator, request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": kind})
+
+    async def _body(self, request: Request) -> bytes:
+        """The body, which is never longer than an input may be."""
+        most = self.coordinator.config.max_input_bytes + _LONG
+        parts, size = [], 0
+        async for part in request.stream():
+            size += len(part)
+            if size > most:
+                raise InvalidInput(f"the body has more than {most} bytes (`max_input_bytes`)")
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def _while_connected(self, request: Request, work: Awaitable[Any]) -> Any:
+        """What `work` gives; it is ended where its caller goes away."""
+        task = asyncio.ensure_future(work)
+        gone = asyncio.ensure_future(request.receive())
+        try:
+            await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise ClientDisconnect
+            return await task
+        finally:
+            gone.cancel()
+            task.cancel()
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Any:
+        """Signals are for the daemon that this is a part of."""
+        yield
+
+
+@asynccontextmanager
+async def serve_rest(service: InferenceService, guard: Guard, coordinator: Coordinator) -> AsyncIterator[str]:
+    """Serves the protocol at `http_listen` while the body runs; gives the address.
+
+    Raises:
+        InvalidInput: the address can't be listened on, or other machines could call it without TLS or token.
+    """
+    config, app = coordinator.config, RestService(service, guard, coordinator).app()
+    assert config.http_listen is not None
+    check_exposed(config.http_listen, config)
+    host, _, port = config.http_listen.rpartition(":")
+    try:
+        family, kind, number, _, address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, number)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        raise InvalidInput(f"can't listen on {config.http_listen} (`http_listen`): {error.strerror}") from error
+    server = _Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            http="h11",
+            loop="none",
+            limit_concurrency=_MOST_CONNECTIONS,
+            timeout_keep_alive=60,
+            timeout_graceful_shutdown=_STOP_S,
+            server_header=False,
+            ssl_certfile=config.tls_cert,
+            ssl_keyfile=config.tls_key,
+            ssl_ca_certs=None if config.tls_client_ca is None else str(config.tls_client_ca),
+            ssl_cert_reqs=ssl.CERT_NONE if config.tls_client_ca is None else ssl.CERT_REQUIRED,
+        )
+    )
+    serving = asyncio.create_task(server.serve([listening]))
+    try:
+        found = f"{host}:{listening.getsockname()[1]}"
+        logger.info("HTTP on %s", found)
+        yield found
+    finally:
+        server.should_exit = True
+        await serving
+        listening.close()

@@ -1,0 +1,181 @@
+"""Requests and responses of the Open Inference Protocol as HTTP carries them: JSON, with tensors in it or behind it."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import InvalidInput
+from ...outputs import Array
+from ...protos.tensors import BYTES, check_tensor, datatype_of, from_list, read_raw, to_list, write_raw
+from ..inference.request import InferRequest, InferResponse, Parameter
+
+HEADER = "inference-header-content-length"
+"""The HTTP header that says how long the JSON is, where tensors stand behind it as raw bytes."""
+
+_MOST_TENSORS = 64
+_SIZE, _BINARY, _BINARY_ALL = "binary_data_size", "binary_data", "binary_data_output"
+
+
+def read_request(body: bytes, header: str | None, *, model: str, version: str) -> tuple[InferRequest, dict[str, bool]]:
+    """A request, and by output whether it is wanted as raw bytes; "" stands for those that are not named.
+
+    Args:
+        body: JSON, and what stands behind it.
+        header: what `HEADER` said; None: nothing, it is JSON to its end.
+        model: named in the address.
+        version: named there; empty: none is.
+
+    Raises:
+        InvalidInput: it is no such request; the message names the field.
+    """
+    size = len(body) if header is None else _whole(header, HEADER)
+    if size > len(body):
+        raise InvalidInput(f"`{HEADER}` is {size} and the body has {len(body)} bytes")
+    found = read_object(body[:size])
+    tensors: dict[str, Array] = {}
+    at = size
+    for each in _tables(found, "inputs"):
+        name = _text(each, "name", "inputs")
+        if name in tensors:
+            raise InvalidInput(f"two inputs are called {name!r}")
+        tensors[name], at = _tensor(each, name, body, at)
+    if at != len(body):
+        raise InvalidInput(f"{len(body) - at} bytes stand behind the last tensor: `{_SIZE}` of an input is too small")
+    parameters = _parameters(found.get("parameters", {}))
+    outputs = _tables(found, "outputs")
+    wanted = {_text(each, "name", "outputs"): _flag(each, _BINARY) for each in outputs}
+    binary = {name: value for name, value in wanted.items() if value is not None}
+    binary[""] = parameters.pop(_BINARY_ALL, False) is True
+    request = InferRequest(model, version, _text(found, "id", "the body", ""), parameters, tensors, tuple(wanted))
+    return request, binary
+
+
+def write_response(response: InferResponse, binary: Mapping[str, bool]) -> tuple[bytes, int | None]:
+    """A response's body, and how much of it is JSON; None: all of it.
+
+    Args:
+        response: the response.
+        binary: as `read_request` gives it.
+    """
+    outputs: list[dict[str, Any]] = []
+    behind: list[bytes | memoryview] = []
+    for name, value in response.outputs.items():
+        told: dict[str, Any] = {"name": name, "datatype": datatype_of(value), "shape": list(value.shape)}
+        if binary.get(name, binary[""]):
+            behind.append(write_raw(value))
+            told["parameters"] = {_SIZE: len(behind[-1])}
+        else:
+            told["data"] = to_list(value)
+        outputs.append(told)
+    head: dict[str, Any] = {"model_name": response.model, "model_version": response.version}
+    if response.id:
+        head["id"] = response.id
+    whole = json.dumps({**head, "parameters": dict(response.parameters), "outputs": outputs}).encode()
+    return (b"".join((whole, *behind)), len(whole)) if behind else (whole, None)
+
+
+def plain(message: Any) -> dict[str, Any]:
+    """A message of the protocol as the JSON that HTTP carries: all its fields, but for messages that are not there."""
+    found: dict[str, Any] = {}
+    for field in message.DESCRIPTOR.fields:
+        value = getattr(message, field.name)
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            found[field.name] = {
+                key: plain(each) if hasattr(each, "DESCRIPTOR") else each for key, each in value.items()
+            }
+        elif field.message_type is not None and field.is_repeated:
+            found[field.name] = [plain(each) for each in value]
+        elif field.message_type is not None:
+            if message.HasField(field.name):
+                found[field.name] = plain(value)
+        elif field.enum_type is not None:
+            found[field.name] = field.enum_type.values_by_number[value].name
+        else:
+            found[field.name] = list(value) if field.is_repeated else value
+    return found
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """A body that is a JSON object, or empty.
+
+    Raises:
+        InvalidInput: it is something else.
+    """
+    try:
+        return _table(json.loads(body or b"{}"), "the body")
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"the body is no JSON object: {str(error)[:120]}") from error
+
+
+def _tensor(given: Mapping[str, Any], name: str, body: bytes, at: int) -> tuple[Array, int]:
+    """An input, and where the next one's bytes begin."""
+    shape, datatype = given.get("shape"), _text(given, "datatype", f"input {name!r}")
+    if not isinstance(shape, list) or not all(isinstance(n, int) and not isinstance(n, bool) for n in shape):
+        raise InvalidInput(f"input {name[:80]!r}: `shape` must be a list of whole numbers")
+    parameters = _table(given.get("parameters", {}), f"`parameters` of input {name[:80]!r}")
+    if _SIZE in parameters:
+        if "data" in given:
+            raise InvalidInput(f"input {name[:80]!r}: has `data` beside `{_SIZE}`: send one of them")
+        end = at + _whole(parameters[_SIZE], _SIZE)
+        if end > len(body):
+            raise InvalidInput(f"input {name[:80]!r}: its `{_SIZE}` is {end - at}, and {len(body) - at} bytes are left")
+        return read_raw(name[:80], datatype, shape, memoryview(body)[at:end]), end
+    data = given.get("data")
+    if not isinstance(data, list):
+        raise InvalidInput(f"input {name[:80]!r}: `data` must be a list; raw bytes stand behind the JSON (`{_SIZE}`)")
+    if datatype == BYTES and parameters.get("content_type") == "base64":
+        return _from_base64(name[:80], shape, data), at
+    return from_list(name[:80], datatype, shape, data), at
+
+
+def _from_base64(name: str, shape: list[int], data: list[Any]) -> Array:
+    check_tensor(name, BYTES, shape)
+    try:
+        elements = [base64.b64decode(each, validate=True) for each in data]
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise InvalidInput(f"input {name!r}: `data` is no base64: {error}") from error
+    raw = b"".join(len(each).to_bytes(4, "little") + each for each in elements)
+    return read_raw(name, BYTES, shape, raw)
+
+
+def _parameters(given: Any) -> dict[str, Parameter]:
+    found = _table(given, "`parameters`")
+    for name, value in found.items():
+        if not isinstance(value, Parameter):
+            raise InvalidInput(f"parameter `{name[:80]}` must be text, a number, true or false")
+    return dict(found)
+
+
+def _table(given: Any, what: str) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise InvalidInput(f"{what} must be a JSON object")
+    return given
+
+
+def _tables(given: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    found = given.get(key, [])
+    if not isinstance(found, list) or len(found) > _MOST_TENSORS:
+        raise InvalidInput(f"`{key}` must be a list of at most {_MOST_TENSORS}")
+    return [_table(each, f"each of `{key}`") for each in found]
+
+
+def _text(given: Mapping[str, Any], key: str, what: str, default: str | None = None) -> str:
+    found = given.get(key, default)
+    if not isinstance(found, str):
+        raise InvalidInput(f"{what}: `{key}` must be text")
+    return found
+
+
+def _flag(given: Mapping[str, Any], key: str) -> bool | None:
+    found = _table(given.get("parameters", {}), "`parameters` of an output").get(key)
+    if found is not None and not isinstance(found, bool):
+        raise InvalidInput(f"`{key}` must be true or false")
+    return found
+
+
+def _whole(given: Any, what: str) -> int:
+    if isinstance(given, bool) or not str(given).isdecimal() or len(str(given)) > 18:
+        raise InvalidInput(f"`{what}` must be a whole number, at least 0")
+    return int(given)
