@@ -3,8 +3,10 @@
 Their messages have the same names as ours, and they ask for an older protobuf: both can't be in one process.
 """
 
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,14 +14,14 @@ from infilink.protos import open_inference_pb2 as pb
 
 from .conftest import TIMEOUT_S, TOKEN, Daemon
 
-CLIENT = "tritonclient[grpc]==2.73.0"
+CLIENT = "tritonclient[grpc,http]==2.73.0"
 HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
 def client(request: pytest.FixtureRequest) -> Path:
     """An interpreter that has the client; it is kept from one session to the next."""
-    folder = Path(request.config.cache.mkdir("tritonclient")) / CLIENT.rpartition("==")[2]
+    folder = Path(request.config.cache.mkdir("tritonclient")) / re.sub(r"\W+", "-", CLIENT)
     python, done = folder / "bin" / "python", folder / "installed"
     if not done.exists():
         made = subprocess.run(
@@ -41,6 +43,13 @@ def run(python: Path, *arguments: str) -> str:
 def test_tritons_grpc_client_is_answered(client: Path, daemon: Daemon) -> None:
     told = run(client, str(HERE / "triton_grpc.py"), daemon.address, TOKEN)
     assert told.split() == ["tells", "infers", "refuses", "streams", "loads"]
+
+
+def test_tritons_http_client_is_answered(client: Path, start_daemon: Callable[..., Daemon]) -> None:
+    daemon = start_daemon(http_listen="127.0.0.1:0", token=TOKEN)
+    (address,) = re.findall(r"HTTP on (\S+)", daemon.said())
+    assert run(client, str(HERE / "triton_http.py"), address, TOKEN) == "answered\n"
+    assert daemon.stop() == 0, daemon.said()
 
 
 def test_our_messages_have_the_public_numbers(client: Path) -> None:

@@ -65,6 +65,7 @@ def refuses(client: triton.InferenceServerClient, headers: dict) -> None:
     ):
         found, told = refusal(client, model, given, headers)
         assert found == f"StatusCode.{status}" and text in told, (found, told)
+    assert refusal(client, "bright", fed("image", value, "FP32"), {})[0] == "StatusCode.UNAUTHENTICATED"
 
 
 def streams(client: triton.InferenceServerClient, headers: dict) -> None:
