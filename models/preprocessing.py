@@ -1,5 +1,6 @@
 """From a frame to a model's input tensor, and where the frame lies in it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -147,18 +148,28 @@ def preprocess(frame: Array, spec: InputSpec) -> tuple[Array, Letterbox]:
         letterbox = Letterbox(0, 0, width, height, width, height)
     else:
         image, letterbox = _letterbox(frame, spec)
+    return _as_tensor(image, spec), letterbox
+
+
+def _as_tensor(image: Array, spec: InputSpec) -> Array:
+    """The tensor of a picture of the model's size: each number is written once, in the place where the model reads it."""
+    tensor = np.empty(spec.tensor_shape, np.float32)
     if spec.color == "GRAY":
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[:, :, None]
-    elif spec.color == "RGB":
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    tensor = image.astype(np.float32)
-    if spec.mean != (0.0,):
-        tensor -= np.asarray(spec.mean, np.float32)
-    if spec.std != (1.0,):
-        tensor *= 1.0 / np.asarray(spec.std, np.float32)
-    if spec.layout == "NCHW":
-        tensor = np.ascontiguousarray(tensor.transpose(2, 0, 1))
-    return tensor[None], letterbox
+        planes: Sequence[Array] = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)]
+    else:
+        planes = cv2.split(image)[:: -1 if spec.color == "RGB" else 1]
+    means, stds = (np.broadcast_to(np.asarray(each, np.float32), len(planes)) for each in (spec.mean, spec.std))
+    for at, plane in enumerate(planes):
+        target = tensor[0, at] if spec.layout == "NCHW" else tensor[0, :, :, at]
+        mean, factor = means[at], 1.0 / stds[at]
+        if mean:
+            np.subtract(plane, mean, out=target, dtype=np.float32)
+            target *= factor
+        elif factor != 1.0:
+            np.multiply(plane, factor, out=target, dtype=np.float32)
+        else:
+            target[:] = plane
+    return tensor
 
 
 def _letterbox(frame: Array, spec: InputSpec) -> tuple[Array, Letterbox]:
