@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections import OrderedDict
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from .. import __version__
@@ -181,7 +182,13 @@ class Coordinator:
                 expectation=None if known is None else known.expectation,
             )
             session = self.sessions[key] = Session(
-                key, serving, tuple(hello.models), local, feature_range(hello, graph), plan=plan
+                key,
+                serving,
+                tuple(hello.models),
+                local,
+                feature_range(hello, graph),
+                plan=plan,
+                note=partial(self.note, hello.device),
             )
             if self.schedule is not None:
                 fresh, linked = (None, None) if graph is None else (expected_losses(graph), linked_losses(graph))
@@ -201,6 +208,11 @@ class Coordinator:
             logger.info("%s", text)
             stream.notify(text)
         return stream
+
+    def note(self, device: str, kind: str, text: str) -> None:
+        """Keeps what happened to a device for whoever looks for it later, and counts it."""
+        self.metrics.event(kind)
+        self.ledger.journal(kind, text, device=device)
 
     def stop(self) -> None:
         """Stops reading from all devices; inputs that were read are still answered."""

@@ -80,6 +80,8 @@ class Metrics:
         self._requests: Counter[tuple[str, str, str]] = Counter()
         self._received: Counter[str] = Counter()
         self._sent: Counter[str] = Counter()
+        self._events: Counter[str] = Counter()
+        self._audits: dict[str, tuple[int, float]] = {}
 
     def stage(self, stage: Stage, seconds: float) -> None:
         """One input, or one run, has gone through a stage."""
@@ -117,6 +119,16 @@ class Metrics:
         """An answer went out."""
         self._sent[face] += size_bytes
 
+    def event(self, kind: str) -> None:
+        """Something happened that an operator wants to know of; `kind` is one of a fixed set."""
+        self._events[kind] += 1
+
+    def audited(self, model: str, agreement: float) -> None:
+        """A model ran on an input by chance: how far what would have been answered without agrees with it."""
+        name = self._name(model)
+        count, total = self._audits.get(name, (0, 0.0))
+        self._audits[name] = (count + 1, total + agreement)
+
     def loaded(self, model: str, reason: LoadReason, seconds: float) -> None:
         """A model was loaded and warmed up."""
         self._loads.setdefault((self._name(model), reason), Histogram(_LOAD_SECONDS)).observe(seconds)
@@ -148,6 +160,12 @@ class Metrics:
         yield _counters("infilink_requests", text, ["face", "method", "code"], self._requests.items())
         yield _counters("infilink_received_bytes", "Bytes of inputs", ["face"], _single(self._received))
         yield _counters("infilink_sent_bytes", "Bytes of answers", ["face"], _single(self._sent))
+        yield _counters("infilink_events", "What an operator wants to know of", ["kind"], _single(self._events))
+        text = "Answers that a run drawn by chance was there to compare with"
+        audits = [((name,), *counted) for name, counted in self._audits.items()]
+        yield _counters("infilink_audits", text, model, ((label, count) for label, count, _ in audits))
+        text = "Their agreement with what the model said, added up: over infilink_audits it is the accuracy"
+        yield _counters("infilink_audit_agreement", text, model, ((label, total) for label, _, total in audits))
 
     def _name(self, model: str) -> str:
         """The name that a model is counted by."""
@@ -172,7 +190,7 @@ def _histograms(
     return family
 
 
-def _counters(name: str, text: str, labels: list[str], by_labels: Iterable[tuple[Sequence[str], int]]) -> Metric:
+def _counters(name: str, text: str, labels: list[str], by_labels: Iterable[tuple[Sequence[str], float]]) -> Metric:
     family = CounterMetricFamily(name, text, labels=labels)
     for values, count in by_labels:
         family.add_metric(values, count)

@@ -99,6 +99,7 @@ def families(coordinator: "Coordinator") -> Iterator[Metric]:
     yield from _budgets(status)
     yield from _models(status)
     yield from _queues(coordinator)
+    yield from _ledger(coordinator)
     yield from _devices(status)
 
 
@@ -147,6 +148,21 @@ def _queues(coordinator: "Coordinator") -> Iterator[Metric]:
         "infilink_queue_inputs", "Inputs that wait to be answered", {}, sum(each.waiting for each in connections)
     )
     yield _gauge("infilink_devices", "Devices that are connected", {}, len(connections))
+
+
+def _ledger(coordinator: "Coordinator") -> Iterator[Metric]:
+    stats = coordinator.ledger.stats()
+    yield _counter("infilink_ledger_kept", "Answers that were written", stats.kept)
+    yield _counter("infilink_ledger_commits", "Transactions that they were written in", stats.commits)
+    yield _counter("infilink_ledger_commit_seconds", "What these took together", stats.commit_s)
+    yield _gauge("infilink_ledger_waiting_bytes", "What waits in memory to be written", {}, stats.waiting_bytes)
+    trouble = GaugeMetricFamily("infilink_ledger_trouble", "1 while nothing can be written, by why", labels=["why"])
+    for why in ("full", "away"):
+        trouble.add_metric([why], stats.trouble == why)
+    yield trouble
+    yield _counter("infilink_ledger_refused", "Answers that were refused as they could not be kept", stats.refused)
+    yield _counter("infilink_ledger_unkept", "Answers that were given without being kept", stats.unkept)
+    yield _counter("infilink_ledger_deleted", "Answers that were deleted, too old or too many", stats.deleted)
 
 
 def _devices(status: edge_pb2.StatusReply) -> Iterator[Metric]:

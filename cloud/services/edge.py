@@ -54,6 +54,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
             await self._replace(session, stream)
             place = self.places.take(session.key)
             logger.info("%s: connected", session.key.device)
+            self.coordinator.note(session.key.device, "connected", f"connected, by infilink {session.version}")
             try:
                 await context.write(edge_pb2.CoordinatorMessage(welcome=self.coordinator.welcome(session)))
                 if others:
@@ -68,6 +69,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
                 if session.connection is stream:
                     session.connection = None
                 logger.info("%s: disconnected after %d inputs", session.key.device, session.inputs)
+                self.coordinator.note(session.key.device, "disconnected", f"gone after {session.inputs} inputs")
             if stream.stopped:
                 raise Overloaded(_STOPPED)
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -60,6 +60,7 @@ class Session:
         plan: what the coordinator expects to run for this stream, and why.
         version: infilink's version on the device.
         wire: the version of the wire that is spoken with it.
+        note: called with the kind and the text of what whoever runs the coordinator wants to find later.
     """
 
     key: SessionKey
@@ -74,6 +75,7 @@ class Session:
     plan: Plan = field(default_factory=lambda: Plan(None, 0, ()))
     version: str = ""
     wire: int = 0
+    note: Callable[[str, str], None] = lambda kind, text: None
     _exact_s: dict[str, float] = field(default_factory=dict)
 
     def wants(self, models: Container[str] = ()) -> list[str]:
@@ -87,24 +89,24 @@ class Session:
     def take_report(self, report: edge_pb2.Report) -> None:
         """Takes the device's counts; what they say of its gate for the first time goes into the log."""
         before, self.report = self.report, report
-        device = self.key.device
         if report.uncertified and not before.uncertified:
-            logger.warning("%s: its gate is not certified: nothing proves what it promises", device)
+            self._warn("uncertified", "its gate is not certified: nothing proves what it promises")
         if report.audit_broken != before.audit_broken:
             text = (
                 "loses more than it promised: everything is sent" if report.audit_broken else "keeps its promise again"
             )
-            logger.warning("%s: its gate %s (%d blocks audited)", device, text, report.audit_blocks)
+            kind = "promise_broken" if report.audit_broken else "promise_kept"
+            self._warn(kind, f"its gate {text} ({report.audit_blocks} blocks audited)")
         if report.clock_behind_s and not before.clock_behind_s:
             follows = (
                 "its frames are refused as late" if report.clock_behind_s > 0 else "its late frames are not refused"
             )
             way = "behind" if report.clock_behind_s > 0 else "ahead of"
             seconds = abs(report.clock_behind_s)
-            logger.warning("%s: its clock is %.1f s %s this one's, and so %s: set both", device, seconds, way, follows)
+            self._warn("clock", f"its clock is {seconds:.1f} s {way} this one's, and so {follows}: set both")
         if report.rate_far and report.rate_far != before.rate_far:
             way = "more" if report.rate_far == "above" else "less"
-            logger.warning("%s: its gate drops far %s than when it was calibrated", device, way)
+            self._warn("filtering_rate", f"its gate drops far {way} than when it was calibrated")
 
     def complete(
         self,
@@ -128,8 +130,8 @@ class Session:
         """
         answers = self.serving.complete(captured_s, exact, features=features, score=score, biased=biased)
         for change in self.serving.live.take_changes():
-            text = _CHANGES[change.change]
-            logger.warning("%s: %s %s (%d audited)", self.key.device, change.way.text, text, change.audited)
+            text = f"{change.way.text} {_CHANGES[change.change]} ({change.audited} audited)"
+            self._warn(f"trust_{change.change}", text)
         for name in exact:
             self._exact_s[name] = captured_s
         self.inputs += 1
@@ -140,3 +142,7 @@ class Session:
             name: (answer, max(0.0, captured_s - self._exact_s[name]) if name in self._exact_s else -1.0)
             for name, answer in wanted.items()
         }
+
+    def _warn(self, kind: str, text: str) -> None:
+        logger.warning("%s: %s", self.key.device, text)
+        self.note(kind, text)

@@ -373,13 +373,15 @@ class DeviceStream:
 
     def _note_audit(self, message: edge_pb2.Input, answer: Answer, name: str, exact: Array) -> None:
         """Notes how far what would have been answered without a model agrees with what it said."""
+        agreement = self.repository.specs[name].output.agreement(answer.value, exact)
+        self.metrics.audited(name, agreement)
         self.ledger.audited(
             self._key(message),
             name,
             origin=answer.origin,
             confidence=answer.confidence,
             trusted=answer.trusted,
-            agreement=self.repository.specs[name].output.agreement(answer.value, exact),
+            agreement=agreement,
         )
 
     def _kept(

@@ -25,6 +25,7 @@ class Connected:
     """A connection that remembers whether it was stopped."""
 
     stopped = False
+    waiting = 0
 
     def stop(self) -> None:
         self.stopped = True

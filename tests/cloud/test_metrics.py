@@ -39,6 +39,9 @@ def test_every_event_is_counted_under_its_labels() -> None:
     metrics.loaded("boxes", "schedule", 1.5)
     metrics.load_failed("boxes")
     metrics.unloaded("boxes", "room")
+    metrics.event("trust_revoked")
+    for agreement in (1.0, 0.5):
+        metrics.audited("boxes", agreement)
     found = series(metrics)
     for name, value in {
         'infilink_stage_seconds_bucket{le="0.002",stage="decode"}': 0.0,
@@ -56,6 +59,9 @@ def test_every_event_is_counted_under_its_labels() -> None:
         'infilink_load_seconds_count{model="boxes",reason="schedule"}': 1.0,
         'infilink_load_failures_total{model="boxes"}': 1.0,
         'infilink_unloads_total{model="boxes",reason="room"}': 1.0,
+        'infilink_events_total{kind="trust_revoked"}': 1.0,
+        'infilink_audits_total{model="boxes"}': 2.0,
+        'infilink_audit_agreement_total{model="boxes"}': 1.5,
     }.items():
         assert found[name] == pytest.approx(value), name
 

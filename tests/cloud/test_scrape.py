@@ -33,6 +33,7 @@ def test_a_coordinator_is_read_where_it_listens_for_that(serve: Callable, caplog
         assert found['infilink_load_seconds_count{model="bright",reason="plan"}'] == 1.0
         assert found["infilink_memory_bytes"] > 0 and found["infilink_memory_budget_bytes"] == 0
         assert found['infilink_inputs_total{outcome="answered"}'] == 0
+        assert found['infilink_ledger_trouble{why="full"}'] == 0 and found["infilink_ledger_kept_total"] == 0
         assert found["process_resident_memory_bytes"] > 0
 
     serve(story)
