@@ -1,5 +1,6 @@
 """The coordinator's settings: one TOML file, checked as a whole before anything starts."""
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -8,10 +9,12 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ..links.scheduling.weights import Weights
+from ..models.providers import CPU, HOST, Providers
 from ..settings import ListenAddress, is_loopback, load_settings
-from ..units import parse_budget, parse_compute
+from ..units import parse_budget, parse_compute, parse_size
 from .endpoint import EndpointConfig
 from .ledger.place import check_place
+from .model_config import ModelConfig
 
 DEFAULT_TOML = """\
 # The coordinator: `infilink cloud --config cloud.toml`. Relative paths start at this file's folder.
@@ -19,8 +22,11 @@ DEFAULT_TOML = """\
 # Where devices connect; port 0 takes a free one and prints it.
 listen = "127.0.0.1:7420"
 
-# The folder with the .onnx models, each with its spec (`infilink init model`).
+# The folder with the models, each with its spec (`infilink init model`): files NAME.onnx, or folders with versions,
+# NAME/1/model.onnx, of which the newest is served. It is looked at every so many seconds (0: only at the start): what
+# is new there is loaded and tried before inputs go to it, and what can't be loaded leaves the one before in its place.
 models = "my_models"
+watch_models_s = 2.0
 
 # The folder that `infilink train links` wrote; `answers = "links"` needs it.
 # links = "links"
@@ -33,8 +39,18 @@ answers = "full"
 # placement.json`), instead of `answers` and `budget`; it needs `links`.
 # placement = "placement.json"
 
-# The memory that all models together may take: "200MiB", "1.5GiB", "40%" of what they all take, or "none".
+# The memory that all models together may take: "200MiB", "1.5GiB", "40%" of what they all take, or "none". With cards a
+# table, a budget each: { host = "4GiB", "cuda:0" = "20GiB" }; a card's percentage is of the card.
 budget = "none"
+
+# How much of a budget must be free before a model is loaded that was never measured there.
+reserve = { host = "64MiB", cuda = "1GiB" }
+
+# What runs the models, the one that is liked best first: "cpu", "cuda" (needs onnxruntime-gpu in the place of
+# onnxruntime), or, handed on but never tried by us, "tensorrt", "openvino", "coreml", "directml"; with options as
+# { name = "cuda", gpu_mem_limit = "4GiB" }, which bounds what one model's arena takes. Without its card the processors
+# run a model, with a warning. [model.NAME] below says it for one model.
+providers = ["cpu"]
 
 # The processors' time that all models together may spend: "1.5 cores", "0.5" of one, or "all" that this process may
 # run on. With "links" and "hold" each model runs on the inputs where that is expected to tell most for what it costs,
@@ -45,7 +61,8 @@ compute = "all"
 answer_within_s = 1.0
 
 # With "links" and "hold" every model runs on every stream at least so often, whatever it is expected to tell (0: no
-# such rule), as far as the budgets allow; and on this share of the inputs just to see how good answers are without it.
+# such rule), as far as the budgets allow; and on this share of the inputs just to see how good answers are without it
+# (a tenth of the compute goes to that at most).
 least_every_s = 60.0
 audit = 0.01
 
@@ -111,6 +128,14 @@ insecure = false
 # streams = { "door-*" = 2.0 }
 # models = { detector = 2.0 }
 # classes = { "detector:person" = 3.0 }
+
+# Of single models, what is to be otherwise than above: what runs it, on which card, on how many threads, and whether it
+# stays loaded whatever it is worth.
+# [model.detector]
+# providers = ["cuda"]
+# device = 0
+# threads = 2
+# pinned = true
 """
 
 _OLD_KEYS = {
@@ -123,6 +148,8 @@ _OLD_KEYS = {
     "escalate": "is gone: `compute` says how much models may run, and they do where their answers are least sure",
 }
 _PATHS = ("models", "links", "placement", "ledger", "tokens", "tls_cert", "tls_key", "tls_client_ca")
+_PLACE = re.compile(r"host|cuda:\d{1,3}")
+_RESERVE = {HOST: "64MiB", "cuda": "1GiB"}
 
 
 class WeightsConfig(BaseModel):
@@ -147,7 +174,11 @@ class CloudConfig(EndpointConfig):
     links: Path | None = None
     answers: Literal["full", "links", "hold"] = "full"
     placement: Path | None = None
-    budget: str = "none"
+    watch_models_s: float = Field(default=2.0, ge=0, allow_inf_nan=False)
+    budget: str | dict[str, str] = "none"
+    reserve: dict[str, str] = Field(default_factory=lambda: dict(_RESERVE))
+    providers: Providers = (CPU,)
+    model: dict[str, ModelConfig] = Field(default_factory=dict)
     compute: str = "all"
     answer_within_s: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     least_every_s: float = Field(default=60.0, ge=0, allow_inf_nan=False)
@@ -178,9 +209,21 @@ class CloudConfig(EndpointConfig):
 
     @field_validator("budget")
     @classmethod
-    def _budget(cls, value: str) -> str:
-        if value != "none":
-            parse_budget(value, {})
+    def _budget(cls, value: str | dict[str, str]) -> str | dict[str, str]:
+        for place, text in (value if isinstance(value, dict) else {HOST: value}).items():
+            if not _PLACE.fullmatch(place):
+                raise ValueError(f"{place!r} is no place: host, or a card as cuda:0")
+            if text != "none":
+                parse_budget(text, {})
+        return value
+
+    @field_validator("reserve")
+    @classmethod
+    def _reserve(cls, value: dict[str, str]) -> dict[str, str]:
+        for place, text in value.items():
+            if place != "cuda" and not _PLACE.fullmatch(place):
+                raise ValueError(f"{place!r} is no place: host, a card as cuda:0, or cuda for every card")
+            parse_size(text)
         return value
 
     @field_validator("ledger", mode="before")
@@ -211,7 +254,7 @@ class CloudConfig(EndpointConfig):
         if self.placement is not None:
             if self.links is None:
                 raise ValueError("`placement` needs `links`, the folder that it was planned for")
-            for key, given in (("answers", self.answers != "full"), ("budget", self.budget != "none")):
+            for key, given in (("answers", self.answers != "full"), ("budget", self.host_budget != "none")):
                 if given:
                     raise ValueError(f"`placement` says what runs: leave `{key}` out")
         if self.answers == "full" and self.compute != "all":
@@ -219,6 +262,34 @@ class CloudConfig(EndpointConfig):
         if self.answers == "full" and self.weights != WeightsConfig():
             raise ValueError('`weights` need `answers` to be "links" or "hold": otherwise everything runs')
         return self
+
+    @property
+    def host_budget(self) -> str:
+        """The budget of the machine's own memory, as it is written."""
+        return self.budget.get(HOST, "none") if isinstance(self.budget, dict) else self.budget
+
+    def card_budget(self, place: str, total_bytes: int) -> int | None:
+        """A card's budget; None: all that there is of it.
+
+        Args:
+            place: "cuda:0".
+            total_bytes: the memory that it has.
+        """
+        text = self.budget.get(place, "none") if isinstance(self.budget, dict) else "none"
+        if text.endswith("%"):
+            return int(total_bytes * float(text.removesuffix("%")) / 100)
+        return None if text == "none" else parse_size(text)
+
+    def reserve_of(self, place: str) -> int:
+        """How much of a place's budget must be free for the first load of a model."""
+        kind = place.partition(":")[0]
+        return parse_size(self.reserve.get(place) or self.reserve.get(kind) or _RESERVE[kind])
+
+    @property
+    def copies(self) -> Path:
+        """Where the models' private copies are kept while it runs: beside the ledger."""
+        place = self.ledger if isinstance(self.ledger, Path) else Path("infilink")
+        return place.with_name(f"{place.name}.models")
 
     @cached_property
     def site_weights(self) -> Weights:

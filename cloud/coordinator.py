@@ -4,12 +4,11 @@ import asyncio
 import json
 import logging
 import math
-import tempfile
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 
 from .. import __version__
 from ..errors import OutOfMemory, Overloaded
@@ -18,10 +17,8 @@ from ..links.planning.plan import Plan
 from ..links.scheduling.expected import expected_losses, linked_losses
 from ..links.scheduling.schedule import SiteSchedule
 from ..links.serving import Serving
-from ..models.process import ModelProcess
+from ..models.providers import HOST
 from ..models.spec import digest
-from ..models.split.parts import TailProcess
-from ..models.supervisor import Supervisor
 from ..protos import edge_pb2, wire
 from ..units import format_bytes, parse_compute
 from .config import CloudConfig
@@ -30,13 +27,15 @@ from .ledger.database import Database
 from .ledger.ledger import Ledger
 from .ledger.retention import Retention
 from .metrics import Metrics
+from .model_store import ModelStore
 from .plans.initial import InitialPlan, make_initial_plan
 from .repository import Repository
+from .runtime.machine import Machine
 from .runtime.memory import MemoryBudget
+from .runtime.meter import Meter
 from .runtime.pool import ModelPool
 from .runtime.run_queue import RunQueue
 from .runtime.scheduler import Scheduler
-from .runtime.worker import Worker
 from .sessions.admission import check_hello, feature_range
 from .sessions.session import Session, SessionKey
 from .sessions.stream import DeviceStream, StreamCounts
@@ -49,31 +48,27 @@ _TIDY_EVERY_S = 60.0
 
 
 class Coordinator:
-    """Everything but the network: `start` it, and `close` it in the end."""
+    """Everything but the network: `start` it, and `close` it in the end.
 
-    def __init__(self, config: CloudConfig) -> None:
+    Args:
+        config: its settings.
+        meters: what measures cards, by the name of each; one that is not named is measured as its driver shows it.
+    """
+
+    def __init__(self, config: CloudConfig, *, meters: Mapping[str, Meter] | None = None) -> None:
         self.config = config
         self.stopping = False
         self.counts = StreamCounts()
         self.metrics = Metrics()
         self.sessions: OrderedDict[SessionKey, Session] = OrderedDict()
-        self.repository = Repository.open(config.models)
+        self.store = ModelStore(config.copies)
+        self.repository = Repository.open(config.models, self.store)
         retention = Retention(keep_days=config.keep_days, keep_bytes=config.keep_bytes)
         self.ledger = Ledger(Database(config.ledger), retention=retention, when_full=config.full_disk)
-        self._optimized = tempfile.TemporaryDirectory(prefix="infilink-")
+        self.machine = Machine(config, meters=meters)
+        is_tail = self.repository.tail is not None
         self.workers = {
-            name: Worker(
-                Supervisor(
-                    name,
-                    path,
-                    threads=config.threads,
-                    optimized=Path(self._optimized.name) / f"{name}.onnx",
-                    kind=TailProcess if self.repository.tail else ModelProcess,
-                    infer_timeout_s=config.infer_timeout_s,
-                    repeat=True,
-                )
-            )
-            for name, path in self.repository.paths.items()
+            name: self.machine.worker(model, is_tail=is_tail) for name, model in self.repository.models.items()
         }
         self.learned: LearnedState | None = None
         self.schedule: SiteSchedule | None = None
@@ -86,7 +81,7 @@ class Coordinator:
         Raises:
             InvalidInput: the models, the links and the budget do not fit together.
         """
-        self.initial = await make_initial_plan(self.config, self.repository)
+        self.initial = await make_initial_plan(self.config, self.repository, self.machine)
         plan, graph, costs = self.initial.plan, self.initial.graph, self.initial.costs
         if graph is not None:
             self.repository = self.repository.with_virtual(graph.virtual)
@@ -101,8 +96,17 @@ class Coordinator:
                 weights=self.config.site_weights,
                 audit=self.config.audit,
             )
-        self.memory = MemoryBudget(plan.budget_bytes, {name: cost.memory_bytes for name, cost in costs.items()})
-        self.pool = ModelPool(self.workers, self.memory, RunQueue(self.workers, at_once=at_once))
+        places = {name: self.machine.place(name) for name in self.repository.paths}
+        needs = {name: cost.memory_bytes for name, cost in costs.items() if places.get(name, HOST) == HOST}
+        self.memory = MemoryBudget(plan.budget_bytes, needs, first_bytes=self.config.reserve_of(HOST))
+        self.pool = ModelPool(
+            self.workers,
+            self.memory,
+            RunQueue(self.workers, at_once=at_once),
+            cards=self.machine.cards,
+            places=places,
+        )
+        self.pool.pinned.update(name for name, table in self.config.model.items() if table.pinned)
         self.scheduler = Scheduler(
             self.pool, self.schedule, answer_within_s=self.config.answer_within_s, metrics=self.metrics
         )
@@ -256,7 +260,8 @@ class Coordinator:
             self.learned = None
         for worker in self.workers.values():
             await asyncio.to_thread(worker.close)
-        self._optimized.cleanup()
+        self.machine.close()
+        self.store.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.ledger.close()
 

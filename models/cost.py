@@ -1,7 +1,7 @@
 """What a model costs on this machine: memory, time to load, time of an inference, all measured in its own process."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class ModelCost:
 
 
 def measure_cost(
-    path: Path | str, frames: Sequence[Array], *, threads: int = 1, kind: type[ModelProcess] = ModelProcess
+    path: Path | str, frames: Sequence[Array], *, threads: int = 1, kind: Callable[..., ModelProcess] = ModelProcess
 ) -> ModelCost:
     """Loads a model in a process of its own, runs it on `frames`, and says what it took.
 

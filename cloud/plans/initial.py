@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,11 +13,14 @@ from ...links.graph import LinkGraph
 from ...links.planning.plan import AnswerSource, Plan
 from ...links.planning.planner import full_plan, hold_plan, make_plan
 from ...links.scheduling.weights import Weights
-from ...models.cost import ModelCost, measure_cost
+from ...models.cost import ModelCost
 from ...models.placement import PlacedDevice, PlacedModel, PlacementFile
+from ...models.providers import HOST
 from ...units import format_bytes, parse_budget, parse_compute
 from ..config import CloudConfig
+from ..model_store import ServedModel
 from ..repository import Repository
+from ..runtime.machine import Machine
 
 logger = logging.getLogger(__name__)
 
@@ -47,15 +50,21 @@ class InitialPlan:
         return self.placed.get(device_class, self.plan)
 
 
-async def make_initial_plan(config: CloudConfig, repository: Repository) -> InitialPlan:
+async def make_initial_plan(config: CloudConfig, repository: Repository, machine: Machine | None = None) -> InitialPlan:
     """Reads the links, measures the models whose costs are not known, and plans.
+
+    Args:
+        config: the coordinator's.
+        repository: its models.
+        machine: where they run; None: as the configuration says.
 
     Raises:
         InvalidInput: the links or the placement are of other models, nothing fits the budget, or a partitioned model's
             second part is given a budget.
     """
     _check_weights(config.site_weights, repository)
-    free = config.answers == "full" and config.budget == "none" and config.placement is None
+    machine = Machine(config) if machine is None else machine
+    free = config.answers == "full" and config.host_budget == "none" and config.placement is None
     if repository.tail is not None and not free:
         raise InvalidInput(
             f"{config.models}: holds the second part of {repository.tail.model}, which is served whole: leave "
@@ -66,16 +75,20 @@ async def make_initial_plan(config: CloudConfig, repository: Repository) -> Init
     if config.placement is not None:
         assert graph is not None, "the configuration is checked"
         return _read_placement(config.placement, graph)
-    if config.budget != "none" or config.answers != "full":
-        costs |= await _measure({n: p for n, p in repository.paths.items() if n not in costs}, config.threads)
+    if config.host_budget != "none" or config.answers != "full":
+        # Links were learnt where the models ran on processors: what one takes of a card is measured here.
+        costs = {
+            name: cost for name, cost in costs.items() if name not in repository.paths or machine.place(name) == HOST
+        }
+        costs |= await _measure([model for name, model in repository.models.items() if name not in costs], machine)
     sizes = {name: cost.memory_bytes for name, cost in costs.items()}
-    budget_bytes = None if config.budget == "none" else parse_budget(config.budget, sizes)
+    budget_bytes = None if config.host_budget == "none" else parse_budget(config.host_budget, sizes)
     if config.answers == "full":
         plan = full_plan(repository.specs, costs)
         if budget_bytes is not None and plan.memory_bytes > budget_bytes:
             raise InvalidInput(
-                f"budget {config.budget}: all {len(costs)} models take {format_bytes(plan.memory_bytes)}; give more, "
-                'or set `answers` to "links" or "hold" to run a part of them'
+                f"budget {config.host_budget}: all {len(costs)} models take {format_bytes(plan.memory_bytes)}; give "
+                'more, or set `answers` to "links" or "hold" to run a part of them'
             )
         return InitialPlan(plan, None, costs)
     cores = parse_compute(config.compute)
@@ -164,12 +177,13 @@ def _served(model: PlacedModel) -> AnswerSource:
     return AnswerSource(model.where, model.sources, model.expected_agreement, why)
 
 
-async def _measure(paths: Mapping[str, Path], threads: int) -> dict[str, ModelCost]:
+async def _measure(models: Sequence[ServedModel], machine: Machine) -> dict[str, ModelCost]:
     """Each model's cost on noise, one after another: two at once could exceed the budget."""
     random = np.random.default_rng(0)
     frames = [random.integers(0, 256, (*size, 3), np.uint8) for size in _MEASURE_SIZES for _ in range(2)]
     costs = {}
-    for name, path in paths.items():
-        costs[name] = await asyncio.to_thread(measure_cost, path, frames, threads=threads)
-        logger.info("%s: takes %s", name, format_bytes(costs[name].memory_bytes))
+    for model in models:
+        cost = costs[model.name] = await asyncio.to_thread(machine.measure, model, frames)
+        where = "" if machine.place(model.name) == HOST else f" on {machine.place(model.name)}"
+        logger.info("%s: takes %s%s", model.name, format_bytes(cost.memory_bytes), where)
     return costs

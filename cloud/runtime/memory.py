@@ -92,17 +92,33 @@ class MemoryBudget:
         """A model is gone, or another version of it comes: what was measured of it counts no more."""
         self._needs.pop(name, None)
 
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether the models with a reservation have grown beyond the budget."""
+        return self.limit_bytes is not None and self.reserved_bytes > self.limit_bytes
+
+    def has_room(self, name: str) -> bool:
+        """Whether a model's memory could be reserved now."""
+        return self.limit_bytes is None or self.reserved_bytes + self.need(name) <= self.limit_bytes
+
+    def check_room(self, name: str) -> None:
+        """Makes sure that a model's memory could be reserved now.
+
+        Raises:
+            OutOfMemory: not enough of the budget is free.
+        """
+        if self.limit_bytes is not None and not self.has_room(name):
+            free = self.limit_bytes - self.reserved_bytes
+            what = f"model {name!r}" if self.place == "host" else f"model {name!r} on {self.place}"
+            raise OutOfMemory(what, needed_bytes=self.need(name), free_bytes=max(0, free))
+
     def reserve(self, name: str) -> None:
         """Reserves a model's memory; call it before the model is loaded.
 
         Raises:
             OutOfMemory: not enough of the budget is free.
         """
-        needed = self.need(name)
-        if self.limit_bytes is not None and self.reserved_bytes + needed > self.limit_bytes:
-            free = self.limit_bytes - self.reserved_bytes
-            what = f"model {name!r}" if self.place == "host" else f"model {name!r} on {self.place}"
-            raise OutOfMemory(what, needed_bytes=needed, free_bytes=max(0, free))
+        self.check_room(name)
         self._reserved.add(name)
 
     def release(self, name: str) -> None:

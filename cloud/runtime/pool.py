@@ -53,6 +53,16 @@ class ModelPool:
         self.pinned: set[str] = set()
         self.parked: set[str] = set()
 
+    @property
+    def reserved(self) -> frozenset[str]:
+        """The models that take memory: those that are loaded, or on their way in or out."""
+        return self.memory.reserved - self.cards.keys()
+
+    @property
+    def budgets(self) -> list[MemoryBudget]:
+        """The budget of the machine's own memory, and that of each card."""
+        return [self.memory, *(card.budget for card in self.cards.values())]
+
     def budget_of(self, name: str) -> MemoryBudget:
         """The budget of the place that a model runs in."""
         card = self._card(name)
@@ -108,7 +118,7 @@ class ModelPool:
             self._reserve(coming)
             self._beside[coming] = worker
             await self._load(coming, worker)
-            measured = [(budget, budget.need(coming)) for budget in self._budgets() if coming in budget.reserved]
+            measured = [(budget, budget.need(coming)) for budget in self.budgets if coming in budget.reserved]
             if not is_loaded:
                 await worker.unload()
             self.workers[name], self.places[name] = worker, place
@@ -135,7 +145,7 @@ class ModelPool:
         await self.unload(name)
         worker = self.workers.pop(name)
         await asyncio.to_thread(worker.close)
-        for budget in self._budgets():
+        for budget in self.budgets:
             budget.forget(name)
         for each in (self.pinned, self.parked):
             each.discard(name)
@@ -169,7 +179,7 @@ class ModelPool:
         card = self._card(name)
         before_bytes = 0 if card is None else await asyncio.to_thread(card.taken_bytes)
         await worker.unload()
-        for budget in self._budgets():
+        for budget in self.budgets:
             budget.release(name)
         if card is not None:
             await asyncio.to_thread(card.unloaded, name, before_bytes)
@@ -189,9 +199,6 @@ class ModelPool:
 
     def _card(self, name: str) -> Card | None:
         return self.cards.get(self.places.get(name, HOST))
-
-    def _budgets(self) -> list[MemoryBudget]:
-        return [self.memory, *(card.budget for card in self.cards.values())]
 
     def _reserve(self, name: str) -> None:
         """Reserves a model's memory: the machine's, or its card's, whose process counts in the machine's."""

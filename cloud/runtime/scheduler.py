@@ -14,6 +14,7 @@ from ...models.process_child import Inferred
 from ...models.supervisor import RETRY_S
 from ...outputs import Array
 from ..metrics import Metrics
+from .memory import MemoryBudget
 from .pool import ModelPool
 
 logger = logging.getLogger(__name__)
@@ -134,9 +135,10 @@ class Scheduler:
             await self._asked.wait()
             self._asked.clear()
             try:
-                await self._shrink()
-                while (load := self._next_load()) is not None:
-                    await self._load(load)
+                async with self.pool.changing:
+                    await self._shrink()
+                while await self._load_next():
+                    pass
             except Exception:
                 logger.exception("what is loaded can't be changed; it is tried again")
                 await asyncio.sleep(RETRY_S)
@@ -207,23 +209,64 @@ class Scheduler:
         now_s = self.clock()
         return frozenset(name for name, until_s in self._rest_until_s.items() if until_s > now_s)
 
+    async def _load_next(self) -> bool:
+        """Makes the change that is worth most, while nobody else makes one; False: there is none."""
+        async with self.pool.changing:
+            load = self._next_load()
+            if load is None:
+                return False
+            await self._load(load)
+            return True
+
     def _next_load(self) -> Load | None:
         assert self.schedule is not None
-        memory = self.pool.memory
-        for name, cost in self.schedule.costs.items():
-            self.schedule.costs[name] = replace(cost, memory_bytes=memory.need(name))
-        return self.schedule.load(self.clock(), loaded=memory.reserved, never=self._resting())
+        pool, costs = self.pool, self.schedule.costs
+        for name, cost in costs.items():
+            costs[name] = replace(cost, memory_bytes=pool.budget_of(name).need(name))
+        loaded = pool.reserved & costs.keys()
+        return self.schedule.load(
+            self.clock(),
+            loaded=loaded,
+            busy=pool.pinned & loaded,
+            never=self._resting() | pool.parked,
+            must=(pool.pinned & costs.keys()) - loaded - pool.parked,
+        )
 
     async def _shrink(self) -> None:
-        """Unloads what is worth least to keep, while the loaded models have grown beyond the budget."""
+        """Unloads what is worth least to keep, while the loaded models of a place have grown beyond its budget."""
+        for memory in self.pool.budgets:
+            while memory.is_exceeded and (name := self._least(memory)):
+                await self.pool.unload(name)
+                self.metrics.unloaded(name, "budget")
+                alone = memory.need(name) > (memory.limit_bytes or 0)
+                self._say(
+                    name, "has grown beyond the budget and runs no more" if alone else "others grew into its place"
+                )
+
+    def _least(self, memory: MemoryBudget) -> str | None:
+        """The loaded model of a place that is worth least to keep, pinned ones last; None: there is none."""
         assert self.schedule is not None
-        memory = self.pool.memory
-        while memory.limit_bytes is not None and memory.reserved_bytes > memory.limit_bytes and self.pool.queue.loaded:
-            name = min(self.pool.queue.loaded, key=self.schedule.stats().keeping.__getitem__)
-            await self.pool.unload(name)
-            self.metrics.unloaded(name, "budget")
-            alone = memory.need(name) > memory.limit_bytes
-            self._say(name, "has grown beyond the budget and runs no more" if alone else "others grew into its place")
+        keeping, pinned = self.schedule.stats().keeping, self.pool.pinned
+        here = [name for name in self.pool.queue.loaded if self.pool.budget_of(name) is memory and name in keeping]
+        return min(here, key=lambda name: (name in pinned, keeping[name]), default=None)
+
+    async def make_room(self, name: str) -> None:
+        """Unloads what is worth least to keep in a model's place, until it could be loaded there.
+
+        Whoever calls this holds the pool's `changing`.
+
+        Raises:
+            OutOfMemory: there is no room for it beside what is pinned.
+        """
+        memory = self.pool.budget_of(name)
+        while not memory.has_room(name):
+            least = None if self.schedule is None else self._least(memory)
+            if least is None or least in self.pool.pinned:
+                memory.check_room(name)
+                return
+            await self.pool.unload(least)
+            self.metrics.unloaded(least, "room")
+            self._say(least, f"makes room for {name}")
 
     async def _load(self, load: Load) -> None:
         assert self.schedule is not None

@@ -4,7 +4,9 @@ import tomllib
 
 import pytest
 from infilink.cloud.config import DEFAULT_TOML, CloudConfig, load_config
+from infilink.cloud.model_config import execution
 from infilink.errors import InvalidInput
+from infilink.models.providers import CPU, Execution
 
 
 def test_the_default_file_is_valid_and_names_every_key(tmp_path):
@@ -13,7 +15,7 @@ def test_the_default_file_is_valid_and_names_every_key(tmp_path):
     config = load_config(path)
     assert config == CloudConfig(models=tmp_path / "my_models", ledger=tmp_path / "ledger.sqlite")
     names = {line.removeprefix("# ").split(" = ")[0] for line in DEFAULT_TOML.splitlines() if " = " in line}
-    assert set(CloudConfig.model_fields) <= names | {"weights"}
+    assert set(CloudConfig.model_fields) <= names | {"weights", "model"}
     assert set(tomllib.loads(DEFAULT_TOML)) <= set(CloudConfig.model_fields)
 
 
@@ -53,3 +55,46 @@ def test_a_mistake_names_the_file_and_the_key(tmp_path, text, message):
 def test_no_file_says_how_to_write_one(tmp_path):
     with pytest.raises(InvalidInput, match="infilink init cloud"):
         load_config(tmp_path / "none.toml")
+
+
+def test_each_place_has_a_budget_and_a_reserve_of_its_own(tmp_path):
+    path = tmp_path / "cloud.toml"
+    path.write_text(
+        'models = "m"\nbudget = { host = "4GiB", "cuda:0" = "75%", "cuda:1" = "2GiB" }\n'
+        'reserve = { cuda = "512MiB", "cuda:1" = "1MiB" }\n'
+    )
+    config = load_config(path)
+    assert config.host_budget == "4GiB" and load_config(None, {"models": path, "budget": "1GiB"}).host_budget == "1GiB"
+    totals = [config.card_budget(f"cuda:{card}", 1000) for card in range(3)]
+    assert totals == [750, 2 * 2**30, None]
+    assert [config.reserve_of(place) for place in ("host", "cuda:0", "cuda:1")] == [64 * 2**20, 512 * 2**20, 2**20]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('budget = { gpu = "1GiB" }', "budget.*'gpu' is no place: host, or a card as cuda:0"),
+        ('budget = { host = "much" }', "budget.*'much': write a size"),
+        ('reserve = { gpu = "1GiB" }', "reserve.*'gpu' is no place"),
+        ('providers = "cuda"', "providers.*must be a list"),
+        ('providers = ["gpu"]', "providers.*'gpu' is no provider: cpu, cuda"),
+        ("[model.a]\ndevice = -1", r"model.a.device.*greater than or equal to 0"),
+        ("[model.a]\nprovider = []", r"model.a.provider: there is no such key"),
+    ],
+)
+def test_what_is_wrong_in_places_providers_and_models_is_named(tmp_path, text, says):
+    path = tmp_path / "cloud.toml"
+    path.write_text(f'models = "m"\n{text}\n')
+    with pytest.raises(InvalidInput, match=says):
+        load_config(path)
+
+
+def test_a_model_runs_as_its_table_says_or_else_as_the_site_does(tmp_path):
+    path = tmp_path / "cloud.toml"
+    path.write_text(
+        'models = "m"\nthreads = 2\n[model.a]\nproviders = ["cpu"]\nthreads = 3\npinned = true\n[model.b]\ndevice = 1\n'
+    )
+    tables = load_config(path).model
+    assert (tables["a"].threads, tables["a"].pinned, tables["b"].threads, tables["b"].device) == (3, True, None, 1)
+    assert execution(tables["a"], "a", providers=(CPU,), threads=2) == Execution((CPU,), 0, 3)
+    assert execution(tables["b"], "b", providers=(CPU,), threads=2).threads == 2

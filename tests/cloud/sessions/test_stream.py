@@ -215,7 +215,8 @@ def test_a_model_that_fails_is_answered_for_and_an_input_is_refused_only_if_all_
     own = shutil.copytree(models, tmp_path / "models")
 
     def lose(coordinator: Coordinator, name: str) -> None:
-        (own / f"{name}.onnx").unlink()
+        coordinator.repository.paths[name].unlink()
+        coordinator.repository.models[name].optimized.unlink(missing_ok=True)
         os.kill(coordinator.workers[name].pid, signal.SIGKILL)
 
     async def story(coordinator: Coordinator) -> None:
