@@ -23,6 +23,7 @@ SERVER_OPTIONS = (
     # Who is gone without a word (a black hole) is noticed within twenty seconds, here as there.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     # A connection costs a file descriptor: it is not kept for those that never speak, or have nothing to say.

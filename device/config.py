@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ..errors import InvalidInput
 from ..models.placement import PlacementFile
 from ..models.spec import digest, find_models
+from ..protos.channel import check_tls
 from ..settings import Address, load_settings
 from ..traces.source_name import source_kind, without_secrets
 
@@ -100,14 +101,20 @@ window = 8
 # A SQLite file with every frame's results; a file source starts it anew, a live one goes on with it.
 # results = "results.sqlite"
 
-# The coordinator's token, if it has one; and the certificate to trust, if it uses TLS.
+# The token that the coordinator's operator made for this device (`infilink token new`); the certificate to trust, if it
+# uses TLS; and this device's own certificate and key, if it wants to see one.
 # token = ""
 # tls_ca = "ca.pem"
+# tls_cert = "device.pem"
+# tls_key = "device.key"
 
 # How long the coordinator may take to answer at the start, and to answer the last frames at the end.
 connect_timeout_s = 10.0
 answer_timeout_s = 30.0
 """
+
+_TLS = ("tls_ca", "tls_cert", "tls_key")
+_PATHS = (*_TLS, "results", "head", "cache", "update", "rule_file", "local", "placement", "stem")
 
 
 class DeviceConfig(BaseModel):
@@ -144,6 +151,8 @@ class DeviceConfig(BaseModel):
     results: Path | None = None
     token: str = ""
     tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     connect_timeout_s: float = Field(default=10.0, gt=0)
     answer_timeout_s: float = Field(default=30.0, gt=0)
 
@@ -183,6 +192,7 @@ class DeviceConfig(BaseModel):
     def _check_combinations(self) -> Self:
         if self.local is not None and self.head is not None:
             raise ValueError("`head` is for one model in two parts, `local` for whole ones: leave one of them out")
+        check_tls(self.tls_ca, self.tls_cert, self.tls_key)
         if self.device_class and self.placement is None:
             raise ValueError("`device_class` names a class of a `placement`: give both")
         for key, given, needs in (
@@ -245,9 +255,7 @@ def apply_placement(config: DeviceConfig) -> DeviceConfig:
 def _is_path(key: str, value: str) -> bool:
     if key == "source":
         return source_kind(value) == "file" and "://" not in value
-    return key in ("results", "tls_ca", "head", "cache", "update", "rule_file", "local", "placement", "stem") or (
-        key == "gate" and ".onnx" in value
-    )
+    return key in _PATHS or (key == "gate" and ".onnx" in value)
 
 
 def _class_of(placement: PlacementFile, config: DeviceConfig) -> str:

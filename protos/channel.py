@@ -8,22 +8,61 @@ import grpc
 
 from ..errors import InvalidInput
 
+KEEPALIVE = (
+    # Who is gone without a word (a black hole) is noticed within twenty seconds. On a slow line a large picture may
+    # stand before the question whether the other side is there.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+)
+"""Options of a channel with long streams."""
 
-def open_channel(address: str, *, tls_ca: Path | None = None, options: Sequence[tuple[str, int]] = ()) -> Any:
+
+def open_channel(
+    address: str,
+    *,
+    tls_ca: Path | None = None,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+    options: Sequence[tuple[str, int]] = (),
+) -> Any:
     """A channel to HOST:PORT, to be used in a `with`; nothing is connected yet.
 
     Args:
         address: where the other side listens.
         tls_ca: the certificate to trust; None: no TLS.
+        tls_cert: the own certificate, where the other side wants one.
+        tls_key: its key.
         options: gRPC's own.
 
     Raises:
-        InvalidInput: the certificate can't be read.
+        InvalidInput: a file can't be read, or they do not go together.
     """
+    check_tls(tls_ca, tls_cert, tls_key)
     if tls_ca is None:
         return grpc.insecure_channel(address, options)
+    trusted = _content("tls_ca", tls_ca)
+    if tls_cert is None or tls_key is None:
+        return grpc.secure_channel(address, grpc.ssl_channel_credentials(trusted), options)
+    own = {"private_key": _content("tls_key", tls_key), "certificate_chain": _content("tls_cert", tls_cert)}
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(trusted, **own), options)
+
+
+def check_tls(tls_ca: Path | None, tls_cert: Path | None, tls_key: Path | None) -> None:
+    """Makes sure that what a caller trusts and shows goes together.
+
+    Raises:
+        InvalidInput: it does not.
+    """
+    if (tls_cert is None) != (tls_key is None):
+        raise InvalidInput("`tls_cert` and `tls_key` go together")
+    if tls_cert is not None and tls_ca is None:
+        raise InvalidInput("`tls_cert` needs `tls_ca`, the certificate to trust: without TLS nobody sees it")
+
+
+def _content(key: str, path: Path) -> bytes:
     try:
-        trusted = tls_ca.read_bytes()
+        return path.read_bytes()
     except OSError as error:
-        raise InvalidInput(f"tls_ca: {tls_ca} can't be read: {error.strerror}") from error
-    return grpc.secure_channel(address, grpc.ssl_channel_credentials(trusted), options)
+        raise InvalidInput(f"{key}: {path} can't be read: {error.strerror}") from error

@@ -81,6 +81,14 @@ def corner(path: Path) -> Path:
     return save_graph(path, nodes, [slope, offset, shape], [1, 1, 6])
 
 
+@pytest.fixture
+def make_certificate(tmp_path: Path):
+    """Makes a certificate and its key, `make_certificate("localhost")`; signed by itself, or `by` another."""
+    from .tls import Certificates
+
+    return Certificates(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def make_model():
     """Makes one tiny model, `make_model(folder, "bright")`; without its spec if `spec` is False."""

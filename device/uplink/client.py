@@ -13,7 +13,9 @@ import grpc
 from ... import __version__
 from ...errors import InfilinkError, InvalidInput, Unavailable
 from ...protos import edge_pb2, edge_pb2_grpc, wire
-from ...protos.channel import open_channel
+from ...protos.channel import KEEPALIVE, open_channel
+from ...protos.reach import NOTHING_LISTENS, why_unreachable
+from ...settings import is_loopback
 from ..config import DeviceConfig
 from .outbox import ConnectionWindow, Outbox
 
@@ -25,20 +27,21 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", 256 * 2**20),
     # A new channel must try at once, not wait for the backoff of the one before.
     ("grpc.use_local_subchannel_pool", 1),
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    *KEEPALIVE,
 ]
 # Errors that another attempt would only repeat.
 _FINAL = {
     grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED,
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.UNIMPLEMENTED,
     grpc.StatusCode.NOT_FOUND,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
-# How gRPC itself begins when nothing listens at an address.
+# How gRPC itself begins when it can't connect to an address, whatever the reason.
 _NOBODY = "failed to connect to all addresses"
+_LOOKS_WITHIN_S = 2.0
 
 
 class Uplink:
@@ -103,9 +106,10 @@ class Uplink:
         """Connects; returns what the coordinator says of itself.
 
         Raises:
-            Unavailable: nobody answers within `connect_timeout_s`, or the coordinator refuses this device.
+            Unavailable: nobody answers within `connect_timeout_s`, TLS fails, or the coordinator refuses this device.
             InvalidInput: the coordinator can't use what this device says of itself, or `tls_ca` can't be read.
         """
+        self._tell_exposed()
         self._thread.start()
         until_s = time.monotonic() + self.config.connect_timeout_s
         # In short turns: Ctrl-C that the system gives to another thread does not wake this one.
@@ -114,8 +118,9 @@ class Uplink:
         if self._outbox.failure is not None:
             raise self._outbox.failure
         if self._welcome is None:
-            if self._reason:
-                raise Unavailable(f"the coordinator at {self.config.coordinator} takes no connection: {self._reason}")
+            reason = self._reason or self._why()
+            if reason:
+                raise Unavailable(f"the coordinator at {self.config.coordinator} takes no connection: {reason}")
             raise Unavailable(
                 f"nobody answers at {self.config.coordinator}: start it with `infilink cloud --config cloud.toml`, or "
                 "correct `coordinator`"
@@ -178,7 +183,9 @@ class Uplink:
         connection = self._outbox.open_connection()
         metadata = [("authorization", f"Bearer {self.config.token}")] if self.config.token else []
         try:
-            with open_channel(self.config.coordinator, tls_ca=self.config.tls_ca, options=_OPTIONS) as channel:
+            config = self.config
+            tls = {"tls_ca": config.tls_ca, "tls_cert": config.tls_cert, "tls_key": config.tls_key}
+            with open_channel(config.coordinator, **tls, options=_OPTIONS) as channel:
                 stub = edge_pb2_grpc.EdgeStub(channel)  # type: ignore[no-untyped-call]
                 self._call = stub.Connect(self._requests(connection), metadata=metadata)
                 if self._closed.is_set():
@@ -276,8 +283,26 @@ class Uplink:
         elif self.connections > self._reported_break and not self._outbox.finishing:
             self._reported_break = self.connections
             logger.warning("the connection to %s broke (%s); trying again", self.config.coordinator, code.name)
-        elif not details.startswith(_NOBODY):
-            self._reason = f"{details} ({code.name})"
+        else:
+            reason = self._why() if details.startswith(_NOBODY) else f"{details} ({code.name})"
+            if reason not in ("", self._reason) and self.connections:
+                logger.warning("can't connect to %s again: %s", self.config.coordinator, reason)
+            self._reason = reason
+
+    def _why(self) -> str:
+        """What keeps this device from the coordinator; empty where nobody is there, or nothing can be seen."""
+        config = self.config
+        tls = {"tls_ca": config.tls_ca, "tls_cert": config.tls_cert, "tls_key": config.tls_key}
+        reason = why_unreachable(config.coordinator, **tls, timeout_s=_LOOKS_WITHIN_S)
+        return "" if reason == NOTHING_LISTENS else reason
+
+    def _tell_exposed(self) -> None:
+        """Says what others could read: a token that travels as it is, a key that is not this user's alone."""
+        config = self.config
+        if config.token and config.tls_ca is None and not is_loopback(config.coordinator):
+            logger.warning("the token travels to %s without TLS: all on the way can read it", config.coordinator)
+        if config.tls_key is not None and config.tls_key.exists() and config.tls_key.stat().st_mode & 0o077:
+            logger.warning("%s: others on this machine can read the key: `chmod 600` it", config.tls_key)
 
     def _fail(self, error: InfilinkError) -> None:
         self._outbox.fail(error)
