@@ -55,6 +55,7 @@ COMMANDS = {
     "cloud": Entry("infilink.cloud.cli:cloud_command", "The coordinator: runs what fits, predicts the rest.", _RUN),
     "device": Entry("infilink.device.cli:device_command", "The agent: filters, sends, receives.", _RUN),
     "status": Entry("infilink.cloud.status_cli:status_command", "What a running coordinator does, and why.", _RUN),
+    "health": Entry("infilink.cloud.status_cli:health_command", "Whether a coordinator serves: the exit code.", _RUN),
     "top": Entry("infilink.cloud.status_cli:top_command", "The same, live: rates, latencies, what runs now.", _RUN),
     "models": Entry("", "A folder's models: what they are, what they cost.", _MODELS),
     "token": Entry("", "Who may call the coordinator, and what for.", _RUN),

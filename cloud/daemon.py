@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
 import signal
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+import socket
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +75,25 @@ async def _serve(config: CloudConfig, status_file: Path | None) -> None:
         for service in ("", _SERVICE, INFERENCE):
             await healthy.set(service, health_pb2.HealthCheckResponse.SERVING)
         print(f"ready on {config.listen.rpartition(':')[0]}:{port}", flush=True)
+        _tell_systemd("READY=1")
         await stop.wait()
         logger.info("stopping")
+        _tell_systemd("STOPPING=1")
         await healthy.enter_graceful_shutdown()
         coordinator.stop()
         await server.stop(_STOP_S)
         if status_file is not None:
             _write_status(status_file, status_reply(coordinator))
+
+
+def _tell_systemd(state: str) -> None:
+    """Tells whoever started this as `Type=notify`; nobody else has set the variable."""
+    name = os.environ.get("NOTIFY_SOCKET", "")
+    if not name:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told, suppress(OSError):
+        # A name that begins with @ is one without a file.
+        told.sendto(state.encode(), f"\0{name[1:]}" if name.startswith("@") else name)
 
 
 async def _unless(stop: asyncio.Event, work: Any) -> bool:

@@ -1,4 +1,4 @@
-"""`infilink status` and `infilink top`: what a running coordinator says of itself, once or all the time."""
+"""`infilink status`, `top` and `health`: what a running coordinator says of itself."""
 
 import itertools
 import os
@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import grpc
 import typer
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pydantic import BaseModel
 from rich.console import Console
 from rich.live import Live
@@ -100,6 +101,24 @@ def top_command(
                 change, note = Change(_ask(stub, target, token), change.now), ""
             except Unavailable as error:
                 note = str(error)
+
+
+def health_command(
+    address: Annotated[str, typer.Argument(help="HOST:PORT of the coordinator.")] = "127.0.0.1:7420",
+    tls_ca: Annotated[Path | None, typer.Option(help="The certificate to trust; without it no TLS.")] = None,
+) -> None:
+    """Say whether a coordinator serves: exit code 0 if it does. No token is needed; container engines ask so."""
+    target = checked(_Target, {"address": address}, where="the address").address
+    with open_channel(target, tls_ca=tls_ca) as channel:
+        try:
+            reply = health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=_ANSWERS_WITHIN_S
+            )
+        except grpc.RpcError as error:
+            raise _ours(error, target) from error
+    if reply.status != health_pb2.HealthCheckResponse.SERVING:
+        raise Unavailable(f"{target}: does not serve: it is starting or stopping")
+    print("serving")
 
 
 def _ask(stub: Any, address: str, token: str) -> edge_pb2.StatusReply:

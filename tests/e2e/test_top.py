@@ -32,3 +32,10 @@ def test_without_a_terminal_it_is_a_line_a_look(daemon):
     assert len(lines) == 3 and all(" inputs/s; " in line and "runs now: " in line for line in lines)
     done = infilink("top", daemon.address)
     assert done.returncode == 2 and "--token" in done.stderr
+
+
+def test_health_is_an_exit_code_and_needs_no_token(daemon):
+    done = infilink("health", daemon.address)
+    assert done.returncode == 0 and done.stdout == "serving\n"
+    done = infilink("health", "127.0.0.1:1")
+    assert done.returncode == 2 and "nobody answers at 127.0.0.1:1" in done.stderr
