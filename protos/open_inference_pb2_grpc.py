@@ -139,7 +139,7 @@ class GRPCInferenceServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ModelStreamInfer(self, request_iterator, context):
-        """One answer for each request, as each is ready; `id` says which belong together. An error ends its request alone.
+        """One answer for each request, in their order. An error ends its request alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
