@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
-from ..errors import BadOutput, InvalidInput, ModelFailed
+from ..errors import BadOutput, InfilinkError, InvalidInput, ModelFailed
 from ..outputs import Array
 from .decoding import DECODERS, decode
 from .preprocessing import Letterbox, preprocess
@@ -51,6 +51,7 @@ class OnnxModel:
         except InvalidInput as error:
             raise InvalidInput(f"{self.path}: its input {self._input.name!r}: {error}") from error
         self._outputs = [output.name for output in self._session.get_outputs()]
+        self.batches = takes_several(self._session)
         self._fits = False
 
     def infer(self, frame: Array) -> Array:
@@ -67,6 +68,26 @@ class OnnxModel:
         except cv2.error as error:
             raise ModelFailed(f"{self.spec.name}: a frame of {frame.shape}: {first_line(error)}") from error
         return self._decode(self._run(tensor), letterbox)
+
+    def infer_batch(self, frames: Sequence[Array]) -> list[Array | InfilinkError]:
+        """The outputs for several frames from one run, or why one has none.
+
+        Raises:
+            BadOutput: the model raised on them, or gave something else than one row for each: that is not tried again.
+            InvalidInput: one is no frame.
+        """
+        tensors, letterboxes = zip(*(preprocess(frame, self.spec.picture) for frame in frames), strict=True)
+        raw = self._run(np.concatenate(tensors))
+        if any(np.shape(value)[:1] != (len(frames),) for value in raw.values()):
+            self.batches = False
+            raise BadOutput(f"{self.spec.name}: gave no row for each of {len(frames)} frames")
+        found: list[Array | InfilinkError] = []
+        for at, letterbox in enumerate(letterboxes):
+            try:
+                found.append(self._decode({name: value[at : at + 1] for name, value in raw.items()}, letterbox))
+            except InfilinkError as error:
+                found.append(error)
+        return found
 
     def infer_tensors(self, tensors: Mapping[str, Array], outputs: Sequence[str] = ()) -> dict[str, Array]:
         """The graph's own outputs by name, for its own inputs; what `run_tensors` says."""
@@ -130,6 +151,13 @@ def run_tensors(
         if not isinstance(value, np.ndarray):
             raise BadOutput(f"{name}: its output {output!r} is no tensor")
     return dict(zip(wanted, values, strict=True))
+
+
+def takes_several(session: ort.InferenceSession) -> bool:
+    """Whether a graph takes several inputs at once: the first axis of all that goes in and out bears the same name."""
+    ends = [*session.get_inputs(), *session.get_outputs()]
+    first = {end.shape[0] if end.shape else None for end in ends}
+    return len(first) == 1 and isinstance(next(iter(first)), str)
 
 
 def try_out(infer: Callable[[Array], Array]) -> Array:

@@ -152,7 +152,7 @@ def preprocess(frame: Array, spec: InputSpec) -> tuple[Array, Letterbox]:
 
 
 def _as_tensor(image: Array, spec: InputSpec) -> Array:
-    """The tensor of a picture of the model's size: each number is written once, in the place where the model reads it."""
+    """The tensor of a picture of the model's size: each number is written once, where the model reads it."""
     tensor = np.empty(spec.tensor_shape, np.float32)
     if spec.color == "GRAY":
         planes: Sequence[Array] = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)]

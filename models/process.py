@@ -14,7 +14,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import ClassVar, TypeVar, cast
 
-import numpy as np
 import psutil
 
 from ..errors import InfilinkError, ModelFailed
@@ -23,17 +22,20 @@ from .forked import fork
 from .onnx_model import OnnxModel, try_out
 from .preprocessing import check_frame
 from .process_child import (
+    FRAME,
     Inferable,
     Inferred,
     InferredTensors,
+    Loaded,
     Opening,
-    SentTensors,
-    send_tensors,
+    Reply,
+    Work,
+    received,
     serve_model,
-    take_tensors,
+    share,
 )
 from .session import CPU_ONLY, SessionProviders
-from .shared_memory import SharedArray, SharedReader, SharedWriter
+from .shared_memory import SharedReader, SharedWriter
 from .spec import ModelSpec
 
 _START_TIMEOUT_S = 60.0
@@ -48,6 +50,9 @@ class ModelProcess:
         threads: how many threads one inference may use.
         optimized: where onnxruntime's own optimized form of the file is kept between loads; None: it is not.
         providers: what runs it (`open_session`).
+
+    Attributes:
+        batches: whether its graph takes several inputs at once, known once it is loaded.
     """
 
     opener: ClassVar[Callable[..., Inferable]] = OnnxModel
@@ -65,6 +70,7 @@ class ModelProcess:
         self.threads = threads
         self.optimized = optimized
         self.providers = providers
+        self.batches = False
         self.load_s = 0.0
         self._process: BaseProcess | None = None
         self._pid: int | None = None
@@ -96,7 +102,8 @@ class ModelProcess:
         try:
             if not self._pipe.poll(_START_TIMEOUT_S):
                 raise ModelFailed(f"{self.path}: not ready after {_START_TIMEOUT_S:.0f} s")
-            self._spec = cast(ModelSpec, self._receive())
+            loaded = cast(Loaded, self._receive())
+            self._spec, self.batches = loaded.spec, loaded.batches
             if warm_up:
                 self.warm_up()
         except BaseException:
@@ -131,7 +138,7 @@ class ModelProcess:
             ModelFailed: the model's spec does not fit, its process ended (`pid` is then None), or this is closed.
         """
         self.check(frame)
-        return self._ask(Inferred, lambda: self._gives.write(frame), timeout_s)
+        return self._ask(Inferred, {FRAME: frame}, (), timeout_s)
 
     def infer_tensors(
         self, tensors: Mapping[str, Array], outputs: Sequence[str] = (), *, timeout_s: float | None = None
@@ -148,10 +155,33 @@ class ModelProcess:
             BadOutput: the graph raised on them; the process runs on.
             ModelFailed: its process ended (`pid` is then None), or this is closed.
         """
-        reply = self._ask(SentTensors, lambda: SentTensors(send_tensors(self._gives, tensors), outputs), timeout_s)
-        # Copied, as the process writes the next ones in the same place.
-        values = {name: np.array(value) for name, value in take_tensors(self._given, reply.tensors).items()}
-        return InferredTensors(values, reply.infer_s, reply.cpu_s)
+        return self._ask(InferredTensors, tensors, outputs, timeout_s)
+
+    def send(self, works: Sequence[Work]) -> None:
+        """Gives inputs to the process, whose replies `receive` returns; one group at a time.
+
+        Raises:
+            ModelFailed: its process ended (`pid` is then None), or this is closed.
+        """
+        if self._pipe is None:
+            raise ModelFailed(f"{self.path.stem}: is closed, or was never loaded")
+        try:
+            self._pipe.send(works)
+        except OSError as error:
+            raise self._ended("its process has ended") from error
+
+    def receive(self, timeout_s: float | None = None) -> list[Reply]:
+        """The replies to the inputs that were sent; blocks until they are there.
+
+        Raises:
+            ModelFailed: its process ended (`pid` is then None), or was ended as it took longer.
+        """
+        return received(self._given, cast(list[Reply], self._receive(timeout_s)))
+
+    def fileno(self) -> int:
+        """The pipe's number: readable once there are replies, or the process has ended."""
+        assert self._pipe is not None, "load() comes first"
+        return self._pipe.fileno()
 
     def memory_bytes(self) -> int:
         """The process's unique set size now; 0 when it is not running. Any thread may ask.
@@ -207,19 +237,18 @@ class ModelProcess:
         """Ends the process."""
         self.close()
 
-    def _ask(self, kind: type[_Reply], put: Callable[[], SharedArray | SentTensors], timeout_s: float | None) -> _Reply:
-        """The process's reply to what was put into shared memory for it."""
-        if self._pipe is None:
-            raise ModelFailed(f"{self.path.stem}: is closed, or was never loaded")
+    def _ask(
+        self, kind: type[_Reply], tensors: Mapping[str, Array], outputs: Sequence[str], timeout_s: float | None
+    ) -> _Reply:
+        """The process's reply to one input, which is copied into memory that both see."""
         try:
-            request = put()
+            shared = share(self._gives, tensors)
         except OSError as error:
             raise ModelFailed(f"{self.path.stem}: no memory to hand an input over: {error}") from error
-        try:
-            self._pipe.send(request)
-        except OSError as error:
-            raise self._ended("its process has ended") from error
-        reply = self._receive(timeout_s)
+        self.send([Work(shared, outputs)])
+        (reply,) = self.receive(timeout_s)
+        if isinstance(reply, InfilinkError):
+            raise reply
         if not isinstance(reply, kind):
             raise ModelFailed(f"{self.path}: its process answered {reply!r}")
         return reply

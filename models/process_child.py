@@ -1,22 +1,26 @@
 """A model's process from inside: it loads the model and answers one frame after another until its owner is gone."""
 
 import ctypes
+import math
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import cv2
+import numpy as np
 
-from ..errors import BadOutput, InfilinkError, InvalidInput, ModelFailed
+from ..errors import BadOutput, DeadlineExceeded, InfilinkError, InvalidInput, ModelFailed
 from ..outputs import Array
 from .session import CPU_ONLY, SessionProviders
 from .shared_memory import SharedArray, SharedReader, SharedWriter
 from .spec import ModelSpec
+
+_Key = TypeVar("_Key")
 
 # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX. Left to itself glibc raises the first with what is freed and keeps
 # the pieces for ever: yolox_nano grew from 36 to 118 MiB over 200 frames. With a first of 1 MiB every tensor is mapped
@@ -44,7 +48,10 @@ class InferredTensors:
 
 
 class Inferable(Protocol):
-    """What runs in the process: an `OnnxModel`, or the second part of one."""
+    """What runs in the process: an `OnnxModel`, or the second part of one.
+
+    One whose graph takes any number of inputs at once says so by `batches = True`, and has `infer_batch(frames)`, too.
+    """
 
     spec: ModelSpec
 
@@ -56,28 +63,48 @@ class Inferable(Protocol):
 
 
 @dataclass(frozen=True)
-class SentTensors:
-    """Tensors on their way: each lies in shared memory, or is here if it holds text.
+class Loaded:
+    """What a process says when its model is loaded: the model's spec, and whether its graph takes several at once."""
+
+    spec: ModelSpec
+    batches: bool
+
+
+Sent = SharedArray | Array
+"""An array on its way: where it lies, or itself, if it is small or holds text."""
+
+
+class Work(NamedTuple):
+    """One input for a model, as its process is given it.
 
     Attributes:
-        tensors: by name; of a reply, the outputs.
-        outputs: of a request, the outputs that are asked for; empty: all.
-        infer_s: of a reply, what it took.
-        cpu_s: the same of processors.
+        tensors: a graph's inputs by name; one frame without a name.
+        outputs: of a graph, the outputs that are asked for; empty: all.
+        deadline_s: by `time.monotonic`, which all processes share: what is begun later is of no use.
     """
 
-    tensors: Mapping[str, SharedArray | Array]
+    tensors: Mapping[str, Sent]
     outputs: Sequence[str] = ()
-    infer_s: float = 0.0
-    cpu_s: float = 0.0
+    deadline_s: float = math.inf
 
+    @property
+    def is_frame(self) -> bool:
+        """Whether it is a frame."""
+        return FRAME in self.tensors
+
+
+FRAME = ""
+"""The name of a frame among tensors: no input of a graph has it."""
 
 MOST_TENSOR_BYTES = 2**30
 """What the inputs, or the outputs, of one inference may take together."""
 
+# What is smaller is faster in the message itself.
+_SMALL_BYTES = 2**14
 
-def send_tensors(memory: SharedWriter, tensors: Mapping[str, Array]) -> dict[str, SharedArray | Array]:
-    """Puts tensors into shared memory; those of text, which has no place there, go through the pipe.
+
+def share(memory: SharedWriter, tensors: Mapping[_Key, Array]) -> dict[_Key, Sent]:
+    """Puts tensors into shared memory; those of text, which has no place there, and small ones stay as they are.
 
     Raises:
         InvalidInput: they are too large.
@@ -85,13 +112,13 @@ def send_tensors(memory: SharedWriter, tensors: Mapping[str, Array]) -> dict[str
     size_bytes = sum(tensor.nbytes for tensor in tensors.values())
     if size_bytes > MOST_TENSOR_BYTES:
         raise InvalidInput(f"the tensors have {size_bytes} bytes; at most {MOST_TENSOR_BYTES} are taken at once")
-    flat = {name: tensor for name, tensor in tensors.items() if not tensor.dtype.hasobject}
-    return {**tensors, **memory.write_all(flat)}
+    large = {key: each for key, each in tensors.items() if each.nbytes > _SMALL_BYTES and not each.dtype.hasobject}
+    return {**tensors, **memory.write_all(large)} if large else dict(tensors)
 
 
-def take_tensors(memory: SharedReader, sent: Mapping[str, SharedArray | Array]) -> dict[str, Array]:
-    """The tensors that the other side sent: views of its memory, until it sends the next ones."""
-    return {name: memory.read(each) if isinstance(each, SharedArray) else each for name, each in sent.items()}
+def take(memory: SharedReader, sent: Mapping[_Key, Sent]) -> dict[_Key, Array]:
+    """The tensors that the other side shared: views of its memory, until it shares the next ones."""
+    return {key: memory.read(each) if isinstance(each, SharedArray) else each for key, each in sent.items()}
 
 
 @dataclass(frozen=True)
@@ -138,43 +165,134 @@ def answer_all(opening: Opening, pipe: Connection, *, cpu_clock: Callable[[], fl
     except InfilinkError as error:
         pipe.send(_plain(error))
         return
-    pipe.send(model.spec)
-    given, gives = SharedReader(), SharedWriter()
+    pipe.send(Loaded(model.spec, getattr(model, "batches", False)))
+    server = _Server(model, cpu_clock)
     while True:
         try:
             request = pipe.recv()
+            pipe.send(server.answer(request))
         except (EOFError, OSError):
             return
-        reply: Inferred | SentTensors | InfilinkError
+
+
+Reply = Inferred | InferredTensors | InfilinkError
+
+
+class _Server:
+    """Answers groups of inputs with one model."""
+
+    def __init__(self, model: Inferable, cpu_clock: Callable[[], float]) -> None:
+        self._model = model
+        self._cpu_clock = cpu_clock
+        self._given, self._gives = SharedReader(), SharedWriter()
+
+    def answer(self, works: Sequence[Work]) -> list[Reply]:
+        """A reply to each, in their order; the large arrays of all lie in shared memory until the next group's."""
+        replies = self._batch(works) if len(works) > 1 else None
+        replies = [self._one(work) for work in works] if replies is None else replies
+        outputs = {(at, name): value for at, reply in enumerate(replies) for name, value in _arrays(reply).items()}
         try:
-            reply = _answer(model, request, given, gives, cpu_clock)
+            sent = share(self._gives, outputs)
+        except (InvalidInput, OSError) as error:
+            failed = BadOutput(f"{self._model.spec.name}: of its outputs, {error}")
+            return [failed] * len(works)
+        return [_with(reply, {name: sent[at, name] for name in _arrays(reply)}) for at, reply in enumerate(replies)]
+
+    def _one(self, work: Work) -> Reply:
+        try:
+            return self._infer(work)
         except InfilinkError as error:
-            reply = _plain(error)
-        except Exception as error:  # whatever one frame brings about, the next one may be fine
-            reply = ModelFailed(f"{model.spec.name}: {type(error).__name__}: {error}")
+            return _plain(error)
+        except Exception as error:  # whatever one input brings about, the next one may be fine
+            return ModelFailed(f"{self._model.spec.name}: {type(error).__name__}: {error}")
+
+    def _infer(self, work: Work) -> Reply:
+        if time.monotonic() > work.deadline_s:
+            raise DeadlineExceeded(f"{self._model.spec.name}: the deadline passed before it ran")
+        tensors = take(self._given, work.tensors)
+        started, cpu_started = time.perf_counter(), self._cpu_clock()
+        if work.is_frame:
+            value = self._model.infer(tensors[FRAME])
+            return Inferred(value, time.perf_counter() - started, self._cpu_clock() - cpu_started)
+        values = self._model.infer_tensors(tensors, work.outputs)
+        return InferredTensors(values, time.perf_counter() - started, self._cpu_clock() - cpu_started)
+
+    def _batch(self, works: Sequence[Work]) -> list[Reply] | None:
+        """The replies from one run over all; None where they do not go together, or one of them spoils it."""
+        now_s = time.monotonic()
+        if not getattr(self._model, "batches", False) or any(now_s > work.deadline_s for work in works):
+            return None
         try:
-            pipe.send(reply)
-        except OSError:
-            return
+            given = [take(self._given, work.tensors) for work in works]
+            started, cpu_started = time.perf_counter(), self._cpu_clock()
+            if all(work.is_frame for work in works):
+                values = self._model.infer_batch([tensors[FRAME] for tensors in given])  # type: ignore[attr-defined]
+            else:
+                values = infer_together(self._model, given, works[0].outputs) if _alike(works, given) else None
+        except Exception:  # which of them brings it about is seen when they run one by one
+            return None
+        if values is None:
+            return None
+        took_s, cpu_s = time.perf_counter() - started, self._cpu_clock() - cpu_started
+        share_s, share_cpu_s = took_s / len(works), cpu_s / len(works)
+        return [
+            _plain(each)
+            if isinstance(each, InfilinkError)
+            else InferredTensors(each, share_s, share_cpu_s)
+            if isinstance(each, Mapping)
+            else Inferred(each, share_s, share_cpu_s)
+            for each in values
+        ]
 
 
-def _answer(
-    model: Inferable,
-    request: SharedArray | SentTensors,
-    given: SharedReader,
-    gives: SharedWriter,
-    cpu_clock: Callable[[], float],
-) -> Inferred | SentTensors:
-    started, cpu_started = time.perf_counter(), cpu_clock()
-    if not isinstance(request, SentTensors):
-        value = model.infer(given.read(request))
-        return Inferred(value, time.perf_counter() - started, cpu_clock() - cpu_started)
-    values = model.infer_tensors(take_tensors(given, request.tensors), request.outputs)
-    took_s, cpu_s = time.perf_counter() - started, cpu_clock() - cpu_started
-    try:
-        return SentTensors(send_tensors(gives, values), infer_s=took_s, cpu_s=cpu_s)
-    except InvalidInput as error:
-        raise BadOutput(f"{model.spec.name}: of its outputs, {error}") from error
+def infer_together(
+    model: Inferable, given: Sequence[Mapping[str, Array]], outputs: Sequence[str]
+) -> list[Mapping[str, Array]] | None:
+    """The outputs for each of several inputs from one run: their rows are put behind each other, and taken apart again.
+
+    None: the outputs have another number of rows.
+    """
+    rows = [len(next(iter(tensors.values()))) for tensors in given]
+    whole = {name: np.concatenate([tensors[name] for tensors in given]) for name in given[0]}
+    values = model.infer_tensors(whole, outputs)
+    if any(value.shape[:1] != (sum(rows),) for value in values.values()):
+        return None
+    ends = np.cumsum(rows).tolist()
+    return [{name: value[end - n : end] for name, value in values.items()} for n, end in zip(rows, ends, strict=True)]
+
+
+def _alike(works: Sequence[Work], given: Sequence[Mapping[str, Array]]) -> bool:
+    """Whether tensors can be put behind each other: the same names, types and shapes but for the number of rows."""
+
+    def form(work: Work, tensors: Mapping[str, Array]) -> Any:
+        rows = {each.shape[:1] for each in tensors.values()}
+        shapes = {name: (each.dtype, each.shape[1:]) for name, each in tensors.items()}
+        return len(rows) == 1 and () not in rows and tuple(work.outputs), shapes
+
+    first, *others = (form(work, tensors) for work, tensors in zip(works, given, strict=True))
+    return first[0] is not False and all(each == first for each in others)
+
+
+def _arrays(reply: Reply) -> Mapping[str, Array]:
+    if isinstance(reply, Inferred):
+        return {FRAME: reply.value}
+    return reply.values if isinstance(reply, InferredTensors) else {}
+
+
+def _with(reply: Reply, arrays: Mapping[str, Any]) -> Reply:
+    if isinstance(reply, Inferred):
+        return replace(reply, value=arrays[FRAME])
+    return replace(reply, values=arrays) if isinstance(reply, InferredTensors) else reply
+
+
+def received(memory: SharedReader, replies: Sequence[Reply]) -> list[Reply]:
+    """The replies of a process, their arrays copied out of its memory, which it writes again at the next group."""
+    found = []
+    for reply in replies:
+        arrays = _arrays(reply)
+        copied = {name: np.array(memory.read(each)) for name, each in arrays.items() if isinstance(each, SharedArray)}
+        found.append(_with(reply, {**arrays, **copied}) if copied else reply)
+    return found
 
 
 def _steady_malloc() -> None:
@@ -188,5 +306,5 @@ def _steady_malloc() -> None:
 
 def _plain(error: InfilinkError) -> InfilinkError:
     """The same kind of error with its text alone: what caused it may not survive the pipe."""
-    kind = next((kind for kind in (InvalidInput, BadOutput) if isinstance(error, kind)), ModelFailed)
+    kind = next((kind for kind in (InvalidInput, BadOutput, DeadlineExceeded) if isinstance(error, kind)), ModelFailed)
     return kind(str(error))

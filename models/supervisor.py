@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 from ..errors import InfilinkError, ModelFailed
 from ..outputs import Array
 from .process import ModelProcess
-from .process_child import Inferred, InferredTensors
+from .process_child import Inferred, InferredTensors, Reply
 from .session import CPU_ONLY, SessionProviders
 from .spec import ModelSpec
 
@@ -151,34 +151,55 @@ class Supervisor:
         process = self._process
         return 0 if process is None else process.memory_bytes()
 
+    def revive(self) -> ModelProcess:
+        """The process, started again where the last one ended.
+
+        Raises:
+            InvalidInput: the model can't be loaded any more.
+            ModelFailed: its process does not stay alive.
+        """
+        if self._process is None:
+            if self.clock() < self._retry_at:
+                raise ModelFailed(f"{self.name}: its process does not stay alive")
+            self._retry_at = self.clock() + RETRY_S
+            self.load(warm_up=False)
+        assert self._process is not None
+        return self._process
+
+    def lost(self) -> None:
+        """Takes note that the process has ended."""
+        self.unload()
+        self.state = "failed"
+
+    def count(self, replies: Sequence[Reply]) -> None:
+        """Counts what the process answered."""
+        for reply in replies:
+            if not isinstance(reply, InfilinkError):
+                self.executions += 1
+                self.infer_s += reply.infer_s
+                self.cpu_s += reply.cpu_s
+
     def _run(self, ask: Callable[[ModelProcess], _Reply]) -> _Reply:
         """What the process replies, or the next one where it ended over this and that is to be repeated."""
         ended_before = self._process is None
-        if ended_before and self.clock() < self._retry_at:
-            raise ModelFailed(f"{self.name}: its process does not stay alive")
         try:
             reply = self._ask(ask)
         except ModelFailed as error:
             if self._process is not None or ended_before or self._stopped or not self.repeat:
                 raise
             logger.warning("%s; starting it again", error)
+            # It was there a moment ago: one that has just been loaded is not asked again and again.
+            self._retry_at = 0.0
             reply = self._ask(ask)
-        self.executions += 1
-        self.infer_s += reply.infer_s
-        self.cpu_s += reply.cpu_s
+        self.count([reply])
         return reply
 
     def _ask(self, ask: Callable[[ModelProcess], _Reply]) -> _Reply:
         """Asks the process, which is started if there is none, and given up if it ends over this."""
-        if self._process is None:
-            self._retry_at = self.clock() + RETRY_S
-            self.load(warm_up=False)
-        process = self._process
-        assert process is not None
+        process = self.revive()
         try:
             return ask(process)
         except ModelFailed:
             if process.pid is None:
-                self.unload()
-                self.state = "failed"
+                self.lost()
             raise

@@ -81,6 +81,16 @@ def write_class_by_light(path: Path) -> Path:
     return save(path, nodes, [taken], [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 1, 6])], constants)
 
 
+def write_batching(path: Path) -> Path:
+    """The mean of each picture of 16 x 16 pixels, of any number of them at once; its spec lies beside it."""
+    nodes = [helper.make_node("ReduceMean", ["image"], ["mean"], axes=[1, 2, 3], keepdims=0)]
+    nodes.append(helper.make_node("Unsqueeze", ["mean", "last"], ["out"]))
+    last = numpy_helper.from_array(np.asarray([1], np.int64), "last")
+    taken = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["many", 3, 16, 16])
+    path.with_suffix(".toml").write_text("[input]\nsize = [16, 16]\nstd = [1.0]\n[output]\nkind = 'scalar'\n")
+    return save(path, nodes, [taken], [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["many", 1])], [last])
+
+
 def write_echo(path: Path, kinds: Sequence[type]) -> Path:
     """A graph of two axes whose outputs are its inputs: `in0` and `out0` of the first type, and so on."""
     types = [helper.np_dtype_to_tensor_dtype(np.dtype(kind)) for kind in kinds]

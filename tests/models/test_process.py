@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from infilink.errors import InvalidInput, ModelFailed
+from infilink.errors import DeadlineExceeded, InvalidInput, ModelFailed
 from infilink.models.cost import ModelCost, measure_cost
 from infilink.models.forked import start_fork_server
 from infilink.models.onnx_model import OnnxModel
 from infilink.models.process import ModelProcess
-from infilink.models.process_child import Inferred, Opening, serve_model
+from infilink.models.process_child import FRAME, Inferred, Opening, Work, serve_model
 from infilink.models.shared_memory import SharedArray
 from infilink.outputs import Array
 
-from .made import write_echo
+from .made import write_batching, write_echo
 
 RNG = np.random.default_rng(0)
 FRAMES = [RNG.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((24, 32), (48, 64), (10, 10), (48, 64))]
@@ -132,13 +132,13 @@ def test_whatever_a_frame_brings_about_is_answered_and_not_the_end(tiny_models: 
     )
     worker.start()
     theirs.close()
-    assert ours.recv().name == "bright"
+    assert ours.recv().spec.name == "bright"
     for request, told in (
-        (SharedArray("/nowhere", 0, 4, 0, "|u1", (4,)), "FileNotFoundError"),
-        (("short",), "AttributeError"),
+        (Work({FRAME: SharedArray("/nowhere", 0, 4, 0, "|u1", (4,))}), "FileNotFoundError"),
+        ("short", "AttributeError"),
     ):
-        ours.send(request)
-        reply = ours.recv()
+        ours.send([request])
+        (reply,) = ours.recv()
         assert isinstance(reply, ModelFailed)
         assert str(reply).startswith(f"bright: {told}: ")
     ours.close()
@@ -206,6 +206,39 @@ def test_tensors_that_are_too_large_are_refused_before_memory_is_taken(process, 
     monkeypatch.setattr("infilink.models.process_child.MOST_TENSOR_BYTES", 3000)
     with pytest.raises(InvalidInput, match="3072 bytes; at most 3000"):
         process.infer_tensors({"image": np.zeros((1, 3, 16, 16), np.float32)})
+
+
+def test_a_group_is_answered_one_by_one_and_what_is_late_or_wrong_is_not(process) -> None:
+    frames = [{FRAME: np.full((8, 8, 3), level, np.uint8)} for level in (10, 20, 30)]
+    works = [Work(frames[0]), Work(frames[1], deadline_s=0.0), Work({"image": np.zeros(3)}), Work(frames[2])]
+    process.send(works)
+    first, late, wrong, last = process.receive(60)
+    assert (first.value[0], last.value[0]) == (10, 30)
+    assert isinstance(late, DeadlineExceeded) and isinstance(wrong, InvalidInput)
+
+
+def test_a_graph_that_takes_several_runs_once_for_a_group_and_says_of_each_what_it_says_alone(tmp_path) -> None:
+    path = write_batching(tmp_path / "many.onnx")
+    frames = [np.full((16, 16, 3), level, np.uint8) for level in (10, 20, 0, 250)]
+    with ModelProcess(path) as process:
+        assert process.batches
+        process.send([Work({FRAME: frame}) for frame in frames])
+        together = process.receive(60)
+        assert len({reply.infer_s for reply in together}) == 1, "they share one run"
+        for frame, reply in zip(frames, together, strict=True):
+            np.testing.assert_allclose(reply.value, process.infer(frame).value, rtol=1e-6)
+        tensors = [np.full((rows, 3, 16, 16), rows, np.float32) for rows in (1, 3, 2)]
+        process.send([Work({"image": each}) for each in tensors])
+        for each, reply in zip(tensors, process.receive(60), strict=True):
+            np.testing.assert_allclose(reply.values["out"], np.full((len(each), 1), len(each)), rtol=1e-6)
+
+
+def test_one_frame_that_spoils_a_run_over_several_does_not_take_the_others_with_it(tmp_path) -> None:
+    with ModelProcess(write_batching(tmp_path / "many.onnx")) as process:
+        works = [Work({FRAME: np.full((16, 16, 3), 9, np.uint8)}), Work({FRAME: np.zeros((4, 4), np.uint8)})]
+        process.send(works)
+        good, bad = process.receive(60)
+        assert good.value[0] == pytest.approx(9) and isinstance(bad, InvalidInput)
 
 
 def test_a_closed_process_says_so(process: ModelProcess) -> None:
