@@ -54,6 +54,8 @@ COMMANDS = {
     "plan": Entry("infilink.links.cli:plan_command", "What runs and what is predicted under a budget.", _LEARN),
     "cloud": Entry("infilink.cloud.cli:cloud_command", "The coordinator: runs what fits, predicts the rest.", _RUN),
     "device": Entry("infilink.device.cli:device_command", "The agent: filters, sends, receives.", _RUN),
+    "results": Entry("", "What the ledger holds: shown, exported, deleted; and why it came to be.", _RUN),
+    "backup": Entry("infilink.cloud.results_cli:backup_command", "A copy of a ledger that is in use.", _RUN),
     "status": Entry("infilink.cloud.status_cli:status_command", "What a running coordinator does, and why.", _RUN),
     "health": Entry("infilink.cloud.status_cli:health_command", "Whether a coordinator serves: the exit code.", _RUN),
     "top": Entry("infilink.cloud.status_cli:top_command", "The same, live: rates, latencies, what runs now.", _RUN),
@@ -99,6 +101,15 @@ GROUPS = {
         "new": Entry("infilink.cloud.security.cli:new_command", "A token for a device or a person."),
         "ls": Entry("infilink.cloud.security.cli:list_command", "Whom the coordinator knows."),
         "rm": Entry("infilink.cloud.security.cli:remove_command", "Refuse a token from now on."),
+    },
+    "results": {
+        "query": Entry(
+            "infilink.cloud.results_cli:query_command", "The newest results: by device, model, class, time."
+        ),
+        "export": Entry("infilink.cloud.results_cli:export_command", "As CSV, JSON lines, Parquet, COCO or MOT."),
+        "delete": Entry("infilink.cloud.results_cli:delete_command", "Results that shall not be kept."),
+        "journal": Entry("infilink.cloud.results_cli:journal_command", "What was decided and happened, and why."),
+        "audits": Entry("infilink.cloud.results_cli:audits_command", "How far answers without a model agreed with it."),
     },
     "links": {
         "show": Entry("infilink.links.cli:show_links_command", "Who predicts whom, how well, how sure that is."),

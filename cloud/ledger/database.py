@@ -169,6 +169,8 @@ def _set_up_sqlite(connection: Any, _: Any) -> None:
     # A commit waits until the disk has it, and not only until the system has: a power failure loses nothing.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    # As in PostgreSQL.
+    connection.execute("PRAGMA case_sensitive_like = ON")
 
 
 def _set_up_postgres(connection: Any, _: Any) -> None:
