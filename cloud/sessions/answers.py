@@ -9,6 +9,7 @@ from ...links.answer import Answer
 from ...models.spec import ModelSpec
 from ...protos import edge_pb2
 from ...protos.arrays import write_array
+from ..security.text import for_outside
 
 _ORIGINS = {
     "executed": edge_pb2.ORIGIN_EXECUTED,
@@ -43,7 +44,8 @@ def result_message(
 def refused_message(sequence: int, error: InfilinkError) -> edge_pb2.CoordinatorMessage:
     """The message that an input has no result, and why."""
     code = next(code for kind, code in _CODES if isinstance(error, kind))
-    return edge_pb2.CoordinatorMessage(refused=edge_pb2.Refused(sequence=sequence, code=code, message=str(error)))
+    message = for_outside(str(error))
+    return edge_pb2.CoordinatorMessage(refused=edge_pb2.Refused(sequence=sequence, code=code, message=message))
 
 
 def reason_of(code: edge_pb2.RefusedCode) -> str:

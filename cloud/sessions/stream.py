@@ -17,6 +17,7 @@ from ..ledger.rows import Answered, InputKey
 from ..metrics import Metrics
 from ..repository import Repository
 from ..runtime.scheduler import Scheduler
+from ..security.text import for_outside
 from .answers import Superseded, output_message, reason_of, refused_message, result_message
 from .asking import TIMEOUT_S, Asking
 from .inputs import read_features, read_frame, read_local_outputs
@@ -167,7 +168,7 @@ class DeviceStream:
 
     def notify(self, text: str) -> None:
         """Has whoever runs the device told something, with the next answer."""
-        self._notices.append(text)
+        self._notices.append(for_outside(text))
 
     async def _read(self, messages: AsyncIterator[edge_pb2.DeviceMessage]) -> None:
         # Known to `stop` only from here on: a task that is cancelled before its first step would not mark the end.

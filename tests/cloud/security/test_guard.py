@@ -195,6 +195,8 @@ def test_bytes_that_are_no_message_end_the_call_by_name_and_leave_no_traceback(s
 
         code, details = await ended(raw(messages()))
         assert code == grpc.StatusCode.INVALID_ARGUMENT and "3 bytes are no message of Connect" in details
+        code, details = await ended(channel.unary_unary("/infilink.v1.Edge/GetStatus")(b"\x0a\xff\xff"))
+        assert code == grpc.StatusCode.INVALID_ARGUMENT and "3 bytes are no message of GetStatus" in details
 
     served(Guard(), story)
     assert "Traceback" not in caplog.text

@@ -1,0 +1,241 @@
+"""Fault kinds M, S and T: strangers on the wire, against a coordinator behind real gRPC."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from infilink.cloud.coordinator import Coordinator
+from infilink.cloud.security.guard import Guard
+from infilink.cloud.security.tokens import add_token
+from infilink.cloud.services.edge import EdgeService
+from infilink.cloud.sessions.bounds import check_bytes
+from infilink.errors import InvalidInput
+from infilink.protos import edge_pb2, edge_pb2_grpc
+from infilink.protos.fields import varint
+
+from ..cloud.conftest import serve  # noqa: F401
+from ..cloud.messages import an_input, hello, local_output
+
+Story = Callable[[Coordinator, EdgeService, edge_pb2_grpc.EdgeStub], Awaitable[None]]
+CONNECT = "/infilink.v1.Edge/Connect"
+
+
+@pytest.fixture
+def connect(serve: Callable, make_model, tmp_path: Path) -> Callable:  # noqa: F811
+    """Runs a story with a coordinator behind a guarded server, its service, and a client's stub."""
+    models = make_model(tmp_path / "models", "bright").parent
+
+    def run(story: Story, **settings) -> None:
+        async def whole(coordinator: Coordinator) -> None:
+            guard = Guard.of(coordinator.config, {CONNECT: check_bytes})
+            server = grpc.aio.server(interceptors=[guard], options=[("grpc.max_receive_message_length", 2**25)])
+            service = EdgeService(coordinator)
+            edge_pb2_grpc.add_EdgeServicer_to_server(service, server)
+            port = server.add_insecure_port("127.0.0.1:0")
+            await server.start()
+            try:
+                async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                    await story(coordinator, service, edge_pb2_grpc.EdgeStub(channel))
+            finally:
+                await server.stop(None)
+
+        serve(whole, models=models, **settings)
+
+    return run
+
+
+def greeting(**fields) -> edge_pb2.DeviceMessage:
+    return edge_pb2.DeviceMessage(hello=hello(**fields))
+
+
+async def each(*messages: edge_pb2.DeviceMessage) -> AsyncIterator[edge_pb2.DeviceMessage]:
+    for message in messages:
+        yield message
+
+
+async def ended(call) -> tuple[grpc.StatusCode, str]:
+    """How a stream ends; its answers are read."""
+    try:
+        async for _message in call:
+            pass
+    except grpc.aio.AioRpcError as error:
+        return error.code(), error.details()
+    return grpc.StatusCode.OK, ""
+
+
+LONG = "x" * 10_000
+FORGED = "camera\n12:00:00 WARNING all is well\x1b[2J"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"device": LONG}, "`device`"),
+        ({"device": FORGED}, "`device`"),
+        ({"device": "../../etc"}, "`device`"),
+        ({"session": "x" * (8 * 2**20)}, "`session`"),
+        ({"session": "a\x00b"}, "`session`"),
+        ({"models": [LONG]}, "`models`"),
+        ({"models": ["bright"] * 2000}, "`models`"),
+        ({"local": {LONG: "0"}}, "`local`"),
+        ({"local": {"bright": LONG}}, "`local`"),
+        ({"device_class": LONG}, "`device_class`"),
+        ({"stem": FORGED}, "`stem`"),
+        ({"version": LONG}, "`version`"),
+    ],
+)
+def test_a_hello_that_can_not_be_kept_is_refused_by_field_and_shown_short(
+    connect: Callable, caplog, fields: dict, field: str
+) -> None:
+    async def story(coordinator: Coordinator, _, stub) -> None:
+        code, details = await ended(stub.Connect(each(greeting(**fields), an_input(0))))
+        assert code == grpc.StatusCode.INVALID_ARGUMENT and field in details and len(details) < 400
+        assert details.isprintable() and not coordinator.sessions
+
+    with caplog.at_level(logging.DEBUG):
+        connect(story)
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("infilink")]
+    assert all(text.isprintable() and len(text) < 1000 for text in ours)
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (an_input(2**63, captured_ns=0), "`sequence`: at most 9223372036854775807"),
+        (an_input(2**64 - 1, captured_ns=0), "`sequence`"),
+        (edge_pb2.DeviceMessage(report=edge_pb2.Report(rate_far=LONG)), "a Report has 10"),
+        (edge_pb2.DeviceMessage(report=edge_pb2.Report(rate_far=FORGED)), "`rate_far`"),
+        (edge_pb2.DeviceMessage(report=edge_pb2.Report(audit_error=float("nan"))), "`audit_error`"),
+        (edge_pb2.DeviceMessage(report=edge_pb2.Report(clock_behind_s=float("inf"))), "`clock_behind_s`"),
+        (edge_pb2.DeviceMessage(), "after Hello come Input"),
+    ],
+    ids=["2^63", "2^64", "a long report", "a forging report", "NaN", "infinity", "nothing"],
+)
+def test_a_message_that_can_not_be_kept_ends_the_stream_by_field_and_without_a_traceback(
+    connect: Callable, caplog, message: edge_pb2.DeviceMessage, text: str
+) -> None:
+    async def story(_, __, stub) -> None:
+        code, details = await ended(stub.Connect(each(greeting(), message)))
+        assert code == grpc.StatusCode.INVALID_ARGUMENT and text in details
+
+    connect(story)
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"shape": [1] * 100, "value": bytes(4)},
+        {"shape": [0] * 100, "value": b""},
+        {"shape": [2**32 - 1] * 9, "value": bytes(4)},
+        {"shape": [0, 2**32 - 1, 2**32 - 1], "value": b""},
+        {"dtype": "object", "value": bytes(8)},
+        {"dtype": LONG},
+        {"model": FORGED},
+        {"digest": LONG},
+    ],
+    ids=["100 axes", "100 empty axes", "huge", "huge and empty", "objects", "a long type", "a forged name", "a digest"],
+)
+def test_an_output_that_no_model_gives_is_refused_and_the_next_input_is_answered(
+    connect: Callable, output: dict
+) -> None:
+    async def story(coordinator: Coordinator, _, stub) -> None:
+        digest = coordinator.repository.digests["bright"]
+        made = local_output("bright", digest, np.asarray([1.0], np.float32))
+        made.MergeFrom(edge_pb2.Output(**{key: value for key, value in output.items() if key != "shape"}))
+        made.shape[:] = output.get("shape", made.shape)
+        messages = each(greeting(local={"bright": digest}), an_input(0, outputs=[made]), an_input(1))
+        _, refused, answered = [message async for message in stub.Connect(messages)]
+        assert refused.refused.code == edge_pb2.REFUSED_CODE_INVALID and len(refused.refused.message) < 1100
+        assert refused.refused.message.isprintable()
+        assert answered.result.sequence == 1
+
+    connect(story)
+
+
+@pytest.mark.parametrize("field", [8, 9], ids=["models", "outputs"])
+def test_a_message_that_would_grow_a_hundredfold_when_it_is_parsed_is_refused_unparsed(field: int) -> None:
+    content = bytes([field << 3 | 2, 0]) * 2**21
+    with pytest.raises(InvalidInput, match="more than 4096 fields"):
+        check_bytes(b"\x12" + varint(len(content)) + content)
+
+
+@pytest.mark.parametrize("message", [greeting(models=["bright"] * 100), an_input(0), edge_pb2.DeviceMessage()])
+def test_a_message_that_devices_send_may_be_parsed(message: edge_pb2.DeviceMessage) -> None:
+    check_bytes(message.SerializeToString())
+
+
+def test_streams_that_only_say_hello_give_way_to_who_comes(connect: Callable, caplog) -> None:
+    async def story(coordinator: Coordinator, service: EdgeService, stub) -> None:
+        now = 0.0
+        service.places.clock = lambda: now
+        calls = []
+        for number in range(3):
+            call = stub.Connect()
+            await call.write(greeting(device=f"squatter-{number}"))
+            assert (await call.read()).HasField("welcome")
+            calls.append(call)
+        code, text = await ended(stub.Connect(each(greeting(device="newcomer"))))
+        assert code == grpc.StatusCode.UNAVAILABLE and "`max_devices`" in text, "they came just now"
+        now = 11.0
+        await calls[1].write(edge_pb2.DeviceMessage(report=edge_pb2.Report(frames=1)))
+        await calls[2].write(an_input(0))
+        assert (await calls[2].read()).result.sequence == 0
+        answers = [each async for each in stub.Connect(each(greeting(device="newcomer"), an_input(0)))]
+        assert answers[-1].result.sequence == 0
+        assert await calls[0].code() == grpc.StatusCode.UNAVAILABLE
+        assert {key.device for key, session in coordinator.sessions.items() if session.connection} == {
+            "squatter-1",
+            "squatter-2",
+        }
+        for call in calls[1:]:
+            call.cancel()
+
+    connect(story, max_devices=3)
+    assert "squatter-0: gives its place to newcomer" in caplog.text
+
+
+def test_who_sends_too_much_has_to_wait_and_is_told(connect: Callable) -> None:
+    async def story(coordinator: Coordinator, service: EdgeService, stub) -> None:
+        waited = []
+        quota = service.quotas.of("camera")
+        quota._inputs.clock = lambda: 0.0
+        take = quota.take
+        quota.take = lambda size_bytes: waited.append(take(size_bytes)) or min(waited[-1], 1e-3)
+        got = [message async for message in stub.Connect(each(greeting(), *(an_input(index) for index in range(4))))]
+        assert [round(wait_s, 3) for wait_s in waited] == [0.0, 0.0, 0.5, 1.0]
+        told = [message.notice.text for message in got if message.HasField("notice")]
+        assert len(told) == 1 and "`device_inputs_per_s`" in told[0]
+        assert [message.result.sequence for message in got if message.HasField("result")] == [0, 1, 2, 3]
+
+    connect(story, device_inputs_per_s=2.0)
+
+
+def test_a_device_can_not_send_as_another(connect: Callable, tmp_path: Path, caplog) -> None:
+    tokens = tmp_path / "tokens.toml"
+    door = add_token(tokens, "door", scopes=("device",), devices=("door",), days=None)
+
+    async def story(coordinator: Coordinator, _, stub) -> None:
+        metadata = (("authorization", f"Bearer {door}"),)
+        code, details = await ended(stub.Connect(each(greeting(device="yard")), metadata=metadata))
+        assert code == grpc.StatusCode.PERMISSION_DENIED
+        assert details == "door may send as door, not as 'yard' (`name`)"
+        assert not coordinator.sessions
+        assert (await ended(stub.Connect(each(greeting(device="door")), metadata=metadata)))[0] == grpc.StatusCode.OK
+
+    connect(story, tokens=tokens)
+
+
+def test_a_damaged_models_path_does_not_reach_the_device(connect: Callable) -> None:
+    async def story(coordinator: Coordinator, _, stub) -> None:
+        name = coordinator.repository.paths["bright"]
+        await coordinator.pool.unload("bright")
+        name.write_bytes(b"damaged")
+        call = stub.Connect(each(greeting(), an_input(0)))
+        _, answer = [message async for message in call]
+        assert str(name.parent) not in str(answer) and "/" not in answer.refused.message
+
+    connect(story)
