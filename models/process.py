@@ -16,10 +16,10 @@ from typing import ClassVar, TypeVar, cast
 
 import psutil
 
-from ..errors import InfilinkError, ModelFailed
+from ..errors import BadOutput, InfilinkError, InvalidInput, ModelFailed
 from ..outputs import Array
 from .forked import fork
-from .onnx_model import OnnxModel, try_out
+from .onnx_model import try_out
 from .preprocessing import check_frame
 from .process_child import (
     FRAME,
@@ -37,6 +37,7 @@ from .process_child import (
 from .session import CPU_ONLY, SessionProviders
 from .shared_memory import SharedReader, SharedWriter
 from .spec import ModelSpec
+from .tensor_model import blank, open_model
 
 _START_TIMEOUT_S = 60.0
 _Reply = TypeVar("_Reply")
@@ -55,7 +56,7 @@ class ModelProcess:
         batches: whether its graph takes several inputs at once, known once it is loaded.
     """
 
-    opener: ClassVar[Callable[..., Inferable]] = OnnxModel
+    opener: ClassVar[Callable[..., Inferable]] = staticmethod(open_model)
     """Makes what is served, in the process: called with the path, `threads`, `optimized` and `providers`."""
 
     def __init__(
@@ -118,8 +119,13 @@ class ModelProcess:
         self._pid = self._process.pid
 
     def warm_up(self) -> None:
-        """Runs it once on a frame of one colour."""
-        try_out(lambda frame: self.infer(frame).value)
+        """Runs it once on a frame of one colour, or on zeros."""
+        if self.spec.serve == "site":
+            try_out(lambda frame: self.infer(frame).value)
+        elif (tensors := blank(self.path)) is not None:
+            # What a graph makes of zeros may be an error; it runs all the same.
+            with suppress(InvalidInput, BadOutput):
+                self.infer_tensors(tensors)
 
     def check(self, frame: Array) -> None:
         """Raises InvalidInput if this is no frame (uint8 BGR)."""

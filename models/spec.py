@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import onnxruntime as ort
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -25,6 +25,7 @@ from .session import open_session
 METADATA_KEY = "infilink"
 UNKNOWN = "?"
 """What stands in a guessed spec where a person must say: no spec with it is valid."""
+_UNTOLD = {"kind": "vector", "length": 1}
 
 COCO_CLASSES = tuple(
     "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,parking meter,"
@@ -83,6 +84,11 @@ class ModelSpec(BaseModel):
     )
     version: str = "1"
     description: str = ""
+    serve: Literal["site", "tensors"] = Field(
+        default="site",
+        description="site: devices and links speak of its outputs; tensors: only who calls it by the Open Inference "
+        "Protocol knows what its tensors mean, and `input` and `output` say nothing",
+    )
     input: InputSpec | None = Field(
         default=None,
         description="how a frame becomes its input; a model that is run elsewhere has none",
@@ -165,6 +171,8 @@ def parse_spec(data: Mapping[str, Any], *, where: str) -> ModelSpec:
     left = [f"{section}.{key}" for section, values in data.items() for key in _left_open(values)]
     if left:
         raise InvalidInput(f'{where}: {", ".join(left)}: still "?", which stands for what only you can tell: write it')
+    if data.get("serve") == "tensors":
+        data = {"output": _UNTOLD, **data}
     return checked(ModelSpec, data, where=where)
 
 
@@ -189,7 +197,7 @@ def write_spec(path: Path, spec: ModelSpec) -> None:
 
 
 def find_models(folder: Path) -> dict[str, Path]:
-    """Every model in a folder, by its spec's name, in the order of the names.
+    """Every model in a folder that looks at pictures, by its spec's name, in the order of the names.
 
     Raises:
         InvalidInput: no such folder, no model in it, two of one name, or a model without a valid spec.
@@ -198,7 +206,10 @@ def find_models(folder: Path) -> dict[str, Path]:
         raise InvalidInput(f"{folder}: there is no such folder of models")
     found: dict[str, Path] = {}
     for path in sorted(folder.glob("*.onnx")):
-        name = read_spec(path).name
+        spec = read_spec(path)
+        name = spec.name
+        if spec.serve == "tensors":
+            continue
         if name in found:
             raise InvalidInput(f"{path} and {found[name]} are both called {name!r}; give one another `name`")
         found[name] = path
