@@ -108,7 +108,11 @@ class Coordinator:
         )
         self.pool.pinned.update(name for name, table in self.config.model.items() if table.pinned)
         self.scheduler = Scheduler(
-            self.pool, self.schedule, answer_within_s=self.config.answer_within_s, metrics=self.metrics
+            self.pool,
+            self.schedule,
+            answer_within_s=self.config.answer_within_s,
+            metrics=self.metrics,
+            journal=lambda kind, model, why: self.ledger.journal(kind, why, model=model),
         )
         for name in plan.resident:
             if name in self.workers:
@@ -135,6 +139,7 @@ class Coordinator:
             await self.pool.load(name)
             self.metrics.loaded(name, "plan", time.monotonic() - began_s)
             self.scheduler.why[name] = "the plan begins with it"
+            self.ledger.journal("load", "the plan begins with it", model=name)
         except OutOfMemory as error:
             if self.schedule is None:
                 raise

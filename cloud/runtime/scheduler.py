@@ -36,6 +36,7 @@ class Scheduler:
         answer_within_s: a run that was chosen and whose turn does not come within this is left out.
         clock: seconds that do not go back.
         metrics: counts runs and loads; None: nobody reads them.
+        journal: is told of each load and unload: "load" or "unload", the model, and why.
 
     Attributes:
         late: how many runs were left out because their turn did not come in time.
@@ -50,12 +51,14 @@ class Scheduler:
         answer_within_s: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         metrics: Metrics | None = None,
+        journal: Callable[[str, str, str], None] = lambda kind, model, why: None,
     ) -> None:
         self.pool = pool
         self.schedule = schedule
         self.answer_within_s = answer_within_s
         self.clock = clock
         self.metrics = Metrics() if metrics is None else metrics
+        self.journal = journal
         self.late = 0
         self.why: dict[str, str] = {}
         self._rest_until_s: dict[str, float] = {}
@@ -239,9 +242,8 @@ class Scheduler:
                 await self.pool.unload(name)
                 self.metrics.unloaded(name, "budget")
                 alone = memory.need(name) > (memory.limit_bytes or 0)
-                self._say(
-                    name, "has grown beyond the budget and runs no more" if alone else "others grew into its place"
-                )
+                why = "has grown beyond the budget and runs no more" if alone else "others grew into its place"
+                self._say("unload", name, why)
 
     def _least(self, memory: MemoryBudget) -> str | None:
         """The loaded model of a place that is worth least to keep, pinned ones last; None: there is none."""
@@ -266,7 +268,7 @@ class Scheduler:
                 return
             await self.pool.unload(least)
             self.metrics.unloaded(least, "room")
-            self._say(least, f"makes room for {name}")
+            self._say("unload", least, f"makes room for {name}")
 
     async def _load(self, load: Load) -> None:
         assert self.schedule is not None
@@ -275,7 +277,7 @@ class Scheduler:
             for leaving in load.unload:
                 await self.pool.unload(leaving)
                 self.metrics.unloaded(leaving, "room")
-                self._say(leaving, f"makes room for {name}")
+                self._say("unload", leaving, f"makes room for {name}")
             began_s = self.clock()
             worth = self.schedule.stats().waiting[name]
             self.schedule.loaded(name, await self.pool.load(name))
@@ -284,14 +286,15 @@ class Scheduler:
             # One that took long on a busy machine is not believed at once.
             load_s = cost.load_s + _BELIEVED * (self.clock() - began_s - cost.load_s)
             self.schedule.costs[name] = replace(cost, load_s=load_s)
-            self._say(name, f"loaded, as a run on all streams that wait for it prevents {worth:.3g} losses")
+            self._say("load", name, f"loaded, as a run on all streams that wait for it prevents {worth:.3g} losses")
         except (InfilinkError, OSError) as error:
             self.metrics.load_failed(name)
             self._log_failure(name, f"{name} can't be loaded: {error} (it is tried again; logged once until it works)")
             self._rest_until_s[name] = self.clock() + RETRY_S
 
-    def _say(self, name: str, why: str) -> None:
+    def _say(self, kind: str, name: str, why: str) -> None:
         self.why[name] = why
+        self.journal(kind, name, why)
         logger.info("%s: %s", name, why)
 
     def _log_failure(self, name: str, text: str) -> None:
