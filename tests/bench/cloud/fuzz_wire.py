@@ -1,0 +1,141 @@
+"""50,000 messages as strangers may send them, to a real coordinator, while a healthy device is served.
+
+    python tests/bench/cloud/fuzz_wire.py [--messages 50000] [--seed 1] [--answers full]
+
+It fails on a traceback in the log, an answer that the healthy device lacks, or memory that does not come back.
+"""
+
+import argparse
+import asyncio
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+import psutil
+from infilink.models.spec import digest, parse_spec, write_spec
+from mutations import Mutations
+from onnx import TensorProto, helper
+from strangers import Healthy, bad_ends, drive, serve_healthy
+
+_SETTLES_S = 3.0
+_KEEPS_BYTES = 48 * 2**20
+
+
+def main() -> int:
+    """Runs it and prints what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=50_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--answers", nargs="+", default=["full", "hold"])
+    options = parser.parse_args()
+    failed = False
+    for answers in options.answers:
+        with tempfile.TemporaryDirectory() as folder:
+            failed |= _fuzz(Path(folder), answers, options.messages // len(options.answers), options.seed)
+    return int(failed)
+
+
+def _fuzz(folder: Path, answers: str, messages: int, seed: int) -> bool:
+    """One coordinator's run; whether it failed."""
+    models, path = folder / "models", folder / "log"
+    digests = {name: digest(_make_model(models, name)) for name in ("bright", "other")}
+    seen, quiet = Healthy(), Healthy()
+    with _coordinator(models, path, answers) as (address, process):
+        ends, memory_bytes = asyncio.run(
+            _both(address, Mutations(seed, digests), messages, seen, quiet, lambda: process.memory_info().rss)
+        )
+        alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    log = path.read_text(errors="replace")
+    before_bytes, _, after_bytes = memory_bytes
+    wrong = {
+        "the coordinator ended": not alive,
+        "a traceback in its log": "Traceback" in log or "a call failed" in log,
+        f"streams that ended badly: {bad_ends(ends)}": bool(bad_ends(ends)),
+        f"the healthy device lacks answers: {seen.wrong[:3]}": bool(seen.wrong),
+        "memory does not come back": after_bytes > before_bytes * 1.1 + _KEEPS_BYTES,
+    }
+    print(f"answers = {answers!r}: {messages} messages, seed {seed}")
+    print(f"  streams: {dict(ends.most_common())}")
+    print("  MiB before, at most, after:", ", ".join(f"{each / 2**20:.0f}" for each in memory_bytes))
+    for name, one in (("alone", quiet), ("meanwhile", seen)):
+        print(
+            f"  a healthy device {name}: {len(one.latencies_s)} answers, p50 {one.percentile(0.5) * 1e3:.1f} ms, "
+            f"p99 {one.percentile(0.99) * 1e3:.1f} ms"
+        )
+    for text, holds in wrong.items():
+        if holds:
+            print(f"  FAILED: {text}")
+    if any(wrong.values()):
+        print("\n".join(log.splitlines()[-60:]))
+    return any(wrong.values())
+
+
+async def _both(
+    address: str, mutations: Mutations, messages: int, seen: Healthy, quiet: Healthy, memory: Callable[[], int]
+) -> tuple[Counter[str], tuple[int, int, int]]:
+    """The healthy device alone, then beside the changed messages; memory before, at most, and after."""
+    await _for(address, quiet, asyncio.sleep(_SETTLES_S), session="quiet")
+    # What is made once, for the first messages of each kind, is no loss.
+    await drive(address, mutations, min(500, messages))
+    before_bytes = peak_bytes = memory()
+    ends: Counter[str] = Counter()
+
+    async def all_of_them() -> None:
+        nonlocal peak_bytes
+        for begin in range(0, messages, 500):
+            ends.update(await drive(address, mutations, min(500, messages - begin)))
+            peak_bytes = max(peak_bytes, memory())
+
+    await _for(address, seen, all_of_them(), session="busy")
+    await asyncio.sleep(_SETTLES_S)
+    return ends, (before_bytes, peak_bytes, memory())
+
+
+async def _for(address: str, seen: Healthy, work: Awaitable[None], *, session: str) -> None:
+    """Serves the healthy device for as long as the work takes."""
+    stop = asyncio.Event()
+    healthy = asyncio.create_task(serve_healthy(address, seen, stop, session=session))
+    await work
+    stop.set()
+    await healthy
+
+
+@contextmanager
+def _coordinator(models: Path, log: Path, answers: str) -> Iterator[tuple[str, psutil.Process]]:
+    """A coordinator as a user starts it: its address and process."""
+    config = log.with_name("cloud.toml")
+    config.write_text(f'listen = "127.0.0.1:0"\nmodels = "{models}"\nledger = "ledger.sqlite"\nanswers = "{answers}"\n')
+    command = [sys.executable, "-m", "infilink.cli", "cloud", "--config", str(config)]
+    with log.open("w") as file, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("ready on "), log.read_text()
+            yield line.removeprefix("ready on ").strip(), psutil.Process(process.pid)
+        finally:
+            process.terminate()
+
+
+def _make_model(folder: Path, name: str) -> Path:
+    """A model that says how bright a picture is."""
+    folder.mkdir(exist_ok=True)
+    graph = helper.make_graph(
+        [helper.make_node("ReduceMean", ["image"], ["out"], axes=[1, 2, 3], keepdims=0)],
+        name,
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 16, 16])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1])],
+    )
+    path = folder / f"{name}.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
+    spec = {"name": name, "input": {"size": [16, 16], "std": [1.0]}, "output": {"kind": "scalar", "tolerance": 50.0}}
+    write_spec(path, parse_spec(spec, where=name))
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

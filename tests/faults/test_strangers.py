@@ -1,0 +1,37 @@
+"""What strangers send, by a seed: no traceback, no stream that hangs, and a healthy device is served meanwhile."""
+
+import asyncio
+from collections.abc import Callable
+
+import grpc
+from infilink.cloud.coordinator import Coordinator
+from infilink.cloud.security.guard import Guard
+from infilink.cloud.services.edge import EdgeService
+from infilink.cloud.sessions.bounds import check_bytes
+from infilink.protos import edge_pb2_grpc
+
+from ..bench.cloud.mutations import Mutations
+from ..bench.cloud.strangers import Healthy, bad_ends, drive, serve_healthy
+from ..cloud.conftest import serve  # noqa: F401
+
+
+def test_what_strangers_send_harms_nobody(serve: Callable, caplog) -> None:  # noqa: F811
+    """A few hundred messages; `tests/bench/cloud/fuzz_wire.py` sends 50,000 to a process of its own."""
+    seen = Healthy()
+
+    async def story(coordinator: Coordinator) -> None:
+        guard = Guard.of(coordinator.config, {"/infilink.v1.Edge/Connect": check_bytes})
+        server = grpc.aio.server(interceptors=[guard])
+        edge_pb2_grpc.add_EdgeServicer_to_server(EdgeService(coordinator), server)
+        address, stop = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}", asyncio.Event()
+        await server.start()
+        healthy = asyncio.create_task(serve_healthy(address, seen, stop, session="1"))
+        ends = await drive(address, Mutations(7, coordinator.repository.digests), 300, inference=False)
+        stop.set()
+        await healthy
+        await server.stop(None)
+        assert not bad_ends(ends) and ends["OK"] > 30 and ends["INVALID_ARGUMENT"] > 30
+        assert seen.latencies_s and not seen.wrong
+
+    serve(story)
+    assert not [record.message for record in caplog.records if record.exc_info]
