@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from .. import __version__
 from ..errors import InvalidInput
 from ..protos import edge_pb2
 from .metrics import MOST_MODELS
+from .runtime.memory import MemoryStats
 from .telemetry import status_reply
 
 if TYPE_CHECKING:
@@ -96,19 +97,33 @@ def families(coordinator: "Coordinator") -> Iterator[Metric]:
         inputs.add_metric([outcome], count)
     yield inputs
     yield from coordinator.metrics.families()
-    yield from _budgets(status)
+    yield from _memory({budget.place: budget.stats() for budget in coordinator.pool.budgets})
+    yield from _compute(status)
     yield from _models(status)
     yield from _queues(coordinator)
     yield from _ledger(coordinator)
     yield from _devices(status)
 
 
-def _budgets(status: edge_pb2.StatusReply) -> Iterator[Metric]:
-    yield _gauge("infilink_memory_bytes", "What the models take together", {}, status.memory_bytes)
-    yield _gauge("infilink_memory_peak_bytes", "The most that they took at any sample", {}, status.peak_bytes)
-    yield _gauge("infilink_memory_budget_bytes", "What they may take; 0: no limit", {}, status.budget_bytes)
-    yield _counter("infilink_memory_samples", "How often it was measured", status.memory_samples)
-    yield _counter("infilink_memory_budget_violations", "Samples above the budget", status.budget_violations)
+def _memory(by_place: Mapping[str, MemoryStats]) -> Iterator[Metric]:
+    place = ["place"]
+    taken = GaugeMetricFamily("infilink_memory_bytes", "What the models take: on the host, on each card", labels=place)
+    buffers = GaugeMetricFamily("infilink_buffers_bytes", "What inputs on their way take", labels=place)
+    peak = GaugeMetricFamily("infilink_memory_peak_bytes", "The most that the models took at any sample", labels=place)
+    budget = GaugeMetricFamily("infilink_memory_budget_bytes", "What the models may take; 0: no limit", labels=place)
+    samples = CounterMetricFamily("infilink_memory_samples", "How often it was measured", labels=place)
+    above = CounterMetricFamily("infilink_memory_budget_violations", "Samples above the budget", labels=place)
+    for name, stats in by_place.items():
+        taken.add_metric([name], stats.memory_bytes)
+        buffers.add_metric([name], stats.buffers_bytes)
+        peak.add_metric([name], stats.peak_bytes)
+        budget.add_metric([name], stats.limit_bytes or 0)
+        samples.add_metric([name], stats.samples)
+        above.add_metric([name], stats.violations)
+    yield from (taken, buffers, peak, budget, samples, above)
+
+
+def _compute(status: edge_pb2.StatusReply) -> Iterator[Metric]:
     yield _counter(
         "infilink_compute_seconds", "Processors' time that was spent on models, loads included", _spent_s(status)
     )

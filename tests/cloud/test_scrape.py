@@ -31,7 +31,8 @@ def test_a_coordinator_is_read_where_it_listens_for_that(serve: Callable, caplog
         found = series(page)
         assert found['infilink_model_loaded{model="bright"}'] == 1.0
         assert found['infilink_load_seconds_count{model="bright",reason="plan"}'] == 1.0
-        assert found["infilink_memory_bytes"] > 0 and found["infilink_memory_budget_bytes"] == 0
+        assert found['infilink_memory_bytes{place="host"}'] > 0
+        assert found['infilink_memory_budget_bytes{place="host"}'] == 0
         assert found['infilink_inputs_total{outcome="answered"}'] == 0
         assert found['infilink_ledger_trouble{why="full"}'] == 0 and found["infilink_ledger_kept_total"] == 0
         assert found["process_resident_memory_bytes"] > 0
