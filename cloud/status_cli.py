@@ -31,14 +31,22 @@ _ANSWERS_WITHIN_S = 10.0
 _WATCH_EVERY_S = 2.0
 
 
+TokenOption = Annotated[str, typer.Option(help="The coordinator's token, if it has one.", envvar="INFILINK_TOKEN")]
+TlsCaOption = Annotated[Path | None, typer.Option(help="The certificate to trust; without it no TLS.")]
+TlsCertOption = Annotated[Path | None, typer.Option(help="One's own certificate, where the coordinator wants one.")]
+TlsKeyOption = Annotated[Path | None, typer.Option(help="Its key.")]
+
+
 class _Target(BaseModel):
     address: Address
 
 
 def status_command(
     address: Annotated[str, typer.Argument(help="HOST:PORT of the coordinator.")] = "127.0.0.1:7420",
-    token: Annotated[str, typer.Option(help="The coordinator's token, if it has one.", envvar="INFILINK_TOKEN")] = "",
-    tls_ca: Annotated[Path | None, typer.Option(help="The certificate to trust; without it no TLS.")] = None,
+    token: TokenOption = "",
+    tls_ca: TlsCaOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew every 2 seconds, until Ctrl-C.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object; with --watch, one a line.")] = False,
 ) -> None:
@@ -49,7 +57,7 @@ def status_command(
     said is one loss.
     """
     target = checked(_Target, {"address": address}, where="the address").address
-    with open_channel(target, tls_ca=tls_ca) as channel:
+    with open_channel(target, tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key) as channel:
         stub = edge_pb2_grpc.EdgeStub(channel)  # type: ignore[no-untyped-call]
         status = _ask(stub, target, token)
         if json:
@@ -71,8 +79,10 @@ def status_command(
 
 def top_command(
     address: Annotated[str, typer.Argument(help="HOST:PORT of the coordinator.")] = "127.0.0.1:7420",
-    token: Annotated[str, typer.Option(help="The coordinator's token, if it has one.", envvar="INFILINK_TOKEN")] = "",
-    tls_ca: Annotated[Path | None, typer.Option(help="The certificate to trust; without it no TLS.")] = None,
+    token: TokenOption = "",
+    tls_ca: TlsCaOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
     every_s: Annotated[float, typer.Option("--every", help="Seconds between two looks.", min=0.1, max=3600.0)] = 1.0,
     looks: Annotated[int | None, typer.Option(help="End after so many; without it, at q.", min=1)] = None,
 ) -> None:
@@ -82,7 +92,7 @@ def top_command(
     """
     target = checked(_Target, {"address": address}, where="the address").address
     console = Console()
-    with open_channel(target, tls_ca=tls_ca) as channel, ExitStack() as stack:
+    with open_channel(target, tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key) as channel, ExitStack() as stack:
         stub = edge_pb2_grpc.EdgeStub(channel)  # type: ignore[no-untyped-call]
         # The first look must succeed; later ones go on trying, as a coordinator may be started again.
         change, note = Change(_ask(stub, target, token)), ""
@@ -105,11 +115,13 @@ def top_command(
 
 def health_command(
     address: Annotated[str, typer.Argument(help="HOST:PORT of the coordinator.")] = "127.0.0.1:7420",
-    tls_ca: Annotated[Path | None, typer.Option(help="The certificate to trust; without it no TLS.")] = None,
+    tls_ca: TlsCaOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
 ) -> None:
     """Say whether a coordinator serves: exit code 0 if it does. No token is needed; container engines ask so."""
     target = checked(_Target, {"address": address}, where="the address").address
-    with open_channel(target, tls_ca=tls_ca) as channel:
+    with open_channel(target, tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key) as channel:
         try:
             reply = health_pb2_grpc.HealthStub(channel).Check(
                 health_pb2.HealthCheckRequest(), timeout=_ANSWERS_WITHIN_S
@@ -136,6 +148,8 @@ def _ours(error: Any, address: str) -> InfilinkError:
     code, details = error.code(), " ".join(str(error.details() or "").split())[:300]
     if code == grpc.StatusCode.UNAUTHENTICATED:
         return InvalidInput(f"{address}: {details}: give the coordinator's `token` as --token")
+    if code == grpc.StatusCode.PERMISSION_DENIED:
+        return InvalidInput(f"{address}: {details}")
     if code == grpc.StatusCode.UNIMPLEMENTED:
         return InvalidInput(f"{address}: what listens there is not an infilink coordinator")
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
