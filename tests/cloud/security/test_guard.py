@@ -6,12 +6,14 @@ from pathlib import Path
 
 import grpc
 import pytest
+from infilink.cloud.endpoint import EndpointConfig, bind
 from infilink.cloud.security.caller import ANYONE, Caller, current_caller
 from infilink.cloud.security.guard import Guard
 from infilink.cloud.security.scopes import scope_of
 from infilink.cloud.security.tokens import add_token, remove_token
 from infilink.errors import NotAllowed, NotKnown
 from infilink.protos import edge_pb2, edge_pb2_grpc
+from infilink.protos.channel import open_channel
 
 
 class Clock:
@@ -135,15 +137,17 @@ class Echo(edge_pb2_grpc.EdgeServicer):
 def served() -> Callable:
     """Runs a story with a stub of a service behind a guard."""
 
-    def run(guard: Guard, story: Callable) -> Echo:
+    def run(guard: Guard, story: Callable, **tls: Path) -> Echo:
         echo = Echo()
 
         async def whole() -> None:
             server = grpc.aio.server(interceptors=[guard])
             edge_pb2_grpc.add_EdgeServicer_to_server(echo, server)
-            port = server.add_insecure_port("127.0.0.1:0")
+            port = bind(server, EndpointConfig(listen="127.0.0.1:0", **tls))
             await server.start()
             try:
+                if tls:
+                    return await asyncio.to_thread(story, f"127.0.0.1:{port}")
                 async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
                     await story(channel, edge_pb2_grpc.EdgeStub(channel))
             finally:
@@ -220,3 +224,25 @@ def test_a_token_that_is_removed_ends_the_streams_that_it_began(served: Callable
         assert await call.code() == grpc.StatusCode.UNAUTHENTICATED
 
     served(Guard(tokens=tokens, clock=clock), story)
+
+
+def test_the_name_in_a_certificate_that_the_authority_signed_is_who_calls(
+    served: Callable, make_certificate: Callable
+) -> None:
+    authority = make_certificate("authority")
+    own, door = make_certificate("here", by=authority), make_certificate("door", by=authority)
+
+    def story(address: str) -> None:
+        tls = {"tls_ca": authority.cert, "tls_cert": door.cert, "tls_key": door.key}
+        with open_channel(address, **tls) as channel:
+            stub = edge_pb2_grpc.EdgeStub(channel)
+            (answer,) = stub.Connect(iter([edge_pb2.DeviceMessage()]))
+            assert answer.notice.text == "certificate 'door'"
+            with pytest.raises(grpc.RpcError) as raised:
+                stub.GetStatus(edge_pb2.StatusRequest())
+            assert raised.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        with open_channel(address, tls_ca=authority.cert) as channel, pytest.raises(grpc.RpcError) as raised:
+            edge_pb2_grpc.EdgeStub(channel).GetStatus(edge_pb2.StatusRequest())
+        assert raised.value.code() is grpc.StatusCode.UNAVAILABLE, "TLS itself lets nobody in without one"
+
+    served(Guard(certificates=True), story, tls_cert=own.cert, tls_key=own.key, tls_client_ca=authority.cert)
