@@ -29,6 +29,7 @@ from .ledger.retention import Retention
 from .metrics import Metrics
 from .model_store import ModelStore
 from .plans.initial import InitialPlan, make_initial_plan
+from .publishing.hub import Hub
 from .repository import Repository
 from .runtime.machine import Machine
 from .runtime.memory import MemoryBudget
@@ -65,6 +66,8 @@ class Coordinator:
         self.repository = Repository.open(config.models, self.store)
         retention = Retention(keep_days=config.keep_days, keep_bytes=config.keep_bytes)
         self.ledger = Ledger(Database(config.ledger), retention=retention, when_full=config.full_disk)
+        self.hub = Hub()
+        self.ledger.listeners.append(self.hub.publish)
         self.machine = Machine(config, meters=meters)
         is_tail = self.repository.tail is not None
         self.workers = {
@@ -226,6 +229,7 @@ class Coordinator:
     def stop(self) -> None:
         """Stops reading from all devices; inputs that were read are still answered."""
         self.stopping = True
+        self.hub.close()
         for session in self.sessions.values():
             if session.connection is not None:
                 session.connection.stop()

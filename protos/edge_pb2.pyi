@@ -316,6 +316,49 @@ class Report(_message.Message):
     wanted_bytes: int
     def __init__(self, frames: _Optional[int] = ..., kept: _Optional[int] = ..., dropped: _Optional[int] = ..., sent_bytes: _Optional[int] = ..., received_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., uncertified: bool = ..., audited: _Optional[int] = ..., audit_blocks: _Optional[int] = ..., audit_error: _Optional[float] = ..., audit_broken: bool = ..., rate_far: _Optional[str] = ..., clock_behind_s: _Optional[float] = ..., features: _Optional[int] = ..., features_bytes: _Optional[int] = ..., wanted: _Optional[int] = ..., gone: _Optional[int] = ..., wanted_bytes: _Optional[int] = ...) -> None: ...
 
+class SubscribeRequest(_message.Message):
+    __slots__ = ("devices", "models", "since_us", "changes")
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    SINCE_US_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    devices: _containers.RepeatedScalarFieldContainer[str]
+    models: _containers.RepeatedScalarFieldContainer[str]
+    since_us: int
+    changes: bool
+    def __init__(self, devices: _Optional[_Iterable[str]] = ..., models: _Optional[_Iterable[str]] = ..., since_us: _Optional[int] = ..., changes: bool = ...) -> None: ...
+
+class Published(_message.Message):
+    __slots__ = ("device", "session", "sequence", "captured_ns", "answered_us", "width", "height", "outputs", "missed", "specs")
+    class SpecsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_NS_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_US_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    MISSED_FIELD_NUMBER: _ClassVar[int]
+    SPECS_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    session: str
+    sequence: int
+    captured_ns: int
+    answered_us: int
+    width: int
+    height: int
+    outputs: _containers.RepeatedCompositeFieldContainer[Output]
+    missed: int
+    specs: _containers.ScalarMap[str, str]
+    def __init__(self, device: _Optional[str] = ..., session: _Optional[str] = ..., sequence: _Optional[int] = ..., captured_ns: _Optional[int] = ..., answered_us: _Optional[int] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., missed: _Optional[int] = ..., specs: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
 class StatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -44,6 +44,11 @@ class EdgeStub(object):
                 request_serializer=edge__pb2.StatusRequest.SerializeToString,
                 response_deserializer=edge__pb2.StatusReply.FromString,
                 _registered_method=True)
+        self.Subscribe = channel.unary_stream(
+                '/infilink.v1.Edge/Subscribe',
+                request_serializer=edge__pb2.SubscribeRequest.SerializeToString,
+                response_deserializer=edge__pb2.Published.FromString,
+                _registered_method=True)
 
 
 class EdgeServicer(object):
@@ -61,6 +66,13 @@ class EdgeServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Subscribe(self, request, context):
+        """What is answered, as it is kept: to whoever wants to hear of it, but for the device itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EdgeServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -73,6 +85,11 @@ def add_EdgeServicer_to_server(servicer, server):
                     servicer.GetStatus,
                     request_deserializer=edge__pb2.StatusRequest.FromString,
                     response_serializer=edge__pb2.StatusReply.SerializeToString,
+            ),
+            'Subscribe': grpc.unary_stream_rpc_method_handler(
+                    servicer.Subscribe,
+                    request_deserializer=edge__pb2.SubscribeRequest.FromString,
+                    response_serializer=edge__pb2.Published.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -129,6 +146,33 @@ class Edge(object):
             '/infilink.v1.Edge/GetStatus',
             edge__pb2.StatusRequest.SerializeToString,
             edge__pb2.StatusReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Subscribe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/infilink.v1.Edge/Subscribe',
+            edge__pb2.SubscribeRequest.SerializeToString,
+            edge__pb2.Published.FromString,
             options,
             channel_credentials,
             insecure,

@@ -113,6 +113,9 @@ class Ledger:
         retry_s: how long to wait before the next try.
         patience_s: how long a database that is away is waited for before that counts as an outage.
         clock_ns: Unix time.
+
+    Attributes:
+        listeners: are told of each new answer, once it is kept or given without being kept; they may not wait.
     """
 
     def __init__(
@@ -133,6 +136,7 @@ class Ledger:
         self.retry_s = retry_s
         self.patience_s = patience_s
         self.clock_ns = clock_ns
+        self.listeners: list[Callable[[Answered], None]] = []
         self._store = Store(database, clock_ns)
         self._waiting: list[_Waiting] = []
         self._waiting_bytes = 0
@@ -193,7 +197,7 @@ class Ledger:
         if waiting is None:
             if self._outage is not None:
                 self.check()
-                self._counts.unkept += 1
+                self._give_unkept(answered)
                 return answered.message
             waiting = self._wait(answered)
         # Whoever asked may go: the answer is written all the same.
@@ -326,8 +330,21 @@ class Ledger:
         elif isinstance(answer, InfilinkError):
             item.standing.set_exception(answer)
         elif answer is not None:
-            self._counts.kept += isinstance(item.row, Answered) and answer is item.row.message
+            if isinstance(item.row, Answered) and answer is item.row.message:
+                self._counts.kept += 1
+                self._announce(item.row)
             item.standing.set_result(answer)
+
+    def _give_unkept(self, answered: Answered) -> None:
+        self._counts.unkept += 1
+        self._announce(answered)
+
+    def _announce(self, answered: Answered) -> None:
+        for listener in self.listeners:
+            try:
+                listener(answered)
+            except Exception:
+                logger.exception("an answer can't be published")
 
     async def _recover(self, trouble: Trouble) -> None:
         """Waits for the next try; in an outage, until something can be written again."""
@@ -359,7 +376,7 @@ class Ledger:
             if item.standing is None or isinstance(item.row, Note):
                 self._counts.notes_lost += 1
             elif self.when_full == "answer":
-                self._counts.unkept += 1
+                self._give_unkept(item.row)
                 item.standing.set_result(item.row.message)
             else:
                 self._counts.refused += 1

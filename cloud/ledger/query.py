@@ -115,8 +115,17 @@ class Found:
         return known[index] if 0 <= index < len(known) else f"class {index}"
 
 
-def find_results(connection: Connection, wanted: Wanted, *, newest: int | None = None) -> Iterator[Found]:
-    """The results in the order in which they were answered; of more than `newest` the last ones."""
+def find_results(
+    connection: Connection, wanted: Wanted, *, newest: int | None = None, after: int | None = None
+) -> Iterator[Found]:
+    """The results in the order in which they were answered.
+
+    Args:
+        connection: to the ledger.
+        wanted: which.
+        newest: of more than so many the last ones.
+        after: only of answers after the one of this number.
+    """
     columns = [
         ANSWERS.c.number,
         *(ANSWERS.c[name] for name in ("device", "session", "sequence", "captured_ns", "answered_us")),
@@ -127,6 +136,8 @@ def find_results(connection: Connection, wanted: Wanted, *, newest: int | None =
         RESULTS.c.spec,
     ]
     joined: Select[Any] = _joined(select(*columns), wanted)
+    if after is not None:
+        joined = joined.where(ANSWERS.c.number > after)
     specs = {row.id: spec_of(row.spec) for row in connection.execute(select(SPECS))}
     for row in _newest(connection, joined, newest) if newest is not None else _in_order(connection, joined):
         yield _found(row, specs.get(row.spec))

@@ -12,6 +12,7 @@ _REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/"
 SCOPE_OF: dict[str, Scope] = {
     f"{_EDGE}Connect": "device",
     f"{_EDGE}GetStatus": "reader",
+    f"{_EDGE}Subscribe": "reader",
     "/infilink.v1.Federation/Learn": "device",
     f"{_REFLECTION}ServerReflectionInfo": "reader",
     f"{_INFERENCE}ModelInfer": "device",

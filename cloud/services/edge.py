@@ -10,6 +10,7 @@ from ...errors import InvalidInput, Overloaded
 from ...protos import edge_pb2, edge_pb2_grpc
 from ..coordinator import Coordinator
 from ..endpoint import abort_on_error
+from ..publishing.subscribe import subscribe
 from ..security.quotas import Quotas
 from ..sessions.admission import namesakes
 from ..sessions.bounds import check_input, check_report
@@ -78,6 +79,11 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
         async with abort_on_error(context):
             return status_reply(self.coordinator)
         raise AssertionError("abort raises")
+
+    async def Subscribe(self, request: edge_pb2.SubscribeRequest, context: Any) -> None:  # noqa: N802
+        """What is answered, until whoever asks has enough."""
+        async with abort_on_error(context):
+            await subscribe(self.coordinator, request, context.write)
 
     async def _hello(self, messages: AsyncIterator[edge_pb2.DeviceMessage]) -> edge_pb2.Hello:
         try:

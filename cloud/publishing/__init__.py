@@ -1,0 +1,1 @@
+"""Results to others, as they are kept: a gRPC stream, MQTT with Home Assistant, webhooks."""
