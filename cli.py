@@ -59,7 +59,7 @@ COMMANDS = {
     "status": Entry("infilink.cloud.status_cli:status_command", "What a running coordinator does, and why.", _RUN),
     "health": Entry("infilink.cloud.status_cli:health_command", "Whether a coordinator serves: the exit code.", _RUN),
     "top": Entry("infilink.cloud.status_cli:top_command", "The same, live: rates, latencies, what runs now.", _RUN),
-    "models": Entry("", "A folder's models: what they are, what they cost.", _MODELS),
+    "models": Entry("", "A folder's models, and those that a coordinator serves.", _MODELS),
     "token": Entry("", "Who may call the coordinator, and what for.", _RUN),
     "split": Entry("infilink.device.split_cli:split_command", "Cut a model in two: device and cloud.", _MODELS),
     "upgrade": Entry("infilink.cli:upgrade_command", "Files of an older infilink, as this one reads them.", _MODELS),
@@ -95,6 +95,13 @@ GROUPS = {
     "models": {
         "ls": Entry("infilink.models.cli:ls_command", "What each model's spec says, and whether it fits."),
         "measure": Entry("infilink.models.cli:measure_command", "The same, with each model's memory and time here."),
+        "list": Entry("infilink.cloud.models_cli:list_command", "What a running coordinator serves."),
+        "add": Entry("infilink.cloud.models_cli:add_command", "Bring it a model, or a new version of one."),
+        "rm": Entry("infilink.cloud.models_cli:remove_command", "Take one out of its folder."),
+        "load": Entry("infilink.cloud.models_cli:load_command", "Have it load one now."),
+        "unload": Entry("infilink.cloud.models_cli:unload_command", "Have it unload one, and leave it so."),
+        "pin": Entry("infilink.cloud.models_cli:pin_command", "Have it keep one loaded."),
+        "rollback": Entry("infilink.cloud.models_cli:rollback_command", "Have it serve the version before again."),
         "draw": Entry("infilink.device.draw_cli:draw_command", "What each one says of a clip's frames, as pictures."),
     },
     "token": {

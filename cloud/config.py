@@ -94,6 +94,9 @@ max_in_flight = 16
 max_input_bytes = 8388608
 max_input_pixels = 33554432
 
+# The largest model, with its data files, that an operator may bring (`infilink models add`).
+max_model_bytes = 4294967296
+
 # An inference that takes longer is ended, and its model is loaded again.
 infer_timeout_s = 30.0
 
@@ -194,6 +197,7 @@ class CloudConfig(EndpointConfig):
     max_in_flight: int = Field(default=16, ge=1, le=1024)
     max_input_bytes: int = Field(default=8 * 2**20, ge=1024, le=2**28)
     max_input_pixels: int = Field(default=2**25, ge=1024, le=2**30)
+    max_model_bytes: int = Field(default=4 * 2**30, ge=1024)
     infer_timeout_s: float = Field(default=30.0, gt=0)
     device_inputs_per_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     device_bytes_per_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)

@@ -17,11 +17,13 @@ from ..links.planning.plan import Plan
 from ..links.scheduling.expected import expected_losses, linked_losses
 from ..links.scheduling.schedule import SiteSchedule
 from ..links.serving import Serving
+from ..models.cost import ModelCost
 from ..models.providers import HOST
 from ..models.spec import digest
 from ..protos import edge_pb2, wire
 from ..units import format_bytes, parse_compute
 from .config import CloudConfig
+from .deployments import Deployments
 from .learned_state import LearnedState
 from .ledger.database import Database
 from .ledger.ledger import Ledger
@@ -73,6 +75,7 @@ class Coordinator:
         self.workers = {
             name: self.machine.worker(model, is_tail=is_tail) for name, model in self.repository.models.items()
         }
+        self.deployments = Deployments(self)
         self.learned: LearnedState | None = None
         self.schedule: SiteSchedule | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -90,16 +93,9 @@ class Coordinator:
             self.repository = self.repository.with_virtual(graph.virtual)
         at_once = None
         if self.config.answers != "full":
-            cores = parse_compute(self.config.compute)
-            at_once = math.ceil(cores / self.config.threads)
-            self.schedule = SiteSchedule(
-                {name: costs[name] for name in self.repository.paths},
-                compute_cores=cores,
-                budget_bytes=plan.budget_bytes,
-                weights=self.config.site_weights,
-                audit=self.config.audit,
-            )
-        places = {name: self.machine.place(name) for name in self.repository.paths}
+            at_once = math.ceil(parse_compute(self.config.compute) / self.config.threads)
+            self.schedule = self.make_schedule({name: costs[name] for name in self.repository.paths})
+        places = {name: self.machine.place(name) for name in self.repository.models}
         needs = {name: cost.memory_bytes for name, cost in costs.items() if places.get(name, HOST) == HOST}
         self.memory = MemoryBudget(plan.budget_bytes, needs, first_bytes=self.config.reserve_of(HOST))
         self.pool = ModelPool(
@@ -117,7 +113,8 @@ class Coordinator:
             metrics=self.metrics,
             journal=lambda kind, model, why: self.ledger.journal(kind, why, model=model),
         )
-        for name in plan.resident:
+        tensors = self.repository.tensors if self.schedule is None else ()
+        for name in (*plan.resident, *tensors):
             if name in self.workers:
                 await self._begin_with(name)
         self._tasks = [
@@ -130,7 +127,10 @@ class Coordinator:
             links = digest(self.config.links / INDEX)
             targets = tuple(self.repository.specs)
             self.learned = LearnedState(self.ledger.database, links, targets, devices=2 * self.config.max_devices)
-            self._tasks.append(asyncio.create_task(self._save_regularly(self.learned)))
+            self._tasks.append(asyncio.create_task(self._save_regularly()))
+        await asyncio.to_thread(self.deployments.clean)
+        if self.config.watch_models_s:
+            self._tasks.append(asyncio.create_task(self.deployments.watch(every_s=self.config.watch_models_s)))
         told = _told(self.initial, self.schedule)
         logger.info("%s", told)
         self.ledger.journal("plan", told, data=asdict(plan))
@@ -202,12 +202,27 @@ class Coordinator:
                 plan=plan,
                 note=partial(self.note, hello.device),
             )
-            if self.schedule is not None:
-                fresh, linked = (None, None) if graph is None else (expected_losses(graph), linked_losses(graph))
-                self.schedule.join(key, name=hello.device, fresh=fresh, linked=linked)
+            self.join(session)
         session.version, session.wire = hello.version, spoken
         self.sessions.move_to_end(key)
         return session
+
+    def make_schedule(self, costs: Mapping[str, ModelCost]) -> SiteSchedule:
+        """A schedule of these models under the site's budgets; no stream has joined it."""
+        return SiteSchedule(
+            costs,
+            compute_cores=parse_compute(self.config.compute),
+            budget_bytes=self.initial.plan.budget_bytes,
+            weights=self.config.site_weights,
+            audit=self.config.audit,
+        )
+
+    def join(self, session: Session) -> None:
+        """A session's inputs are scheduled, if there is a schedule, by what its links are expected to lose."""
+        graph = session.serving.graph
+        if self.schedule is not None:
+            fresh, linked = (None, None) if graph is None else (expected_losses(graph), linked_losses(graph))
+            self.schedule.join(session.key, name=session.key.device, fresh=fresh, linked=linked)
 
     def stream(self, session: Session) -> DeviceStream:
         """The stream for a new connection of a session."""
@@ -250,23 +265,23 @@ class Coordinator:
             await self.ledger.tidy()
             await asyncio.sleep(_TIDY_EVERY_S)
 
-    async def _save_regularly(self, learned: LearnedState) -> None:
+    async def _save_regularly(self) -> None:
         """Saves what was learned while serving, until cancelled."""
         while True:
             await asyncio.sleep(_SAVE_EVERY_S)
-            await self._save(learned)
+            await self.save_learned()
 
-    async def _save(self, learned: LearnedState) -> None:
-        if rows := learned.changed():
-            await asyncio.to_thread(learned.save, rows)
+    async def save_learned(self) -> None:
+        """Saves what was learned while serving."""
+        if self.learned is not None and (rows := self.learned.changed()):
+            await asyncio.to_thread(self.learned.save, rows)
 
     async def close(self) -> None:
         """Ends every process; closing twice is fine."""
         for task in self._tasks:
             task.cancel()
-        if self.learned is not None:
-            await self._save(self.learned)
-            self.learned = None
+        await self.save_learned()
+        self.learned = None
         for worker in self.workers.values():
             await asyncio.to_thread(worker.close)
         self.machine.close()

@@ -14,7 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from ..errors import InvalidInput
 from ..files import replacing
-from ..protos import edge_pb2, edge_pb2_grpc
+from ..protos import edge_pb2, edge_pb2_grpc, models_pb2, models_pb2_grpc
 from .config import CloudConfig
 from .coordinator import Coordinator
 from .endpoint import SERVER_OPTIONS, bind
@@ -23,6 +23,7 @@ from .security.guard import Guard
 from .services.edge import EdgeService
 from .services.inference import SERVICE as INFERENCE
 from .services.inference import InferenceService
+from .services.models import ModelsService
 from .sessions.bounds import check_bytes
 from .status_text import as_json
 from .telemetry import status_reply
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 _STOP_S = 10.0
 _SERVICE = edge_pb2.DESCRIPTOR.services_by_name["Edge"].full_name
+_MODELS = models_pb2.DESCRIPTOR.services_by_name["Models"].full_name
 
 
 def serve(config: CloudConfig, *, status_file: Path | None = None) -> None:
@@ -65,6 +67,7 @@ async def _serve(config: CloudConfig, status_file: Path | None) -> None:
             return
         read_status(coordinator)
         edge_pb2_grpc.add_EdgeServicer_to_server(EdgeService(coordinator), server)  # type: ignore[no-untyped-call]
+        models_pb2_grpc.add_ModelsServicer_to_server(ModelsService(coordinator), server)  # type: ignore[no-untyped-call]
         inference = InferenceService(coordinator)
         inference.add_to(server)
         health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
@@ -138,7 +141,9 @@ def _reflect(server: Any) -> None:
         from grpc_reflection.v1alpha import reflection
     except ModuleNotFoundError:
         return
-    reflection.enable_server_reflection((_SERVICE, INFERENCE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    reflection.enable_server_reflection(
+        (_SERVICE, _MODELS, INFERENCE, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+    )
 
 
 def _write_status(path: Path, status: edge_pb2.StatusReply) -> None:

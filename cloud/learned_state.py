@@ -61,6 +61,10 @@ class LearnedState:
         with database.failures_named(), database.write() as connection:
             connection.execute(delete(LEARNT).where(LEARNT.c.links != links))
 
+    def renewed(self, targets: Sequence[str]) -> "LearnedState":
+        """The same for other models that are answered for; what is to be kept was saved."""
+        return LearnedState(self.database, self.links, targets, devices=self._most)
+
     def of(self, device: str) -> DeviceState:
         """What was learned from a device; it continues from what was saved."""
         state = self._devices.get(device)

@@ -41,8 +41,8 @@ class Repository:
     Attributes:
         folder: the folder.
         models: what is served of each, by name.
-        paths: each served model's file, by name.
-        specs: each model's spec, also those of virtual models, which have no file.
+        paths: each served model's file, by name, but of those that are served by their tensors alone.
+        specs: the specs of these, also those of virtual models, which have no file.
         digests: each served file's digest, which is the version of the model's outputs.
         tail: the cut whose feature maps are its inputs, where the only model is a partitioned model's second part.
     """
@@ -89,13 +89,19 @@ class Repository:
 
     def put(self, model: ServedModel) -> None:
         """Serves a model, in the place of the version that was served of it."""
-        self.models[model.name] = model
-        self.paths[model.name], self.specs[model.name], self.digests[model.name] = model.path, model.spec, model.digest
+        self.models[model.name], self.digests[model.name] = model, model.digest
+        if model.spec.serve == "site":
+            self.paths[model.name], self.specs[model.name] = model.path, model.spec
 
     def remove(self, name: str) -> None:
         """Serves a model no more."""
         for each in (self.models, self.paths, self.specs, self.digests):
             each.pop(name, None)
+
+    @property
+    def tensors(self) -> dict[str, ServedModel]:
+        """The models that are served by their tensors alone: neither devices nor links speak of them."""
+        return {name: model for name, model in self.models.items() if model.spec.serve == "tensors"}
 
     def with_virtual(self, specs: Mapping[str, ModelSpec]) -> "Repository":
         """The same with models that nothing runs for: links answer for them."""

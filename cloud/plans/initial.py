@@ -21,6 +21,7 @@ from ..config import CloudConfig
 from ..model_store import ServedModel
 from ..repository import Repository
 from ..runtime.machine import Machine
+from .fitting import misfits, without_models
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +115,12 @@ def _read_links(folder: Path | None, repository: Repository) -> LinkGraph | None
     if folder is None:
         return None
     graph = LinkGraph.load(folder)
+    others = misfits(graph, repository.digests)
+    for name, why in others.items():
+        logger.warning("%s: %s: it is answered without links until they are learnt again", name, why)
+    if others and set(others) == set(graph.digests) & set(repository.digests):
+        raise InvalidInput(f"{folder}: was learnt with none of the models that are here: give the links of these")
+    graph = without_models(graph, others)
     graph.check(folder, repository.specs, repository.digests, looks_at="image")
     taken = sorted(graph.virtual.keys() & repository.paths.keys())
     if taken:
@@ -121,12 +128,8 @@ def _read_links(folder: Path | None, repository: Repository) -> LinkGraph | None
             f"{folder}: answers as {taken[0]!r}, which is a model of {repository.paths[taken[0]].parent}: move that "
             "model out, or adapt again with another --name"
         )
-    extra = sorted(set(repository.paths) - set(graph.models))
-    if extra:
-        raise InvalidInput(
-            f"{folder}: was trained without {', '.join(extra)}; move it out of the models' folder, or record and train "
-            "the links again"
-        )
+    for name in sorted(set(repository.paths) - set(graph.models) - set(others)):
+        logger.warning("%s: the links were learnt without it: it is answered without them", name)
     return graph
 
 

@@ -140,6 +140,18 @@ class ModelPool:
         await self.sample()
         await self._recycle_if_due(self._card(name))
 
+    def introduce(self, name: str, worker: Worker, *, place: str = HOST) -> None:
+        """Takes a model that was not there; it is not loaded yet."""
+        self.workers[name] = worker
+        if place != HOST:
+            self.places[name] = place
+
+    async def change(self, name: str, worker: Worker) -> None:
+        """Puts another worker in the place of one that is not loaded."""
+        old, self.workers[name] = self.workers[name], worker
+        await asyncio.to_thread(old.close)
+        self.budget_of(name).forget(name)
+
     async def remove(self, name: str) -> None:
         """Unloads a model for good."""
         await self.unload(name)

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from math import inf
 from typing import TypeVar
@@ -29,7 +30,7 @@ class RunQueue:
         self.workers = workers
         self.at_once = len(workers) if at_once is None else at_once
         self.loaded: set[str] = set()
-        self._waiting: dict[str, list[_Turn]] = {name: [] for name in workers}
+        self._waiting: defaultdict[str, list[_Turn]] = defaultdict(list)
         self._running: set[str] = set()
         self._numbers = itertools.count()
         self._ended = asyncio.Event()
@@ -87,7 +88,7 @@ class RunQueue:
 
     def waiting(self) -> dict[str, int]:
         """How many runs wait for their turn on each model."""
-        return {name: len(turns) for name, turns in self._waiting.items()}
+        return {name: len(self._waiting[name]) for name in self.workers}
 
     async def drained(self, name: str) -> None:
         """Waits until nothing runs on that model and nothing waits for it."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -100,20 +101,24 @@ def test_a_budget_that_is_too_small_is_refused(tiny_models: Path, links: Path) -
             initial(tiny_models, links=links, answers=answers, budget="29MiB")
 
 
-def test_links_of_other_models_are_refused(tiny_models: Path, links: Path, tmp_path: Path) -> None:
+def test_what_links_were_not_learnt_with_is_answered_without_them(
+    tiny_models: Path, links: Path, tmp_path: Path, caplog
+) -> None:
     own = shutil.copytree(tiny_models, tmp_path / "models")
     another = shutil.copy(own / "bright.onnx", own / "another.onnx")
     write_spec(another, read_spec(another).model_copy(update={"name": "another"}))
-    with pytest.raises(InvalidInput, match="was trained without another"):
-        initial(own, links=links)
-    another.unlink()
-    spec = read_spec(own / "bright.onnx")
-    write_spec(
-        own / "bright.onnx", spec.model_copy(update={"output": spec.output.model_copy(update={"tolerance": 1.0})})
-    )
-    with pytest.raises(
-        InvalidInput, match=rf"{links}: model 'bright' has digest \w{{16}} here, .* learnt with \w{{16}}"
-    ):
+    write_spec(own / "light.onnx", read_spec(own / "light.onnx").model_copy(update={"version": "2"}))
+    graph = initial(own, links=links, answers="links").graph
+    assert graph is not None and set(graph.models) == {"bright", "corner"}
+    assert "another: the links were learnt without it" in caplog.text
+    assert re.search(r"light: the links were learnt with \w{16}, and \w{16} is served now", caplog.text)
+
+
+def test_links_of_none_of_the_models_are_refused(tiny_models: Path, links: Path, tmp_path: Path) -> None:
+    own = shutil.copytree(tiny_models, tmp_path / "models")
+    for name in NAMES:
+        write_spec(own / f"{name}.onnx", read_spec(own / f"{name}.onnx").model_copy(update={"version": "2"}))
+    with pytest.raises(InvalidInput, match="was learnt with none of the models that are here"):
         initial(own, links=links)
 
 
