@@ -8,7 +8,8 @@ InfilinkError
 │   └── NotKnown        who asks gave no token or certificate that is known here
 ├── UnknownModel        no model of that name is known here
 ├── OutOfMemory         the memory budget has no room for what was asked
-├── Overloaded          a queue is full; try again later
+├── Overloaded          there is no place for it now; try again later
+│   └── QueueFull       too much waits already, or it would be too late: says when to try again
 ├── ModelFailed         a model was loaded and then failed on an input
 │   └── BadOutput       what it gave for this one input can't be used; the model runs on, the next input may be fine
 ├── Incompatible        the two sides speak no common version of the wire
@@ -80,6 +81,16 @@ class Overloaded(InfilinkError):
     """A queue is full: the request was refused, not lost; try again later."""
 
     code = grpc.StatusCode.UNAVAILABLE
+
+
+class QueueFull(Overloaded):
+    """Too much waits already, or it would be answered too late; says when to try again."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    def __init__(self, what: str, *, retry_after_s: float) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(f"{what}; try again in {retry_after_s:.2g} s")
 
 
 class ModelFailed(InfilinkError):

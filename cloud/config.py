@@ -94,6 +94,10 @@ max_in_flight = 16
 max_input_bytes = 8388608
 max_input_pixels = 33554432
 
+# What all inputs that wait for models may take together: as they came, and again as they are decoded. While there is no
+# room, devices are not read from; an input that has a deadline is refused.
+max_waiting_bytes = 268435456
+
 # The largest model, with its data files, that an operator may bring (`infilink models add`).
 max_model_bytes = 4294967296
 
@@ -197,6 +201,7 @@ class CloudConfig(EndpointConfig):
     max_in_flight: int = Field(default=16, ge=1, le=1024)
     max_input_bytes: int = Field(default=8 * 2**20, ge=1024, le=2**28)
     max_input_pixels: int = Field(default=2**25, ge=1024, le=2**30)
+    max_waiting_bytes: int = Field(default=2**28, ge=2**20)
     max_model_bytes: int = Field(default=4 * 2**30, ge=1024)
     infer_timeout_s: float = Field(default=30.0, gt=0)
     device_inputs_per_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)

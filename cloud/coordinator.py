@@ -33,11 +33,13 @@ from .model_store import ModelStore
 from .plans.initial import InitialPlan, make_initial_plan
 from .publishing.hub import Hub
 from .repository import Repository
+from .runtime.input_pool import InputPool
 from .runtime.machine import Machine
 from .runtime.memory import MemoryBudget
 from .runtime.meter import Meter
 from .runtime.pool import ModelPool
 from .runtime.run_queue import RunQueue
+from .runtime.scaling import Scaling
 from .runtime.scheduler import Scheduler
 from .sessions.admission import check_hello, feature_range
 from .sessions.session import Session, SessionKey
@@ -91,9 +93,10 @@ class Coordinator:
         plan, graph, costs = self.initial.plan, self.initial.graph, self.initial.costs
         if graph is not None:
             self.repository = self.repository.with_virtual(graph.virtual)
-        at_once = None
+        at_once, cores = None, parse_compute(self.config.compute)
+        fixed = frozenset(name for name, table in self.config.model.items() if table.processes)
         if self.config.answers != "full":
-            at_once = math.ceil(parse_compute(self.config.compute) / self.config.threads)
+            at_once = math.ceil(cores / self.config.threads)
             self.schedule = self.make_schedule({name: costs[name] for name in self.repository.paths})
         places = {name: self.machine.place(name) for name in self.repository.models}
         needs = {name: cost.memory_bytes for name, cost in costs.items() if places.get(name, HOST) == HOST}
@@ -101,7 +104,7 @@ class Coordinator:
         self.pool = ModelPool(
             self.workers,
             self.memory,
-            RunQueue(self.workers, at_once=at_once),
+            RunQueue(self.workers, at_once=at_once, inputs=InputPool(self.config.max_waiting_bytes)),
             cards=self.machine.cards,
             places=places,
         )
@@ -111,6 +114,7 @@ class Coordinator:
             self.schedule,
             answer_within_s=self.config.answer_within_s,
             metrics=self.metrics,
+            scaling=Scaling(self.pool, cores=cores, threads=self.config.threads, fixed=fixed),
             journal=lambda kind, model, why: self.ledger.journal(kind, why, model=model),
         )
         tensors = self.repository.tensors if self.schedule is None else ()

@@ -43,6 +43,10 @@ _START_TIMEOUT_S = 60.0
 _Reply = TypeVar("_Reply")
 
 
+class ProcessEnded(ModelFailed):
+    """A model's process is there no more: what it was asked has no answer, and may be asked of the next one."""
+
+
 class ModelProcess:
     """An `OnnxModel` in a process of its own. Close it, or use it as a context manager.
 
@@ -184,6 +188,11 @@ class ModelProcess:
         """
         return received(self._given, cast(list[Reply], self._receive(timeout_s)))
 
+    def hangs(self, after_s: float) -> ProcessEnded:
+        """Ends the process, as it has not answered for so long; what whoever waits is told."""
+        self.kill()
+        return self._ended(f"no output after {after_s:g} s; its process was ended")
+
     def fileno(self) -> int:
         """The pipe's number: readable once there are replies, or the process has ended."""
         assert self._pipe is not None, "load() comes first"
@@ -266,8 +275,7 @@ class ModelProcess:
             if pipe is None:
                 raise EOFError
             if not pipe.poll(timeout_s):
-                self.kill()
-                raise self._ended(f"no output after {timeout_s:g} s; its process was ended")
+                raise self.hangs(timeout_s or 0.0)
             reply = pipe.recv()
         except (EOFError, OSError) as error:
             raise self._ended("its process has ended (killed, or out of memory)") from error
@@ -275,7 +283,7 @@ class ModelProcess:
             raise reply
         return reply
 
-    def _ended(self, why: str) -> ModelFailed:
+    def _ended(self, why: str) -> ProcessEnded:
         """Takes note that there is no process any more; what its owner is told."""
         self._pid = None
-        return ModelFailed(f"{self.path.stem}: {why}")
+        return ProcessEnded(f"{self.path.stem}: {why}")

@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import BadOutput, DeadlineExceeded, InfilinkError, InvalidInput, ModelFailed
 from ..outputs import Array
 from .session import CPU_ONLY, SessionProviders
-from .shared_memory import SharedArray, SharedReader, SharedWriter
+from .shared_memory import SharedArray, SharedMemory, SharedReader, SharedWriter, padded
 from .spec import ModelSpec
 
 _Key = TypeVar("_Key")
@@ -113,7 +113,22 @@ def share(memory: SharedWriter, tensors: Mapping[_Key, Array]) -> dict[_Key, Sen
     if size_bytes > MOST_TENSOR_BYTES:
         raise InvalidInput(f"the tensors have {size_bytes} bytes; at most {MOST_TENSOR_BYTES} are taken at once")
     large = {key: each for key, each in tensors.items() if each.nbytes > _SMALL_BYTES and not each.dtype.hasobject}
-    return {**tensors, **memory.write_all(large)} if large else dict(tensors)
+    sent: dict[_Key, Sent] = dict(tensors)
+    if large:
+        sent.update(memory.write_all(large))
+    return sent
+
+
+def share_into(memory: SharedMemory, tensors: Mapping[str, Array]) -> dict[str, Sent]:
+    """As `share`, in memory that holds them all."""
+    sent: dict[str, Sent] = dict(tensors)
+    offset = 0
+    for name, each in tensors.items():
+        if each.nbytes > _SMALL_BYTES and not each.dtype.hasobject:
+            sent[name], target = memory.at(offset, each.dtype, each.shape)
+            np.copyto(target, each)
+            offset += padded(each.nbytes)
+    return sent
 
 
 def take(memory: SharedReader, sent: Mapping[_Key, Sent]) -> dict[_Key, Array]:
@@ -273,7 +288,7 @@ def _alike(works: Sequence[Work], given: Sequence[Mapping[str, Array]]) -> bool:
     return first[0] is not False and all(each == first for each in others)
 
 
-def _arrays(reply: Reply) -> Mapping[str, Array]:
+def _arrays(reply: Reply) -> Mapping[str, Any]:
     if isinstance(reply, Inferred):
         return {FRAME: reply.value}
     return reply.values if isinstance(reply, InferredTensors) else {}

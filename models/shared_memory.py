@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ..outputs import Array
 _ALIGN_BYTES = 64
 # What a reader keeps mapped: a little more than one model's process is given in turn.
 _MOST_MAPPED = 64
+_Key = TypeVar("_Key")
 _SERIALS = itertools.count()
 
 
@@ -77,17 +78,18 @@ class SharedWriter:
         """Copies an array in; the other side may read it until the next ones are written."""
         return self.write_all({"": array})[""]
 
-    def write_all(self, arrays: Mapping[str, Array]) -> dict[str, SharedArray]:
+    def write_all(self, arrays: Mapping[_Key, Array]) -> dict[_Key, SharedArray]:
         """Copies arrays in; the other side may read them until the next ones are written."""
-        needed_bytes = sum(_padded(array.nbytes) for array in arrays.values())
+        needed_bytes = sum(padded(array.nbytes) for array in arrays.values())
         if self._memory is None or self._memory.size_bytes < needed_bytes:
             self.close()
             self._memory = SharedMemory(needed_bytes)
-        places, offset = {}, 0
+        places: dict[_Key, SharedArray] = {}
+        offset = 0
         for name, array in arrays.items():
             places[name], target = self._memory.at(offset, array.dtype, array.shape)
             np.copyto(target, array)
-            offset += _padded(array.nbytes)
+            offset += padded(array.nbytes)
         return places
 
     def close(self) -> None:
@@ -119,7 +121,8 @@ class SharedReader:
         return _view(self._mapped[key], place)
 
 
-def _padded(size_bytes: int) -> int:
+def padded(size_bytes: int) -> int:
+    """What an array of that size takes among others."""
     return -(-size_bytes // _ALIGN_BYTES) * _ALIGN_BYTES
 
 

@@ -79,6 +79,25 @@ class Supervisor:
         self._retry_at = 0.0
         self._stopped = False
 
+    def twin(self) -> "Supervisor":
+        """Another one of the same model, that has no process yet."""
+        return Supervisor(
+            self.name,
+            self.path,
+            threads=self.threads,
+            optimized=self.optimized,
+            providers=self.providers,
+            kind=self.kind,
+            infer_timeout_s=self.infer_timeout_s,
+            repeat=self.repeat,
+            clock=self.clock,
+        )
+
+    @property
+    def process(self) -> ModelProcess | None:
+        """The process, if it runs."""
+        return self._process
+
     @property
     def spec(self) -> ModelSpec:
         """The model's spec, once it was loaded."""

@@ -35,6 +35,7 @@ class RefusedCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REFUSED_CODE_DEADLINE: _ClassVar[RefusedCode]
     REFUSED_CODE_SUPERSEDED: _ClassVar[RefusedCode]
     REFUSED_CODE_FAILED: _ClassVar[RefusedCode]
+    REFUSED_CODE_OVERLOADED: _ClassVar[RefusedCode]
 ENCODING_UNSPECIFIED: Encoding
 ENCODING_JPEG: Encoding
 ENCODING_MAP: Encoding
@@ -52,6 +53,7 @@ REFUSED_CODE_INVALID: RefusedCode
 REFUSED_CODE_DEADLINE: RefusedCode
 REFUSED_CODE_SUPERSEDED: RefusedCode
 REFUSED_CODE_FAILED: RefusedCode
+REFUSED_CODE_OVERLOADED: RefusedCode
 
 class DeviceMessage(_message.Message):
     __slots__ = ("hello", "input", "report", "frame")
@@ -267,14 +269,16 @@ class Result(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., executed_s: _Optional[float] = ...) -> None: ...
 
 class Refused(_message.Message):
-    __slots__ = ("sequence", "code", "message")
+    __slots__ = ("sequence", "code", "message", "retry_after_s")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_S_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     code: RefusedCode
     message: str
-    def __init__(self, sequence: _Optional[int] = ..., code: _Optional[_Union[RefusedCode, str]] = ..., message: _Optional[str] = ...) -> None: ...
+    retry_after_s: float
+    def __init__(self, sequence: _Optional[int] = ..., code: _Optional[_Union[RefusedCode, str]] = ..., message: _Optional[str] = ..., retry_after_s: _Optional[float] = ...) -> None: ...
 
 class Report(_message.Message):
     __slots__ = ("frames", "kept", "dropped", "sent_bytes", "received_bytes", "memory_bytes", "uncertified", "audited", "audit_blocks", "audit_error", "audit_broken", "rate_far", "clock_behind_s", "features", "features_bytes", "wanted", "gone", "wanted_bytes")
@@ -364,7 +368,7 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ModelStatus(_message.Message):
-    __slots__ = ("name", "state", "memory_bytes", "executions", "infer_s", "loads", "cpu_s", "why", "running", "waiting", "keeping", "queue")
+    __slots__ = ("name", "state", "memory_bytes", "executions", "infer_s", "loads", "cpu_s", "why", "running", "waiting", "keeping", "queue", "processes")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -377,6 +381,7 @@ class ModelStatus(_message.Message):
     WAITING_FIELD_NUMBER: _ClassVar[int]
     KEEPING_FIELD_NUMBER: _ClassVar[int]
     QUEUE_FIELD_NUMBER: _ClassVar[int]
+    PROCESSES_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: str
     memory_bytes: int
@@ -389,7 +394,8 @@ class ModelStatus(_message.Message):
     waiting: float
     keeping: float
     queue: int
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., executions: _Optional[int] = ..., infer_s: _Optional[float] = ..., loads: _Optional[int] = ..., cpu_s: _Optional[float] = ..., why: _Optional[str] = ..., running: bool = ..., waiting: _Optional[float] = ..., keeping: _Optional[float] = ..., queue: _Optional[int] = ...) -> None: ...
+    processes: int
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., executions: _Optional[int] = ..., infer_s: _Optional[float] = ..., loads: _Optional[int] = ..., cpu_s: _Optional[float] = ..., why: _Optional[str] = ..., running: bool = ..., waiting: _Optional[float] = ..., keeping: _Optional[float] = ..., queue: _Optional[int] = ..., processes: _Optional[int] = ...) -> None: ...
 
 class AnswerCounts(_message.Message):
     __slots__ = ("executed", "linked", "held", "constant")

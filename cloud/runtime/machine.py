@@ -16,6 +16,7 @@ from ...outputs import Array
 from ..config import CloudConfig
 from ..model_config import ModelConfig, execution
 from ..model_store import ServedModel
+from .batching import Batching
 from .card import Card
 from .memory import MemoryBudget
 from .meter import CardMeter, Meter
@@ -58,7 +59,7 @@ class Machine:
 
     def worker(self, model: ServedModel, *, is_tail: bool = False) -> Worker:
         """What runs a version of a model."""
-        how = self.execution(model.name)
+        how, table = self.execution(model.name), self.config.model.get(model.name, ModelConfig())
         kind: Any = TailProcess if is_tail else ModelProcess
         if self.place(model.name) != HOST:
             if is_tail:
@@ -75,7 +76,9 @@ class Machine:
                 kind=kind,
                 infer_timeout_s=self.config.infer_timeout_s,
                 repeat=True,
-            )
+            ),
+            processes=table.processes or 1,
+            batching=Batching(table.max_batch, table.preferred_batches, table.batch_delay_s),
         )
 
     def measure(self, model: ServedModel, frames: Sequence[Array]) -> ModelCost:

@@ -48,7 +48,11 @@ class ModelPool:
         self.places = dict(places or {})
         self._beside: dict[str, Worker] = {}
         processes = {place: card.process.memory_bytes for place, card in self.cards.items()}
-        self.meter: Meter = HostMeter(ChainMap(workers, self._beside), processes=processes) if meter is None else meter
+        self.meter: Meter = (
+            HostMeter(ChainMap(workers, self._beside), processes=processes, buffers=lambda: queue.inputs.taken_bytes)
+            if meter is None
+            else meter
+        )
         self.changing = asyncio.Lock()
         self.pinned: set[str] = set()
         self.parked: set[str] = set()

@@ -1,55 +1,111 @@
-"""The inferences that wait for their turn: the most worth goes first, and only so many run at once."""
+"""The inputs that wait for a model's processes: the most worth goes first, in groups, and nobody waits in vain."""
 
 import asyncio
 import itertools
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+import time
+from bisect import insort
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from math import inf
-from typing import TypeVar
+from typing import Any
 
-from ...models.process_child import Inferred, InferredTensors
+from ...errors import DeadlineExceeded, InfilinkError, ModelFailed, QueueFull
+from ...models.process import ProcessEnded
+from ...models.process_child import FRAME, Inferred, InferredTensors, Reply, Work
 from ...outputs import Array
+from .batching import few
+from .input_pool import Held, InputPool
 from .worker import Worker
 
-_Reply = TypeVar("_Reply")
-_Turn = tuple[float, int, asyncio.Future[None]]
+# What an answer takes beyond its share of the models' time: decoding, the way, the ledger; and times vary.
+_CAUTION = 1.2
+_BELIEVED = 0.1
+"""How much of what a run took is believed of the last one."""
+_MOST_WAITING = 4096
+
+
+@dataclass(order=True, slots=True)
+class _Run:
+    """An input that waits for a model, or is with it."""
+
+    order: tuple[float, int]
+    work: Work = field(compare=False)
+    held: Held = field(compare=False)
+    came: "asyncio.Future[Reply | None]" = field(compare=False)
+    since_s: float = field(compare=False)
+    alone: bool = field(default=False, compare=False)
+    """A process ended over it: it is tried once more, and with no other."""
 
 
 class RunQueue:
-    """Runs models, each on one input at a time.
+    """Runs models on inputs, each process on one group at a time.
 
     Args:
         workers: every model's worker.
-        at_once: how many inferences run at once, all models together; None: one of each.
+        at_once: how many processes run at once, all models together; None: all of them.
+        inputs: the memory that inputs lie in.
+        most_waiting: how many inputs may wait, all models together.
+        clock: the time that deadlines are of.
 
     Attributes:
         loaded: the models that may run: a worker that is asked while it is not loaded would load itself.
+        expired: how many inputs were given up as their deadline would have passed.
     """
 
-    def __init__(self, workers: Mapping[str, Worker], *, at_once: int | None = None) -> None:
+    def __init__(
+        self,
+        workers: Mapping[str, Worker],
+        *,
+        at_once: int | None = None,
+        inputs: InputPool | None = None,
+        most_waiting: int = _MOST_WAITING,
+        clock: Any = time.monotonic,
+    ) -> None:
         self.workers = workers
-        self.at_once = len(workers) if at_once is None else at_once
+        self.at_once = inf if at_once is None else at_once
+        self.inputs = InputPool(2**28) if inputs is None else inputs
+        self.most_waiting = most_waiting
+        self.clock = clock
         self.loaded: set[str] = set()
-        self._waiting: defaultdict[str, list[_Turn]] = defaultdict(list)
-        self._running: set[str] = set()
+        self.expired = 0
+        self._waiting: dict[str, list[_Run]] = {}
+        self._groups: dict[str, int] = {}
+        self._inside: dict[str, int] = {}
+        self._coming: dict[str, int] = {}
+        self._took_s: dict[str, float] = {}
+        self._delayed: dict[str, asyncio.TimerHandle] = {}
         self._numbers = itertools.count()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._ended = asyncio.Event()
 
     async def run(
-        self, name: str, frame: Array, *, worth: float = inf, within_s: float | None = None
+        self,
+        name: str,
+        frame: Array | Held,
+        *,
+        worth: float = inf,
+        within_s: float | None = None,
+        deadline_s: float = inf,
     ) -> Inferred | None:
         """A model's output for a frame; None: its turn did not come in time, or the model was unloaded before.
 
         Args:
             name: the model.
-            frame: its input.
+            frame: its input: memory of the pool that it lies in, or else it is copied there.
             worth: of those that wait the one that is worth most goes first, the oldest first among equals.
             within_s: how long to wait for the turn; None: as long as it takes.
+            deadline_s: by `clock`; it is not begun where it would end later, and not waited for any longer.
 
         Raises:
-            InfilinkError: what `Worker.infer` raises.
+            QueueFull: too many wait already.
+            DeadlineExceeded: it would have come too late.
+            InfilinkError: what the model's process replied.
         """
-        return await self._run(name, lambda worker: worker.infer(frame), worth, within_s)
+        held = frame if isinstance(frame, Held) else self.inputs.copy({FRAME: frame})
+        reply = await self._run(name, Work(held.sent, (), deadline_s), held, worth, within_s)
+        assert reply is None or isinstance(reply, Inferred)
+        return reply
 
     async def run_tensors(
         self,
@@ -59,50 +115,215 @@ class RunQueue:
         *,
         worth: float = inf,
         within_s: float | None = None,
+        deadline_s: float = inf,
     ) -> InferredTensors | None:
-        """A graph's own outputs for its own inputs; what `run` says, and what `Worker.infer_tensors` raises."""
-        return await self._run(name, lambda worker: worker.infer_tensors(tensors, outputs), worth, within_s)
+        """A graph's own outputs for its own inputs; what `run` says."""
+        held = self.inputs.copy(tensors)
+        reply = await self._run(name, Work(held.sent, tuple(outputs), deadline_s), held, worth, within_s)
+        assert reply is None or isinstance(reply, InferredTensors)
+        return reply
 
     async def _run(
-        self, name: str, ask: Callable[[Worker], Awaitable[_Reply]], worth: float, within_s: float | None
-    ) -> _Reply | None:
-        came = asyncio.get_running_loop().create_future()
-        turn = (-worth, next(self._numbers), came)
-        self._waiting[name].append(turn)
+        self, name: str, work: Work, held: Held, worth: float, within_s: float | None
+    ) -> Inferred | InferredTensors | None:
+        self._check_room()
+        loop, now_s = asyncio.get_running_loop(), self.clock()
+        run = _Run((-worth, next(self._numbers)), work, held, loop.create_future(), now_s)
+        insort(self._waiting.setdefault(name, []), run)
+        timers = []
+        if within_s is not None:
+            timers.append(loop.call_later(within_s, self._turn_missed, name, run))
+        if work.deadline_s < inf:
+            timers.append(loop.call_later(max(0.0, work.deadline_s - now_s), self._too_late, name, run))
         self._start()
         try:
-            await asyncio.wait({came}, timeout=within_s)
-            return await ask(self.workers[name]) if came.done() and name in self.loaded else None
+            reply = await run.came
         finally:
-            if came.done():
-                self._running.discard(name)
-                self._start()
-            else:
-                self._waiting[name].remove(turn)
-            self._ended.set()
+            for timer in timers:
+                timer.cancel()
+            self._forget(name, run)
+        if isinstance(reply, InfilinkError):
+            raise reply
+        return reply
+
+    @contextmanager
+    def admitted(self, names: Collection[str], deadline_s: float = inf) -> Iterator[None]:
+        """Counts an input as one that these models will soon be asked about, as it is decoded meanwhile.
+
+        Raises:
+            DeadlineExceeded: it is too late already.
+            QueueFull: too many wait already, or it would be too late by what its models took lately.
+        """
+        self._check_room()
+        if deadline_s < inf:
+            now_s = self.clock()
+            if now_s > deadline_s:
+                raise DeadlineExceeded("the deadline passed before a model ran on it")
+            late_s = now_s + _CAUTION * self.expected_s(names) - deadline_s
+            if late_s > 0:
+                self.expired += 1
+                raise QueueFull(
+                    f"the answer would be {late_s:.2g} s late: too much waits already", retry_after_s=late_s
+                )
+        for name in names:
+            self._coming[name] = self._coming.get(name, 0) + 1
+        try:
+            yield
+        finally:
+            for name in names:
+                self._coming[name] -= 1
+
+    def expected_s(self, names: Collection[str]) -> float:
+        """How long an input would take now until all of these models have run on it."""
+        total_s = longest_s = own_s = 0.0
+        for name, took_s in self._took_s.items():
+            before = len(self._waiting.get(name, ())) + self._inside.get(name, 0) + self._coming.get(name, 0)
+            total_s += before * took_s
+            if name in names and name in self.workers:
+                longest_s = max(longest_s, before * took_s / self.workers[name].lanes)
+                own_s = max(own_s, took_s)
+        places = min(self.at_once, max(1, sum(self.workers[name].lanes for name in self.loaded & self.workers.keys())))
+        return max(longest_s, total_s / max(1.0, places)) + own_s
+
+    def waiting(self) -> dict[str, int]:
+        """How many runs wait for their turn, by model."""
+        return {name: len(self._waiting.get(name, ())) for name in self.workers}
 
     @property
     def running(self) -> Collection[str]:
         """The models that run now."""
-        return self._running
+        return self._groups.keys()
 
-    def waiting(self) -> dict[str, int]:
-        """How many runs wait for their turn on each model."""
-        return {name: len(self._waiting[name]) for name in self.workers}
+    def wake(self) -> None:
+        """A model has got another process."""
+        self._start()
+
+    def is_short_of(self, name: str) -> bool:
+        """Whether a model's inputs wait for its processes alone: another one could run now."""
+        waits = bool(self._waiting.get(name)) and name in self.workers and not self._is_free(name)
+        return waits and sum(self._groups.values()) < self.at_once
 
     async def drained(self, name: str) -> None:
         """Waits until nothing runs on that model and nothing waits for it."""
-        while name in self._running or self._waiting[name]:
+        self._start()
+        while name in self._groups or self._waiting.get(name):
             self._ended.clear()
             await self._ended.wait()
 
+    def _check_room(self) -> None:
+        if sum(map(len, self._waiting.values())) >= self.most_waiting:
+            raise QueueFull(f"{self.most_waiting} inputs wait for models already", retry_after_s=1.0)
+
     def _start(self) -> None:
-        """Has the next ones start, as long as not too many run."""
-        while len(self._running) < self.at_once:
-            first = [(min(turns), name) for name, turns in self._waiting.items() if turns and name not in self._running]
+        """Has the next groups start, as long as processes are free and not too many run."""
+        for name in [name for name in self._waiting if name not in self.loaded]:
+            for run in self._waiting.pop(name):
+                _tell(run, None)
+            self._ended.set()
+        while sum(self._groups.values()) < self.at_once:
+            first = [(runs[0], name) for name, runs in self._waiting.items() if runs and self._is_ready(name, runs)]
             if not first:
                 return
-            turn, name = min(first)
-            self._waiting[name].remove(turn)
-            self._running.add(name)
-            turn[2].set_result(None)
+            name = min(first)[1]
+            group = self._group(name)
+            if group:
+                self._groups[name] = self._groups.get(name, 0) + 1
+                self._inside[name] = self._inside.get(name, 0) + len(group)
+                task = asyncio.get_running_loop().create_task(self._serve(name, self.workers[name], group))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    def _is_ready(self, name: str, runs: Sequence[_Run]) -> bool:
+        """Whether a model's next group may go: a process is free, and it waits for no more inputs."""
+        worker = self.workers[name]
+        if not self._is_free(name):
+            return False
+        if not worker.batches or not worker.batching.delay_s:
+            return True
+        now_s = self.clock()
+        wait_s = worker.batching.wait_s(len(runs), now_s - min(run.since_s for run in runs))
+        if wait_s > 0 and name not in self._delayed:
+            self._delayed[name] = asyncio.get_running_loop().call_later(wait_s, self._delay_over, name)
+        return wait_s <= 0
+
+    def _delay_over(self, name: str) -> None:
+        del self._delayed[name]
+        self._start()
+
+    def _is_free(self, name: str) -> bool:
+        return self._groups.get(name, 0) < self.workers[name].lanes
+
+    def _group(self, name: str) -> list[_Run]:
+        """The runs of a model that go next, without those that would be late."""
+        runs, worker = self._waiting[name], self.workers[name]
+        now_s, took_s = self.clock(), self._took_s.get(name, 0.0)
+        wanted = worker.batching.choose(len(runs)) if worker.batches else few(len(runs), took_s)
+        group: list[_Run] = []
+        while runs and len(group) < wanted and not (group and (runs[0].alone or group[0].alone)):
+            run = runs.pop(0)
+            if now_s + took_s > run.work.deadline_s:
+                self._too_late(name, run)
+            elif not run.came.done():
+                group.append(run)
+        return group
+
+    async def _serve(self, name: str, worker: Worker, group: list[_Run]) -> None:
+        """Runs a group, and tells those who wait for it."""
+        began_s = self.clock()
+        try:
+            replies: Sequence[Reply | None] = await worker.run([run.work for run in group])
+        except ProcessEnded as error:
+            replies = [self._again(name, run, error, alone=len(group) == 1) for run in group]
+        except InfilinkError as error:
+            replies = [error] * len(group)
+        except Exception as error:  # else those who wait would wait for ever
+            replies = [ModelFailed(f"{name}: {type(error).__name__}: {error}")] * len(group)
+        else:
+            took_s = (self.clock() - began_s) / len(group)
+            before_s = self._took_s.get(name, took_s)
+            self._took_s[name] = before_s + _BELIEVED * (took_s - before_s)
+            worker.batching.ran(len(group), self.clock() - began_s)
+        finally:
+            self._groups[name] -= 1
+            self._inside[name] -= len(group)
+            if not self._groups[name]:
+                del self._groups[name]
+        for run, reply in zip(group, replies, strict=True):
+            if reply is not None:
+                _tell(run, reply)
+        self._ended.set()
+        self._start()
+
+    def _again(self, name: str, run: _Run, error: ProcessEnded, *, alone: bool) -> Reply | None:
+        """Has an input wait for the next process if its own ended, or it is not known that this was to blame."""
+        if run.alone or name not in self.loaded or (alone and not self.workers[name].repeats):
+            return error
+        run.alone = True
+        insort(self._waiting.setdefault(name, []), run)
+        return None
+
+    def _turn_missed(self, name: str, run: _Run) -> None:
+        if self._forget(name, run):
+            _tell(run, None)
+            self._ended.set()
+
+    def _too_late(self, name: str, run: _Run) -> None:
+        self._forget(name, run)
+        self.expired += not run.came.done()
+        _tell(run, DeadlineExceeded(f"{name}: the deadline passed before its turn was over"))
+        self._ended.set()
+
+    def _forget(self, name: str, run: _Run) -> bool:
+        """Takes a run out of those that wait; False: it does not wait."""
+        runs = self._waiting.get(name)
+        if not runs or run not in runs:
+            return False
+        runs.remove(run)
+        if not runs:
+            self._ended.set()
+        return True
+
+
+def _tell(run: _Run, reply: Reply | None) -> None:
+    if not run.came.done():
+        run.came.set_result(reply)

@@ -7,15 +7,17 @@ from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import replace
 from math import inf
 
-from ...errors import BadOutput, InfilinkError, ModelFailed
+from ...errors import BadOutput, DeadlineExceeded, InfilinkError, ModelFailed, QueueFull
 from ...links.scheduling.loads import Load
 from ...links.scheduling.schedule import Choice, SiteSchedule
 from ...models.process_child import Inferred
 from ...models.supervisor import RETRY_S
 from ...outputs import Array
 from ..metrics import Metrics
+from .input_pool import Held
 from .memory import MemoryBudget
 from .pool import ModelPool
+from .scaling import Scaling
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ class Scheduler:
         answer_within_s: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         metrics: Metrics | None = None,
+        scaling: Scaling | None = None,
         journal: Callable[[str, str, str], None] = lambda kind, model, why: None,
     ) -> None:
         self.pool = pool
@@ -58,6 +61,7 @@ class Scheduler:
         self.answer_within_s = answer_within_s
         self.clock = clock
         self.metrics = Metrics() if metrics is None else metrics
+        self.scaling = scaling
         self.journal = journal
         self.late = 0
         self.why: dict[str, str] = {}
@@ -95,7 +99,13 @@ class Scheduler:
         return self.schedule is not None and self.schedule.is_short(self.clock())
 
     async def run(
-        self, stream: Hashable, frame: Array, choice: Choice, *, within_s: float | None = None
+        self,
+        stream: Hashable,
+        frame: Array | Held,
+        choice: Choice,
+        *,
+        within_s: float | None = None,
+        deadline_s: float = inf,
     ) -> dict[str, Array]:
         """The outputs of the chosen models; one that failed, or whose turn did not come in time, is left out.
 
@@ -104,23 +114,27 @@ class Scheduler:
             frame: uint8 BGR.
             choice: what `choose` returned.
             within_s: how long each waits for its turn; None: as long as it takes.
+            deadline_s: by the clock of `RunQueue`: what would end later does not begin.
 
         Raises:
             ModelFailed: all failed, and there is no schedule that runs them another time.
+            DeadlineExceeded, QueueFull: the same, and none of them came in time.
         """
         runs = (
-            self._run(stream, frame, name, inf if name in choice.audits else choice.index[name], within_s)
+            self._run(stream, frame, name, inf if name in choice.audits else choice.index[name], within_s, deadline_s)
             for name in choice.run
         )
         try:
             outputs = dict(zip(choice.run, await asyncio.gather(*runs), strict=True))
         finally:
             self.skip(stream, choice)
-        exact = {name: output for name, output in outputs.items() if not isinstance(output, str | None)}
-        failures = [output for output in outputs.values() if isinstance(output, str)]
+        failures = [output for output in outputs.values() if isinstance(output, InfilinkError)]
         if failures and len(failures) == len(outputs) and self.schedule is None:
-            raise ModelFailed("; ".join(failures))
-        return exact
+            late = next((error for error in failures if isinstance(error, DeadlineExceeded | QueueFull)), None)
+            raise late or ModelFailed("; ".join(map(str, failures)))
+        return {
+            name: output for name, output in outputs.items() if output is not None and not isinstance(output, Exception)
+        }
 
     def _able(self) -> frozenset[str]:
         """The models that could run at once."""
@@ -158,6 +172,8 @@ class Scheduler:
         while True:
             await asyncio.sleep(every_s)
             await self.pool.sample()
+            if self.scaling is not None:
+                await self.scaling.adapt()
             now_s = self.clock()
             if told or self.schedule is None or now_s - since_s < overload_s:
                 continue
@@ -172,12 +188,12 @@ class Scheduler:
                 )
 
     async def _run(
-        self, stream: Hashable, frame: Array, name: str, worth: float, within_s: float | None
-    ) -> Array | str | None:
+        self, stream: Hashable, frame: Array | Held, name: str, worth: float, within_s: float | None, deadline_s: float
+    ) -> Array | InfilinkError | None:
         """A model's output; why it has none; or None: its turn did not come in time."""
         began_s = time.perf_counter()
         try:
-            inferred = await self.pool.queue.run(name, frame, worth=worth, within_s=within_s)
+            inferred = await self.pool.queue.run(name, frame, worth=worth, within_s=within_s, deadline_s=deadline_s)
             if inferred is None:
                 self.late += 1
                 return None
@@ -186,15 +202,18 @@ class Scheduler:
             self.metrics.ran(name, wait_s=max(0.0, took_s - inferred.infer_s), infer_s=inferred.infer_s)
             self._ran(stream, name, inferred)
             return inferred.value
+        except (DeadlineExceeded, QueueFull) as error:
+            self.late += 1
+            return error
         except BadOutput as error:
             # It took its time all the same, and the next input may fare better.
             self._ran(stream, name, None)
             self._log_failure(name, f"{error} (such an output counts as none; logged once until it works again)")
-            return str(error)
+            return error
         except InfilinkError as error:
             self._log_failure(name, f"{error} (logged once until it works again)")
             self._rest_until_s[name] = self.clock() + RETRY_S
-            return str(error)
+            return error
 
     def _ran(self, stream: Hashable, name: str, inferred: Inferred | None) -> None:
         """Counts what a run took; None: as much as usual."""

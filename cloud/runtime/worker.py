@@ -1,24 +1,29 @@
-"""One model as the coordinator's event loop sees it: asked in turn, in a thread of its own behind the loop."""
+"""One model as the event loop sees it: one or several processes, each with a group of inputs at a time."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import logging
+import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
 
+import numpy as np
 import psutil
 
-from ...models.process_child import Inferred, InferredTensors
+from ...errors import ModelFailed
+from ...models.process import ModelProcess
+from ...models.process_child import FRAME, Reply, Work
 from ...models.supervisor import State, Supervisor
-from ...outputs import Array
+from .batching import Batching
 
-_Result = TypeVar("_Result")
+logger = logging.getLogger(__name__)
+
+_CLOSE_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True)
 class WorkerStats:
-    """What one model did so far; `memory_bytes` as last measured."""
+    """What one model did so far; `memory_bytes` as last measured, of all its processes."""
 
     state: State
     memory_bytes: int
@@ -26,73 +31,199 @@ class WorkerStats:
     infer_s: float
     cpu_s: float
     loads: int
+    processes: int = 1
 
 
-class Worker:
-    """A model fed by a thread of its own: one inference at a time, in the order asked.
+class Lane:
+    """One process of a model: a group of inputs goes in, the event loop hears of the replies, and the next one goes in.
 
     Args:
-        model: keeps its process running.
+        model: keeps the process running.
     """
 
     def __init__(self, model: Supervisor) -> None:
         self.model = model
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=model.name)
+        self.is_busy = False
+        # For whoever ends it from another thread.
+        self.idle = threading.Event()
+        self.idle.set()
+
+    async def run(self, works: Sequence[Work]) -> list[Reply]:
+        """The replies to a group, in its order; the process is started again if it had ended before.
+
+        Raises:
+            InvalidInput: the model can't be loaded any more.
+            ProcessEnded: its process ended over this, or was ended as it took too long.
+            ModelFailed: it does not stay alive.
+        """
+        self.is_busy = True
+        self.idle.clear()
+        try:
+            process = self.model.process
+            if process is None:
+                process = await asyncio.to_thread(self.model.revive)
+            replies = await self._ask(process, works)
+        except ModelFailed:
+            if self.model.pid is None and self.model.process is not None:
+                await asyncio.to_thread(self.model.lost)
+            raise
+        finally:
+            self.is_busy = False
+            self.idle.set()
+        self.model.count(replies)
+        return replies
+
+    async def _ask(self, process: ModelProcess, works: Sequence[Work]) -> list[Reply]:
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[bool] = loop.create_future()
+        process.send(works)
+        pipe, timeout_s = process.fileno(), self.model.infer_timeout_s * len(works)
+        loop.add_reader(pipe, _settle, answered, True)
+        timer = loop.call_later(timeout_s, _settle, answered, False)
+        try:
+            in_time = await answered
+        except BaseException:
+            # Its replies would be taken for those to the next group.
+            process.kill()
+            raise
+        finally:
+            timer.cancel()
+            loop.remove_reader(pipe)
+        if not in_time:
+            raise process.hangs(timeout_s)
+        return process.receive()
+
+
+class Worker:
+    """A model's processes.
+
+    Args:
+        model: keeps the first of them running; the others are like it.
+        processes: how many are loaded at once.
+        batching: how many inputs share a run, where its graph takes several.
+    """
+
+    def __init__(self, model: Supervisor, *, processes: int = 1, batching: Batching | None = None) -> None:
+        self.model = model
+        self.processes = processes
+        self.batching = Batching() if batching is None else batching
+        self._lanes = [Lane(model)]
         self._memory_bytes = 0
+        self._ended = asyncio.Event()
+
+    @property
+    def lanes(self) -> int:
+        """How many processes it has."""
+        return len(self._lanes)
+
+    @property
+    def batches(self) -> bool:
+        """Whether several inputs may share one run."""
+        process = self.model.process
+        return self.batching.most > 1 and process is not None and process.batches
+
+    @property
+    def repeats(self) -> bool:
+        """Whether an input on which a process ended is given to the next one."""
+        return self.model.repeat
 
     async def load(self, *, warm_up: bool = True) -> float:
-        """Starts the process and loads the model; what `Supervisor.load` says. Returns what it took of processors."""
-        await self._call(lambda: self.model.load(warm_up=warm_up))
-        with suppress(psutil.Error):
-            times = psutil.Process(self.pid).cpu_times()
-            return float(times.user + times.system)
-        return 0.0  # It has ended already.
+        """Starts the processes and loads the model; what `Supervisor.load` says. Returns what it took of processors."""
+        took_s = 0.0
+        try:
+            # One after another: the first writes the optimized graph that the others read.
+            for lane in self._lanes[:1]:
+                took_s += await self._load(lane, warm_up)
+            while len(self._lanes) < self.processes:
+                took_s += await self.grow()
+        except BaseException:
+            await self.unload()
+            raise
+        return took_s
 
-    async def infer(self, frame: Array) -> Inferred:
-        """The model's output for a frame, and what it took; what `Supervisor.infer` says."""
-        return await self._call(lambda: self._infer(frame))
+    async def grow(self) -> float:
+        """Starts another process; what `load` says."""
+        lane = Lane(self.model.twin())
+        took_s = await self._load(lane, True)
+        self._lanes.append(lane)
+        return took_s
 
-    async def infer_tensors(self, tensors: Mapping[str, Array], outputs: Sequence[str] = ()) -> InferredTensors:
-        """The graph's own outputs for its own inputs, and what they took; what `Supervisor.infer_tensors` says."""
-        return await self._call(lambda: self._infer_tensors(tensors, outputs))
+    async def shrink(self) -> bool:
+        """Ends a process beyond the first that has nothing to do; False: there is none."""
+        for lane in self._lanes[:0:-1]:
+            if not lane.is_busy:
+                self._lanes.remove(lane)
+                self._count(lane.model)
+                await asyncio.to_thread(lane.model.unload)
+                return True
+        return False
+
+    async def run(self, works: Sequence[Work]) -> list[Reply]:
+        """The replies to a group of inputs from the first process that is free; what `Lane.run` says."""
+        while (lane := next((lane for lane in self._lanes if not lane.is_busy), None)) is None:
+            self._ended.clear()
+            await self._ended.wait()
+        try:
+            return await lane.run(works)
+        finally:
+            self._ended.set()
 
     async def unload(self) -> None:
-        """Ends the process; its memory is free when this returns."""
-        await self._call(self.model.unload)
+        """Ends the processes once they have answered what they were given; their memory is free when this returns."""
+        while any(lane.is_busy for lane in self._lanes):
+            self._ended.clear()
+            await self._ended.wait()
+        lanes, self._lanes = self._lanes, self._lanes[:1]
+        for lane in lanes:
+            if lane not in self._lanes:
+                self._count(lane.model)
+            await asyncio.to_thread(lane.model.unload)
 
     @property
     def pid(self) -> int | None:
-        """Its process; None while it has none."""
+        """Its first process; None while it has none."""
         return self.model.pid
 
     def measure(self) -> int:
-        """What the process takes now; 0 when it does not run."""
-        self._memory_bytes = self.model.memory_bytes()
+        """What the processes take now; 0 when none runs."""
+        self._memory_bytes = sum(lane.model.memory_bytes() for lane in [*self._lanes])
         return self._memory_bytes
 
     def close(self) -> None:
-        """Ends the process, whatever it is doing; closing twice is fine."""
-        self.model.stop()
-        self._thread.shutdown(cancel_futures=True)
-        self.model.unload()
+        """Ends the processes, whatever they do; closing twice is fine. Not on the event loop while they are busy."""
+        lanes = [*self._lanes]
+        for lane in lanes:
+            lane.model.stop()
+        for lane in lanes:
+            # The event loop lets go of its pipe first.
+            lane.idle.wait(_CLOSE_WITHIN_S)
+            lane.model.unload()
 
     def stats(self) -> WorkerStats:
         """What the model did so far."""
-        model = self.model
-        taken = (model.infer_s, model.cpu_s)
-        return WorkerStats(model.state, self._memory_bytes, model.executions, *taken, model.loads)
+        models = [lane.model for lane in self._lanes]
+        executions, loads = sum(each.executions for each in models), sum(each.loads for each in models)
+        infer_s, cpu_s = sum(each.infer_s for each in models), sum(each.cpu_s for each in models)
+        return WorkerStats(self.model.state, self._memory_bytes, executions, infer_s, cpu_s, loads, len(models))
 
-    def _infer(self, frame: Array) -> Inferred:
-        model = self.model
-        infer_s, cpu_s = model.infer_s, model.cpu_s
-        value = model.infer(frame)
-        return Inferred(value, model.infer_s - infer_s, model.cpu_s - cpu_s)
+    def _count(self, gone: Supervisor) -> None:
+        """What a process did stays counted."""
+        first = self.model
+        first.executions, first.loads = first.executions + gone.executions, first.loads + gone.loads
+        first.infer_s, first.cpu_s = first.infer_s + gone.infer_s, first.cpu_s + gone.cpu_s
 
-    def _infer_tensors(self, tensors: Mapping[str, Array], outputs: Sequence[str]) -> InferredTensors:
-        model = self.model
-        infer_s, cpu_s = model.infer_s, model.cpu_s
-        values = model.infer_tensors(tensors, outputs)
-        return InferredTensors(values, model.infer_s - infer_s, model.cpu_s - cpu_s)
+    async def _load(self, lane: Lane, warm_up: bool) -> float:
+        await asyncio.to_thread(lane.model.load, warm_up=warm_up)
+        if warm_up and self.batching.most > 1 and lane.model.process is not None and lane.model.process.batches:
+            # What the largest group takes is to be seen when memory is measured, not later.
+            frame = np.full((360, 640, 3), 114, np.uint8)
+            await lane.run([Work({FRAME: frame})] * self.batching.most)
+        with suppress(psutil.Error):
+            times = psutil.Process(lane.model.pid).cpu_times()
+            return float(times.user + times.system)
+        return 0.0  # It has ended already.
 
-    async def _call(self, function: Callable[[], _Result]) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+def _settle(answered: "asyncio.Future[bool]", in_time: bool) -> None:
+    if not answered.done():
+        answered.set_result(in_time)

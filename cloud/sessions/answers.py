@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Mapping
 
-from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, UnknownModel
+from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, Overloaded, QueueFull, UnknownModel
 from ...links.answer import Answer
 from ...models.spec import ModelSpec
 from ...protos import edge_pb2
@@ -28,6 +28,7 @@ _CODES: list[tuple[type[InfilinkError], edge_pb2.RefusedCode]] = [
     (InvalidInput, edge_pb2.REFUSED_CODE_INVALID),
     (UnknownModel, edge_pb2.REFUSED_CODE_INVALID),
     (DeadlineExceeded, edge_pb2.REFUSED_CODE_DEADLINE),
+    (Overloaded, edge_pb2.REFUSED_CODE_OVERLOADED),
     (Superseded, edge_pb2.REFUSED_CODE_SUPERSEDED),
     (InfilinkError, edge_pb2.REFUSED_CODE_FAILED),
 ]
@@ -45,12 +46,14 @@ def refused_message(sequence: int, error: InfilinkError) -> edge_pb2.Coordinator
     """The message that an input has no result, and why."""
     code = next(code for kind, code in _CODES if isinstance(error, kind))
     message = for_outside(str(error))
-    return edge_pb2.CoordinatorMessage(refused=edge_pb2.Refused(sequence=sequence, code=code, message=message))
+    after_s = error.retry_after_s if isinstance(error, QueueFull) else 0.0
+    refused = edge_pb2.Refused(sequence=sequence, code=code, message=message, retry_after_s=after_s)
+    return edge_pb2.CoordinatorMessage(refused=refused)
 
 
 def reason_of(code: edge_pb2.RefusedCode) -> str:
     """The name of a code for those who count them: invalid, deadline, superseded and so on."""
-    return edge_pb2.RefusedCode.Name(code).removeprefix("REFUSED_CODE_").lower()
+    return str(edge_pb2.RefusedCode.Name(code)).removeprefix("REFUSED_CODE_").lower()
 
 
 def output_message(spec: ModelSpec, digest: str, answer: Answer, age_s: float) -> edge_pb2.Output:

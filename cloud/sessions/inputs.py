@@ -1,13 +1,15 @@
 """What an input carries: its picture or feature map, and the outputs of models that ran on the device; all checked."""
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import simplejpeg
 
 from ...errors import InvalidInput
+from ...models.process_child import FRAME
 from ...models.spec import ModelSpec
 from ...models.split.spec import PartitionSpec, check_map
 from ...outputs import Array
@@ -15,6 +17,7 @@ from ...protos import edge_pb2
 from ...protos.arrays import read_array
 from ...protos.features import FeatureRange
 from ..config import CloudConfig
+from ..runtime.input_pool import Held, InputPool
 
 # Boxes are compared in pairs and tokens in a table, so their number must be bounded, not only their bytes.
 _MOST_ITEMS = 4096
@@ -23,17 +26,35 @@ _ITEMS = ("boxes", "tokens")
 # pixels, and hardly any bytes.
 _SCAN, _MOST_SCANS = b"\xff\xda", 64
 
+# Decoded sooner than another thread takes it over.
+_SMALL_PIXELS = 2**15
+_DECODERS = ThreadPoolExecutor(
+    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(), "decode"
+)
 
-async def read_frame(message: edge_pb2.Input, tail: PartitionSpec | None, config: CloudConfig) -> Array | None:
+
+async def read_frame(
+    message: edge_pb2.Input,
+    tail: PartitionSpec | None,
+    config: CloudConfig,
+    inputs: InputPool,
+    *,
+    within_s: float | None = None,
+    is_urgent: bool = False,
+) -> Held | None:
     """The models' input: a picture as uint8 BGR, or a feature map's bytes; None if the message carries neither.
 
     Args:
         message: the input.
         tail: the cut whose feature maps are sent, where the model here is a partitioned model's second part.
         config: the limits.
+        inputs: the memory that it is decoded into.
+        within_s: how long to wait for room there; None: as long as it takes.
+        is_urgent: others wait for it, and it for nothing.
 
     Raises:
         InvalidInput: it is too large, or neither a readable picture nor a map of that cut.
+        QueueFull: there was no room in time.
     """
     size_bytes = len(message.payload) + len(message.features.values)
     size_bytes += sum(len(output.value) for output in message.outputs)
@@ -47,9 +68,18 @@ async def read_frame(message: edge_pb2.Input, tail: PartitionSpec | None, config
         raise InvalidInput(f"encoding {message.encoding} is not known here; send {known}")
     if tail is not None:
         check_map(message.payload, tail)
-        return np.frombuffer(message.payload, np.uint8)
-    decode = partial(decode_picture, message.payload, max_pixels=config.max_input_pixels)
-    return await asyncio.get_running_loop().run_in_executor(None, decode)
+        return inputs.copy({FRAME: np.frombuffer(message.payload, np.uint8)})
+    width, height = picture_size(message.payload, max_pixels=config.max_input_pixels)
+    # One that is drawn in several scans takes its coefficients beside its pixels while it is decoded.
+    pixel_bytes = 3 if message.payload.count(_SCAN) == 1 else 9
+    needed_bytes = width * height * pixel_bytes
+    held = inputs.hold_now(needed_bytes) if is_urgent else await inputs.hold(needed_bytes, within_s=within_s)
+    picture = held.make_frame(height, width)
+    if width * height <= _SMALL_PIXELS:
+        decode_jpeg(message.payload, picture)
+    else:
+        await asyncio.get_running_loop().run_in_executor(_DECODERS, decode_jpeg, message.payload, picture)
+    return held
 
 
 def read_features(message: edge_pb2.Input, span: FeatureRange | None) -> Array | None:

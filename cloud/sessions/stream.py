@@ -4,9 +4,10 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, ModelFailed, UnknownModel
+from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, ModelFailed, QueueFull, UnknownModel
 from ...links.answer import Answer
 from ...links.scheduling.schedule import Choice
 from ...outputs import Array
@@ -16,6 +17,7 @@ from ..ledger.ledger import Ledger
 from ..ledger.rows import Answered, InputKey
 from ..metrics import Metrics
 from ..repository import Repository
+from ..runtime.input_pool import Held
 from ..runtime.scheduler import Scheduler
 from ..security.text import for_outside
 from .answers import Superseded, output_message, reason_of, refused_message, result_message
@@ -23,9 +25,9 @@ from .asking import TIMEOUT_S, Asking
 from .inputs import read_features, read_frame, read_local_outputs
 from .session import Session
 
-# Inputs of one stream that are looked at at once: where all models run, they do on the second while the slowest ends on
-# the first.
-_AT_ONCE = 2
+# Inputs of one stream that are looked at at once: where all models run, they do on the next while the slowest ends on
+# the first, in as many processes as a model has.
+_AT_ONCE = 4
 # An input that may wait comes at most so long before its camera would have sent it, while compute is short; it is not
 # waited for longer than the last of these, as a source's clock may jump.
 _AHEAD_S, _LOOKS_EVERY_S, _WAITS_AT_MOST_S = 1.0, 0.02, 10.0
@@ -45,7 +47,7 @@ class Looked:
         came_s: when it came, by the scheduler's clock.
     """
 
-    frame: Array | None
+    frame: Held | None
     features: Array | None
     given: dict[str, Array]
     exact: dict[str, Array]
@@ -113,6 +115,7 @@ class DeviceStream:
         self.session = session
         self.counts = counts
         self.metrics = metrics
+        self._queue = scheduler.pool.queue
         self.stopped = False
         self.finished = asyncio.Event()
         self._notices: list[str] = []
@@ -212,21 +215,54 @@ class DeviceStream:
     async def _look(self, message: edge_pb2.Input) -> Looked:
         """Decodes an input and has the stem see it; where no schedule chooses, its models run at once."""
         came_s = self.scheduler.clock()
-        async with self._at_once:
-            began_s = time.perf_counter()
-            self._check(message)
-            given = read_local_outputs(message.outputs, self.session.local, self.repository.specs)
-            features = read_features(message, self.session.features)
-            frame = None
-            if not self._is_superseded(message):
-                frame = await read_frame(message, self.repository.tail, self.config)
-            exact: dict[str, Array] = {}
-            if frame is not None:
-                features = await self._see(frame)
-                self.metrics.stage("decode", time.perf_counter() - began_s)
-                if self.scheduler.schedule is None:
-                    exact = await self._run(frame, self._choose(message, given, {}), given)
-            return Looked(frame, features, given, exact, time.perf_counter() - began_s, came_s)
+        self._check(message)
+        deadline_s = self._deadline_s(message)
+        with self._admitted(message, deadline_s):
+            async with self._at_once:
+                began_s = time.perf_counter()
+                self._check(message)
+                given = read_local_outputs(message.outputs, self.session.local, self.repository.specs)
+                features = read_features(message, self.session.features)
+                frame = None
+                if not self._is_superseded(message):
+                    frame = await self._read_frame(message, deadline_s)
+                exact: dict[str, Array] = {}
+                if frame is not None:
+                    features = await self._see(frame.frame)
+                    self.metrics.stage("decode", time.perf_counter() - began_s)
+        if frame is not None and self.scheduler.schedule is None:
+            exact = await self._run(frame, self._choose(message, given, {}), given, deadline_s)
+        return Looked(frame, features, given, exact, time.perf_counter() - began_s, came_s)
+
+    def _admitted(self, message: edge_pb2.Input, deadline_s: float) -> AbstractContextManager[None]:
+        """Refuses what would be too late before it costs anything; where a schedule chooses, it is answered without."""
+        if self.scheduler.schedule is not None or not message.payload:
+            return nullcontext()
+        return self._queue.admitted(self._choose(message, (), {}).run, deadline_s)
+
+    async def _read_frame(self, message: edge_pb2.Input, deadline_s: float) -> Held | None:
+        """The models' input, once there is room for it; None: a schedule answers without, as there is none in time."""
+        scheduled = self.scheduler.schedule is not None
+        left_s = max(0.0, deadline_s - self._queue.clock())
+        within_s = min(left_s, self.scheduler.answer_within_s) if scheduled else left_s
+        try:
+            return await read_frame(
+                message,
+                self.repository.tail,
+                self.config,
+                self._queue.inputs,
+                within_s=within_s if math.isfinite(within_s) else None,
+            )
+        except QueueFull:
+            if not scheduled:
+                raise
+            return None
+
+    def _deadline_s(self, message: edge_pb2.Input) -> float:
+        """An input's deadline by the clock of the queue."""
+        if not message.deadline_ns:
+            return math.inf
+        return float(self._queue.clock() + message.deadline_ns / 1e9 - time.time())
 
     async def _see(self, frame: Array) -> Array | None:
         """What the links' stem makes of a frame: once an input, beside the event loop as decoding is."""
@@ -277,13 +313,11 @@ class DeviceStream:
         must = tuple(losses) if message.audit else ()
         return scheduler.choose(self.session.key, losses, factors=factors, must=must, frame_loss=frame_loss)
 
-    async def _run(
-        self, frame: Array, choice: Choice, given: Collection[str], left_s: float = math.inf
-    ) -> dict[str, Array]:
+    async def _run(self, frame: Held, choice: Choice, given: Collection[str], deadline_s: float) -> dict[str, Array]:
         """The outputs of the chosen models; none where all fail on an input that carries outputs of others."""
-        within_s = None if self.scheduler.schedule is None else min(left_s, self.scheduler.answer_within_s)
+        within_s = None if self.scheduler.schedule is None else self.scheduler.answer_within_s
         try:
-            return await self.scheduler.run(self.session.key, frame, choice, within_s=within_s)
+            return await self.scheduler.run(self.session.key, frame, choice, within_s=within_s, deadline_s=deadline_s)
         except ModelFailed:
             if not given:
                 raise
@@ -360,9 +394,8 @@ class DeviceStream:
         if frame is None:
             self.scheduler.skip(self.session.key, choice)
             return executed
-        left_s = message.deadline_ns / 1e9 - time.time() if message.deadline_ns else math.inf
         try:
-            ran = await self._run(frame, choice, looked.given, left_s)
+            ran = await self._run(frame, choice, looked.given, self._deadline_s(message))
         except ModelFailed as error:
             self.notify(f"input {message.sequence} is answered from its features alone: {error}")
             return executed
@@ -391,7 +424,8 @@ class DeviceStream:
         """The answer with what the ledger keeps beside it."""
         size = None
         if looked.frame is not None and self.repository.tail is None:
-            size = (looked.frame.shape[1], looked.frame.shape[0])
+            height, width = looked.frame.frame.shape[:2]
+            size = (width, height)
         return Answered(
             self._key(message),
             result,
@@ -422,7 +456,7 @@ class DeviceStream:
         if clock() >= longest_s:
             self._lag_s = clock() - captured_s
 
-    async def _ask(self, message: edge_pb2.Input, write: Write) -> Array | None:
+    async def _ask(self, message: edge_pb2.Input, write: Write) -> Held | None:
         """The frame of an input that came as features; None: it is gone, or not there in time."""
         left_s = message.deadline_ns / 1e9 - time.time() if message.deadline_ns else TIMEOUT_S
         await write(self._asking.want(message.sequence))
@@ -431,7 +465,7 @@ class DeviceStream:
             return None
         try:
             sent = edge_pb2.Input(payload=came.payload, encoding=came.encoding)
-            return await read_frame(sent, self.repository.tail, self.config)
+            return await read_frame(sent, self.repository.tail, self.config, self._queue.inputs, is_urgent=True)
         except InvalidInput as error:
             self.notify(f"input {message.sequence} is answered from its features alone: {error}")
             return None

@@ -10,13 +10,16 @@ from infilink.cloud.runtime.run_queue import RunQueue
 from infilink.errors import ModelFailed, OutOfMemory
 from infilink.models.process_child import Inferred
 
+from .fake import Fake
+
 FRAME = np.zeros((4, 4, 3), np.uint8)
 
 
-class FakeWorker:
+class FakeWorker(Fake):
     """Counts what is loaded, and lets others run while it loads."""
 
     def __init__(self, name, need, loaded, *, fails=False):
+        super().__init__()
         self.name, self.need, self.loaded, self.fails = name, need, loaded, fails
 
     @property

@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 from infilink.cloud.runtime.run_queue import RunQueue
 from infilink.models.process_child import Inferred
 
+from .fake import Fake
+
 FRAME = np.zeros((4, 4, 3), np.uint8)
 
 
-class FakeWorker:
+class FakeWorker(Fake):
     """Runs until it is told to go on, and notes in which order it was asked."""
 
     def __init__(self, name, order, now):
+        super().__init__()
         self.name, self.order, self.now = name, order, now
         self.go = asyncio.Event()
 

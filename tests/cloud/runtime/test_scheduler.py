@@ -16,15 +16,18 @@ from infilink.models.cost import ModelCost
 from infilink.models.process_child import Inferred
 from infilink.models.supervisor import RETRY_S
 
+from .fake import Fake
+
 FRAME = np.zeros((4, 4, 3), np.uint8)
 
 
-class FakeWorker:
+class FakeWorker(Fake):
     """Says its value, or fails with it; loads unless it is told not to."""
 
     pid = None
 
     def __init__(self, value):
+        super().__init__()
         self.value = value
         self.loads = 0
         self.broken = None

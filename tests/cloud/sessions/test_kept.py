@@ -80,7 +80,7 @@ def test_while_the_disk_is_full_inputs_are_refused_or_answered_and_then_kept_aga
         assert again == first, "what was kept is still there"
         last = answers[-1]
         if full_disk == "refuse":
-            assert last.refused.code == edge_pb2.REFUSED_CODE_FAILED and "the disk is full" in last.refused.message
+            assert last.refused.code == edge_pb2.REFUSED_CODE_OVERLOADED and "the disk is full" in last.refused.message
         else:
             assert last.HasField("result") and coordinator.ledger.stats().unkept
         assert len(answers) == 99

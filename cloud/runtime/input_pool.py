@@ -1,0 +1,201 @@
+"""Shared memory for inputs on their way to models: decoded pictures and tensors, with one limit in bytes for them all.
+
+A picture is decoded into it once, and every model's process reads it there. What is given back is used again, so that
+no page is made anew for each picture.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import QueueFull
+from ...models.process_child import FRAME, Sent, share_into
+from ...models.shared_memory import SharedMemory
+from ...outputs import Array
+
+# What is smaller never waits for what is large: large ones together leave a quarter of the limit to small ones.
+_LARGE_SHARE, _LARGE_TOGETHER = 1 / 16, 3 / 4
+# Free memory that is kept to be used again.
+_KEPT_SHARE, _MOST_KEPT_BYTES = 1 / 4, 2**26
+_LEAST_BYTES = 2**16
+
+
+class Held:
+    """Memory that an input lies in, given back when this is dropped.
+
+    Attributes:
+        size_bytes: how much of the limit it takes.
+        sent: the input's arrays, as a process is given them.
+        arrays: the same, to be read here.
+    """
+
+    def __init__(self, pool: "InputPool", memory: SharedMemory) -> None:
+        self._pool = pool
+        self._memory = memory
+        self.size_bytes = memory.size_bytes
+        self.sent: Mapping[str, Sent] = {}
+        self.arrays: Mapping[str, Array] = {}
+
+    def make_frame(self, height: int, width: int) -> Array:
+        """Memory for a picture, to be decoded into."""
+        place, array = self._memory.at(0, np.dtype(np.uint8), (height, width, 3))
+        self.sent, self.arrays = {FRAME: place}, {FRAME: array}
+        return array
+
+    def copy(self, arrays: Mapping[str, Array]) -> None:
+        """Copies an input in."""
+        self.sent, self.arrays = share_into(self._memory, arrays), arrays
+
+    @property
+    def frame(self) -> Array:
+        """The picture."""
+        return self.arrays[FRAME]
+
+    def __del__(self) -> None:
+        """Gives the memory back."""
+        self._pool._dropped(self._memory)
+
+
+@dataclass(frozen=True)
+class PoolStats:
+    """What inputs take now, what is kept to be used again, how many wait for room, and the most that was ever taken."""
+
+    held_bytes: int
+    kept_bytes: int
+    waiting: int
+    peak_bytes: int
+
+
+class InputPool:
+    """Gives memory to inputs, first come, first served, as far as the limit allows; one that is larger goes alone.
+
+    Args:
+        limit_bytes: what all inputs may take together.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self._held_bytes = self._large_bytes = self._peak_bytes = 0
+        self._kept: deque[SharedMemory] = deque()
+        self._kept_bytes = 0
+        self._waiting: deque[tuple[int, asyncio.Future[Held]]] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+
+    async def hold(self, size_bytes: int, *, within_s: float | None = None) -> Held:
+        """Memory for an input, once there is room.
+
+        Args:
+            size_bytes: how much.
+            within_s: how long to wait for it; None: as long as it takes.
+
+        Raises:
+            QueueFull: there was no room in time.
+        """
+        size_bytes = _rounded(size_bytes)
+        if self._fits(size_bytes) and not any(
+            self._is_large(size) == self._is_large(size_bytes) for size, _ in self._waiting
+        ):
+            return self.hold_now(size_bytes)
+        came: asyncio.Future[Held] = asyncio.get_running_loop().create_future()
+        self._waiting.append((size_bytes, came))
+        try:
+            async with asyncio.timeout(within_s):
+                return await came
+        except TimeoutError:
+            raise QueueFull(
+                f"the inputs that wait for models take {self._held_bytes / 2**20:.0f} MiB of "
+                f"{self.limit_bytes / 2**20:.0f} MiB (`max_waiting_bytes`)",
+                retry_after_s=within_s or 1.0,
+            ) from None
+        finally:
+            with suppress(ValueError):
+                self._waiting.remove((size_bytes, came))
+
+    def hold_now(self, size_bytes: int) -> Held:
+        """Memory for an input that can't wait, as others wait for it: it counts, whatever the limit."""
+        if self._loop is None:
+            with suppress(RuntimeError):
+                self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+        size_bytes = _rounded(size_bytes)
+        memory = next((each for each in self._kept if each.size_bytes == size_bytes), None)
+        if memory is not None:
+            self._kept.remove(memory)
+            self._kept_bytes -= size_bytes
+        else:
+            self._shrink(self.limit_bytes - self._held_bytes - size_bytes)
+            memory = SharedMemory(size_bytes)
+        self._held_bytes += size_bytes
+        self._large_bytes += size_bytes if self._is_large(size_bytes) else 0
+        self._peak_bytes = max(self._peak_bytes, self._held_bytes)
+        return Held(self, memory)
+
+    def copy(self, arrays: Mapping[str, Array]) -> Held:
+        """An input that is in memory already, copied to where processes see it."""
+        held = self.hold_now(sum(array.nbytes + 64 for array in arrays.values()))
+        held.copy(arrays)
+        return held
+
+    @property
+    def taken_bytes(self) -> int:
+        """What inputs take now, and what is kept for the next ones."""
+        return self._held_bytes + self._kept_bytes
+
+    def stats(self) -> PoolStats:
+        """The figures now."""
+        return PoolStats(self._held_bytes, self._kept_bytes, len(self._waiting), self._peak_bytes)
+
+    def close(self) -> None:
+        """Gives up what is kept."""
+        self._shrink(0)
+
+    def _dropped(self, memory: SharedMemory) -> None:
+        """Takes memory back; from any thread, as whoever decodes may be the last to hold it."""
+        if self._loop is None or self._thread == threading.get_ident():
+            self._take_back(memory)
+        else:
+            with suppress(RuntimeError):  # the loop is closed: so is this
+                self._loop.call_soon_threadsafe(self._take_back, memory)
+
+    def _take_back(self, memory: SharedMemory) -> None:
+        size_bytes = memory.size_bytes
+        self._held_bytes -= size_bytes
+        self._large_bytes -= size_bytes if self._is_large(size_bytes) else 0
+        self._kept.append(memory)
+        self._kept_bytes += size_bytes
+        self._shrink(min(_KEPT_SHARE * self.limit_bytes, _MOST_KEPT_BYTES))
+        for waiting in [*self._waiting]:
+            size, came = waiting
+            if not came.done() and self._fits(size):
+                self._waiting.remove(waiting)
+                came.set_result(self.hold_now(size))
+
+    def _shrink(self, most_bytes: float) -> None:
+        while self._kept and self._kept_bytes > most_bytes:
+            memory = self._kept.popleft()
+            self._kept_bytes -= memory.size_bytes
+            memory.close()
+
+    def _fits(self, size_bytes: int) -> bool:
+        if not self._held_bytes:
+            return True
+        large_bytes = self._large_bytes + size_bytes
+        if self._is_large(size_bytes) and self._large_bytes and large_bytes > _LARGE_TOGETHER * self.limit_bytes:
+            return False
+        return self._held_bytes + size_bytes <= self.limit_bytes
+
+    def _is_large(self, size_bytes: int) -> bool:
+        return size_bytes > _LARGE_SHARE * self.limit_bytes
+
+
+def _rounded(size_bytes: int) -> int:
+    """To one of few sizes, so that memory fits the next input, too: at most a quarter more."""
+    if size_bytes <= _LEAST_BYTES:
+        return _LEAST_BYTES
+    step = 1 << (size_bytes.bit_length() - 3)
+    return -(-size_bytes // step) * step
