@@ -1,17 +1,24 @@
-"""What a command shows of its work: a bar while it runs, and pages of tables and plots of what came of it.
+"""What a command shows of its work: log lines and a bar while it runs, pages of tables and plots of what came of it.
 
 A page is one HTML file that needs no other; plots need matplotlib, in `infilink[train]`.
 """
 
 import io
+import json
+import logging
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import progress as rich_progress
 from rich.console import Console
+from rich.highlighter import NullHighlighter
+from rich.logging import RichHandler
 from rich.progress import BarColumn, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from .files import replacing
@@ -25,6 +32,47 @@ _STYLE = (
     "td+td,th+th{text-align:right;font-variant-numeric:tabular-nums}"
     "svg{max-width:100%;height:auto}.verdict{font-size:1.4rem;font-weight:600}tr.won{font-weight:600}"
 )
+
+
+class LogFormat(StrEnum):
+    """How a daemon writes its log."""
+
+    text = "text"
+    json = "json"
+
+
+class _JsonFormatter(logging.Formatter):
+    """A record as one JSON object in one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            told["error"] = self.formatException(record.exc_info)
+        return json.dumps(told, ensure_ascii=False)
+
+
+def start_logging(form: LogFormat = LogFormat.text) -> None:
+    """Has a daemon's log written to stderr: for people on a terminal, in whole lines for what collects them.
+
+    Names from elsewhere stand in it, so nothing is highlighted: to look for what to colour takes time on long lines.
+    """
+    handler: logging.Handler
+    if form is LogFormat.json:
+        handler = logging.StreamHandler()
+        handler.setFormatter(_JsonFormatter())
+    elif sys.stderr.isatty():
+        handler = RichHandler(console=Console(stderr=True), highlighter=NullHighlighter(), show_path=False)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
 
 Progress = Callable[[float, str], None]
 """Called with the share of the work that is done, from 0 to 1, and what is being done."""

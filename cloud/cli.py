@@ -1,14 +1,12 @@
 """`infilink cloud` and `infilink init cloud`."""
 
-import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.logging import RichHandler
 
 from ..errors import InvalidInput
+from ..reporting import LogFormat, start_logging
 from ..settings import write_settings
 from .config import DEFAULT_TOML, load_config
 from .daemon import serve
@@ -31,6 +29,7 @@ def cloud_command(
         bool, typer.Option("--insecure", help="Listen to other machines without TLS or without tokens.")
     ] = False,
     status_file: Annotated[Path | None, typer.Option(help="Write the final status here, as JSON.")] = None,
+    log_format: Annotated[LogFormat, typer.Option(help="How the log is written to stderr.")] = LogFormat.text,
 ) -> None:
     """Run the coordinator: what tells most runs within the budgets, the rest is predicted. Ctrl-C stops it in order."""
     if policy is not None:
@@ -46,8 +45,7 @@ def cloud_command(
         "ledger": ledger,
         "insecure": insecure or None,
     }
-    console = Console(stderr=True)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console)])
+    start_logging(log_format)
     serve(load_config(config, flags), status_file=status_file)
 
 

@@ -1,16 +1,15 @@
 """The commands `infilink device`, which runs the agent, and `infilink init device`, which writes its configuration."""
 
-import logging
 import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.table import Table
 
 from ..errors import InvalidInput
+from ..reporting import LogFormat, start_logging
 from ..settings import write_settings
 from ..units import format_bytes
 from .agent import Agent
@@ -50,6 +49,7 @@ def device_command(
     every: Annotated[int | None, typer.Option(help="Look at one of this many frames, as in `infilink record`.")] = None,
     results: Annotated[Path | None, typer.Option(help="Write every frame's results to this SQLite file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
+    log_format: Annotated[LogFormat, typer.Option(help="How the log is written to stderr.")] = LogFormat.text,
 ) -> None:
     """Run the agent: filter a source's frames, send what is worth it, and receive every model's results."""
     if policy is not None:
@@ -73,8 +73,7 @@ def device_command(
         "every": every,
         "results": results,
     }
-    console = Console(stderr=True)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console)])
+    start_logging(log_format)
     agent = Agent(load_config(config, flags))
 
     def stop(*_: object) -> None:

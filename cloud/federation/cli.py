@@ -1,7 +1,6 @@
 """`infilink federate serve`, `infilink federate join` and `infilink federate adopt`."""
 
 import json
-import logging
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.table import Table
 
 from ...errors import InvalidInput, Unavailable
@@ -20,6 +18,7 @@ from ...links.domains.shared import read_shared, save_shared
 from ...links.domains.sharing import Compared, SharingSite
 from ...links.domains.task import LinkTask
 from ...links.index import check_writable
+from ...reporting import start_logging
 from ...settings import checked
 from ...traces.trace import Trace
 from ...units import format_bytes
@@ -74,7 +73,7 @@ def serve_command(
         "tls_key": tls_key,
         "insecure": insecure,
     }
-    _log_to_stderr()
+    start_logging()
     config = checked(FederationConfig, flags, where="the options")
     check_can_export()
     done = serve(config)
@@ -115,7 +114,7 @@ def join_command(
     """
     from .site import join
 
-    _log_to_stderr()
+    start_logging()
     _check_out(out)
     with Trace(trace) as recording:
         task = LinkTask.of(recording, source or (), target)
@@ -189,8 +188,3 @@ def _print(title: str, compared: Compared, written: Written | None) -> None:
     console.print(f"chosen: {weights}", highlight=False)
     if written is not None:
         console.print(written.text, highlight=False)
-
-
-def _log_to_stderr() -> None:
-    console = Console(stderr=True)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console)])

@@ -1,0 +1,52 @@
+"""A daemon's log: a line an event, or a JSON object a line, whatever stands in it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import logging
+from infilink.reporting import LogFormat, start_logging
+start_logging(LogFormat({form!r}))
+logger = logging.getLogger("infilink.cloud.daemon")
+logger.info("%s: connected [red]x[/red] %s", "yard", "y" * 200)
+try:
+    1 / 0
+except ZeroDivisionError:
+    logger.exception("two\\nlines")
+"""
+
+
+def logged(form: str) -> str:
+    done = subprocess.run([sys.executable, "-c", PROGRAM.format(form=form)], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    return done.stderr
+
+
+def test_json_is_one_object_a_line() -> None:
+    first, second = map(json.loads, logged("json").splitlines())
+    assert first.pop("time").endswith("+00:00")
+    assert first == {
+        "level": "info",
+        "logger": "infilink.cloud.daemon",
+        "message": f"yard: connected [red]x[/red] {'y' * 200}",
+    }
+    assert second["message"] == "two\nlines" and second["error"].endswith("ZeroDivisionError: division by zero")
+
+
+def test_where_there_is_no_terminal_a_line_is_not_broken() -> None:
+    line = logged("text").splitlines()[0]
+    assert line.endswith(f" INFO    yard: connected [red]x[/red] {'y' * 200}")
+
+
+@pytest.mark.parametrize("command", ["cloud", "device"])
+def test_both_daemons_take_the_format_and_no_other(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "infilink.cli", command, "--log-format", "xml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and "'json'" in done.stderr
