@@ -108,11 +108,10 @@ class Answering:
         """The graph's own outputs: nothing else could give those."""
         counts, began_s = self.catalogue.count(model.name), time.perf_counter()
         outputs = request.outputs or tuple(spec.name for spec in model.outputs)
+        tensors = {name: _text(name, each) if each.dtype.hasobject else each for name, each in request.tensors.items()}
         while True:
             await self._load(model, until_s)
-            ran = await self.coordinator.pool.queue.run_tensors(
-                model.name, request.tensors, outputs, within_s=_within(until_s)
-            )
+            ran = await self.coordinator.pool.queue.run_tensors(model.name, tensors, outputs, within_s=_within(until_s))
             if ran is not None:
                 break
             _check_deadline(until_s, model)
@@ -333,6 +332,16 @@ def _name(dtype: np.dtype[Any]) -> str:
 
 def _dtype(tensor: Array) -> str:
     return _name(tensor.dtype)
+
+
+def _text(name: str, tensor: Array) -> Array:
+    """Strings as onnxruntime takes them."""
+    found = np.empty(tensor.shape, object)
+    try:
+        found.reshape(-1)[:] = [each.decode() for each in tensor.reshape(-1)]
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"input {name[:80]!r}: an element is no UTF-8: {error}") from error
+    return found
 
 
 def _listed(specs: tuple[TensorSpec, ...]) -> str:

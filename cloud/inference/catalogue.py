@@ -8,6 +8,7 @@ from ...errors import InfilinkError, InvalidInput, UnknownModel
 from ...models.spec import ModelSpec
 from ...models.tensors import STRINGS, Signature, TensorSpec, read_signature
 from ..coordinator import Coordinator
+from ..model_store import ServedModel
 from .counts import ModelCounts
 from .request import ANSWER, PICTURE
 
@@ -20,7 +21,7 @@ class Model:
         name: what it is called.
         version: the one that is served.
         digest: of its file; empty: there is none.
-        spec: what its outputs mean.
+        spec: what its outputs mean, where it looks at pictures.
         signature: what its graph takes and gives; None: nothing runs for it, links answer.
     """
 
@@ -33,7 +34,7 @@ class Model:
     @property
     def takes_pictures(self) -> bool:
         """Whether a picture can be sent instead of its tensors."""
-        return self.spec.virtual or self.spec.input is not None
+        return self.spec.virtual or (self.spec.serve == "site" and self.spec.input is not None)
 
     @property
     def answer(self) -> TensorSpec:
@@ -58,28 +59,32 @@ class Catalogue:
         self.coordinator = coordinator
         self.counts: dict[str, ModelCounts] = {}
         self._signatures: dict[str, Signature] = {}
-        self._loading = asyncio.Lock()
         self._loads: dict[str, asyncio.Task[None]] = {}
 
     def __iter__(self) -> Iterator[Model]:
         """All models, in the order of their names."""
-        return (self.find(name) for name in sorted(self.coordinator.repository.specs))
+        repository = self.coordinator.repository
+        return (self.find(name) for name in sorted({*repository.models, *repository.specs}))
 
     def find(self, name: str, version: str = "") -> Model:
         """A model.
 
         Raises:
             UnknownModel: there is none of that name, or not in this version.
-            InvalidInput: its file can't be read any more.
+            InvalidInput: its file can't be read.
         """
         repository = self.coordinator.repository
-        spec = repository.specs.get(name)
-        if spec is None:
-            raise UnknownModel(name[:80], tuple(repository.specs))
-        if version not in ("", spec.version):
-            raise UnknownVersion(name, version, spec.version)
-        digest = repository.digests.get(name, "")
-        return Model(name, spec.version, digest, spec, self._signature(name, digest))
+        served = repository.models.get(name)
+        if served is not None:
+            found = Model(name, served.version, served.digest, served.spec, self._signature(served))
+        elif name in repository.specs:
+            spec = repository.specs[name]
+            found = Model(name, spec.version, "", spec, None)
+        else:
+            raise UnknownModel(name[:80], tuple(sorted({*repository.models, *repository.specs})))
+        if version not in ("", found.version):
+            raise UnknownVersion(name, version, found.version)
+        return found
 
     def count(self, name: str) -> ModelCounts:
         """What came of the requests for a model so far."""
@@ -100,17 +105,16 @@ class Catalogue:
 
     def state(self, name: str) -> tuple[str, str]:
         """A model's state in the protocol's words, and why it is in that."""
-        coordinator = self.coordinator
-        why = coordinator.scheduler.why.get(name, "")
-        if self.runs(name):
-            return "READY", why
-        if name in self._loads or (
-            name in coordinator.workers and coordinator.workers[name].stats().state == "loading"
-        ):
-            return "LOADING", why
-        if self.is_linked(name):
-            return "READY", "links answer for it"
-        return "UNAVAILABLE", why or "not loaded"
+        if name in self.coordinator.repository.models:
+            entry = self.coordinator.deployments.entry(name)
+            why = entry.refused or entry.reason
+            if self.runs(name):
+                return "READY", why
+            if entry.state == "loading":
+                return "LOADING", why
+            if not self.is_linked(name):
+                return "UNAVAILABLE", why or "not loaded"
+        return "READY", "links answer for it"
 
     async def load(self, name: str) -> None:
         """Loads a model; one that is loaded stays as it is.
@@ -118,29 +122,26 @@ class Catalogue:
         Raises:
             UnknownModel: there is none of that name.
             InvalidInput: nothing runs for it.
-            InfilinkError: what `ModelPool.load` raises.
+            InfilinkError: what `Deployments.load` raises.
         """
-        if self.find(name).signature is None:
-            raise InvalidInput(f"model {name!r} can't be loaded: links answer for it")
-        await asyncio.shield(self.begin_load(name))
+        self._check_runs(name)
+        await self.coordinator.deployments.load(name)
 
     async def unload(self, name: str) -> None:
         """Unloads a model once what runs on it has ended; one that is not loaded is fine.
 
         Raises:
             UnknownModel: there is none of that name.
+            InvalidInput: nothing runs for it.
         """
-        self.find(name)
-        async with self._loading:
-            if self.runs(name):
-                await self.coordinator.pool.unload(name)
-                self.coordinator.scheduler.why[name] = "unloaded by an operator"
+        self._check_runs(name)
+        await self.coordinator.deployments.unload(name)
 
     def begin_load(self, name: str) -> asyncio.Task[None]:
-        """The load of a model, begun once whoever asks."""
+        """The load of a model that is asked for, begun once however many ask."""
         task = self._loads.get(name)
         if task is None:
-            task = self._loads[name] = asyncio.create_task(self._load(name))
+            task = self._loads[name] = asyncio.create_task(self.coordinator.deployments.ensure(name))
             task.add_done_callback(lambda task: self._loaded(name, task))
         return task
 
@@ -149,19 +150,16 @@ class Catalogue:
         if not task.cancelled():
             task.exception()  # Retrieved, or asyncio logs an error where nobody waits for it any more.
 
-    async def _load(self, name: str) -> None:
-        async with self._loading:
-            if not self.runs(name):
-                await self.coordinator.pool.load(name)
-                self.coordinator.scheduler.why[name] = "loaded as a request asked for it"
+    def _check_runs(self, name: str) -> None:
+        if self.find(name).signature is None:
+            raise InvalidInput(f"model {name!r} is neither loaded nor unloaded: links answer for it")
 
-    def _signature(self, name: str, digest: str) -> Signature | None:
-        path = self.coordinator.repository.paths.get(name)
-        if path is None:
-            return None
-        if digest not in self._signatures:
-            self._signatures[digest] = read_signature(path)
-        return self._signatures[digest]
+    def _signature(self, model: ServedModel) -> Signature:
+        if model.digest not in self._signatures:
+            while len(self._signatures) > 2 * len(self.coordinator.repository.models):
+                del self._signatures[next(iter(self._signatures))]
+            self._signatures[model.digest] = read_signature(model.path)
+        return self._signatures[model.digest]
 
 
 class UnknownVersion(UnknownModel):

@@ -122,7 +122,9 @@ def write_parameters(message: pb.ModelInferResponse, parameters: Mapping[str, Pa
 
 def properties(model: Model) -> dict[str, str]:
     """What the protocol has no field for: how a picture is sent, and what the answer to it means."""
-    found = {"digest": model.digest, "kind": model.spec.output.kind}
+    found = {"digest": model.digest}
+    if model.spec.serve == "site":
+        found["kind"] = model.spec.output.kind
     if model.spec.output.classes:
         found["classes"] = ",".join(model.spec.output.classes)
     if model.takes_pictures:

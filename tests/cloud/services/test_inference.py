@@ -14,6 +14,7 @@ from infilink.protos import open_inference_pb2 as pb
 from infilink.protos import open_inference_pb2_grpc as pb_grpc
 from infilink.protos.tensors import datatype_of, read_raw, write_raw
 
+from ...models.test_tensor_model import join
 from ..messages import grey
 
 Story = Callable[[Coordinator, pb_grpc.GRPCInferenceServiceStub], Awaitable[None]]
@@ -225,6 +226,9 @@ def test_models_are_loaded_and_unloaded_by_name(call: Callable) -> None:
             kind = getattr(pb, f"{method._method.decode().rpartition('/')[2]}Request")
             assert (await refusal(method(kind(model_name="nobody"))))[0] == MISSING
             assert (await refusal(method(kind(model_name="bright", repository_name="x"))))[0] == INVALID
+        await stub.RepositoryModelUnload(pb.RepositoryModelUnloadRequest(model_name="bright"))
+        code, text = await refusal(stub.ModelInfer(asking("bright", picture())))
+        assert code == grpc.StatusCode.UNAVAILABLE and "an operator unloaded it" in text
 
     call(story)
 
@@ -249,10 +253,10 @@ def test_a_request_for_a_model_without_room_is_answered_by_links_or_refused(call
             parameters = {"fallback": fallback, "stream": stream} if stream else {"fallback": fallback}
             return await stub.ModelInfer(asking("bright", picture(level), parameters=parameters))
 
-        await coordinator.pool.load("bright")
+        await coordinator.deployments.load("bright")
         assert origin(await ask("door", "exact", 50)) == "executed"
         await coordinator.pool.unload("bright")
-        await coordinator.pool.load("corner")
+        await coordinator.deployments.pin("corner")
         for fallback in ("any", "prefer_exact"):
             response = await ask("door", fallback)
             assert origin(response) == "held" and outputs(response) == {"answer": [50.0]}
@@ -265,6 +269,40 @@ def test_a_request_for_a_model_without_room_is_answered_by_links_or_refused(call
         assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
 
     call(story, links=links, answers="links", budget="65MiB")
+
+
+def test_a_model_of_tensors_alone_takes_several_inputs_of_any_type(call: Callable, tmp_path: Path, make_model) -> None:
+    async def story(coordinator: Coordinator, stub) -> None:
+        words = {"a": np.array([b"x", b"y"], object), "b": np.array([b"1", b"2"], object)}
+        given = {**words, "m": np.array([1, 2**40]), "n": np.array([-3, 1])}
+        assert outputs(await stub.ModelInfer(asking("join", given))) == {"ab": [b"x1", b"y2"], "sum": [-2, 2**40 + 1]}
+        request = asking("join", given, outputs=[{"name": "sum"}])
+        assert outputs(await stub.ModelInfer(request)) == {"sum": [-2, 2**40 + 1]}
+        typed = pb.ModelInferRequest(model_name="join")
+        for name, field, values in (
+            ("a", "bytes_contents", [b"x"]),
+            ("b", "bytes_contents", [b""]),
+            ("m", "int64_contents", [5]),
+            ("n", "int64_contents", [6]),
+        ):
+            kind = "BYTES" if field == "bytes_contents" else "INT64"
+            contents = pb.InferTensorContents(**{field: values})
+            typed.inputs.add(name=name, datatype=kind, shape=[1], contents=contents)
+        response = await stub.ModelInfer(typed)
+        assert list(response.outputs[0].contents.bytes_contents) == [b"x"]
+        assert list(response.outputs[1].contents.int64_contents) == [11]
+        told = await stub.ModelMetadata(pb.ModelMetadataRequest(name="join"))
+        assert (told.inputs[0].name, told.inputs[0].datatype, list(told.inputs[0].shape)) == ("a", "BYTES", [-1])
+        assert "image" not in told.properties
+        code, text = await refusal(stub.ModelInfer(asking("join", picture())))
+        assert code == INVALID and "has no input 'image'" in text
+        code, text = await refusal(stub.ModelInfer(asking("join", {**given, "a": np.array([b"\xff", b""], object)})))
+        assert code == INVALID and "no UTF-8" in text
+
+    make_model(tmp_path / "models", "bright")
+    join(tmp_path / "models" / "join.onnx")
+    for settings in ({}, {"answers": "hold", "budget": "1GiB"}):
+        call(story, models=tmp_path / "models", **settings)
 
 
 def test_a_stream_is_answered_in_order_and_an_error_ends_its_request_alone(call: Callable) -> None:
