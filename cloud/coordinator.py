@@ -104,7 +104,12 @@ class Coordinator:
         self.pool = ModelPool(
             self.workers,
             self.memory,
-            RunQueue(self.workers, at_once=at_once, inputs=InputPool(self.config.max_waiting_bytes)),
+            RunQueue(
+                self.workers,
+                at_once=at_once,
+                inputs=InputPool(self.config.max_waiting_bytes),
+                metrics=self.metrics,
+            ),
             cards=self.machine.cards,
             places=places,
         )

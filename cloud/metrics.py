@@ -58,8 +58,8 @@ class Metrics:
     """Counters and histograms of one coordinator; all of it is counted, and read, on its event loop.
 
     Attributes:
-        stages: the times of inputs (`decode`, `ledger`: until it is on disk, `total`: from arrival to answer) and of
-            runs (`queue`, `infer`).
+        stages: the times of inputs (`decode`, `queue`: for a model's turn, `ledger`: until it is on disk, `total`: from
+            arrival to answer) and of groups of them in a model (`infer`).
         refusals: refused inputs by why.
         registry: what is read when Prometheus asks; `scrape.py` says what that is.
     """
@@ -84,20 +84,22 @@ class Metrics:
         self._audits: dict[str, tuple[int, float]] = {}
 
     def stage(self, stage: Stage, seconds: float) -> None:
-        """One input, or one run, has gone through a stage."""
+        """One input has gone through a stage."""
         self.stages[stage].observe(seconds)
 
-    def ran(self, model: str, *, wait_s: float, infer_s: float, inputs: int = 1) -> None:
-        """A model has run once, on one input or on a batch of them; the longest of them waited for `wait_s`."""
-        self.stages["queue"].observe(wait_s)
-        self.stages["infer"].observe(infer_s)
+    def ran(self, model: str, *, waits_s: Sequence[float], took_s: float) -> None:
+        """A process of a model has run a group of inputs, which had waited for their turn, each so long."""
+        queue = self.stages["queue"]
+        for wait_s in waits_s:
+            queue.observe(wait_s)
+        self.stages["infer"].observe(took_s)
         infers = self._infers.get(model)
         if infers is None:
             model = self._name(model)
             infers = self._infers.setdefault(model, Histogram())
             self._batches.setdefault(model, Histogram(_INPUTS))
-        infers.observe(infer_s)
-        self._batches[model].observe(inputs)
+        infers.observe(took_s)
+        self._batches[model].observe(len(waits_s))
 
     def answered(self, model: str, origin: str) -> None:
         """An input got its answer for a model."""
@@ -143,10 +145,16 @@ class Metrics:
 
     def families(self) -> Iterator[Metric]:
         """All of it, as Prometheus reads it."""
-        text, model, by_reason = "Time of an input or a run in a stage", ["model"], ["model", "reason"]
+        text, model, by_reason = (
+            "Time of an input, or of a group in a model, in a stage",
+            ["model"],
+            ["model", "reason"],
+        )
         yield _histograms("infilink_stage_seconds", text, ["stage"], _single(self.stages))
-        yield _histograms("infilink_infer_seconds", "Time of one run of a model", model, _single(self._infers))
-        yield _histograms("infilink_batch_inputs", "Inputs that one run of a model took", model, _single(self._batches))
+        yield _histograms(
+            "infilink_infer_seconds", "Time of a group of inputs in a model's process", model, _single(self._infers)
+        )
+        yield _histograms("infilink_batch_inputs", "Inputs in such a group", model, _single(self._batches))
         text = "Time of a load, warm-up included, by why"
         yield _histograms("infilink_load_seconds", text, by_reason, self._loads.items())
         yield _counters("infilink_load_failures", "Loads that failed", model, _single(self._load_failures))

@@ -154,8 +154,15 @@ def _models(status: edge_pb2.StatusReply) -> Iterator[Metric]:
 
 
 def _queues(coordinator: "Coordinator") -> Iterator[Metric]:
+    queue, pool = coordinator.pool.queue, coordinator.pool.queue.inputs.stats()
+    held = GaugeMetricFamily("infilink_input_pool_bytes", "Memory of inputs on their way", labels=["state"])
+    for state, size_bytes in (("held", pool.held_bytes), ("kept", pool.kept_bytes)):
+        held.add_metric([state], size_bytes)
+    yield held
+    yield _gauge("infilink_input_pool_waiting", "Inputs that wait for memory to be decoded into", {}, pool.waiting)
+    yield _counter("infilink_expired_runs", "Runs given up, as their deadline would have passed", queue.expired)
     waiting = GaugeMetricFamily("infilink_queue_runs", "Runs that wait for their turn on a model", labels=["model"])
-    for name, count in list(coordinator.pool.queue.waiting().items())[:MOST_MODELS]:
+    for name, count in list(queue.waiting().items())[:MOST_MODELS]:
         waiting.add_metric([name], count)
     yield waiting
     connections = [session.connection for session in coordinator.sessions.values() if session.connection is not None]

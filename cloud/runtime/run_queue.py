@@ -14,6 +14,7 @@ from ...errors import DeadlineExceeded, InfilinkError, ModelFailed, QueueFull
 from ...models.process import ProcessEnded
 from ...models.process_child import FRAME, Inferred, InferredTensors, Reply, Work
 from ...outputs import Array
+from ..metrics import Metrics
 from .batching import few
 from .input_pool import Held, InputPool
 from .worker import Worker
@@ -45,6 +46,7 @@ class RunQueue:
         workers: every model's worker.
         at_once: how many processes run at once, all models together; None: all of them.
         inputs: the memory that inputs lie in.
+        metrics: counts groups; None: nobody reads them.
         most_waiting: how many inputs may wait, all models together.
         clock: the time that deadlines are of.
 
@@ -59,12 +61,14 @@ class RunQueue:
         *,
         at_once: int | None = None,
         inputs: InputPool | None = None,
+        metrics: Metrics | None = None,
         most_waiting: int = _MOST_WAITING,
         clock: Any = time.monotonic,
     ) -> None:
         self.workers = workers
         self.at_once = inf if at_once is None else at_once
         self.inputs = InputPool(2**28) if inputs is None else inputs
+        self.metrics = Metrics() if metrics is None else metrics
         self.most_waiting = most_waiting
         self.clock = clock
         self.loaded: set[str] = set()
@@ -283,6 +287,7 @@ class RunQueue:
             before_s = self._took_s.get(name, took_s)
             self._took_s[name] = before_s + _BELIEVED * (took_s - before_s)
             worker.batching.ran(len(group), self.clock() - began_s)
+            self.metrics.ran(name, waits_s=[began_s - run.since_s for run in group], took_s=self.clock() - began_s)
         finally:
             self._groups[name] -= 1
             self._inside[name] -= len(group)

@@ -37,7 +37,7 @@ class Scheduler:
         schedule: decides what runs and what is loaded; None: what must run on an input does, and all of that is loaded.
         answer_within_s: a run that was chosen and whose turn does not come within this is left out.
         clock: seconds that do not go back.
-        metrics: counts runs and loads; None: nobody reads them.
+        metrics: counts loads; None: nobody reads them.
         journal: is told of each load and unload: "load" or "unload", the model, and why.
 
     Attributes:
@@ -191,15 +191,12 @@ class Scheduler:
         self, stream: Hashable, frame: Array | Held, name: str, worth: float, within_s: float | None, deadline_s: float
     ) -> Array | InfilinkError | None:
         """A model's output; why it has none; or None: its turn did not come in time."""
-        began_s = time.perf_counter()
         try:
             inferred = await self.pool.queue.run(name, frame, worth=worth, within_s=within_s, deadline_s=deadline_s)
             if inferred is None:
                 self.late += 1
                 return None
             self._failing.discard(name)
-            took_s = time.perf_counter() - began_s
-            self.metrics.ran(name, wait_s=max(0.0, took_s - inferred.infer_s), infer_s=inferred.infer_s)
             self._ran(stream, name, inferred)
             return inferred.value
         except (DeadlineExceeded, QueueFull) as error:

@@ -53,7 +53,7 @@ def figures(serve: Callable) -> dict[str, set[str]]:
     async def story(coordinator: Coordinator) -> None:
         scrape.read_status(coordinator)
         metrics = coordinator.metrics
-        metrics.ran("bright", wait_s=0.1, infer_s=0.1)
+        metrics.ran("bright", waits_s=[0.1], took_s=0.1)
         metrics.answered("bright", "executed")
         metrics.refused("deadline")
         metrics.request("grpc", "ModelInfer", "OK")

@@ -30,7 +30,7 @@ def series(metrics: Metrics) -> dict[str, float]:
 def test_every_event_is_counted_under_its_labels() -> None:
     metrics = Metrics()
     metrics.stage("decode", 0.003)
-    metrics.ran("boxes", wait_s=0.2, infer_s=0.04, inputs=4)
+    metrics.ran("boxes", waits_s=[0.05] * 4, took_s=0.04)
     metrics.answered("boxes", "linked")
     metrics.refused("deadline")
     metrics.request("grpc", "ModelInfer", "OK")
@@ -70,7 +70,7 @@ def test_names_that_come_and_go_do_not_grow_the_series() -> None:
     metrics, names = Metrics(), [f"model-{number}" for number in range(MOST_MODELS + 60)]
     for name in names:
         metrics.answered(name, "executed")
-        metrics.ran(name, wait_s=0.0, infer_s=0.0)
+        metrics.ran(name, waits_s=[0.0], took_s=0.0)
     counted = {name: value for name, value in series(metrics).items() if name.startswith("infilink_answers_total")}
     assert len(counted) <= MOST_MODELS + 1 and sum(counted.values()) == len(names)
     assert counted[f'infilink_answers_total{{model="{OTHER}",origin="executed"}}'] == 60

@@ -26,7 +26,7 @@ def one_input(metrics: Metrics, models: list[str]) -> None:
     metrics.received("edge", 60_000)
     metrics.stage("decode", 0.004)
     for model in models:
-        metrics.ran(model, wait_s=0.01, infer_s=0.03)
+        metrics.ran(model, waits_s=[0.01], took_s=0.03)
     metrics.stage("ledger", 0.002)
     metrics.stage("total", 0.06)
     metrics.sent("edge", 900)
