@@ -81,7 +81,7 @@ async def make_initial_plan(config: CloudConfig, repository: Repository, machine
         costs = {
             name: cost for name, cost in costs.items() if name not in repository.paths or machine.place(name) == HOST
         }
-        costs |= await _measure([model for name, model in repository.models.items() if name not in costs], machine)
+        costs |= await _measure([repository.models[name] for name in repository.paths if name not in costs], machine)
     sizes = {name: cost.memory_bytes for name, cost in costs.items()}
     budget_bytes = None if config.host_budget == "none" else parse_budget(config.host_budget, sizes)
     if config.answers == "full":
