@@ -4,7 +4,8 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping
-from functools import lru_cache, partial
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ...errors import (
     ModelFailed,
     OutOfMemory,
     Overloaded,
+    QueueFull,
     Unavailable,
 )
 from ...links.answer import Answer
@@ -26,7 +28,8 @@ from ...models.tensors import STRINGS, TensorSpec
 from ...outputs import Array
 from ...protos import edge_pb2
 from ..coordinator import Coordinator
-from ..sessions.inputs import decode_picture
+from ..runtime.input_pool import Held
+from ..sessions.inputs import read_picture
 from ..sessions.session import Session
 from .catalogue import Catalogue, Model
 from .request import ANSWER, PICTURE, Fallback, InferRequest, InferResponse, Parameter, is_picture
@@ -36,8 +39,10 @@ _SESSION = "open-inference"
 _EXACT = Answer(np.empty(0, np.float32), 1.0, "executed", (), "exact")
 # Of the time that is left, what is kept for links where the model's turn does not come.
 _KEPT = 0.1
-# How many times the largest input all requests that wait may hold together.
+# How many times the largest input all requests that wait may hold together, beside the memory that models see.
 _MOST_HELD = 64
+# Where a tensor begins in that memory.
+_ALIGNED = 64
 
 
 class Answering:
@@ -78,7 +83,7 @@ class Answering:
             if size_bytes > limit:
                 raise InvalidInput(f"the inputs have {size_bytes} bytes; at most {limit} are taken (`max_input_bytes`)")
             if self._held_bytes + size_bytes > _MOST_HELD * limit:
-                raise Overloaded(f"{self._held_bytes} bytes of inputs wait already; try again later")
+                raise QueueFull(f"{self._held_bytes} bytes of requests wait already", retry_after_s=1.0)
             self._held_bytes += size_bytes
             try:
                 left_s = min(left_s, request.timeout_s or math.inf)
@@ -109,12 +114,17 @@ class Answering:
         counts, began_s = self.catalogue.count(model.name), time.perf_counter()
         outputs = request.outputs or tuple(spec.name for spec in model.outputs)
         tensors = {name: _text(name, each) if each.dtype.hasobject else each for name, each in request.tensors.items()}
+        queue = self.coordinator.pool.queue
+        with queue.admitted((model.name,), until_s):
+            size_bytes = sum(_ALIGNED + tensor.nbytes for tensor in tensors.values())
+            held = await queue.inputs.hold(size_bytes, within_s=_within(until_s))
+            held.copy(tensors)
+        # What is unloaded before it ran is loaded anew.
         while True:
             await self._load(model, until_s)
-            ran = await self.coordinator.pool.queue.run_tensors(model.name, tensors, outputs, within_s=_within(until_s))
+            ran = await queue.run_tensors(model.name, held, outputs, deadline_s=until_s)
             if ran is not None:
                 break
-            _check_deadline(until_s, model)
         counts.ran(ran.infer_s, time.perf_counter() - began_s - ran.infer_s)
         self._spend(model, ran.infer_s, ran.cpu_s)
         return self._response(model, request, _EXACT, ran.values)
@@ -126,10 +136,11 @@ class Answering:
             raise InvalidInput(f"with {PICTURE!r} there is no {min(unknown)[:80]!r}: the one output is {ANSWER!r}")
         counts, began_s = self.catalogue.count(model.name), time.perf_counter()
         session = self._session(request.stream) if request.stream else None
-        frame = await self._decode(tensor, request)
+        with self.coordinator.pool.queue.admitted((), until_s):
+            held = await self._decode(tensor, request, until_s)
         counts.prepare.add(time.perf_counter() - began_s)
         captured_s = time.time() if request.captured_s is None else request.captured_s
-        asked = _Asked(model, frame, session, captured_s, until_s)
+        asked = _Asked(model, held, session, captured_s, until_s)
         answer = await self._choose(asked, fallback)
         return self._response(model, request, answer, {ANSWER: answer.value})
 
@@ -153,14 +164,16 @@ class Answering:
         """The model's own answer; `kept` of the time that is left is not waited for its turn."""
         model, counts, began_s = asked.model, self.catalogue.count(asked.model.name), time.perf_counter()
         until_s = asked.until_s
-        if kept and math.isfinite(until_s):
-            until_s -= kept * max(0.0, until_s - time.monotonic())
+        turn_s = until_s - kept * max(0.0, until_s - time.monotonic()) if math.isfinite(until_s) else until_s
         while True:
-            await self._load(model, until_s)
-            ran = await self.coordinator.pool.queue.run(model.name, asked.frame, within_s=_within(until_s))
+            await self._load(model, turn_s)
+            ran = await self.coordinator.pool.queue.run(
+                model.name, asked.held, within_s=_within(turn_s), deadline_s=until_s
+            )
             if ran is not None:
                 break
-            _check_deadline(until_s, model)
+            if time.monotonic() >= turn_s:
+                raise DeadlineExceeded(f"the turn of model {model.name!r} did not come in time")
         counts.ran(ran.infer_s, time.perf_counter() - began_s - ran.infer_s)
         self._spend(model, ran.infer_s, ran.cpu_s)
         if asked.session is not None:
@@ -193,8 +206,8 @@ class Answering:
         exact: dict[str, Array] = {}
         for name in route.sources if route is not None else ():
             try:
-                ran = await queue.run(name, asked.frame, within_s=_within(asked.until_s))
-            except ModelFailed:
+                ran = await queue.run(name, asked.held, deadline_s=asked.until_s)
+            except (ModelFailed, Overloaded, DeadlineExceeded):
                 continue
             if ran is not None:
                 exact[name] = ran.value
@@ -207,7 +220,7 @@ class Answering:
         if graph is None or graph.stem is None:
             return None
         if asked.features is None:
-            seen = await asyncio.get_running_loop().run_in_executor(None, graph.stem.see, asked.frame)
+            seen = await asyncio.get_running_loop().run_in_executor(None, graph.stem.see, asked.held.frame)
             asked.features = seen.features
         return asked.features
 
@@ -232,17 +245,19 @@ class Answering:
             raise DeadlineExceeded(f"model {model.name!r} is being loaded, which takes longer than is left")
         task.result()
 
-    async def _decode(self, tensor: Array, request: InferRequest) -> Array:
-        """The picture as uint8 BGR."""
-        most = self.coordinator.config.max_input_pixels
+    async def _decode(self, tensor: Array, request: InferRequest, until_s: float) -> Held:
+        """The picture, where models are given it."""
+        inputs, most = self.coordinator.pool.queue.inputs, self.coordinator.config.max_input_pixels
         if tensor.dtype == object:
-            encoded = tensor.reshape(-1)[0]
-            decode = partial(decode_picture, encoded, max_pixels=most)
-            return await asyncio.get_running_loop().run_in_executor(None, decode)
+            jpeg = tensor.reshape(-1)[0]
+            return await read_picture(jpeg, inputs, max_pixels=most, within_s=_within(until_s))
         height, width, _ = tensor.shape
         if height * width > most:
             raise InvalidInput(f"the picture is {width}x{height}, more than {most} pixels (`max_input_pixels`)")
-        return np.ascontiguousarray(tensor[:, :, ::-1]) if request.color() == "RGB" else tensor
+        turned = request.color() == "RGB"
+        held = await inputs.hold(tensor.nbytes, within_s=_within(until_s))
+        held.make_frame(height, width)[:] = tensor[:, :, ::-1] if turned else tensor
+        return held
 
     def _session(self, stream: str) -> Session:
         return self.coordinator.open_session(
@@ -273,25 +288,25 @@ class Answering:
         return InferResponse(model.name, model.version, request.id, parameters, outputs)
 
 
+@dataclass
 class _Asked:
     """A picture that one model is asked about.
 
     Attributes:
         model: the model.
-        frame: uint8 BGR.
+        held: the picture, uint8 BGR.
         session: of the stream that it belongs to; None: it stands for itself.
         captured_s: when it was captured.
         until_s: until when it is waited for, by the monotonic clock.
         features: what the stem makes of it, once it was looked at.
     """
 
-    def __init__(self, model: Model, frame: Array, session: Session | None, captured_s: float, until_s: float) -> None:
-        self.model = model
-        self.frame = frame
-        self.session = session
-        self.captured_s = captured_s
-        self.until_s = until_s
-        self.features: Array | None = None
+    model: Model
+    held: Held
+    session: Session | None
+    captured_s: float
+    until_s: float
+    features: Array | None = None
 
 
 def _is_fed(model: Model, tensor: Array) -> bool:
@@ -358,8 +373,3 @@ def _inputs(model: Model, request: InferRequest) -> int:
 
 def _within(until_s: float) -> float | None:
     return None if math.isinf(until_s) else max(0.0, until_s - time.monotonic())
-
-
-def _check_deadline(until_s: float, model: Model) -> None:
-    if time.monotonic() >= until_s:
-        raise DeadlineExceeded(f"the turn of model {model.name!r} did not come in time")

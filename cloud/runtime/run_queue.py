@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ from ...errors import DeadlineExceeded, InfilinkError, ModelFailed, QueueFull
 from ...models.process import ProcessEnded
 from ...models.process_child import FRAME, Inferred, InferredTensors, Reply, Work
 from ...outputs import Array
+from ...tracing import part
 from ..metrics import Metrics
 from .batching import few
 from .input_pool import Held, InputPool
@@ -35,6 +36,7 @@ class _Run:
     held: Held = field(compare=False)
     came: "asyncio.Future[Reply | None]" = field(compare=False)
     since_s: float = field(compare=False)
+    waits: bool = field(default=True, compare=False)
     alone: bool = field(default=False, compare=False)
     """A process ended over it: it is tried once more, and with no other."""
 
@@ -114,7 +116,7 @@ class RunQueue:
     async def run_tensors(
         self,
         name: str,
-        tensors: Mapping[str, Array],
+        tensors: Mapping[str, Array] | Held,
         outputs: Sequence[str] = (),
         *,
         worth: float = inf,
@@ -122,7 +124,7 @@ class RunQueue:
         deadline_s: float = inf,
     ) -> InferredTensors | None:
         """A graph's own outputs for its own inputs; what `run` says."""
-        held = self.inputs.copy(tensors)
+        held = tensors if isinstance(tensors, Held) else self.inputs.copy(tensors)
         reply = await self._run(name, Work(held.sent, tuple(outputs), deadline_s), held, worth, within_s)
         assert reply is None or isinstance(reply, InferredTensors)
         return reply
@@ -141,7 +143,8 @@ class RunQueue:
             timers.append(loop.call_later(max(0.0, work.deadline_s - now_s), self._too_late, name, run))
         self._start()
         try:
-            reply = await run.came
+            with part("model", model=name):
+                reply = await run.came
         finally:
             for timer in timers:
                 timer.cancel()
@@ -222,6 +225,7 @@ class RunQueue:
         """Has the next groups start, as long as processes are free and not too many run."""
         for name in [name for name in self._waiting if name not in self.loaded]:
             for run in self._waiting.pop(name):
+                run.waits = False
                 _tell(run, None)
             self._ended.set()
         while sum(self._groups.values()) < self.at_once:
@@ -265,6 +269,7 @@ class RunQueue:
         group: list[_Run] = []
         while runs and len(group) < wanted and not (group and (runs[0].alone or group[0].alone)):
             run = runs.pop(0)
+            run.waits = False
             if now_s + took_s > run.work.deadline_s:
                 self._too_late(name, run)
             elif not run.came.done():
@@ -303,7 +308,7 @@ class RunQueue:
         """Has an input wait for the next process if its own ended, or it is not known that this was to blame."""
         if run.alone or name not in self.loaded or (alone and not self.workers[name].repeats):
             return error
-        run.alone = True
+        run.alone = run.waits = True
         insort(self._waiting.setdefault(name, []), run)
         return None
 
@@ -320,10 +325,11 @@ class RunQueue:
 
     def _forget(self, name: str, run: _Run) -> bool:
         """Takes a run out of those that wait; False: it does not wait."""
-        runs = self._waiting.get(name)
-        if not runs or run not in runs:
+        if not run.waits:
             return False
-        runs.remove(run)
+        run.waits = False
+        runs = self._waiting[name]
+        del runs[bisect_left(runs, run)]
         if not runs:
             self._ended.set()
         return True

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ...errors import InfilinkError, InvalidInput
+from ...errors import InfilinkError, InvalidInput, QueueFull
 from ...protos import open_inference_pb2 as pb
 from ..coordinator import Coordinator
 from ..endpoint import check_exposed
@@ -110,8 +110,9 @@ class RestService:
                 with called_by(caller):
                     return await handler(request)
             except InfilinkError as error:
+                again = {"retry-after": str(math.ceil(error.retry_after_s))} if isinstance(error, QueueFull) else None
                 status = _STATUSES.get(error.code, 500)
-                return JSONResponse({"error": for_outside(str(error))}, status)
+                return JSONResponse({"error": for_outside(str(error))}, status, headers=again)
             except ClientDisconnect:
                 return Response(status_code=499)
             except Exception:

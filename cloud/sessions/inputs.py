@@ -69,16 +69,25 @@ async def read_frame(
     if tail is not None:
         check_map(message.payload, tail)
         return inputs.copy({FRAME: np.frombuffer(message.payload, np.uint8)})
-    width, height = picture_size(message.payload, max_pixels=config.max_input_pixels)
+    return await read_picture(
+        message.payload, inputs, max_pixels=config.max_input_pixels, within_s=within_s, is_urgent=is_urgent
+    )
+
+
+async def read_picture(
+    jpeg: bytes, inputs: InputPool, *, max_pixels: int, within_s: float | None = None, is_urgent: bool = False
+) -> Held:
+    """A JPEG as a frame in the memory that models are given it in; what `read_frame` says."""
+    width, height = picture_size(jpeg, max_pixels=max_pixels)
     # One that is drawn in several scans takes its coefficients beside its pixels while it is decoded.
-    pixel_bytes = 3 if message.payload.count(_SCAN) == 1 else 9
+    pixel_bytes = 3 if jpeg.count(_SCAN) == 1 else 9
     needed_bytes = width * height * pixel_bytes
     held = inputs.hold_now(needed_bytes) if is_urgent else await inputs.hold(needed_bytes, within_s=within_s)
     picture = held.make_frame(height, width)
     if width * height <= _SMALL_PIXELS:
-        decode_jpeg(message.payload, picture)
+        decode_jpeg(jpeg, picture)
     else:
-        await asyncio.get_running_loop().run_in_executor(_DECODERS, decode_jpeg, message.payload, picture)
+        await asyncio.get_running_loop().run_in_executor(_DECODERS, decode_jpeg, jpeg, picture)
     return held
 
 
