@@ -59,6 +59,7 @@ COMMANDS = {
     "status": Entry("infilink.cloud.status_cli:status_command", "What a running coordinator does, and why.", _RUN),
     "health": Entry("infilink.cloud.status_cli:health_command", "Whether a coordinator serves: the exit code.", _RUN),
     "top": Entry("infilink.cloud.status_cli:top_command", "The same, live: rates, latencies, what runs now.", _RUN),
+    "doctor": Entry("infilink.models.doctor_cli:doctor_command", "What is here to run with, and what is wrong.", _RUN),
     "models": Entry("", "A folder's models, and those that a coordinator serves.", _MODELS),
     "token": Entry("", "Who may call the coordinator, and what for.", _RUN),
     "split": Entry("infilink.device.split_cli:split_command", "Cut a model in two: device and cloud.", _MODELS),

@@ -84,6 +84,15 @@ class ServerCertificate:
         return tuple((each.st_mtime_ns, each.st_size, each.st_ino) for each in found)
 
 
+def certificate_warnings(path: Path) -> list[str]:
+    """What whoever runs a service should know of its certificate now: that it is over, or will be soon.
+
+    Raises:
+        InvalidInput: it can't be read.
+    """
+    return _told(path, _certificates(path, _content(path))[0])
+
+
 def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
