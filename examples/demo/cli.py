@@ -21,8 +21,8 @@ def demo_command(
     ] = None,
     budget: Annotated[str, typer.Option(help="The models' memory: 200MiB, or a share of what all take: 75%.")] = "75%",
     compute: Annotated[
-        str, typer.Option(help="Their processors: 0.5 cores, or a share of all models on all inputs: 12%.")
-    ] = "12%",
+        str, typer.Option(help="Their processors: 0.5 cores, or a share of all models on all inputs: 6%.")
+    ] = "6%",
     seconds: Annotated[float | None, typer.Option(help="How much of each source to use.", min=1)] = None,
     out: Annotated[Path, typer.Option(help="The folder for everything the demo writes.")] = Path("out/demo"),
     accuracy: Annotated[

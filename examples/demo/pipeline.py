@@ -66,7 +66,7 @@ class DemoOptions:
     sources: tuple[str, ...] = ()
     models: Path | None = None
     budget: str = "75%"
-    compute: str = "12%"
+    compute: str = "6%"
     seconds: float | None = None
     accuracy: float | None = None
     seed: int = 0
@@ -176,7 +176,7 @@ def compute_cores(text: str, full: float) -> float:
     except ValueError:
         share = 0.0
     if not 0.0 < share <= 1.0:
-        raise InvalidInput(f"compute {text!r}: give processors (0.5 cores) or a share of the full run's (12%)")
+        raise InvalidInput(f"compute {text!r}: give processors (0.5 cores) or a share of the full run's (6%)")
     return share * full
 
 

@@ -25,6 +25,7 @@ class TurnSchedule(SiteSchedule):
     def __init__(self, costs: Mapping[str, ModelCost], *, pairs: bool, **options: Any) -> None:
         super().__init__(costs, **options)
         self.pairs = pairs
+        self.budget_bytes: int | None = options.get("budget_bytes")
         self.saved_s = _SAVED_S * self.compute_cores
         self._then_s: float | None = None
         self._ran: dict[str, dict[Hashable, int]] = {name: {} for name in costs}

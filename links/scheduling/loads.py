@@ -1,7 +1,7 @@
 """Which model is loaded next and what goes for it: each second of the memory's use to where it prevents most."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,6 +18,32 @@ _SURELY = 2.0
 """So many times what is lost by it has a visit to prevent: the one of many that looks best looks better than it is."""
 _STAYS_S = 1.0
 """A model that was loaded stays at least so long, or until all streams were served."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What loaded models may take, on each of the places that they run on: the machine's own memory, or a card's.
+
+    Attributes:
+        budgets_bytes: by place; None: no limit.
+        places: where each model runs; a model that is not named: on the first place.
+    """
+
+    budgets_bytes: Mapping[str, int | None]
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, budget_bytes: "int | Memory | None") -> "Memory":
+        """One place, where a number or None is given."""
+        return budget_bytes if isinstance(budget_bytes, Memory) else cls({"host": budget_bytes})
+
+    def place(self, name: str) -> str:
+        """Where a model runs."""
+        return self.places.get(name, next(iter(self.budgets_bytes)))
+
+    def budget_bytes(self, name: str) -> int | None:
+        """What models may take where that one runs."""
+        return self.budgets_bytes[self.place(name)]
 
 
 @dataclass(frozen=True)
@@ -40,7 +66,7 @@ class Loads:
 
     Args:
         costs: each model's; what is put in place of one counts from then on.
-        budget_bytes: the memory that loaded models may take; None: no limit.
+        memory: what loaded models may take.
         audit: the share of time in which models may be loaded to compare their answers.
 
     Attributes:
@@ -51,9 +77,9 @@ class Loads:
         spent_s: the seconds of these.
     """
 
-    def __init__(self, costs: Mapping[str, ModelCost], *, budget_bytes: int | None, audit: float) -> None:
+    def __init__(self, costs: Mapping[str, ModelCost], *, memory: Memory, audit: float) -> None:
         self.costs = costs
-        self.budget_bytes = budget_bytes
+        self.memory = memory
         self.audit = audit
         self.waiting = dict.fromkeys(costs, 0.0)
         self.keeping = dict.fromkeys(costs, 0.0)
@@ -83,12 +109,17 @@ class Loads:
 
     def fits(self, name: str) -> bool:
         """Whether a model fits into the memory at all."""
-        return self.budget_bytes is None or self.costs[name].memory_bytes <= self.budget_bytes
+        budget_bytes = self.memory.budget_bytes(name)
+        return budget_bytes is None or self.costs[name].memory_bytes <= budget_bytes
 
     @property
     def take_turns(self) -> bool:
         """Whether not all models fit at once."""
-        return self.budget_bytes is not None and self.budget_bytes < sum(c.memory_bytes for c in self.costs.values())
+        needs_bytes = dict.fromkeys(self.memory.budgets_bytes, 0)
+        for name, cost in self.costs.items():
+            needs_bytes[self.memory.place(name)] += cost.memory_bytes
+        budgets = self.memory.budgets_bytes.items()
+        return any(most is not None and most < needs_bytes[place] for place, most in budgets)
 
     def value(self, streams: Sequence[StreamWorth], infer_s: Array, price: float) -> None:
         """Finds out what loading and keeping each model is worth to the streams that send."""
@@ -200,10 +231,12 @@ class Loads:
 
     def _room(self, wanted: str, loaded: Collection[str], stay: Collection[str]) -> tuple[str, ...] | None:
         """What goes to make room for a model, what prevents least for its bytes first; None: there is not enough."""
-        if self.budget_bytes is None:
+        budget_bytes = self.memory.budget_bytes(wanted)
+        if budget_bytes is None:
             return ()
-        sizes = {name: self.costs[name].memory_bytes for name in loaded}
-        lacking = sum(sizes.values()) + self.costs[wanted].memory_bytes - self.budget_bytes
+        place = self.memory.place(wanted)
+        sizes = {name: self.costs[name].memory_bytes for name in loaded if self.memory.place(name) == place}
+        lacking = sum(sizes.values()) + self.costs[wanted].memory_bytes - budget_bytes
         go: list[str] = []
         for name in sorted(sizes.keys() - {*stay}, key=lambda name: (self._keeps(name) / max(1, sizes[name]), name)):
             if lacking <= 0:

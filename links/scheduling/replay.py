@@ -94,7 +94,7 @@ def replay_site(
         now_s, at, row = heapq.heappop(queue)
         camera = cameras[at]
         if row == 0:
-            plan = Plan(schedule.budget_bytes, 0, ())
+            plan = Plan(None, 0, ())
             servings[at] = Serving(
                 camera.graph,
                 plan,

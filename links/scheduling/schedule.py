@@ -10,7 +10,7 @@ import numpy as np
 
 from ...models.cost import ModelCost
 from .allowance import Allowance
-from .loads import Load, Loads
+from .loads import Load, Loads, Memory
 from .price import Price
 from .stats import PairStats, ScheduleStats
 from .weights import Weights
@@ -45,7 +45,7 @@ class SiteSchedule:
     Args:
         costs: what each model costs; virtual models have none.
         compute_cores: processors' seconds that may be spent in a second; infinite: no limit.
-        budget_bytes: the memory that loaded models may take; None: no limit.
+        budget_bytes: the memory that loaded models may take; None: no limit; `Memory`: that of several places.
         weights: how much answers matter.
         audit: the share of pairs that run whatever they are worth, as far as a tenth of the compute allows.
         seed: of which these are.
@@ -60,7 +60,7 @@ class SiteSchedule:
         costs: Mapping[str, ModelCost],
         *,
         compute_cores: float,
-        budget_bytes: int | None = None,
+        budget_bytes: int | Memory | None = None,
         weights: Weights | None = None,
         audit: float = 0.0,
         seed: int = 0,
@@ -68,12 +68,11 @@ class SiteSchedule:
         self.names = tuple(costs)
         self.costs = dict(costs)
         self.compute_cores = compute_cores
-        self.budget_bytes = budget_bytes
         self.weights = weights or Weights()
         self.audit = audit
         self._place = {name: at for at, name in enumerate(self.names)}
         self._infer_s = np.asarray([max(cost.infer_s, 1e-6) for cost in costs.values()])
-        self._loads = Loads(self.costs, budget_bytes=budget_bytes, audit=audit)
+        self._loads = Loads(self.costs, memory=Memory.of(budget_bytes), audit=audit)
         self._bank = Price(compute_cores, dearest_s=self._dearest_s())
         self._audits = Allowance(compute_cores)
         self._model_weight = np.asarray([self.weights.of_model(name) for name in self.names])

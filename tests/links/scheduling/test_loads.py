@@ -5,14 +5,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from infilink.links.scheduling.schedule import Load, SiteSchedule
+from infilink.links.scheduling.loads import Load, Memory
+from infilink.links.scheduling.schedule import SiteSchedule
 from infilink.links.scheduling.weights import Weights
 from infilink.models.cost import ModelCost
 
 COSTS = {name: ModelCost(10, 0.01, 0.2) for name in ("a", "b", "c")}
 
 
-class Memory:
+class Site:
     """Loads what a schedule says, each in its time; every stream sends five inputs a second."""
 
     def __init__(self, *, budget_bytes: int, streams: int = 4, costs: Mapping[str, ModelCost] = COSTS, **options):
@@ -51,21 +52,21 @@ class Memory:
 
 
 def test_where_there_is_room_all_are_loaded_once() -> None:
-    memory = Memory(budget_bytes=30)
+    memory = Site(budget_bytes=30)
     memory.run(10.0, dict.fromkeys(COSTS, 0.2))
     assert memory.loaded == set(COSTS) and len(memory.loads) == 3
     assert memory.schedule.stats().loads == dict.fromkeys(COSTS, 1)
 
 
 def test_what_is_lost_most_is_what_stays() -> None:
-    memory = Memory(budget_bytes=20)
+    memory = Site(budget_bytes=20)
     memory.run(60.0, {"a": 0.02, "b": 0.6, "c": 0.5})
     assert memory.runs["b"] > memory.runs["a"] < memory.runs["c"]
     assert memory.loaded >= {"b"}
 
 
 def test_a_load_serves_every_stream_before_the_model_goes() -> None:
-    memory = Memory(budget_bytes=10)
+    memory = Site(budget_bytes=10)
     memory.run(60.0, dict.fromkeys(COSTS, 0.3))
     assert len(memory.loads) > 3 and min(memory.runs[name] for name in COSTS) >= len(memory.streams)
     for (_, first), (_, second) in zip(memory.loads, memory.loads[1:], strict=False):
@@ -76,7 +77,7 @@ def test_slow_loads_do_not_thrash() -> None:
     slow = {name: replace(cost, load_s=3.0) for name, cost in COSTS.items()}
     loads = {}
     for what, costs in (("fast", COSTS), ("slow", slow)):
-        memory = Memory(budget_bytes=20, costs=costs)
+        memory = Site(budget_bytes=20, costs=costs)
         memory.run(120.0, dict.fromkeys(COSTS, 0.2))
         loads[what] = len(memory.loads)
     # With all alike, at least three quarters of the time are not for loading.
@@ -86,7 +87,7 @@ def test_slow_loads_do_not_thrash() -> None:
 def test_what_was_loaded_first_stays_where_loads_are_slow_and_comes_back_after_a_visit() -> None:
     for load_s, visits in ((3.0, False), (0.2, True)):
         costs = {name: replace(cost, load_s=load_s) for name, cost in COSTS.items()}
-        memory = Memory(budget_bytes=20, costs=costs, streams=8, weights=Weights(least_every_s=0.0))
+        memory = Site(budget_bytes=20, costs=costs, streams=8, weights=Weights(least_every_s=0.0))
         memory.loaded = {"a", "b"}
         memory.run(30.0, {"a": 0.3, "b": 0.3, "c": 0.25})
         assert bool(memory.loads) == visits
@@ -103,7 +104,7 @@ def test_nothing_goes_before_all_streams_are_known() -> None:
 
 def test_inputs_that_come_at_once_are_no_more_than_they_are() -> None:
     """After a device came back: what it sends together is not taken to go on so."""
-    memory = Memory(budget_bytes=20, streams=1)
+    memory = Site(budget_bytes=20, streams=1)
     memory.run(20.0, {"a": 0.2, "b": 0.2, "c": 0.1})
     before = memory.schedule.stats().keeping["c"]
     for _ in range(20):
@@ -116,7 +117,7 @@ def test_inputs_that_come_at_once_are_no_more_than_they_are() -> None:
 
 def test_what_never_fits_is_not_asked_for_and_what_must_not_is_not() -> None:
     costs = {**COSTS, "huge": ModelCost(1000, 0.01, 0.2)}
-    memory = Memory(budget_bytes=20, costs=costs, audit=0.05)
+    memory = Site(budget_bytes=20, costs=costs, audit=0.05)
     memory.run(30.0, dict.fromkeys(costs, 0.9))
     assert "huge" not in {found.model for _, found in memory.loads}
     asked = memory.schedule.load(100.0, loaded=(), must=("huge",))
@@ -136,7 +137,7 @@ def test_what_is_asked_for_is_loaded_at_once_and_what_is_busy_stays() -> None:
 
 
 def test_streams_that_send_nothing_wait_for_nothing() -> None:
-    memory = Memory(budget_bytes=30)
+    memory = Site(budget_bytes=30)
     schedule = memory.schedule
     schedule.choose("s0", 0.0, dict.fromkeys(COSTS, 0.9), loaded=())
     assert schedule.load(0.2, loaded=()) is not None
@@ -145,16 +146,33 @@ def test_streams_that_send_nothing_wait_for_nothing() -> None:
 
 def test_a_model_that_is_not_loaded_is_loaded_now_and_then_to_compare_it() -> None:
     """Where nobody loses by its absence, for the audit's share of the time; what it then says is not biased."""
-    memory = Memory(budget_bytes=20, audit=0.05, weights=Weights(least_every_s=0.0))
+    memory = Site(budget_bytes=20, audit=0.05, weights=Weights(least_every_s=0.0))
     memory.run(120.0, {"a": 0.5, "b": 0.5, "c": 0.0})
     visits = [found for _, found in memory.loads if found.model == "c"]
     assert 5 <= len(visits) <= 0.05 * 120 / 0.2 + 1 and memory.runs["c"] >= len(visits) * len(memory.streams)
 
 
+def test_what_is_loaded_on_one_place_displaces_nothing_on_another() -> None:
+    places = {"a": "cuda:0", "b": "cuda:0", "c": "host", "d": "host"}
+    costs = {name: ModelCost(10, 0.01, 0.2) for name in places}
+    schedule = SiteSchedule(costs, compute_cores=10.0, budget_bytes=Memory({"cuda:0": 10, "host": None}, places))
+    schedule.join("x")
+    loaded = {"a", "c"}
+    for step in range(300):
+        now_s = 0.2 * step
+        for name in schedule.choose("x", now_s, dict.fromkeys(costs, 0.4), loaded=loaded).run:
+            schedule.ran("x", name, now_s, 0.01)
+        if (found := schedule.load(now_s, loaded=loaded)) is not None:
+            assert all(places[gone] == places[found.model] for gone in found.unload)
+            loaded = loaded - set(found.unload) | {found.model}
+        assert len(loaded & {"a", "b"}) == 1
+    assert loaded >= {"c", "d"} and min(schedule.stats().runs.values()) > 0
+
+
 def test_loads_for_comparison_leave_the_compute_to_what_is_worth_it() -> None:
     """Loads that take little time but much of a small compute; a share of the time would be all of that."""
     costs = {name: ModelCost(10, 0.002, 0.01) for name in "abcdefg"}
-    memory = Memory(budget_bytes=50, costs=costs, audit=0.05, compute_cores=0.02, weights=Weights(least_every_s=0.0))
+    memory = Site(budget_bytes=50, costs=costs, audit=0.05, compute_cores=0.02, weights=Weights(least_every_s=0.0))
     memory.run(120.0, dict.fromkeys(costs, 0.3))
     compared_s = sum(costs[found.model].load_s for _, found in memory.loads if found.compares)
     assert compared_s <= 0.1 * 0.02 * 120.0
@@ -162,7 +180,7 @@ def test_loads_for_comparison_leave_the_compute_to_what_is_worth_it() -> None:
 
 
 def test_a_pair_whose_model_is_away_has_it_loaded_when_it_may_wait_no_longer() -> None:
-    memory = Memory(budget_bytes=20, weights=Weights(least_every_s=10.0))
+    memory = Site(budget_bytes=20, weights=Weights(least_every_s=10.0))
     memory.run(60.0, {"a": 0.5, "b": 0.5, "c": 0.0})
     assert memory.runs["c"] >= 4 * len(memory.streams)
 
@@ -171,7 +189,7 @@ def test_a_model_that_tells_of_others_is_worth_what_it_tells() -> None:
     """The links' problem: one model's output says what the others would; memory for one of them."""
     ran = {}
     for tells in (False, True):
-        memory = Memory(budget_bytes=10, streams=0)
+        memory = Site(budget_bytes=10, streams=0)
         memory.streams = ["x"]
         linked = {"b": dict.fromkeys(("a", "c"), (0.0,) * 9)} if tells else None
         memory.schedule.join("x", linked=linked)
@@ -185,7 +203,7 @@ def test_it_is_the_same_every_time(load_s: float) -> None:
     found = []
     for _ in range(2):
         costs = {name: replace(cost, load_s=load_s) for name, cost in COSTS.items()}
-        memory = Memory(budget_bytes=20, costs=costs, audit=0.02, seed=5)
+        memory = Site(budget_bytes=20, costs=costs, audit=0.02, seed=5)
         memory.run(20.0, {"a": 0.3, "b": 0.2, "c": 0.1})
         found.append((memory.loads, memory.runs))
     assert found[0] == found[1]
