@@ -99,8 +99,8 @@ FRAME = ""
 MOST_TENSOR_BYTES = 2**30
 """What the inputs, or the outputs, of one inference may take together."""
 
-# What is smaller is faster in the message itself.
-_SMALL_BYTES = 2**14
+SMALL_BYTES = 2**14
+"""An array that is no larger is faster in the message itself."""
 
 
 def share(memory: SharedWriter, tensors: Mapping[_Key, Array]) -> dict[_Key, Sent]:
@@ -112,7 +112,7 @@ def share(memory: SharedWriter, tensors: Mapping[_Key, Array]) -> dict[_Key, Sen
     size_bytes = sum(tensor.nbytes for tensor in tensors.values())
     if size_bytes > MOST_TENSOR_BYTES:
         raise InvalidInput(f"the tensors have {size_bytes} bytes; at most {MOST_TENSOR_BYTES} are taken at once")
-    large = {key: each for key, each in tensors.items() if each.nbytes > _SMALL_BYTES and not each.dtype.hasobject}
+    large = {key: each for key, each in tensors.items() if each.nbytes > SMALL_BYTES and not each.dtype.hasobject}
     sent: dict[_Key, Sent] = dict(tensors)
     if large:
         sent.update(memory.write_all(large))
@@ -124,7 +124,7 @@ def share_into(memory: SharedMemory, tensors: Mapping[str, Array]) -> dict[str, 
     sent: dict[str, Sent] = dict(tensors)
     offset = 0
     for name, each in tensors.items():
-        if each.nbytes > _SMALL_BYTES and not each.dtype.hasobject:
+        if each.nbytes > SMALL_BYTES and not each.dtype.hasobject:
             sent[name], target = memory.at(offset, each.dtype, each.shape)
             np.copyto(target, each)
             offset += padded(each.nbytes)

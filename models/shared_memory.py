@@ -13,8 +13,8 @@ import numpy as np
 from ..outputs import Array
 
 _ALIGN_BYTES = 64
-# What a reader keeps mapped: a little more than one model's process is given in turn.
-_MOST_MAPPED = 64
+# What a reader keeps mapped: as much as inputs lie in at a time, usually.
+_MOST_MAPPED = 128
 _Key = TypeVar("_Key")
 _SERIALS = itertools.count()
 

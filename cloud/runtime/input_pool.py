@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import QueueFull
-from ...models.process_child import FRAME, Sent, share_into
+from ...models.process_child import FRAME, SMALL_BYTES, Sent, share_into
 from ...models.shared_memory import SharedMemory
 from ...outputs import Array
 
@@ -22,7 +22,6 @@ from ...outputs import Array
 _LARGE_SHARE, _LARGE_TOGETHER = 1 / 16, 3 / 4
 # Free memory that is kept to be used again.
 _KEPT_SHARE, _MOST_KEPT_BYTES = 1 / 4, 2**26
-_LEAST_BYTES = 2**16
 
 
 class Held:
@@ -34,22 +33,28 @@ class Held:
         arrays: the same, to be read here.
     """
 
-    def __init__(self, pool: "InputPool", memory: SharedMemory) -> None:
+    def __init__(self, pool: "InputPool", memory: SharedMemory | None, size_bytes: int) -> None:
         self._pool = pool
         self._memory = memory
-        self.size_bytes = memory.size_bytes
+        self.size_bytes = size_bytes
         self.sent: Mapping[str, Sent] = {}
         self.arrays: Mapping[str, Array] = {}
 
     def make_frame(self, height: int, width: int) -> Array:
         """Memory for a picture, to be decoded into."""
-        place, array = self._memory.at(0, np.dtype(np.uint8), (height, width, 3))
-        self.sent, self.arrays = {FRAME: place}, {FRAME: array}
+        shape = (height, width, 3)
+        if self._memory is None:
+            array = np.empty(shape, np.uint8)
+            self.sent = self.arrays = {FRAME: array}
+        else:
+            place, array = self._memory.at(0, np.dtype(np.uint8), shape)
+            self.sent, self.arrays = {FRAME: place}, {FRAME: array}
         return array
 
     def copy(self, arrays: Mapping[str, Array]) -> None:
         """Copies an input in."""
-        self.sent, self.arrays = share_into(self._memory, arrays), arrays
+        self.sent = arrays if self._memory is None else share_into(self._memory, arrays)
+        self.arrays = arrays
 
     @property
     def frame(self) -> Array:
@@ -58,7 +63,7 @@ class Held:
 
     def __del__(self) -> None:
         """Gives the memory back."""
-        self._pool._dropped(self._memory)
+        self._pool._dropped(self._memory, self.size_bytes)
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class InputPool:
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         self._held_bytes = self._large_bytes = self._peak_bytes = 0
-        self._kept: deque[SharedMemory] = deque()
+        self._kept: dict[int, list[SharedMemory]] = {}
         self._kept_bytes = 0
         self._waiting: deque[tuple[int, asyncio.Future[Held]]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -123,17 +128,17 @@ class InputPool:
             with suppress(RuntimeError):
                 self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         size_bytes = _rounded(size_bytes)
-        memory = next((each for each in self._kept if each.size_bytes == size_bytes), None)
-        if memory is not None:
-            self._kept.remove(memory)
+        memory = None
+        if kept := self._kept.get(size_bytes):
+            memory = kept.pop()
             self._kept_bytes -= size_bytes
-        else:
+        elif size_bytes > SMALL_BYTES:
             self._shrink(self.limit_bytes - self._held_bytes - size_bytes)
             memory = SharedMemory(size_bytes)
         self._held_bytes += size_bytes
         self._large_bytes += size_bytes if self._is_large(size_bytes) else 0
         self._peak_bytes = max(self._peak_bytes, self._held_bytes)
-        return Held(self, memory)
+        return Held(self, memory, size_bytes)
 
     def copy(self, arrays: Mapping[str, Array]) -> Held:
         """An input that is in memory already, copied to where processes see it."""
@@ -154,21 +159,22 @@ class InputPool:
         """Gives up what is kept."""
         self._shrink(0)
 
-    def _dropped(self, memory: SharedMemory) -> None:
+    def _dropped(self, memory: SharedMemory | None, size_bytes: int) -> None:
         """Takes memory back; from any thread, as whoever decodes may be the last to hold it."""
         if self._loop is None or self._thread == threading.get_ident():
-            self._take_back(memory)
+            self._take_back(memory, size_bytes)
         else:
             with suppress(RuntimeError):  # the loop is closed: so is this
-                self._loop.call_soon_threadsafe(self._take_back, memory)
+                self._loop.call_soon_threadsafe(self._take_back, memory, size_bytes)
 
-    def _take_back(self, memory: SharedMemory) -> None:
-        size_bytes = memory.size_bytes
+    def _take_back(self, memory: SharedMemory | None, size_bytes: int) -> None:
         self._held_bytes -= size_bytes
         self._large_bytes -= size_bytes if self._is_large(size_bytes) else 0
-        self._kept.append(memory)
-        self._kept_bytes += size_bytes
-        self._shrink(min(_KEPT_SHARE * self.limit_bytes, _MOST_KEPT_BYTES))
+        if memory is not None:
+            self._shrink(min(_KEPT_SHARE * self.limit_bytes, _MOST_KEPT_BYTES) - size_bytes)
+            self._kept.setdefault(size_bytes, []).append(memory)
+            self._kept_bytes += size_bytes
+            self._shrink(min(_KEPT_SHARE * self.limit_bytes, _MOST_KEPT_BYTES))
         for waiting in [*self._waiting]:
             size, came = waiting
             if not came.done() and self._fits(size):
@@ -177,9 +183,13 @@ class InputPool:
 
     def _shrink(self, most_bytes: float) -> None:
         while self._kept and self._kept_bytes > most_bytes:
-            memory = self._kept.popleft()
-            self._kept_bytes -= memory.size_bytes
-            memory.close()
+            size_bytes, kept = next(iter(self._kept.items()))
+            if kept:
+                kept.pop(0).close()
+                self._kept_bytes -= size_bytes
+            else:
+                # What comes next of this size is the last to be given up.
+                del self._kept[size_bytes]
 
     def _fits(self, size_bytes: int) -> bool:
         if not self._held_bytes:
@@ -195,7 +205,7 @@ class InputPool:
 
 def _rounded(size_bytes: int) -> int:
     """To one of few sizes, so that memory fits the next input, too: at most a quarter more."""
-    if size_bytes <= _LEAST_BYTES:
-        return _LEAST_BYTES
+    if size_bytes <= SMALL_BYTES:
+        return size_bytes
     step = 1 << (size_bytes.bit_length() - 3)
     return -(-size_bytes // step) * step

@@ -125,7 +125,9 @@ class Scheduler:
             for name in choice.run
         )
         try:
-            outputs = dict(zip(choice.run, await asyncio.gather(*runs), strict=True))
+            # A task for each costs as much as a short model does: one alone is waited for here.
+            found = [await next(runs)] if len(choice.run) == 1 else await asyncio.gather(*runs)
+            outputs = dict(zip(choice.run, found, strict=True))
         finally:
             self.skip(stream, choice)
         failures = [output for output in outputs.values() if isinstance(output, InfilinkError)]
