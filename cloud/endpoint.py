@@ -99,13 +99,16 @@ async def abort_on_error(context: Any) -> AsyncIterator[None]:
     """Ends a call with the status of one of our errors; any other error is logged and sent without detail."""
     try:
         yield
+        return
     except InfilinkError as error:
-        await context.abort(error.code, for_outside(str(error)))
+        code, text = error.code, for_outside(str(error))
     except (asyncio.CancelledError, grpc.aio.AbortError):
         raise
     except Exception:
         logger.exception("a call failed")
-        await context.abort(grpc.StatusCode.INTERNAL, "the other side failed; its log says how")
+        code, text = grpc.StatusCode.INTERNAL, "the other side failed; its log says how"
+    # Out here, gRPC does not keep the error with all that was at hand when it was raised.
+    await context.abort(code, text)
 
 
 async def check_version(context: Any, theirs: str, *, here: str, there: str) -> None:

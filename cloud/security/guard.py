@@ -101,8 +101,8 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             if caller is not None:
                 return _answering(handler, details.method, caller)
 
-        async def guarded(raw: AsyncIterator[bytes], context: Any) -> Any:
-            return await self._serve(handler, details.method, raw, context)
+        async def guarded(_: AsyncIterator[bytes], context: Any) -> Any:
+            return await self._serve(handler, details.method, context)
 
         # Requests are read as a stream, and as bytes: none is before its caller is known.
         make = (
@@ -123,11 +123,11 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             return None
         return caller
 
-    async def _serve(self, handler: Any, method: str, raw: AsyncIterator[bytes], context: Any) -> Any:
+    async def _serve(self, handler: Any, method: str, context: Any) -> Any:
         async with abort_on_error(context):
             caller = self._admit(method, context)
             with called_by(caller):
-                messages = self._messages(handler.request_deserializer, method, raw, context, caller)
+                messages = self._messages(handler.request_deserializer, method, context, caller)
                 request: Any = messages if handler.request_streaming else await _only(messages)
                 answer = _behaviour(handler)(request, context)
                 if not inspect.isasyncgen(answer):
@@ -159,22 +159,18 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         return now
 
     async def _messages(
-        self, parse: Callable[[bytes], Any] | None, method: str, raw: AsyncIterator[bytes], context: Any, caller: Caller
+        self, parse: Callable[[bytes], Any] | None, method: str, context: Any, caller: Caller
     ) -> AsyncIterator[Any]:
         """The messages of a call, each looked at as bytes before it is parsed."""
         check = self.checks.get(method)
-        async for data in raw:
+        # Read one by one: gRPC's iterator would keep the last one for as long as anything remembers the call.
+        while (data := await context.read()) is not grpc.aio.EOF:
             caller = self._still(caller, method, context)
-            if check is not None:
-                check(data)
-            if parse is None:
-                yield data
-                continue
-            try:
-                message = parse(data)
-            except DecodeError as error:
-                raise _unreadable(data, method) from error
+            message, data = _taken(check, parse, data, method), None
+            if isinstance(message, InvalidInput):
+                raise message
             yield message
+            message = None
 
     def _caller(self, authorization: str, certificate: str) -> Caller:
         holder = None
@@ -228,13 +224,9 @@ def _valid(caller: Caller) -> Caller:
 
 def _answering(handler: Any, method: str, caller: Caller) -> Any:
     """A handler of one request and one answer, for a caller that may call it."""
-    parse = handler.request_deserializer or bytes
 
     def read(data: bytes) -> Any:
-        try:
-            return parse(data)
-        except DecodeError:
-            return _unreadable(data, method)
+        return _taken(None, handler.request_deserializer, data, method)
 
     async def answer(request: Any, context: Any) -> Any:
         async with abort_on_error(context):
@@ -246,6 +238,18 @@ def _answering(handler: Any, method: str, caller: Caller) -> Any:
     return grpc.unary_unary_rpc_method_handler(
         answer, request_deserializer=read, response_serializer=handler.response_serializer
     )
+
+
+def _taken(check: Check | None, parse: Callable[[bytes], Any] | None, data: bytes, method: str) -> Any:
+    """The message in some bytes; or what is wrong with them, returned: raised here it would hold them."""
+    try:
+        if check is not None:
+            check(data)
+        return data if parse is None else parse(data)
+    except InvalidInput as error:
+        return InvalidInput(str(error))
+    except DecodeError:
+        return _unreadable(data, method)
 
 
 def _unreadable(data: bytes, method: str) -> InvalidInput:

@@ -14,17 +14,27 @@ from ..security.text import LONGEST, shown
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # Each field of a message takes up to a hundred bytes when it is parsed, and as few as two as it travels.
 _MOST_FIELDS = 4096
+_LARGEST_HELLO_BYTES = 2**18
 _MOST_MODELS = 1024
 _LARGEST_REPORT_BYTES = 4096
+_LARGEST = {
+    edge_pb2.DeviceMessage.HELLO_FIELD_NUMBER: _LARGEST_HELLO_BYTES,
+    edge_pb2.DeviceMessage.REPORT_FIELD_NUMBER: _LARGEST_REPORT_BYTES,
+}
 _RATES = ("", "above", "below")
 
 
 def check_bytes(data: bytes) -> None:
-    """Makes sure that a DeviceMessage does not take many times its bytes when it is parsed.
+    """Makes sure that a DeviceMessage may be parsed: it does not take many times its bytes then, or is larger than any.
 
     Raises:
-        InvalidInput: it has more fields than any message needs.
+        InvalidInput: it is a Hello or Report larger than any, or has more fields than any message needs.
     """
+    for field in fields(data):
+        most_bytes = _LARGEST.get(field.number)
+        if most_bytes is not None and field.end - field.start > most_bytes:
+            name = edge_pb2.DeviceMessage.DESCRIPTOR.fields_by_number[field.number].name
+            raise InvalidInput(f"a {name} of {field.end - field.start} bytes; at most {most_bytes} are taken")
     if _count(memoryview(data), edge_pb2.DeviceMessage.DESCRIPTOR, _MOST_FIELDS) < 0:
         raise InvalidInput(f"a message has more than {_MOST_FIELDS} fields")
 

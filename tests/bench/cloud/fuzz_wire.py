@@ -71,7 +71,8 @@ def _fuzz(folder: Path, answers: str, messages: int, seed: int) -> bool:
         if holds:
             print(f"  FAILED: {text}")
     if any(wrong.values()):
-        print("\n".join(log.splitlines()[-60:]))
+        begin = log.find("Traceback")
+        print(log[max(0, begin - 500) : begin + 6000] if begin >= 0 else log[-3000:])
     return any(wrong.values())
 
 

@@ -16,7 +16,8 @@ from infilink.protos import edge_pb2
 if TYPE_CHECKING:
     from .mutations import Mutations
 
-BAD_ENDS = ("DEADLINE_EXCEEDED", "INTERNAL", "UNKNOWN", "OK, but")
+_BAD = ("DEADLINE_EXCEEDED", "INTERNAL", "UNKNOWN")
+BAD_ENDS = (*_BAD, "OK, but")
 """How no stream may end: hanging, or by a fault of the coordinator's."""
 _CONNECT = "/infilink.v1.Edge/Connect"
 _INFER = "/inference.GRPCInferenceService/ModelInfer"
@@ -96,7 +97,7 @@ async def _stream(channel: grpc.aio.Channel, mutations: "Mutations") -> str:
             message = edge_pb2.CoordinatorMessage.FromString(data)
             answered |= last.sequence in (message.result.sequence, message.refused.sequence)
     except grpc.aio.AioRpcError as error:
-        return error.code().name
+        return _told(error)
     return "OK" if answered else "OK, but the last input has no answer"
 
 
@@ -104,10 +105,18 @@ async def _infer(channel: grpc.aio.Channel, request: bytes) -> str:
     try:
         await channel.unary_unary(_INFER)(request, timeout=_ANSWERED_WITHIN_S)
     except grpc.aio.AioRpcError as error:
-        return f"infer: {error.code().name}"
+        return f"infer: {_told(error)}"
     return "infer: OK"
 
 
 def bad_ends(ends: Counter[str]) -> dict[str, int]:
     """The streams that ended so."""
     return {end: count for end, count in ends.items() if end.removeprefix("infer: ").startswith(BAD_ENDS)}
+
+
+def _told(error: grpc.aio.AioRpcError) -> str:
+    """How a call ended; where it should not have, with what was said."""
+    name = error.code().name
+    if error.details() == "Internal error from Core":
+        return "ended while more was sent"  # By this side's own gRPC, which then does not say how.
+    return f"{name}: {error.details()}" if name in _BAD else name
