@@ -18,6 +18,7 @@ from ...errors import InvalidInput, NotAllowed, NotKnown, Unavailable
 from ..endpoint import EndpointConfig, abort_on_error
 from .caller import ANYONE, SCOPES, Caller, called_by
 from .scopes import PUBLIC, scope_of
+from .text import for_outside
 from .tokens import TokenFile
 
 logger = logging.getLogger(__name__)
@@ -229,11 +230,12 @@ def _answering(handler: Any, method: str, caller: Caller) -> Any:
         return _taken(None, handler.request_deserializer, data, method)
 
     async def answer(request: Any, context: Any) -> Any:
-        async with abort_on_error(context):
-            if isinstance(request, InvalidInput):
-                raise request
-            with called_by(caller):
-                return await handler.unary_unary(request, context)
+        if isinstance(request, InvalidInput):
+            await context.abort(request.code, for_outside(str(request)))
+        if caller is ANYONE:
+            return await handler.unary_unary(request, context)
+        with called_by(caller):
+            return await handler.unary_unary(request, context)
 
     return grpc.unary_unary_rpc_method_handler(
         answer, request_deserializer=read, response_serializer=handler.response_serializer
