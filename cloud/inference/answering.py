@@ -94,6 +94,7 @@ class Answering:
             counts.fail.add(time.perf_counter() - began_s)
             raise
         counts.answered(time.perf_counter() - began_s, _inputs(model, request))
+        self.coordinator.metrics.answered(model.name, str(response.parameters["origin"]))
         return response
 
     async def _answer(self, model: Model, request: InferRequest, until_s: float) -> InferResponse:

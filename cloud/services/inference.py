@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -58,7 +59,7 @@ class InferenceService:
         }
         return {
             name: grpc.unary_unary_rpc_method_handler(
-                _guarded(method), kind.FromString, lambda message: message.SerializeToString()
+                self._guarded(name, method), kind.FromString, lambda message: message.SerializeToString()
             )
             for name, (method, kind) in plain.items()
         } | {
@@ -70,7 +71,8 @@ class InferenceService:
     async def model_infer(self, data: bytes, context: Any) -> bytes:
         """One model's outputs."""
         async with abort_on_error(context):
-            return await self._infer(data, _left(context))
+            with self._counted("ModelInfer"):
+                return await self._infer(data, _left(context))
         raise AssertionError("abort raises")
 
     async def model_stream_infer(self, messages: AsyncIterator[bytes], context: Any) -> None:
@@ -102,14 +104,19 @@ class InferenceService:
                         task.cancel()
 
     async def _infer(self, data: bytes, left_s: float) -> bytes:
+        metrics = self.coordinator.metrics
+        metrics.received("grpc", len(data))
         request, raw = read_request(data, most_bytes=self.coordinator.config.max_input_bytes)
-        response = await self.answering.answer(request, left_s=left_s)
-        return write_response(response, raw=raw)
+        sent = write_response(await self.answering.answer(request, left_s=left_s), raw=raw)
+        metrics.sent("grpc", len(sent))
+        return sent
 
     async def _answer_of_stream(self, data: bytes, left_s: float) -> bytes:
+        self.coordinator.metrics.received("grpc", len(data))
         try:
-            request, raw = read_request(data, most_bytes=self.coordinator.config.max_input_bytes)
-            response = await self.answering.answer(request, left_s=left_s)
+            with self._counted("ModelStreamInfer"):
+                request, raw = read_request(data, most_bytes=self.coordinator.config.max_input_bytes)
+                response = await self.answering.answer(request, left_s=left_s)
         except InfilinkError as error:
             failed = pb.ModelInferResponse(id=request_id(data))
             return bytes(
@@ -181,6 +188,33 @@ class InferenceService:
         await self.catalogue.unload(request.model_name)
         return pb.RepositoryModelUnloadResponse()
 
+    def _guarded(
+        self, name: str, method: Callable[[Any], Coroutine[Any, Any, Any]]
+    ) -> Callable[[Any, Any], Coroutine[Any, Any, Any]]:
+        async def call(request: Any, context: Any) -> Any:
+            async with abort_on_error(context):
+                with self._counted(name):
+                    return await method(request)
+            raise AssertionError("abort raises")
+
+        return call
+
+    @contextmanager
+    def _counted(self, method: str) -> Iterator[None]:
+        """Counts a request by how it ends."""
+        code = "INTERNAL"
+        try:
+            yield
+            code = "OK"
+        except InfilinkError as error:
+            code = error.code.name
+            raise
+        except asyncio.CancelledError:
+            code = "CANCELLED"
+            raise
+        finally:
+            self.coordinator.metrics.request("grpc", method, code)
+
     def _memory(self, model: Model) -> int:
         worker = self.coordinator.workers.get(model.name)
         return 0 if worker is None else worker.stats().memory_bytes
@@ -188,15 +222,6 @@ class InferenceService:
     def _entry(self, model: Model) -> pb.RepositoryIndexResponse.ModelIndex:
         state, reason = self.catalogue.state(model.name)
         return pb.RepositoryIndexResponse.ModelIndex(name=model.name, version=model.version, state=state, reason=reason)
-
-
-def _guarded(method: Callable[[Any], Coroutine[Any, Any, Any]]) -> Callable[[Any, Any], Coroutine[Any, Any, Any]]:
-    async def call(request: Any, context: Any) -> Any:
-        async with abort_on_error(context):
-            return await method(request)
-        raise AssertionError("abort raises")
-
-    return call
 
 
 def _left(context: Any) -> float:

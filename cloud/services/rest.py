@@ -73,10 +73,11 @@ class RestService:
             return Route(path, self.guarded(handler, scope), methods=["POST"])
 
         def told(method: Callable[[Any], Awaitable[Any]], kind: type) -> Handler:
-            async def answer(request: Request) -> Response:
+            async def told(request: Request) -> Response:
                 return JSONResponse(plain(await method(kind(**request.path_params))))
 
-            return answer
+            told.__name__ = method.__name__
+            return told
 
         routes = [
             # Whoever balances load asks these without a token, as it does gRPC's health service.
@@ -103,6 +104,11 @@ class RestService:
         """A handler that is called by whoever has a scope, and whose errors are told in the protocol's way."""
 
         async def call(request: Request) -> Response:
+            response = await answered(request)
+            self.coordinator.metrics.request("rest", handler.__name__, str(response.status_code))
+            return response
+
+        async def answered(request: Request) -> Response:
             try:
                 peer = request.client.host if request.client is not None else ""
                 caller = self.guard.identify(request.headers.get("authorization", ""), peer)
@@ -124,6 +130,7 @@ class RestService:
     async def infer(self, request: Request) -> Response:
         """One model's outputs."""
         body = await self._body(request)
+        self.coordinator.metrics.received("rest", len(body))
         names = request.path_params
         arguments = (body, request.headers.get(HEADER))
 
@@ -134,6 +141,7 @@ class RestService:
         asked, binary = await asyncio.to_thread(read) if long else read()
         response = await self._while_connected(request, self.service.answering.answer(asked, left_s=math.inf))
         whole, size = write_response(response, binary)
+        self.coordinator.metrics.sent("rest", len(whole))
         if size is None:
             return Response(whole, media_type="application/json")
         return Response(whole, headers={HEADER: str(size)}, media_type="application/octet-stream")

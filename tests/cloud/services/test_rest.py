@@ -145,7 +145,9 @@ def test_what_is_ready_and_known_is_told(ask: Callable) -> None:
         assert told["inference_count"] == 1 and told["inference_stats"]["success"]["count"] == 1
         assert len((await found("/v2/models/stats"))["model_stats"]) == 3
         page = await client.get("/metrics")
-        assert "infilink_uptime_seconds" in page.text and page.headers["content-type"].startswith("text/plain")
+        for line in ('infilink_requests_total{code="200",face="rest",method="infer"} 1.0', "infilink_uptime_seconds"):
+            assert line in page.text
+        assert page.headers["content-type"].startswith("text/plain")
 
     ask(story)
 
