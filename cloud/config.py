@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ..links.scheduling.weights import Weights
 from ..models.providers import CPU, HOST, Providers
 from ..settings import ListenAddress, is_loopback, load_settings
+from ..tracing import TraceEndpoint
 from ..units import parse_budget, parse_compute, parse_size
 from .endpoint import EndpointConfig
 from .ledger.place import check_place
@@ -111,6 +112,10 @@ infer_timeout_s = 30.0
 # tokens below. Over gRPC it is spoken at `listen`.
 # http_listen = "127.0.0.1:7480"
 
+# Where to send traces of single inputs, as the devices have begun them: an OTLP collector, over gRPC. It needs more
+# packages: pip install 'infilink[tracing]'.
+# trace_to = "http://127.0.0.1:4317"
+
 # How much one device may send a second, as inputs and as bytes of them; more has to wait on the device (0: any).
 device_inputs_per_s = 0.0
 device_bytes_per_s = 0.0
@@ -208,6 +213,7 @@ class CloudConfig(EndpointConfig):
     device_bytes_per_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     metrics_listen: ListenAddress | None = None
     http_listen: ListenAddress | None = None
+    trace_to: TraceEndpoint | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -21,6 +21,7 @@ from ..models.cost import ModelCost
 from ..models.providers import HOST
 from ..models.spec import digest
 from ..protos import edge_pb2, wire
+from ..tracing import Tracing
 from ..units import format_bytes, parse_compute
 from .config import CloudConfig
 from .deployments import Deployments
@@ -65,6 +66,7 @@ class Coordinator:
         self.stopping = False
         self.counts = StreamCounts()
         self.metrics = Metrics()
+        self.tracing = None if config.trace_to is None else Tracing(config.trace_to, service="infilink-cloud")
         self.sessions: OrderedDict[SessionKey, Session] = OrderedDict()
         self.store = ModelStore(config.copies)
         self.repository = Repository.open(config.models, self.store)
@@ -236,7 +238,7 @@ class Coordinator:
     def stream(self, session: Session) -> DeviceStream:
         """The stream for a new connection of a session."""
         stream = DeviceStream(
-            self.config, self.repository, self.scheduler, self.ledger, session, self.counts, self.metrics
+            self.config, self.repository, self.scheduler, self.ledger, session, self.counts, self.metrics, self.tracing
         )
         graph, device = self.initial.graph, session.key.device
         if graph is not None and graph.cameras and not graph.knows(device):
@@ -297,6 +299,8 @@ class Coordinator:
         self.store.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.ledger.close()
+        if self.tracing is not None:
+            await asyncio.to_thread(self.tracing.close)
 
 
 def _told(initial: InitialPlan, schedule: SiteSchedule | None) -> str:

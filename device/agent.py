@@ -20,6 +20,7 @@ from ..filters.serves import can_judge, check_pictures, check_serves
 from ..filters.terms import Terms, terms_of
 from ..outputs import Array, OutputSpec
 from ..protos import edge_pb2
+from ..tracing import Tracing, part, within
 from .auditor import Asked, Auditor
 from .capture import Capture
 from .config import DeviceConfig, apply_placement
@@ -64,6 +65,7 @@ class Agent:
         self._terms: Terms | None = None
         self._auditor: Auditor | None = None
         self._learning: Learning | None = None
+        self._tracing: Tracing | None = None
         # By the coordinator's models.
         self._substitutes: dict[str, Substitute] = {}
         self._results: ResultsFile | None = None
@@ -89,6 +91,9 @@ class Agent:
                 config.gate, cache=config.cache, update=config.update, rule_files=rule_files, camera=config.name
             )
             stack.callback(gate.close)
+            if config.trace_to is not None:
+                self._tracing = Tracing(config.trace_to, service="infilink-device", share=config.trace_share)
+                stack.callback(self._tracing.close)
             self._learning = gate if isinstance(gate, Learning) else None
             check_pictures(gate)
             self._terms = terms_of(gate)
@@ -159,9 +164,16 @@ class Agent:
 
     def _take(self, frame: Frame, gate: Gate) -> None:
         """Decides on one frame, and sends it or answers it at once."""
+        trace = None
+        if self._tracing is not None:
+            # A live frame's time is the monotonic clock's at its arrival; others have none but their own.
+            waited_s = max(0.0, time.monotonic() - frame.captured_s) if is_live(self.config.source) else 0.0
+            told = {"device": self.config.name, "sequence": frame.sequence, "captured_s": frame.captured_s}
+            trace = self._tracing.begin("frame", start_ns=self.clock_ns() - round(waited_s * 1e9), **told)
         gate_input = self._encoder.gate_input(frame.image)
         started = time.perf_counter()
-        decision = gate.decide(gate_input, frame.captured_s)
+        with within(trace), part("gate"):
+            decision = gate.decide(gate_input, frame.captured_s)
         decide_s = time.perf_counter() - started
         self._decide_s.append(decide_s)
         chosen = self._chosen(decision)
@@ -185,13 +197,15 @@ class Agent:
             answered = self._answers(frame, chosen)
             if self._results is not None:
                 self._results.add_input(row, answered)
+            if trace is not None:
+                trace.end(answer="not sent")
             return
         if decision.keep or not audited:
             self._reference = frame.sequence
         answers = tuple(self._answers(frame, {} if audited else chosen))
         deadline_ns = self.clock_ns() + round(self.config.deadline_s * 1e9) if self.config.deadline_s else 0
         self._exchange.send(
-            KeptFrame(frame, row, answers, deadline_ns, asked.exact, decision.learn, features=decision.features)
+            KeptFrame(frame, row, answers, deadline_ns, asked.exact, decision.learn, decision.features, trace)
         )
 
     def _chosen(self, decision: Decision) -> dict[str, Substitute]:

@@ -12,6 +12,7 @@ from ..models.spec import digest, find_models
 from ..protos.channel import check_tls
 from ..settings import Address, load_settings
 from ..traces.source_name import source_kind, without_secrets
+from ..tracing import TraceEndpoint
 
 DEFAULT_TOML = """\
 # The agent: `infilink device --config device.toml`. Relative paths start at this file's folder.
@@ -111,6 +112,12 @@ window = 8
 # How long the coordinator may take to answer at the start, and to answer the last frames at the end.
 connect_timeout_s = 10.0
 answer_timeout_s = 30.0
+
+# Where to send traces of single frames, from capture to result: an OTLP collector, over gRPC; and of which share of the
+# frames. The coordinator goes on with them if it has `trace_to`, too. It needs more packages: pip install
+# 'infilink[tracing]'.
+# trace_to = "http://127.0.0.1:4317"
+# trace_share = 0.01
 """
 
 _TLS = ("tls_ca", "tls_cert", "tls_key")
@@ -155,6 +162,8 @@ class DeviceConfig(BaseModel):
     tls_key: Path | None = None
     connect_timeout_s: float = Field(default=10.0, gt=0)
     answer_timeout_s: float = Field(default=30.0, gt=0)
+    trace_to: TraceEndpoint | None = None
+    trace_share: float = Field(default=0.01, ge=0, le=1)
 
     @property
     def source_name(self) -> str:

@@ -13,6 +13,7 @@ from ..filters.serves import Served
 from ..models.spec import ModelSpec
 from ..outputs import Array
 from ..protos import edge_pb2
+from ..tracing import InputTrace, part, within
 from .config import DeviceConfig
 from .handoff import Handoff
 from .local_models import LocalModels
@@ -39,6 +40,7 @@ class _Sent:
     learn: Learn | None
     local: Mapping[str, ModelOutput]
     features_bytes: int = 0
+    trace: InputTrace | None = None
     """The size of its message, if features travel in it."""
 
 
@@ -163,6 +165,8 @@ class Exchange:
         replaced = self._handoff.put(kept, self.stopped)
         if replaced is not None:
             self._add_input(replaced.row, replaced.answers)
+            if replaced.trace is not None:
+                replaced.trace.end(answer="dropped")
             self._drop(replaced.frame.sequence)
 
     def fail(self, row: InputRow, reason: ModelFailed) -> None:
@@ -193,14 +197,19 @@ class Exchange:
     def _send(self, kept: KeptFrame) -> None:
         frame = kept.frame
         try:
-            message, local = self._builder.build(kept)
+            with within(kept.trace), part("build"):
+                message, local = self._builder.build(kept)
         except ModelFailed as error:
             self._refuse(kept.row, error)
+            if kept.trace is not None:
+                kept.trace.end(answer="failed")
             return
+        if kept.trace is not None:
+            message.traceparent = kept.trace.traceparent
         # Both before it is offered: its answer may be here before `offer` returns.
         size_bytes = message.ByteSize()
         features_bytes = size_bytes if message.HasField("features") else 0
-        self._sent[frame.sequence] = _Sent(frame.captured_s, kept.learn, local, features_bytes)
+        self._sent[frame.sequence] = _Sent(frame.captured_s, kept.learn, local, features_bytes, kept.trace)
         answers = [row for row in kept.answers if row.model not in local]
         rows = [local_row(name, frame, said.value) for name, said in local.items()]
         if features_bytes:
@@ -229,6 +238,8 @@ class Exchange:
             self.ring.drop(answer.sequence)
         sent = self._sent.pop(answer.sequence, _Sent(0.0, None, {}))
         received_s = time.perf_counter() - self.started
+        if sent.trace is not None:
+            sent.trace.end(answer="refused" if isinstance(answer, edge_pb2.Refused) else "result")
         if isinstance(answer, edge_pb2.Refused):
             self._count("refused")
             self.on_unanswered(answer.sequence)
@@ -258,6 +269,8 @@ class Exchange:
     def _drop(self, sequence: int) -> None:
         self._count("dropped")
         sent = self._sent.pop(sequence, None)
+        if sent is not None and sent.trace is not None:
+            sent.trace.end(answer="dropped")
         if sent is not None and sent.features_bytes:
             self._travel(features=-1, features_bytes=-sent.features_bytes)
         if self.ring is not None:

@@ -10,6 +10,7 @@ from ..models.spec import ModelSpec
 from ..outputs import Array
 from ..protos import edge_pb2
 from ..protos.arrays import read_array, write_array
+from ..tracing import InputTrace
 from .config import DeviceConfig
 from .local_models import LocalModels
 from .results import InputRow, ResultRow
@@ -33,6 +34,7 @@ class KeptFrame:
         audited: whether every model is to run on it, for the audit.
         learn: to be called with the models' own outputs for it; None: nobody learns from it.
         features: what the gate's stem made of it; None: nothing.
+        trace: measures its way; None: nobody looks at it.
     """
 
     frame: Frame
@@ -42,6 +44,7 @@ class KeptFrame:
     audited: bool
     learn: Learn | None
     features: Array | None = None
+    trace: InputTrace | None = None
 
 
 class InputBuilder:

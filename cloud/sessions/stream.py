@@ -12,6 +12,7 @@ from ...links.answer import Answer
 from ...links.scheduling.schedule import Choice
 from ...outputs import Array
 from ...protos import edge_pb2
+from ...tracing import InputTrace, Tracing, part, within
 from ..config import CloudConfig
 from ..ledger.ledger import Ledger
 from ..ledger.rows import Answered, InputKey
@@ -96,6 +97,7 @@ class DeviceStream:
         session: the state that is kept between inputs.
         counts: counts the answers of all streams.
         metrics: measures what each stage takes.
+        tracing: goes on with the traces of inputs; None: nobody looks at them.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class DeviceStream:
         session: Session,
         counts: StreamCounts,
         metrics: Metrics,
+        tracing: Tracing | None = None,
     ) -> None:
         self.config = config
         self.repository = repository
@@ -115,6 +118,7 @@ class DeviceStream:
         self.session = session
         self.counts = counts
         self.metrics = metrics
+        self.tracing = tracing
         self._queue = scheduler.pool.queue
         self.stopped = False
         self.finished = asyncio.Event()
@@ -127,6 +131,7 @@ class DeviceStream:
         self._newest = -1
         self._lag_s: float | None = None
         self._asking = Asking()
+        self._traces: dict[int, InputTrace] = {}
 
     async def run(self, messages: AsyncIterator[edge_pb2.DeviceMessage], write: Write) -> None:
         """Answers until the device ends the stream or `stop` is called.
@@ -141,7 +146,11 @@ class DeviceStream:
         reader = asyncio.create_task(self._read(messages))
         try:
             while (pending := await self._pending.get()) is not None:
-                answer = await self._answer(*pending, write)
+                trace = self._traces.pop(pending[0].sequence, None)
+                with within(trace):
+                    answer = await self._answer(*pending, write)
+                if trace is not None:
+                    trace.end(answer=answer.WhichOneof("message") or "")
                 while self._notices:
                     await write(edge_pb2.CoordinatorMessage(notice=edge_pb2.Notice(text=self._notices.pop(0))))
                 await write(answer)
@@ -198,11 +207,19 @@ class DeviceStream:
         try:
             known = await self.ledger.find(self._key(message))
         except InfilinkError as error:
-            return refused_message(message.sequence, error)
+            return self._refuse(message, error)
         self._newest = max(self._newest, message.sequence)
         if known is not None:
             return known
-        task = asyncio.create_task(self._look(message))
+        trace = None
+        if self.tracing is not None:
+            session = self.session.key
+            told = {"device": session.device, "session": session.session, "sequence": message.sequence}
+            trace = self.tracing.follow(message.traceparent, "input", **told)
+        if trace is not None:
+            self._traces[message.sequence] = trace
+        with within(trace):
+            task = asyncio.create_task(self._look(message))
         self._looking.add(task)
         task.add_done_callback(self._ended)
         return task
@@ -224,12 +241,13 @@ class DeviceStream:
                 given = read_local_outputs(message.outputs, self.session.local, self.repository.specs)
                 features = read_features(message, self.session.features)
                 frame = None
-                if not self._is_superseded(message):
-                    frame = await self._read_frame(message, deadline_s)
                 exact: dict[str, Array] = {}
-                if frame is not None:
-                    features = await self._see(frame.frame)
-                    self.metrics.stage("decode", time.perf_counter() - began_s)
+                with part("decode"):
+                    if not self._is_superseded(message):
+                        frame = await self._read_frame(message, deadline_s)
+                    if frame is not None:
+                        features = await self._see(frame.frame)
+                        self.metrics.stage("decode", time.perf_counter() - began_s)
         if frame is not None and self.scheduler.schedule is None:
             exact = await self._run(frame, self._choose(message, given, {}), given, deadline_s)
         return Looked(frame, features, given, exact, time.perf_counter() - began_s, came_s)
@@ -328,19 +346,14 @@ class DeviceStream:
     ) -> edge_pb2.CoordinatorMessage:
         """The answer to an input; it is in the ledger before it is returned."""
         if isinstance(work, edge_pb2.CoordinatorMessage):
-            if work.HasField("refused"):
-                self.counts.refused += 1
-            else:
+            if not work.HasField("refused"):
                 self.counts.repeated += 1
             return work
         try:
             looked = await work
             executed = await self._execute(message, looked, write)
         except InfilinkError as error:
-            self.counts.refused += 1
-            refused = refused_message(message.sequence, error)
-            self.metrics.refused(reason_of(refused.refused.code))
-            return refused
+            return self._refuse(message, error)
         specs, digests = self.repository.specs, self.repository.digests
         answers = self.session.complete(
             message.captured_ns / 1e9,
@@ -358,10 +371,10 @@ class DeviceStream:
         result = result_message(message.sequence, outputs, executed.took_s)
         written, began_s = result.SerializeToString(), time.perf_counter()
         try:
-            result = await self.ledger.record(self._kept(message, result, looked, executed))
+            with part("ledger"):
+                result = await self.ledger.record(self._kept(message, result, looked, executed))
         except InfilinkError as error:
-            self.counts.refused += 1
-            return refused_message(message.sequence, error)
+            return self._refuse(message, error)
         self.counts.results += 1
         self.metrics.stage("ledger", time.perf_counter() - began_s)
         self.metrics.stage("total", self.scheduler.clock() - looked.came_s)
@@ -369,6 +382,13 @@ class DeviceStream:
         for name, (answer, _) in answers.items():
             self.metrics.answered(name, answer.origin)
         return result
+
+    def _refuse(self, message: edge_pb2.Input, error: InfilinkError) -> edge_pb2.CoordinatorMessage:
+        """The message that an input has no result, which is counted."""
+        refused = refused_message(message.sequence, error)
+        self.counts.refused += 1
+        self.metrics.refused(reason_of(refused.refused.code))
+        return refused
 
     async def _execute(self, message: edge_pb2.Input, looked: Looked, write: Write) -> Executed:
         """Runs the models that are chosen for an input; where only its features came, on the frame it asks for."""
