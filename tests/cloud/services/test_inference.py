@@ -9,11 +9,14 @@ import pytest
 from infilink.cloud.coordinator import Coordinator
 from infilink.cloud.services.inference import SERVICE, InferenceService
 from infilink.codec import encode_jpeg
+from infilink.models.cost import ModelCost
 from infilink.outputs import Array
 from infilink.protos import open_inference_pb2 as pb
 from infilink.protos import open_inference_pb2_grpc as pb_grpc
 from infilink.protos.tensors import datatype_of, read_raw, write_raw
 
+from ...e2e.conftest import write_model
+from ...e2e.links import write_links
 from ...models.test_tensor_model import join
 from ..messages import grey
 
@@ -269,6 +272,39 @@ def test_a_request_for_a_model_without_room_is_answered_by_links_or_refused(call
         assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
 
     call(story, links=links, answers="links", budget="65MiB")
+
+
+def test_a_model_that_does_not_run_is_linked_from_one_that_does(call: Callable, tmp_path: Path) -> None:
+    """`double` says twice what `bright` says, and there is room for one of them."""
+    models = tmp_path / "models"
+    models.mkdir()
+    for name, scale in (("bright", 1.0), ("double", 2.0)):
+        write_model(models / f"{name}.onnx", scale=scale)
+    costs = dict.fromkeys(("bright", "double"), ModelCost(60 * 2**20, 0.01, 0.1))
+    folder = write_links(
+        tmp_path / "links", models, {"bright": 1.0, "double": 2.0}, costs, agreements={"double": {("bright",): 0.9}}
+    )
+
+    async def story(coordinator: Coordinator, stub) -> None:
+        await coordinator.deployments.pin("bright")
+        assert (await stub.ModelReady(pb.ModelReadyRequest(name="double"))).ready
+        for stream in ({}, {"stream": "door"}):
+            response = await stub.ModelInfer(asking("double", picture(90), parameters=stream))
+            assert (origin(response), response.parameters["sources"].string_param) == ("linked", "bright")
+            assert abs(outputs(response)["answer"][0] - 180.0) < 5.0
+            assert response.parameters["confidence"].double_param > 0.8
+        response = await stub.ModelInfer(asking("double", picture(90), parameters={"fallback": "prefer_exact"}))
+        assert origin(response) == "linked"
+        for request in (
+            asking("double", picture(90), parameters={"fallback": "exact"}),
+            asking("double", {"image": fed(shape=(1, 3, 32, 32))}),
+        ):
+            code, text = await refusal(stub.ModelInfer(request))
+            assert code == grpc.StatusCode.RESOURCE_EXHAUSTED and "'double'" in text
+        (told,) = (await stub.ModelStatistics(pb.ModelStatisticsRequest(name="double"))).model_stats
+        assert (told.inference_count, told.execution_count, told.inference_stats.fail.count) == (3, 0, 2)
+
+    call(story, models=models, links=folder, answers="links", budget="100MiB")
 
 
 def test_a_model_of_tensors_alone_takes_several_inputs_of_any_type(call: Callable, tmp_path: Path, make_model) -> None:
