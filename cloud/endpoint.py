@@ -102,8 +102,8 @@ async def abort_on_error(context: Any) -> AsyncIterator[None]:
         return
     except InfilinkError as error:
         code, text = error.code, for_outside(str(error))
-    except (asyncio.CancelledError, grpc.aio.AbortError):
-        raise
+    except (asyncio.CancelledError, grpc.aio.AbortError, grpc.aio.InternalError):
+        raise  # The last: the caller has gone, so that nothing can be sent; gRPC passes over it.
     except Exception:
         logger.exception("a call failed")
         code, text = grpc.StatusCode.INTERNAL, "the other side failed; its log says how"

@@ -17,13 +17,13 @@ from ...protos import federation_pb2, federation_pb2_grpc
 from ..endpoint import SERVER_OPTIONS, abort_on_error, bind, check_version
 from ..security.caller import current_caller
 from ..security.guard import Guard
+from ..security.text import LONGEST
 from .aggregator import Aggregator, FederationConfig, Member, RoundReport
 
 logger = logging.getLogger(__name__)
 
 _JOIN_TIMEOUT_S = 10.0
 _STOP_S = 10.0
-_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -173,8 +173,9 @@ class FederationService(federation_pb2_grpc.FederationServicer):
                 first = await anext(aiter(messages))
         except (TimeoutError, StopAsyncIteration):
             raise InvalidInput("a stream begins with Join") from None
-        if not first.HasField("join") or not 0 < len(first.join.site) <= _LONGEST_NAME:
-            raise InvalidInput(f"a stream begins with Join, naming `site` in 1 to {_LONGEST_NAME} characters")
+        site = first.join.site
+        if not first.HasField("join") or not 0 < len(site) <= LONGEST or not site.isprintable():
+            raise InvalidInput(f"a stream begins with Join, naming `site` in 1 to {LONGEST} printable characters")
         current_caller().check_device(first.join.site)
         await check_version(context, first.join.version, here="aggregator", there="site")
         return first

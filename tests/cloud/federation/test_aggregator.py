@@ -254,6 +254,7 @@ WIDE = LinkTask({"vehicles": COUNT}, "people", COUNT, TASK.digests, hidden=1024)
         (site("b", 1), {"task": "{"}, "INVALID_ARGUMENT", "damaged"),
         (site("b", 1), {"moments": federation_pb2.Moments(count=1)}, "INVALID_ARGUMENT", "moments.mean: holds 0"),
         (site("b", 1), {"site": ""}, "INVALID_ARGUMENT", "begins with Join"),
+        (site("b", 1), {"site": "b\nforged"}, "INVALID_ARGUMENT", "naming `site` in 1 to 100 printable"),
         (site("b", 1), {"version": "99.0"}, "FAILED_PRECONDITION", "the site '99.0'"),
         (site("b", 1), {"task": "x" * 10_000}, "RESOURCE_EXHAUSTED", "larger than max"),
     ],
