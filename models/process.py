@@ -94,8 +94,12 @@ class ModelProcess:
         """The process's number; None while there is none, and once it is known to have ended. Any thread may ask."""
         return self._pid
 
-    def load(self, *, warm_up: bool = True) -> "ModelProcess":
+    def load(self, *, warm_up: bool = True, timeout_s: float = _START_TIMEOUT_S) -> "ModelProcess":
         """Starts the process and loads the model; to warm it up it runs once on a grey frame.
+
+        Args:
+            warm_up: whether it runs.
+            timeout_s: how long it may take to load, and how long to run.
 
         Raises:
             InvalidInput: what `OnnxModel` raises.
@@ -105,12 +109,12 @@ class ModelProcess:
         self._start(Opening(type(self).opener, self.path, self.threads, self.optimized, self.providers))
         assert self._pipe is not None
         try:
-            if not self._pipe.poll(_START_TIMEOUT_S):
-                raise ModelFailed(f"{self.path}: not ready after {_START_TIMEOUT_S:.0f} s")
+            if not self._pipe.poll(timeout_s):
+                raise ModelFailed(f"{self.path}: not ready after {timeout_s:.0f} s")
             loaded = cast(Loaded, self._receive())
             self._spec, self.batches = loaded.spec, loaded.batches
             if warm_up:
-                self.warm_up()
+                self.warm_up(timeout_s)
         except BaseException:
             self.close()
             raise
@@ -122,14 +126,14 @@ class ModelProcess:
         self._process, self._pipe = fork(serve_model, opening)
         self._pid = self._process.pid
 
-    def warm_up(self) -> None:
-        """Runs it once on a frame of one colour, or on zeros."""
+    def warm_up(self, timeout_s: float | None = None) -> None:
+        """Runs it once on a frame of one colour, or on zeros; it is ended if that takes too long."""
         if self.spec.serve == "site":
-            try_out(lambda frame: self.infer(frame).value)
+            try_out(lambda frame: self.infer(frame, timeout_s=timeout_s).value)
         elif (tensors := blank(self.path)) is not None:
             # What a graph makes of zeros may be an error; it runs all the same.
             with suppress(InvalidInput, BadOutput):
-                self.infer_tensors(tensors)
+                self.infer_tensors(tensors, timeout_s=timeout_s)
 
     def check(self, frame: Array) -> None:
         """Raises InvalidInput if this is no frame (uint8 BGR)."""

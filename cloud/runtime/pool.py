@@ -128,6 +128,8 @@ class ModelPool:
             self.workers[name], self.places[name] = worker, place
             # What is under way on the old one is measured beside the new one until it has ended.
             self._beside[coming] = old
+            # What was handed to it just now begins first.
+            await asyncio.sleep(0)
             await old.unload()
             for budget, size_bytes in measured:
                 budget.learn(name, size_bytes)

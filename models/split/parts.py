@@ -165,9 +165,9 @@ class TailProcess(ModelProcess):
 
     opener: ClassVar = ServedTail
 
-    def warm_up(self) -> None:
+    def warm_up(self, timeout_s: float | None = None) -> None:
         """Runs it once on one byte, which stands for an empty map."""
-        self.infer(np.zeros(1, np.uint8))
+        self.infer(np.zeros(1, np.uint8), timeout_s=timeout_s)
 
     def check(self, frame: Array) -> None:
         """Raises InvalidInput if this is no message (uint8, one axis)."""

@@ -68,3 +68,42 @@ def write_damaged(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"\x08\x07damaged")
     return path
+
+
+def write_hanging(path: Path) -> Path:
+    """A model that never ends: it counts to a number that it never reaches."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["on"], ["goes_on"]),
+            helper.make_node("Sin", ["before"], ["after"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("before", TensorProto.FLOAT, [1]),
+        ],
+        [
+            helper.make_tensor_value_info("goes_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("after", TensorProto.FLOAT, [1]),
+        ],
+    )
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", ["image"], ["mean"], axes=[1, 2, 3], keepdims=0),
+            helper.make_node("Loop", ["turns", "true", "mean"], ["out"], body=body),
+        ],
+        "hanging",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 16, 16])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1])],
+        [
+            numpy_helper.from_array(np.asarray(2**62, np.int64), "turns"),
+            numpy_helper.from_array(np.asarray(True), "true"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    said = {"name": path.stem, "input": {"size": [16, 16]}, "output": {"kind": "scalar"}}
+    model.metadata_props.add(key=METADATA_KEY, value=json.dumps(said))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, str(path))
+    return path

@@ -10,7 +10,7 @@ from infilink.errors import InvalidInput, UnknownModel
 from infilink.models.spec import digest, write_spec
 from infilink.protos import edge_pb2
 
-from .made import write_damaged, write_number
+from .made import write_damaged, write_hanging, write_number
 
 FRAME = np.full((16, 16, 3), 100, np.uint8)
 
@@ -319,3 +319,12 @@ def test_a_model_that_was_replaced_is_answered_without_the_links_of_the_one_befo
         assert set(answers) == {"bright", "corner", "extra", "light"}
 
     serve(story, models=own, links=links, answers="links", watch_models_s=0)
+
+
+def test_one_that_hangs_is_ended_and_never_served(run, folder):
+    async def story(site):
+        write_hanging(folder / "many" / "2" / "model.onnx")
+        await settled(site)
+        assert await says(site, "many") == 10.0 and "no output after" in site.deployments.refused["many"]
+
+    run(story, infer_timeout_s=0.5)
