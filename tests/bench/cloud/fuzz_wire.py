@@ -12,8 +12,12 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import onnx
 import psutil
@@ -23,6 +27,7 @@ from onnx import TensorProto, helper
 from strangers import Healthy, bad_ends, drive, serve_healthy
 
 _SETTLES_S = 3.0
+_LOOKS_EVERY_S = 0.1
 _KEEPS_BYTES = 48 * 2**20
 
 
@@ -80,30 +85,39 @@ async def _both(
     address: str, mutations: Mutations, messages: int, seen: Healthy, quiet: Healthy, memory: Callable[[], int]
 ) -> tuple[Counter[str], tuple[int, int, int]]:
     """The healthy device alone, then beside the changed messages; memory before, at most, and after."""
-    await _for(address, quiet, asyncio.sleep(_SETTLES_S), session="quiet")
-    # What is made once, for the first messages of each kind, is no loss.
-    await drive(address, mutations, min(500, messages))
-    before_bytes = peak_bytes = memory()
-    ends: Counter[str] = Counter()
+    taken_bytes: list[int] = []
 
-    async def all_of_them() -> None:
-        nonlocal peak_bytes
-        for begin in range(0, messages, 500):
-            ends.update(await drive(address, mutations, min(500, messages - begin)))
-            peak_bytes = max(peak_bytes, memory())
+    async def watch() -> None:
+        while True:
+            taken_bytes.append(memory())
+            await asyncio.sleep(_LOOKS_EVERY_S)
 
-    await _for(address, seen, all_of_them(), session="busy")
+    # Strangers have a process of their own: what they take to make messages is none of the healthy device's time.
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        strangers = partial(asyncio.get_running_loop().run_in_executor, pool, _send, address, mutations)
+        await _for(address, quiet, asyncio.sleep(_SETTLES_S), session="quiet")
+        # What is made once, for the first messages of each kind, is no loss.
+        await strangers(min(500, messages))
+        before_bytes = memory()
+        watching = asyncio.create_task(watch())
+        ends = await _for(address, seen, strangers(messages), session="busy")
+        watching.cancel()
     await asyncio.sleep(_SETTLES_S)
-    return ends, (before_bytes, peak_bytes, memory())
+    return ends, (before_bytes, max(taken_bytes), memory())
 
 
-async def _for(address: str, seen: Healthy, work: Awaitable[None], *, session: str) -> None:
+def _send(address: str, mutations: Mutations, messages: int) -> Counter[str]:
+    return asyncio.run(drive(address, mutations, messages))
+
+
+async def _for(address: str, seen: Healthy, work: Awaitable[Any], *, session: str) -> Any:
     """Serves the healthy device for as long as the work takes."""
     stop = asyncio.Event()
     healthy = asyncio.create_task(serve_healthy(address, seen, stop, session=session))
-    await work
+    done = await work
     stop.set()
     await healthy
+    return done
 
 
 @contextmanager

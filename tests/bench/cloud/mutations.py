@@ -27,6 +27,7 @@ _TEXTS = (
     "'; DROP TABLE x",
 )
 _REPEATS = (0, 1, 2, 100, 5000)
+_LARGEST = 2**22
 _INTEGERS = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
     FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
@@ -143,7 +144,9 @@ class Mutations:
             for _ in range(times):
                 values.add()
         else:
-            values.extend([self._value(field)] * times)
+            value = self._value(field)
+            size = len(value) if isinstance(value, str | bytes) else 1
+            values.extend([value] * min(times, _LARGEST // max(size, 1)))
 
     def _value(self, field: FieldDescriptor) -> Any:
         draw = self.random
