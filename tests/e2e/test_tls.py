@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import TIMEOUT_S, TOKEN, infilink
+from .conftest import TIMEOUT_S, TOKEN, infilink, write_toml
 
 NAME = "/CN=localhost"
 NAMES = "subjectAltName=DNS:localhost,IP:127.0.0.1"
@@ -45,3 +45,10 @@ def test_the_status_is_asked_for_with_the_same_certificate_and_token(start_daemo
     done = infilink("status", daemon.address, "--tls-ca", cert, "--token", TOKEN)
     assert done.returncode == 0 and "no device has connected yet" in done.stdout
     assert infilink("status", daemon.address, "--token", TOKEN).returncode == 2
+
+
+def test_a_coordinator_for_other_machines_needs_tls_and_tokens(tmp_path, models):
+    config = write_toml(tmp_path / "cloud.toml", {"listen": "0.0.0.0:0", "models": str(models)})
+    done = infilink("cloud", "--config", config)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "0.0.0.0:0 can be called by other machines" in done.stderr and "--insecure" in done.stderr

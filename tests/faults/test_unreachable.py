@@ -55,6 +55,39 @@ def test_a_certificate_that_is_not_trusted_is_told_as_that(start: Callable, make
         server.stop(None)
 
 
+def test_a_coordinator_that_wants_certificates_is_shown_the_devices(
+    start: Callable, make_certificate: Callable
+) -> None:
+    authority = make_certificate("authority")
+    own, door = make_certificate("here", by=authority), make_certificate("door", by=authority)
+    server = grpc.server(ThreadPoolExecutor(1))
+    pair, trusted = (own.key.read_bytes(), own.cert.read_bytes()), authority.cert.read_bytes()
+    port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair], trusted, True))
+    server.start()
+    try:
+        with pytest.raises(Unavailable, match="takes no connection: it wants a certificate of this side"):
+            start(f"127.0.0.1:{port}", tls_ca=authority.cert)
+        # It is let in, and this server has no service.
+        with pytest.raises(Unavailable, match="is not an infilink coordinator"):
+            start(f"127.0.0.1:{port}", tls_ca=authority.cert, tls_cert=door.cert, tls_key=door.key, connect_timeout_s=9)
+    finally:
+        server.stop(None)
+
+
+def test_what_others_could_read_is_said(start: Callable, make_certificate: Callable, caplog) -> None:
+    own = make_certificate("door")
+    own.key.chmod(0o644)
+    with pytest.raises(Unavailable):
+        start("192.0.2.1:7420", token="secret", connect_timeout_s=0.1)
+    with pytest.raises(Unavailable):
+        start("127.0.0.1:9", tls_ca=own.cert, tls_cert=own.cert, tls_key=own.key, connect_timeout_s=0.1)
+    told = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert told == [
+        "the token travels to 192.0.2.1:7420 without TLS: all on the way can read it",
+        f"{own.key}: others on this machine can read the key: `chmod 600` it",
+    ]
+
+
 class Line:
     """A line to a server that goes dead: it takes what is sent, and nothing arrives any more."""
 
