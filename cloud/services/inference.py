@@ -28,7 +28,7 @@ from .inference_messages import (
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", "parameters", "statistics")
 # Requests of one stream that are answered at once: more wait at the client.
-_AT_ONCE = 16
+_AT_ONCE = 8
 _FINAL = "triton_enable_empty_final_response"
 
 

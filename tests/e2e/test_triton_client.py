@@ -9,10 +9,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from infilink.protos import open_inference_pb2 as pb
 
-from .conftest import TIMEOUT_S, TOKEN, Daemon
+from .conftest import METADATA, TIMEOUT_S, TOKEN, Daemon
 
 CLIENT = "tritonclient[grpc,http]==2.73.0"
 HERE = Path(__file__).parent
@@ -50,6 +53,18 @@ def test_tritons_http_client_is_answered(client: Path, start_daemon: Callable[..
     (address,) = re.findall(r"HTTP on (\S+)", daemon.said())
     assert run(client, str(HERE / "triton_http.py"), address, TOKEN) == "answered\n"
     assert daemon.stop() == 0, daemon.said()
+
+
+def test_health_and_reflection_name_the_service(daemon: Daemon) -> None:
+    service = "inference.GRPCInferenceService"
+    with grpc.insecure_channel(daemon.address) as channel:
+        asked = health_pb2.HealthCheckRequest(service=service)
+        found = health_pb2_grpc.HealthStub(channel).Check(asked, timeout=TIMEOUT_S)
+        assert found.status == health_pb2.HealthCheckResponse.SERVING
+        listing = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        (listed,) = stub.ServerReflectionInfo(listing, metadata=METADATA, timeout=TIMEOUT_S)
+        assert service in [each.name for each in listed.list_services_response.service]
 
 
 def test_our_messages_have_the_public_numbers(client: Path) -> None:
