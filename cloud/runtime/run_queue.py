@@ -4,8 +4,8 @@ import asyncio
 import itertools
 import time
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -14,7 +14,7 @@ from ...errors import DeadlineExceeded, InfilinkError, ModelFailed, QueueFull
 from ...models.process import ProcessEnded
 from ...models.process_child import FRAME, Inferred, InferredTensors, Reply, Work
 from ...outputs import Array
-from ...tracing import part
+from ...protos.tracing import part
 from ..metrics import Metrics
 from .batching import few
 from .input_pool import Held, InputPool
@@ -50,6 +50,7 @@ class RunQueue:
         inputs: the memory that inputs lie in.
         metrics: counts groups; None: nobody reads them.
         most_waiting: how many inputs may wait, all models together.
+        ahead: how many inputs may be decoded, or be with their models, at once (`turn`).
         clock: the time that deadlines are of.
 
     Attributes:
@@ -65,6 +66,7 @@ class RunQueue:
         inputs: InputPool | None = None,
         metrics: Metrics | None = None,
         most_waiting: int = _MOST_WAITING,
+        ahead: int = 16,
         clock: Any = time.monotonic,
     ) -> None:
         self.workers = workers
@@ -79,6 +81,8 @@ class RunQueue:
         self._groups: dict[str, int] = {}
         self._inside: dict[str, int] = {}
         self._coming: dict[str, int] = {}
+        self._turns = asyncio.Semaphore(ahead)
+        self._after_s = 0.0
         self._took_s: dict[str, float] = {}
         self._delayed: dict[str, asyncio.TimerHandle] = {}
         self._numbers = itertools.count()
@@ -149,13 +153,17 @@ class RunQueue:
             for timer in timers:
                 timer.cancel()
             self._forget(name, run)
-        if isinstance(reply, InfilinkError):
+        if not isinstance(reply, InfilinkError):
+            return reply
+        try:
             raise reply
-        return reply
+        finally:
+            # It leads to this frame, and that must not lead back: the input's memory would be held by a circle.
+            del reply, run
 
     @contextmanager
     def admitted(self, names: Collection[str], deadline_s: float = inf) -> Iterator[None]:
-        """Counts an input as one that these models will soon be asked about, as it is decoded meanwhile.
+        """Counts an input as one that these models are, or will be, asked about, while it is decoded and runs.
 
         Raises:
             DeadlineExceeded: it is too late already.
@@ -166,7 +174,7 @@ class RunQueue:
             now_s = self.clock()
             if now_s > deadline_s:
                 raise DeadlineExceeded("the deadline passed before a model ran on it")
-            late_s = now_s + _CAUTION * self.expected_s(names) - deadline_s
+            late_s = now_s + _CAUTION * self.expected_s(names) + self._after_s - deadline_s
             if late_s > 0:
                 self.expired += 1
                 raise QueueFull(
@@ -180,11 +188,39 @@ class RunQueue:
             for name in names:
                 self._coming[name] -= 1
 
+    @asynccontextmanager
+    async def turn(self, names: Collection[str], deadline_s: float = inf) -> AsyncIterator[None]:
+        """Waits until an input is among the next ones: only these are decoded, and wait for their models in memory.
+
+        Raises:
+            DeadlineExceeded: by then it would be too late.
+        """
+        try:
+            async with asyncio.timeout(None if deadline_s == inf else max(0.0, deadline_s - self.clock())):
+                await self._turns.acquire()
+        except TimeoutError:
+            self.expired += 1
+            raise DeadlineExceeded("the deadline passed before a model ran on it") from None
+        try:
+            own_s = max((self._took_s.get(name, 0.0) for name in names), default=0.0)
+            if self.clock() + own_s > deadline_s:
+                self.expired += 1
+                raise DeadlineExceeded("the deadline would pass before a model has run on it")
+            yield
+        finally:
+            self._turns.release()
+
+    def answered(self, after_s: float) -> None:
+        """An input was answered so long after its models had run: that counts when the next ones are admitted."""
+        self._after_s += _BELIEVED * (after_s - self._after_s)
+
     def expected_s(self, names: Collection[str]) -> float:
         """How long an input would take now until all of these models have run on it."""
         total_s = longest_s = own_s = 0.0
         for name, took_s in self._took_s.items():
-            before = len(self._waiting.get(name, ())) + self._inside.get(name, 0) + self._coming.get(name, 0)
+            # Those that come are among those that wait, once they do.
+            here = len(self._waiting.get(name, ())) + self._inside.get(name, 0)
+            before = max(here, self._coming.get(name, 0))
             total_s += before * took_s
             if name in names and name in self.workers:
                 longest_s = max(longest_s, before * took_s / self.workers[name].lanes)
@@ -284,7 +320,7 @@ class RunQueue:
         except ProcessEnded as error:
             replies = [self._again(name, run, error, alone=len(group) == 1) for run in group]
         except InfilinkError as error:
-            replies = [error] * len(group)
+            replies = [error.with_traceback(None)] * len(group)
         except Exception as error:  # else those who wait would wait for ever
             replies = [ModelFailed(f"{name}: {type(error).__name__}: {error}")] * len(group)
         else:
@@ -307,7 +343,7 @@ class RunQueue:
     def _again(self, name: str, run: _Run, error: ProcessEnded, *, alone: bool) -> Reply | None:
         """Has an input wait for the next process if its own ended, or it is not known that this was to blame."""
         if run.alone or name not in self.loaded or (alone and not self.workers[name].repeats):
-            return error
+            return error.with_traceback(None)
         run.alone = run.waits = True
         insort(self._waiting.setdefault(name, []), run)
         return None

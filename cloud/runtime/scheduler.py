@@ -133,7 +133,11 @@ class Scheduler:
         failures = [output for output in outputs.values() if isinstance(output, InfilinkError)]
         if failures and len(failures) == len(outputs) and self.schedule is None:
             late = next((error for error in failures if isinstance(error, DeadlineExceeded | QueueFull)), None)
-            raise late or ModelFailed("; ".join(map(str, failures)))
+            try:
+                raise late or ModelFailed("; ".join(map(str, failures)))
+            finally:
+                # An error leads to this frame, and that must not lead back: the input's memory would be held.
+                del late, failures, found, outputs
         return {
             name: output for name, output in outputs.items() if output is not None and not isinstance(output, Exception)
         }
@@ -203,16 +207,16 @@ class Scheduler:
             return inferred.value
         except (DeadlineExceeded, QueueFull) as error:
             self.late += 1
-            return error
+            return error.with_traceback(None)
         except BadOutput as error:
             # It took its time all the same, and the next input may fare better.
             self._ran(stream, name, None)
             self._log_failure(name, f"{error} (such an output counts as none; logged once until it works again)")
-            return error
+            return error.with_traceback(None)
         except InfilinkError as error:
             self._log_failure(name, f"{error} (logged once until it works again)")
             self._rest_until_s[name] = self.clock() + RETRY_S
-            return error
+            return error.with_traceback(None)
 
     def _ran(self, stream: Hashable, name: str, inferred: Inferred | None) -> None:
         """Counts what a run took; None: as much as usual."""

@@ -39,19 +39,21 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="what to run (everything)")
     parser.add_argument("--seconds", type=float, default=6.0, help="how long each row is measured")
     parser.add_argument("--rounds", type=int, default=1, help="how often; the table has the medians")
+    parser.add_argument("--model", action="append", choices=MODELS, help="of the real models, only this one")
     given = parser.parse_args()
     for name in given.parts or PARTS:
-        PARTS[name](given.seconds, given.rounds)
+        PARTS[name](given)
 
 
-def throughput(seconds: float, rounds: int) -> None:
+def throughput(given: argparse.Namespace) -> None:
     """The three servers side by side."""
+    seconds, rounds = given.seconds, given.rounds
     table = Table(title=f"{IN_FLIGHT} in flight, {CORES} cores")
     for column in ("model", "pictures", "server", "per s", "p50 ms", "p99 ms", "CPU ms", "MiB", "of plain"):
         table.add_column(column)
     pictures = clips()
     with tempfile.TemporaryDirectory() as place:
-        for model in MODELS:
+        for model in given.model or MODELS:
             folder = real_model(Path(place) / model, model)
             file = folder / f"{MODELS[model]}.onnx"
             for name, jpegs in pictures.items():
@@ -85,7 +87,7 @@ async def _driven(running: Running, jpegs: Sequence[bytes], seconds: float) -> t
         else:
             devices = await stack.enter_async_context(connected(running, IN_FLIGHT))
             asks = [device.ask for device in devices]
-        await keep_asking(asks, jpegs, seconds=0.0, warm_s=1.0)
+        await keep_asking(asks, jpegs, seconds=0.0, warm_s=3.0)
         cpu_s, began = running.cpu_s(), time.perf_counter()
         measured = await keep_asking(asks, jpegs, seconds=seconds, warm_s=0.5)
         took_s = time.perf_counter() - began
@@ -93,8 +95,9 @@ async def _driven(running: Running, jpegs: Sequence[bytes], seconds: float) -> t
         return measured.per_s, measured.quantile_ms(0.5), measured.quantile_ms(0.99), cpu_ms, _mib(running)
 
 
-def overload(seconds: float, rounds: int) -> None:
+def overload(given: argparse.Namespace) -> None:
     """What comes in time when more is offered than can be answered."""
+    seconds = given.seconds
     table = Table(title=f"offered by 32 devices; in time: within {DEADLINE_S:g} s")
     for column in ("model", "offered", "per s", "in time per s", "of the peak", "p99 ms", "refused", "MiB"):
         table.add_column(column)
@@ -112,14 +115,15 @@ def overload(seconds: float, rounds: int) -> None:
                 cells = f"{times * peak:.0f}", f"{good:.1f}", f"{good / peak:.2f}", f"{found.quantile_ms(0.99):.0f}"
                 table.add_row(model, f"{times}x", *cells, str(found.refused), f"{_mib(running):.0f}")
 
-    for model in MODELS:
+    for model in given.model or MODELS:
         with tempfile.TemporaryDirectory() as place, edge(real_model(Path(place) / "m", model), Path(place)) as running:
             asyncio.run(story(running, model))
     _print(table)
 
 
-def streams(seconds: float, rounds: int, count: int = 1000) -> None:
+def streams(given: argparse.Namespace, count: int = 1000) -> None:
     """Many streams that each send little."""
+    seconds = given.seconds
     table = Table(title=f"{count} streams, one picture of 64x48 a second each")
     for column in ("per s", "p50 ms", "p99 ms", "refused", "KiB a stream", "CPU ms"):
         table.add_column(column)
@@ -140,8 +144,9 @@ def streams(seconds: float, rounds: int, count: int = 1000) -> None:
     _print(table)
 
 
-def large(seconds: float, rounds: int) -> None:
+def large(given: argparse.Namespace) -> None:
     """A healthy device beside 16 that send as large pictures as are allowed."""
+    seconds = given.seconds
     table = Table(title="a device with pictures of 320x240, alone and beside 64 of 33 megapixels from 16 devices")
     for column in ("", "per s", "p50 ms", "p99 ms", "most MiB", "large: answered", "refused", "s"):
         table.add_column(column)

@@ -1,12 +1,19 @@
 """Runs that wait for their model: the most worth first, few at once, and nobody longer than he said."""
 
 import asyncio
+import gc
+import time
 from math import inf
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from infilink.cloud.runtime.batching import Batching
 from infilink.cloud.runtime.run_queue import RunQueue
+from infilink.errors import BadOutput, DeadlineExceeded, ModelFailed, QueueFull
+from infilink.models.process import ProcessEnded
+from infilink.models.process_child import FRAME as NAME
 from infilink.models.process_child import Inferred
 
 from .fake import Fake
@@ -137,5 +144,199 @@ def test_whoever_goes_away_leaves_its_turn_to_the_others(steps, at_once):
         async with asyncio.timeout(10):
             assert await queue.run("a", FRAME) is not None
         assert not queue.running and not any(queue._waiting.values())
+
+    asyncio.run(story())
+
+
+def test_what_would_end_after_its_deadline_does_not_begin():
+    async def story():
+        queue, order, _ = make_queue("a")
+        now_s = [1000.0]
+        queue.clock = lambda: now_s[0]
+        began = asyncio.create_task(queue.run("a", frame(0)))
+        await settle()
+        late = asyncio.create_task(queue.run("a", frame(1), deadline_s=1001.0))
+        soon = asyncio.create_task(queue.run("a", frame(2), deadline_s=1009.0))
+        await settle()
+        now_s[0] = 1000.9
+        let_go(queue)
+        assert await began is not None and await soon is not None
+        with pytest.raises(DeadlineExceeded, match="a: the deadline passed"):
+            await late
+        assert order == [("a", 0), ("a", 2)] and queue.expired == 1, "it takes .9 s"
+
+    asyncio.run(story())
+
+
+def test_nobody_waits_beyond_the_deadline_even_for_what_runs():
+    async def story():
+        queue, _, _ = make_queue("a")
+        with pytest.raises(DeadlineExceeded):
+            await queue.run("a", frame(0), deadline_s=time.monotonic() + 0.01)
+        let_go(queue)
+        assert await queue.run("a", frame(1)) is not None
+
+    asyncio.run(story())
+
+
+def test_an_input_is_refused_where_those_before_it_make_it_late_and_told_when_to_come_again():
+    async def story():
+        queue, _, _ = make_queue("a")
+        now_s = [1000.0]
+        queue.clock = lambda: now_s[0]
+        first = asyncio.create_task(queue.run("a", frame(0)))
+        await settle()
+        now_s[0] += 2.0
+        let_go(queue)
+        await first
+        assert queue.expected_s("a") == pytest.approx(2.0), "what one takes"
+        with queue.admitted("a", 1005.0):
+            with pytest.raises(QueueFull, match="too much waits") as refused, queue.admitted("a", 1005.0):
+                raise AssertionError
+            assert refused.value.retry_after_s == pytest.approx(1002.0 + 1.2 * 4.0 - 1005.0)
+            with queue.admitted("a", 1007.0), queue.admitted("a"):
+                pass
+        with queue.admitted("a", 1005.0):
+            pass
+        with pytest.raises(DeadlineExceeded), queue.admitted("a", 1001.0):
+            raise AssertionError
+
+    asyncio.run(story())
+
+
+def test_only_so_many_wait():
+    async def story():
+        queue, order, _ = make_queue("a")
+        queue.most_waiting = 3
+        runs = [asyncio.create_task(queue.run("a", frame(number))) for number in range(4)]
+        await settle()
+        for refused in (queue.run("a", frame(9)), queue.run("b", frame(9))):
+            with pytest.raises(QueueFull, match="3 inputs wait for models already"):
+                await refused
+        let_go(queue)
+        await asyncio.gather(*runs)
+        assert len(order) == 4
+
+    asyncio.run(story())
+
+
+def test_whose_caller_went_away_does_not_run():
+    async def story():
+        queue, order, _ = make_queue("a")
+        runs = [asyncio.create_task(queue.run("a", frame(number))) for number in range(3)]
+        await settle()
+        runs[1].cancel()
+        await settle()
+        assert queue.inputs.stats().held_bytes > 0
+        let_go(queue)
+        await asyncio.gather(*runs, return_exceptions=True)
+        assert order == [("a", 0), ("a", 2)]
+        runs.clear()
+        await settle()
+        assert queue.inputs.stats().held_bytes == 0
+
+    asyncio.run(story())
+
+
+class Counted(Fake):
+    """Takes whatever it is given at once, and notes the sizes; ends on input 13."""
+
+    def __init__(self, *, lanes=1, batching=None):
+        super().__init__()
+        self.lanes, self.sizes, self.now, self.most = lanes, [], 0, 0
+        self.batching, self.batches = batching or self.batching, batching is not None
+
+    async def run(self, works):
+        self.sizes.append(len(works))
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0)
+        self.now -= 1
+        if any(work.tensors[NAME][0, 0, 0] == 13 for work in works):
+            raise ProcessEnded("a: its process has ended")
+        return [Inferred(work.tensors[NAME][0, 0, :1], 0.001) for work in works]
+
+
+def test_a_model_runs_in_as_many_processes_as_it_has():
+    async def story():
+        worker = Counted(lanes=3)
+        queue = RunQueue({"a": worker})
+        queue.loaded.add("a")
+        await asyncio.gather(*(queue.run("a", frame(number)) for number in range(10)))
+        assert worker.most == 3
+
+    asyncio.run(story())
+
+
+def test_those_that_wait_share_a_run_and_each_gets_its_own_answer():
+    async def story():
+        worker = Counted(batching=Batching(4))
+        queue = RunQueue({"a": worker})
+        queue.loaded.add("a")
+        replies = await asyncio.gather(*(queue.run("a", frame(number)) for number in range(9)))
+        assert [int(reply.value[0]) for reply in replies] == list(range(9))
+        assert sum(worker.sizes) == 9 and max(worker.sizes) == 4
+
+    asyncio.run(story())
+
+
+def test_an_input_waits_for_others_no_longer_than_the_delay():
+    async def story():
+        worker = Counted(batching=Batching(2, delay_s=0.01))
+        queue = RunQueue({"a": worker})
+        queue.loaded.add("a")
+        await queue.run("a", frame(1))
+        await asyncio.gather(*(queue.run("a", frame(number)) for number in range(2)))
+        assert worker.sizes == [1, 2]
+
+    asyncio.run(story())
+
+
+def test_an_input_that_ends_a_process_is_tried_once_more_alone_and_the_others_are_answered():
+    async def story():
+        worker = Counted(batching=Batching(4))
+        queue = RunQueue({"a": worker})
+        queue.loaded.add("a")
+        runs = [queue.run("a", frame(number)) for number in (1, 2, 13, 3, 4)]
+        *_, replies = await asyncio.gather(asyncio.sleep(0), asyncio.gather(*runs, return_exceptions=True))
+        assert [type(reply).__name__ for reply in replies].count("ProcessEnded") == 1
+        assert isinstance(replies[2], ProcessEnded)
+        assert not queue.running and not any(queue._waiting.values())
+
+    asyncio.run(story())
+
+
+def test_a_worker_that_breaks_leaves_nobody_waiting():
+    class Broken(Fake):
+        async def run(self, works):
+            raise RuntimeError("broken")
+
+    async def story():
+        queue = RunQueue({"a": Broken()})
+        queue.loaded.add("a")
+        with pytest.raises(ModelFailed, match="a: RuntimeError: broken"):
+            await queue.run("a", frame(1))
+        assert not queue.running
+
+    asyncio.run(story())
+
+
+def test_an_input_that_failed_or_was_late_gives_its_memory_back_at_once():
+    class Failing(Fake):
+        async def infer(self, frame):
+            raise BadOutput("a: no")
+
+    async def story():
+        queue = RunQueue({"a": Failing()})
+        queue.loaded.add("a")
+        gc.disable()
+        try:
+            for deadline_s in (inf, 0.0):
+                with pytest.raises((BadOutput, DeadlineExceeded)):
+                    await queue.run("a", np.zeros((200, 200, 3), np.uint8), deadline_s=deadline_s)
+            await settle()
+            assert queue.inputs.stats().held_bytes == 0
+        finally:
+            gc.enable()
 
     asyncio.run(story())
