@@ -18,8 +18,7 @@ from typing import Any, Self
 from ..errors import InvalidInput
 from ..files import room_for
 from ..models.external_data import external_files
-from ..models.session import open_session
-from ..models.spec import ModelSpec, digest, parse_spec, spec_inside
+from ..models.spec import ModelSpec, digest, parse_spec, spec_in_file
 from ..settings import read_toml
 
 logger = logging.getLogger(__name__)
@@ -215,7 +214,7 @@ def read_source_spec(source: Source, *, path: Path | None = None, toml: Path | N
         InvalidInput: there is none, or it is wrong.
     """
     if source.spec is None:
-        spec = spec_inside(open_session(path or source.path), path or source.path)
+        spec = spec_in_file(path or source.path)
     else:
         named = {"name": source.name or source.path.stem}
         spec = parse_spec({**named, **read_toml(toml or source.spec)}, where=str(source.spec))

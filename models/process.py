@@ -94,12 +94,12 @@ class ModelProcess:
         """The process's number; None while there is none, and once it is known to have ended. Any thread may ask."""
         return self._pid
 
-    def load(self, *, warm_up: bool = True, timeout_s: float = _START_TIMEOUT_S) -> "ModelProcess":
+    def load(self, *, warm_up: bool = True, timeout_s: float | None = None) -> "ModelProcess":
         """Starts the process and loads the model; to warm it up it runs once on a grey frame.
 
         Args:
             warm_up: whether it runs.
-            timeout_s: how long it may take to load, and how long to run.
+            timeout_s: how long it may run then; None: as long as it wants.
 
         Raises:
             InvalidInput: what `OnnxModel` raises.
@@ -109,8 +109,8 @@ class ModelProcess:
         self._start(Opening(type(self).opener, self.path, self.threads, self.optimized, self.providers))
         assert self._pipe is not None
         try:
-            if not self._pipe.poll(timeout_s):
-                raise ModelFailed(f"{self.path}: not ready after {timeout_s:.0f} s")
+            if not self._pipe.poll(_START_TIMEOUT_S):
+                raise ModelFailed(f"{self.path}: not ready after {_START_TIMEOUT_S:.0f} s")
             loaded = cast(Loaded, self._receive())
             self._spec, self.batches = loaded.spec, loaded.batches
             if warm_up:

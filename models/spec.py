@@ -6,6 +6,7 @@ file's own `metadata_props` under the key `infilink`. The one beside wins. docs/
 
 import hashlib
 import json
+import mmap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from ..errors import InvalidInput, UnknownModel
 from ..files import replacing
 from ..outputs import OutputSpec
+from ..protos.fields import BYTES, fields
 from ..settings import checked, read_toml
 from .decoding import DecoderSpec
 from .external_data import external_files
@@ -23,6 +25,8 @@ from .preprocessing import InputSpec
 from .session import open_session
 
 METADATA_KEY = "infilink"
+_METADATA = 14
+"""The field of a `ModelProto` that holds it."""
 UNKNOWN = "?"
 """What stands in a guessed spec where a person must say: no spec with it is valid."""
 _UNTOLD = {"kind": "vector", "length": 1}
@@ -128,7 +132,36 @@ def read_spec(path: Path) -> ModelSpec:
     Raises:
         InvalidInput: there is none, or it is wrong; the message names the key and what is allowed.
     """
-    return spec_beside(path) or spec_inside(open_session(path), path)
+    return spec_beside(path) or spec_in_file(path)
+
+
+def spec_in_file(path: Path) -> ModelSpec:
+    """The spec inside a model; its graph is not opened, which takes as much memory as running it.
+
+    Raises:
+        InvalidInput: there is none, or it is wrong.
+    """
+    if not path.is_file() or METADATA_KEY not in (metadata := read_metadata(path)):
+        # What is wrong with the file is said first.
+        return spec_inside(open_session(path), path)
+    return _parse_inside(metadata, path)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What stands in a model's `metadata_props`, read from the file itself; nothing of what is no ONNX file."""
+    if not path.stat().st_size:
+        return {}
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        memoryview(data) as whole,
+    ):
+        entries = [bytes(whole[each.start : each.end]) for each in fields(whole) if each[:2] == (_METADATA, BYTES)]
+    found = {}
+    for entry in entries:
+        parts = {each.number: entry[each.start : each.end].decode("utf-8", "replace") for each in fields(entry)}
+        found[parts.get(1, "")] = parts.get(2, "")
+    return found
 
 
 def spec_beside(path: Path) -> ModelSpec | None:
@@ -150,6 +183,10 @@ def spec_inside(session: ort.InferenceSession, path: Path) -> ModelSpec:
         InvalidInput: there is none, or it is wrong.
     """
     metadata = session.get_modelmeta().custom_metadata_map
+    return _parse_inside(metadata, path)
+
+
+def _parse_inside(metadata: Mapping[str, str], path: Path) -> ModelSpec:
     if METADATA_KEY not in metadata:
         raise InvalidInput(
             f"{path}: has no spec: write {path.with_suffix('.toml').name} beside it (docs/MODELS.md, or start from "

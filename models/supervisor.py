@@ -122,7 +122,7 @@ class Supervisor:
             process = self._starting = self.kind(
                 self.path, threads=self.threads, optimized=self.optimized, providers=self.providers
             )
-            # What is read and tried for the first time takes longer than what follows.
+            # The first run takes longer than those that follow.
             process.load(warm_up=warm_up, timeout_s=2.0 * self.infer_timeout_s)
         except InfilinkError:
             self.state = "failed"

@@ -6,7 +6,8 @@ import onnx
 import pytest
 from infilink.errors import InvalidInput, ModelFailed, UnknownModel
 from infilink.models.onnx_model import OnnxModel
-from infilink.models.spec import digest, find_models, parse_spec, read_spec, select_models, write_spec
+from infilink.models.session import open_session
+from infilink.models.spec import digest, find_models, parse_spec, read_metadata, read_spec, select_models, write_spec
 from onnx import TensorProto, helper
 
 DARK, BRIGHT = np.full((24, 32, 3), 20, np.uint8), np.full((24, 32, 3), 200, np.uint8)
@@ -274,3 +275,14 @@ def test_an_optimized_form_is_written_once_and_says_the_same(tiny_models: Path, 
         assert np.array_equal(model.infer(BRIGHT), plain)
         assert model.spec == OnnxModel(path).spec
         assert [file.name for file in tmp_path.iterdir()] == ["kept.onnx"]
+
+
+def test_what_is_inside_a_file_is_read_without_opening_its_graph(tiny_models: Path, tmp_path: Path) -> None:
+    for path in tiny_models.glob("*.onnx"):
+        assert read_metadata(path) == open_session(path).get_modelmeta().custom_metadata_map
+    (tmp_path / "none.onnx").write_bytes(b"")
+    (tmp_path / "bad.onnx").write_bytes(b"\x72\x7fdamaged")
+    for name in ("none", "bad"):
+        assert read_metadata(tmp_path / f"{name}.onnx") == {}
+        with pytest.raises(InvalidInput, match="not an ONNX model"):
+            read_spec(tmp_path / f"{name}.onnx")
