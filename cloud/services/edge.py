@@ -23,14 +23,16 @@ logger = logging.getLogger(__name__)
 
 _HELLO_TIMEOUT_S = 10.0
 _REPLACE_TIMEOUT_S = 5.0
+# Streams of other runs by the same name: none, in order; but one token must not take every place.
+_MOST_NAMESAKES = 3
 _NAMESAKE = (
     "{}: two agents of this name are connected: what is learnt and counted by the name mixes both; end one of them, or "
     "give each a `name` of its own"
 )
 _WAITS = "this device sends more than `device_inputs_per_s` or `device_bytes_per_s` allow: it has to wait"
 _STOPPED = (
-    "the coordinator is stopping, another connection of the session replaced this one, or others needed its place, as "
-    "it sent nothing"
+    "the coordinator is stopping, another connection of the session replaced this one, the device has too many, or "
+    "others needed its place, as it sent nothing"
 )
 
 
@@ -98,17 +100,27 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
 
     def _open(self, hello: edge_pb2.Hello) -> Session:
         """The session that a Hello names; where all places are taken, another one's stream may have to end for it."""
-        known = self.coordinator.sessions.get(SessionKey(hello.device, hello.session))
+        sessions = self.coordinator.sessions
+        known = sessions.get(SessionKey(hello.device, hello.session))
         try:
-            return self.coordinator.open_session(hello)
+            session = self.coordinator.open_session(hello)
         except Overloaded:
-            other = None if known is not None else self.places.make_room(self.coordinator.sessions)
-            if other is None or other.connection is None:
+            other = None if known is not None else self.places.make_room(sessions)
+            if other is None:
                 raise
-            logger.warning("%s: gives its place to %s, as it sent nothing", other.key.device, hello.device)
-            other.connection.stop()
-            other.connection = None
-            return self.coordinator.open_session(hello)
+            self._end(other, f"gives its place to {hello.device}, as it sent nothing")
+            session = self.coordinator.open_session(hello)
+        # The oldest first: what a device that was cut off has left behind.
+        for other in namesakes(hello, sessions.values())[:-_MOST_NAMESAKES]:
+            self._end(other, "has more streams than a device needs: the oldest ends")
+        return session
+
+    def _end(self, session: Session, why: str) -> None:
+        """Ends a session's stream, which has read what is still answered; its place is free at once."""
+        if session.connection is not None:
+            logger.warning("%s: %s", session.key.device, why)
+            session.connection.stop()
+            session.connection = None
 
     async def _heard(
         self, messages: AsyncIterator[edge_pb2.DeviceMessage], stream: DeviceStream, place: Place

@@ -233,6 +233,24 @@ def test_streams_that_only_say_hello_give_way_to_who_comes(connect: Callable, ca
     assert "squatter-0: gives its place to newcomer" in caplog.text
 
 
+def test_one_device_does_not_take_every_place(connect: Callable, caplog) -> None:
+    async def story(coordinator: Coordinator, _, stub) -> None:
+        calls = []
+        for number in range(8):
+            call = stub.Connect()
+            await call.write(greeting(session=f"run-{number}"))
+            assert (await call.read()).HasField("welcome")
+            calls.append(call)
+        connected = [key.session for key, session in coordinator.sessions.items() if session.connection]
+        assert connected == ["run-4", "run-5", "run-6", "run-7"]
+        assert {await call.code() for call in calls[:4]} == {grpc.StatusCode.UNAVAILABLE}
+        for call in calls[4:]:
+            call.cancel()
+
+    connect(story, max_devices=6)
+    assert caplog.text.count("has more streams than a device needs") == 4
+
+
 def test_who_sends_too_much_has_to_wait_and_is_told(connect: Callable) -> None:
     async def story(coordinator: Coordinator, service: EdgeService, stub) -> None:
         waited = []
