@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from ..links.scheduling.weights import Weights
 from ..models.providers import CPU, HOST, Providers
+from ..protos.tracing import TraceEndpoint
 from ..settings import ListenAddress, is_loopback, load_settings
-from ..tracing import TraceEndpoint
 from ..units import parse_budget, parse_compute, parse_size
 from .endpoint import EndpointConfig
 from .ledger.place import check_place
+from .publishing.settings import MqttConfig, WebhookConfig
 from .model_config import ModelConfig
 
 DEFAULT_TOML = """\
@@ -148,6 +149,17 @@ insecure = false
 # device = 0
 # threads = 2
 # pinned = true
+
+# Where results are published as they are kept, of `devices` and `models` by name (`*` and `?` allowed): to an MQTT broker,
+# where Home Assistant finds them; `classes` get a sensor of their own. docs/RESULTS.md.
+# [mqtt]
+# host = "127.0.0.1"
+# classes = ["person"]
+
+# Or posted to a URL as JSON.
+# [webhook]
+# url = "https://example.org/infilink"
+# token = ""
 """
 
 _OLD_KEYS = {
@@ -214,6 +226,8 @@ class CloudConfig(EndpointConfig):
     metrics_listen: ListenAddress | None = None
     http_listen: ListenAddress | None = None
     trace_to: TraceEndpoint | None = None
+    mqtt: MqttConfig | None = None
+    webhook: WebhookConfig | None = None
 
     @model_validator(mode="before")
     @classmethod

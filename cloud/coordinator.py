@@ -21,7 +21,7 @@ from ..models.cost import ModelCost
 from ..models.providers import HOST
 from ..models.spec import digest
 from ..protos import edge_pb2, wire
-from ..tracing import Tracing
+from ..protos.tracing import Tracing
 from ..units import format_bytes, parse_compute
 from .config import CloudConfig
 from .deployments import Deployments
@@ -33,6 +33,7 @@ from .metrics import Metrics
 from .model_store import ModelStore
 from .plans.initial import InitialPlan, make_initial_plan
 from .publishing.hub import Hub
+from .publishing.publishers import start_publishing
 from .repository import Repository
 from .runtime.input_pool import InputPool
 from .runtime.machine import Machine
@@ -51,6 +52,8 @@ logger = logging.getLogger(__name__)
 _SAMPLE_EVERY_S = 0.25
 _SAVE_EVERY_S = 10.0
 _TIDY_EVERY_S = 60.0
+# Inputs that are decoded while others run, beyond two for each processor.
+_AHEAD = 4
 
 
 class Coordinator:
@@ -110,6 +113,7 @@ class Coordinator:
                 self.workers,
                 at_once=at_once,
                 inputs=InputPool(self.config.max_waiting_bytes),
+                ahead=2 * math.ceil(cores) + _AHEAD,
                 metrics=self.metrics,
             ),
             cards=self.machine.cards,
@@ -131,6 +135,7 @@ class Coordinator:
         self._tasks = [
             asyncio.create_task(self.scheduler.watch(every_s=_SAMPLE_EVERY_S)),
             asyncio.create_task(self._tidy_regularly()),
+            *start_publishing(self.hub, self.config.mqtt, self.config.webhook),
         ]
         if self.schedule is not None:
             self._tasks.append(asyncio.create_task(self.scheduler.keep_loaded()))

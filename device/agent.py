@@ -20,7 +20,7 @@ from ..filters.serves import can_judge, check_pictures, check_serves
 from ..filters.terms import Terms, terms_of
 from ..outputs import Array, OutputSpec
 from ..protos import edge_pb2
-from ..tracing import Tracing, part, within
+from ..protos.tracing import Tracing, part, within
 from .auditor import Asked, Auditor
 from .capture import Capture
 from .config import DeviceConfig, apply_placement
@@ -29,6 +29,7 @@ from .learnt_rate import LearntRate
 from .local_models import open_local
 from .messages import KeptFrame
 from .results import InputRow, ResultRow, ResultsFile
+from .scrape import serve_metrics
 from .sources.base import Frame
 from .sources.open import is_live
 from .summary import Summary, peak_rss_bytes
@@ -116,6 +117,8 @@ class Agent:
                 clock_ns=self.clock_ns,
             )
             stack.callback(self._exchange.close)
+            if config.metrics_listen is not None:
+                stack.enter_context(serve_metrics(self.report, config.metrics_listen))
             self._capture(config, gate)
             self._exchange.finish()
             wall_s = time.perf_counter() - self._exchange.started
@@ -168,8 +171,10 @@ class Agent:
         if self._tracing is not None:
             # A live frame's time is the monotonic clock's at its arrival; others have none but their own.
             waited_s = max(0.0, time.monotonic() - frame.captured_s) if is_live(self.config.source) else 0.0
-            told = {"device": self.config.name, "sequence": frame.sequence, "captured_s": frame.captured_s}
-            trace = self._tracing.begin("frame", start_ns=self.clock_ns() - round(waited_s * 1e9), **told)
+            told: dict[str, str | float] = {"sequence": frame.sequence, "captured_s": frame.captured_s}
+            trace = self._tracing.begin(
+                "frame", start_ns=self.clock_ns() - round(waited_s * 1e9), device=self.config.name, **told
+            )
         gate_input = self._encoder.gate_input(frame.image)
         started = time.perf_counter()
         with within(trace), part("gate"):

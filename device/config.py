@@ -10,9 +10,9 @@ from ..errors import InvalidInput
 from ..models.placement import PlacementFile
 from ..models.spec import digest, find_models
 from ..protos.channel import check_tls
-from ..settings import Address, load_settings
+from ..protos.tracing import TraceEndpoint
+from ..settings import Address, ListenAddress, load_settings
 from ..traces.source_name import source_kind, without_secrets
-from ..tracing import TraceEndpoint
 
 DEFAULT_TOML = """\
 # The agent: `infilink device --config device.toml`. Relative paths start at this file's folder.
@@ -113,6 +113,10 @@ window = 8
 connect_timeout_s = 10.0
 answer_timeout_s = 30.0
 
+# Where Prometheus reads this agent's figures, at /metrics; no token is asked for there. The coordinator has most of
+# them, too, of all its devices.
+# metrics_listen = "127.0.0.1:9421"
+
 # Where to send traces of single frames, from capture to result: an OTLP collector, over gRPC; and of which share of the
 # frames. The coordinator goes on with them if it has `trace_to`, too. It needs more packages: pip install
 # 'infilink[tracing]'.
@@ -162,6 +166,7 @@ class DeviceConfig(BaseModel):
     tls_key: Path | None = None
     connect_timeout_s: float = Field(default=10.0, gt=0)
     answer_timeout_s: float = Field(default=30.0, gt=0)
+    metrics_listen: ListenAddress | None = None
     trace_to: TraceEndpoint | None = None
     trace_share: float = Field(default=0.01, ge=0, le=1)
 

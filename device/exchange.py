@@ -13,7 +13,7 @@ from ..filters.serves import Served
 from ..models.spec import ModelSpec
 from ..outputs import Array
 from ..protos import edge_pb2
-from ..tracing import InputTrace, part, within
+from ..protos.tracing import InputTrace, part, within
 from .config import DeviceConfig
 from .handoff import Handoff
 from .local_models import LocalModels

@@ -10,7 +10,7 @@ from ..models.spec import ModelSpec
 from ..outputs import Array
 from ..protos import edge_pb2
 from ..protos.arrays import read_array, write_array
-from ..tracing import InputTrace
+from ..protos.tracing import InputTrace
 from .config import DeviceConfig
 from .local_models import LocalModels
 from .results import InputRow, ResultRow

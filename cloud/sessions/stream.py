@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, ModelFailed, QueueFull, UnknownModel
@@ -12,7 +12,7 @@ from ...links.answer import Answer
 from ...links.scheduling.schedule import Choice
 from ...outputs import Array
 from ...protos import edge_pb2
-from ...tracing import InputTrace, Tracing, part, within
+from ...protos.tracing import InputTrace, Tracing, part, within
 from ..config import CloudConfig
 from ..ledger.ledger import Ledger
 from ..ledger.rows import Answered, InputKey
@@ -39,21 +39,25 @@ class Looked:
     """What there is of an input before models are chosen for it.
 
     Attributes:
-        frame: the models' input; None: the message carried only outputs or features.
+        shape: of the models' input; None: the message carried only outputs or features.
+        frame: that input, if models are still to run on it.
         features: what the links' stem makes of the input, here or on the device; None: they read none, or there was
             nothing to look at.
         given: the outputs of the models that ran on the device.
         exact: the outputs of those that ran here already, as no schedule chooses.
         took_s: how long this took.
         came_s: when it came, by the scheduler's clock.
+        looked_s: when this was over.
     """
 
+    shape: tuple[int, ...] | None
     frame: Held | None
     features: Array | None
     given: dict[str, Array]
     exact: dict[str, Array]
     took_s: float
     came_s: float
+    looked_s: float
 
 
 @dataclass(frozen=True)
@@ -214,7 +218,11 @@ class DeviceStream:
         trace = None
         if self.tracing is not None:
             session = self.session.key
-            told = {"device": session.device, "session": session.session, "sequence": message.sequence}
+            told: dict[str, str | int] = {
+                "device": session.device,
+                "session": session.session,
+                "sequence": message.sequence,
+            }
             trace = self.tracing.follow(message.traceparent, "input", **told)
         if trace is not None:
             self._traces[message.sequence] = trace
@@ -234,8 +242,9 @@ class DeviceStream:
         came_s = self.scheduler.clock()
         self._check(message)
         deadline_s = self._deadline_s(message)
-        with self._admitted(message, deadline_s):
-            async with self._at_once:
+        names = self._choose(message, (), {}).run if self.scheduler.schedule is None else ()
+        with self._admitted(message, names, deadline_s):
+            async with self._at_once, self._turn(names, deadline_s):
                 began_s = time.perf_counter()
                 self._check(message)
                 given = read_local_outputs(message.outputs, self.session.local, self.repository.specs)
@@ -248,15 +257,25 @@ class DeviceStream:
                     if frame is not None:
                         features = await self._see(frame.frame)
                         self.metrics.stage("decode", time.perf_counter() - began_s)
-        if frame is not None and self.scheduler.schedule is None:
-            exact = await self._run(frame, self._choose(message, given, {}), given, deadline_s)
-        return Looked(frame, features, given, exact, time.perf_counter() - began_s, came_s)
+                shape = None if frame is None else frame.frame.shape
+                if frame is not None and self.scheduler.schedule is None:
+                    exact = await self._run(frame, self._choose(message, given, {}), given, deadline_s)
+                    # Its memory is not to wait for the inputs before it to be answered.
+                    frame = None
+        took_s, looked_s = time.perf_counter() - began_s, self.scheduler.clock()
+        return Looked(shape, frame, features, given, exact, took_s, came_s, looked_s)
 
-    def _admitted(self, message: edge_pb2.Input, deadline_s: float) -> AbstractContextManager[None]:
+    def _admitted(
+        self, message: edge_pb2.Input, names: Collection[str], deadline_s: float
+    ) -> AbstractContextManager[None]:
         """Refuses what would be too late before it costs anything; where a schedule chooses, it is answered without."""
         if self.scheduler.schedule is not None or not message.payload:
             return nullcontext()
-        return self._queue.admitted(self._choose(message, (), {}).run, deadline_s)
+        return self._queue.admitted(names, deadline_s)
+
+    def _turn(self, names: Collection[str], deadline_s: float) -> AbstractAsyncContextManager[None]:
+        """Waits until an input's models are soon free; where a schedule chooses, only what it answers with is known."""
+        return nullcontext() if self.scheduler.schedule is not None else self._queue.turn(names, deadline_s)
 
     async def _read_frame(self, message: edge_pb2.Input, deadline_s: float) -> Held | None:
         """The models' input, once there is room for it; None: a schedule answers without, as there is none in time."""
@@ -378,6 +397,7 @@ class DeviceStream:
         self.counts.results += 1
         self.metrics.stage("ledger", time.perf_counter() - began_s)
         self.metrics.stage("total", self.scheduler.clock() - looked.came_s)
+        self._queue.answered(self.scheduler.clock() - looked.looked_s)
         self.metrics.sent("edge", len(written))
         for name, (answer, _) in answers.items():
             self.metrics.answered(name, answer.origin)
@@ -394,7 +414,7 @@ class DeviceStream:
         """Runs the models that are chosen for an input; where only its features came, on the frame it asks for."""
         scheduled = self.scheduler.schedule is not None
         executed = Executed(looked.given | looked.exact, frozenset(), looked.took_s)
-        if looked.frame is not None and not scheduled:
+        if looked.shape is not None and not scheduled:
             return executed
         # The inputs before this one are answered only now: some of what they waited for came too late for it.
         self._check(message)
@@ -443,9 +463,8 @@ class DeviceStream:
     ) -> Answered:
         """The answer with what the ledger keeps beside it."""
         size = None
-        if looked.frame is not None and self.repository.tail is None:
-            height, width = looked.frame.frame.shape[:2]
-            size = (width, height)
+        if looked.shape is not None and self.repository.tail is None:
+            size = (looked.shape[1], looked.shape[0])
         return Answered(
             self._key(message),
             result,

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from . import __version__
-from .errors import InfilinkError
+from .. import __version__
+from ..errors import InfilinkError
 
 _CLOSES_WITHIN_MS = 2000
 _Value = str | bool | int | float

@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from infilink import tracing
 from infilink.errors import InvalidInput
+from infilink.protos import tracing
+from infilink.protos.tracing import Tracing, part, within
 from infilink.settings import checked
-from infilink.tracing import Tracing, part, within
 from pydantic import BaseModel
 
 pytest.importorskip("opentelemetry.sdk", reason="no tracing extra")

@@ -1,0 +1,46 @@
+"""What Prometheus reads of an agent."""
+
+import re
+import urllib.request
+
+import pytest
+from infilink.device.scrape import serve_metrics
+from infilink.errors import InvalidInput
+from infilink.protos import edge_pb2
+
+
+def report(**fields) -> edge_pb2.Report:
+    return edge_pb2.Report(**{"frames": 40, "kept": 10, "sent_bytes": 5000, "audit_error": 0.25, **fields})
+
+
+def read(address: str) -> dict[str, float]:
+    page = urllib.request.urlopen(address).read().decode()
+    found = (line.rpartition(" ") for line in page.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in found}
+
+
+def test_an_agents_counts_are_read_where_it_listens(caplog) -> None:
+    caplog.set_level("INFO")
+    with serve_metrics(report, "127.0.0.1:0"):
+        (address,) = re.findall(r"http://\S+", caplog.messages[0])
+        found = read(address)
+    assert found["infilink_agent_frames_total"] == 40 and found["infilink_agent_sent_bytes_total"] == 5000
+    assert found["infilink_agent_filtering_ratio"] == 0.75 and found["infilink_agent_audit_loss_ratio"] == 0.25
+    assert found["process_resident_memory_bytes"] > 0
+    assert not any("no token" in text for text in caplog.messages)
+
+
+def test_before_the_first_frame_nothing_is_divided_by_it(caplog) -> None:
+    caplog.set_level("INFO")
+    with serve_metrics(edge_pb2.Report, "127.0.0.1:0"):
+        found = read(re.findall(r"http://\S+", caplog.messages[0])[0])
+    assert found["infilink_agent_frames_total"] == 0 and "infilink_agent_filtering_ratio" not in found
+
+
+def test_what_others_can_read_is_warned_of_and_a_port_that_is_taken_is_named(caplog) -> None:
+    caplog.set_level("INFO")
+    with serve_metrics(report, "0.0.0.0:0"):
+        port = re.findall(r":(\d+)/metrics", caplog.messages[0])[0]
+        assert "no token is asked for" in caplog.messages[1]
+        with pytest.raises(InvalidInput, match="`metrics_listen`"), serve_metrics(report, f"0.0.0.0:{port}"):
+            pass
