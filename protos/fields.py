@@ -1,7 +1,6 @@
 """A protobuf message read field by field: nothing is copied, and nothing but what is asked for is looked at."""
 
 from collections.abc import Iterator
-from mmap import mmap
 from typing import NamedTuple
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -27,7 +26,7 @@ class Field(NamedTuple):
     value: int
 
 
-def fields(data: bytes | memoryview | mmap) -> Iterator[Field]:
+def fields(data: bytes | memoryview) -> Iterator[Field]:
     """A message's fields in the order in which they stand there, up to where it is damaged."""
     at, size = 0, len(data)
     try:
