@@ -17,6 +17,7 @@ from .endpoint import EndpointConfig
 from .ledger.place import check_place
 from .publishing.settings import MqttConfig, WebhookConfig
 from .model_config import ModelConfig
+from .publishing.settings import MqttConfig, WebhookConfig
 
 DEFAULT_TOML = """\
 # The coordinator: `infilink cloud --config cloud.toml`. Relative paths start at this file's folder.
@@ -149,6 +150,17 @@ insecure = false
 # device = 0
 # threads = 2
 # pinned = true
+
+# Where results are published as they are kept, of `devices` and `models` by name (`*` and `?` allowed): to an MQTT
+# broker, where Home Assistant finds them; `classes` get a sensor of their own. docs/RESULTS.md.
+# [mqtt]
+# host = "127.0.0.1"
+# classes = ["person"]
+
+# Or posted to a URL as JSON.
+# [webhook]
+# url = "https://example.org/infilink"
+# token = ""
 
 # Where results are published as they are kept, of `devices` and `models` by name (`*` and `?` allowed): to an MQTT broker,
 # where Home Assistant finds them; `classes` get a sensor of their own. docs/RESULTS.md.

@@ -68,6 +68,11 @@ class Subscription:
         self._ended = False
         self._last: OrderedDict[tuple[str, str], str] = OrderedDict()
 
+    @property
+    def waiting(self) -> int:
+        """How many answers wait to be read."""
+        return len(self._waiting)
+
     async def next(self) -> News | None:
         """The next answer, as soon as there is one; None: there will be no more."""
         while not self._waiting:
