@@ -15,7 +15,6 @@ from ..settings import ListenAddress, is_loopback, load_settings
 from ..units import parse_budget, parse_compute, parse_size
 from .endpoint import EndpointConfig
 from .ledger.place import check_place
-from .publishing.settings import MqttConfig, WebhookConfig
 from .model_config import ModelConfig
 from .publishing.settings import MqttConfig, WebhookConfig
 
@@ -153,17 +152,6 @@ insecure = false
 
 # Where results are published as they are kept, of `devices` and `models` by name (`*` and `?` allowed): to an MQTT
 # broker, where Home Assistant finds them; `classes` get a sensor of their own. docs/RESULTS.md.
-# [mqtt]
-# host = "127.0.0.1"
-# classes = ["person"]
-
-# Or posted to a URL as JSON.
-# [webhook]
-# url = "https://example.org/infilink"
-# token = ""
-
-# Where results are published as they are kept, of `devices` and `models` by name (`*` and `?` allowed): to an MQTT broker,
-# where Home Assistant finds them; `classes` get a sensor of their own. docs/RESULTS.md.
 # [mqtt]
 # host = "127.0.0.1"
 # classes = ["person"]
