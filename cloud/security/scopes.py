@@ -2,7 +2,7 @@
 
 from .caller import Scope
 
-PUBLIC = frozenset({"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"})
+PUBLIC = frozenset({"/grpc.health.v1.Health/Check"})
 """Asked by load balancers and orchestrators, which have no token: whether it serves, and nothing else."""
 
 _EDGE = "/infilink.v1.Edge/"
@@ -14,6 +14,8 @@ SCOPE_OF: dict[str, Scope] = {
     f"{_EDGE}GetStatus": "reader",
     f"{_EDGE}Subscribe": "reader",
     "/infilink.v1.Federation/Learn": "device",
+    # A stream that stays open is nothing for whoever comes by.
+    "/grpc.health.v1.Health/Watch": "reader",
     f"{_REFLECTION}ServerReflectionInfo": "reader",
     f"{_INFERENCE}ModelInfer": "device",
     f"{_INFERENCE}ModelStreamInfer": "device",

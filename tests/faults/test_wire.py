@@ -78,6 +78,7 @@ async def ended(stub, *messages, metadata: tuple = ()) -> tuple[grpc.StatusCode,
 
 
 LONG = "x" * 10_000
+PICTURE = an_input(0).input.payload
 FORGED = "camera\n12:00:00 WARNING all is well\x1b[2J"
 
 
@@ -134,6 +135,37 @@ def test_a_message_that_can_not_be_kept_ends_the_stream_by_field_and_without_a_t
 
     connect(story)
     assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "text"),
+    [
+        ({"payload": b""}, "INVALID", "no JPEG"),
+        ({"payload": b"\x89PNG\r\n\x1a\n"}, "INVALID", "no JPEG"),
+        ({"payload": PICTURE[:-40]}, "INVALID", "cut off or damaged"),
+        ({"payload": PICTURE[:9] + bytes(300)}, "INVALID", "cut off or damaged"),
+        ({"payload": bytes(2**20)}, "INVALID", "1048576 bytes; at most 65536"),
+        ({"encoding": edge_pb2.ENCODING_MAP}, "INVALID", "encoding 2"),
+        ({"encoding": 99}, "INVALID", "encoding 99"),
+        ({"models": ["dark"]}, "INVALID", "no model is called 'dark'"),
+        ({"models": [LONG]}, "INVALID", "no model is called 'xxx"),
+        ({"features": edge_pb2.Features(values=bytes(8))}, "INVALID", "no features are taken here"),
+        ({"deadline_ns": 1}, "DEADLINE", "the deadline passed"),
+        ({"deadline_ns": -(2**63)}, "DEADLINE", "the deadline passed"),
+    ],
+)
+def test_a_bad_input_is_refused_with_its_reason_and_the_next_one_is_answered(
+    connect: Callable, fields: dict, code: str, text: str
+) -> None:
+    async def story(_, __, stub) -> None:
+        _, refused, answered = [
+            message async for message in stub.Connect(each(greeting(), an_input(0, **fields), an_input(1)))
+        ]
+        assert refused.refused.code == edge_pb2.RefusedCode.Value(f"REFUSED_CODE_{code}")
+        assert text in refused.refused.message and len(refused.refused.message) < 1100
+        assert answered.result.sequence == 1 and answered.result.outputs
+
+    connect(story, max_input_bytes=2**16)
 
 
 @pytest.mark.parametrize(
