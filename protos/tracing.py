@@ -4,7 +4,7 @@ Off unless a daemon is told where to send them; what measures a part of an input
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Annotated, Any
@@ -155,6 +155,30 @@ def _within(trace: InputTrace) -> Iterator[None]:
 def within(trace: InputTrace | None) -> AbstractContextManager[None]:
     """Has what is called, or started as a task, in the body belong to an input's trace; None: to none."""
     return _NOTHING if trace is None else _within(trace)
+
+
+@contextmanager
+def _followed(trace: InputTrace) -> Iterator[None]:
+    try:
+        with _within(trace):
+            yield
+    finally:
+        trace.end()
+
+
+def following(
+    tracing: Tracing | None, traceparent: Callable[[], str], name: str, **attributes: _Value
+) -> AbstractContextManager[None]:
+    """Has a request that the body answers belong to the trace that it came with, if it did.
+
+    Args:
+        tracing: sends spans; None: nobody looks at them.
+        traceparent: what the request came with; not asked where nobody looks.
+        name: what its span is called.
+        attributes: what is known of it.
+    """
+    trace = None if tracing is None else tracing.follow(traceparent(), name, **attributes)
+    return _NOTHING if trace is None else _followed(trace)
 
 
 def part(name: str, **attributes: _Value) -> AbstractContextManager[None]:

@@ -12,6 +12,7 @@ from ... import __version__
 from ...errors import InfilinkError, InvalidInput
 from ...protos import open_inference_pb2 as pb
 from ...protos.inference_wire import join_response, join_stream_response, request_id
+from ...protos.tracing import following
 from ..coordinator import Coordinator
 from ..endpoint import abort_on_error
 from ..inference.answering import Answering
@@ -71,7 +72,8 @@ class InferenceService:
     async def model_infer(self, data: bytes, context: Any) -> bytes:
         """One model's outputs."""
         async with abort_on_error(context):
-            with self._counted("ModelInfer"):
+            tracing = self.coordinator.tracing
+            with self._counted("ModelInfer"), following(tracing, lambda: _traceparent(context), "ModelInfer"):
                 return await self._infer(data, _left(context))
         raise AssertionError("abort raises")
 
@@ -228,6 +230,11 @@ def _left(context: Any) -> float:
     """How long the caller waits."""
     left_s = context.time_remaining()
     return math.inf if left_s is None else float(left_s)
+
+
+def _traceparent(context: Any) -> str:
+    """What a client's tracing calls the request; empty: nothing."""
+    return str(dict(context.invocation_metadata() or ()).get("traceparent", ""))
 
 
 def _check_repository(name: str) -> None:

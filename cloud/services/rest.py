@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from ...errors import InfilinkError, InvalidInput, QueueFull
 from ...protos import open_inference_pb2 as pb
+from ...protos.tracing import following
 from ..coordinator import Coordinator
 from ..endpoint import check_exposed
 from ..scrape import render
@@ -139,7 +140,9 @@ class RestService:
 
         long = len(body) > _LONG and HEADER not in request.headers
         asked, binary = await asyncio.to_thread(read) if long else read()
-        response = await self._while_connected(request, self.service.answering.answer(asked, left_s=math.inf))
+        tracing = self.coordinator.tracing
+        with following(tracing, lambda: request.headers.get("traceparent", ""), "infer", model=names["name"]):
+            response = await self._while_connected(request, self.service.answering.answer(asked, left_s=math.inf))
         whole, size = write_response(response, binary)
         self.coordinator.metrics.sent("rest", len(whole))
         if size is None:

@@ -7,8 +7,10 @@ from typing import Any
 
 import grpc
 import pytest
+from infilink.protos import open_inference_pb2 as pb
+from infilink.protos import open_inference_pb2_grpc as pb_grpc
 
-from .conftest import wait_until
+from .conftest import TIMEOUT_S, wait_until
 
 trace_service = pytest.importorskip(
     "opentelemetry.proto.collector.trace.v1.trace_service_pb2", reason="no tracing extra"
@@ -96,3 +98,19 @@ def test_of_what_is_not_to_be_traced_nothing_is_sent(collector, start_daemon, st
     start_agent(daemon.address, seconds=0.4).finish()
     assert daemon.stop() == 0
     assert collector.spans == []
+
+
+def test_a_request_of_another_client_goes_on_with_its_trace(collector, start_daemon):
+    daemon = start_daemon(trace_to=collector.endpoint)
+    tensor = pb.ModelInferRequest.InferInputTensor(name="image", datatype="FP32", shape=[1, 3, 32, 32])
+    request = pb.ModelInferRequest(model_name="bright", inputs=[tensor], raw_input_contents=[bytes(4 * 3 * 32 * 32)])
+    trace_id, parent_id = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    with grpc.insecure_channel(daemon.address) as channel:
+        infer = pb_grpc.GRPCInferenceServiceStub(channel).ModelInfer
+        infer(request, metadata=[("traceparent", f"00-{trace_id}-{parent_id}-01")], timeout=TIMEOUT_S)
+        infer(request, timeout=TIMEOUT_S)
+    assert daemon.stop() == 0
+    (trace,) = collector.traces().items()
+    assert trace[0] == trace_id and set(trace[1]) == {"ModelInfer", "bright"}
+    (_, outer), (_, inner) = trace[1]["ModelInfer"], trace[1]["bright"]
+    assert outer.parent_span_id.hex() == parent_id and inner.parent_span_id == outer.span_id
