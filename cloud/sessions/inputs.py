@@ -84,10 +84,14 @@ async def read_picture(
     needed_bytes = width * height * pixel_bytes
     held = inputs.hold_now(needed_bytes) if is_urgent else await inputs.hold(needed_bytes, within_s=within_s)
     picture = held.make_frame(height, width)
-    if width * height <= _SMALL_PIXELS:
-        decode_jpeg(jpeg, picture)
-    else:
-        await asyncio.get_running_loop().run_in_executor(_DECODERS, decode_jpeg, jpeg, picture)
+    try:
+        if width * height <= _SMALL_PIXELS:
+            decode_jpeg(jpeg, picture)
+        else:
+            await asyncio.get_running_loop().run_in_executor(_DECODERS, decode_jpeg, jpeg, picture)
+    except InvalidInput:
+        del held, picture  # The error remembers what had a name here, and may be remembered for long.
+        raise
     return held
 
 

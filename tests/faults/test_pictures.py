@@ -1,5 +1,6 @@
 """Fault kind N: what is said of a picture is read by the decoder that decodes it, before it takes memory."""
 
+import asyncio
 import struct
 
 import cv2
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from infilink.cloud.sessions.inputs import decode_picture, picture_size
+from infilink.cloud.runtime.input_pool import InputPool
+from infilink.cloud.sessions.inputs import decode_picture, picture_size, read_picture
 from infilink.errors import InvalidInput
 
 SMALL = cv2.imencode(".jpg", np.zeros((16, 16, 3), np.uint8))[1].tobytes()
@@ -63,3 +65,20 @@ def test_whatever_is_decoded_has_the_size_that_was_said(place: int, byte: int, p
     except InvalidInput:
         return
     assert picture.shape == (height, width, 3) and width * height <= 2**16
+
+
+def test_a_picture_that_breaks_while_it_is_decoded_gives_its_memory_back_at_once() -> None:
+    async def story() -> None:
+        pool = InputPool(2**26)
+        try:
+            for side in (64, 400):
+                noise = np.random.default_rng(0).integers(0, 255, (side, side, 3), np.uint8)
+                cut = cv2.imencode(".jpg", noise)[1].tobytes()[:-200]
+                for _ in range(5):
+                    with pytest.raises(InvalidInput):
+                        await read_picture(cut, pool, max_pixels=2**25)
+                    assert pool.stats().held_bytes == 0
+        finally:
+            pool.close()
+
+    asyncio.run(story())
