@@ -4,6 +4,7 @@ import asyncio
 import logging
 import shutil
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -133,7 +134,9 @@ class Deployments:
         async with site.pool.changing:
             if name not in site.pool.queue.loaded:
                 await site.scheduler.make_room(name)
+                began_s = time.monotonic()
                 await site.pool.load(name)
+                site.metrics.loaded(name, "operator", time.monotonic() - began_s)
                 self._say(name, "loaded, as an operator asked for it")
 
     async def ensure(self, name: str) -> None:
@@ -362,12 +365,14 @@ class Deployments:
         self._say(model.name, f"version {model.version} ({model.digest}) is served, as it lies in the models' folder")
 
     async def _serve(self, model: ServedModel) -> None:
-        served = self.coordinator.repository.models.get(model.name)
+        served, began_s = self.coordinator.repository.models.get(model.name), time.monotonic()
         try:
             if served is None:
                 await self.rollout.introduce(model)
             else:
                 await self.rollout.replace(model)
+            if model.name in self.coordinator.pool.queue.loaded:
+                self.coordinator.metrics.loaded(model.name, "update", time.monotonic() - began_s)
         except InfilinkError as error:
             self.coordinator.store.drop(model)
             self.coordinator.metrics.load_failed(model.name)
