@@ -31,11 +31,16 @@ _MALLOC = ((-3, 2**22), (-1, 2**22), (-8, 1))
 
 @dataclass(frozen=True)
 class Inferred:
-    """One output, and what it took inside the model's process: time on the wall, and time of processors."""
+    """One output, and what it took inside the model's process: time on the wall, and time of processors.
+
+    Attributes:
+        digest: of the file that it is from; empty: nobody said.
+    """
 
     value: Array
     infer_s: float
     cpu_s: float = 0.0
+    digest: str = ""
 
 
 @dataclass(frozen=True)

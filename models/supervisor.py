@@ -33,6 +33,7 @@ class Supervisor:
         threads: how many threads one inference may use.
         optimized: where onnxruntime's optimized form of the file is kept between loads.
         providers: what runs it (`open_session`).
+        digest: of its file, for whoever asks what answered.
         kind: the process it runs in: for frames, or for the maps of a model's first part.
         infer_timeout_s: an inference that takes longer is ended with its process.
         repeat: whether an input on which the process ended is given to the next process; without it that input fails.
@@ -54,6 +55,7 @@ class Supervisor:
         threads: int = 1,
         optimized: Path | None = None,
         providers: SessionProviders = CPU_ONLY,
+        digest: str = "",
         kind: Callable[..., ModelProcess] = ModelProcess,
         infer_timeout_s: float = 30.0,
         repeat: bool = False,
@@ -64,6 +66,7 @@ class Supervisor:
         self.threads = threads
         self.optimized = optimized
         self.providers = providers
+        self.digest = digest
         self.kind = kind
         self.infer_timeout_s = infer_timeout_s
         self.repeat = repeat

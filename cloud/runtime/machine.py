@@ -73,6 +73,7 @@ class Machine:
                 # What onnxruntime makes of a graph for a card can't be kept.
                 optimized=model.optimized if how.on_host else None,
                 providers=how.for_session(),
+                digest=model.digest,
                 kind=kind,
                 infer_timeout_s=self.config.infer_timeout_s,
                 repeat=True,

@@ -106,7 +106,7 @@ class Scheduler:
         *,
         within_s: float | None = None,
         deadline_s: float = inf,
-    ) -> dict[str, Array]:
+    ) -> dict[str, Inferred]:
         """The outputs of the chosen models; one that failed, or whose turn did not come in time, is left out.
 
         Args:
@@ -195,7 +195,7 @@ class Scheduler:
 
     async def _run(
         self, stream: Hashable, frame: Array | Held, name: str, worth: float, within_s: float | None, deadline_s: float
-    ) -> Array | InfilinkError | None:
+    ) -> Inferred | InfilinkError | None:
         """A model's output; why it has none; or None: its turn did not come in time."""
         try:
             inferred = await self.pool.queue.run(name, frame, worth=worth, within_s=within_s, deadline_s=deadline_s)
@@ -204,7 +204,7 @@ class Scheduler:
                 return None
             self._failing.discard(name)
             self._ran(stream, name, inferred)
-            return inferred.value
+            return inferred
         except (DeadlineExceeded, QueueFull) as error:
             self.late += 1
             return error.with_traceback(None)

@@ -112,6 +112,11 @@ class Worker:
         self._ended = asyncio.Event()
 
     @property
+    def digest(self) -> str:
+        """Of the file that it runs; empty: nobody said."""
+        return self.model.digest
+
+    @property
     def lanes(self) -> int:
         """How many processes it has."""
         return len(self._lanes)

@@ -77,6 +77,7 @@ class Session:
     wire: int = 0
     note: Callable[[str, str], None] = lambda kind, text: None
     _exact_s: dict[str, float] = field(default_factory=dict)
+    _digests: dict[str, str] = field(default_factory=dict)
 
     def wants(self, models: Container[str] = ()) -> list[str]:
         """The models whose answers an input wants that names these; if it names none, all that the device wants."""
@@ -117,6 +118,7 @@ class Session:
         features: Array | None = None,
         score: float | None = None,
         biased: Container[str] = (),
+        digests: Mapping[str, str] | None = None,
     ) -> dict[str, tuple[Answer, float]]:
         """Every wanted model's answer to an input, and how long ago, in capture time, the model last ran (-1: never).
 
@@ -127,7 +129,9 @@ class Session:
             features: what the links' stem makes of the input; None: nobody looked.
             score: what the device's gate thinks of it; None: there is none.
             biased: the models that ran because of what was expected of their answers.
+            digests: of the files of those that ran here.
         """
+        self._digests.update(digests or {})
         answers = self.serving.complete(captured_s, exact, features=features, score=score, biased=biased)
         for change in self.serving.live.take_changes():
             text = f"{change.way.text} {_CHANGES[change.change]} ({change.audited} audited)"
@@ -142,6 +146,17 @@ class Session:
             name: (answer, max(0.0, captured_s - self._exact_s[name]) if name in self._exact_s else -1.0)
             for name, answer in wanted.items()
         }
+
+    def digest_of(self, name: str, answer: Answer, served: Mapping[str, str]) -> str:
+        """The digest of the file that an answer is from: of one that was held, that which gave it.
+
+        Args:
+            name: the model.
+            answer: of the input that was completed last.
+            served: the digests of what is served now.
+        """
+        now = served.get(name, "")
+        return self._digests.get(name, now) if answer.origin in ("executed", "held") else now
 
     def _warn(self, kind: str, text: str) -> None:
         logger.warning("%s: %s", self.key.device, text)

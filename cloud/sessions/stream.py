@@ -3,13 +3,14 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, ModelFailed, QueueFull, UnknownModel
 from ...links.answer import Answer
 from ...links.scheduling.schedule import Choice
+from ...models.process_child import Inferred
 from ...outputs import Array
 from ...protos import edge_pb2
 from ...protos.tracing import InputTrace, Tracing, part, within
@@ -24,7 +25,6 @@ from ..security.text import for_outside
 from .answers import Superseded, output_message, reason_of, refused_message, result_message
 from .asking import TIMEOUT_S, Asking
 from .inputs import read_features, read_frame, read_local_outputs
-from .outgoing import Outgoing, Write
 from .session import Session
 
 # Inputs of one stream that are looked at at once: where all models run, they do on the next while the slowest ends on
@@ -45,7 +45,7 @@ class Looked:
         features: what the links' stem makes of the input, here or on the device; None: they read none, or there was
             nothing to look at.
         given: the outputs of the models that ran on the device.
-        exact: the outputs of those that ran here already, as no schedule chooses.
+        ran: the outputs of those that ran here already, as no schedule chooses.
         took_s: how long this took.
         came_s: when it came, by the scheduler's clock.
         looked_s: when this was over.
@@ -55,7 +55,7 @@ class Looked:
     frame: Held | None
     features: Array | None
     given: dict[str, Array]
-    exact: dict[str, Array]
+    ran: dict[str, Inferred]
     took_s: float
     came_s: float
     looked_s: float
@@ -67,12 +67,14 @@ class Executed:
 
     Attributes:
         exact: the outputs of those that ran, here or on the device.
+        digests: of the files of those that ran here: another version may be served by now.
         biased: those that ran because of what was expected of their answers: they tell nothing of other inputs.
         took_s: how long decoding and running took.
         why: of those that the schedule chose, why.
     """
 
     exact: dict[str, Array]
+    digests: Mapping[str, str]
     biased: frozenset[str]
     took_s: float
     why: Mapping[str, str] = field(default_factory=dict)
@@ -87,6 +89,7 @@ class StreamCounts:
     repeated: int = 0
 
 
+Write = Callable[[edge_pb2.CoordinatorMessage], Awaitable[None]]
 _Pending = tuple[edge_pb2.Input, "asyncio.Task[Looked] | edge_pb2.CoordinatorMessage"]
 
 
@@ -131,8 +134,6 @@ class DeviceStream:
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         # While it is full nothing is read, and gRPC's flow control stops the device.
         self._pending: asyncio.Queue[_Pending | None] = asyncio.Queue(config.max_in_flight)
-        # As many may wait for their answers to be kept and sent, instead.
-        self._room = asyncio.Semaphore(config.max_in_flight + 1)
         self._looking: set[asyncio.Task[Looked]] = set()
         self._newest = -1
         self._lag_s: float | None = None
@@ -149,33 +150,26 @@ class DeviceStream:
         Raises:
             InvalidInput: a message is neither Input, Frame nor Report.
         """
-        outgoing = Outgoing(write, self._room.release)
-        outgoing.notices = self._notices
         reader = asyncio.create_task(self._read(messages))
-        working, sending = asyncio.create_task(self._work(outgoing)), asyncio.create_task(outgoing.run())
         try:
-            await asyncio.wait((working, sending), return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                await working
-                outgoing.end()
-            await sending
+            while (pending := await self._pending.get()) is not None:
+                trace = self._traces.pop(pending[0].sequence, None)
+                with within(trace):
+                    answer = await self._answer(*pending, write)
+                if trace is not None:
+                    trace.end(answer=answer.WhichOneof("message") or "")
+                while self._notices:
+                    await write(edge_pb2.CoordinatorMessage(notice=edge_pb2.Notice(text=self._notices.pop(0))))
+                await write(answer)
             if not self.stopped:
                 await reader
         finally:
-            for task in (reader, working, sending, *self._looking):
+            reader.cancel()
+            for task in self._looking:
                 task.cancel()
-            await asyncio.gather(working, sending, return_exceptions=True)
-            outgoing.close()
             while not self._pending.empty():
                 self._pending.get_nowait()
             self.finished.set()
-
-    async def _work(self, outgoing: Outgoing) -> None:
-        """Works on one input after another, as they are chosen for in their order."""
-        while (pending := await self._pending.get()) is not None:
-            trace = self._traces.pop(pending[0].sequence, None)
-            with within(trace):
-                outgoing.answer(await self._answer(*pending, outgoing.now), trace)
 
     @property
     def waiting(self) -> int:
@@ -205,7 +199,6 @@ class DeviceStream:
                 kind = message.WhichOneof("message")
                 self.metrics.received("edge", message.ByteSize())
                 if kind == "input":
-                    await self._room.acquire()
                     await self._pending.put((message.input, await self._begin(message.input)))
                 elif kind == "report":
                     self.session.take_report(message.report)
@@ -260,7 +253,7 @@ class DeviceStream:
                 given = read_local_outputs(message.outputs, self.session.local, self.repository.specs)
                 features = read_features(message, self.session.features)
                 frame = None
-                exact: dict[str, Array] = {}
+                ran: dict[str, Inferred] = {}
                 with part("decode"):
                     if not self._is_superseded(message):
                         frame = await self._read_frame(message, deadline_s)
@@ -269,11 +262,11 @@ class DeviceStream:
                         self.metrics.stage("decode", time.perf_counter() - began_s)
                 shape = None if frame is None else frame.frame.shape
                 if frame is not None and self.scheduler.schedule is None:
-                    exact = await self._run(frame, self._choose(message, given, {}), given, deadline_s)
+                    ran = await self._run(frame, self._choose(message, given, {}), given, deadline_s)
                     # Its memory is not to wait for the inputs before it to be answered.
                     frame = None
         took_s, looked_s = time.perf_counter() - began_s, self.scheduler.clock()
-        return Looked(shape, frame, features, given, exact, took_s, came_s, looked_s)
+        return Looked(shape, frame, features, given, ran, took_s, came_s, looked_s)
 
     def _admitted(
         self, message: edge_pb2.Input, names: Collection[str], deadline_s: float
@@ -360,7 +353,7 @@ class DeviceStream:
         must = tuple(losses) if message.audit else ()
         return scheduler.choose(self.session.key, losses, factors=factors, must=must, frame_loss=frame_loss)
 
-    async def _run(self, frame: Held, choice: Choice, given: Collection[str], deadline_s: float) -> dict[str, Array]:
+    async def _run(self, frame: Held, choice: Choice, given: Collection[str], deadline_s: float) -> dict[str, Inferred]:
         """The outputs of the chosen models; none where all fail on an input that carries outputs of others."""
         within_s = None if self.scheduler.schedule is None else self.scheduler.answer_within_s
         try:
@@ -372,8 +365,8 @@ class DeviceStream:
 
     async def _answer(
         self, message: edge_pb2.Input, work: "asyncio.Task[Looked] | edge_pb2.CoordinatorMessage", write: Write
-    ) -> "edge_pb2.CoordinatorMessage | asyncio.Task[edge_pb2.CoordinatorMessage]":
-        """The answer to an input, or what gives it once it is in the ledger."""
+    ) -> edge_pb2.CoordinatorMessage:
+        """The answer to an input; it is in the ledger before it is returned."""
         if isinstance(work, edge_pb2.CoordinatorMessage):
             if not work.HasField("refused"):
                 self.counts.repeated += 1
@@ -391,30 +384,27 @@ class DeviceStream:
             features=looked.features,
             score=_score(message),
             biased=executed.biased,
+            digests=executed.digests,
         )
         outputs = {
-            name: output_message(specs[name], digests.get(name, ""), answer, age_s)
+            name: output_message(specs[name], self.session.digest_of(name, answer, digests), answer, age_s)
             for name, (answer, age_s) in answers.items()
             if name not in looked.given
         }
-        for name, (answer, _) in answers.items():
-            self.metrics.answered(name, answer.origin)
         result = result_message(message.sequence, outputs, executed.took_s)
-        return asyncio.create_task(self._keep(message, self._kept(message, result, looked, executed), looked))
-
-    async def _keep(self, message: edge_pb2.Input, answered: Answered, looked: Looked) -> edge_pb2.CoordinatorMessage:
-        """The answer that stands for an input, which is in the ledger."""
-        began_s = time.perf_counter()
+        written, began_s = result.SerializeToString(), time.perf_counter()
         try:
             with part("ledger"):
-                result = await self.ledger.record(answered)
+                result = await self.ledger.record(self._kept(message, result, looked, executed))
         except InfilinkError as error:
             return self._refuse(message, error)
         self.counts.results += 1
         self.metrics.stage("ledger", time.perf_counter() - began_s)
         self.metrics.stage("total", self.scheduler.clock() - looked.came_s)
         self._queue.answered(self.scheduler.clock() - looked.looked_s)
-        self.metrics.sent("edge", result.ByteSize())
+        self.metrics.sent("edge", len(written))
+        for name, (answer, _) in answers.items():
+            self.metrics.answered(name, answer.origin)
         return result
 
     def _refuse(self, message: edge_pb2.Input, error: InfilinkError) -> edge_pb2.CoordinatorMessage:
@@ -427,7 +417,7 @@ class DeviceStream:
     async def _execute(self, message: edge_pb2.Input, looked: Looked, write: Write) -> Executed:
         """Runs the models that are chosen for an input; where only its features came, on the frame it asks for."""
         scheduled = self.scheduler.schedule is not None
-        executed = Executed(looked.given | looked.exact, frozenset(), looked.took_s)
+        executed = Executed(looked.given | _values(looked.ran), _digests(looked.ran), frozenset(), looked.took_s)
         if looked.shape is not None and not scheduled:
             return executed
         # The inputs before this one are answered only now: some of what they waited for came too late for it.
@@ -455,9 +445,10 @@ class DeviceStream:
             return executed
         biased = frozenset(choice.run) - choice.audits if looked.frame is not None else frozenset(choice.run)
         for name in ran.keys() - biased:
-            self._note_audit(message, answers[name], name, ran[name])
+            self._note_audit(message, answers[name], name, ran[name].value)
         why = {name: "audit" if name in choice.audits else f"worth {choice.index[name]:.3g}" for name in ran}
-        return Executed(executed.exact | ran, biased, looked.took_s + time.perf_counter() - began_s, why)
+        took_s = looked.took_s + time.perf_counter() - began_s
+        return Executed(executed.exact | _values(ran), _digests(ran), biased, took_s, why)
 
     def _note_audit(self, message: edge_pb2.Input, answer: Answer, name: str, exact: Array) -> None:
         """Notes how far what would have been answered without a model agrees with what it said."""
@@ -530,3 +521,11 @@ class DeviceStream:
 def _score(message: edge_pb2.Input) -> float | None:
     """What the device's gate thinks of the input; None: it has no scores, or none that can be taken."""
     return message.score if message.HasField("score") and math.isfinite(message.score) else None
+
+
+def _values(ran: Mapping[str, Inferred]) -> dict[str, Array]:
+    return {name: inferred.value for name, inferred in ran.items()}
+
+
+def _digests(ran: Mapping[str, Inferred]) -> dict[str, str]:
+    return {name: inferred.digest for name, inferred in ran.items() if inferred.digest}

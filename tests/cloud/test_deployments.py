@@ -328,3 +328,22 @@ def test_one_that_hangs_is_ended_and_never_served(run, folder):
         assert await says(site, "many") == 10.0 and "no output after" in site.deployments.refused["many"]
 
     run(story, infer_timeout_s=0.5)
+
+
+def test_what_is_told_with_an_answer_is_the_digest_of_the_file_that_gave_it(run, folder):
+    async def story(site):
+        session = site.open_session(edge_pb2.Hello(device="d", session="1", version=__version__))
+        served = site.repository.digests
+        before = served["flat"]
+        ran = (await site.pool.queue.run("flat", FRAME)).digest
+        answers = session.complete(0.0, {"flat": np.asarray([1.0], np.float32)}, digests={"flat": ran})
+        assert session.digest_of("flat", answers["flat"][0], served) == ran == before
+        write_number(folder / "flat.onnx", 2.0)
+        await settled(site)
+        held = session.complete(1.0, {})["flat"][0]
+        assert held.origin == "held" and session.digest_of("flat", held, served) == before != served["flat"]
+        ran = (await site.pool.queue.run("flat", FRAME)).digest
+        answers = session.complete(2.0, {"flat": np.asarray([2.0], np.float32)}, digests={"flat": ran})
+        assert session.digest_of("flat", answers["flat"][0], served) == ran == served["flat"]
+
+    run(story)

@@ -12,6 +12,7 @@ class Fake:
     batches = False
     repeats = True
     pid = None
+    digest = ""
 
     def __init__(self):
         self.batching = Batching()
