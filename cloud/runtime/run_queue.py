@@ -21,7 +21,7 @@ from .input_pool import Held, InputPool
 from .worker import Worker
 
 # What an answer takes beyond its share of the models' time: decoding, the way, the ledger; and times vary.
-_CAUTION = 1.2
+_CAUTION = 1.3
 _BELIEVED = 0.1
 """How much of what a run took is believed of the last one."""
 _MOST_WAITING = 4096
@@ -83,7 +83,10 @@ class RunQueue:
         self._coming: dict[str, int] = {}
         self._turns = asyncio.Semaphore(ahead)
         self._after_s = 0.0
+        # What an input takes with its model, and how far apart they end while others wait; when the last one did.
         self._took_s: dict[str, float] = {}
+        self._apart_s: dict[str, float] = {}
+        self._last_s: dict[str, float] = {}
         self._delayed: dict[str, asyncio.TimerHandle] = {}
         self._numbers = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -174,8 +177,9 @@ class RunQueue:
             now_s = self.clock()
             if now_s > deadline_s:
                 raise DeadlineExceeded("the deadline passed before a model ran on it")
-            late_s = now_s + _CAUTION * self.expected_s(names) + self._after_s - deadline_s
-            if late_s > 0:
+            late_s = now_s + _CAUTION * self.expected_s(names) + 2 * self._after_s - deadline_s
+            # With nothing before it one always goes: only so is it seen when things take less again.
+            if late_s > 0 and any(map(self._before, names)):
                 self.expired += 1
                 raise QueueFull(
                     f"the answer would be {late_s:.2g} s late: too much waits already", retry_after_s=late_s
@@ -202,8 +206,7 @@ class RunQueue:
             self.expired += 1
             raise DeadlineExceeded("the deadline passed before a model ran on it") from None
         try:
-            own_s = max((self._took_s.get(name, 0.0) for name in names), default=0.0)
-            if self.clock() + own_s > deadline_s:
+            if self.clock() + self._own_s(names) > deadline_s:
                 self.expired += 1
                 raise DeadlineExceeded("the deadline would pass before a model has run on it")
             yield
@@ -215,18 +218,20 @@ class RunQueue:
         self._after_s += _BELIEVED * (after_s - self._after_s)
 
     def expected_s(self, names: Collection[str]) -> float:
-        """How long an input would take now until all of these models have run on it."""
-        total_s = longest_s = own_s = 0.0
-        for name, took_s in self._took_s.items():
-            # Those that come are among those that wait, once they do.
-            here = len(self._waiting.get(name, ())) + self._inside.get(name, 0)
-            before = max(here, self._coming.get(name, 0))
-            total_s += before * took_s
-            if name in names and name in self.workers:
-                longest_s = max(longest_s, before * took_s / self.workers[name].lanes)
-                own_s = max(own_s, took_s)
-        places = min(self.at_once, max(1, sum(self.workers[name].lanes for name in self.loaded & self.workers.keys())))
-        return max(longest_s, total_s / max(1.0, places)) + own_s
+        """How long an input would take now until all of these models have run on it.
+
+        Each model's inputs end one after another at some distance, whatever it is that keeps them apart: its processes,
+        other models beside it, decoding. So many of these distances go by as there are inputs before this one.
+        """
+        before_s = [self._before(name) * self._apart_s.get(name, self._took_s.get(name, 0.0)) for name in names]
+        return max(before_s, default=0.0) + self._own_s(names)
+
+    def _own_s(self, names: Collection[str]) -> float:
+        return max((self._took_s.get(name, 0.0) for name in names), default=0.0)
+
+    def _before(self, name: str) -> int:
+        """How many inputs a model is asked about, or will soon be: those that come are among those that wait then."""
+        return max(len(self._waiting.get(name, ())) + self._inside.get(name, 0), self._coming.get(name, 0))
 
     def waiting(self) -> dict[str, int]:
         """How many runs wait for their turn, by model."""
@@ -325,8 +330,7 @@ class RunQueue:
             replies = [ModelFailed(f"{name}: {type(error).__name__}: {error}")] * len(group)
         else:
             took_s = (self.clock() - began_s) / len(group)
-            before_s = self._took_s.get(name, took_s)
-            self._took_s[name] = before_s + _BELIEVED * (took_s - before_s)
+            _learn(self._took_s, name, took_s)
             worker.batching.ran(len(group), self.clock() - began_s)
             # Another version may be served by the time that it is told of.
             replies = [
@@ -336,6 +340,7 @@ class RunQueue:
         finally:
             self._groups[name] -= 1
             self._inside[name] -= len(group)
+            self._ended_group(name, len(group))
             if not self._groups[name]:
                 del self._groups[name]
         for run, reply in zip(group, replies, strict=True):
@@ -343,6 +348,15 @@ class RunQueue:
                 _tell(run, reply)
         self._ended.set()
         self._start()
+
+    def _ended_group(self, name: str, size: int) -> None:
+        """Measures how far apart a model's inputs end, while others wait."""
+        now_s, last_s = self.clock(), self._last_s.pop(name, None)
+        if last_s is not None:
+            _learn(self._apart_s, name, (now_s - last_s) / size)
+        # Those that have just ended do not know it yet.
+        if max(len(self._waiting.get(name, ())) + self._inside[name], self._coming.get(name, 0) - size) > 0:
+            self._last_s[name] = now_s
 
     def _again(self, name: str, run: _Run, error: ProcessEnded, *, alone: bool) -> Reply | None:
         """Has an input wait for the next process if its own ended, or it is not known that this was to blame."""
@@ -373,6 +387,11 @@ class RunQueue:
         if not runs:
             self._ended.set()
         return True
+
+
+def _learn(times_s: dict[str, float], name: str, took_s: float) -> None:
+    before_s = times_s.get(name, took_s)
+    times_s[name] = before_s + _BELIEVED * (took_s - before_s)
 
 
 def _tell(run: _Run, reply: Reply | None) -> None:

@@ -53,6 +53,7 @@ class Device:
     def __init__(self, channel: Any, name: str) -> None:
         self.waiting: dict[int, asyncio.Future[Any]] = {}
         self.window = 1
+        self._turn = asyncio.Lock()
         self._sequences = itertools.count(1)
         self._stub = edge_pb2_grpc.EdgeStub(channel)
         self._name = name
@@ -79,7 +80,8 @@ class Device:
             encoding=edge_pb2.ENCODING_JPEG,
             policy=edge_pb2.POLICY_ALL,
         )
-        await self._call.write(edge_pb2.DeviceMessage(input=sent))
+        async with self._turn:
+            await self._call.write(edge_pb2.DeviceMessage(input=sent))
         return bool(await answer)
 
     async def _read(self) -> None:

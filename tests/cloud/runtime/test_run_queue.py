@@ -193,13 +193,16 @@ def test_an_input_is_refused_where_those_before_it_make_it_late_and_told_when_to
         with queue.admitted("a", 1005.0):
             with pytest.raises(QueueFull, match="too much waits") as refused, queue.admitted("a", 1005.0):
                 raise AssertionError
-            assert refused.value.retry_after_s == pytest.approx(1002.0 + 1.2 * 4.0 - 1005.0)
-            with queue.admitted("a", 1007.0), queue.admitted("a"):
+            assert refused.value.retry_after_s == pytest.approx(1002.0 + 1.3 * 4.0 - 1005.0)
+            with queue.admitted("a", 1008.0), queue.admitted("a"):
                 pass
         with queue.admitted("a", 1005.0):
             pass
         with pytest.raises(DeadlineExceeded), queue.admitted("a", 1001.0):
             raise AssertionError
+        queue.answered(1e6)
+        with queue.admitted("a", 1003.0), pytest.raises(QueueFull), queue.admitted("a", 1003.0):
+            raise AssertionError("one always goes, or nobody would see that it is fast again")
 
     asyncio.run(story())
 
