@@ -21,11 +21,11 @@ from .coordinator import Coordinator
 from .endpoint import SERVER_OPTIONS, bind
 from .scrape import read_status, serve_metrics
 from .security.guard import Guard
+from .security.message_size import CHECKS
 from .services.edge import EdgeService
 from .services.inference import SERVICE as INFERENCE
 from .services.inference import InferenceService
 from .services.models import ModelsService
-from .sessions.bounds import check_bytes
 from .status_text import as_json
 from .telemetry import status_reply
 
@@ -58,7 +58,7 @@ async def _serve(config: CloudConfig, status_file: Path | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    guard = Guard.of(config, {f"/{_SERVICE}/Connect": check_bytes})
+    guard = Guard.of(config, CHECKS)
     server, healthy = _make_server(config, guard), health.aio.HealthServicer()
     # Before the models are loaded, which takes time: a port in use is an error at once.
     port = bind(server, config)
@@ -104,7 +104,7 @@ def _tell_systemd(state: str) -> None:
 
 
 def _keep_few_arenas() -> None:
-    """Lets what large messages took go back to the system: with an arena for each of gRPC's threads, most of it stays."""
+    """Gives back what large messages took to the system: with an arena for each of gRPC's threads, most stays."""
     with suppress(OSError):
         libc = ctypes.CDLL(None)
         if hasattr(libc, "mallopt"):

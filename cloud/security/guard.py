@@ -97,10 +97,10 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         if handler is None or details.method in PUBLIC:
             return handler
         plain = not handler.request_streaming and not handler.response_streaming
-        if plain and not self.certificates and details.method not in self.checks:
+        if plain and not self.certificates:
             caller = self._known(details)
             if caller is not None:
-                return _answering(handler, details.method, caller)
+                return _answering(handler, details.method, caller, self.checks.get(details.method))
 
         async def guarded(_: AsyncIterator[bytes], context: Any) -> Any:
             return await self._serve(handler, details.method, context)
@@ -223,11 +223,11 @@ def _valid(caller: Caller) -> Caller:
     return caller
 
 
-def _answering(handler: Any, method: str, caller: Caller) -> Any:
+def _answering(handler: Any, method: str, caller: Caller, check: Check | None) -> Any:
     """A handler of one request and one answer, for a caller that may call it."""
 
     def read(data: bytes) -> Any:
-        return _taken(None, handler.request_deserializer, data, method)
+        return _taken(check, handler.request_deserializer, data, method)
 
     async def answer(request: Any, context: Any) -> Any:
         if isinstance(request, InvalidInput):

@@ -8,8 +8,8 @@ import grpc
 import pytest
 from infilink.cloud.coordinator import Coordinator
 from infilink.cloud.security.guard import Guard
+from infilink.cloud.security.message_size import CHECKS
 from infilink.cloud.services.edge import EdgeService
-from infilink.cloud.sessions.bounds import check_bytes
 from infilink.protos import edge_pb2_grpc
 
 from ..bench.cloud.mutations import Mutations
@@ -23,7 +23,7 @@ def test_what_strangers_send_harms_nobody(serve: Callable, links: Path, caplog, 
     seen = Healthy()
 
     async def story(coordinator: Coordinator) -> None:
-        guard = Guard.of(coordinator.config, {"/infilink.v1.Edge/Connect": check_bytes})
+        guard = Guard.of(coordinator.config, CHECKS)
         server = grpc.aio.server(interceptors=[guard])
         edge_pb2_grpc.add_EdgeServicer_to_server(EdgeService(coordinator), server)
         address, stop = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}", asyncio.Event()

@@ -14,11 +14,12 @@ import psutil
 import pytest
 from infilink.cloud.coordinator import Coordinator
 from infilink.cloud.security.guard import Guard
+from infilink.cloud.security.message_size import CHECKS, check_device_message, check_infer_request
 from infilink.cloud.security.tokens import add_token
 from infilink.cloud.services.edge import EdgeService
-from infilink.cloud.sessions.bounds import check_bytes
 from infilink.errors import InvalidInput
 from infilink.protos import edge_pb2, edge_pb2_grpc
+from infilink.protos import open_inference_pb2 as pb
 from infilink.protos.fields import varint
 
 from ..cloud.conftest import serve  # noqa: F401
@@ -35,7 +36,7 @@ def connect(serve: Callable, make_model, tmp_path: Path) -> Callable:  # noqa: F
 
     def run(story: Story, *, raw: bool = False, **settings) -> None:
         async def whole(coordinator: Coordinator) -> None:
-            guard = Guard.of(coordinator.config, {CONNECT: check_bytes})
+            guard = Guard.of(coordinator.config, CHECKS)
             server = grpc.aio.server(interceptors=[guard], options=[("grpc.max_receive_message_length", 2**25)])
             service = EdgeService(coordinator)
             edge_pb2_grpc.add_EdgeServicer_to_server(service, server)
@@ -203,7 +204,7 @@ def test_an_output_that_no_model_gives_is_refused_and_the_next_input_is_answered
 def test_a_message_that_would_grow_a_hundredfold_when_it_is_parsed_is_refused_unparsed(field: int) -> None:
     content = bytes([field << 3 | 2, 0]) * 2**21
     with pytest.raises(InvalidInput, match="more than 4096 fields"):
-        check_bytes(b"\x12" + varint(len(content)) + content)
+        check_device_message(b"\x12" + varint(len(content)) + content)
 
 
 def test_a_stream_that_was_refused_leaves_nothing_of_what_it_sent(connect: Callable) -> None:
@@ -230,9 +231,23 @@ def test_a_stream_that_was_refused_leaves_nothing_of_what_it_sent(connect: Calla
     connect(story, raw=True)
 
 
+@pytest.mark.parametrize("field", [4, 5, 6, 7], ids=["parameters", "inputs", "outputs", "contents"])
+def test_a_request_that_would_grow_a_hundredfold_is_refused_unparsed(field: int) -> None:
+    with pytest.raises(InvalidInput, match="more than 32768 fields"):
+        check_infer_request(bytes([field << 3 | 2, 0]) * 2**21)
+
+
+def test_a_request_with_many_numbers_or_words_may_be_parsed() -> None:
+    numbers, words = pb.InferTensorContents(fp32_contents=[0.5] * 10**6), [b"word"] * 10_000
+    tensors = [numbers, pb.InferTensorContents(bytes_contents=words)]
+    inputs = [pb.ModelInferRequest.InferInputTensor(name="x", shape=[1], contents=each) for each in tensors]
+    request = pb.ModelInferRequest(model_name="m", inputs=inputs, raw_input_contents=[bytes(10**6)])
+    check_infer_request(request.SerializeToString())
+
+
 @pytest.mark.parametrize("message", [greeting(models=["bright"] * 100), an_input(0), edge_pb2.DeviceMessage()])
 def test_a_message_that_devices_send_may_be_parsed(message: edge_pb2.DeviceMessage) -> None:
-    check_bytes(message.SerializeToString())
+    check_device_message(message.SerializeToString())
 
 
 def test_streams_that_only_say_hello_give_way_to_who_comes(connect: Callable, caplog) -> None:
