@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -25,6 +25,7 @@ from ..security.text import for_outside
 from .answers import Superseded, output_message, reason_of, refused_message, result_message
 from .asking import TIMEOUT_S, Asking
 from .inputs import read_features, read_frame, read_local_outputs
+from .outgoing import Outgoing, Write
 from .session import Session
 
 # Inputs of one stream that are looked at at once: where all models run, they do on the next while the slowest ends on
@@ -48,7 +49,6 @@ class Looked:
         ran: the outputs of those that ran here already, as no schedule chooses.
         took_s: how long this took.
         came_s: when it came, by the scheduler's clock.
-        looked_s: when this was over.
     """
 
     shape: tuple[int, ...] | None
@@ -58,7 +58,6 @@ class Looked:
     ran: dict[str, Inferred]
     took_s: float
     came_s: float
-    looked_s: float
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,6 @@ class StreamCounts:
     repeated: int = 0
 
 
-Write = Callable[[edge_pb2.CoordinatorMessage], Awaitable[None]]
 _Pending = tuple[edge_pb2.Input, "asyncio.Task[Looked] | edge_pb2.CoordinatorMessage"]
 
 
@@ -134,6 +132,8 @@ class DeviceStream:
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         # While it is full nothing is read, and gRPC's flow control stops the device.
         self._pending: asyncio.Queue[_Pending | None] = asyncio.Queue(config.max_in_flight)
+        # As many may wait for their answers to be kept and sent, instead.
+        self._room = asyncio.Semaphore(config.max_in_flight + 1)
         self._looking: set[asyncio.Task[Looked]] = set()
         self._newest = -1
         self._lag_s: float | None = None
@@ -150,26 +150,33 @@ class DeviceStream:
         Raises:
             InvalidInput: a message is neither Input, Frame nor Report.
         """
+        outgoing = Outgoing(write, self._room.release)
+        outgoing.notices = self._notices
         reader = asyncio.create_task(self._read(messages))
+        working, sending = asyncio.create_task(self._work(outgoing)), asyncio.create_task(outgoing.run())
         try:
-            while (pending := await self._pending.get()) is not None:
-                trace = self._traces.pop(pending[0].sequence, None)
-                with within(trace):
-                    answer = await self._answer(*pending, write)
-                if trace is not None:
-                    trace.end(answer=answer.WhichOneof("message") or "")
-                while self._notices:
-                    await write(edge_pb2.CoordinatorMessage(notice=edge_pb2.Notice(text=self._notices.pop(0))))
-                await write(answer)
+            await asyncio.wait((working, sending), return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                await working
+                outgoing.end()
+            await sending
             if not self.stopped:
                 await reader
         finally:
-            reader.cancel()
-            for task in self._looking:
+            for task in (reader, working, sending, *self._looking):
                 task.cancel()
+            await asyncio.gather(working, sending, return_exceptions=True)
+            outgoing.close()
             while not self._pending.empty():
                 self._pending.get_nowait()
             self.finished.set()
+
+    async def _work(self, outgoing: Outgoing) -> None:
+        """Works on one input after another, as they are chosen for in their order."""
+        while (pending := await self._pending.get()) is not None:
+            trace = self._traces.pop(pending[0].sequence, None)
+            with within(trace):
+                outgoing.answer(await self._answer(*pending, outgoing.now), trace)
 
     @property
     def waiting(self) -> int:
@@ -199,6 +206,7 @@ class DeviceStream:
                 kind = message.WhichOneof("message")
                 self.metrics.received("edge", message.ByteSize())
                 if kind == "input":
+                    await self._room.acquire()
                     await self._pending.put((message.input, await self._begin(message.input)))
                 elif kind == "report":
                     self.session.take_report(message.report)
@@ -265,8 +273,7 @@ class DeviceStream:
                     ran = await self._run(frame, self._choose(message, given, {}), given, deadline_s)
                     # Its memory is not to wait for the inputs before it to be answered.
                     frame = None
-        took_s, looked_s = time.perf_counter() - began_s, self.scheduler.clock()
-        return Looked(shape, frame, features, given, ran, took_s, came_s, looked_s)
+        return Looked(shape, frame, features, given, ran, time.perf_counter() - began_s, came_s)
 
     def _admitted(
         self, message: edge_pb2.Input, names: Collection[str], deadline_s: float
@@ -365,8 +372,8 @@ class DeviceStream:
 
     async def _answer(
         self, message: edge_pb2.Input, work: "asyncio.Task[Looked] | edge_pb2.CoordinatorMessage", write: Write
-    ) -> edge_pb2.CoordinatorMessage:
-        """The answer to an input; it is in the ledger before it is returned."""
+    ) -> "edge_pb2.CoordinatorMessage | asyncio.Task[edge_pb2.CoordinatorMessage]":
+        """The answer to an input, or what gives it once it is in the ledger."""
         if isinstance(work, edge_pb2.CoordinatorMessage):
             if not work.HasField("refused"):
                 self.counts.repeated += 1
@@ -391,20 +398,24 @@ class DeviceStream:
             for name, (answer, age_s) in answers.items()
             if name not in looked.given
         }
+        for name, (answer, _) in answers.items():
+            self.metrics.answered(name, answer.origin)
         result = result_message(message.sequence, outputs, executed.took_s)
-        written, began_s = result.SerializeToString(), time.perf_counter()
+        return asyncio.create_task(self._keep(message, self._kept(message, result, looked, executed), looked))
+
+    async def _keep(self, message: edge_pb2.Input, answered: Answered, looked: Looked) -> edge_pb2.CoordinatorMessage:
+        """The answer that stands for an input, which is in the ledger."""
+        began_s = time.perf_counter()
         try:
             with part("ledger"):
-                result = await self.ledger.record(self._kept(message, result, looked, executed))
+                result = await self.ledger.record(answered)
         except InfilinkError as error:
             return self._refuse(message, error)
         self.counts.results += 1
         self.metrics.stage("ledger", time.perf_counter() - began_s)
         self.metrics.stage("total", self.scheduler.clock() - looked.came_s)
-        self._queue.answered(self.scheduler.clock() - looked.looked_s)
-        self.metrics.sent("edge", len(written))
-        for name, (answer, _) in answers.items():
-            self.metrics.answered(name, answer.origin)
+        self._queue.answered(time.perf_counter() - began_s)
+        self.metrics.sent("edge", result.ByteSize())
         return result
 
     def _refuse(self, message: edge_pb2.Input, error: InfilinkError) -> edge_pb2.CoordinatorMessage:

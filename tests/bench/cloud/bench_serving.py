@@ -99,7 +99,8 @@ def overload(given: argparse.Namespace) -> None:
     """What comes in time when more is offered than can be answered."""
     seconds = given.seconds
     table = Table(title=f"offered by 32 devices; in time: within {DEADLINE_S:g} s")
-    for column in ("model", "offered", "per s", "answered", "in time", "of the peak", "p50 ms", "p99 ms", "refused", "MiB"):
+    columns = "model", "offered", "per s", "answered", "in time", "of the peak", "p50 ms", "p99 ms", "refused", "MiB"
+    for column in columns:
         table.add_column(column)
     jpegs = clips()["lobby 768x432"]
 
