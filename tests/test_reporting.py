@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 import pytest
+from infilink.cli import build_app
+from typer.testing import CliRunner
 
 PROGRAM = """
 import logging
@@ -43,10 +45,5 @@ def test_where_there_is_no_terminal_a_line_is_not_broken() -> None:
 
 @pytest.mark.parametrize("command", ["cloud", "device"])
 def test_both_daemons_take_the_format_and_no_other(command: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "infilink.cli", command, "--log-format", "xml"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2 and "'json'" in done.stderr
+    done = CliRunner().invoke(build_app([command]), [command, "--log-format", "xml"])
+    assert done.exit_code == 2 and "'json'" in done.output

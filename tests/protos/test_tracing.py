@@ -1,7 +1,7 @@
 """A trace goes on over a process's border by its traceparent; what is none is none."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
 from infilink.protos import tracing
@@ -31,6 +31,7 @@ def test_the_other_side_goes_on_with_the_same_trace(traced) -> None:
     assert traced.follow(begun.traceparent[:-2] + "00", "input") is None, "it was decided there not to look at it"
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=200))
 def test_what_is_no_traceparent_belongs_to_no_trace(traced, text: str) -> None:
     assert traced.follow(text, "input") is None
