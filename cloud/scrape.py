@@ -199,6 +199,9 @@ def _devices(status: edge_pb2.StatusReply) -> Iterator[Metric]:
         "audited": CounterMetricFamily("infilink_device_audited", "Frames that its audit looked at", labels=["device"]),
     }
     connected = GaugeMetricFamily("infilink_device_connected", "1 if it is connected", labels=["device"])
+    info = GaugeMetricFamily(
+        "infilink_device_info", "infilink's version there, and that of the wire", labels=["device", "version", "wire"]
+    )
     filtering = GaugeMetricFamily(
         "infilink_device_filtering_ratio", "The share of its frames that the gate did not keep", labels=["device"]
     )
@@ -216,6 +219,7 @@ def _devices(status: edge_pb2.StatusReply) -> Iterator[Metric]:
     for device in shown:
         name, report = [device.name], device.report
         connected.add_metric(name, device.connected)
+        info.add_metric([device.name, device.version[:40], str(device.wire)], 1.0)
         revoked.add_metric(name, len(device.revoked))
         if not report.frames:
             continue
@@ -225,7 +229,7 @@ def _devices(status: edge_pb2.StatusReply) -> Iterator[Metric]:
         broken.add_metric(name, report.audit_broken)
         if report.HasField("audit_error"):
             loss.add_metric(name, report.audit_error)
-    yield from (connected, *counters.values(), filtering, loss, broken, revoked)
+    yield from (connected, info, *counters.values(), filtering, loss, broken, revoked)
     audited = sum(device.audited for device in status.devices)
     yield _gauge(
         "infilink_answers_audited", "Answers of the sessions known now that a model's own was there for", {}, audited

@@ -6,6 +6,7 @@ import urllib.request
 from collections.abc import Callable
 
 import pytest
+from infilink import __version__
 from infilink.cloud import scrape
 from infilink.cloud.config import CloudConfig
 from infilink.cloud.coordinator import Coordinator
@@ -66,6 +67,7 @@ def test_runs_of_one_name_are_one_device_and_devices_are_bounded(serve: Callable
         assert sorted(ratios.values()) == [0.75, 0.8, 0.9]
         assert found['infilink_device_filtering_ratio{device="yard-3"}'] == 0.75
         assert found['infilink_device_audit_loss_ratio{device="yard-3"}'] == 0.125
+        assert found[f'infilink_device_info{{device="yard-1",version="{__version__}",wire="1"}}'] == 1
         assert found["infilink_devices"] == 0
 
     monkeypatch.setattr(scrape, "MOST_DEVICES", 3)
