@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from ...errors import InvalidInput, Overloaded
@@ -25,6 +27,8 @@ _HELLO_TIMEOUT_S = 10.0
 _REPLACE_TIMEOUT_S = 5.0
 # Streams of other runs by the same name: none, in order; but one token must not take every place.
 _MOST_NAMESAKES = 3
+# The largest inputs that wait in one stream, and how often it is looked whether they still do.
+_MOST_WAITING, _LOOKS_EVERY_S = 2, 0.01
 _NAMESAKE = (
     "{}: two agents of this name are connected: what is learnt and counted by the name mixes both; end one of them, or "
     "give each a `name` of its own"
@@ -126,8 +130,12 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
         self, messages: AsyncIterator[edge_pb2.DeviceMessage], stream: DeviceStream, place: Place
     ) -> AsyncIterator[edge_pb2.DeviceMessage]:
         """A device's messages after Hello, within their bounds and its quota, until it is silent for too long."""
-        quota, told = self.quotas.of(stream.session.key.device), False
+        config, told = self.coordinator.config, False
+        quota, sizes = self.quotas.of(stream.session.key.device), deque[int](maxlen=config.max_in_flight)
         while True:
+            # What waits in a stream is bounded in bytes, too: large inputs wait on the device's side.
+            while sum(islice(reversed(sizes), stream.waiting)) > _MOST_WAITING * config.max_input_bytes:
+                await asyncio.sleep(_LOOKS_EVERY_S)
             try:
                 async with asyncio.timeout(SILENT_S):
                     message = await anext(messages)
@@ -141,8 +149,8 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
                 check_report(message.report)
             if kind == "input":
                 check_input(message.input)
-                size_bytes = len(message.input.payload) + len(message.input.features.values)
-                if await quota.wait(size_bytes) and not told:
+                sizes.append(len(message.input.payload) + len(message.input.features.values))
+                if await quota.wait(sizes[-1]) and not told:
                     told = True
                     stream.notify(_WAITS)
             yield message

@@ -17,6 +17,7 @@ from infilink.cloud.security.guard import Guard
 from infilink.cloud.security.message_size import CHECKS, check_device_message, check_infer_request
 from infilink.cloud.security.tokens import add_token
 from infilink.cloud.services.edge import EdgeService
+from infilink.cloud.sessions.session import SessionKey
 from infilink.errors import InvalidInput
 from infilink.protos import edge_pb2, edge_pb2_grpc
 from infilink.protos import open_inference_pb2 as pb
@@ -296,6 +297,23 @@ def test_one_device_does_not_take_every_place(connect: Callable, caplog) -> None
 
     connect(story, max_devices=6)
     assert caplog.text.count("has more streams than a device needs") == 4
+
+
+def test_large_inputs_wait_on_the_device_s_side(connect: Callable) -> None:
+    async def story(_, service: EdgeService, __) -> None:
+        stream = SimpleNamespace(session=SimpleNamespace(key=SessionKey("camera", "1")), waiting=0)
+        sent = each(*(an_input(index, payload=bytes(1000)) for index in range(5)))
+        heard = service._heard(sent, stream, service.places.take(stream.session.key))
+        for stream.waiting in (1, 2, 3):
+            assert (await anext(heard)).HasField("input")
+        reading = asyncio.ensure_future(anext(heard))
+        for _step in range(20):
+            await asyncio.sleep(0)
+        assert not reading.done(), "three wait, and have more than twice the largest"
+        stream.waiting = 2
+        assert (await reading).input.sequence == 3
+
+    connect(story, max_input_bytes=1024)
 
 
 def test_who_sends_too_much_has_to_wait_and_is_told(connect: Callable) -> None:
