@@ -1,6 +1,7 @@
 """A ModelInfer request and its response as bytes: large tensors are not copied by protobuf on their way."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 from google.protobuf.message import DecodeError
 
@@ -14,6 +15,7 @@ _OUTPUT_TAG = varint(_RAW_OUTPUT << 3 | BYTES)
 _STREAM_TAG = varint(pb.ModelStreamInferResponse.INFER_RESPONSE_FIELD_NUMBER << 3 | BYTES)
 # Protobuf copies less than this faster than its fields are looked at here.
 _LARGE_BYTES = 2**15
+_MOST_FIELDS = 4096
 
 
 def split_request(data: bytes) -> tuple[pb.ModelInferRequest, list[bytes | memoryview]]:
@@ -28,7 +30,9 @@ def split_request(data: bytes) -> tuple[pb.ModelInferRequest, list[bytes | memor
             return request, list(request.raw_input_contents)
         view, at = memoryview(data), 0
         rest, raw = list[memoryview](), list[bytes | memoryview]()
-        for field in fields(data):
+        for count, field in enumerate(fields(data)):
+            if count > _MOST_FIELDS:
+                raise InvalidInput(f"a request of more than {_MOST_FIELDS} fields (`inputs`, `raw_input_contents`)")
             if field.number == _RAW_INPUT and field.kind == BYTES:
                 raw.append(view[field.start : field.end])
                 rest.append(view[at : field.begin])
@@ -54,5 +58,6 @@ def join_stream_response(response: bytes) -> bytes:
 
 def request_id(data: bytes) -> str:
     """The `id` of a request that may be damaged elsewhere; empty: it has none that can be read."""
-    found = [field for field in fields(data) if field.number == pb.ModelInferRequest.ID_FIELD_NUMBER]
+    first = islice(fields(data), _MOST_FIELDS)
+    found = [field for field in first if field.number == pb.ModelInferRequest.ID_FIELD_NUMBER and field.kind == BYTES]
     return data[found[-1].start : found[-1].end].decode("utf-8", "replace") if found else ""

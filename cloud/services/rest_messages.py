@@ -15,6 +15,8 @@ HEADER = "inference-header-content-length"
 """The HTTP header that says how long the JSON is, where tensors stand behind it as raw bytes."""
 
 _MOST_TENSORS = 64
+# Each takes some 80 bytes however little is in it.
+_MOST_PARTS = 2**18
 _SIZE, _BINARY, _BINARY_ALL = "binary_data_size", "binary_data", "binary_data_output"
 
 
@@ -103,6 +105,9 @@ def read_object(body: bytes) -> dict[str, Any]:
     Raises:
         InvalidInput: it is something else.
     """
+    parts = body.count(b"[") + body.count(b"{")
+    if parts > _MOST_PARTS:
+        raise InvalidInput(f"the body's JSON has {parts} lists and objects, more than {_MOST_PARTS}: send raw bytes")
     try:
         return _table(json.loads(body or b"{}"), "the body")
     except (ValueError, RecursionError) as error:

@@ -36,6 +36,11 @@ def test_fields_that_stand_between_the_tensors_are_kept() -> None:
     assert rest.model_name == "m" and [len(each) for each in found] == [LARGE, LARGE]
 
 
+def test_a_request_of_very_many_fields_is_refused_before_it_is_read_to_its_end() -> None:
+    with pytest.raises(InvalidInput, match="more than 4096 fields"):
+        split_request(pb.ModelInferRequest(raw_input_contents=[b""] * LARGE).SerializeToString())
+
+
 @pytest.mark.parametrize("size", [100, 3 * LARGE])
 def test_what_is_no_request_is_refused(size: int) -> None:
     with pytest.raises(InvalidInput, match="no ModelInferRequest"):

@@ -116,6 +116,8 @@ def test_what_is_wrong_is_told_by_its_name(ask: Callable) -> None:
         for body in (b"", b"[1]", b"{", b"[" * 100_000, b"\xff"):
             answer = await client.post("/v2/models/bright/infer", content=body)
             assert answer.status_code == 400 and answer.json()["error"]
+        answer = await client.post("/v2/models/bright/infer", content=b'{"inputs": [' + b"[]," * 300_000 + b"[]]}")
+        assert answer.status_code == 400 and "lists and objects" in answer.json()["error"]
         answer = await client.post("/v2/models/bright/infer", content=bytes(2**21))
         assert answer.status_code == 400 and "`max_input_bytes`" in answer.json()["error"]
         assert (await client.get("/v2/models/bright/infer")).status_code == 405
