@@ -14,6 +14,8 @@ logger = logging.getLogger(__name__)
 
 SessionProviders = Sequence[tuple[str, Mapping[str, str]]]
 """What onnxruntime is to run a session on, the one that is liked best first, each with its options."""
+_TOLD: set[tuple[str, str]] = set()
+"""Which models this process has said of that they get no card."""
 CPU_ONLY: SessionProviders = (("CPUExecutionProvider", {}),)
 
 
@@ -92,7 +94,8 @@ def _open(path: Path, options: ort.SessionOptions, providers: SessionProviders =
 def _open_elsewhere(path: Path, options: ort.SessionOptions, providers: SessionProviders) -> ort.InferenceSession:
     wanted, there = providers[0][0], ort.get_available_providers()
     session = _open(path, options, [each for each in providers if each[0] in there] or CPU_ONLY)
-    if wanted not in session.get_providers():
+    if wanted not in session.get_providers() and (path.stem, wanted) not in _TOLD:
+        _TOLD.add((path.stem, wanted))
         logger.warning(
             "%s: %s can't be had here (its libraries or its driver are missing, or other versions of them): the "
             "processors run this model; `infilink doctor` says more",

@@ -46,6 +46,10 @@ class Machine:
             )
         return self._executions[name]
 
+    def use(self, name: str, how: Execution) -> None:
+        """Has a model run in that way, whatever the configuration and the installed onnxruntime say."""
+        self._executions[name] = how
+
     def place(self, name: str) -> str:
         """Whose memory a model takes: "host", or its card's name.
 
