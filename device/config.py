@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from ..errors import InvalidInput
 from ..models.placement import PlacementFile
+from ..models.providers import CPU, Providers
 from ..models.spec import digest, find_models
 from ..protos.channel import check_tls
 from ..protos.tracing import TraceEndpoint
@@ -75,6 +76,10 @@ queue = "latest"
 # coordinator must have the same files; it takes their outputs from this device and does not run them.
 # local = "my_models"
 # local_models = ["person"]
+
+# What runs them, the one that is liked best first, as in cloud.toml: "cpu", "cuda" (needs onnxruntime-gpu), and, never
+# tried by us, "tensorrt", "openvino", "coreml", "directml".
+# providers = ["cpu"]
 
 # What travels of a kept frame. "frames": the frame, with the outputs of the models here. "features": what a stem makes
 # of it, under 1 KB; the coordinator, whose links must read the same stem, answers from that alone. "ask": features, and
@@ -151,6 +156,7 @@ class DeviceConfig(BaseModel):
     head: Path | None = None
     local: Path | None = None
     local_models: tuple[str, ...] | None = Field(default=None, min_length=1)
+    providers: Providers = (CPU,)
     send: Literal["frames", "features", "ask", "outputs"] = "frames"
     stem: Path | None = None
     keep_s: float = Field(default=10.0, gt=0)

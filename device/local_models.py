@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 from ..errors import BadOutput, InfilinkError, InvalidInput, ModelFailed
+from ..models.providers import Execution, available
 from ..models.spec import digest, find_models
 from ..models.supervisor import Supervisor
 from ..outputs import Array
@@ -108,4 +109,5 @@ def open_local(config: DeviceConfig) -> LocalModels:
     missing = [name for name in names if name not in found]
     if missing:
         raise InvalidInput(f"{config.local}: holds no model called {missing[0]!r} (it holds: {', '.join(found)})")
-    return LocalModels(Supervisor(name, found[name]) for name in names)
+    how = Execution(available(config.providers, what="the models of this device"))
+    return LocalModels(Supervisor(name, found[name], providers=how.for_session()) for name in names)
