@@ -6,6 +6,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from glob import escape
 from pathlib import Path
 from typing import Any, Self
@@ -129,13 +130,12 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             caller = self._admit(method, context)
             with called_by(caller):
                 messages = self._messages(handler.request_deserializer, method, context, caller)
-                request: Any = messages if handler.request_streaming else await _only(messages)
-                answer = _behaviour(handler)(request, context)
-                if not inspect.isasyncgen(answer):
-                    return await answer
-                async for message in answer:
-                    caller = self._still(caller, method, context)
-                    await context.write(message)
+                if handler.request_streaming:
+                    return await _answered(_behaviour(handler)(messages, context), context)
+                request = await _only(messages)
+                # Nothing more is read of such a call: whether its caller may still hear is asked where it is answered.
+                watched = _Watched(context, partial(self._still, caller, method, context))
+                return await _answered(_behaviour(handler)(request, watched), watched)
         return None
 
     def _admit(self, method: str, context: Any) -> Caller:
@@ -194,6 +194,22 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         if self.token and hmac.compare_digest(token.encode(errors="replace"), self.token.encode()):
             return Caller("the token", frozenset(SCOPES))
         return None if self.tokens is None else self.tokens.of_token(token)
+
+
+class _Watched:
+    """A call's context that looks before each answer whether its caller may have it."""
+
+    def __init__(self, context: Any, look: Callable[[], Caller]) -> None:
+        self._context = context
+        self._look = look
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    async def write(self, message: Any) -> None:
+        """Sends one message."""
+        self._look()
+        await self._context.write(message)
 
 
 class _Refusals:
@@ -267,6 +283,15 @@ def _behaviour(handler: Any) -> Callable[[Any, Any], Any]:
     }
     behaviour: Callable[[Any, Any], Any] = kinds[handler.request_streaming, handler.response_streaming]
     return behaviour
+
+
+async def _answered(answer: Any, context: Any) -> Any:
+    """What a handler gives: one answer, or many that it yields; those that it writes itself are sent already."""
+    if not inspect.isasyncgen(answer):
+        return await answer
+    async for message in answer:
+        await context.write(message)
+    return None
 
 
 async def _only(messages: AsyncIterator[Any]) -> Any:

@@ -9,10 +9,10 @@ import pytest
 from infilink.cloud.endpoint import EndpointConfig, bind
 from infilink.cloud.security.caller import ANYONE, Caller, current_caller
 from infilink.cloud.security.guard import Guard
-from infilink.cloud.security.scopes import scope_of
+from infilink.cloud.security.scopes import SCOPE_OF, scope_of
 from infilink.cloud.security.tokens import add_token, remove_token
 from infilink.errors import NotAllowed, NotKnown
-from infilink.protos import edge_pb2, edge_pb2_grpc
+from infilink.protos import edge_pb2, edge_pb2_grpc, federation_pb2, models_pb2, open_inference_pb2
 from infilink.protos.channel import open_channel
 
 
@@ -122,12 +122,18 @@ class Echo(edge_pb2_grpc.EdgeServicer):
 
     def __init__(self) -> None:
         self.read = 0
+        self.go_on = asyncio.Semaphore(0)
 
     async def Connect(self, messages, context) -> None:  # noqa: N802
         async for _message in messages:
             self.read += 1
             notice = edge_pb2.Notice(text=current_caller().name)
             await context.write(edge_pb2.CoordinatorMessage(notice=notice))
+
+    async def Subscribe(self, request, context) -> None:  # noqa: N802
+        for number in range(3):
+            await context.write(edge_pb2.Published(device=current_caller().name, sequence=number))
+            await self.go_on.acquire()
 
     async def GetStatus(self, request, context) -> edge_pb2.StatusReply:  # noqa: N802
         return edge_pb2.StatusReply(version=current_caller().name)
@@ -137,8 +143,8 @@ class Echo(edge_pb2_grpc.EdgeServicer):
 def served() -> Callable:
     """Runs a story with a stub of a service behind a guard."""
 
-    def run(guard: Guard, story: Callable, **tls: Path) -> Echo:
-        echo = Echo()
+    def run(guard: Guard, story: Callable, *, echo: Echo | None = None, **tls: Path) -> Echo:
+        echo = echo or Echo()
 
         async def whole() -> None:
             server = grpc.aio.server(interceptors=[guard])
@@ -224,6 +230,32 @@ def test_a_token_that_is_removed_ends_the_streams_that_it_began(served: Callable
         assert await call.code() == grpc.StatusCode.UNAUTHENTICATED
 
     served(Guard(tokens=tokens, clock=clock), story)
+
+
+def test_who_only_listens_hears_nothing_more_once_the_token_is_removed(served: Callable, tokens: Path) -> None:
+    clock = Clock()
+    ann = add_token(tokens, "ann", scopes=("reader",), devices=(), days=None)
+
+    async def story(channel, stub) -> None:
+        call = stub.Subscribe(edge_pb2.SubscribeRequest(), metadata=(("authorization", bearer(ann)),))
+        assert (await call.read()).device == "ann"
+        remove_token(tokens, "ann")
+        clock.now_s += 2.0
+        echo.go_on.release()
+        assert await call.code() == grpc.StatusCode.UNAUTHENTICATED
+
+    echo = Echo()
+    served(Guard(tokens=tokens, clock=clock), story, echo=echo)
+
+
+def test_every_method_has_the_scope_that_was_meant() -> None:
+    files = (edge_pb2, federation_pb2, models_pb2, open_inference_pb2)
+    services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
+    methods = {f"/{service.full_name}/{method.name}" for service in services for method in service.methods}
+    operators = {method.rpartition("/")[2] for method in methods if scope_of(method) == "operator"}
+    assert operators == {"List", "Add", "Change", "RepositoryModelLoad", "RepositoryModelUnload"}
+    known = {method for method in SCOPE_OF if not method.startswith("/grpc.")}
+    assert known <= methods, "a method that is named here is gone, or was called something else"
 
 
 def test_the_name_in_a_certificate_that_the_authority_signed_is_who_calls(
