@@ -1,7 +1,7 @@
 """`infilink models ls`, `infilink models measure`, `infilink export` and `infilink init model`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,9 +25,11 @@ from .guessed import Guess
 from .onnx_model import OnnxModel, try_out
 from .preprocessing import FED_TYPES
 from .session import open_session
-from .spec import METADATA_KEY, ModelSpec, read_spec
+from .spec import METADATA_KEY, ModelSpec, read_spec, spec_beside
 from .split.parts import ServedTail, TailProcess
 from .split.spec import is_part, read_partition
+from .tensor_model import TensorModel
+from .tensors import TensorSpec, read_signature
 
 EXIT_WRONG_SPEC = 2
 _NOISE_FRAMES = 5
@@ -194,7 +196,7 @@ def _row(path: Path, known: dict[str, str], *, measure: bool) -> dict[str, Any]:
             raise InvalidInput(f"{path.name} and {known[spec.name]} are both called {spec.name!r}; rename one")
         row |= {"name": spec.name, **spec.model_dump(mode="json", exclude={"name"})}
         row["classes"] = short_output(spec.output)
-        if measure:
+        if measure and spec.serve == "site":
             cost = _measured(path, part="map" in row)
             row |= {"memory_bytes": cost.memory_bytes, "infer_s": cost.infer_s, "load_s": cost.load_s}
     except InfilinkError as error:
@@ -204,6 +206,12 @@ def _row(path: Path, known: dict[str, str], *, measure: bool) -> dict[str, Any]:
 
 def _answering_spec(path: Path, row: dict[str, Any]) -> ModelSpec:
     """The spec of a model that was seen to answer: only that shows that its decoder fits too."""
+    beside = spec_beside(path)
+    if beside is not None and beside.serve == "tensors":
+        TensorModel(path, beside)
+        signature = read_signature(path)
+        row["takes"], row["gives"] = (_tensors(specs) for specs in (signature.inputs, signature.outputs))
+        return beside
     if not is_part(path) or read_spec(path).input is not None:
         model = OnnxModel(path)
         try_out(model.infer)
@@ -220,6 +228,10 @@ def _measured(path: Path, *, part: bool) -> ModelCost:
         return measure_cost(path, [np.zeros(1, np.uint8)] * _NOISE_FRAMES, kind=TailProcess)
     noise = np.random.default_rng(0)
     return measure_cost(path, [noise.integers(0, 256, (360, 640, 3), np.uint8) for _ in range(_NOISE_FRAMES)])
+
+
+def _tensors(specs: Sequence[TensorSpec]) -> list[str]:
+    return [f"{spec.name} {spec.dtype or '?'} {list(spec.shape or ())}" for spec in specs]
 
 
 def short_output(output: OutputSpec) -> str:
@@ -239,6 +251,8 @@ def _table(folder: Path, rows: list[dict[str, Any]], *, measure: bool) -> Table:
     for row in rows:
         if "error" in row:
             said = ["", "", f"[red]{escape(row['error'])}[/red]", ""]
+        elif "takes" in row:
+            said = [row["version"], ", ".join(row["takes"]), ", ".join(row["gives"]), "none: tensors"]
         else:
             output = f"{row['output']['kind']}: {row['classes']}".removesuffix(": ")
             said = [row["version"], row.get("map") or _pixels(row["input"]), output, row["decoder"]["name"]]

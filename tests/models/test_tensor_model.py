@@ -1,14 +1,17 @@
 """Models that are served by their tensors alone run in processes of their own, as those that look at pictures do."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from infilink.cli import build_app
 from infilink.errors import InvalidInput
 from infilink.models.process import ModelProcess
 from infilink.models.spec import find_models, read_spec
 from onnx import TensorProto, helper
+from typer.testing import CliRunner
 
 from .test_tensors import several
 
@@ -60,3 +63,12 @@ def test_who_looks_for_models_of_pictures_does_not_find_them(tmp_path: Path, mak
     make_model(tmp_path, "bright")
     assert read_spec(join(tmp_path / "join.onnx")).name == "join"
     assert list(find_models(tmp_path)) == ["bright"]
+
+
+def test_the_list_of_models_says_what_it_takes(tmp_path: Path) -> None:
+    join(tmp_path / "join.onnx")
+    done = CliRunner().invoke(build_app(), ["models", "ls", str(tmp_path), "--json"])
+    assert done.exit_code == 0
+    (row,) = json.loads(done.stdout)["models"]
+    assert row["takes"] == ["a bytes [-1]", "b bytes [-1]", "m int64 [-1]", "n int64 [-1]"]
+    assert row["gives"] == ["ab bytes [-1]", "sum int64 [-1]"] and "error" not in row
