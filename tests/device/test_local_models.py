@@ -136,8 +136,8 @@ def test_a_model_that_cannot_be_loaded_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_what_runs_them_can_be_named_and_falls_back_to_the_processors(tiny_models, caplog):
-    values = {"name": "d", "source": "0", "coordinator": "127.0.0.1:1", "local": tiny_models, "local_models": ["bright"]}
-    config = DeviceConfig.model_validate({**values, "providers": ["cuda", "cpu"]})
+    values = {"name": "d", "source": "0", "coordinator": "127.0.0.1:1", "local": tiny_models}
+    config = DeviceConfig.model_validate({**values, "local_models": ["bright"], "providers": ["cuda", "cpu"]})
     with closing(open_local(config)) as local:
         local.load()
         assert local.run(FRAME, ["bright"])["bright"].shape == (1,)
