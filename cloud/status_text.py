@@ -38,11 +38,14 @@ def _summary(status: edge_pb2.StatusReply, before: edge_pb2.StatusReply | None) 
     yield f"[bold]infilink {status.version}[/bold], up {time_text(status.uptime_s)}: {counts}"
     if status.compute_cores and status.expected_agreement:
         yield f"expected: an agreement of {status.expected_agreement:.3f}, if it goes as when the links were learnt"
+    if status.ledger_trouble:
+        yield f"[red]the ledger can't be written: {status.ledger_trouble}; it goes on by itself once that is over[/red]"
     yield _memory(status)
+    yield from (f"{place.name}: {_memory(place)}" for place in status.places if place.name != "host")
     yield from _compute(status, before)
 
 
-def _memory(status: edge_pb2.StatusReply) -> str:
+def _memory(status: edge_pb2.StatusReply | edge_pb2.PlaceStatus) -> str:
     used, most = format_bytes(status.memory_bytes), f"at most {format_bytes(status.peak_bytes)} so far"
     if not status.budget_bytes:
         return f"memory: {used}, no limit ({most})"

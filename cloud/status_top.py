@@ -100,6 +100,7 @@ def as_screen(change: Change, *, height: int, note: str = "") -> RenderableType:
     """
     now = change.now
     connected = sum(device.connected for device in now.devices)
+    cards = [place for place in now.places if place.name != "host"]
     head = Text.assemble(
         (f"infilink {now.version}", "bold"),
         f"  up {time_text(now.uptime_s)}  ",
@@ -108,10 +109,13 @@ def as_screen(change: Change, *, height: int, note: str = "") -> RenderableType:
         f"  {sum(device.queue for device in now.devices)} waiting  {connected} streams",
     )
     running = [shown(model.name) for model in now.models if model.running]
+    if now.ledger_trouble:
+        note = note or f"the ledger can't be written: {now.ledger_trouble}"
     latencies = "   ".join(f"{stage} {times}" for stage, times in _latencies(change))
     lines: list[RenderableType] = [
         head,
         _bar("memory", now.memory_bytes, now.budget_bytes, _memory(now)),
+        *(_bar(card.name, card.memory_bytes, card.budget_bytes, _memory(card)) for card in cards),
         _bar("compute", cores_spent(now, change.before), now.compute_cores, _compute(change)),
         Text(f"latency p50 / p99   {latencies or 'nothing yet'}"),
         Text(f"runs now  {', '.join(running) or 'nothing'}"),
@@ -136,7 +140,7 @@ def _milliseconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds >= 1.0 else f"{1000 * seconds:.3g} ms"
 
 
-def _memory(now: edge_pb2.StatusReply) -> str:
+def _memory(now: edge_pb2.StatusReply | edge_pb2.PlaceStatus) -> str:
     of = f" of {format_bytes(now.budget_bytes)}" if now.budget_bytes else ", no limit"
     return f"{format_bytes(now.memory_bytes)}{of}"
 

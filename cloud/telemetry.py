@@ -9,6 +9,9 @@ from ..protos import edge_pb2
 
 if TYPE_CHECKING:
     from .coordinator import Coordinator
+    from .runtime.memory import MemoryBudget
+
+_TROUBLES = {"full": "its disk is full", "away": "its database is away"}
 
 
 def status_reply(coordinator: "Coordinator") -> edge_pb2.StatusReply:
@@ -67,4 +70,18 @@ def status_reply(coordinator: "Coordinator") -> edge_pb2.StatusReply:
             for stage, each in coordinator.metrics.stages.items()
         ],
         refusals=coordinator.metrics.refusals,
+        ledger_trouble=_TROUBLES.get(coordinator.ledger.stats().trouble, ""),
+        places=[_place(budget) for budget in coordinator.pool.budgets],
+    )
+
+
+def _place(budget: "MemoryBudget") -> edge_pb2.PlaceStatus:
+    stats = budget.stats()
+    return edge_pb2.PlaceStatus(
+        name=budget.place,
+        budget_bytes=stats.limit_bytes or 0,
+        memory_bytes=stats.memory_bytes,
+        peak_bytes=stats.peak_bytes,
+        budget_violations=stats.violations,
+        memory_samples=stats.samples,
     )

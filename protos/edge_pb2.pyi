@@ -454,8 +454,24 @@ class StageStatus(_message.Message):
     total_s: float
     def __init__(self, stage: _Optional[str] = ..., bounds_s: _Optional[_Iterable[float]] = ..., counts: _Optional[_Iterable[int]] = ..., total_s: _Optional[float] = ...) -> None: ...
 
+class PlaceStatus(_message.Message):
+    __slots__ = ("name", "budget_bytes", "memory_bytes", "peak_bytes", "budget_violations", "memory_samples")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PEAK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_VIOLATIONS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    budget_bytes: int
+    memory_bytes: int
+    peak_bytes: int
+    budget_violations: int
+    memory_samples: int
+    def __init__(self, name: _Optional[str] = ..., budget_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., peak_bytes: _Optional[int] = ..., budget_violations: _Optional[int] = ..., memory_samples: _Optional[int] = ...) -> None: ...
+
 class StatusReply(_message.Message):
-    __slots__ = ("version", "models", "budget_bytes", "memory_bytes", "peak_bytes", "budget_violations", "memory_samples", "inputs", "refused", "repeated", "resident", "expected_agreement", "devices", "uptime_s", "compute_cores", "spent_s", "price", "late", "stages", "refusals")
+    __slots__ = ("version", "models", "budget_bytes", "memory_bytes", "peak_bytes", "budget_violations", "memory_samples", "inputs", "refused", "repeated", "resident", "expected_agreement", "devices", "uptime_s", "compute_cores", "spent_s", "price", "late", "stages", "refusals", "ledger_trouble", "places")
     class RefusalsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -483,6 +499,8 @@ class StatusReply(_message.Message):
     LATE_FIELD_NUMBER: _ClassVar[int]
     STAGES_FIELD_NUMBER: _ClassVar[int]
     REFUSALS_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    PLACES_FIELD_NUMBER: _ClassVar[int]
     version: str
     models: _containers.RepeatedCompositeFieldContainer[ModelStatus]
     budget_bytes: int
@@ -503,4 +521,6 @@ class StatusReply(_message.Message):
     late: int
     stages: _containers.RepeatedCompositeFieldContainer[StageStatus]
     refusals: _containers.ScalarMap[str, int]
-    def __init__(self, version: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelStatus, _Mapping]]] = ..., budget_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., peak_bytes: _Optional[int] = ..., budget_violations: _Optional[int] = ..., memory_samples: _Optional[int] = ..., inputs: _Optional[int] = ..., refused: _Optional[int] = ..., repeated: _Optional[int] = ..., resident: _Optional[_Iterable[str]] = ..., expected_agreement: _Optional[float] = ..., devices: _Optional[_Iterable[_Union[DeviceStatus, _Mapping]]] = ..., uptime_s: _Optional[float] = ..., compute_cores: _Optional[float] = ..., spent_s: _Optional[float] = ..., price: _Optional[float] = ..., late: _Optional[int] = ..., stages: _Optional[_Iterable[_Union[StageStatus, _Mapping]]] = ..., refusals: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    ledger_trouble: str
+    places: _containers.RepeatedCompositeFieldContainer[PlaceStatus]
+    def __init__(self, version: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelStatus, _Mapping]]] = ..., budget_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., peak_bytes: _Optional[int] = ..., budget_violations: _Optional[int] = ..., memory_samples: _Optional[int] = ..., inputs: _Optional[int] = ..., refused: _Optional[int] = ..., repeated: _Optional[int] = ..., resident: _Optional[_Iterable[str]] = ..., expected_agreement: _Optional[float] = ..., devices: _Optional[_Iterable[_Union[DeviceStatus, _Mapping]]] = ..., uptime_s: _Optional[float] = ..., compute_cores: _Optional[float] = ..., spent_s: _Optional[float] = ..., price: _Optional[float] = ..., late: _Optional[int] = ..., stages: _Optional[_Iterable[_Union[StageStatus, _Mapping]]] = ..., refusals: _Optional[_Mapping[str, int]] = ..., ledger_trouble: _Optional[str] = ..., places: _Optional[_Iterable[_Union[PlaceStatus, _Mapping]]] = ...) -> None: ...

@@ -71,3 +71,10 @@ def test_what_a_gate_says_of_itself_is_told(rate_far: str, said: str) -> None:
 def test_programs_read_json() -> None:
     read = json.loads(as_json(a_site()))
     assert read["compute_cores"] == 0.5 and read["late"] == "0" and read["models"][0]["name"] == "boxes[s]"
+
+
+def test_cards_have_a_line_each_and_a_ledger_in_trouble_is_told() -> None:
+    card = edge_pb2.PlaceStatus(name="cuda:0", memory_bytes=2**30, budget_bytes=2**31, peak_bytes=2**30)
+    text = told(a_site(places=[edge_pb2.PlaceStatus(name="host"), card], ledger_trouble="its disk is full"))
+    assert "cuda:0: memory: 1.0 GiB of 2.0 GiB (50%" in text and "host:" not in text
+    assert "the ledger can't be written: its disk is full" in text and "ledger" not in told(a_site())

@@ -107,3 +107,10 @@ def test_a_quantile_lies_in_the_bucket_of_the_value_that_it_stands_for(counts: l
 def test_any_screen_will_do(height: int) -> None:
     models = [edge_pb2.ModelStatus(name=f"m{i}", state="loaded") for i in range(30)]
     assert screen(Change(a_site(models=models)), height=height)
+
+
+def test_cards_have_a_bar_each_and_a_ledger_in_trouble_is_told() -> None:
+    card = edge_pb2.PlaceStatus(name="cuda:0", memory_bytes=2**30, budget_bytes=2**31)
+    lines = screen(Change(a_site(places=[edge_pb2.PlaceStatus(name="host"), card], ledger_trouble="its disk is full")))
+    assert any(line.startswith("cuda:0") and "1.0 GiB of 2.0 GiB" in line for line in lines)
+    assert lines[-1].startswith("the ledger can't be written: its disk is full")
