@@ -67,7 +67,8 @@ def test_who_looks_for_models_of_pictures_does_not_find_them(tmp_path: Path, mak
 
 def test_the_list_of_models_says_what_it_takes(tmp_path: Path) -> None:
     join(tmp_path / "join.onnx")
-    done = CliRunner().invoke(build_app(), ["models", "ls", str(tmp_path), "--json"])
+    arguments = ["models", "ls", str(tmp_path), "--json"]
+    done = CliRunner().invoke(build_app(arguments), arguments)
     assert done.exit_code == 0
     (row,) = json.loads(done.stdout)["models"]
     assert row["takes"] == ["a bytes [-1]", "b bytes [-1]", "m int64 [-1]", "n int64 [-1]"]
