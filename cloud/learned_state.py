@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, Overloaded
 from ..links.expectation.live import LiveExpectation
 from ..links.trust.live import LiveTrust
-from .ledger.database import Database
+from .ledger.database import Database, told
 from .ledger.tables import LEARNT
 
 logger = logging.getLogger(__name__)
@@ -66,10 +66,16 @@ class LearnedState:
         return LearnedState(self.database, self.links, targets, devices=self._most)
 
     def of(self, device: str) -> DeviceState:
-        """What was learned from a device; it continues from what was saved."""
+        """What was learned from a device; it continues from what was saved.
+
+        Raises:
+            Overloaded: what was saved can't be read now: to begin anew would forget it.
+        """
         state = self._devices.get(device)
         if state is None:
-            state = self._devices[device] = DeviceState(self._read_trust(device), self._read_expectation(device))
+            kept = self._find(device)
+            state = DeviceState(self._read_trust(device, kept), self._read_expectation(device, kept))
+            self._devices[device] = state
             state.saved = _version(state)
         self._devices.move_to_end(device)
         return state
@@ -104,10 +110,10 @@ class LearnedState:
                 connection.execute(insert(LEARNT), new)
                 connection.execute(delete(LEARNT).where(LEARNT.c.number.in_(newest)))
         except SQLAlchemyError as error:
-            logger.warning("%s: what was learned while serving can't be saved: %s", self.database.name, error)
+            logger.warning("%s: what was learned while serving can't be saved: %s", self.database.name, told(error))
 
-    def _read_trust(self, device: str) -> LiveTrust:
-        found = self._find(f"device {device}")
+    def _read_trust(self, device: str, kept: Mapping[str, bytes]) -> LiveTrust:
+        found = kept.get(f"device {device}")
         if found is None:
             return LiveTrust()
         try:
@@ -117,8 +123,8 @@ class LearnedState:
             logger.warning("%s: the trust of device %r is damaged (%r) and starts empty", name, device, error)
             return LiveTrust()
 
-    def _read_expectation(self, device: str) -> LiveExpectation:
-        expectation, found = LiveExpectation(self.targets), self._find(f"expectation {device}")
+    def _read_expectation(self, device: str, kept: Mapping[str, bytes]) -> LiveExpectation:
+        expectation, found = LiveExpectation(self.targets), kept.get(f"expectation {device}")
         try:
             arrays = {} if found is None else json.loads(found)
             if tuple(arrays.get("targets", ())) == self.targets:
@@ -127,11 +133,15 @@ class LearnedState:
             logger.warning("%s: what %r showed is damaged (%r) and starts empty", self.database.name, device, error)
         return expectation
 
-    def _find(self, name: str) -> bytes | None:
-        of = (LEARNT.c.links == self.links) & (LEARNT.c.name == name)
-        with self.database.read() as connection:
-            found: bytes | None = connection.execute(select(LEARNT.c.value).where(of)).scalar()
-        return found
+    def _find(self, device: str) -> dict[str, bytes]:
+        names = (f"device {device}", f"expectation {device}")
+        of = (LEARNT.c.links == self.links) & LEARNT.c.name.in_(names)
+        try:
+            with self.database.read() as connection:
+                return {row.name: row.value for row in connection.execute(select(LEARNT).where(of))}
+        except SQLAlchemyError as error:
+            logger.warning("%s: what was learned of %r can't be read: %s", self.database.name, device, told(error))
+            raise Overloaded("the ledger does not answer: try again later") from error
 
 
 def _version(state: DeviceState) -> dict[str, object]:

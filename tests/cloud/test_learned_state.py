@@ -5,6 +5,7 @@ import pytest
 from infilink.cloud.learned_state import LearnedState
 from infilink.cloud.ledger.database import Database
 from infilink.cloud.ledger.tables import LEARNT
+from infilink.errors import Overloaded
 from infilink.links.answer import Answer
 from infilink.links.expectation.expectation import WAYS
 from infilink.outputs import OutputSpec
@@ -106,3 +107,5 @@ def test_a_ledger_that_cannot_be_written_costs_what_was_learned_since(opened, ca
         LEARNT.drop(connection)
     state.save(state.changed())
     assert "can't be saved" in caplog.text
+    with pytest.raises(Overloaded, match="try again later"):
+        state.of("yard")
