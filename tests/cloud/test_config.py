@@ -42,6 +42,9 @@ def test_the_default_file_is_valid_and_names_every_key(tmp_path):
         ('models = "m"\nlinks = "l"\nplacement = "p.json"\nanswers = "hold"', "leave `answers` out"),
         ('models = "m"\nlisten = "7420"', "listen.*HOST:PORT"),
         ('models = "m"\ntls_cert = "c.pem"', "tls_key.*together"),
+        ('models = "m"\ntls_client_ca = "ca.pem"', "`tls_client_ca` needs `tls_cert`"),
+        ('models = "m"\ndevice_inputs_per_s = -1.0', "device_inputs_per_s.*greater than or equal to 0"),
+        ('models = "m"\ndevice_bytes_per_s = inf', "device_bytes_per_s.*finite"),
         ("models = ", "can't be read as TOML"),
     ],
 )

@@ -34,6 +34,8 @@ def test_the_default_file_is_valid_and_names_every_key(tmp_path):
         ("window = 0", "window"),
         ('local = "m"\nhead = "h.onnx"', "leave one of them out"),
         ('local_models = ["m"]', "`local_models` needs `local`"),
+        ('tls_ca = "ca.pem"\ntls_cert = "c.pem"', "`tls_cert` and `tls_key` go together"),
+        ('tls_cert = "c.pem"\ntls_key = "k.pem"', "`tls_cert` needs `tls_ca`"),
         ('local = "m"\nlocal_models = []', "local_models.*at least 1"),
         ('send = "outputs"', "`send` needs `local`"),
         ('send = "pictures"', "send.*'frames', 'features', 'ask' or 'outputs'"),
