@@ -245,6 +245,7 @@ async def serve_rest(service: InferenceService, guard: Guard, coordinator: Coord
         uvicorn.Config(
             app,
             log_config=None,
+            log_level="warning",
             access_log=False,
             lifespan="off",
             ws="none",
