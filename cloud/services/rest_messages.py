@@ -15,6 +15,7 @@ HEADER = "inference-header-content-length"
 """The HTTP header that says how long the JSON is, where tensors stand behind it as raw bytes."""
 
 _MOST_TENSORS = 64
+_MOST_PARAMETERS = 256
 # Each takes some 80 bytes however little is in it.
 _MOST_PARTS = 2**18
 _SIZE, _BINARY, _BINARY_ALL = "binary_data_size", "binary_data", "binary_data_output"
@@ -105,9 +106,11 @@ def read_object(body: bytes) -> dict[str, Any]:
     Raises:
         InvalidInput: it is something else.
     """
-    parts = body.count(b"[") + body.count(b"{")
+    parts = max(body.count(b"[") + body.count(b"{"), body.count(b":"))
     if parts > _MOST_PARTS:
-        raise InvalidInput(f"the body's JSON has {parts} lists and objects, more than {_MOST_PARTS}: send raw bytes")
+        raise InvalidInput(
+            f"the body's JSON has {parts} lists and objects, or keys, more than {_MOST_PARTS}: send raw bytes"
+        )
     try:
         return _table(json.loads(body or b"{}"), "the body")
     except (ValueError, RecursionError) as error:
@@ -147,6 +150,8 @@ def _from_base64(name: str, shape: list[int], data: list[Any]) -> Array:
 
 def _parameters(given: Any) -> dict[str, Parameter]:
     found = _table(given, "`parameters`")
+    if len(found) > _MOST_PARAMETERS:
+        raise InvalidInput(f"`parameters` has {len(found)} entries, more than {_MOST_PARAMETERS}")
     for name, value in found.items():
         if not isinstance(value, Parameter):
             raise InvalidInput(f"parameter `{name[:80]}` must be text, a number, true or false")

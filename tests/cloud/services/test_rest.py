@@ -113,6 +113,8 @@ def test_what_is_wrong_is_told_by_its_name(ask: Callable) -> None:
         ):
             answer = await infer(client, model, *inputs)
             assert answer.status_code == status and text in answer.json()["error"], answer.text
+        answer = await infer(client, "bright", given(), parameters={str(n): 1 for n in range(300)})
+        assert answer.status_code == 400 and "more than 256" in answer.json()["error"]
         for body in (b"", b"[1]", b"{", b"[" * 100_000, b"\xff"):
             answer = await client.post("/v2/models/bright/infer", content=body)
             assert answer.status_code == 400 and answer.json()["error"]
