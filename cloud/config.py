@@ -297,8 +297,8 @@ class CloudConfig(EndpointConfig):
         """The budget of the machine's own memory, as it is written."""
         return self.budget.get(HOST, "none") if isinstance(self.budget, dict) else self.budget
 
-    def card_budget(self, place: str, total_bytes: int) -> int | None:
-        """A card's budget; None: all that there is of it.
+    def card_budget(self, place: str, total_bytes: int) -> int:
+        """A card's budget; where none is given, all that there is of it.
 
         Args:
             place: "cuda:0".
@@ -307,7 +307,7 @@ class CloudConfig(EndpointConfig):
         text = self.budget.get(place, "none") if isinstance(self.budget, dict) else "none"
         if text.endswith("%"):
             return int(total_bytes * float(text.removesuffix("%")) / 100)
-        return None if text == "none" else parse_size(text)
+        return total_bytes if text == "none" else parse_size(text)
 
     def reserve_of(self, place: str) -> int:
         """How much of a place's budget must be free for the first load of a model."""

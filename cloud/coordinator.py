@@ -15,6 +15,7 @@ from ..errors import OutOfMemory, Overloaded
 from ..links.index import INDEX
 from ..links.planning.plan import Plan
 from ..links.scheduling.expected import expected_losses, linked_losses
+from ..links.scheduling.loads import Memory
 from ..links.scheduling.schedule import SiteSchedule
 from ..links.serving import Serving
 from ..models.cost import ModelCost
@@ -105,7 +106,10 @@ class Coordinator:
             self.schedule = self.make_schedule({name: costs[name] for name in self.repository.paths})
         places = {name: self.machine.place(name) for name in self.repository.models}
         needs = {name: cost.memory_bytes for name, cost in costs.items() if places.get(name, HOST) == HOST}
-        self.memory = MemoryBudget(plan.budget_bytes, needs, first_bytes=self.config.reserve_of(HOST))
+        for name, place in places.items():
+            if place != HOST and name in costs:
+                self.machine.cards[place].budget.learn(name, costs[name].memory_bytes)
+        self.memory = MemoryBudget(self.initial.host_bytes, needs, first_bytes=self.config.reserve_of(HOST))
         self.pool = ModelPool(
             self.workers,
             self.memory,
@@ -225,10 +229,12 @@ class Coordinator:
 
     def make_schedule(self, costs: Mapping[str, ModelCost]) -> SiteSchedule:
         """A schedule of these models under the site's budgets; no stream has joined it."""
+        budgets_bytes = {HOST: self.initial.host_bytes}
+        budgets_bytes |= {card.place: card.models_bytes for card in self.machine.cards.values()}
         return SiteSchedule(
             costs,
             compute_cores=parse_compute(self.config.compute),
-            budget_bytes=self.initial.plan.budget_bytes,
+            budget_bytes=Memory(budgets_bytes, {name: self.machine.place(name) for name in costs}),
             weights=self.config.site_weights,
             audit=self.config.audit,
         )

@@ -218,6 +218,13 @@ class ModelProcess:
                 return int(process.memory_info().rss)
         return 0
 
+    def cpu_s(self) -> float:
+        """What it took of processors so far; 0 when it is not running."""
+        with suppress(psutil.Error):
+            times = psutil.Process(self.pid).cpu_times() if self.pid is not None else None
+            return 0.0 if times is None else float(times.user + times.system)
+        return 0.0
+
     def transient_bytes(self) -> int:
         """How much more than now the process once held, inside an inference; 0 where the system does not say."""
         with suppress(OSError, StopIteration, ValueError, IndexError):

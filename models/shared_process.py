@@ -152,8 +152,15 @@ class SharedModelProcess(ModelProcess):
         super().__init__(path, threads=threads, optimized=optimized, providers=providers)
         self.shared = shared
         self._number: int | None = None
+        self._before_s = 0.0
+
+    def cpu_s(self) -> float:
+        """What the process took of processors since this model came, the others in it included."""
+        return max(0.0, super().cpu_s() - self._before_s)
 
     def _start(self, opening: Opening) -> None:
+        self._pid = self.shared.pid
+        self._before_s = super().cpu_s()
         self._pipe, self._number = self.shared.attach(opening)
         self._pid = self.shared.pid
 

@@ -90,6 +90,7 @@ class Supervisor:
             threads=self.threads,
             optimized=self.optimized,
             providers=self.providers,
+            digest=self.digest,
             kind=self.kind,
             infer_timeout_s=self.infer_timeout_s,
             repeat=self.repeat,

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,8 @@ class InitialPlan:
         costs: each model's cost; empty where everything runs and there is no budget.
         placement: what runs for which devices; None: the plan is for all devices.
         placed: the placement's plans, by class of devices.
+        host_bytes: the budget of the machine's own memory; None: no limit. The plan's is that of the place that most
+            models run in.
     """
 
     plan: Plan
@@ -45,6 +47,7 @@ class InitialPlan:
     costs: Mapping[str, ModelCost]
     placement: PlacementFile | None = None
     placed: Mapping[str, Plan] = field(default_factory=dict)
+    host_bytes: int | None = None
 
     def plan_for(self, device_class: str) -> Plan:
         """The plan for one class of devices."""
@@ -78,26 +81,36 @@ async def make_initial_plan(config: CloudConfig, repository: Repository, machine
         return _read_placement(config.placement, graph)
     if config.host_budget != "none" or config.answers != "full":
         # Links were learnt where the models ran on processors: what one takes of a card is measured here.
-        costs = {
-            name: cost for name, cost in costs.items() if name not in repository.paths or machine.place(name) == HOST
-        }
+        costs = {name: cost for name, cost in costs.items() if _place(name, repository, machine) == HOST}
         costs |= await _measure([repository.models[name] for name in repository.paths if name not in costs], machine)
-    sizes = {name: cost.memory_bytes for name, cost in costs.items()}
-    budget_bytes = None if config.host_budget == "none" else parse_budget(config.host_budget, sizes)
+    main = machine.main_place(repository.paths)
+    sizes = {name: cost.memory_bytes for name, cost in costs.items() if _place(name, repository, machine) == HOST}
+    host_bytes = None if config.host_budget == "none" else parse_budget(config.host_budget, sizes)
+    budget_bytes = host_bytes if main == HOST else machine.cards[main].budget.limit_bytes
     if config.answers == "full":
         plan = full_plan(repository.specs, costs)
-        if budget_bytes is not None and plan.memory_bytes > budget_bytes:
+        if host_bytes is not None and sum(sizes.values()) > host_bytes:
             raise InvalidInput(
                 f"budget {config.host_budget}: all {len(costs)} models take {format_bytes(plan.memory_bytes)}; give "
                 'more, or set `answers` to "links" or "hold" to run a part of them'
             )
-        return InitialPlan(plan, None, costs)
+        return InitialPlan(plan, None, costs, host_bytes=host_bytes)
     cores = parse_compute(config.compute)
+    # What runs elsewhere takes nothing of the place that the others take turns in.
+    here = {
+        name: cost if _place(name, repository, machine) == main else replace(cost, memory_bytes=0)
+        for name, cost in costs.items()
+    }
     if config.answers == "hold":
-        return InitialPlan(hold_plan(costs, budget_bytes, compute_cores=cores), None, costs)
+        return InitialPlan(hold_plan(here, budget_bytes, compute_cores=cores), None, costs, host_bytes=host_bytes)
     assert graph is not None, "the configuration is checked"
+    graph.costs.update({name: here[name] for name in graph.costs})
     plan = make_plan(graph, budget_bytes, compute_cores=cores, weights=config.site_weights)
-    return InitialPlan(plan, graph, costs)
+    return InitialPlan(plan, graph, costs, host_bytes=host_bytes)
+
+
+def _place(name: str, repository: Repository, machine: Machine) -> str:
+    return machine.place(name) if name in repository.paths else HOST
 
 
 def _check_weights(weights: Weights, repository: Repository) -> None:
@@ -137,9 +150,8 @@ def _read_placement(path: Path, graph: LinkGraph) -> InitialPlan:
     placement = PlacementFile.load(path)
     if placement.digests != graph.digests:
         raise InvalidInput(f"{path}: was planned for other models than the links are of; plan it again")
-    return InitialPlan(
-        whole_plan(placement, graph.costs), graph, graph.costs, placement, class_plans(placement, graph.costs)
-    )
+    whole, classes = whole_plan(placement, graph.costs), class_plans(placement, graph.costs)
+    return InitialPlan(whole, graph, graph.costs, placement, classes, host_bytes=whole.budget_bytes)
 
 
 def class_plans(placement: PlacementFile, costs: Mapping[str, ModelCost]) -> dict[str, Plan]:

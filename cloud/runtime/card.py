@@ -27,6 +27,11 @@ class Card:
         meter: measures it.
         budget: of its memory.
         process: the process.
+
+    Attributes:
+        baseline_bytes: what its process took when it held no model for the first time; None: it always held one.
+        context_bytes: what another one took, when models were measured.
+        recycled: how often it was ended as too much did not come back.
     """
 
     def __init__(self, place: str, meter: Meter, budget: MemoryBudget, process: SharedProcess) -> None:
@@ -35,7 +40,14 @@ class Card:
         self.budget = budget
         self.process = process
         self.baseline_bytes: int | None = None
+        self.context_bytes = 0
         self.recycled = 0
+
+    @property
+    def models_bytes(self) -> int:
+        """How much of the budget models may take: what the process takes by itself is taken off."""
+        limit_bytes = self.budget.limit_bytes or self.meter.total_bytes
+        return max(0, limit_bytes - max(self.context_bytes, self.baseline_bytes or 0))
 
     def taken_bytes(self) -> int:
         """What is taken now."""

@@ -1,6 +1,7 @@
 """Where models run: in processes of their own, or on cards in one process each; and what each place may hold."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -61,6 +62,11 @@ class Machine:
             self._card(place)
         return place
 
+    def main_place(self, names: Collection[str]) -> str:
+        """The place that most of these models run in: whose memory they take turns in, if it is not enough for all."""
+        counts = Counter(self.place(name) for name in names)
+        return max(sorted(counts), key=lambda place: (counts[place], place == HOST), default=HOST)
+
     def worker(self, model: ServedModel, *, is_tail: bool = False) -> Worker:
         """What runs a version of a model."""
         how, table = self.execution(model.name), self.config.model.get(model.name, ModelConfig())
@@ -100,7 +106,7 @@ class Machine:
         on_card = partial(_OnCard, card=card, shared=card.process, providers=how.for_session())
         try:
             cost = measure_cost(model.path, frames, threads=how.threads, kind=on_card)
-            context_bytes = card.taken_bytes()
+            card.context_bytes = context_bytes = card.taken_bytes()
         finally:
             card.process.close()
         taken_bytes = max(0, cost.memory_bytes - context_bytes)

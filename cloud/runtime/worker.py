@@ -4,11 +4,9 @@ import asyncio
 import logging
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
-import psutil
 
 from ...errors import ModelFailed
 from ...models.process import ModelProcess
@@ -223,10 +221,8 @@ class Worker:
             # What the largest group takes is to be seen when memory is measured, not later.
             frame = np.full((360, 640, 3), 114, np.uint8)
             await lane.run([Work({FRAME: frame})] * self.batching.most)
-        with suppress(psutil.Error):
-            times = psutil.Process(lane.model.pid).cpu_times()
-            return float(times.user + times.system)
-        return 0.0  # It has ended already.
+        process = lane.model.process
+        return 0.0 if process is None else process.cpu_s()  # It has ended already.
 
 
 def _settle(answered: "asyncio.Future[bool]", in_time: bool) -> None:

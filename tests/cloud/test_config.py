@@ -69,7 +69,7 @@ def test_each_place_has_a_budget_and_a_reserve_of_its_own(tmp_path):
     config = load_config(path)
     assert config.host_budget == "4GiB" and load_config(None, {"models": path, "budget": "1GiB"}).host_budget == "1GiB"
     totals = [config.card_budget(f"cuda:{card}", 1000) for card in range(3)]
-    assert totals == [750, 2 * 2**30, None]
+    assert totals == [750, 2 * 2**30, 1000]
     assert [config.reserve_of(place) for place in ("host", "cuda:0", "cuda:1")] == [64 * 2**20, 512 * 2**20, 2**20]
 
 

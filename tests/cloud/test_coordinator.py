@@ -47,7 +47,7 @@ def test_residents_are_loaded_and_measured_at_the_start_and_gone_at_the_end(serv
 def test_a_site_begins_with_the_plan_and_its_budgets(serve: Callable, links: Path) -> None:
     async def story(coordinator: Coordinator) -> None:
         assert coordinator.schedule is not None and coordinator.schedule.compute_cores == 0.5
-        assert coordinator.schedule.budget_bytes == 75 * 2**20
+        assert coordinator.initial.host_bytes == 75 * 2**20
         assert coordinator.pool.queue.loaded == set(coordinator.initial.plan.resident)
         stats = coordinator.memory.stats()
         assert stats.memory_bytes <= stats.peak_bytes <= stats.limit_bytes == 75 * 2**20
