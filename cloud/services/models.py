@@ -13,6 +13,7 @@ from ..coordinator import Coordinator
 from ..deployments import ModelEntry
 from ..endpoint import abort_on_error
 from ..repository import MODEL_FILE, SPEC_FILE
+from ..security.text import for_outside
 
 _PIECE_TIMEOUT_S = 60.0
 _MOST_FILES = 1000
@@ -31,7 +32,8 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
         async with abort_on_error(context):
             deployments = self.coordinator.deployments
             entries = await asyncio.to_thread(deployments.index)
-            return models_pb2.ModelList(models=[_message(entry) for entry in entries], refused=deployments.refused)
+            refused = {name: for_outside(why) for name, why in deployments.refused.items()}
+            return models_pb2.ModelList(models=[_message(entry) for entry in entries], refused=refused)
         raise AssertionError("abort raises")
 
     async def Add(self, pieces: AsyncIterator[models_pb2.ModelPiece], context: Any) -> models_pb2.ServedModel:  # noqa: N802
@@ -134,4 +136,5 @@ async def _next(pieces: AsyncIterator[models_pb2.ModelPiece]) -> models_pb2.Mode
 
 def _message(entry: ModelEntry) -> models_pb2.ServedModel:
     fields = {name: getattr(entry, name) for name in models_pb2.ServedModel.DESCRIPTOR.fields_by_name}
-    return models_pb2.ServedModel(**fields)
+    told = {name: for_outside(fields[name]) for name in ("reason", "refused")}
+    return models_pb2.ServedModel(**{**fields, **told})
