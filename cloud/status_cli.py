@@ -127,7 +127,7 @@ def health_command(
                 health_pb2.HealthCheckRequest(), timeout=_ANSWERS_WITHIN_S
             )
         except grpc.RpcError as error:
-            raise _ours(error, target) from error
+            raise our_error(error, target) from error
     if reply.status != health_pb2.HealthCheckResponse.SERVING:
         raise Unavailable(f"{target}: does not serve: it is starting or stopping")
     print("serving")
@@ -140,11 +140,17 @@ def _ask(stub: Any, address: str, token: str) -> edge_pb2.StatusReply:
             edge_pb2.StatusRequest(), metadata=metadata, timeout=_ANSWERS_WITHIN_S
         )
     except grpc.RpcError as error:
-        raise _ours(error, address) from error
+        raise our_error(error, address) from error
     return reply
 
 
-def _ours(error: Any, address: str) -> InfilinkError:
+def our_error(error: Any, address: str) -> InfilinkError:
+    """What a call to a coordinator failed of, as an error of ours.
+
+    Args:
+        error: gRPC's.
+        address: the coordinator's.
+    """
     code, details = error.code(), " ".join(str(error.details() or "").split())[:300]
     if code == grpc.StatusCode.UNAUTHENTICATED:
         return InvalidInput(f"{address}: {details}: give the coordinator's `token` as --token")
