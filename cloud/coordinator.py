@@ -45,6 +45,7 @@ from .runtime.run_queue import RunQueue
 from .runtime.scaling import Scaling
 from .runtime.scheduler import Scheduler
 from .sessions.admission import check_hello, feature_range
+from .sessions.backlog import Backlog
 from .sessions.session import Session, SessionKey
 from .sessions.stream import DeviceStream, StreamCounts
 
@@ -69,6 +70,7 @@ class Coordinator:
         self.config = config
         self.stopping = False
         self.counts = StreamCounts()
+        self.backlog = Backlog(config.max_waiting_bytes)
         self.metrics = Metrics()
         self.tracing = None if config.trace_to is None else Tracing(config.trace_to, service="infilink-cloud")
         self.sessions: OrderedDict[SessionKey, Session] = OrderedDict()
@@ -249,7 +251,15 @@ class Coordinator:
     def stream(self, session: Session) -> DeviceStream:
         """The stream for a new connection of a session."""
         stream = DeviceStream(
-            self.config, self.repository, self.scheduler, self.ledger, session, self.counts, self.metrics, self.tracing
+            self.config,
+            self.repository,
+            self.scheduler,
+            self.ledger,
+            session,
+            self.counts,
+            self.metrics,
+            backlog=self.backlog,
+            tracing=self.tracing,
         )
         graph, device = self.initial.graph, session.key.device
         if graph is not None and graph.cameras and not graph.knows(device):

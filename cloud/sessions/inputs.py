@@ -2,8 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import simplejpeg
@@ -26,11 +28,25 @@ _ITEMS = ("boxes", "tokens")
 # pixels, and hardly any bytes.
 _SCAN, _MOST_SCANS = b"\xff\xda", 64
 
-# Decoded sooner than another thread takes it over.
-_SMALL_PIXELS = 2**15
+# Decoded sooner than another thread takes it over; and what takes so long that others are not to feel it.
+_SMALL_PIXELS, _LARGE_PIXELS = 2**15, 2**22
 _DECODERS = ThreadPoolExecutor(
     len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(), "decode"
 )
+
+
+def _give_way() -> None:
+    with suppress(OSError, AttributeError):  # Linux alone knows how urgent a single thread is.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
+_LARGE_DECODER = ThreadPoolExecutor(1, "decode-large", initializer=_give_way)
+
+Ready = Callable[[], Awaitable[None]]
+
+
+async def _at_once() -> None:
+    """Waits for nothing."""
 
 
 async def read_frame(
@@ -41,6 +57,7 @@ async def read_frame(
     *,
     within_s: float | None = None,
     is_urgent: bool = False,
+    ready: Ready = _at_once,
 ) -> Held | None:
     """The models' input: a picture as uint8 BGR, or a feature map's bytes; None if the message carries neither.
 
@@ -51,6 +68,7 @@ async def read_frame(
         inputs: the memory that it is decoded into.
         within_s: how long to wait for room there; None: as long as it takes.
         is_urgent: others wait for it, and it for nothing.
+        ready: waited for once there is room, before anything is decoded.
 
     Raises:
         InvalidInput: it is too large, or neither a readable picture nor a map of that cut.
@@ -68,14 +86,21 @@ async def read_frame(
         raise InvalidInput(f"encoding {message.encoding} is not known here; send {known}")
     if tail is not None:
         check_map(message.payload, tail)
+        await ready()
         return inputs.copy({FRAME: np.frombuffer(message.payload, np.uint8)})
     return await read_picture(
-        message.payload, inputs, max_pixels=config.max_input_pixels, within_s=within_s, is_urgent=is_urgent
+        message.payload, inputs, max_pixels=config.max_input_pixels, within_s=within_s, is_urgent=is_urgent, ready=ready
     )
 
 
 async def read_picture(
-    jpeg: bytes, inputs: InputPool, *, max_pixels: int, within_s: float | None = None, is_urgent: bool = False
+    jpeg: bytes,
+    inputs: InputPool,
+    *,
+    max_pixels: int,
+    within_s: float | None = None,
+    is_urgent: bool = False,
+    ready: Ready = _at_once,
 ) -> Held:
     """A JPEG as a frame in the memory that models are given it in; what `read_frame` says."""
     width, height = picture_size(jpeg, max_pixels=max_pixels)
@@ -83,12 +108,14 @@ async def read_picture(
     pixel_bytes = 3 if jpeg.count(_SCAN) == 1 else 9
     needed_bytes = width * height * pixel_bytes
     held = inputs.hold_now(needed_bytes) if is_urgent else await inputs.hold(needed_bytes, within_s=within_s)
+    await ready()
     picture = held.make_frame(height, width)
     try:
         if width * height <= _SMALL_PIXELS:
             decode_jpeg(jpeg, picture)
         else:
-            await asyncio.get_running_loop().run_in_executor(_DECODERS, decode_jpeg, jpeg, picture)
+            decoders = _DECODERS if width * height < _LARGE_PIXELS else _LARGE_DECODER
+            await asyncio.get_running_loop().run_in_executor(decoders, decode_jpeg, jpeg, picture)
     except InvalidInput:
         del held, picture  # The error remembers what had a name here, and may be remembered for long.
         raise

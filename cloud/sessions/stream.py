@@ -4,10 +4,9 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, ModelFailed, QueueFull, UnknownModel
+from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, ModelFailed, UnknownModel
 from ...links.answer import Answer
 from ...links.scheduling.schedule import Choice
 from ...models.process_child import Inferred
@@ -24,40 +23,11 @@ from ..runtime.scheduler import Scheduler
 from ..security.text import for_outside
 from .answers import Superseded, output_message, reason_of, refused_message, result_message
 from .asking import TIMEOUT_S, Asking
-from .inputs import read_features, read_frame, read_local_outputs
+from .backlog import Backlog
+from .looking import Looked, Looking
 from .outgoing import Outgoing, Write
+from .pace import Pace
 from .session import Session
-
-# Inputs of one stream that are looked at at once: where all models run, they do on the next while the slowest ends on
-# the first, in as many processes as a model has.
-_AT_ONCE = 4
-# An input that may wait comes at most so long before its camera would have sent it, while compute is short; it is not
-# waited for longer than the last of these, as a source's clock may jump.
-_AHEAD_S, _LOOKS_EVERY_S, _WAITS_AT_MOST_S = 1.0, 0.02, 10.0
-
-
-@dataclass(frozen=True)
-class Looked:
-    """What there is of an input before models are chosen for it.
-
-    Attributes:
-        shape: of the models' input; None: the message carried only outputs or features.
-        frame: that input, if models are still to run on it.
-        features: what the links' stem makes of the input, here or on the device; None: they read none, or there was
-            nothing to look at.
-        given: the outputs of the models that ran on the device.
-        ran: the outputs of those that ran here already, as no schedule chooses.
-        took_s: how long this took.
-        came_s: when it came, by the scheduler's clock.
-    """
-
-    shape: tuple[int, ...] | None
-    frame: Held | None
-    features: Array | None
-    given: dict[str, Array]
-    ran: dict[str, Inferred]
-    took_s: float
-    came_s: float
 
 
 @dataclass(frozen=True)
@@ -88,7 +58,7 @@ class StreamCounts:
     repeated: int = 0
 
 
-_Pending = tuple[edge_pb2.Input, "asyncio.Task[Looked] | edge_pb2.CoordinatorMessage"]
+_Pending = tuple[edge_pb2.Input, "asyncio.Task[Looked] | edge_pb2.CoordinatorMessage", int]
 
 
 class DeviceStream:
@@ -102,6 +72,7 @@ class DeviceStream:
         session: the state that is kept between inputs.
         counts: counts the answers of all streams.
         metrics: measures what each stage takes.
+        backlog: bounds what all streams have read and not answered.
         tracing: goes on with the traces of inputs; None: nobody looks at them.
     """
 
@@ -114,6 +85,7 @@ class DeviceStream:
         session: Session,
         counts: StreamCounts,
         metrics: Metrics,
+        backlog: Backlog,
         tracing: Tracing | None = None,
     ) -> None:
         self.config = config
@@ -123,20 +95,21 @@ class DeviceStream:
         self.session = session
         self.counts = counts
         self.metrics = metrics
+        self.backlog = backlog
         self.tracing = tracing
-        self._queue = scheduler.pool.queue
         self.stopped = False
         self.finished = asyncio.Event()
         self._notices: list[str] = []
         self._reader: asyncio.Task[None] | None = None
-        self._at_once = asyncio.Semaphore(_AT_ONCE)
         # While it is full nothing is read, and gRPC's flow control stops the device.
         self._pending: asyncio.Queue[_Pending | None] = asyncio.Queue(config.max_in_flight)
         # As many may wait for their answers to be kept and sent, instead.
         self._room = asyncio.Semaphore(config.max_in_flight + 1)
-        self._looking: set[asyncio.Task[Looked]] = set()
+        self._tasks: set[asyncio.Task[Looked]] = set()
+        self._looking = Looking(config, repository, scheduler, session, metrics)
+        self._pace = Pace(scheduler, is_stopped=lambda: self.stopped)
+        self._unanswered_bytes = 0
         self._newest = -1
-        self._lag_s: float | None = None
         self._asking = Asking()
         self._traces: dict[int, InputTrace] = {}
 
@@ -163,12 +136,13 @@ class DeviceStream:
             if not self.stopped:
                 await reader
         finally:
-            for task in (reader, working, sending, *self._looking):
+            for task in (reader, working, sending, *self._tasks):
                 task.cancel()
             await asyncio.gather(working, sending, return_exceptions=True)
             outgoing.close()
             while not self._pending.empty():
                 self._pending.get_nowait()
+            self.backlog.remove(self._unanswered_bytes)
             self.finished.set()
 
     async def _work(self, outgoing: Outgoing) -> None:
@@ -176,7 +150,9 @@ class DeviceStream:
         while (pending := await self._pending.get()) is not None:
             trace = self._traces.pop(pending[0].sequence, None)
             with within(trace):
-                outgoing.answer(await self._answer(*pending, outgoing.now), trace)
+                outgoing.answer(await self._answer(*pending[:2], outgoing.now), trace)
+            self.backlog.remove(pending[2])
+            self._unanswered_bytes -= pending[2]
 
     @property
     def waiting(self) -> int:
@@ -204,10 +180,13 @@ class DeviceStream:
                 return
             async for message in messages:
                 kind = message.WhichOneof("message")
-                self.metrics.received("edge", message.ByteSize())
+                size_bytes = message.ByteSize()
+                self.metrics.received("edge", size_bytes)
                 if kind == "input":
                     await self._room.acquire()
-                    await self._pending.put((message.input, await self._begin(message.input)))
+                    await self.backlog.add(size_bytes)
+                    self._unanswered_bytes += size_bytes
+                    await self._pending.put((message.input, await self._begin(message.input), size_bytes))
                 elif kind == "report":
                     self.session.take_report(message.report)
                 elif kind == "frame":
@@ -238,86 +217,18 @@ class DeviceStream:
         if trace is not None:
             self._traces[message.sequence] = trace
         with within(trace):
-            task = asyncio.create_task(self._look(message))
-        self._looking.add(task)
+            look = self._looking.look(
+                message, check=lambda: self._check(message), is_superseded=lambda: self._is_superseded(message)
+            )
+            task = asyncio.create_task(look)
+        self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
     def _ended(self, task: "asyncio.Task[Looked]") -> None:
-        self._looking.discard(task)
+        self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # Retrieved, or asyncio logs an error where nothing awaits the task any more.
-
-    async def _look(self, message: edge_pb2.Input) -> Looked:
-        """Decodes an input and has the stem see it; where no schedule chooses, its models run at once."""
-        came_s = self.scheduler.clock()
-        self._check(message)
-        deadline_s = self._deadline_s(message)
-        names = self._choose(message, (), {}).run if self.scheduler.schedule is None else ()
-        with self._admitted(message, names, deadline_s):
-            async with self._at_once, self._turn(names, deadline_s):
-                began_s = time.perf_counter()
-                self._check(message)
-                given = read_local_outputs(message.outputs, self.session.local, self.repository.specs)
-                features = read_features(message, self.session.features)
-                frame = None
-                ran: dict[str, Inferred] = {}
-                with part("decode"):
-                    if not self._is_superseded(message):
-                        frame = await self._read_frame(message, deadline_s)
-                    if frame is not None:
-                        features = await self._see(frame.frame)
-                        self.metrics.stage("decode", time.perf_counter() - began_s)
-                shape = None if frame is None else frame.frame.shape
-                if frame is not None and self.scheduler.schedule is None:
-                    ran = await self._run(frame, self._choose(message, given, {}), given, deadline_s)
-                    # Its memory is not to wait for the inputs before it to be answered.
-                    frame = None
-        return Looked(shape, frame, features, given, ran, time.perf_counter() - began_s, came_s)
-
-    def _admitted(
-        self, message: edge_pb2.Input, names: Collection[str], deadline_s: float
-    ) -> AbstractContextManager[None]:
-        """Refuses what would be too late before it costs anything; where a schedule chooses, it is answered without."""
-        if self.scheduler.schedule is not None or not message.payload:
-            return nullcontext()
-        return self._queue.admitted(names, deadline_s)
-
-    def _turn(self, names: Collection[str], deadline_s: float) -> AbstractAsyncContextManager[None]:
-        """Waits until an input's models are soon free; where a schedule chooses, only what it answers with is known."""
-        return nullcontext() if self.scheduler.schedule is not None else self._queue.turn(names, deadline_s)
-
-    async def _read_frame(self, message: edge_pb2.Input, deadline_s: float) -> Held | None:
-        """The models' input, once there is room for it; None: a schedule answers without, as there is none in time."""
-        scheduled = self.scheduler.schedule is not None
-        left_s = max(0.0, deadline_s - self._queue.clock())
-        within_s = min(left_s, self.scheduler.answer_within_s) if scheduled else left_s
-        try:
-            return await read_frame(
-                message,
-                self.repository.tail,
-                self.config,
-                self._queue.inputs,
-                within_s=within_s if math.isfinite(within_s) else None,
-            )
-        except QueueFull:
-            if not scheduled:
-                raise
-            return None
-
-    def _deadline_s(self, message: edge_pb2.Input) -> float:
-        """An input's deadline by the clock of the queue."""
-        if not message.deadline_ns:
-            return math.inf
-        return float(self._queue.clock() + message.deadline_ns / 1e9 - time.time())
-
-    async def _see(self, frame: Array) -> Array | None:
-        """What the links' stem makes of a frame: once an input, beside the event loop as decoding is."""
-        graph = self.session.serving.graph
-        if graph is None or graph.stem is None:
-            return None
-        seen = await asyncio.get_running_loop().run_in_executor(None, graph.stem.see, frame)
-        return seen.features
 
     def _check(self, message: edge_pb2.Input) -> None:
         """Raises the error that an input is refused with before it is decoded, if there is one."""
@@ -345,12 +256,11 @@ class DeviceStream:
             answers: what would be answered without.
             asks: whether its frame would have to be asked for.
         """
-        scheduler, plan = self.scheduler, self.session.serving.plan
+        scheduler = self.scheduler
         lost = {name: 1.0 - answer.confidence for name, answer in answers.items()}
         frame_loss = self.config.ask_loss if asks else 0.0
         if scheduler.schedule is None:
-            named = frozenset(message.models)
-            fixed = [name for name in plan.resident if name not in given and (not named or name in named)]
+            fixed = [name for name in self._looking.fixed(message) if name not in given]
             worth = not asks or sum(lost[name] for name in fixed) > frame_loss
             return scheduler.choose(self.session.key, {}, must=fixed if worth else ())
         wanted = [name for name in self.session.wants(message.models) if name not in given]
@@ -359,16 +269,6 @@ class DeviceStream:
         factors = {name: weigh(name, specs[name].output, answers[name].value) for name in losses}
         must = tuple(losses) if message.audit else ()
         return scheduler.choose(self.session.key, losses, factors=factors, must=must, frame_loss=frame_loss)
-
-    async def _run(self, frame: Held, choice: Choice, given: Collection[str], deadline_s: float) -> dict[str, Inferred]:
-        """The outputs of the chosen models; none where all fail on an input that carries outputs of others."""
-        within_s = None if self.scheduler.schedule is None else self.scheduler.answer_within_s
-        try:
-            return await self.scheduler.run(self.session.key, frame, choice, within_s=within_s, deadline_s=deadline_s)
-        except ModelFailed:
-            if not given:
-                raise
-            return {}
 
     async def _answer(
         self, message: edge_pb2.Input, work: "asyncio.Task[Looked] | edge_pb2.CoordinatorMessage", write: Write
@@ -414,7 +314,7 @@ class DeviceStream:
         self.counts.results += 1
         self.metrics.stage("ledger", time.perf_counter() - began_s)
         self.metrics.stage("total", self.scheduler.clock() - looked.came_s)
-        self._queue.answered(time.perf_counter() - began_s)
+        self.scheduler.pool.queue.answered(time.perf_counter() - began_s)
         self.metrics.sent("edge", result.ByteSize())
         return result
 
@@ -435,9 +335,9 @@ class DeviceStream:
         self._check(message)
         if looked.frame is None and (looked.features is None or not message.frame_kept or self.stopped):
             return executed
-        if self._is_superseded(message) or self._is_behind(message, looked.came_s):
+        if self._is_superseded(message) or self._pace.is_behind(message, looked.came_s):
             return executed
-        await self._wait_for_compute(message)
+        await self._pace.wait(message)
         began_s = time.perf_counter()
         answers = self.session.serving.preview(
             message.captured_ns / 1e9, looked.given, features=looked.features, score=_score(message)
@@ -450,7 +350,7 @@ class DeviceStream:
             self.scheduler.skip(self.session.key, choice)
             return executed
         try:
-            ran = await self._run(frame, choice, looked.given, self._deadline_s(message))
+            ran = await self._looking.run(message, frame, choice, looked.given)
         except ModelFailed as error:
             self.notify(f"input {message.sequence} is answered from its features alone: {error}")
             return executed
@@ -491,26 +391,6 @@ class DeviceStream:
             size=size,
         )
 
-    def _is_behind(self, message: edge_pb2.Input, came_s: float) -> bool:
-        """Whether an input waited here for those before it for too long, and not because it came before its time."""
-        now_s, captured_s = self.scheduler.clock(), message.captured_ns / 1e9
-        if self._lag_s is None:
-            self._lag_s = came_s - captured_s
-        late_s = now_s - max(came_s, captured_s + self._lag_s)
-        return late_s > self.scheduler.answer_within_s
-
-    async def _wait_for_compute(self, message: edge_pb2.Input) -> None:
-        """A recording that is sent faster than it was captured is held back to its own pace while compute is short."""
-        clock, captured_s = self.scheduler.clock, message.captured_ns / 1e9
-        if message.policy != edge_pb2.POLICY_ALL or message.deadline_ns:
-            return
-        longest_s = clock() + _WAITS_AT_MOST_S
-        until_s = min(captured_s + (self._lag_s or 0.0) - _AHEAD_S, longest_s)
-        while clock() < until_s and self.scheduler.is_short() and not self.stopped:
-            await asyncio.sleep(_LOOKS_EVERY_S)
-        if clock() >= longest_s:
-            self._lag_s = clock() - captured_s
-
     async def _ask(self, message: edge_pb2.Input, write: Write) -> Held | None:
         """The frame of an input that came as features; None: it is gone, or not there in time."""
         left_s = message.deadline_ns / 1e9 - time.time() if message.deadline_ns else TIMEOUT_S
@@ -519,8 +399,7 @@ class DeviceStream:
         if came is None:
             return None
         try:
-            sent = edge_pb2.Input(payload=came.payload, encoding=came.encoding)
-            return await read_frame(sent, self.repository.tail, self.config, self._queue.inputs, is_urgent=True)
+            return await self._looking.read_asked(came)
         except InvalidInput as error:
             self.notify(f"input {message.sequence} is answered from its features alone: {error}")
             return None

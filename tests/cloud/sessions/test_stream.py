@@ -396,11 +396,11 @@ def test_a_recording_waits_for_compute_as_long_as_its_camera_would_have(serve: C
         for short in (False, True):
             coordinator.scheduler.is_short = lambda short=short: short
             for sequence in (0, 1, 5, 1000, 1001):
-                stream._is_behind(an_input(sequence).input, now_s)
+                stream._pace.is_behind(an_input(sequence).input, now_s)
                 before_s = now_s
-                await stream._wait_for_compute(an_input(sequence).input)
+                await stream._pace.wait(an_input(sequence).input)
                 waited.append(now_s - before_s)
-            await stream._wait_for_compute(an_input(2000, policy=edge_pb2.POLICY_LATEST).input)
+            await stream._pace.wait(an_input(2000, policy=edge_pb2.POLICY_LATEST).input)
             assert now_s - before_s - waited[-1] < 1.0, "it must not wait"
         assert max(waited[:5]) < 2.0, "there is compute"
         assert waited[5:7] == pytest.approx([0.5, 0.5], abs=0.5) and waited[8] == pytest.approx(10.0, abs=1.0)
@@ -416,11 +416,11 @@ def test_an_input_that_waited_too_long_for_those_before_it_is_answered_without_a
         now_s = 100.0
         coordinator.scheduler.clock = lambda: now_s
         stream = coordinator.stream(coordinator.open_session(hello()))
-        assert not stream._is_behind(an_input(0).input, now_s)
+        assert not stream._pace.is_behind(an_input(0).input, now_s)
         now_s = 105.0
-        assert stream._is_behind(an_input(1).input, 101.0), "it came in time, 4 s ago"
-        assert not stream._is_behind(an_input(2).input, 104.5), "who was slow was its device"
-        assert not stream._is_behind(an_input(5).input, 101.0), "it came before its time"
+        assert stream._pace.is_behind(an_input(1).input, 101.0), "it came in time, 4 s ago"
+        assert not stream._pace.is_behind(an_input(2).input, 104.5), "who was slow was its device"
+        assert not stream._pace.is_behind(an_input(5).input, 101.0), "it came before its time"
 
     serve(story, links=links, answers="links", budget="150MiB", answer_within_s=1.0)
 

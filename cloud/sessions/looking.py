@@ -1,0 +1,181 @@
+"""What there is of an input before models are chosen for it: it is checked, decoded and seen by the links' stem.
+
+Where no schedule chooses, its models run on it at once.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Collection
+from contextlib import AsyncExitStack, nullcontext
+from dataclasses import dataclass
+
+from ...errors import ModelFailed, QueueFull
+from ...links.scheduling.schedule import Choice
+from ...models.process_child import Inferred
+from ...outputs import Array
+from ...protos import edge_pb2
+from ...protos.tracing import part
+from ..config import CloudConfig
+from ..metrics import Metrics
+from ..repository import Repository
+from ..runtime.input_pool import Held
+from ..runtime.scheduler import Scheduler
+from .inputs import Ready, read_features, read_frame, read_local_outputs
+from .session import Session
+
+# Inputs of one stream that are looked at at once: where all models run, they do on the next while the slowest ends on
+# the first, in as many processes as a model has.
+_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What there is of an input before models are chosen for it.
+
+    Attributes:
+        shape: of the models' input; None: the message carried only outputs or features.
+        frame: that input, if models are still to run on it.
+        features: what the links' stem makes of the input, here or on the device; None: they read none, or there was
+            nothing to look at.
+        given: the outputs of the models that ran on the device.
+        ran: the outputs of those that ran here already, as no schedule chooses.
+        took_s: how long this took.
+        came_s: when it came, by the scheduler's clock.
+    """
+
+    shape: tuple[int, ...] | None
+    frame: Held | None
+    features: Array | None
+    given: dict[str, Array]
+    ran: dict[str, Inferred]
+    took_s: float
+    came_s: float
+
+
+class Looking:
+    """Looks at the inputs of one stream, a few at once.
+
+    Args:
+        config: the limits.
+        repository: the models' specs.
+        scheduler: runs the models.
+        session: the stream's.
+        metrics: measures what decoding takes.
+    """
+
+    def __init__(
+        self, config: CloudConfig, repository: Repository, scheduler: Scheduler, session: Session, metrics: Metrics
+    ) -> None:
+        self.config = config
+        self.repository = repository
+        self.scheduler = scheduler
+        self.session = session
+        self.metrics = metrics
+        self._queue = scheduler.pool.queue
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
+
+    async def look(
+        self, message: edge_pb2.Input, *, check: Callable[[], None], is_superseded: Callable[[], bool]
+    ) -> Looked:
+        """Looks at an input.
+
+        Args:
+            message: the input.
+            check: raises the error that it is refused with, if there is one by now.
+            is_superseded: whether no model is to look at it any more.
+
+        Raises:
+            InvalidInput: it carries what can't be read.
+            QueueFull: its answer would be too late, by what waits before it.
+            DeadlineExceeded: it is.
+            InfilinkError: what `check` and the models raise.
+        """
+        came_s, is_scheduled = self.scheduler.clock(), self.scheduler.schedule is not None
+        check()
+        deadline_s, named = self.deadline_s(message), () if is_scheduled else self.fixed(message)
+        # What would be too late is refused before it costs anything; where a schedule chooses, it is answered without.
+        admits = not is_scheduled and bool(message.payload)
+        with self._queue.admitted(named, deadline_s) if admits else nullcontext():
+            async with self._at_once, AsyncExitStack() as turn:
+                began_s = time.perf_counter()
+                check()
+                given = read_local_outputs(message.outputs, self.session.local, self.repository.specs)
+                features = read_features(message, self.session.features)
+                frame, ran = None, dict[str, Inferred]()
+
+                async def ready() -> None:
+                    if not is_scheduled:
+                        await turn.enter_async_context(self._queue.turn(named, deadline_s))
+                        check()
+
+                with part("decode"):
+                    if not is_superseded():
+                        frame = await self._read_frame(message, deadline_s, ready)
+                    if frame is not None:
+                        features = await self._see(frame.frame)
+                        self.metrics.stage("decode", time.perf_counter() - began_s)
+                shape = None if frame is None else frame.frame.shape
+                if frame is not None and not is_scheduled:
+                    must = [name for name in named if name not in given]
+                    choice = self.scheduler.choose(self.session.key, {}, must=must)
+                    ran = await self.run(message, frame, choice, given)
+                    # Its memory is not to wait for the inputs before it to be answered.
+                    frame = None
+        return Looked(shape, frame, features, given, ran, time.perf_counter() - began_s, came_s)
+
+    def fixed(self, message: edge_pb2.Input) -> list[str]:
+        """The models that run on an input where no schedule chooses."""
+        named = frozenset(message.models)
+        return [name for name in self.session.serving.plan.resident if not named or name in named]
+
+    async def run(
+        self, message: edge_pb2.Input, frame: Held, choice: Choice, given: Collection[str]
+    ) -> dict[str, Inferred]:
+        """The outputs of the chosen models; none where all fail on an input that carries outputs of others."""
+        within_s = None if self.scheduler.schedule is None else self.scheduler.answer_within_s
+        deadline_s = self.deadline_s(message)
+        try:
+            return await self.scheduler.run(self.session.key, frame, choice, within_s=within_s, deadline_s=deadline_s)
+        except ModelFailed:
+            if not given:
+                raise
+            return {}
+
+    async def read_asked(self, message: edge_pb2.Frame) -> Held | None:
+        """The frame that was asked for; it waits for nothing, as others wait for it. Raises InvalidInput."""
+        sent = edge_pb2.Input(payload=message.payload, encoding=message.encoding)
+        return await read_frame(sent, self.repository.tail, self.config, self._queue.inputs, is_urgent=True)
+
+    def deadline_s(self, message: edge_pb2.Input) -> float:
+        """An input's deadline by the clock of the queue."""
+        if not message.deadline_ns:
+            return math.inf
+        return float(self._queue.clock() + message.deadline_ns / 1e9 - time.time())
+
+    async def _read_frame(self, message: edge_pb2.Input, deadline_s: float, ready: Ready) -> Held | None:
+        """The models' input, once there is room for it; None: a schedule answers without, as there is none in time."""
+        is_scheduled = self.scheduler.schedule is not None
+        left_s = max(0.0, deadline_s - self._queue.clock())
+        within_s = min(left_s, self.scheduler.answer_within_s) if is_scheduled else left_s
+        try:
+            return await read_frame(
+                message,
+                self.repository.tail,
+                self.config,
+                self._queue.inputs,
+                within_s=within_s if math.isfinite(within_s) else None,
+                ready=ready,
+            )
+        except QueueFull:
+            if not is_scheduled:
+                raise
+            return None
+
+    async def _see(self, frame: Array) -> Array | None:
+        """What the links' stem makes of a frame: once an input, beside the event loop as decoding is."""
+        graph = self.session.serving.graph
+        if graph is None or graph.stem is None:
+            return None
+        seen = await asyncio.get_running_loop().run_in_executor(None, graph.stem.see, frame)
+        return seen.features
