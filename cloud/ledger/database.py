@@ -115,17 +115,21 @@ class Database:
         self._engine.dispose()
 
     def _prepare(self, *, create: bool) -> None:
-        with self._writer.begin() as connection:
+        # Who only reads does not wait for who writes.
+        with self._engine.begin() as connection:
             found = _format(connection)
-            if found is None and not create:
-                raise InvalidInput(f"{self.name}: is no ledger")
-            check_format(found or FORMAT, READS, path=self.name, what="a ledger")
-            if found == FIRST:
+        if found is None and not create:
+            raise InvalidInput(f"{self.name}: is no ledger")
+        check_format(found or FORMAT, READS, path=self.name, what="a ledger")
+        if found == FORMAT:
+            return
+        with self._writer.begin() as connection:
+            if _format(connection) == FIRST:
                 logger.info("%s: is a ledger of format %d: it is converted", self.name, FIRST)
                 count = migrate(connection)
                 logger.info("%s: took over %d answers, as if they had been given now", self.name, count)
-            if found != FORMAT:
-                METADATA.create_all(connection)
+            METADATA.create_all(connection)
+            if connection.execute(select(FORMATS.c.number)).first() is None:
                 connection.execute(FORMATS.insert(), {"number": FORMAT})
             if self.path is not None:
                 connection.exec_driver_sql(f"PRAGMA user_version = {FORMAT:d}")

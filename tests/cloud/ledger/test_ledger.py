@@ -245,6 +245,20 @@ def test_a_ledger_of_a_newer_infilink_is_refused(ledger_place):
         Database(ledger_place)
 
 
+def test_who_reads_a_ledger_does_not_wait_for_who_writes_to_it(open_ledger):
+    async def story():
+        ledger = open_ledger()
+        await ledger.record(answered(0))
+        with ledger.database.write() as writing:
+            writing.execute(ANSWERS.delete())
+            other = open_ledger()
+            assert await other.find(key(0)) == answered(0).message
+            await other.close()
+        await ledger.close()
+
+    run(story)
+
+
 def test_a_url_is_named_without_its_password():
     with pytest.raises(InvalidInput) as raised:
         Database("postgresql+psycopg://me:secret@127.0.0.1:1/none")
