@@ -29,7 +29,6 @@ from .learnt_rate import LearntRate
 from .local_models import open_local
 from .messages import KeptFrame
 from .results import InputRow, ResultRow, ResultsFile
-from .scrape import serve_metrics
 from .sources.base import Frame
 from .sources.open import is_live
 from .summary import Summary, peak_rss_bytes
@@ -118,6 +117,9 @@ class Agent:
             )
             stack.callback(self._exchange.close)
             if config.metrics_listen is not None:
+                # Late: 4 MiB that other agents need not hold.
+                from .scrape import serve_metrics
+
                 stack.enter_context(serve_metrics(self.report, config.metrics_listen))
             self._capture(config, gate)
             self._exchange.finish()

@@ -55,7 +55,16 @@ def test_the_reader_of_imports_sees_a_forbidden_one(tmp_path, monkeypatch):
 
 
 def test_the_agent_loads_nothing_heavy():
-    heavy = ("torch", "sklearn", "scipy", "onnx", "infilink.cloud", "infilink.links")
+    heavy = (
+        "torch",
+        "sklearn",
+        "scipy",
+        "onnx",
+        "prometheus_client",
+        "opentelemetry",
+        "infilink.cloud",
+        "infilink.links",
+    )
     code = f"import sys, infilink.device.agent, infilink.device.cli; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"

@@ -1,7 +1,9 @@
 """The agent over a real clip and real gRPC: every frame has its results, sent or not, whatever the network does."""
 
+import re
 import sqlite3
 import threading
+import urllib.request
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -353,3 +355,18 @@ def test_an_agent_that_cannot_begin_leaves_nothing_running(start_bright, make_ag
             agent.run()
     begun = {thread.name for thread in set(threading.enumerate()) - before}
     assert not begun & {"uplink", "results", "handoff"}
+
+
+def test_an_agents_figures_are_read_while_it_works(start_bright, make_agent, caplog) -> None:
+    caplog.set_level("INFO")
+    pages: list[str] = []
+
+    def read_at_first(message: edge_pb2.Input) -> edge_pb2.CoordinatorMessage:
+        if not pages:
+            address = next(text.split()[-1] for text in caplog.messages if text.startswith("metrics at"))
+            pages.append(urllib.request.urlopen(address).read().decode())
+        return brightness_of(message)
+
+    coordinator = start_bright(read_at_first)
+    assert make_agent(coordinator, metrics_listen="127.0.0.1:0").run().answered == FRAMES
+    assert float(re.search(r"^infilink_agent_frames_total (\S+)", pages[0], re.M)[1]) >= 1.0
