@@ -20,12 +20,14 @@ def check_names(hello: edge_pb2.Hello) -> None:
     Raises:
         InvalidInput: naming the field and what is allowed.
     """
-    for key, name in (("device", hello.device), ("session", hello.session)):
-        if not _NAME.fullmatch(name):
-            raise InvalidInput(f"`{key}`: 1 to {LONGEST} letters, digits, '.', '_', '-', not {shown(name)}")
+    if not _NAME.fullmatch(hello.device):
+        raise InvalidInput(f"`device`: 1 to {LONGEST} letters, digits, '.', '_', '-', not {shown(hello.device)}")
+    if not hello.session:
+        raise InvalidInput("`session`: must name the run")
     if len(hello.models) > _MOST_MODELS or len(hello.local) > _MOST_MODELS:
         raise InvalidInput(f"`models`, `local`: at most {_MOST_MODELS} models can be named")
     texts = {
+        "session": [hello.session],
         "version": [hello.version],
         "models": hello.models,
         "local": [*hello.local, *hello.local.values()],

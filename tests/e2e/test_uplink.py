@@ -5,7 +5,7 @@ import threading
 from infilink import __version__
 from infilink.device.config import DeviceConfig
 from infilink.device.uplink.client import Uplink
-from infilink.protos import edge_pb2
+from infilink.protos import edge_pb2, wire
 
 from .conftest import TIMEOUT_S, TOKEN
 from .test_wire import an_input
@@ -35,7 +35,9 @@ def test_bytes_are_those_of_the_serialised_messages(daemon):
     uplink.close()
     uplink.close()
     assert [answer.sequence for answer in answers] == list(range(5)) and reports
-    hello = edge_pb2.Hello(device="counts", version=__version__, session="counted")
+    hello = edge_pb2.Hello(
+        device="counts", version=__version__, session="counted", wire=wire.NEWEST, wire_oldest=wire.OLDEST
+    )
     sent = size(hello=hello) + sum(size(input=m) for m in inputs) + sum(size(report=r) for r in reports)
     assert uplink.sent_bytes == sent
     assert uplink.received_bytes == size(welcome=welcome) + sum(size(result=r) for r in answers)
