@@ -133,7 +133,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
         config, told = self.coordinator.config, False
         quota, sizes = self.quotas.of(stream.session.key.device), deque[int](maxlen=config.max_in_flight)
         while True:
-            # What waits in a stream is bounded in bytes, too: large inputs wait on the device's side.
+            # Of what all streams may have waiting (`max_waiting_bytes`) none takes all.
             while sum(islice(reversed(sizes), stream.waiting)) > _MOST_WAITING * config.max_input_bytes:
                 await asyncio.sleep(_LOOKS_EVERY_S)
             try:
