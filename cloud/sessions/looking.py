@@ -6,9 +6,9 @@ Where no schedule chooses, its models run on it at once.
 import asyncio
 import math
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...errors import ModelFailed, QueueFull
 from ...links.scheduling.schedule import Choice
@@ -51,6 +51,25 @@ class Looked:
     ran: dict[str, Inferred]
     took_s: float
     came_s: float
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What the models gave for one input.
+
+    Attributes:
+        exact: the outputs of those that ran, here or on the device.
+        digests: of the files of those that ran here: another version may be served by now.
+        biased: those that ran because of what was expected of their answers: they tell nothing of other inputs.
+        took_s: how long decoding and running took.
+        why: of those that the schedule chose, why.
+    """
+
+    exact: dict[str, Array]
+    digests: Mapping[str, str]
+    biased: frozenset[str]
+    took_s: float
+    why: Mapping[str, str] = field(default_factory=dict)
 
 
 class Looking:

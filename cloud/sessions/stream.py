@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, ModelFailed, UnknownModel
 from ...links.answer import Answer
@@ -15,7 +15,6 @@ from ...protos import edge_pb2
 from ...protos.tracing import InputTrace, Tracing, part, within
 from ..config import CloudConfig
 from ..ledger.ledger import Ledger
-from ..ledger.rows import Answered, InputKey
 from ..metrics import Metrics
 from ..repository import Repository
 from ..runtime.input_pool import Held
@@ -24,29 +23,11 @@ from ..security.text import for_outside
 from .answers import Superseded, output_message, reason_of, refused_message, result_message
 from .asking import TIMEOUT_S, Asking
 from .backlog import Backlog
-from .looking import Looked, Looking
+from .kept import Keeper
+from .looking import Executed, Looked, Looking
 from .outgoing import Outgoing, Write
 from .pace import Pace
 from .session import Session
-
-
-@dataclass(frozen=True)
-class Executed:
-    """What the models gave for one input.
-
-    Attributes:
-        exact: the outputs of those that ran, here or on the device.
-        digests: of the files of those that ran here: another version may be served by now.
-        biased: those that ran because of what was expected of their answers: they tell nothing of other inputs.
-        took_s: how long decoding and running took.
-        why: of those that the schedule chose, why.
-    """
-
-    exact: dict[str, Array]
-    digests: Mapping[str, str]
-    biased: frozenset[str]
-    took_s: float
-    why: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -107,6 +88,7 @@ class DeviceStream:
         self._room = asyncio.Semaphore(config.max_in_flight + 1)
         self._tasks: set[asyncio.Task[Looked]] = set()
         self._looking = Looking(config, repository, scheduler, session, metrics)
+        self._keeper = Keeper(ledger, repository, metrics, session.key)
         self._pace = Pace(scheduler, is_stopped=lambda: self.stopped)
         self._unanswered_bytes = 0
         self._newest = -1
@@ -199,7 +181,7 @@ class DeviceStream:
     async def _begin(self, message: edge_pb2.Input) -> "asyncio.Task[Looked] | edge_pb2.CoordinatorMessage":
         """Starts to look at an input; for a repeated input, returns the answer from the ledger."""
         try:
-            known = await self.ledger.find(self._key(message))
+            known = await self._keeper.find(message)
         except InfilinkError as error:
             return self._refuse(message, error)
         self._newest = max(self._newest, message.sequence)
@@ -301,14 +283,16 @@ class DeviceStream:
         for name, (answer, _) in answers.items():
             self.metrics.answered(name, answer.origin)
         result = result_message(message.sequence, outputs, executed.took_s)
-        return asyncio.create_task(self._keep(message, self._kept(message, result, looked, executed), looked))
+        return asyncio.create_task(self._keep(message, result, looked, executed))
 
-    async def _keep(self, message: edge_pb2.Input, answered: Answered, looked: Looked) -> edge_pb2.CoordinatorMessage:
+    async def _keep(
+        self, message: edge_pb2.Input, result: edge_pb2.CoordinatorMessage, looked: Looked, executed: Executed
+    ) -> edge_pb2.CoordinatorMessage:
         """The answer that stands for an input, which is in the ledger."""
         began_s = time.perf_counter()
         try:
             with part("ledger"):
-                result = await self.ledger.record(answered)
+                result = await self._keeper.keep(message, result, looked, executed)
         except InfilinkError as error:
             return self._refuse(message, error)
         self.counts.results += 1
@@ -356,40 +340,10 @@ class DeviceStream:
             return executed
         biased = frozenset(choice.run) - choice.audits if looked.frame is not None else frozenset(choice.run)
         for name in ran.keys() - biased:
-            self._note_audit(message, answers[name], name, ran[name].value)
+            self._keeper.note_audit(message, answers[name], name, ran[name].value)
         why = {name: "audit" if name in choice.audits else f"worth {choice.index[name]:.3g}" for name in ran}
         took_s = looked.took_s + time.perf_counter() - began_s
         return Executed(executed.exact | _values(ran), _digests(ran), biased, took_s, why)
-
-    def _note_audit(self, message: edge_pb2.Input, answer: Answer, name: str, exact: Array) -> None:
-        """Notes how far what would have been answered without a model agrees with what it said."""
-        agreement = self.repository.specs[name].output.agreement(answer.value, exact)
-        self.metrics.audited(name, agreement)
-        self.ledger.audited(
-            self._key(message),
-            name,
-            origin=answer.origin,
-            confidence=answer.confidence,
-            trusted=answer.trusted,
-            agreement=agreement,
-        )
-
-    def _kept(
-        self, message: edge_pb2.Input, result: edge_pb2.CoordinatorMessage, looked: Looked, executed: Executed
-    ) -> Answered:
-        """The answer with what the ledger keeps beside it."""
-        size = None
-        if looked.shape is not None and self.repository.tail is None:
-            size = (looked.shape[1], looked.shape[0])
-        return Answered(
-            self._key(message),
-            result,
-            captured_ns=message.captured_ns,
-            specs=self.repository.specs,
-            given=tuple(message.outputs),
-            why=executed.why,
-            size=size,
-        )
 
     async def _ask(self, message: edge_pb2.Input, write: Write) -> Held | None:
         """The frame of an input that came as features; None: it is gone, or not there in time."""
@@ -403,9 +357,6 @@ class DeviceStream:
         except InvalidInput as error:
             self.notify(f"input {message.sequence} is answered from its features alone: {error}")
             return None
-
-    def _key(self, message: edge_pb2.Input) -> InputKey:
-        return InputKey(self.session.key.device, self.session.key.session, message.sequence)
 
 
 def _score(message: edge_pb2.Input) -> float | None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
@@ -15,6 +16,8 @@ from infilink.cloud.ledger.ledger import Ledger
 from infilink.cloud.ledger.rows import InputKey
 from infilink.codec import encode_jpeg
 from infilink.errors import InvalidInput
+from infilink.models.process import ModelProcess
+from infilink.models.process_child import FRAME
 from infilink.protos import edge_pb2
 
 from ...models.made import write_nan_on_black
@@ -431,5 +434,64 @@ def test_a_report_is_kept_in_the_session(serve: Callable, models: Path) -> None:
         assert await talk(coordinator, edge_pb2.DeviceMessage(report=report)) == []
         (session,) = coordinator.sessions.values()
         assert session.report == report
+
+    serve(story, models=models)
+
+
+def test_what_would_be_late_is_refused_at_once_and_says_when_to_come_again(serve: Callable, models: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        queue = coordinator.pool.queue
+        await talk(coordinator, an_input(0))
+        os.kill(coordinator.workers["bright"].pid, signal.SIGSTOP)
+        now_ns, ran = time.time_ns(), executions(coordinator)["light"]
+        # As if the model took 100 s: with one before it, the next one would be late.
+        queue._took_s["bright"] = queue._apart_s["bright"] = 100.0
+        answers: list[edge_pb2.CoordinatorMessage] = []
+        come, told = asyncio.Event(), asyncio.Event()
+
+        async def messages():
+            yield an_input(1)
+            for sequence in (2, 3):
+                yield an_input(sequence, deadline_ns=now_ns + 150 * 10**9)
+            yield an_input(4, deadline_ns=now_ns + 10000 * 10**9)
+            told.set()
+            await come.wait()
+
+        async def write(answer: edge_pb2.CoordinatorMessage) -> None:
+            answers.append(answer)
+
+        stream = coordinator.stream(coordinator.open_session(hello(session="2")))
+        running = asyncio.create_task(stream.run(messages(), write))
+        await told.wait()
+        os.kill(coordinator.workers["bright"].pid, signal.SIGCONT)
+        come.set()
+        await running
+        assert sequences(answers) == [1, 2, 3, 4]
+        first, second, third, fourth = answers
+        assert first.HasField("result") and fourth.HasField("result")
+        for late in (second, third):
+            assert late.refused.code == edge_pb2.REFUSED_CODE_OVERLOADED and late.refused.retry_after_s > 1
+        assert queue.expired == 2 and executions(coordinator)["light"] == ran + 2
+
+    serve(story, models=models)
+
+
+def test_an_input_whose_process_ended_is_given_to_the_next_one(serve: Callable, models: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        ended = []
+        send = ModelProcess.send
+
+        def deadly(process: ModelProcess, works: list) -> None:
+            send(process, works)
+            if not ended and any(work.tensors[FRAME][0, 0, 0] > 200 for work in works):
+                ended.append(process.path.stem)
+                process.kill()
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ModelProcess, "send", deadly)
+            answers = await talk(coordinator, *(an_input(index, level) for index, level in enumerate([10, 250, 90])))
+        assert [round(values(answer)["bright"]) for answer in answers] == [10, 250, 90]
+        assert all(origins(answer) == {"bright": "executed", "light": "executed"} for answer in answers)
+        assert len(ended) == 1 and sum(worker.stats().loads for worker in coordinator.workers.values()) == 3
 
     serve(story, models=models)

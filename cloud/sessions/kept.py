@@ -1,0 +1,76 @@
+"""What the ledger gets of one session: its answers, with what is kept beside them, and its audits."""
+
+from ...links.answer import Answer
+from ...outputs import Array
+from ...protos import edge_pb2
+from ..ledger.ledger import Ledger
+from ..ledger.rows import Answered, InputKey
+from ..metrics import Metrics
+from ..repository import Repository
+from .looking import Executed, Looked
+from .session import SessionKey
+
+
+class Keeper:
+    """Puts one session's answers and audits into the ledger.
+
+    Args:
+        ledger: where.
+        repository: the models' specs.
+        metrics: counts the audits.
+        session: whose.
+    """
+
+    def __init__(self, ledger: Ledger, repository: Repository, metrics: Metrics, session: SessionKey) -> None:
+        self.ledger = ledger
+        self.repository = repository
+        self.metrics = metrics
+        self.session = session
+
+    async def find(self, message: edge_pb2.Input) -> edge_pb2.CoordinatorMessage | None:
+        """The answer that an input got before; None: it has none.
+
+        Raises:
+            Overloaded: the ledger does not answer.
+            InvalidInput: no ledger can keep such an input.
+        """
+        return await self.ledger.find(self._key(message))
+
+    async def keep(
+        self, message: edge_pb2.Input, result: edge_pb2.CoordinatorMessage, looked: Looked, executed: Executed
+    ) -> edge_pb2.CoordinatorMessage:
+        """The answer that stands for an input, which is in the ledger.
+
+        Raises:
+            Overloaded: it can't be kept now, and may not be given without.
+            InvalidInput: it can't be kept.
+        """
+        size = None
+        if looked.shape is not None and self.repository.tail is None:
+            size = (looked.shape[1], looked.shape[0])
+        answered = Answered(
+            self._key(message),
+            result,
+            captured_ns=message.captured_ns,
+            specs=self.repository.specs,
+            given=tuple(message.outputs),
+            why=executed.why,
+            size=size,
+        )
+        return await self.ledger.record(answered)
+
+    def note_audit(self, message: edge_pb2.Input, answer: Answer, name: str, exact: Array) -> None:
+        """Notes how far what would have been answered without a model agrees with what it said."""
+        agreement = self.repository.specs[name].output.agreement(answer.value, exact)
+        self.metrics.audited(name, agreement)
+        self.ledger.audited(
+            self._key(message),
+            name,
+            origin=answer.origin,
+            confidence=answer.confidence,
+            trusted=answer.trusted,
+            agreement=agreement,
+        )
+
+    def _key(self, message: edge_pb2.Input) -> InputKey:
+        return InputKey(self.session.device, self.session.session, message.sequence)
