@@ -26,7 +26,7 @@ from ...links.planning.plan import Plan
 from ...links.serving import Serving
 from ...models.tensors import STRINGS, TensorSpec
 from ...outputs import Array
-from ...protos import edge_pb2
+from ...protos import edge_pb2, wire
 from ..coordinator import Coordinator
 from ..runtime.input_pool import Held
 from ..sessions.inputs import read_picture
@@ -262,7 +262,7 @@ class Answering:
 
     def _session(self, stream: str) -> Session:
         return self.coordinator.open_session(
-            edge_pb2.Hello(device=stream, session=_SESSION, version=__version__),
+            edge_pb2.Hello(device=stream, session=_SESSION, version=__version__, wire=wire.NEWEST)
         )
 
     def _alone(self) -> Serving:

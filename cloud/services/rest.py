@@ -193,6 +193,8 @@ class RestService:
 
     async def _body(self, request: Request) -> bytes:
         """The body, which is never longer than an input may be."""
+        if (coding := request.headers.get("content-encoding", "identity")) != "identity":
+            raise InvalidInput(f"`content-encoding` {coding[:40]!r}: a body is taken as it is, not compressed")
         most = self.coordinator.config.max_input_bytes + _LONG
         parts, size = [], 0
         async for part in request.stream():

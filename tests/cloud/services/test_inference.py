@@ -7,8 +7,11 @@ import grpc
 import numpy as np
 import pytest
 from infilink.cloud.coordinator import Coordinator
+from infilink.cloud.inference.request import InferRequest
+from infilink.cloud.security.caller import ANYONE, called_by
 from infilink.cloud.services.inference import SERVICE, InferenceService
 from infilink.codec import encode_jpeg
+from infilink.errors import NotAllowed
 from infilink.models.cost import ModelCost
 from infilink.outputs import Array
 from infilink.protos import open_inference_pb2 as pb
@@ -186,6 +189,18 @@ def test_a_call_whose_turn_does_not_come_ends_with_its_deadline(call: Callable) 
         coordinator.pool.queue.at_once = 0
         code, text = await refusal(stub.ModelInfer(request))
         assert code == grpc.StatusCode.DEADLINE_EXCEEDED and "the deadline passed" in text
+
+    call(story)
+
+
+def test_whoever_is_bound_to_a_device_may_not_use_anothers_stream(call: Callable) -> None:
+    async def story(coordinator: Coordinator, stub) -> None:
+        asked = InferRequest("bright", parameters={"stream": "door"}, tensors=picture())
+        answering = InferenceService(coordinator).answering
+        with called_by(ANYONE.bound_to(["gate-*"])), pytest.raises(NotAllowed, match="not as 'door'"):
+            await answering.answer(asked)
+        with called_by(ANYONE.bound_to(["do*"])):
+            assert (await answering.answer(asked)).parameters["origin"] == "executed"
 
     call(story)
 

@@ -122,6 +122,8 @@ def test_what_is_wrong_is_told_by_its_name(ask: Callable) -> None:
         assert answer.status_code == 400 and "lists and objects" in answer.json()["error"]
         answer = await client.post("/v2/models/bright/infer", content=bytes(2**21))
         assert answer.status_code == 400 and "`max_input_bytes`" in answer.json()["error"]
+        answer = await client.post("/v2/models/bright/infer", content=b"x", headers={"content-encoding": "gzip"})
+        assert answer.status_code == 400 and "`content-encoding`" in answer.json()["error"]
         assert (await client.get("/v2/models/bright/infer")).status_code == 405
         assert (await client.get("/v3")).status_code == 404
 
