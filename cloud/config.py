@@ -149,6 +149,10 @@ insecure = false
 # device = 0
 # threads = 2
 # pinned = true
+# processes = 2               # without it: another one while its inputs wait, as far as cores and memory allow
+# max_batch = 8               # inputs that share a run, where the graph leaves their number open
+# preferred_batches = [4, 8]
+# batch_delay_s = 0.002
 
 # Where results are published as they are kept, of `devices` and `models` by name (`*` and `?` allowed): to an MQTT
 # broker, where Home Assistant finds them; `classes` get a sensor of their own. docs/RESULTS.md.
