@@ -107,9 +107,10 @@ class Line:
             self._threads[-1].start()
 
     def _carry(self, one: socket.socket, other: socket.socket) -> None:
-        while data := one.recv(65536):
-            if not self.dead.is_set():
-                other.sendall(data)
+        with suppress(OSError):  # Whoever gives the line up may reset it.
+            while data := one.recv(65536):
+                if not self.dead.is_set():
+                    other.sendall(data)
 
     def close(self) -> None:
         for end in self._ends[1:]:
