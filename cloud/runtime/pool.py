@@ -95,7 +95,11 @@ class ModelPool:
         self.queue.loaded.discard(name)
         await self.queue.drained(name)
         await self.sample()
-        await self._release(name, self.workers[name])
+        worker, budget = self.workers[name], self.budget_of(name)
+        if worker.lanes > 1:
+            # It comes back with one process, and needs what that takes.
+            budget.learn(name, budget.need(name) // worker.lanes * worker.processes)
+        await self._release(name, worker)
         await self._recycle_if_due(self._card(name))
 
     async def replace(self, name: str, worker: Worker, *, place: str = HOST) -> None:

@@ -15,7 +15,7 @@ _SHORT_LOOKS, _IDLE_LOOKS = 2, 120
 
 
 class Scaling:
-    """Gives a model more processes, as far as processors and the budget of memory allow.
+    """Gives a model more processes, as far as processors allow, and the budget once all models are loaded.
 
     Args:
         pool: the models.
@@ -55,7 +55,10 @@ class Scaling:
         pool = self.pool
         worker, memory = pool.workers[name], pool.budget_of(name)
         one_bytes = memory.need(name) // worker.lanes
-        fits = memory.limit_bytes is None or memory.reserved_bytes + one_bytes <= memory.limit_bytes
+        # What is left of a budget is for models that are not loaded, as long as there are such.
+        fits = memory.limit_bytes is None or (
+            memory.reserved_bytes + one_bytes <= memory.limit_bytes and pool.queue.loaded >= pool.workers.keys()
+        )
         self._short[name] = 0
         if not fits or pool.places.get(name, HOST) != HOST or pool.changing.locked():
             return

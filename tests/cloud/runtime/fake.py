@@ -8,7 +8,7 @@ from infilink.models.process_child import FRAME
 class Fake:
     """One process that takes one input at a time; a subclass has `async def infer(self, frame)`."""
 
-    lanes = 1
+    lanes = processes = 1
     batches = False
     repeats = True
     pid = None

@@ -34,6 +34,9 @@ class FakeWorker(Fake):
         self.lanes += 1
         return 0.1
 
+    async def unload(self):
+        self.lanes = 1
+
     async def shrink(self):
         self.lanes -= 1
         return True
@@ -106,5 +109,30 @@ def test_one_that_does_not_start_changes_nothing(caplog):
         await site.look(4)
         assert site.worker.lanes == 1 and "no other process can be started" in caplog.text
         await site.end()
+
+    asyncio.run(story())
+
+
+def test_what_is_left_of_a_budget_is_for_models_that_are_not_loaded():
+    async def story():
+        site = Site(limit_bytes=100)
+        site.pool.workers["b"] = FakeWorker()
+        await site.ask(3)
+        await site.look(10)
+        assert site.worker.lanes == 1
+        await site.end()
+
+    asyncio.run(story())
+
+
+def test_a_model_that_is_unloaded_needs_one_process_when_it_comes_back():
+    async def story():
+        site = Site(limit_bytes=100)
+        await site.ask(3)
+        await site.look(10)
+        assert site.pool.memory.need("a") == 20
+        await site.end()
+        await site.pool.unload("a")
+        assert site.pool.memory.need("a") == 10 and site.worker.lanes == 1
 
     asyncio.run(story())
