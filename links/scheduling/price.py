@@ -66,23 +66,23 @@ class Price:
     def pass_time(self, now_s: float) -> None:
         """The clock has moved on."""
         if self._counted_s is not None and not math.isinf(self.cores):
-            earned_s = min(self.cores * max(0.0, now_s - self._counted_s), self.bank_limit_s - self.bank_s)
-            self.bank_s += earned_s
-            self._move(-earned_s)
+            self._change(self.cores * max(0.0, now_s - self._counted_s))
         self._counted_s = now_s if self._counted_s is None else max(now_s, self._counted_s)
 
     def spend(self, cost_s: float) -> None:
         """So much is spent; below 0: given back."""
         self.spent_s += cost_s
         if not math.isinf(self.cores):
-            self.bank_s = min(max(self.bank_s - cost_s, -self.bank_limit_s), self.bank_limit_s)
-            self._move(cost_s)
+            self._change(-cost_s)
 
     def ask(self, index: float) -> None:
         """Something worth that much a second asks to run: the first one sets the price."""
         if self._log_usual is None and index > 0.0:
             self._log_usual = math.log(index)
 
-    def _move(self, spent_s: float) -> None:
+    def _change(self, saved_s: float) -> None:
+        before_s, self.bank_s = self.bank_s, min(self.bank_s + saved_s, self.bank_limit_s)
         if self._log_usual is not None:
-            self._log_usual += spent_s / (_REACTS * self.bank_limit_s)
+            # What is owed, for a load that took long, is no sign of what runs are worth.
+            moved_s = max(before_s, 0.0) - max(self.bank_s, 0.0)
+            self._log_usual += moved_s / (_REACTS * self.bank_limit_s)

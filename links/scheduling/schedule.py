@@ -80,6 +80,7 @@ class SiteSchedule:
         self._random = np.random.default_rng(seed)
         self._now_s = self._looked_s = -np.inf
         self._booked_s: dict[str, float] = {}
+        self._load_cpu_s: dict[str, float] = {}
         self._latest = np.zeros(len(self.names))
         self._runs = np.zeros(len(self.names), np.int64)
 
@@ -248,13 +249,15 @@ class SiteSchedule:
         if found is not None:
             if found.compares:
                 self._audits.spend(self.costs[found.model].load_s)
-            self._booked_s[found.model] = self.costs[found.model].load_s
+            # What it takes of the processors is not how long it takes.
+            self._booked_s[found.model] = self._load_cpu_s.get(found.model, self.costs[found.model].load_s)
             self._bank.spend(self._booked_s[found.model])
         return found
 
     def loaded(self, model: str, took_s: float) -> None:
         """A model that was to be loaded is: so much of the processors' time it took, and not all until it was there."""
         self._bank.spend(took_s - self._booked_s.pop(model, took_s))
+        self._load_cpu_s[model] = took_s
 
     def stats(self) -> ScheduleStats:
         """What was done, and what was worth what at every stream's last input."""

@@ -30,15 +30,32 @@ def test_the_price_rises_while_the_bank_empties_and_falls_while_nothing_is_spent
     assert later == sorted(later, reverse=True)
 
 
-def test_no_more_is_saved_than_the_limit_and_no_more_is_owed() -> None:
+def test_no_more_is_saved_than_the_limit_and_all_that_is_owed_is_paid_back() -> None:
     price = Price(0.5, dearest_s=0.1)
     price.pass_time(0.0)
     price.pass_time(1e6)
     assert price.bank_s == price.bank_limit_s == pytest.approx(1.0)
     price.spend(100.0)
-    assert price.bank_s == -price.bank_limit_s and price.at_once_s < 0.0
+    assert price.bank_s == -99.0 and price.at_once_s < 0.0 and price.value == math.inf
+    price.pass_time(1e6 + 190.0)
+    assert price.bank_s == pytest.approx(-4.0)
     price.spend(-1e3)
     assert price.bank_s == price.bank_limit_s
+
+
+def test_the_price_is_as_before_once_a_debt_is_paid() -> None:
+    price = Price(0.01, dearest_s=0.001)
+    price.pass_time(0.0)
+    price.ask(5.0)
+    price.spend(0.5 * price.bank_s)
+    before = price.value
+    # Much more than what a number can hold e-fold.
+    price.spend(1e4)
+    price.spend(-1e4)
+    assert price.value == pytest.approx(before)
+    price.spend(3.0)
+    price.pass_time(300.0)
+    assert price.value == pytest.approx(before)
 
 
 def test_a_small_budget_saves_enough_for_the_dearest_run() -> None:
