@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -76,6 +76,14 @@ class PoolStats:
     peak_bytes: int
 
 
+@dataclass(eq=False)
+class _Place:
+    """Who waits for memory."""
+
+    size_bytes: int
+    freed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class InputPool:
     """Gives memory to inputs, first come, first served, as far as the limit allows; one that is larger goes alone.
 
@@ -88,7 +96,7 @@ class InputPool:
         self._held_bytes = self._large_bytes = self._peak_bytes = 0
         self._kept: dict[int, list[SharedMemory]] = {}
         self._kept_bytes = 0
-        self._waiting: deque[tuple[int, asyncio.Future[Held]]] = deque()
+        self._waiting: deque[_Place] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
 
@@ -103,15 +111,17 @@ class InputPool:
             QueueFull: there was no room in time.
         """
         size_bytes = _rounded(size_bytes)
-        if self._fits(size_bytes) and not any(
-            self._is_large(size) == self._is_large(size_bytes) for size, _ in self._waiting
-        ):
+        before = any(self._is_large(each.size_bytes) == self._is_large(size_bytes) for each in self._waiting)
+        if not before and self._fits(size_bytes):
             return self.hold_now(size_bytes)
-        came: asyncio.Future[Held] = asyncio.get_running_loop().create_future()
-        self._waiting.append((size_bytes, came))
+        place = _Place(size_bytes)
+        self._waiting.append(place)
         try:
             async with asyncio.timeout(within_s):
-                return await came
+                while not self._fits(size_bytes):
+                    place.freed.clear()
+                    await place.freed.wait()
+                return self.hold_now(size_bytes)
         except TimeoutError:
             raise QueueFull(
                 f"the inputs that wait for models take {self._held_bytes / 2**20:.0f} MiB of "
@@ -119,8 +129,8 @@ class InputPool:
                 retry_after_s=within_s or 1.0,
             ) from None
         finally:
-            with suppress(ValueError):
-                self._waiting.remove((size_bytes, came))
+            self._waiting.remove(place)
+            self._wake()
 
     def hold_now(self, size_bytes: int) -> Held:
         """Memory for an input that can't wait, as others wait for it: it counts, whatever the limit."""
@@ -175,11 +185,14 @@ class InputPool:
             self._kept.setdefault(size_bytes, []).append(memory)
             self._kept_bytes += size_bytes
             self._shrink(min(_KEPT_SHARE * self.limit_bytes, _MOST_KEPT_BYTES))
-        for waiting in [*self._waiting]:
-            size, came = waiting
-            if not came.done() and self._fits(size):
-                self._waiting.remove(waiting)
-                came.set_result(self.hold_now(size))
+        self._wake()
+
+    def _wake(self) -> None:
+        """Has the first look whether there is room for it now, and of the small ones the first."""
+        for is_large in (True, False):
+            first = next((each for each in self._waiting if is_large or not self._is_large(each.size_bytes)), None)
+            if first is not None and self._fits(first.size_bytes):
+                first.freed.set()
 
     def _shrink(self, most_bytes: float) -> None:
         while self._kept and self._kept_bytes > most_bytes:

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from infilink.cloud.runtime.input_pool import InputPool
 from infilink.errors import QueueFull
@@ -49,17 +49,17 @@ def test_tensors_are_copied_in_and_text_goes_as_it_is():
 def test_who_finds_no_room_waits_for_it_in_turn_and_what_is_dropped_is_used_again():
     async def story():
         pool = InputPool(MIB)
-        first, second = [await pool.hold(MIB // 2) for _ in range(2)]
-        kept = first._memory
-        third, fourth = (asyncio.create_task(pool.hold(MIB // 2)) for _ in range(2))
+        held = [await pool.hold(MIB // 16) for _ in range(16)]
+        kept = held[-1]._memory
+        first, second = (asyncio.create_task(pool.hold(MIB // 16)) for _ in range(2))
         await settle()
-        assert not third.done() and pool.stats().waiting == 2
-        del first
+        assert not first.done() and pool.stats().waiting == 2
+        held.pop()
         await settle()
-        assert third.done() and not fourth.done() and third.result()._memory is kept
-        del second
+        assert first.done() and not second.done() and first.result()._memory is kept
+        held.pop()
         await settle()
-        assert fourth.done() and pool.stats().held_bytes == MIB == pool.stats().peak_bytes
+        assert second.done() and pool.stats().held_bytes == MIB == pool.stats().peak_bytes
 
     asyncio.run(story())
 
@@ -132,7 +132,8 @@ def test_it_is_given_back_from_any_thread():
     asyncio.run(story())
 
 
-@given(steps=st.lists(st.tuples(st.booleans(), st.integers(1, 3 * MIB)), max_size=40))
+@settings(max_examples=30)
+@given(steps=st.lists(st.tuples(st.booleans(), st.integers(1, 3 * MIB)), max_size=20))
 def test_the_limit_holds_whatever_comes_and_goes(steps):
     async def story():
         pool, held, waiting = InputPool(2 * MIB), [], []
@@ -149,14 +150,14 @@ def test_the_limit_holds_whatever_comes_and_goes(steps):
             assert stats.held_bytes <= 2 * MIB or len(held) == 1
             assert stats.held_bytes or not waiting, "nobody waits for nothing"
             assert pool.taken_bytes <= 2.5 * MIB or len(held) == 1
-        for task in waiting:
-            task.cancel()
+        for each in waiting:
+            each.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        del task, comes, size_bytes
+        each = None
         waiting.clear()
         held.clear()
         gc.collect()
-        assert pool.stats().held_bytes == 0
+        assert pool.stats().held_bytes == 0 == pool.stats().waiting
         pool.close()
         assert pool.taken_bytes == 0
 
