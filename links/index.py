@@ -76,7 +76,7 @@ class Index:
             "stem": self.stem,
         }
         with replacing(folder / INDEX) as part:
-            part.write_text(json.dumps(data), encoding="utf-8")
+            part.write_text(json.dumps(data, separators=(",", ":")), encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Self:

@@ -52,10 +52,10 @@ class Compared:
         Args:
             said: the answers, as vectors (n, answers, length): the last output, the prediction itself, a constant.
             predicted: the predictions (n, length).
-            errors: of other predictions from the same sources (s, length).
+            errors: of other predictions from the same sources, in `columns` (s, k).
             spreads: what those are multiplied by, for each prediction (n,): less where its last output tells more.
         """
-        far = errors[:, self.columns] * self.std
+        far = errors * self.std
         step = max(1, _AT_ONCE // max(1, errors.size))
         parts = [slice(start, start + step) for start in range(0, len(said), step)]
         found = [self.agreements(self.looked(said[at]), self.looked(predicted[at]), far, spreads[at]) for at in parts]

@@ -23,7 +23,7 @@ from .basis import Basis
 from .expected import Compared
 from .regression import Regression
 
-FORMAT = 1
+FORMAT = 2
 SUFFIX = ".npz"
 _HEADER = "link"
 
@@ -85,7 +85,7 @@ class LinearLink:
     def _far(self, names: tuple[str, ...]) -> Array:
         """What is looked at of the errors made from those sources (s, k)."""
         if names not in self._errors:
-            self._errors[names] = self.regressions[names].errors[:, self.compared.columns] * self.compared.std
+            self._errors[names] = self.regressions[names].errors * self.compared.std
         return self._errors[names]
 
     def told(self, available: Container[str]) -> tuple[str, ...]:
@@ -156,15 +156,17 @@ class LinearLink:
             "sources": list(self.bases),
             "sets": [list(each) for each in sets],
         }
-        arrays: dict[str, Array] = {_HEADER: np.asarray(json.dumps(header))}
+        arrays: dict[str, Array] = {}
         for name, basis in self.bases.items():
             arrays |= basis.as_arrays(f"basis.{name}")
         for number, each in enumerate(sets):
             arrays |= self.regressions[each].as_arrays(f"set.{number}")
         if self.expectation is not None:
             arrays |= self.expectation.as_arrays("expectation")
+        header["arrays"] = {name: [str(array.dtype), list(array.shape)] for name, array in arrays.items()}
         with replacing(path) as part, part.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # its stub takes names for its options
+            found = {_HEADER: np.asarray(json.dumps(header)), **_joined(arrays)}
+            np.savez_compressed(file, **found)  # type: ignore[arg-type]  # its stub takes names for its options
 
     @classmethod
     def read(cls, path: Path) -> "LinearLink":
@@ -177,9 +179,10 @@ class LinearLink:
             raise InvalidInput(f"{path}: there is no such link")
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as read:
-                arrays = dict(read)
-            header: dict[str, Any] = json.loads(str(arrays[_HEADER]))
+                joined = dict(read)
+            header: dict[str, Any] = json.loads(str(joined[_HEADER]))
             check_format(header.get("format"), (FORMAT,), path=path, what="a link in closed form")
+            arrays = _parted(joined, header["arrays"])
             spec = LinkSpec.parse(json.dumps(header["spec"]), where=str(path))
             return cls(
                 spec,
@@ -201,6 +204,30 @@ class LinearLink:
     def reads_stem(self) -> bool:
         """Whether the stem is among its sources."""
         return STEM in self.bases
+
+
+def _joined(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """All arrays of a type as one: each in a file takes more by itself than most have in them."""
+    types = sorted({str(array.dtype) for array in arrays.values()})
+    return {
+        each: np.concatenate([array.ravel() for array in arrays.values() if str(array.dtype) == each]) for each in types
+    }
+
+
+def _parted(joined: Mapping[str, Array], shapes: Mapping[str, tuple[str, Sequence[int]]]) -> dict[str, Array]:
+    """What `_joined` put together; `shapes` are the type and the shape of each array, in their order.
+
+    Raises:
+        ValueError: there is more or less than they say.
+    """
+    arrays, at = {}, dict.fromkeys((each for each, _ in shapes.values()), 0)
+    for name, (of, shape) in shapes.items():
+        size = math.prod(shape)
+        arrays[name] = joined[of][at[of] : at[of] + size].reshape(shape)
+        at[of] += size
+    if any(len(joined[of]) != end for of, end in at.items()):
+        raise ValueError("its arrays have other shapes than it says")
+    return arrays
 
 
 def _known(vectors: Mapping[str, Array]) -> dict[str, Exact]:

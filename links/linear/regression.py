@@ -21,7 +21,7 @@ class Regression:
     Attributes:
         weights: float32 (numbers + 1, length); the last row is the constant.
         fades: which share of an error is left at each of `KNOTS_S`, from 0 to 1.
-        errors: some of those it made on blocks that it was not learnt from, float32 (s, length).
+        errors: some of those it made on blocks that it was not learnt from, of the numbers that are compared (s, k).
     """
 
     weights: Array

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...outputs import Array
-from ..table import BUCKETS
 from .problem import Problem
 from .rates import Rates
 
 _ROUNDS = 3
-_ALL_SUBSETS = 2**17
-"""So many sets of sources are looked at, of all kinds of streams together; of more, those near to all and none."""
+ALL_SUBSETS = 2**20
+"""All sets of sources are looked at up to so many times the models, of all kinds of streams together: some 200 MB; of
+more, those near to all and none."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,16 @@ class PricedRoom:
     Args:
         problem: what is chosen from.
         room: the resident set.
+        most: how many pairs of a set of sources and a model are looked at, of all kinds of streams together.
 
     Attributes:
         exact: whether all sets of sources are looked at.
     """
 
-    def __init__(self, problem: Problem, room: Room) -> None:
+    def __init__(self, problem: Problem, room: Room, *, most: int = ALL_SUBSETS) -> None:
         self.problem = problem
         self.room = room
-        self.sets, self.exact = _source_sets(room.resident, len(problem.kinds))
+        self.sets, self.exact = _source_sets(room.resident, most // len(problem.kinds))
         self._stay, self._take = np.flatnonzero(room.resident), np.flatnonzero(~room.resident)
         self._sources = self.sets[:, self._stay].T
         self._all = int(self.sets.sum(axis=1).argmax())
@@ -127,20 +128,20 @@ class PricedRoom:
 
     def _reached(self, models: Array, rates: Rates) -> Array:
         """What models reach at each choice with each set of sources, weighted: (kinds, models, choices, sets)."""
-        ages = np.zeros((len(self.problem.kinds), len(models), BUCKETS, len(self.sets)))
+        kinds, choices = rates.shares.shape[:2]
+        reached = np.empty((kinds, len(models), choices, len(self.sets)))
         for at, of_kind in enumerate(self.problem.expected):
+            ran, aged = rates.shares[at, :, :1], rates.shares[at, :, 1:]
             for place, model in enumerate(models):
-                ages[at, place] = (
-                    of_kind[model].by_sets(self._stay) if self.exact else of_kind[model].of_sets(self.sets)
-                )
-        reached = rates.shares[:, None, :, :1] + rates.shares[:, None, :, 1:] @ ages
-        return np.asarray(self.problem.weights[:, models, None, None] * reached)
+                ages = of_kind[model].by_sets(self._stay) if self.exact else of_kind[model].of_sets(self.sets)
+                reached[at, place] = self.problem.weights[at, model] * (ran + aged @ ages)
+        return reached
 
 
-def _source_sets(resident: Array, kinds: int) -> tuple[Array, bool]:
+def _source_sets(resident: Array, most: int) -> tuple[Array, bool]:
     """Sets of residents that run on every input, bool (sets, models), and whether these are all."""
     inside = np.flatnonzero(resident)
-    if kinds << len(inside) <= _ALL_SUBSETS:
+    if len(resident) << len(inside) <= most:
         masks = np.arange(1 << len(inside))
         sets = np.zeros((len(masks), len(resident)), bool)
         sets[:, inside] = masks[:, None] >> np.arange(len(inside)) & 1 == 1

@@ -16,6 +16,8 @@ _MOST_SETS = 2**18
 _MOST_VISITS = 60
 _VISITED_SETS = 2**20
 _MOST_TRIED = 200
+_NEARBY_SUBSETS = 2**18
+"""Where many rooms are tried, fewer sets of sources are looked at in each."""
 _BOUNDED_SETS = 2**19
 """Bounds are lowered after visits as long as no more sets than that were looked at for it."""
 _SAME = 1e-6
@@ -201,7 +203,7 @@ class _Nearby:
         # Which sizes rotate matters little: all that fit, or none.
         for largest in (int(beside.max(initial=0)), 0)[: 1 + bool(len(beside))]:
             room = _room(problem, resident, largest, self._barred)
-            priced = PricedRoom(problem, room)
+            priced = PricedRoom(problem, room, most=_NEARBY_SUBSETS)
             if best is not None:
                 limits = problem.cores, room.slots
                 prices = best.mixture.core_price, best.mixture.slot_price

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,7 +16,6 @@ _FOLDS = 5
 _MOST = 4000
 # Of many cameras each is looked at so often all the same.
 _OF_A_CAMERA = 400
-_ALL_UP_TO = 4
 
 
 @dataclass(frozen=True)
@@ -93,13 +92,6 @@ class Design:
         """Which numbers these sources have, and the 1."""
         parts = [self.places[name] for name in self.bases if name in sources]
         return np.concatenate([np.zeros(0, np.int64), *parts, [self.numbers.shape[1] - 1]])
-
-    def sets(self, target: str) -> list[tuple[str, ...]]:
-        """The sets of sources a target is predicted from, with and without the stem: of many only the small and all."""
-        models = tuple(name for name in self.bases if name not in (target, STEM))
-        sizes = range(len(models) + 1) if len(models) <= _ALL_UP_TO else (0, 1, 2, len(models))
-        found = [chosen for size in sizes for chosen in combinations(models, size)]
-        return found + ([(*chosen, STEM) for chosen in found] if STEM in self.bases else [])
 
 
 def _learnt_from(samples: Samples) -> tuple[Array, dict[str, tuple[int, int]]]:

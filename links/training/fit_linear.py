@@ -1,4 +1,4 @@
-"""Learns a target's links in closed form: a ridge for every set of sources, judged on blocks that it left out."""
+"""Learns a target's links in closed form: a ridge for any set of sources, judged on blocks that it left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ from ..link import LinkSpec
 from ..table import STEM
 from .design import Design
 from .judge import Judge, best_constant
+from .sets import ALL_UP_TO, TOGETHER, all_sets
 
 _FREE = 1e-6
 """The ridge of the constant."""
@@ -57,63 +58,71 @@ class Pull:
 class FittedLinear:
     """A target's links while they are measured: on what was learnt from, each predicts by what it learnt elsewhere.
 
+    From a set of sources it is learnt when that is first asked for.
+
     Attributes:
         design: of the recording.
         judge: compares the target's outputs.
-        regressions: by sources.
+        pull: what they are drawn to; None: to nothing.
+        regressions: those that were learnt, by sources.
         expectation: how probably each way to answer does; None: not learnt yet.
         alike: of several cameras: whether what holds at one does at the others, as those that were left out show.
     """
 
     design: Design
     judge: Judge
+    pull: "Pull | None" = None
     regressions: dict[tuple[str, ...], Regression] = field(default_factory=dict)
     expectation: Expectation | None = None
     alike: bool = False
     _left_out: dict[tuple[str, ...], Array] = field(default_factory=dict)
 
     @classmethod
-    def fit(
-        cls,
-        design: Design,
-        judge: Judge,
-        *,
-        pull: "Pull | None" = None,
-    ) -> "FittedLinear":
-        """Learns the links of the judge's target.
-
-        Args:
-            design: of the recording.
-            judge: of the target.
-            pull: what they are drawn to; None: to nothing.
-        """
+    def fit(cls, design: Design, judge: Judge) -> "FittedLinear":
+        """The links of the judge's target, drawn to nothing."""
         fitted = cls(design, judge)
         if design.cameras:
             fitted.alike = cls(design, judge, alike=True).left_out_error() < fitted.left_out_error()
-        for sources in design.sets(judge.target):
-            weights = fitted._learn(sources, pull)
-            errors = fitted.left_out_errors(sources)
-            few = errors[np.linspace(0, len(errors) - 1, min(len(errors), _ERRORS)).astype(np.int64)]
-            assumed = _ASSUMED_FADES if pull is None else pull.others.regressions[sources].fades
-            fades = _fades(design, errors[:, _counted(judge)], assumed)
-            fitted.give(sources, Regression(weights.astype(np.float32), fades, few.astype(np.float32)))
         return fitted
 
-    def left_out_error(self, pull: "Pull | None" = None) -> float:
-        """How far links, drawn like that, would be off where they did not learn, from a few sets: mean square."""
-        sets = self.design.sets(self.judge.target)
+    def regression(self, sources: tuple[str, ...]) -> Regression:
+        """From these sources, in the order of the bases."""
+        if sources not in self.regressions:
+            design, pull = self.design, self.pull
+            weights = self._learn(sources)
+            errors = self.left_out_errors(sources)
+            few = errors[np.linspace(0, len(errors) - 1, min(len(errors), _ERRORS)).astype(np.int64)]
+            few = few[:, Compared.of(self.judge.encoding).columns]
+            assumed = _ASSUMED_FADES if pull is None else pull.others.regression(sources).fades
+            fades = _fades(design, errors[:, self.judge.counted], assumed)
+            self.give(sources, Regression(weights.astype(np.float32), fades, few.astype(np.float32)))
+        return self.regressions[sources]
+
+    def left_out_error(self) -> float:
+        """How far links would be off where they did not learn, from a few sets: mean square."""
+        sets = self._few_sets()
         some = [sets[at] for at in np.unique(np.linspace(0, len(sets) - 1, _TRIED_SETS).astype(int)).tolist()]
         for sources in some:
-            self._learn(sources, pull)
-        counted = _counted(self.judge)
+            self._learn(sources)
+        counted = self.judge.counted
         return float(np.mean([(self.left_out_errors(sources)[:, counted] ** 2).mean() for sources in some]))
 
-    def _learn(self, sources: tuple[str, ...], pull: "Pull | None") -> Array:
+    def _few_sets(self) -> list[tuple[str, ...]]:
+        """All sets of few sources; of many none, each, and some of them together."""
+        names = self.telling
+        if len(names) <= ALL_UP_TO:
+            sets = all_sets(names)
+        else:
+            some = np.unique(np.linspace(0, len(names) - 1, TOGETHER).astype(int)).tolist()
+            sets = [(), *((name,) for name in names), tuple(names[at] for at in some)]
+        return sets + ([(*each, STEM) for each in sets] if self.reads_stem else [])
+
+    def _learn(self, sources: tuple[str, ...]) -> Array:
         """A set's weights from all that is learnt from; what those of the other folds say of each is kept."""
         design, columns = self.design, self.design.columns(sources)
         products = self.products[:, columns]
         folds = np.arange(len(design.folds))
-        towards = None if pull is None else pull.to(columns)
+        towards = None if self.pull is None else self.pull.to(columns)
         if design.cameras:
             weights, *others = (
                 _of_cameras(design, columns, products, folds != left, alike=self.alike) for left in (-1, *folds)
@@ -154,6 +163,16 @@ class FittedLinear:
         return self.design.samples.sources(self.judge.target)
 
     @property
+    def telling(self) -> tuple[str, ...]:
+        """Those of them whose outputs change."""
+        return tuple(name for name in self.design.bases if name not in (self.judge.target, STEM))
+
+    @property
+    def together(self) -> tuple[str, ...]:
+        """The most of them that were read at a time."""
+        return max((each for each in self.regressions if STEM not in each), key=len, default=())
+
+    @property
     def reads_stem(self) -> bool:
         """Whether it may read the stem as well."""
         return STEM in self.design.bases
@@ -192,7 +211,7 @@ class FittedLinear:
             features moved since the target last ran (n,); NaN: not known.
         """
         samples, known, never = self.design.samples, self.known(sources), earlier < 0
-        before, regression = np.maximum(earlier, 0), self.regressions[self.known(sources)]
+        before, regression = np.maximum(earlier, 0), self.regression(known)
         vectors, fades = self.said(inputs, earlier, known)
         last = np.where(never[:, None], constants, samples.standard(self.judge.target)[before])
         said = np.stack([last, vectors, constants], axis=1)
@@ -212,7 +231,7 @@ class FittedLinear:
             sets: the sets of sources that are of use.
             stem: the digest of the stem.
         """
-        kept = {self.known(each): self.regressions[self.known(each)] for each in sets}
+        kept = {self.known(each): self.regression(self.known(each)) for each in sets}
         read = {name for each in kept for name in each}
         bases = {name: basis for name, basis in self.design.bases.items() if name in read}
         return LinearLink(spec, bases, kept, self.expectation, stem if STEM in read else "")
@@ -222,12 +241,12 @@ class FittedLinear:
         return tuple(name for name in self.design.bases if name in sources)
 
     def can_say(self, sources: tuple[str, ...]) -> bool:
-        """Whether there is a regression from these sources."""
-        return (STEM not in sources or self.reads_stem) and self.known(sources) in self.regressions
+        """Whether it can read all of these."""
+        return STEM not in sources or self.reads_stem
 
     def said(self, inputs: Array, earlier: Array, sources: tuple[str, ...]) -> tuple[Array, Array]:
         """Predicted vectors (n, length), and how much of the last output's error is left (n,)."""
-        samples, regression = self.design.samples, self.regressions[sources]
+        samples, regression = self.design.samples, self.regression(sources)
         fades = regression.fade(samples.ages(inputs, earlier))
         before = np.maximum(earlier, 0)
         last = samples.standard(self.judge.target)[before]
@@ -237,7 +256,7 @@ class FittedLinear:
 
     def _say(self, sources: tuple[str, ...], inputs: Array) -> Array:
         """What the regression says of inputs, whatever the target last said: (n, length)."""
-        said = self.regressions[sources].say(self.design.numbers[inputs][:, self.design.columns(sources)[:-1]])
+        said = self.regression(sources).say(self.design.numbers[inputs][:, self.design.columns(sources)[:-1]])
         rows = self.design.rows[inputs]
         if sources in self._left_out:
             said[rows >= 0] = self._left_out[sources][rows[rows >= 0]]
@@ -287,14 +306,6 @@ def _of_cameras(design: Design, columns: Array, products: Array, kept: Array, *,
     weights: Array = np.linalg.solve(share * within + np.eye(len(columns)), share * crossed)
     weights[-1] = np.mean(levels, axis=0) - np.mean(means, axis=0) @ weights
     return weights
-
-
-def _counted(judge: Judge) -> Array:
-    """The columns that agreement looks at."""
-    columns, output = judge.encoding.columns, judge.output
-    if output.kind == "boxes" and (columns < len(output.classes)).any():
-        return np.asarray(columns < len(output.classes))
-    return np.ones(len(columns), np.bool_)
 
 
 def _fades(design: Design, errors: Array, assumed: Array) -> Array:

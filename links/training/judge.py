@@ -1,6 +1,7 @@
 """Agreement of many predicted outputs with the exact ones at once."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -30,6 +31,14 @@ class Judge:
         self.values = samples.values[target]
         self._exact = self.output.compact(self.values)
         self.slow = self._exact is None
+
+    @cached_property
+    def counted(self) -> Array:
+        """The columns of vectors that agreement looks at: bool (length,)."""
+        columns = self.encoding.columns
+        if self.output.kind == "boxes" and (columns < len(self.output.classes)).any():
+            return np.asarray(columns < len(self.output.classes))
+        return np.ones(len(columns), np.bool_)
 
     def held(self, inputs: Array, earlier: Array) -> Array:
         """Agreement of the outputs of `earlier` with those of `inputs`; 0 where there is none earlier."""

@@ -21,6 +21,7 @@ from .linkability import Linkability
 from .measure import NetworkPredictor, TargetCases, measure_links
 from .pull import fit_pulled
 from .samples import Samples, Situations
+from .sets import winning
 
 if TYPE_CHECKING:
     from ..networks.vector import LinkNetwork
@@ -119,7 +120,7 @@ class Learner:
     def _regressions(self, fitted: FittedLinear, folder: Path) -> Learnt:
         target, design = fitted.judge.target, fitted.design
         cases = self._cases(target, chosen_on=design.learnt)
-        measured = measure_links(fitted, cases, design.sets(target)).pruned()
+        measured = winning(measure_links(fitted, cases))
         # By what nothing or the stem tells held answers are judged, also where no link is of use.
         sets = list(dict.fromkeys([*measured.linked, *(each for each in ((), (STEM,)) if fitted.can_say(each))]))
         known = None if self.pooled is None else self.pooled.fitted.get(target)
@@ -143,7 +144,7 @@ class Learner:
         cases = self._cases(target)
         predictor = NetworkPredictor(partial(predict, network), situations)
         with one_thread():
-            table = certified(measure_links(predictor, cases), cases, predictor)
+            table = certified(winning(measure_links(predictor, cases)), cases, predictor)
             linkable = Linkability.measure(cases, predictor)
         if not table.linked:
             return table, cases.constant, _NO_LINK, linkable

@@ -73,7 +73,7 @@ class Linkability:
         sources: a link from one other model alone (and the target's own last output, if it has one), by model.
         itself: a link from nothing but the target's own last output; at `NEVER` from nothing at all, so that what a
             source tells can be told from what a link says anyway.
-        others: a link from all other models together.
+        others: a link from all other models together; of many from those of them that tell most.
         stem: a link from the stem's features alone.
     """
 
@@ -107,7 +107,7 @@ class Linkability:
             rows = _rows(reached, report)
             return cls(rows["constant"], (*rows["held"][:NEVER], None))
         names = link.sources
-        ways = {f"from {name}": (name,) for name in names} | {"itself": (), "others": names}
+        ways = {f"from {name}": (name,) for name in names} | {"itself": (), "others": link.together}
         if link.reads_stem:
             ways["stem"] = (STEM,)
         wanted = {way: sources for way, sources in ways.items() if sets is None or sources in sets}
@@ -171,7 +171,7 @@ def write_linkability(folder: Path, targets: Mapping[str, Linkability]) -> None:
     """Writes it into a folder of links."""
     data = {"format": FORMAT, "targets": {name: each.as_dict() for name, each in targets.items()}}
     with replacing(folder / LINKABILITY) as part:
-        part.write_text(json.dumps(data), encoding="utf-8")
+        part.write_text(json.dumps(data, separators=(",", ":")), encoding="utf-8")
 
 
 def read_linkability(folder: Path) -> dict[str, Linkability] | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Protocol, Self
 
 import numpy as np
@@ -11,6 +10,7 @@ from ...outputs import Array
 from ..table import ASSUMED_HELD, BUCKETS, NEVER, Measured, Table, bucket_bounds_s
 from .judge import Judge, best_constant
 from .samples import OLDEST_S, Samples, Situations
+from .sets import candidates
 
 Predict = Callable[[Array], tuple[Array, Array]]
 """From feature vectors (n, size): what a network predicts (n, length), and the probabilities that it agrees (n,)."""
@@ -22,6 +22,14 @@ class Predictor(Protocol):
     @property
     def sources(self) -> tuple[str, ...]:
         """The models that it may read, any of them at a time."""
+
+    @property
+    def telling(self) -> tuple[str, ...]:
+        """Those of them whose outputs change: the others tell nothing."""
+
+    @property
+    def together(self) -> tuple[str, ...]:
+        """The most of them that it reads at a time."""
 
     @property
     def reads_stem(self) -> bool:
@@ -61,6 +69,16 @@ class NetworkPredictor:
         return self.situations.sources
 
     @property
+    def telling(self) -> tuple[str, ...]:
+        """Those of them whose outputs change."""
+        return tuple(name for name, length in self.situations.layout.lengths.items() if length)
+
+    @property
+    def together(self) -> tuple[str, ...]:
+        """The most of them that it reads at a time: all."""
+        return self.situations.sources
+
+    @property
     def reads_stem(self) -> bool:
         """Whether it may read the stem as well: no network does."""
         return False
@@ -72,7 +90,6 @@ class NetworkPredictor:
         return self.predict(self.situations.features(self.situations.fixed(inputs, earlier, sources)))
 
 
-_ALL_UP_TO = 6
 _STRETCHES = 5
 _MOST_INPUTS = 160
 _MOST_CERTIFYING = 1000
@@ -224,19 +241,59 @@ def measure_links(predictor: Predictor, cases: TargetCases, sets: Iterable[tuple
     Args:
         predictor: the link.
         cases: of the same target.
-        sets: the sets of sources that it can predict from; None: any (`subsets`).
+        sets: the sets of sources that it can predict from; None: any (`candidates`).
     """
-    free, blocks = cases.free, (cases.validation, cases.report)
-    base = _free_agreements(cases.judge, free, cases.constant, cases.validation)
-    trust = cases.validation.trust(cases.judge)
-    linked = {}
-    for sources in subsets(predictor.sources) if sets is None else sets:
-        first, second = (replay(predictor, cases.judge, sources, block, sure=False).agreements for block in blocks)
-        row = _link_cells(first, second, base, cases, trust, _usual_gains(cases.beside, sources))
+    measured = _Links(predictor, cases)
+    if sets is None:
+        sets = candidates(predictor.telling, measured.said, measured.wanted, stem=predictor.reads_stem)
+    free, linked = cases.free, {}
+    for sources in sets:
+        row = measured.row(sources)
         table = Table(free.constant, free.held, {sources: row})
         if any(table.choose(frozenset(sources), index).origin == "linked" for index in range(BUCKETS)):
             linked[sources] = row
     return Table(free.constant, free.held, linked)
+
+
+class _Links:
+    """What a link reaches from each set of sources, measured once.
+
+    Args:
+        predictor: the link.
+        cases: of the same target.
+    """
+
+    def __init__(self, predictor: Predictor, cases: TargetCases) -> None:
+        self._predictor = predictor
+        self._cases = cases
+        self._base = _free_agreements(cases.judge, cases.free, cases.constant, cases.validation)
+        self._trust = cases.validation.trust(cases.judge)
+
+    @property
+    def wanted(self) -> Array:
+        """What is to be predicted where choices are made, whatever the target last said: (n,)."""
+        judge, block = self._cases.judge, self._cases.validation.block
+        if judge.encoding.tokens is not None:
+            return np.ones(len(block))
+        return judge.samples.standard(judge.target)[block][:, judge.counted].ravel()
+
+    def said(self, sources: tuple[str, ...]) -> Array:
+        """What is predicted from a set there; of tokens, how far it agrees: (n,)."""
+        judge, block = self._cases.judge, self._cases.validation.block
+        never = np.full(len(block), -1)
+        vectors, _ = self._predictor(block, never, sources, sure=False)
+        if judge.encoding.tokens is not None:
+            return judge.linked(vectors, block, never, [sources] * len(block))
+        return vectors[:, judge.counted].ravel()
+
+    def row(self, sources: tuple[str, ...]) -> tuple[Measured, ...]:
+        """Its row of the table."""
+        cases = self._cases
+        blocks = (cases.validation, cases.report)
+        first, second = (
+            replay(self._predictor, cases.judge, sources, block, sure=False).agreements for block in blocks
+        )
+        return _link_cells(first, second, self._base, cases, self._trust, _usual_gains(cases.beside, sources))
 
 
 def measure_free(judge: Judge, constant: Array, validation: Cases, report: Cases, beside: Table | None = None) -> Table:
@@ -283,12 +340,6 @@ def _unchosen(judge: Judge) -> Array:
         others = best_constant(judge, blocks.train[~learnt])
         found.append(judge.constant(others, blocks.validation[judged]))
     return np.concatenate(found)
-
-
-def subsets(sources: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The sets of sources a link is measured with: all of them, or with many sources none, one, two, and all."""
-    sizes = range(len(sources) + 1) if len(sources) <= _ALL_UP_TO else (0, 1, 2, len(sources))
-    return [chosen for size in sizes for chosen in combinations(sources, size)]
 
 
 def _free_agreements(judge: Judge, free: Table, constant: Array, cases: Cases) -> Array:

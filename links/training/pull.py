@@ -22,7 +22,5 @@ def fit_pulled(own: Design, shared: Design, judge: Judge, pooled: FittedLinear, 
         pooled: what all cameras taught.
         camera: its name.
     """
-    pull = Pull(pooled, camera, STRENGTH)
-    if FittedLinear(own, judge).left_out_error() <= FittedLinear(shared, judge).left_out_error(pull):
-        return FittedLinear.fit(own, judge)
-    return FittedLinear.fit(shared, judge, pull=pull)
+    alone, drawn = FittedLinear(own, judge), FittedLinear(shared, judge, Pull(pooled, camera, STRENGTH))
+    return alone if alone.left_out_error() <= drawn.left_out_error() else drawn

@@ -116,15 +116,18 @@ def train_links(
     learners = {"": pooled} | {camera: pooled.of(camera) for camera in samples.cameras}
     parts: dict[str, _Part] = {}
     with replacing_links(out) as folder, one_blas_thread():
-        for number, (camera, learner) in enumerate(learners.items()):
-            at = folder / CAMERAS / camera if camera else folder
-            at.mkdir(parents=True, exist_ok=True)
-            part = parts[camera] = _Part()
-            for index, target in enumerate(samples.models):
-                share = (number + index / len(samples.models)) / len(learners)
+        for camera in learners:
+            parts[camera] = _Part()
+            _folder_of(folder, camera).mkdir(parents=True, exist_ok=True)
+        for index, target in enumerate(samples.models):
+            for number, (camera, learner) in enumerate(learners.items()):
+                share = (index + number / len(learners)) / len(samples.models)
                 say(0.05 + 0.95 * share, f"learning {target}" + (f" of {camera}" if camera else ""))
-                part.take(target, learner.learn(target, at))
-            write_linkability(at, part.linkable)
+                parts[camera].take(target, learner.learn(target, _folder_of(folder, camera)))
+            # What cameras are drawn to takes more memory than all that is kept of it.
+            pooled.fitted.pop(target, None)
+        for camera, part in parts.items():
+            write_linkability(_folder_of(folder, camera), part.linkable)
         if site.unproven:
             logger.warning("%s", site.unproven)
         for camera, part in parts.items():
@@ -137,7 +140,7 @@ def train_links(
             shutil.copy2(opened.path, folder / STEM_FILE)
         told = {"seed": seed, "net": net, "calibrated_s": round(time.time(), 3), "version": __version__}
         for camera, part in parts.items():
-            at = folder / CAMERAS / camera if camera else folder
+            at = _folder_of(folder, camera)
             notes = _notes(site if not camera else Site({camera: site[camera]})) | told
             _index(at, site, learners[camera].samples, part, notes, stem=digest if read else "").write(at)
     say(1.0, "done")
@@ -159,6 +162,11 @@ class _Part:
 
     def learnt(self, samples: Samples) -> dict[str, LearntTarget]:
         return {name: _learnt(samples, name, table, self.refused[name]) for name, table in self.tables.items()}
+
+
+def _folder_of(folder: Path, camera: str) -> Path:
+    """Where a camera's part of the links lies; all cameras' lies on top."""
+    return folder / CAMERAS / camera if camera else folder
 
 
 def _features(stem: Stem, trace: Trace) -> Array:

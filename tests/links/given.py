@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from infilink.links.linear.basis import Basis
+from infilink.links.linear.expected import Compared
 from infilink.links.linear.regression import KNOTS_S, Regression
 from infilink.links.networks.vector import LinkNetwork
 from infilink.links.sequences.residual import ResidualSequenceNetwork
@@ -17,6 +18,7 @@ from infilink.links.training.design import Design
 from infilink.links.training.fit_linear import FittedLinear
 from infilink.links.training.judge import Judge
 from infilink.links.training.samples import Situations
+from infilink.links.training.sets import all_sets
 from infilink.models.encoding.encoding import Encoding
 from infilink.outputs import Array
 
@@ -70,8 +72,9 @@ def _following(situations: Situations, rule: Mapping[str, Column]) -> FittedLine
         design, bases=bases, places=places, numbers=np.concatenate([*numbers, np.ones((len(samples), 1))], axis=1)
     )
     fitted = FittedLinear(design, Judge(samples, situations.target))
-    for sources in design.sets(situations.target):
-        fitted.give(sources, _regression(design, sources, ramps, situations.vectors))
+    for sources in all_sets(fitted.telling):
+        looked_at = len(Compared.of(fitted.judge.encoding).columns)
+        fitted.give(sources, _regression(design, sources, ramps, situations.vectors, looked_at))
     return fitted
 
 
@@ -86,7 +89,7 @@ def _ramps(length: int, place: int, knots: Array) -> Basis:
 
 
 def _regression(
-    design: Design, sources: tuple[str, ...], ramps: Mapping[str, tuple[Array, Array]], vectors: Array
+    design: Design, sources: tuple[str, ...], ramps: Mapping[str, tuple[Array, Array]], vectors: Array, looked_at: int
 ) -> Regression:
     """From the first source with a ramp; without one what the target last said, and no trust where it never ran."""
     columns = design.columns(sources)
@@ -94,12 +97,12 @@ def _regression(
     told = next((name for name in ramps if name in sources), None)
     if told is None:
         held = np.full(len(KNOTS_S), float(bool(ramps)), np.float32)
-        far = np.asarray([[9.0], [-9.0]], np.float32).repeat(vectors.shape[1], axis=1)
+        far = np.asarray([[9.0], [-9.0]], np.float32).repeat(looked_at, axis=1)
         return Regression(weights, held, far)
     changes, level = ramps[told]
     at = np.flatnonzero(np.isin(columns, design.places[told]))[-len(changes) :]
     weights[at], weights[-1] = changes, level
-    return Regression(weights, np.zeros(len(KNOTS_S), np.float32), np.zeros((1, vectors.shape[1]), np.float32))
+    return Regression(weights, np.zeros(len(KNOTS_S), np.float32), np.zeros((1, looked_at), np.float32))
 
 
 def _means(values: Array, vectors: Array) -> tuple[Array, Array]:

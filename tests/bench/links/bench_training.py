@@ -2,8 +2,8 @@
 
 python tests/bench/links/bench_training.py [--inputs 1000] [--models 7] [--sequences] [--net ours --net paper]
 
-Seven made-up models of one scene: counts, labels, a vector, boxes. Ours are ridges, 23 or more for each model (all that
-serve are in its file); the paper's are 42 links and 7 ensembles. With `--sequences` one more says a sentence and one
+Seven made-up models of one scene: counts, labels, a vector, boxes. Ours are ridges (all that serve are in a
+model's file); the paper's are 42 links and 7 ensembles. With `--sequences` one more says a sentence and one
 repeats it in other words.
 """
 
@@ -22,9 +22,10 @@ from infilink.links.sequences.network import SequenceNetwork
 from infilink.links.training.fit import predict
 from infilink.links.training.fit_linear import Design, FittedLinear
 from infilink.links.training.judge import Judge, best_constant
-from infilink.links.training.measure import NetworkPredictor, Predictor
+from infilink.links.training.measure import NetworkPredictor, Predictor, TargetCases, measure_links
 from infilink.links.training.networks import fit_network
 from infilink.links.training.samples import Samples, Situations
+from infilink.links.training.sets import winning
 from infilink.models.spec import parse_spec
 from infilink.outputs import Array
 from rich.console import Console
@@ -97,10 +98,11 @@ def train(samples: Samples, net: Net, folder: Path) -> list[tuple[str, float, fl
         encodings = {name: samples.encodings[name] for name in (*sources, target)}
         predictor: Predictor
         if net == "ours" and encodings[target].tokens is None:
-            predictor = fitted = FittedLinear.fit(design, judge, seed=0)
+            predictor = fitted = FittedLinear.fit(design, judge)
+            sets = list(winning(measure_links(fitted, TargetCases.of(samples, target, seed=0))).linked)
             seconds = time.process_time() - started
             path = folder / f"{net}-{target}{SUFFIX}"
-            fitted.link(LinkSpec(target, encodings, {}, "0"), design.sets(target), "").write(path)
+            fitted.link(LinkSpec(target, encodings, {}, "0"), [*dict.fromkeys([*sets, sources])], "").write(path)
         else:
             situations = Situations(samples, target, ids=reads_ids(net, encodings[target]))
             network = fit_network(situations, judge, net=net, seed=0)

@@ -108,7 +108,8 @@ def test_what_is_expected_is_the_mean_agreement_with_what_may_come(name: str) ->
     encoding = Encoding.fit(spec, values)
     vectors = np.stack([encoding.encode(value) for value in values])
     errors = vectors[1:] - vectors[0]
-    found = Compared.of(encoding).expected(vectors[None, :3], vectors[:1], errors, np.ones(1))[0]
+    compared = Compared.of(encoding)
+    found = compared.expected(vectors[None, :3], vectors[:1], errors[:, compared.columns], np.ones(1))[0]
     for at in range(3):
         each = [spec.agreement(values[at], value) for value in values[1:]]
         assert found[at] == pytest.approx(np.mean(each), abs=1e-5)

@@ -4,16 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from infilink.links.table import ASSUMED_HELD
 from infilink.links.training.expect import held_by_age
-from infilink.links.training.measure import TargetCases, subsets, usual_held
+from infilink.links.training.measure import TargetCases, usual_held
 from infilink.links.training.samples import Samples
 from infilink.models.spec import parse_spec
-
-
-def test_subsets_are_all_of_few_and_some_of_many() -> None:
-    assert len(subsets(("a", "b", "c"))) == 8
-    many = subsets(tuple("abcdefghij"))
-    assert len(many) == 1 + 10 + 45 + 1
-    assert tuple("abcdefghij") in many
 
 
 @given(st.floats(0.0, 1.0))
