@@ -482,10 +482,10 @@ def test_an_input_whose_process_ended_is_given_to_the_next_one(serve: Callable, 
         send = ModelProcess.send
 
         def deadly(process: ModelProcess, works: list) -> None:
-            send(process, works)
             if not ended and any(work.tensors[FRAME][0, 0, 0] > 200 for work in works):
                 ended.append(process.path.stem)
                 process.kill()
+            send(process, works)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(ModelProcess, "send", deadly)
