@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from ..models.encoding.boxes import translate_boxes
 from ..models.encoding.encoding import Encoding
@@ -15,6 +16,9 @@ from .link import Link
 from .table import STEM, Measured, Route, Table, bucket
 from .trust.certificate import ALPHA
 from .way import Way
+
+_ROUTES = 4096
+"""So many choices of a link are remembered, by what ran and how old the last output is."""
 
 
 class Answering:
@@ -49,7 +53,8 @@ class Answering:
         self.encodings = encodings
         self.calibrated_s = calibrated_s
         self.unknown = unknown
-        self._routes: dict[tuple[str, frozenset[str], int], Route | None] = {}
+        # The same models run together again and again; with many there is no end to what may.
+        self._route = lru_cache(maxsize=_ROUTES)(self._best_link)
         self._constants: dict[str, Array] = {}
 
     def best_link(self, target: str, available: frozenset[str], age_s: float | None) -> Route | None:
@@ -60,10 +65,10 @@ class Answering:
             available: what ran, and the stem if it looked.
             age_s: how old the target's last output is; None: it never ran.
         """
-        key = (target, available, bucket(age_s))
-        if key not in self._routes:
-            self._routes[key] = self.tables[target].best_link(available - {target}, key[2])
-        return self._routes[key]
+        return self._route(target, available, bucket(age_s))
+
+    def _best_link(self, target: str, available: frozenset[str], age: int) -> Route | None:
+        return self.tables[target].best_link(available - {target}, age)
 
     def ways(
         self,

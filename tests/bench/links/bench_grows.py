@@ -10,6 +10,7 @@ most that it took. Links are learnt on the first 60 %, and the site's schedule s
 
 import argparse
 import json
+import math
 import resource
 import sys
 import tempfile
@@ -41,9 +42,8 @@ from filters.stems import SIZE, write_stem
 LEARNT, SERVED_FROM = 0.6, 0.62
 STEP_S = 0.5
 BUDGET = 0.4
-SHARES = (0.1, 0.3)
+SHARES = (0.05, 0.1, 0.2, 0.3)
 _MIB = 2**20
-_TIMED = 60
 _LEVELS = 5
 _STAYS_S = 8.0
 
@@ -233,11 +233,12 @@ def serve(folder: Path, stem: Path | None, inputs: int, residents: tuple[str, ..
     full = sum(cost.infer_s for cost in graph.costs.values()) * len(cameras) / _step_s(cameras[0])
     for share in SHARES:
         schedule = SiteSchedule(graph.costs, compute_cores=share * full, budget_bytes=None)
-        figures[f"served {share:.0%}"] = _agreement(
-            graph, cameras, lambda share=share, s=schedule: replay_site(cameras, s, resident=tuple(graph.costs))
-        )
-    figures["MiB after two shares"] = _peak_mib()
-    agreed, spent_s = [], []
+        figures[f"served {share:.0%}"] = _agreement(graph, cameras, schedule, tuple(graph.costs))
+    # In less memory, with compute to spare: what the plan promises.
+    budget_bytes = int(BUDGET * sum(cost.memory_bytes for cost in graph.costs.values()))
+    schedule = SiteSchedule(graph.costs, compute_cores=math.inf, budget_bytes=budget_bytes)
+    figures[f"served in {BUDGET:.0%} of the memory"] = _agreement(graph, cameras, schedule, residents)
+    spent_s = []
     for camera in cameras:
         serving = Serving(camera.graph, Plan(None, 0, residents))
         for row, moment in enumerate(camera.captured_s):
@@ -245,13 +246,8 @@ def serve(folder: Path, stem: Path | None, inputs: int, residents: tuple[str, ..
             seen = None if camera.features is None else camera.features[row]
             began_s = time.thread_time()
             serving.preview(float(moment), exact, features=seen)
-            answers = serving.complete(float(moment), exact, features=seen)
+            serving.complete(float(moment), exact, features=seen)
             spent_s.append(time.thread_time() - began_s)
-            agreed += [
-                graph.models[name].output.agreement(answers[name].value, camera.outputs[name][row])
-                for name in graph.models
-            ]
-    figures["served by the plan"] = float(np.mean(agreed))
     figures["us an input"] = float(np.median(spent_s)) * 1e6
     figures["serve MiB"] = _peak_mib()
     return figures
@@ -261,10 +257,12 @@ def _step_s(camera: RecordedCamera) -> float:
     return float(np.median(np.diff(np.asarray(camera.captured_s))))
 
 
-def _agreement(graph: LinkGraph, cameras: list[RecordedCamera], replay: Callable[[], Iterator]) -> float:
+def _agreement(
+    graph: LinkGraph, cameras: list[RecordedCamera], schedule: SiteSchedule, residents: tuple[str, ...]
+) -> float:
     agreed = [
         graph.models[name].output.agreement(answer.value, cameras[served.place].outputs[name][served.row])
-        for served in replay()
+        for served in replay_site(cameras, schedule, resident=residents)
         for name, answer in served.answers.items()
     ]
     return float(np.mean(agreed))
