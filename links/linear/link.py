@@ -24,6 +24,7 @@ from .expected import Compared
 from .regression import Regression
 
 FORMAT = 2
+_NEVER_RELEASED = 1
 SUFFIX = ".npz"
 _HEADER = "link"
 
@@ -181,6 +182,8 @@ class LinearLink:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as read:
                 joined = dict(read)
             header: dict[str, Any] = json.loads(str(joined[_HEADER]))
+            if header.get("format") == _NEVER_RELEASED:
+                raise InvalidInput(f"{path}: a version between two releases wrote this link; train the links again")
             check_format(header.get("format"), (FORMAT,), path=path, what="a link in closed form")
             arrays = _parted(joined, header["arrays"])
             spec = LinkSpec.parse(json.dumps(header["spec"]), where=str(path))

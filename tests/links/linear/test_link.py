@@ -1,5 +1,6 @@
 """A link in closed form: how its numbers come to be, what fades, how sure it is, its file."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -136,3 +137,22 @@ def test_the_file_says_what_was_written(lamp_training: LinksTraining, tmp_path: 
         LinearLink.read(damaged)
     with pytest.raises(InvalidInput, match="no such link"):
         LinearLink.read(tmp_path / "nothing.npz")
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ({"format": 1}, "train the links again"),
+        ({"format": 3}, "a newer infilink wrote it"),
+        ({"arrays": {"basis.lit.sums": ["float32", [1000000]]}}, "is damaged"),
+    ],
+)
+def test_a_file_of_another_format_or_of_other_shapes_is_refused_with_a_word(
+    lamp_training: LinksTraining, tmp_path: Path, header: dict[str, object], message: str
+) -> None:
+    with np.load(lamp_training.folder / "level.npz") as read:
+        arrays = dict(read)
+    arrays["link"] = np.asarray(json.dumps(json.loads(str(arrays["link"])) | header))
+    np.savez(tmp_path / "other.npz", **arrays)
+    with pytest.raises(InvalidInput, match=message):
+        LinearLink.read(tmp_path / "other.npz")
