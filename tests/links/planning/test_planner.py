@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from infilink.errors import InvalidInput
 from infilink.links.graph import LinkGraph
 from infilink.links.planning.planner import full_plan, hold_plan, make_plan
+from infilink.links.planning.priced import PricedRoom, Room
+from infilink.links.planning.problem import Problem
 from infilink.links.planning.streams import Stream, streams_of
 from infilink.links.planning.what_if import other_compute, other_memory, other_streams
 from infilink.links.scheduling.weights import Weights
@@ -273,3 +275,17 @@ def test_on_trained_links_more_is_never_worse_and_links_pay_for_themselves(graph
         assert all(
             one.expected_agreement >= other.expected_agreement - EPS for one, other in zip(linked, held, strict=True)
         )
+
+
+@pytest.mark.parametrize("models", [3, 15, 40])
+def test_what_is_looked_at_stays_within_bounds_however_many_models_there_are(models: int) -> None:
+    names = [f"m{at:02d}" for at in range(models)]
+    table = Table(Measured(0.3, 0.3), (Measured(0.5, 0.5),) * NEVER, {("m00",): (Measured(0.6, 0.6),) * BUCKETS})
+    tables = dict.fromkeys(names, table)
+    costs = dict.fromkeys(names, ModelCost(MIB, 0.01, 0.1))
+    problem = Problem.of(costs, [Stream("s", tables, 5.0)], budget_bytes=None, compute_cores=1.0, weights=Weights())
+    most = 2**14
+    room = PricedRoom(problem, Room(np.ones(models, bool), np.zeros(models, bool), 0), most=most)
+    assert room.exact == (models == 3)
+    assert len(room.sets) * models <= most
+    assert room.sets.any(axis=1).sum() == len(room.sets) - 1 and room.sets.all(axis=1).any()
