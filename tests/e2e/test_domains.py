@@ -27,7 +27,7 @@ ANYWHERE = ["--listen", "127.0.0.1:0", "--ledger", "ledger.sqlite"]
 
 def documented(*words: str, nth: int = 0) -> list[str]:
     """The first, or a later, command of the document that begins with these words, as a list."""
-    lines = "".join(re.findall(r"```sh\n(.*?)```", DOC, re.DOTALL)).splitlines()
+    lines = "".join(re.findall(r"```sh\n(.*?)```", DOC, re.DOTALL)).replace("\\\n", "").splitlines()
     commands = [shlex.split(line)[1:] for line in lines]
     return [command for command in commands if command[: len(words)] == list(words)][nth]
 
@@ -39,6 +39,16 @@ def changed(command: list[str], **values: str) -> list[str]:
         option = f"--{name}"
         at = words.index(option) + 1 if option in words else words.index(name)
         words[at] = value
+    return words
+
+
+def on_this_machine(command: list[str]) -> list[str]:
+    """The same without what it takes to reach other machines."""
+    words = list(command)
+    for option in ("--tls-cert", "--tls-key", "--tls-ca", "--token"):
+        if option in words:
+            at = words.index(option)
+            del words[at : at + 2]
     return words
 
 
@@ -175,8 +185,10 @@ def write_site(folder: Path, name: str, seed: int, low: int, high: int) -> None:
 def test_what_sites_learn_together_is_served_at_each_and_at_another(tmp_path, start, start_agent):
     for seed, (name, (low, high)) in enumerate({**SITES, "yard": (20, 235)}.items()):
         write_site(tmp_path / name, name, seed, low, high)
-    serve, address = start([*changed(documented("federate", "serve"), listen="127.0.0.1:0"), "--json"], tmp_path)
-    command = documented("federate", "join")
+    serve, address = start(
+        [*changed(on_this_machine(documented("federate", "serve")), listen="127.0.0.1:0"), "--json"], tmp_path
+    )
+    command = on_this_machine(documented("federate", "join"))
     told: dict[str, dict] = {}
 
     def join(name: str) -> None:
