@@ -16,7 +16,7 @@ _MOST_SETS = 2**18
 _MOST_VISITS = 60
 _VISITED_SETS = 2**20
 _MOST_TRIED = 200
-_NEARBY_SUBSETS = 2**18
+_NEARBY_SUBSETS = 2**19
 """Where many rooms are tried, fewer sets of sources are looked at in each."""
 _BOUNDED_SETS = 2**19
 """Bounds are lowered after visits as long as no more sets than that were looked at for it."""
