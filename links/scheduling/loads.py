@@ -16,6 +16,8 @@ _PAYS_WITHIN_S, _CLEARLY = 30.0, 1.3
 """A model that is to stay makes up for its load within this time, and prevents clearly more than what it displaces."""
 _SURELY = 2.0
 """So many times what is lost by it has a visit to prevent: the one of many that looks best looks better than it is."""
+_BRINGS = 4.0
+"""A load brings so many times what its seconds would bring elsewhere: what streams expect of it is believed less."""
 _STAYS_S = 1.0
 """A model that was loaded stays at least so long, or until all streams were served."""
 
@@ -156,7 +158,7 @@ class Loads:
             never: the models that are not to be loaded now.
             must: the models that are to be loaded whatever they are worth.
             late: the models that a stream has waited for longer than it may.
-            price: what a second of the processors has to bring.
+            price: what a second of the processors has to bring elsewhere.
             saved_s: the processors' seconds that may be spent at once.
             audits_s: those that may be spent on models that are loaded to be compared.
         """
@@ -178,18 +180,20 @@ class Loads:
         ]
         worth = {name: self.waiting[name] / max(self.costs[name].load_s + self._visit_s, 1e-3) for name in away}
         brings = {name: max(worth[name], self._keeps(name)) for name in away}
+        asked = _BRINGS * min(price, 1e12)
+        pays = {name for name in away if self.waiting[name] > asked * self.costs[name].load_s}
         waiting = sorted(away, key=lambda name: (name not in must, name not in late, -brings[name]))
         for name in waiting:
             forced = name in late or name in compare
-            if name not in must and (self.costs[name].load_s > saved_s or not (forced or worth[name] > price)):
+            if name not in must and (self.costs[name].load_s > saved_s or not (forced or name in pays)):
                 continue
             go = self._room(name, loaded, [*busy] if name in must else [*busy, *self._unserved(now_s)])
             if go is None:
                 continue
             lost = sum(max(self._keeps(gone) - self._told(name, gone), 0.0) for gone in go)
             stays = self._keeps(name) > lost * (1.0 + self.costs[name].load_s / _PAYS_WITHIN_S)
-            visits = [name, *(other for other in waiting if other != name and worth[other] > price)]
-            if name in must or forced or stays or self._makes_up(visits, go, price):
+            visits = [name, *(other for other in waiting if other != name and other in pays)]
+            if name in must or forced or stays or self._makes_up(visits, go, asked):
                 return self._begin(name, go, now_s, to_compare=name in compare, stays=stays or not go)
         return None
 
