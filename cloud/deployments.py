@@ -6,14 +6,13 @@ import shutil
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InfilinkError, InvalidInput, OutOfMemory, Overloaded, UnknownModel
-from ..files import replacing, room_for
-from ..models.external_data import external_files
-from .model_store import ORIGINAL_SPEC, ServedModel, Source, Stamp, stamp_of
+from .model_entry import ModelEntry
+from .model_folder import keep, older_version, place_of, put_back
+from .model_store import ServedModel, Source, Stamp, stamp_of
 from .repository import MODEL_FILE, SPEC_FILE, check_name, set_current
 from .rollout import Rollout
 
@@ -23,41 +22,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _INCOMING = ".incoming-"
-
-
-@dataclass(frozen=True)
-class ModelEntry:
-    """What there is to know of one model.
-
-    Attributes:
-        name: what it is called.
-        version: the one that is served.
-        digest: of its file.
-        state: "loaded", "loading", "unloaded" or "failed".
-        reason: the last load or unload, in words.
-        place: whose memory it takes.
-        size_bytes: its files.
-        memory_bytes: what it takes when it is loaded, as far as that was measured.
-        pinned: whether it stays loaded.
-        parked: whether a person unloaded it.
-        versions: those that lie in its folder; none of a flat file.
-        before: the version that a rollback goes back to; empty: none.
-        refused: what is newer in the folder and can't be served, and why; empty: nothing.
-    """
-
-    name: str
-    version: str
-    digest: str
-    state: str
-    reason: str
-    place: str
-    size_bytes: int
-    memory_bytes: int
-    pinned: bool
-    parked: bool
-    versions: tuple[int, ...] = ()
-    before: str = ""
-    refused: str = ""
 
 
 class Deployments:
@@ -193,14 +157,16 @@ class Deployments:
             now = self._served(name)
             before = self._before.get(name)
             if before is None:
-                before = await asyncio.to_thread(self._older, now)
+                before = await asyncio.to_thread(
+                    older_version, now, self.coordinator.repository, self.coordinator.store
+                )
             await self.rollout.replace(before)
             # The other way round from now on: a rollback of a rollback is the newer version again.
             self._before[name] = now
             if before.source.version:
                 await asyncio.to_thread(set_current, before.source.path.parents[1], before.source.version)
             else:
-                await asyncio.to_thread(_put_back, before)
+                await asyncio.to_thread(put_back, before)
             self._settle(name)
             self._say(name, f"rolled back to version {before.version} ({before.digest})")
             return self.entry(name)
@@ -235,7 +201,7 @@ class Deployments:
             await self._serve(model)
             try:
                 kept = await asyncio.to_thread(
-                    self._keep, model, served, home / str(number), newest=number > max(versions, default=0)
+                    keep, model, served, home / str(number), newest=number > max(versions, default=0)
                 )
             except (InfilinkError, OSError) as error:
                 logger.warning("%s: can't be put into the models' folder: %s", name, error)
@@ -291,7 +257,7 @@ class Deployments:
         for path in self.coordinator.repository.folder.glob(f"{_INCOMING}*"):
             shutil.rmtree(path, ignore_errors=True)
         for model in self.coordinator.repository.models.values():
-            self._known[_place(model)] = model.stamp
+            self._known[place_of(model)] = model.stamp
 
     def _served(self, name: str) -> ServedModel:
         models = self.coordinator.repository.models
@@ -356,9 +322,9 @@ class Deployments:
         """
         model = await asyncio.to_thread(self.coordinator.store.take, source)
         served = self.coordinator.repository.models.get(model.name)
-        if served is not None and _place(served) != place:
+        if served is not None and place_of(served) != place:
             self.coordinator.store.drop(model)
-            raise InvalidInput(f"{place.name}: is called {model.name!r}, as {_place(served).name} is: rename one")
+            raise InvalidInput(f"{place.name}: is called {model.name!r}, as {place_of(served).name} is: rename one")
         await self._serve(model)
         for key in (model.name, place.name):
             self.refused.pop(key, None)
@@ -385,37 +351,13 @@ class Deployments:
                 self.coordinator.store.drop(older)
             self._before[model.name] = served
 
-    def _older(self, now: ServedModel) -> ServedModel:
-        """The next older version in the folder."""
-        if now.source.version:
-            sources = self.coordinator.repository.sources().get(now.source.path.parents[1], [])
-            older = [source for source in sources if source.version < now.source.version]
-            if older:
-                return self.coordinator.store.take(older[-1])
-        raise InvalidInput(f"{now.name}: there is no version before {now.version} ({now.digest}) to go back to")
-
-    def _keep(self, model: ServedModel, served: ServedModel | None, home: Path, *, newest: bool) -> ServedModel:
-        """Moves what was brought to where it stays, and says where the model comes from now."""
-        with room_for(home):
-            if served is not None and not served.source.version:
-                place = _place(served)
-                source = replace(model.source, path=place, spec=_beside(place, model), name="")
-                _put_back(replace(model, source=source))
-                shutil.rmtree(model.source.path.parent)
-            else:
-                home.parent.mkdir(exist_ok=True)
-                model.source.path.parent.chmod(0o755)
-                model.source.path.parent.rename(home)
-                set_current(home.parent, None if newest else int(home.name))
-                spec = home / SPEC_FILE if model.source.spec is not None else None
-                source = replace(model.source, path=home / MODEL_FILE, spec=spec)
-        return replace(model, source=source, stamp=stamp_of(source.files()))
-
     async def _gone(self, place: Path) -> None:
         """A model's files are not there any more: it is served no more, if it can be done without."""
         del self._known[place]
         self._unsettled.pop(place, None)
-        name = next((name for name, each in self.coordinator.repository.models.items() if _place(each) == place), None)
+        name = next(
+            (name for name, each in self.coordinator.repository.models.items() if place_of(each) == place), None
+        )
         if name is None:
             self.refused.pop(place.name, None)
             return
@@ -430,7 +372,7 @@ class Deployments:
         """What is served of a model is what lies in the folder: only what is written from now on is new."""
         model = self.coordinator.repository.models[name]
         with suppress(InfilinkError, OSError):
-            self._known[_place(model)] = stamp_of(self._files_of(model.source))
+            self._known[place_of(model)] = stamp_of(self._files_of(model.source))
 
     def _forget(self, name: str) -> None:
         before = self._before.pop(name, None)
@@ -439,7 +381,7 @@ class Deployments:
         self.refused.pop(name, None)
 
     def _refuse(self, place: Path, why: str) -> None:
-        names = [name for name, each in self.coordinator.repository.models.items() if _place(each) == place]
+        names = [name for name, each in self.coordinator.repository.models.items() if place_of(each) == place]
         key = names[0] if names else place.name
         follows = ": the version before goes on" if names else ""
         if self.refused.get(key) != why:
@@ -455,30 +397,3 @@ class Deployments:
         if text != self._told:
             logger.warning("%s", text)
         self._told = text
-
-
-def _place(model: ServedModel) -> Path:
-    """Where a model lies in the folder: its file, or the folder of its versions."""
-    return model.source.path.parents[1] if model.source.version else model.source.path
-
-
-def _beside(place: Path, model: ServedModel) -> Path | None:
-    return place.with_suffix(".toml") if model.source.spec is not None else None
-
-
-def _put_back(model: ServedModel) -> None:
-    """Writes a copy's files to where a flat model lies, in the place of what is there."""
-    place, original = model.source.path, model.path.with_name(ORIGINAL_SPEC)
-    for copy in external_files(model.path):
-        _copy(copy, place.parent / copy.relative_to(model.path.parent))
-    if model.source.spec is not None:
-        _copy(original, model.source.spec)
-    else:
-        place.with_suffix(".toml").unlink(missing_ok=True)
-    # Last: what is looked for first is there when it is whole.
-    _copy(model.path, place)
-
-
-def _copy(source: Path, target: Path) -> None:
-    with replacing(target) as part:
-        shutil.copyfile(source, part)

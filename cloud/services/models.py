@@ -10,8 +10,8 @@ from ...errors import InvalidInput
 from ...protos import models_pb2, models_pb2_grpc
 from ...units import format_bytes
 from ..coordinator import Coordinator
-from ..deployments import ModelEntry
 from ..endpoint import abort_on_error
+from ..model_entry import ModelEntry
 from ..repository import MODEL_FILE, SPEC_FILE
 from ..security.text import for_outside
 
