@@ -22,7 +22,8 @@ from ..link import Link, LinkSpec
 from ..table import BUCKETS, NEVER, Route, Table
 from ..training.certified import certified
 from ..training.linkability import Linkability, read_linkability, write_linkability
-from ..training.measure import NetworkPredictor, TargetCases, measure_links
+from ..training.measure import TargetCases, measure_links
+from ..training.predictor import NetworkPredictor
 from ..training.samples import Samples, Situations, check_recording
 from .export import Confidence, check_can_export, export_fused
 from .fusion import FusedLink

@@ -10,7 +10,8 @@ from ..table import BUCKETS, NEVER, Measured, Table
 from ..trust.calibration import Calibration, by_agreement, distances, forms, spread
 from ..trust.certificate import GRID, RISK, Certificate, certify, certify_in_turn, first_level
 from .judge import Judge
-from .measure import Cases, Predictor, Replayed, TargetCases, replay
+from .measure import Cases, Replayed, TargetCases, replay
+from .predictor import Predictor
 from .served import Served
 
 _TESTS = 4

@@ -18,7 +18,8 @@ from .expect import learn_expectation
 from .fit_linear import FittedLinear
 from .judge import Judge
 from .linkability import Linkability
-from .measure import NetworkPredictor, TargetCases, measure_links
+from .measure import TargetCases, measure_links
+from .predictor import NetworkPredictor
 from .pull import fit_pulled
 from .samples import Samples, Situations
 from .sets import winning

@@ -18,7 +18,8 @@ from ...files import check_format, replacing
 from ...outputs import Array
 from ..table import BUCKETS, NEVER, STEM, Measured, Table
 from ..trust.certificate import ALPHA
-from .measure import Cases, Predictor, TargetCases, replay
+from .measure import Cases, TargetCases, replay
+from .predictor import Predictor
 
 LINKABILITY = "linkability.json"
 FORMAT = 2

@@ -1,94 +1,17 @@
 """Measures how well every way to answer for a target agrees: the table that plans and predictions choose by."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 
 from ...outputs import Array
 from ..table import ASSUMED_HELD, BUCKETS, NEVER, Measured, Table, bucket_bounds_s
 from .judge import Judge, best_constant
-from .samples import OLDEST_S, Samples, Situations
+from .predictor import Predictor
+from .samples import OLDEST_S, Samples
 from .sets import candidates
-
-Predict = Callable[[Array], tuple[Array, Array]]
-"""From feature vectors (n, size): what a network predicts (n, length), and the probabilities that it agrees (n,)."""
-
-
-class Predictor(Protocol):
-    """A link that is measured on a recording."""
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The models that it may read, any of them at a time."""
-
-    @property
-    def telling(self) -> tuple[str, ...]:
-        """Those of them whose outputs change: the others tell nothing."""
-
-    @property
-    def together(self) -> tuple[str, ...]:
-        """The most of them that it reads at a time."""
-
-    @property
-    def reads_stem(self) -> bool:
-        """Whether it may read the stem as well."""
-
-    def __call__(
-        self, inputs: Array, earlier: Array, sources: tuple[str, ...], *, sure: bool = True
-    ) -> tuple[Array, Array]:
-        """What it predicts.
-
-        Args:
-            inputs: of which inputs (n,).
-            earlier: on which input the target last ran (n,); -1: never.
-            sources: what ran on both.
-            sure: whether the probabilities are asked for; what else they are is not said.
-
-        Returns:
-            Predicted vectors (n, length), or rows of ids, and the probabilities that they agree (n,).
-        """
-
-
-@dataclass(frozen=True)
-class NetworkPredictor:
-    """A network as such a link.
-
-    Attributes:
-        predict: the network.
-        situations: make what it reads.
-    """
-
-    predict: Predict
-    situations: Situations
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The models that it may read."""
-        return self.situations.sources
-
-    @property
-    def telling(self) -> tuple[str, ...]:
-        """Those of them whose outputs change."""
-        return tuple(name for name, length in self.situations.layout.lengths.items() if length)
-
-    @property
-    def together(self) -> tuple[str, ...]:
-        """The most of them that it reads at a time: all."""
-        return self.situations.sources
-
-    @property
-    def reads_stem(self) -> bool:
-        """Whether it may read the stem as well: no network does."""
-        return False
-
-    def __call__(
-        self, inputs: Array, earlier: Array, sources: tuple[str, ...], *, sure: bool = True
-    ) -> tuple[Array, Array]:
-        """What it predicts."""
-        return self.predict(self.situations.features(self.situations.fixed(inputs, earlier, sources)))
-
 
 _STRETCHES = 5
 _MOST_INPUTS = 160

@@ -11,7 +11,8 @@ from ..expectation.expectation import WAYS
 from ..expectation.logistic import log_odds, probability
 from ..table import NEVER, STEM, Table
 from .fit_linear import FittedLinear
-from .measure import Cases, Predictor, TargetCases
+from .measure import Cases, TargetCases
+from .predictor import Predictor
 
 
 @dataclass(frozen=True)

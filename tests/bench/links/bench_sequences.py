@@ -12,8 +12,8 @@ from infilink.links.link import parse_net, reads_ids
 from infilink.links.training.fit import predict
 from infilink.links.training.fit_linear import Design, FittedLinear
 from infilink.links.training.judge import Judge, best_constant
-from infilink.links.training.measure import NetworkPredictor, Predictor
 from infilink.links.training.networks import fit_network
+from infilink.links.training.predictor import NetworkPredictor, Predictor
 from infilink.links.training.samples import Samples, Situations
 from infilink.models.spec import parse_spec
 from infilink.outputs import Array

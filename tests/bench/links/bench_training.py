@@ -22,8 +22,9 @@ from infilink.links.sequences.network import SequenceNetwork
 from infilink.links.training.fit import predict
 from infilink.links.training.fit_linear import Design, FittedLinear
 from infilink.links.training.judge import Judge, best_constant
-from infilink.links.training.measure import NetworkPredictor, Predictor, TargetCases, measure_links
+from infilink.links.training.measure import TargetCases, measure_links
 from infilink.links.training.networks import fit_network
+from infilink.links.training.predictor import NetworkPredictor, Predictor
 from infilink.links.training.samples import Samples, Situations
 from infilink.links.training.sets import winning
 from infilink.models.spec import parse_spec

@@ -7,7 +7,8 @@ import pytest
 from infilink.links.graph import LinkGraph
 from infilink.links.table import NEVER, Table
 from infilink.links.training.certified import certified
-from infilink.links.training.measure import NetworkPredictor, TargetCases, measure_links
+from infilink.links.training.measure import TargetCases, measure_links
+from infilink.links.training.predictor import NetworkPredictor
 from infilink.links.training.samples import Samples, Situations
 from infilink.links.training.served import Served
 from infilink.links.training.train import LinksTraining
