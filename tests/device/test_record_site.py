@@ -151,6 +151,8 @@ def test_ctrl_c_ends_all_and_what_was_recorded_stays(
 ) -> None:
     main = threading.main_thread().ident
     assert main is not None
+    # As a program begins; a test before may have run a daemon here, which has handlers of its own.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     interrupt = iter([lambda: signal.pthread_kill(main, signal.SIGINT)])
 
     def watch(_share: float, text: str) -> None:
