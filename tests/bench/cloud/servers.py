@@ -93,8 +93,9 @@ def _import_root() -> str:
     """A folder in which `infilink` is this repository."""
     link = Path(os.environ.get("TMPDIR", "/tmp")) / "infilink-bench-root" / "infilink"
     link.parent.mkdir(exist_ok=True)
-    with suppress(FileExistsError):
-        link.symlink_to(ROOT)
+    # That of another checkout may be left over.
+    link.unlink(missing_ok=True)
+    link.symlink_to(ROOT)
     return str(link.parent)
 
 
