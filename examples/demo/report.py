@@ -91,8 +91,8 @@ def _title(demo: Demo) -> str:
     site = demo.site
     return (
         f"{len(site.cameras)} cameras, {len(site.specs)} models, the later {site.seconds:.0f} s; budgets "
-        f"{format_bytes(site.budget_bytes)} of {format_bytes(site.full_bytes)} and {site.compute_cores:.2f} of "
-        f"{site.full_cores:.2f} cores"
+        f"{format_bytes(site.budget_bytes)} of {format_bytes(site.full_bytes)} and {site.compute_cores:.2g} of "
+        f"{site.full_cores:.2g} cores"
     )
 
 
