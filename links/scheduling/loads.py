@@ -69,14 +69,14 @@ class Loads:
     Args:
         costs: each model's; what is put in place of one counts from then on.
         memory: what loaded models may take.
-        audit: the share of time in which models may be loaded to compare their answers.
+        audit: the share of time in which models may be loaded to compare their answers, as far as `audits_s` goes.
 
     Attributes:
         waiting: by model, the losses that one run on every stream would prevent beyond its cost.
         keeping: by model, the losses a second that it prevents by staying loaded.
         counts: by model, how often it was loaded.
-        dearest_visit_s: what the dearest of them takes for a load and a run on every stream.
-        spent_s: the seconds of these.
+        spent_s: the seconds of these loads.
+        dearest_visit_s: what the dearest model takes for a load and a run on every stream.
     """
 
     def __init__(self, costs: Mapping[str, ModelCost], *, memory: Memory, audit: float) -> None:
