@@ -2,22 +2,19 @@
 
 import math
 
-_SHARE = 0.1
-"""Audits show how good answers are; what they cost is missing where answers are doubtful."""
-
 
 class Allowance:
     """Processors' seconds for what runs whatever it is worth, to be compared. It begins with none.
 
     Args:
-        cores: processors' seconds that may be spent in a second, audits and all else; infinite: no limit.
+        cores: processors' seconds that it earns in a second; infinite: no limit.
 
     Attributes:
-        saved_s: what audits may take now.
+        saved_s: what may be taken now; below 0: what was taken beyond it.
     """
 
     def __init__(self, cores: float) -> None:
-        self._earns = _SHARE * cores
+        self._earns = cores
         self._counted_s: float | None = None
         self.saved_s = math.inf if math.isinf(cores) else 0.0
 

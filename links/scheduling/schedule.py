@@ -20,6 +20,9 @@ _LOOKS_EVERY_S = 0.2
 """All streams are looked at together no more often than this."""
 _FAR = 1e3
 """A pair that should have run long ago is worth so many times what it would be by itself."""
+_DRAWN, _VISITED = 0.06, 0.04
+"""So much of the compute audits may take: of models that are loaded, and of those that are loaded for it. What they
+cost is missing where answers are doubtful, and neither kind is to take what the other needs."""
 _LEARNT = 0.1
 """How much of what an inference takes is believed of the last one."""
 
@@ -74,7 +77,7 @@ class SiteSchedule:
         self._infer_s = np.asarray([max(cost.infer_s, 1e-6) for cost in costs.values()])
         self._loads = Loads(self.costs, memory=Memory.of(budget_bytes), audit=audit)
         self._bank = Price(compute_cores, dearest_s=self._dearest_s())
-        self._audits = Allowance(compute_cores)
+        self._drawn, self._visited = Allowance(_DRAWN * compute_cores), Allowance(_VISITED * compute_cores)
         self._model_weight = np.asarray([self.weights.of_model(name) for name in self.names])
         self._streams: dict[Hashable, StreamWorth] = {}
         self._random = np.random.default_rng(seed)
@@ -162,9 +165,10 @@ class SiteSchedule:
         is_late = late > self._latest / 2.0
         index = (gains + _FAR * late) / self._infer_s
         able = np.array([name in losses and name in loaded for name in self.names])
-        drawn = able & ((self._random.random(len(self.names)) < self.audit) | self._loads.to_compare(state))
-        drawn &= np.cumsum(drawn * self._infer_s) <= self._audits.saved_s
-        forced = drawn | np.asarray([name in must for name in self.names])
+        # While nothing is left for draws there is none of any model: the dear ones must not lose theirs to the cheap.
+        drawn = able & (self._random.random(len(self.names)) < self.audit) & (self._drawn.saved_s > 0.0)
+        visited = able & self._loads.to_compare(state)
+        forced = drawn | visited | np.asarray([name in must for name in self.names])
         self._bank.ask(float(index[able].max(initial=0.0)))
         if max(frame_s, frame_loss) > 0.0 and not (able & forced).any():
             surplus = (np.maximum(index - self.price, 0.0) * self._infer_s)[able].sum()
@@ -185,8 +189,10 @@ class SiteSchedule:
                 chosen.append(at)
                 indices[self.names[at]] = float(index[at])
                 self._bank.spend(cost_s)
-                if drawn[at]:
-                    self._audits.spend(cost_s)
+                if visited[at]:
+                    self._visited.spend(cost_s)
+                elif drawn[at]:
+                    self._drawn.spend(cost_s)
                 state.booked_s[at] = float(self._infer_s[at])
                 if state.tells_any:
                     state.told(at)
@@ -244,11 +250,11 @@ class SiteSchedule:
             late=[name for name, late in zip(self.names, self._latest, strict=True) if late > 0.0],
             price=self.price,
             saved_s=self._bank.at_once_s,
-            audits_s=self._audits.saved_s,
+            audits_s=self._visited.saved_s,
         )
         if found is not None:
             if found.compares:
-                self._audits.spend(self.costs[found.model].load_s)
+                self._visited.spend(self.costs[found.model].load_s)
             # What it takes of the processors is not how long it takes.
             self._booked_s[found.model] = self._load_cpu_s.get(found.model, self.costs[found.model].load_s)
             self._bank.spend(self._booked_s[found.model])
@@ -287,7 +293,8 @@ class SiteSchedule:
         """The clock moves on, and never back."""
         self._now_s = max(self._now_s, now_s)
         self._bank.pass_time(self._now_s)
-        self._audits.pass_time(self._now_s, most_s=self._loads.dearest_visit_s)
+        self._drawn.pass_time(self._now_s, most_s=float(self._infer_s.max(initial=0.0)))
+        self._visited.pass_time(self._now_s, most_s=self._loads.dearest_visit_s)
         return self._now_s
 
     def _look(self, now_s: float) -> None:

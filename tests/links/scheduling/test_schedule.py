@@ -122,6 +122,14 @@ def test_audits_take_a_tenth_of_the_compute_at_most() -> None:
     assert 0.05 * 0.1 * FULL * 400 <= audited_s <= 0.1 * 0.1 * FULL * 400
 
 
+def test_audits_that_are_short_of_compute_are_so_for_dear_models_as_for_cheap_ones() -> None:
+    schedule = site("a", 0.1 * FULL, audit=0.2, seed=3, weights=Weights(least_every_s=0.0))
+    audited: Counter[str] = Counter()
+    for step in range(20_000):
+        audited.update(give(schedule, "a", step * 0.2, 0.3).audits)
+    assert 0.7 <= audited["large"] / audited["small"] <= 1.4
+
+
 def test_what_must_run_leaves_something_to_others() -> None:
     schedule = site(("loud", "other"), 0.5 * FULL, weights=Weights(least_every_s=10.0))
     counted: Counter[str] = Counter()
