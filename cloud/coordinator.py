@@ -44,6 +44,7 @@ from .runtime.pool import ModelPool
 from .runtime.run_queue import RunQueue
 from .runtime.scaling import Scaling
 from .runtime.scheduler import Scheduler
+from .security.quotas import Quotas
 from .sessions.admission import check_hello, feature_range
 from .sessions.backlog import Backlog
 from .sessions.session import Session, SessionKey
@@ -71,6 +72,7 @@ class Coordinator:
         self.stopping = False
         self.counts = StreamCounts()
         self.backlog = Backlog(config.max_waiting_bytes)
+        self.quotas = Quotas(config.device_inputs_per_s, config.device_bytes_per_s, most=2 * config.max_devices)
         self.metrics = Metrics()
         self.tracing = None if config.trace_to is None else Tracing(config.trace_to, service="infilink-cloud")
         self.sessions: OrderedDict[SessionKey, Session] = OrderedDict()

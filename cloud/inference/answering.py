@@ -5,8 +5,6 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -24,15 +22,16 @@ from ...errors import (
 from ...links.answer import Answer
 from ...links.planning.plan import Plan
 from ...links.serving import Serving
-from ...models.tensors import STRINGS, TensorSpec
 from ...outputs import Array
 from ...protos import edge_pb2, wire
 from ..coordinator import Coordinator
 from ..runtime.input_pool import Held
+from ..security.caller import ANYONE, current_caller
 from ..sessions.inputs import read_picture
 from ..sessions.session import Session
 from .catalogue import Catalogue, Model
 from .request import ANSWER, PICTURE, Fallback, InferRequest, InferResponse, Parameter, is_picture
+from .tensors import as_text, check_tensors, is_fed
 
 _SESSION = "open-inference"
 """The run that streams of requests belong to: they have no beginning and no end of their own."""
@@ -58,18 +57,20 @@ class Answering:
         self.catalogue = catalogue
         self._held_bytes = 0
 
-    async def answer(self, request: InferRequest, *, left_s: float = math.inf) -> InferResponse:
+    async def answer(self, request: InferRequest, *, left_s: float = math.inf, host: str = "") -> InferResponse:
         """The response to a request.
 
         Args:
             request: the request.
             left_s: how long its sender waits for it.
+            host: where it comes from.
 
         Raises:
             UnknownModel: there is no such model, or not in that version.
             InvalidInput: an input is missing, is none of the model's, or is not of the type and shape that it takes.
+            NotAllowed: its sender may not use that stream.
             DeadlineExceeded: the model's turn did not come in time.
-            Overloaded: too much is waiting already.
+            Overloaded: too much is waiting already, or its sender sends more than its quota.
             OutOfMemory: the model does not run, and the budget has no room for it.
             Unavailable: it does not run, and nothing else can answer for it.
             ModelFailed: it failed on this input.
@@ -82,6 +83,7 @@ class Answering:
         try:
             if size_bytes > limit:
                 raise InvalidInput(f"the inputs have {size_bytes} bytes; at most {limit} are taken (`max_input_bytes`)")
+            self._take_quota(request, size_bytes, host)
             if self._held_bytes + size_bytes > _MOST_HELD * limit:
                 raise QueueFull(f"{self._held_bytes} bytes of requests wait already", retry_after_s=1.0)
             self._held_bytes += size_bytes
@@ -97,24 +99,40 @@ class Answering:
         self.coordinator.metrics.answered(model.name, str(response.parameters["origin"]))
         return response
 
+    def _take_quota(self, request: InferRequest, size_bytes: int, host: str) -> None:
+        """Counts a request as a device's input: as the stream's that it names, or else as its sender's."""
+        quotas, stream = self.coordinator.quotas, request.stream
+        if not quotas.limited:
+            return
+        caller = current_caller()
+        if stream:
+            caller.check_device(stream)
+        # No device has a name with a space in it.
+        sender = f"caller {caller.name}" if caller is not ANYONE else f"host {host}"
+        wait_s = quotas.of(stream or sender).take_now(size_bytes)
+        if wait_s > 0:
+            raise QueueFull("this is more than `device_inputs_per_s` or `device_bytes_per_s`", retry_after_s=wait_s)
+
     async def _answer(self, model: Model, request: InferRequest, until_s: float) -> InferResponse:
         fallback = request.fallback
         tensor = request.tensors.get(PICTURE)
-        if tensor is not None and model.takes_pictures and not _is_fed(model, tensor) and is_picture(tensor):
+        if tensor is not None and model.takes_pictures and not is_fed(model, tensor) and is_picture(tensor):
             return await self._answer_picture(model, request, tensor, fallback, until_s)
         if model.signature is None:
             raise InvalidInput(
                 f"model {model.name!r} is answered for by links: its one input is {PICTURE!r}, a JPEG as one element "
                 "of BYTES, or pixels as UINT8 (height, width, 3)"
             )
-        _check_tensors(model, request)
+        check_tensors(model, request)
         return await self._run_tensors(model, request, until_s)
 
     async def _run_tensors(self, model: Model, request: InferRequest, until_s: float) -> InferResponse:
         """The graph's own outputs: nothing else could give those."""
         counts, began_s = self.catalogue.count(model.name), time.perf_counter()
         outputs = request.outputs or tuple(spec.name for spec in model.outputs)
-        tensors = {name: _text(name, each) if each.dtype.hasobject else each for name, each in request.tensors.items()}
+        tensors = {
+            name: as_text(name, each) if each.dtype.hasobject else each for name, each in request.tensors.items()
+        }
         queue = self.coordinator.pool.queue
         with queue.admitted((model.name,), until_s):
             size_bytes = sum(_ALIGNED + tensor.nbytes for tensor in tensors.values())
@@ -308,60 +326,6 @@ class _Asked:
     captured_s: float
     until_s: float
     features: Array | None = None
-
-
-def _is_fed(model: Model, tensor: Array) -> bool:
-    """Whether the graph itself has an input of that name which takes this tensor."""
-    specs = () if model.signature is None else model.signature.inputs
-    return any(spec.name == PICTURE and spec.dtype == _dtype(tensor) and spec.fits(tensor.shape) for spec in specs)
-
-
-def _check_tensors(model: Model, request: InferRequest) -> None:
-    """Makes sure that these are the graph's inputs, all of them, and that it has the outputs that are asked for."""
-    takes = {spec.name: spec for spec in model.inputs}
-    for name, tensor in request.tensors.items():
-        spec = takes.get(name)
-        if spec is None:
-            raise InvalidInput(f"model {model.name!r} has no input {name[:80]!r}; it takes {_listed(model.inputs)}")
-        if spec.dtype != _dtype(tensor):
-            told = spec.dtype or "something that can't be sent"
-            raise InvalidInput(f"input {name!r} of model {model.name!r} is {told}, not {_dtype(tensor)} (`datatype`)")
-        if not spec.fits(tensor.shape):
-            raise InvalidInput(
-                f"input {name!r} of model {model.name!r} has the shape {list(spec.shape or ())} (-1: any size), not "
-                f"{list(tensor.shape)} (`shape`)"
-            )
-    for name in takes:
-        if name not in request.tensors:
-            raise InvalidInput(f"input {name!r} of model {model.name!r} is missing; it takes {_listed(model.inputs)}")
-    gives = [spec.name for spec in model.outputs]
-    for name in request.outputs:
-        if name not in gives:
-            raise InvalidInput(f"model {model.name!r} has no output {name[:80]!r}; it gives {_listed(model.outputs)}")
-
-
-@lru_cache(64)
-def _name(dtype: np.dtype[Any]) -> str:
-    # NumPy makes up a dtype's name each time it is asked for, which takes longer than all other checks.
-    return STRINGS if dtype.hasobject else dtype.name
-
-
-def _dtype(tensor: Array) -> str:
-    return _name(tensor.dtype)
-
-
-def _text(name: str, tensor: Array) -> Array:
-    """Strings as onnxruntime takes them."""
-    found = np.empty(tensor.shape, object)
-    try:
-        found.reshape(-1)[:] = [each.decode() for each in tensor.reshape(-1)]
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"input {name[:80]!r}: an element is no UTF-8: {error}") from error
-    return found
-
-
-def _listed(specs: tuple[TensorSpec, ...]) -> str:
-    return ", ".join(f"{spec.name} ({spec.dtype} {list(spec.shape or ())})" for spec in specs[:16])
 
 
 def _inputs(model: Model, request: InferRequest) -> int:

@@ -8,6 +8,8 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ...outputs import Array
+from ..security.text import LONGEST, shown
+from ..sessions.bounds import is_name
 
 Parameter = bool | int | float | str
 Fallback = Literal["exact", "prefer_exact", "any"]
@@ -22,7 +24,6 @@ PICTURE, ANSWER = "image", "answer"
 """The input that is a picture instead of the graph's tensors, and the output that is the answer as the spec has it."""
 
 COLORS = ("BGR", "RGB")
-_MOST_NAME = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,13 @@ class InferRequest:
         """The stream that it belongs to; empty: none, it stands for itself.
 
         Raises:
-            InvalidInput: the name is too long.
+            InvalidInput: no device can be called so.
         """
         found = self._text("stream", "")
-        if len(found) > _MOST_NAME:
-            raise InvalidInput(f"parameter `stream` must have at most {_MOST_NAME} letters, not {len(found)}")
+        if found and not is_name(found):
+            raise InvalidInput(
+                f"parameter `stream` must be 1 to {LONGEST} letters, digits, '.', '_', '-', not {shown(found)}"
+            )
         return found
 
     @property

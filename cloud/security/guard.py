@@ -140,7 +140,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     def _admit(self, method: str, context: Any) -> Caller:
         """Who makes a call, if they may."""
-        metadata, peer = dict(context.invocation_metadata() or ()), _host(context.peer())
+        metadata, peer = dict(context.invocation_metadata() or ()), host_of(context.peer())
         certificate = _certificate_name(context) if self.certificates else ""
         caller = self.identify(str(metadata.get("authorization", "")), peer, certificate=certificate)
         try:
@@ -309,6 +309,6 @@ def _certificate_name(context: Any) -> str:
     return ""
 
 
-def _host(peer: str) -> str:
+def host_of(peer: str) -> str:
     """Of "ipv4:10.0.0.7:4242" the address: each connection has another port."""
     return unquote(peer).rpartition(":")[0] or peer

@@ -1,4 +1,4 @@
-"""How much each device may send: inputs and bytes a second; what is above waits on the device's side."""
+"""How much each device may send: inputs and bytes a second; what is above waits on the device's side, or is refused."""
 
 import asyncio
 import time
@@ -29,6 +29,11 @@ class Rate:
         self._free_s = max(self._free_s, now_s - _BURST_S) + amount / self.per_s
         return max(0.0, self._free_s - now_s)
 
+    @property
+    def owed_s(self) -> float:
+        """How many seconds to wait before what was taken so far is used."""
+        return max(0.0, self._free_s - self.clock()) if self.per_s else 0.0
+
 
 class Quota:
     """What one device may send, over all its streams.
@@ -47,6 +52,13 @@ class Quota:
         """Takes one input; returns how many seconds to wait before the next message is read."""
         return max(self._inputs.take(1), self._bytes.take(size_bytes))
 
+    def take_now(self, size_bytes: int) -> float:
+        """Takes one input, unless those before it are to be waited for; for how many seconds, or 0: it is taken."""
+        owed_s = max(self._inputs.owed_s, self._bytes.owed_s)
+        if not owed_s:
+            self.take(size_bytes)
+        return owed_s
+
     async def wait(self, size_bytes: int) -> bool:
         """Takes one input and waits as long as it has to; whether it had to."""
         wait_s = self.take(size_bytes)
@@ -63,6 +75,11 @@ class Quotas:
         self.bytes_per_s = bytes_per_s
         self.most = most
         self._by_device: OrderedDict[str, Quota] = OrderedDict()
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is any limit."""
+        return bool(self.inputs_per_s or self.bytes_per_s)
 
     def of(self, device: str) -> Quota:
         """A device's."""

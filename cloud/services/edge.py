@@ -13,7 +13,6 @@ from ...protos import edge_pb2, edge_pb2_grpc
 from ..coordinator import Coordinator
 from ..endpoint import abort_on_error
 from ..publishing.subscribe import subscribe
-from ..security.quotas import Quotas
 from ..sessions.admission import namesakes
 from ..sessions.bounds import check_input, check_report
 from ..sessions.places import SILENT_S, Place, Places
@@ -45,9 +44,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
 
     def __init__(self, coordinator: Coordinator) -> None:
         self.coordinator = coordinator
-        config = coordinator.config
-        self.places = Places(config.max_devices)
-        self.quotas = Quotas(config.device_inputs_per_s, config.device_bytes_per_s, most=2 * config.max_devices)
+        self.places = Places(coordinator.config.max_devices)
 
     async def Connect(self, messages: AsyncIterator[edge_pb2.DeviceMessage], context: Any) -> None:  # noqa: N802
         """Serves one device's stream, from Hello to its end."""
@@ -131,7 +128,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
     ) -> AsyncIterator[edge_pb2.DeviceMessage]:
         """A device's messages after Hello, within their bounds and its quota, until it is silent for too long."""
         config, told = self.coordinator.config, False
-        quota, sizes = self.quotas.of(stream.session.key.device), deque[int](maxlen=config.max_in_flight)
+        quota, sizes = self.coordinator.quotas.of(stream.session.key.device), deque[int](maxlen=config.max_in_flight)
         while True:
             # Of what all streams may have waiting (`max_waiting_bytes`) none takes all.
             while sum(islice(reversed(sizes), stream.waiting)) > _MOST_WAITING * config.max_input_bytes:

@@ -17,6 +17,8 @@ from ..coordinator import Coordinator
 from ..endpoint import abort_on_error
 from ..inference.answering import Answering
 from ..inference.catalogue import Catalogue, Model
+from ..inference.request import InferRequest, InferResponse
+from ..security.guard import host_of
 from .inference_messages import (
     config_message,
     metadata_message,
@@ -74,7 +76,7 @@ class InferenceService:
         async with abort_on_error(context):
             tracing = self.coordinator.tracing
             with self._counted("ModelInfer"), following(tracing, lambda: _traceparent(context), "ModelInfer"):
-                return await self._infer(data, _left(context))
+                return await self._infer(data, context)
         raise AssertionError("abort raises")
 
     async def model_stream_infer(self, messages: AsyncIterator[bytes], context: Any) -> None:
@@ -85,7 +87,7 @@ class InferenceService:
             async def read() -> None:
                 try:
                     async for data in messages:
-                        task = asyncio.create_task(self._answer_of_stream(data, _left(context)))
+                        task = asyncio.create_task(self._answer_of_stream(data, context))
                         try:
                             await waiting.put(task)
                         except BaseException:
@@ -105,20 +107,25 @@ class InferenceService:
                     if (task := waiting.get_nowait()) is not None:
                         task.cancel()
 
-    async def _infer(self, data: bytes, left_s: float) -> bytes:
+    async def _infer(self, data: bytes, context: Any) -> bytes:
         metrics = self.coordinator.metrics
         metrics.received("grpc", len(data))
         request, raw = read_request(data, most_bytes=self.coordinator.config.max_input_bytes)
-        sent = write_response(await self.answering.answer(request, left_s=left_s), raw=raw)
+        sent = write_response(await self._answer(request, context), raw=raw)
         metrics.sent("grpc", len(sent))
         return sent
 
-    async def _answer_of_stream(self, data: bytes, left_s: float) -> bytes:
+    async def _answer(self, request: InferRequest, context: Any) -> InferResponse:
+        # Who sends it is only asked for where that matters.
+        host = host_of(context.peer()) if self.coordinator.quotas.limited else ""
+        return await self.answering.answer(request, left_s=_left(context), host=host)
+
+    async def _answer_of_stream(self, data: bytes, context: Any) -> bytes:
         self.coordinator.metrics.received("grpc", len(data))
         try:
             with self._counted("ModelStreamInfer"):
                 request, raw = read_request(data, most_bytes=self.coordinator.config.max_input_bytes)
-                response = await self.answering.answer(request, left_s=left_s)
+                response = await self._answer(request, context)
         except InfilinkError as error:
             failed = pb.ModelInferResponse(id=request_id(data))
             return bytes(

@@ -111,8 +111,7 @@ class RestService:
 
         async def answered(request: Request) -> Response:
             try:
-                peer = request.client.host if request.client is not None else ""
-                caller = self.guard.identify(request.headers.get("authorization", ""), peer)
+                caller = self.guard.identify(request.headers.get("authorization", ""), _host(request))
                 caller.require(scope)
                 with called_by(caller):
                     return await handler(request)
@@ -142,7 +141,7 @@ class RestService:
         asked, binary = await asyncio.to_thread(read) if long else read()
         tracing = self.coordinator.tracing
         with following(tracing, lambda: request.headers.get("traceparent", ""), "infer", model=names["name"]):
-            response = await self._while_connected(request, self.service.answering.answer(asked, left_s=math.inf))
+            response = await self._while_connected(request, self.service.answering.answer(asked, host=_host(request)))
         whole, size = write_response(response, binary)
         self.coordinator.metrics.sent("rest", len(whole))
         if size is None:
@@ -216,6 +215,10 @@ class RestService:
         finally:
             gone.cancel()
             task.cancel()
+
+
+def _host(request: Request) -> str:
+    return request.client.host if request.client is not None else ""
 
 
 class _Server(uvicorn.Server):

@@ -14,13 +14,18 @@ _MOST_MODELS = 1024
 _RATES = ("", "above", "below")
 
 
+def is_name(text: str) -> bool:
+    """Whether a device can be called so."""
+    return _NAME.fullmatch(text) is not None
+
+
 def check_names(hello: edge_pb2.Hello) -> None:
     """Makes sure that what a Hello names can be kept and shown.
 
     Raises:
         InvalidInput: naming the field and what is allowed.
     """
-    if not _NAME.fullmatch(hello.device):
+    if not is_name(hello.device):
         raise InvalidInput(f"`device`: 1 to {LONGEST} letters, digits, '.', '_', '-', not {shown(hello.device)}")
     if not hello.session:
         raise InvalidInput("`session`: must name the run")

@@ -7,18 +7,23 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 from infilink.cloud.config import CloudConfig
 from infilink.cloud.coordinator import Coordinator
+from infilink.cloud.services.inference import InferenceService
 from infilink.links.index import Index
 from infilink.links.table import NEVER, Measured, Table
 from infilink.links.trust.calibration import Calibration
 from infilink.models.cost import ModelCost
 from infilink.models.encoding.encoding import Encoding
 from infilink.models.spec import digest, find_models, read_spec
+from infilink.protos import open_inference_pb2_grpc as pb_grpc
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
+
+Story = Callable[[Coordinator, pb_grpc.GRPCInferenceServiceStub], Awaitable[None]]
 
 MEMORY_BYTES = {"bright": 30 * 2**20, "corner": 60 * 2**20, "light": 40 * 2**20}
 
@@ -71,6 +76,27 @@ def serve(tiny_models: Path, tmp_path: Path) -> Callable[..., Any]:
                 await coordinator.close()
 
         return asyncio.run(whole())
+
+    return run
+
+
+@pytest.fixture
+def call(serve: Callable) -> Callable:
+    """Runs a story with a coordinator behind a real server, and a client's stub."""
+
+    def run(story: Story, **settings) -> None:
+        async def whole(coordinator: Coordinator) -> None:
+            server = grpc.aio.server()
+            InferenceService(coordinator).add_to(server)
+            port = server.add_insecure_port("127.0.0.1:0")
+            await server.start()
+            try:
+                async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                    await story(coordinator, pb_grpc.GRPCInferenceServiceStub(channel))
+            finally:
+                await server.stop(None)
+
+        serve(whole, **settings)
 
     return run
 

@@ -319,7 +319,7 @@ def test_large_inputs_wait_on_the_device_s_side(connect: Callable) -> None:
 def test_who_sends_too_much_has_to_wait_and_is_told(connect: Callable) -> None:
     async def story(coordinator: Coordinator, service: EdgeService, stub) -> None:
         waited = []
-        quota = service.quotas.of("camera")
+        quota = coordinator.quotas.of("camera")
         quota._inputs.clock = lambda: 0.0
         take = quota.take
         quota.take = lambda size_bytes: waited.append(take(size_bytes)) or min(waited[-1], 1e-3)

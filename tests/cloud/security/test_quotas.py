@@ -45,3 +45,15 @@ def test_all_streams_of_a_device_share_its_quota_and_devices_are_bounded() -> No
     quotas.of("c")
     assert quotas.of("a") is first and len(quotas._by_device) == 2
     assert asyncio.run(Quota(0.0, 0.0).wait(10**9)) is False
+
+
+def test_what_can_not_wait_is_taken_only_when_nothing_before_it_is_owed() -> None:
+    clock = Clock()
+    quota = Quota(2.0, 0.0, clock=clock)
+    assert [quota.take_now(1) for _ in range(3)] == [0.0, 0.0, 0.0]
+    assert [quota.take_now(1) for _ in range(2)] == [0.5, 0.5], "what is refused is not counted"
+    clock.now_s += 0.5
+    assert [quota.take_now(1) for _ in range(2)] == [0.0, 0.5]
+    large = Quota(0.0, 10.0, clock=clock)
+    assert [large.take_now(100) for _ in range(2)] == [0.0, 9.0], "one that is larger than a second's worth goes, too"
+    assert Quota(0.0, 0.0).take_now(10**9) == 0.0

@@ -1,6 +1,6 @@
 """The Open Inference Protocol over gRPC: what is answered, what is refused, and with which status."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import grpc
@@ -10,80 +10,14 @@ from infilink.cloud.coordinator import Coordinator
 from infilink.cloud.inference.request import InferRequest
 from infilink.cloud.security.caller import ANYONE, called_by
 from infilink.cloud.services.inference import SERVICE, InferenceService
-from infilink.codec import encode_jpeg
 from infilink.errors import NotAllowed
 from infilink.models.cost import ModelCost
-from infilink.outputs import Array
 from infilink.protos import open_inference_pb2 as pb
-from infilink.protos import open_inference_pb2_grpc as pb_grpc
-from infilink.protos.tensors import datatype_of, read_raw, write_raw
 
 from ...e2e.conftest import write_model
 from ...e2e.links import write_links
 from ...models.test_tensor_model import join
-from ..messages import grey
-
-Story = Callable[[Coordinator, pb_grpc.GRPCInferenceServiceStub], Awaitable[None]]
-
-
-@pytest.fixture
-def call(serve: Callable) -> Callable:
-    """Runs a story with a coordinator behind a real server, and a client's stub."""
-
-    def run(story: Story, **settings) -> None:
-        async def whole(coordinator: Coordinator) -> None:
-            server = grpc.aio.server()
-            InferenceService(coordinator).add_to(server)
-            port = server.add_insecure_port("127.0.0.1:0")
-            await server.start()
-            try:
-                async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-                    await story(coordinator, pb_grpc.GRPCInferenceServiceStub(channel))
-            finally:
-                await server.stop(None)
-
-        serve(whole, **settings)
-
-    return run
-
-
-def fed(level: float = 100.0, shape: tuple[int, ...] = (1, 3, 16, 16), dtype: type = np.float32) -> Array:
-    return np.full(shape, level, dtype)
-
-
-def asking(model: str, tensors: dict[str, Array], *, parameters: dict | None = None, **fields) -> pb.ModelInferRequest:
-    """A request with raw tensors."""
-    request = pb.ModelInferRequest(model_name=model, **fields)
-    for name, value in tensors.items():
-        request.inputs.add(name=name, datatype=datatype_of(value), shape=value.shape)
-        request.raw_input_contents.append(bytes(write_raw(value)))
-    for name, value in (parameters or {}).items():
-        kind = {bool: "bool_param", int: "int64_param", float: "double_param", str: "string_param"}[type(value)]
-        setattr(request.parameters[name], kind, value)
-    return request
-
-
-def picture(level: int = 100, name: str = "image") -> dict[str, Array]:
-    value = np.empty(1, object)
-    value[0] = encode_jpeg(grey(level), quality=100)
-    return {name: value}
-
-
-def outputs(response: pb.ModelInferResponse) -> dict[str, list]:
-    return {
-        each.name: read_raw(each.name, each.datatype, tuple(each.shape), raw).tolist()
-        for each, raw in zip(response.outputs, response.raw_output_contents, strict=True)
-    }
-
-
-def origin(response: pb.ModelInferResponse) -> str:
-    return response.parameters["origin"].string_param
-
-
-async def refusal(call: Awaitable) -> tuple[grpc.StatusCode, str]:
-    with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await call
-    return raised.value.code(), raised.value.details()
+from ..asking import asking, fed, origin, outputs, picture, refusal
 
 
 def test_tensors_go_to_the_graph_as_they_are(call: Callable) -> None:
@@ -143,7 +77,7 @@ WRONG = [
     (asking("bright", {"image": np.array([b"no JPEG"], object)}), INVALID, "JPEG"),
     (asking("bright", picture(), parameters={"fallback": "none"}), INVALID, "`fallback` must be exact, prefer_ex"),
     (asking("bright", picture(), parameters={"fallback": 1}), INVALID, "`fallback` must be text"),
-    (asking("bright", picture(), parameters={"stream": "x" * 300}), INVALID, "at most 256 letters"),
+    (asking("bright", picture(), parameters={"stream": "x" * 300}), INVALID, "must be 1 to 100 letters"),
     (asking("bright", picture(), parameters={"timeout": "soon"}), INVALID, "`timeout` must be a number of micro"),
     (pb.ModelInferRequest(model_name="bright", raw_input_contents=[b"1"]), INVALID, "has 1 tensors and `inputs` 0"),
     (pb.ModelInferRequest(model_name="bright", inputs=[{"name": "a"}] * 65), INVALID, "at most 64 inputs"),
