@@ -22,6 +22,7 @@ from ...errors import (
 from ...links.answer import Answer
 from ...links.planning.plan import Plan
 from ...links.serving import Serving
+from ...models.process_child import Inferred
 from ...outputs import Array
 from ...protos import edge_pb2, wire
 from ..coordinator import Coordinator
@@ -30,6 +31,7 @@ from ..security.caller import ANYONE, current_caller
 from ..sessions.inputs import read_picture
 from ..sessions.session import Session
 from .catalogue import Catalogue, Model
+from .kept import StreamAnswers
 from .request import ANSWER, PICTURE, Fallback, InferRequest, InferResponse, Parameter, is_picture
 from .tensors import as_text, check_tensors, is_fed
 
@@ -55,6 +57,7 @@ class Answering:
     def __init__(self, coordinator: Coordinator, catalogue: Catalogue) -> None:
         self.coordinator = coordinator
         self.catalogue = catalogue
+        self._kept = StreamAnswers(coordinator)
         self._held_bytes = 0
 
     async def answer(self, request: InferRequest, *, left_s: float = math.inf, host: str = "") -> InferResponse:
@@ -155,12 +158,26 @@ class Answering:
             raise InvalidInput(f"with {PICTURE!r} there is no {min(unknown)[:80]!r}: the one output is {ANSWER!r}")
         counts, began_s = self.catalogue.count(model.name), time.perf_counter()
         session = self._session(request.stream) if request.stream else None
+        if session is not None:
+            self._kept.check()
         with self.coordinator.pool.queue.admitted((), until_s):
             held = await self._decode(tensor, request, until_s)
         counts.prepare.add(time.perf_counter() - began_s)
         captured_s = time.time() if request.captured_s is None else request.captured_s
         asked = _Asked(model, held, session, captured_s, until_s)
         answer = await self._choose(asked, fallback)
+        if session is not None:
+            height, width = held.frame.shape[:2]
+            await self._kept.keep(
+                session.key.device,
+                model.name,
+                answer,
+                digest=asked.digest,
+                age_s=asked.age_s,
+                captured_s=captured_s,
+                took_s=time.perf_counter() - began_s,
+                size=(width, height),
+            )
         return self._response(model, request, answer, {ANSWER: answer.value})
 
     async def _choose(self, asked: "_Asked", fallback: Fallback) -> Answer:
@@ -196,8 +213,7 @@ class Answering:
         counts.ran(ran.infer_s, time.perf_counter() - began_s - ran.infer_s)
         self._spend(model, ran.infer_s, ran.cpu_s)
         if asked.session is not None:
-            features = await self._features(asked)
-            asked.session.complete(asked.captured_s, {model.name: ran.value}, [model.name], features=features)
+            await self._complete(asked, asked.session, {model.name: ran})
         return Answer(ran.value, 1.0, "executed", (), "exact")
 
     async def _linked(self, asked: "_Asked") -> Answer | None:
@@ -206,32 +222,45 @@ class Answering:
         if asked.session is None and graph is None:
             return None
         serving = self._alone() if asked.session is None else asked.session.serving
-        features = await self._features(asked)
-        exact = await self._run_sources(asked, serving)
-        if asked.session is None:
-            answer = serving.complete(asked.captured_s, exact, features=features)[model.name]
+        ran = await self._run_sources(asked, serving)
+        if asked.session is not None:
+            answer = await self._complete(asked, asked.session, ran)
         else:
-            found = asked.session.complete(asked.captured_s, exact, [model.name], features=features)
-            answer = found[model.name][0]
+            exact = {name: each.value for name, each in ran.items()}
+            answer = serving.complete(asked.captured_s, exact, features=await self._features(asked))[model.name]
         # A constant says what the model mostly says, and nothing of this picture.
         return None if answer.origin == "constant" else answer
 
-    async def _run_sources(self, asked: "_Asked", serving: Serving) -> dict[str, Array]:
+    async def _complete(self, asked: "_Asked", session: Session, ran: Mapping[str, Inferred]) -> Answer:
+        """The stream's answer for the model that is asked about, by what ran on the picture."""
+        found = session.complete(
+            asked.captured_s,
+            {name: each.value for name, each in ran.items()},
+            [asked.model.name],
+            features=await self._features(asked),
+            digests={name: each.digest for name, each in ran.items() if each.digest},
+        )
+        answer, asked.age_s = found[asked.model.name]
+        # Now, as what was held may be another file's output once the stream's next picture is answered.
+        asked.digest = session.digest_of(asked.model.name, answer, self.coordinator.repository.digests)
+        return answer
+
+    async def _run_sources(self, asked: "_Asked", serving: Serving) -> dict[str, Inferred]:
         """The outputs of the models that run now and that the best link to the asked one reads."""
         graph, queue = serving.graph, self.coordinator.pool.queue
         if graph is None or asked.model.name not in graph.models:
             return {}
         route = graph.answering.best_link(asked.model.name, frozenset(queue.loaded), None)
-        exact: dict[str, Array] = {}
+        found: dict[str, Inferred] = {}
         for name in route.sources if route is not None else ():
             try:
                 ran = await queue.run(name, asked.held, deadline_s=asked.until_s)
             except (ModelFailed, Overloaded, DeadlineExceeded):
                 continue
             if ran is not None:
-                exact[name] = ran.value
+                found[name] = ran
                 self._spend(self.catalogue.find(name), ran.infer_s, ran.cpu_s)
-        return exact
+        return found
 
     async def _features(self, asked: "_Asked") -> Array | None:
         """What the links' stem makes of the picture."""
@@ -318,6 +347,8 @@ class _Asked:
         captured_s: when it was captured.
         until_s: until when it is waited for, by the monotonic clock.
         features: what the stem makes of it, once it was looked at.
+        age_s: how long ago, in capture time, the model last ran on the stream; -1: never.
+        digest: of the file that the stream's answer is from.
     """
 
     model: Model
@@ -326,6 +357,8 @@ class _Asked:
     captured_s: float
     until_s: float
     features: Array | None = None
+    age_s: float = -1.0
+    digest: str = ""
 
 
 def _inputs(model: Model, request: InferRequest) -> int:
