@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, Tag, ValidationError
 
 from .errors import InvalidInput
 from .files import replacing
@@ -100,24 +100,43 @@ def validation_text(error: ValidationError, model: type[BaseModel] | None = None
     """
     told = []
     for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"]) or "the whole"
+        place, known = _place(model, item["loc"])
+        key = ".".join(place) or "the whole"
         text = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
-            text = "there is no such key" + _suggestion(str(item["loc"][-1]), _keys(model, item["loc"][:-1]))
+            text = "there is no such key" + _suggestion(place[-1], known)
         told.append(f"{key}: {text}")
     return "; ".join(told)
 
 
-def _keys(model: Any, place: tuple[int | str, ...]) -> list[str]:
-    """The keys that are allowed at a place in a model's data; none where that is not known."""
-    for part in place:
+def _place(model: Any, loc: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
+    """Where something is wrong, as the user wrote it, and the keys that are allowed there; none if not known."""
+    place: list[str] = []
+    known: list[str] = []
+    for part in loc:
+        found = _models(model)
+        if part in found and len(found) > 1:
+            model = found[str(part)]  # Which of several tables it is, as one of its keys says: no key by itself.
+            continue
+        place.append(str(part))
         if isinstance(part, int):
             continue  # The items of a list are all alike.
-        fields = getattr(model, "model_fields", {})
+        fields = getattr(next(iter(found.values()), None), "model_fields", {})
+        known = list(fields)
         model = fields[part].annotation if part in fields else None
-        # Of "a table or none" the table's.
-        model = next((each for each in get_args(model) if hasattr(each, "model_fields")), model)
-    return list(getattr(model, "model_fields", {}))
+    return place, known
+
+
+def _models(annotation: Any) -> dict[str, Any]:
+    """The tables that a key may hold: of "a table or none" the table's, of several each by its tag."""
+    if isinstance(annotation, type) and hasattr(annotation, "model_fields"):
+        return {"": annotation}
+    tags = [each.tag for each in getattr(annotation, "__metadata__", ()) if isinstance(each, Tag)]
+    found: dict[str, Any] = {}
+    for each in get_args(annotation):
+        for tag, model in _models(each).items():
+            found.setdefault(tags[0] if tags else tag, model)
+    return found
 
 
 def _suggestion(key: str, known: list[str]) -> str:

@@ -22,8 +22,8 @@ from .decoding import DECODERS
 from .graph import Graph, read_graph
 from .guess import guess, spec_name
 from .guessed import Guess
+from .inputs.picture import FED_TYPES
 from .onnx_model import OnnxModel, try_out
-from .preprocessing import FED_TYPES
 from .session import open_session
 from .spec import METADATA_KEY, ModelSpec, read_spec, spec_beside
 from .split.parts import ServedTail, TailProcess
@@ -214,7 +214,7 @@ def _answering_spec(path: Path, row: dict[str, Any]) -> ModelSpec:
         return beside
     if not is_part(path) or read_spec(path).input is not None:
         model = OnnxModel(path)
-        try_out(model.infer)
+        try_out(model.infer, model.spec.fed.samples())
         return model.spec
     served = ServedTail(path)
     served.infer(np.zeros(1, np.uint8))

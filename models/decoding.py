@@ -14,7 +14,7 @@ from ..errors import BadOutput
 from ..outputs import Array, OutputSpec, box_iou
 from .candidates import FORMS, Candidates, Raw, Size, sigmoid, softmax
 from .grid_decoders import fastestdet, nanodet, scrfd, yolov5, yolov8, yolox
-from .preprocessing import Letterbox
+from .inputs.fed import Letterbox
 from .table_decoders import boxes, detr, lists, ultraface
 
 Column = Literal["x1", "y1", "x2", "y2", "cx", "cy", "w", "h", "score", "class", "-"]

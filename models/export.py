@@ -195,8 +195,9 @@ def _difference(path: Path, inputs: list[Array], expected: list[list[Array]], *,
 
 
 def _try_spec(path: Path, *, where: str) -> None:
-    """Reads one grey frame with the finished file, so that a spec that does not fit is found now."""
+    """Runs on one input with the finished file, so that a spec that does not fit is found now."""
     try:
-        try_out(OnnxModel(path).infer)
+        model = OnnxModel(path)
+        try_out(model.infer, model.spec.fed.samples())
     except (InvalidInput, ModelFailed) as error:
         raise InvalidInput(f"{where}: the spec does not fit: {str(error).removeprefix(f'{path}: ')}") from error

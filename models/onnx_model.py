@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
@@ -12,9 +10,9 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 from ..errors import BadOutput, InfilinkError, InvalidInput, ModelFailed
 from ..outputs import Array
 from .decoding import DECODERS, decode
-from .preprocessing import Letterbox, preprocess
+from .inputs.fed import Letterbox
 from .session import CPU_ONLY, SessionProviders, first_line, open_session, shrink_arenas
-from .spec import ModelSpec, spec_beside, spec_inside
+from .spec import spec_beside, spec_inside
 
 
 class OnnxModel:
@@ -45,46 +43,48 @@ class OnnxModel:
         self._session = open_session(self.path, threads=threads, optimized=optimized, providers=providers)
         self._first_run = shrink_arenas(self._session)
         self.spec = beside or spec_inside(self._session, self.path)
-        self._input = _find_input(self._session, self.spec, self.path)
+        # Those with a default are not among them: onnxruntime lists them as initializers.
+        nodes = {node.name: node for node in self._session.get_inputs()}
         try:
-            self._fed = self.spec.picture.fed_as(self._input.type)
+            self._feed = self.spec.fed.bind(nodes, self.path.parent)
         except InvalidInput as error:
-            raise InvalidInput(f"{self.path}: its input {self._input.name!r}: {error}") from error
+            raise InvalidInput(f"{self.path}: {error}") from error
         self._outputs = [output.name for output in self._session.get_outputs()]
         self.batches = takes_several(self._session)
         self._fits = False
 
-    def infer(self, frame: Array) -> Array:
-        """The model's output for one frame (uint8 BGR, height x width x 3), as `outputs.py` describes it per kind.
+    def infer(self, value: Array) -> Array:
+        """The model's output for one input, as `outputs.py` describes it per kind.
+
+        Args:
+            value: what the spec's `input` says: a frame (uint8 BGR, height x width x 3), a signal, a sound and so on
+                (`inputs/form.py`).
 
         Raises:
-            InvalidInput: this is no frame.
-            BadOutput: the model raised on this frame, or its output holds NaN, infinity or a class there is not, or is
+            InvalidInput: this is no such input.
+            BadOutput: the model raised on this input, or its output holds NaN, infinity or a class there is not, or is
                 of another shape than those before it.
             ModelFailed: its spec does not fit: the decoder can't read its tensors, or no output had the right shape.
         """
-        try:
-            tensor, letterbox = preprocess(frame, self.spec.picture)
-        except cv2.error as error:
-            raise ModelFailed(f"{self.spec.name}: a frame of {frame.shape}: {first_line(error)}") from error
-        return self._decode(self._run(tensor), letterbox)
+        fed = self._feed(value)
+        return self._decode(self._run(fed.tensors), fed.letterbox)
 
-    def infer_batch(self, frames: Sequence[Array]) -> list[Array | InfilinkError]:
-        """The outputs for several frames from one run, or why one has none.
+    def infer_batch(self, values: Sequence[Array]) -> list[Array | InfilinkError]:
+        """The outputs for several inputs from one run, or why one has none.
 
         Raises:
             BadOutput: the model raised on them, or gave something else than one row for each: that is not tried again.
-            InvalidInput: one is no frame.
+            InvalidInput: one is no such input.
         """
-        tensors, letterboxes = zip(*(preprocess(frame, self.spec.picture) for frame in frames), strict=True)
-        raw = self._run(np.concatenate(tensors))
-        if any(np.shape(value)[:1] != (len(frames),) for value in raw.values()):
+        fed = [self._feed(value) for value in values]
+        raw = self._run({name: np.concatenate([each.tensors[name] for each in fed]) for name in fed[0].tensors})
+        if any(np.shape(value)[:1] != (len(values),) for value in raw.values()):
             self.batches = False
-            raise BadOutput(f"{self.spec.name}: gave no row for each of {len(frames)} frames")
+            raise BadOutput(f"{self.spec.name}: gave no row for each of {len(values)} inputs")
         found: list[Array | InfilinkError] = []
-        for at, letterbox in enumerate(letterboxes):
+        for at, each in enumerate(fed):
             try:
-                found.append(self._decode({name: value[at : at + 1] for name, value in raw.items()}, letterbox))
+                found.append(self._decode({name: value[at : at + 1] for name, value in raw.items()}, each.letterbox))
             except InfilinkError as error:
                 found.append(error)
         return found
@@ -93,13 +93,10 @@ class OnnxModel:
         """The graph's own outputs by name, for its own inputs; what `run_tensors` says."""
         return run_tensors(self._session, tensors, outputs, name=self.spec.name)
 
-    def _run(self, tensor: Array) -> dict[str, Array]:
-        if self._fed.kind in "iu":
-            tensor = np.rint(tensor)
-        tensor = tensor.astype(self._fed, copy=False)
+    def _run(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
         try:
             run, self._first_run = self._first_run, None
-            return dict(zip(self._outputs, self._session.run(None, {self._input.name: tensor}, run), strict=True))
+            return dict(zip(self._outputs, self._session.run(None, dict(tensors), run), strict=True))
         except Exception as error:  # onnxruntime raises many types of its own
             raise BadOutput(f"{self.spec.name}: {first_line(error)}") from error
 
@@ -160,34 +157,16 @@ def takes_several(session: ort.InferenceSession) -> bool:
     return len(first) == 1 and isinstance(next(iter(first)), str)
 
 
-def try_out(infer: Callable[[Array], Array]) -> Array:
-    """A model's output for a grey frame, or for one of noise where it has none for that: only this shows that it runs.
+def try_out(infer: Callable[[Array], Array], samples: Sequence[Array]) -> Array:
+    """A model's output for one of these inputs, the first for which it has any: only this shows that it runs.
 
     Raises:
-        InfilinkError: what `OnnxModel.infer` raises; BadOutput only if neither has a usable output.
+        InfilinkError: what `OnnxModel.infer` raises; BadOutput only if none has a usable output.
     """
-    try:
-        return infer(np.full((360, 640, 3), 114, np.uint8))
-    except BadOutput:
-        return infer(np.random.default_rng(0).integers(0, 256, (360, 640, 3), np.uint8))
-
-
-def _find_input(session: ort.InferenceSession, spec: ModelSpec, path: Path) -> Any:
-    inputs = {node.name: node for node in session.get_inputs()}
-    # Those with a default are not among them: onnxruntime lists them as initializers.
-    if len(inputs) != 1:
-        raise InvalidInput(
-            f"{path}: needs {len(inputs)} inputs ({', '.join(inputs)}), and only a frame can be fed: models with "
-            "several are not supported yet; export it with one, or give the others default initializers"
-        )
-    name = spec.picture.name or next(iter(inputs))
-    if name not in inputs:
-        raise InvalidInput(f"{path}: has no input {name!r}: `input.name` must be one of {', '.join(inputs)}")
-    expected, actual = spec.picture.tensor_shape, inputs[name].shape
-    fits = len(actual) == 4 and all(not isinstance(a, int) or a == e for a, e in zip(actual, expected, strict=True))
-    if not fits:
-        raise InvalidInput(
-            f"{path}: its input {name!r} is {actual}, but its spec makes {list(expected)} "
-            f"(`input.size` is width, height; `input.layout` is {spec.picture.layout})"
-        )
-    return inputs[name]
+    *others, last = samples
+    for value in others:
+        try:
+            return infer(value)
+        except BadOutput:
+            continue
+    return infer(last)

@@ -20,7 +20,6 @@ from ..errors import BadOutput, InfilinkError, InvalidInput, ModelFailed
 from ..outputs import Array
 from .forked import fork
 from .onnx_model import try_out
-from .preprocessing import check_frame
 from .process_child import (
     FRAME,
     Inferable,
@@ -129,30 +128,35 @@ class ModelProcess:
     def warm_up(self, timeout_s: float | None = None) -> None:
         """Runs it once on a frame of one colour, or on zeros; it is ended if that takes too long."""
         if self.spec.serve == "site":
-            try_out(lambda frame: self.infer(frame, timeout_s=timeout_s).value)
+            try_out(lambda value: self.infer(value, timeout_s=timeout_s).value, self._samples())
         elif (tensors := blank(self.path)) is not None:
             # What a graph makes of zeros may be an error; it runs all the same.
             with suppress(InvalidInput, BadOutput):
                 self.infer_tensors(tensors, timeout_s=timeout_s)
 
-    def check(self, frame: Array) -> None:
-        """Raises InvalidInput if this is no frame (uint8 BGR)."""
-        check_frame(frame)
+    def _samples(self) -> list[Array]:
+        """Inputs to try it out with."""
+        return self.spec.fed.samples()
 
-    def infer(self, frame: Array, *, timeout_s: float | None = None) -> Inferred:
-        """The model's output for one frame (uint8 BGR); blocks until it is there.
+    def check(self, value: Array) -> None:
+        """Raises InvalidInput if this is no input of the kind that it looks at."""
+        if self.spec.serve == "site":
+            self.spec.fed.check(value)
+
+    def infer(self, value: Array, *, timeout_s: float | None = None) -> Inferred:
+        """The model's output for one input; blocks until it is there.
 
         Args:
-            frame: the frame.
+            value: what its spec's `input` says: a frame (uint8 BGR), a signal, a sound.
             timeout_s: how long the process may take before it is ended; None: as long as it wants.
 
         Raises:
-            InvalidInput: this is no frame.
-            BadOutput: what the model gave for this frame can't be used; the process runs on.
+            InvalidInput: this is no such input.
+            BadOutput: what the model gave for this input can't be used; the process runs on.
             ModelFailed: the model's spec does not fit, its process ended (`pid` is then None), or this is closed.
         """
-        self.check(frame)
-        return self._ask(Inferred, {FRAME: frame}, (), timeout_s)
+        self.check(value)
+        return self._ask(Inferred, {FRAME: value}, (), timeout_s)
 
     def infer_tensors(
         self, tensors: Mapping[str, Array], outputs: Sequence[str] = (), *, timeout_s: float | None = None

@@ -21,7 +21,8 @@ from ..protos.fields import BYTES, fields
 from ..settings import checked, read_toml
 from .decoding import DecoderSpec
 from .external_data import external_files
-from .preprocessing import InputSpec
+from .inputs import ModelInput
+from .inputs.picture import PictureInput
 from .session import open_session
 
 METADATA_KEY = "infilink"
@@ -93,9 +94,9 @@ class ModelSpec(BaseModel):
         description="site: devices and links speak of its outputs; tensors: only who calls it by the Open Inference "
         "Protocol knows what its tensors mean, and `input` and `output` say nothing",
     )
-    input: InputSpec | None = Field(
+    input: ModelInput | None = Field(
         default=None,
-        description="how a frame becomes its input; a model that is run elsewhere has none",
+        description="how an input of its `modality` becomes its tensors; a model that is run elsewhere has none",
     )
     output: Annotated[OutputSpec, BeforeValidator(_named_classes)]
     decoder: DecoderSpec = DecoderSpec()
@@ -104,8 +105,13 @@ class ModelSpec(BaseModel):
     )
 
     @property
-    def picture(self) -> InputSpec:
-        """How a frame becomes its input.
+    def modality(self) -> str:
+        """Of the inputs that it looks at; "": it is not said, as it is run elsewhere."""
+        return "" if self.input is None else self.input.modality
+
+    @property
+    def fed(self) -> ModelInput:
+        """How an input becomes its tensors.
 
         Raises:
             InvalidInput: the spec does not say.
@@ -115,6 +121,17 @@ class ModelSpec(BaseModel):
         if self.input is None:
             raise InvalidInput(f"model {self.name!r}: its spec has no `input`: say how it is fed (`input.size`)")
         return self.input
+
+    @property
+    def picture(self) -> PictureInput:
+        """How a frame becomes its input.
+
+        Raises:
+            InvalidInput: the spec does not say, or it looks at no frames.
+        """
+        if not isinstance(self.fed, PictureInput):
+            raise InvalidInput(f"model {self.name!r}: looks at inputs of the kind {self.modality}, not at pictures")
+        return self.fed
 
     @model_validator(mode="after")
     def _keeps_what_there_is(self) -> "ModelSpec":

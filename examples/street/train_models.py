@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from ...files import replacing
 from ...models.decoding import DecoderSpec
+from ...models.inputs.picture import PictureInput
 from ...models.onnx_model import OnnxModel
-from ...models.preprocessing import InputSpec
 from ...models.spec import ModelSpec, digest, write_spec
 from ...outputs import Array, OutputSpec
 from .dataset import Frames, box_targets, count_targets, cyclist_targets, label_targets, render_frames, true_boxes
@@ -54,7 +54,7 @@ class Task:
         return ModelSpec(
             name=self.name,
             description=f"{self.about} (rendered street)",
-            input=InputSpec(size=SIZE),
+            input=PictureInput(size=SIZE),
             output=OutputSpec(kind=self.kind, classes=self.classes, measure="counts"),  # type: ignore[arg-type]
             decoder=DecoderSpec(name="boxes", score=SCORE) if self.kind == "boxes" else DecoderSpec(),
         )

@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-import cv2
 import numpy as np
 
 from ...errors import BadOutput, InvalidInput, ModelFailed
 from ...outputs import Array
+from ..inputs.fed import Letterbox
 from ..onnx_model import OnnxModel
-from ..preprocessing import Letterbox, preprocess
 from ..process import ModelProcess
 from ..session import CPU_ONLY, SessionProviders, open_session
 from ..spec import METADATA_KEY, ModelSpec, parse_spec
@@ -40,14 +39,11 @@ class Head(OnnxModel):
             InvalidInput: this is no frame.
             ModelFailed: the model failed on it, or gave no finite map.
         """
-        try:
-            tensor, letterbox = preprocess(frame, self.spec.picture)
-        except cv2.error as error:
-            raise ModelFailed(f"{self.spec.name}: a frame of {frame.shape}: {error}") from error
-        value = self._run(tensor)[self.partition.tensor]
+        fed = self._feed(frame)
+        value = self._run(fed.tensors)[self.partition.tensor]
         if not np.isfinite(value).all():
             raise BadOutput(f"{self.spec.name}: its map holds NaN or infinity")
-        return SeenMap(value, letterbox)
+        return SeenMap(value, fed.letterbox)
 
     def pack(self, seen: SeenMap) -> bytes:
         """The map as a message.

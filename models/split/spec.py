@@ -19,7 +19,7 @@ from ...errors import InvalidInput
 from ...files import check_format, json_format
 from ...outputs import Array
 from ...settings import checked
-from ..preprocessing import Letterbox
+from ..inputs.fed import Letterbox
 from ..session import open_session
 from .feature_map import MapFormat, MapType, Transfer
 

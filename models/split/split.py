@@ -12,8 +12,8 @@ from ...errors import InvalidInput, ModelFailed
 from ...files import replacing
 from ...outputs import Array, OutputSpec
 from ..decoding import DecoderSpec
+from ..inputs.picture import preprocess
 from ..onnx_model import OnnxModel
-from ..preprocessing import preprocess
 from ..spec import METADATA_KEY, ModelSpec, digest, read_spec
 from .feature_map import MAP_TYPES, TRANSFERS, MapFormat, Transfer
 from .graph import CuttableGraph
@@ -204,4 +204,4 @@ class _Raw(OnnxModel):
 
     def raw(self, frame: Array) -> dict[str, Array]:
         """Every raw output by name."""
-        return self._run(preprocess(frame, self.spec.picture)[0])
+        return self._run(self._feed(frame).tensors)

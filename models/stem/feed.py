@@ -6,7 +6,7 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from ...outputs import Array
-from ..preprocessing import InputSpec
+from ..inputs.picture import PictureInput
 from .stem import PICTURE
 
 # As OpenCV makes grey of blue, green and red.
@@ -29,7 +29,7 @@ class Nodes:
         self.last = name
 
 
-def feed(fed: InputSpec, entry: str, entry_type: int) -> Nodes:
+def feed(fed: PictureInput, entry: str, entry_type: int) -> Nodes:
     """The nodes from the picture to a model's input.
 
     Args:

@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from ...errors import InvalidInput
-from ..preprocessing import InputSpec
+from ..inputs.picture import PictureInput
 from .focus import find_focus
 from .folding import MOST_NUMBERS, fold
 from .quantized import LIKE_FIRST, scale_of
@@ -70,7 +70,7 @@ class Layers:
         InvalidInput: it is no ONNX model, or takes something else than a picture.
     """
 
-    def __init__(self, path: Path, fed: InputSpec) -> None:
+    def __init__(self, path: Path, fed: PictureInput) -> None:
         self.path, self.fed = path, fed
         try:
             model = onnx.load(str(path))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from infilink.errors import BadOutput
 from infilink.models.candidates import Raw
 from infilink.models.decoding import BOX_DECODERS, DECODERS, VALUE_DECODERS, DecoderSpec, decode
-from infilink.models.preprocessing import Letterbox
+from infilink.models.inputs.fed import Letterbox
 from infilink.outputs import Array, OutputSpec
 
 BOXES = OutputSpec(kind="boxes", classes=("car", "person"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from infilink.codec import encode_jpeg
 from infilink.models.cost import ModelCost
-from infilink.models.preprocessing import InputSpec
+from infilink.models.inputs.picture import PictureInput
 from infilink.models.spec import ModelSpec
 from infilink.outputs import OutputSpec
 from infilink.traces.trace import Trace, TraceInfo, TraceWriter
@@ -17,7 +17,7 @@ FPS = 10.0
 
 
 def spec_of(name: str, output: OutputSpec) -> ModelSpec:
-    return ModelSpec(name=name, input=InputSpec(size=(64, 64)), output=output)
+    return ModelSpec(name=name, input=PictureInput(size=(64, 64)), output=output)
 
 
 SPECS = {

@@ -8,7 +8,7 @@ import pytest
 from infilink.cli import build_app
 from infilink.codec import encode_jpeg
 from infilink.models.cost import ModelCost
-from infilink.models.preprocessing import InputSpec
+from infilink.models.inputs.picture import PictureInput
 from infilink.models.spec import ModelSpec
 from infilink.outputs import OutputSpec
 from infilink.traces.trace import TraceInfo, TraceWriter
@@ -38,7 +38,9 @@ def boxes_trace(tmp_path_factory) -> Path:
     """Frames with a square on the left or on the right, which has an odd name."""
     path = tmp_path_factory.mktemp("boxes") / "boxes.trace"
     frames, places = draw(120, seed=4)
-    spec = ModelSpec(name="m", input=InputSpec(size=(64, 64)), output=OutputSpec(kind="boxes", classes=("person", ODD)))
+    spec = ModelSpec(
+        name="m", input=PictureInput(size=(64, 64)), output=OutputSpec(kind="boxes", classes=("person", ODD))
+    )
     info = TraceInfo("drawn", 10.0, {"m": spec}, {"m": "d0"}, {"m": ModelCost(1 << 20, 0.02, 0.1)})
     with TraceWriter(path, info) as writer:
         for i, (frame, place) in enumerate(zip(frames, places, strict=True)):

@@ -92,9 +92,10 @@ def test_a_model_is_tried_on_noise_where_it_has_nothing_to_say_of_grey() -> None
             raise BadOutput("a flat picture")
         return frame
 
-    assert try_out(infer).std() > 0 and seen[0] == 0 < seen[1]
+    samples = [np.full((8, 8, 3), 114, np.uint8), np.arange(192, dtype=np.uint8).reshape(8, 8, 3)]
+    assert try_out(infer, samples).std() > 0 and seen[0] == 0 < seen[1]
     with pytest.raises(BadOutput, match="never"):
-        try_out(lambda _frame: (_ for _ in ()).throw(BadOutput("never")))
+        try_out(lambda _frame: (_ for _ in ()).throw(BadOutput("never")), samples)
 
 
 def test_what_a_model_costs_is_measured_on_such_inputs_too(tmp_path: Path) -> None:

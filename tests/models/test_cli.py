@@ -10,8 +10,8 @@ from infilink.cli import build_app
 from infilink.errors import InvalidInput
 from infilink.models.cli import init_model_command
 from infilink.models.decoding import DECODERS, DecoderSpec
+from infilink.models.inputs.picture import PictureInput
 from infilink.models.onnx_model import OnnxModel
-from infilink.models.preprocessing import InputSpec
 from infilink.models.spec import METADATA_KEY, ModelSpec, read_spec, write_spec
 from infilink.models.split.split import split
 from infilink.outputs import KINDS, OutputSpec
@@ -170,7 +170,7 @@ def test_models_needs_a_folder_with_models(tmp_path: Path) -> None:
 
 
 def test_the_guide_names_every_key_and_decoder() -> None:
-    keys = [key for spec in (ModelSpec, InputSpec, OutputSpec, DecoderSpec) for key in spec.model_fields]
+    keys = [key for spec in (ModelSpec, PictureInput, OutputSpec, DecoderSpec) for key in spec.model_fields]
     rows = set(re.findall(r"^\| `([^`]+)` \|", GUIDE, re.MULTILINE))
     assert {*keys, *DECODERS, *KINDS} - rows == set()
     assert rows - {*keys, *DECODERS, *KINDS} == set()

@@ -5,7 +5,7 @@ import pytest
 from infilink.errors import BadOutput
 from infilink.models.candidates import sigmoid, softmax
 from infilink.models.decoding import DecoderSpec, decode, suppress
-from infilink.models.preprocessing import Letterbox
+from infilink.models.inputs.fed import Letterbox
 from infilink.outputs import Array, OutputSpec
 from pydantic import ValidationError
 

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 from infilink.errors import InvalidInput
-from infilink.models.preprocessing import InputSpec, preprocess
+from infilink.models.inputs.picture import PictureInput, preprocess
 from infilink.models.spec import read_spec
 from infilink.models.stem.cut import cut_stem, save_stem
 from infilink.models.stem.layers import Layers
@@ -74,7 +74,7 @@ def of_stem(model: onnx.ModelProto, picture: Array) -> Array:
     return np.asarray(session.run(["places"], {"picture": picture[None]})[0])
 
 
-def inside(path: Path, name: str, fed: InputSpec, picture: Array) -> Array:
+def inside(path: Path, name: str, fed: PictureInput, picture: Array) -> Array:
     """What a tensor holds inside the model itself."""
     model = onnx.load(str(path))
     model.graph.output.append(onnx.ValueInfoProto(name=name))
@@ -84,4 +84,4 @@ def inside(path: Path, name: str, fed: InputSpec, picture: Array) -> Array:
 
 def test_a_model_of_sound_offers_nothing_and_says_so(data: Path) -> None:
     with pytest.raises(InvalidInput, match=r"takes 3 inputs \(input, state, sr\), and a stem has its picture only"):
-        Layers(data / "models" / "silero_vad.onnx", InputSpec(size=(64, 64)))
+        Layers(data / "models" / "silero_vad.onnx", PictureInput(size=(64, 64)))

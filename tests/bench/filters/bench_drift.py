@@ -29,7 +29,7 @@ from infilink.filters.local.learning_filter import LearningFilter
 from infilink.filters.rules.parser import parse_rule
 from infilink.filters.training.train import train_filter
 from infilink.models.cost import ModelCost
-from infilink.models.preprocessing import InputSpec
+from infilink.models.inputs.picture import PictureInput
 from infilink.models.spec import ModelSpec
 from infilink.models.stem.stem import Stem
 from infilink.outputs import Array, OutputSpec
@@ -41,7 +41,7 @@ SHARE = 0.1
 ACCURACY = 0.9
 STEPS_PER_S = 5
 COUNT = OutputSpec(kind="count")
-TRUTH = ModelSpec(name="truth", input=InputSpec(size=(64, 64)), output=COUNT)
+TRUTH = ModelSpec(name="truth", input=PictureInput(size=(64, 64)), output=COUNT)
 
 
 class Run:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from infilink.errors import InvalidInput
-from infilink.models.preprocessing import InputSpec
+from infilink.models.inputs.picture import PictureInput
 from infilink.models.spec import read_spec
 from infilink.models.stem.beside import STEM_FILE, stem_beside
 from infilink.models.stem.cut import cut_stem, save_stem
@@ -20,7 +20,7 @@ SIZE = (64, 48)
 def stem_at(path: Path) -> Path:
     model = made.plain(path.parent / "model.onnx")
     fed = read_spec(model).picture
-    assert isinstance(fed, InputSpec)
+    assert isinstance(fed, PictureInput)
     layers = Layers(model, fed)
     last = layers.maps(SIZE)[-1]
     spec = StemSpec(model="m", digest="d", size=SIZE, maps=(last.name,), length=2 * last.shape[0], places=last.shape)

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 from infilink.errors import InvalidInput
-from infilink.models.preprocessing import preprocess
+from infilink.models.inputs.picture import preprocess
 from infilink.models.spec import read_spec
 from infilink.models.stem.cut import cut_stem
 from infilink.models.stem.layers import Layers

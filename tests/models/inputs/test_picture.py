@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
-from infilink.models.preprocessing import InputSpec, preprocess
+from infilink.models.inputs.picture import PictureInput, preprocess
 from infilink.outputs import Array
 from pydantic import ValidationError
 
@@ -11,8 +11,8 @@ BLUE, GREEN, RED = 10, 100, 200
 FRAME = np.full((20, 40, 3), (BLUE, GREEN, RED), np.uint8)
 
 
-def spec(**options: object) -> InputSpec:
-    return InputSpec.model_validate({"size": (8, 8), "std": (1.0,), **options})
+def spec(**options: object) -> PictureInput:
+    return PictureInput.model_validate({"size": (8, 8), "std": (1.0,), **options})
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_mean_and_std_are_per_channel_in_the_specs_order_or_one_for_all() -> Non
     assert each[0, :, 0, 0] == pytest.approx([50, 1, 1])
     one, _ = preprocess(FRAME, spec(color="BGR", mean=(10.0,), std=(10.0,)))
     assert one[0, :, 0, 0] == pytest.approx([0, 9, 19])
-    plain, _ = preprocess(FRAME, InputSpec(size=(8, 8)))
+    plain, _ = preprocess(FRAME, PictureInput(size=(8, 8)))
     assert plain[0, :, 0, 0] == pytest.approx([RED / 255, GREEN / 255, BLUE / 255])
 
 
@@ -57,7 +57,7 @@ def test_a_stretched_frame_fills_the_whole_input() -> None:
 
 def test_the_frame_is_left_as_it_was() -> None:
     frame = FRAME.copy()
-    preprocess(frame, InputSpec(size=(40, 20), mean=(5.0,)))
+    preprocess(frame, PictureInput(size=(40, 20), mean=(5.0,)))
     assert (frame == FRAME).all()
 
 
@@ -72,7 +72,7 @@ def test_the_frame_is_left_as_it_was() -> None:
 )
 def test_what_is_no_frame_is_refused(frame: Array, named: str) -> None:
     with pytest.raises(InvalidInput, match=named):
-        preprocess(frame, InputSpec(size=(8, 8)))
+        preprocess(frame, PictureInput(size=(8, 8)))
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,15 +1,16 @@
 """From a frame to a model's input tensor, and where the frame lies in it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ..errors import InvalidInput
-from ..outputs import Array
+from ...errors import InvalidInput, ModelFailed
+from ...outputs import Array
+from .fed import Fed, Feeder, Letterbox, only
 
 FED_TYPES: dict[str, np.dtype[Any]] = {
     "tensor(float)": np.dtype(np.float32),
@@ -25,11 +26,12 @@ _LEAST_SPAN = 0.05
 _WHOLE_SPAN = 8
 
 
-class InputSpec(BaseModel):
+class PictureInput(BaseModel):
     """How to make a model's input tensor: `(pixel - mean) / std`, pixels from 0 to 255, in `color` order."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    modality: Literal["image"] = "image"
     name: str = Field(default="", description="the ONNX input's name; empty: the only one there is")
     size: tuple[int, int] = Field(description="width, height")
     layout: Literal["NCHW", "NHWC"] = "NCHW"
@@ -40,7 +42,7 @@ class InputSpec(BaseModel):
     std: tuple[float, ...] = (255.0,)
 
     @model_validator(mode="after")
-    def _fits(self) -> "InputSpec":
+    def _fits(self) -> "PictureInput":
         channels = 1 if self.color == "GRAY" else 3
         for key, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, channels):
@@ -72,6 +74,45 @@ class InputSpec(BaseModel):
                 f"`mean` {list(self.mean)} and `std` {list(self.std)} leave nothing of pixels from 0 to 255: "
                 "were they times 255 already?"
             )
+
+    def check(self, value: Array) -> None:
+        """Raises InvalidInput if this is no frame (uint8 BGR)."""
+        check_frame(value)
+
+    def samples(self) -> list[Array]:
+        """Inputs to try a model out with: a grey frame, and one of noise."""
+        grey = np.full((360, 640, 3), 114, np.uint8)
+        return [grey, np.random.default_rng(0).integers(0, 256, (360, 640, 3), np.uint8)]
+
+    def bind(self, nodes: Mapping[str, Any], folder: Path) -> Feeder:
+        """What makes the tensor for a graph with these inputs.
+
+        Raises:
+            InvalidInput: it has not the one that this makes.
+        """
+        node = only(self.name, nodes)
+        expected, actual = self.tensor_shape, node.shape
+        fits = len(actual) == 4 and all(not isinstance(a, int) or a == e for a, e in zip(actual, expected, strict=True))
+        if not fits:
+            raise InvalidInput(
+                f"its input {node.name!r} is {actual}, but its spec makes {list(expected)} "
+                f"(`input.size` is width, height; `input.layout` is {self.layout})"
+            )
+        try:
+            kind = self.fed_as(node.type)
+        except InvalidInput as error:
+            raise InvalidInput(f"its input {node.name!r}: {error}") from error
+
+        def feed(value: Array) -> Fed:
+            try:
+                tensor, letterbox = preprocess(value, self)
+            except cv2.error as error:
+                raise ModelFailed(f"a frame of {value.shape}: {str(error).splitlines()[0]}") from error
+            if kind.kind in "iu":
+                tensor = np.rint(tensor)
+            return Fed({node.name: tensor.astype(kind, copy=False)}, letterbox)
+
+        return feed
 
     def fed_as(self, onnx_type: str) -> np.dtype[Any]:
         """What the tensor's numbers are for an input of this type.
@@ -106,23 +147,6 @@ class InputSpec(BaseModel):
         return (1, channels, height, width) if self.layout == "NCHW" else (1, height, width, channels)
 
 
-@dataclass(frozen=True)
-class Letterbox:
-    """Where a frame lies in a model's input: a box at x in the input is at `(x - offset_x) / width` of the frame."""
-
-    offset_x: float
-    offset_y: float
-    width: float
-    height: float
-    input_width: int
-    input_height: int
-
-    def to_frame(self, boxes: Array) -> Array:
-        """Boxes x1, y1, x2, y2 in input pixels (n, 4) as shares of the frame, cut at its borders."""
-        moved = (boxes - (self.offset_x, self.offset_y) * 2) / ((self.width, self.height) * 2)
-        return np.clip(moved, 0.0, 1.0).astype(np.float32)
-
-
 def check_frame(frame: Array) -> None:
     """Makes sure that this is a frame.
 
@@ -135,7 +159,7 @@ def check_frame(frame: Array) -> None:
         )
 
 
-def preprocess(frame: Array, spec: InputSpec) -> tuple[Array, Letterbox]:
+def preprocess(frame: Array, spec: PictureInput) -> tuple[Array, Letterbox]:
     """The input tensor (float32, `spec.tensor_shape`) of a frame (uint8 BGR, height x width x 3).
 
     Raises:
@@ -151,7 +175,7 @@ def preprocess(frame: Array, spec: InputSpec) -> tuple[Array, Letterbox]:
     return _as_tensor(image, spec), letterbox
 
 
-def _as_tensor(image: Array, spec: InputSpec) -> Array:
+def _as_tensor(image: Array, spec: PictureInput) -> Array:
     """The tensor of a picture of the model's size: each number is written once, where the model reads it."""
     tensor = np.empty(spec.tensor_shape, np.float32)
     if spec.color == "GRAY":
@@ -172,7 +196,7 @@ def _as_tensor(image: Array, spec: InputSpec) -> Array:
     return tensor
 
 
-def _letterbox(frame: Array, spec: InputSpec) -> tuple[Array, Letterbox]:
+def _letterbox(frame: Array, spec: PictureInput) -> tuple[Array, Letterbox]:
     width, height = spec.size
     scale = min(width / frame.shape[1], height / frame.shape[0])
     # Cut, not rounded, as the reference code of YOLOX does; the boxes go back through the exact scale.
