@@ -19,6 +19,8 @@ InfilinkError
 Each class carries the gRPC status it travels as, so that a service maps any of them by `error.code`.
 """
 
+import math
+
 import grpc
 
 
@@ -91,6 +93,11 @@ class QueueFull(Overloaded):
     def __init__(self, what: str, *, retry_after_s: float) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(f"{what}; try again in {retry_after_s:.2g} s")
+
+    @property
+    def retry_after_ms(self) -> int:
+        """The same in whole milliseconds, at least one."""
+        return max(1, math.ceil(1000 * self.retry_after_s))
 
 
 class ModelFailed(InfilinkError):

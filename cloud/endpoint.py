@@ -12,7 +12,7 @@ import grpc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .. import __version__
-from ..errors import InfilinkError, InvalidInput
+from ..errors import InfilinkError, InvalidInput, QueueFull
 from ..settings import ListenAddress, is_loopback
 from .security.certificates import ServerCertificate
 from .security.text import for_outside, shown
@@ -101,14 +101,22 @@ async def abort_on_error(context: Any) -> AsyncIterator[None]:
         yield
         return
     except InfilinkError as error:
-        code, text = error.code, for_outside(str(error))
+        code, text, told = error.code, for_outside(str(error)), retry_metadata(error)
     except (asyncio.CancelledError, grpc.aio.AbortError, grpc.aio.InternalError):
         raise  # The last: the caller has gone, so that nothing can be sent; gRPC passes over it.
     except Exception:
         logger.exception("a call failed")
-        code, text = grpc.StatusCode.INTERNAL, "the other side failed; its log says how"
+        code, text, told = grpc.StatusCode.INTERNAL, "the other side failed; its log says how", ()
     # Out here, gRPC does not keep the error with all that was at hand when it was raised.
-    await context.abort(code, text)
+    await context.abort(code, text, told)
+
+
+def retry_metadata(error: InfilinkError) -> tuple[tuple[str, str], ...]:
+    """The trailing metadata that says when to try again: for whoever reads it, and as gRPC's own clients obey it."""
+    if not isinstance(error, QueueFull):
+        return ()
+    after_ms = str(error.retry_after_ms)
+    return (("retry-after-ms", after_ms), ("grpc-retry-pushback-ms", after_ms))
 
 
 async def check_version(context: Any, theirs: str, *, here: str, there: str) -> None:

@@ -106,6 +106,15 @@ class InferRequest:
             raise InvalidInput("parameter `timeout` must be a number of microseconds, at least 0")
         return found / 1e6 if found else None
 
+    @property
+    def traceparent(self) -> str:
+        """The trace that it belongs to, as W3C Trace Context writes it; empty: it does not say.
+
+        Raises:
+            InvalidInput: this is no text.
+        """
+        return self._text("traceparent", "")
+
     def color(self) -> str:
         """The order in which a picture of pixels has its colours.
 

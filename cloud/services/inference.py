@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 
 from ... import __version__
-from ...errors import InfilinkError, InvalidInput
+from ...errors import InfilinkError, InvalidInput, QueueFull
 from ...protos import open_inference_pb2 as pb
 from ...protos.inference_wire import join_response, join_stream_response, request_id
 from ...protos.tracing import following
@@ -19,6 +19,7 @@ from ..inference.answering import Answering
 from ..inference.catalogue import Catalogue, Model
 from ..inference.request import InferRequest, InferResponse
 from ..security.guard import host_of
+from ..security.text import for_outside
 from .inference_messages import (
     config_message,
     metadata_message,
@@ -122,15 +123,15 @@ class InferenceService:
 
     async def _answer_of_stream(self, data: bytes, context: Any) -> bytes:
         self.coordinator.metrics.received("grpc", len(data))
+        name, tracing = "ModelStreamInfer", self.coordinator.tracing
         try:
-            with self._counted("ModelStreamInfer"):
+            with self._counted(name):
                 request, raw = read_request(data, most_bytes=self.coordinator.config.max_input_bytes)
-                response = await self._answer(request, context)
+                # The call has one trace for all, so that a request may name its own.
+                with following(tracing, lambda: request.traceparent or _traceparent(context), name):
+                    response = await self._answer(request, context)
         except InfilinkError as error:
-            failed = pb.ModelInferResponse(id=request_id(data))
-            return bytes(
-                pb.ModelStreamInferResponse(error_message=str(error), infer_response=failed).SerializeToString()
-            )
+            return _failed(error, data)
         message, contents = response_message(response, raw=raw)
         if request.parameters.get(_FINAL):
             message.parameters["triton_final_response"].bool_param = True
@@ -242,6 +243,15 @@ def _left(context: Any) -> float:
 def _traceparent(context: Any) -> str:
     """What a client's tracing calls the request; empty: nothing."""
     return str(dict(context.invocation_metadata() or ()).get("traceparent", ""))
+
+
+def _failed(error: InfilinkError, data: bytes) -> bytes:
+    """What a stream's request is told that was not answered."""
+    response = pb.ModelInferResponse(id=request_id(data))
+    if isinstance(error, QueueFull):
+        response.parameters["retry_after_ms"].int64_param = error.retry_after_ms
+    message = pb.ModelStreamInferResponse(error_message=for_outside(str(error)), infer_response=response)
+    return bytes(message.SerializeToString())
 
 
 def _check_repository(name: str) -> None:

@@ -116,9 +116,8 @@ class RestService:
                 with called_by(caller):
                     return await handler(request)
             except InfilinkError as error:
-                again = {"retry-after": str(math.ceil(error.retry_after_s))} if isinstance(error, QueueFull) else None
                 status = _STATUSES.get(error.code, 500)
-                return JSONResponse({"error": for_outside(str(error))}, status, headers=again)
+                return JSONResponse({"error": for_outside(str(error))}, status, headers=_retry_headers(error))
             except ClientDisconnect:
                 return Response(status_code=499)
             except Exception:
@@ -215,6 +214,13 @@ class RestService:
         finally:
             gone.cancel()
             task.cancel()
+
+
+def _retry_headers(error: InfilinkError) -> dict[str, str] | None:
+    """When to try again: HTTP's own header knows whole seconds alone."""
+    if not isinstance(error, QueueFull):
+        return None
+    return {"retry-after": str(math.ceil(error.retry_after_s)), "retry-after-ms": str(error.retry_after_ms)}
 
 
 def _host(request: Request) -> str:

@@ -107,3 +107,26 @@ def test_a_request_goes_on_with_its_trace_and_what_has_none_is_not_traced(collec
     assert trace[0] == trace_id and set(trace[1]) == {"ModelInfer", "bright"}
     (_, outer), (_, inner) = trace[1]["ModelInfer"], trace[1]["bright"]
     assert outer.parent_span_id.hex() == parent_id and inner.parent_span_id == outer.span_id
+
+
+def test_each_request_of_a_stream_goes_on_with_its_own_trace_or_the_calls(collector, start_daemon):
+    daemon = start_daemon(trace_to=collector.endpoint)
+    tensor = pb.ModelInferRequest.InferInputTensor(name="image", datatype="FP32", shape=[1, 3, 32, 32])
+    own, of_call = (f"{number:032x}" for number in (1, 2))
+    requests = []
+    for traceparent in ("", f"00-{own}-b7ad6b7169203331-01", ""):
+        request = pb.ModelInferRequest(
+            model_name="bright", inputs=[tensor], raw_input_contents=[bytes(4 * 3 * 32 * 32)]
+        )
+        if traceparent:
+            request.parameters["traceparent"].string_param = traceparent
+        requests.append(request)
+    with grpc.insecure_channel(daemon.address) as channel:
+        infer = pb_grpc.GRPCInferenceServiceStub(channel).ModelStreamInfer
+        metadata = [("traceparent", f"00-{of_call}-00f067aa0ba902b7-01")]
+        assert len(list(infer(iter(requests), metadata=metadata, timeout=TIMEOUT_S))) == 3
+    assert daemon.stop() == 0
+    names = [(span.trace_id.hex(), span.name) for _, span in collector.spans]
+    assert sorted(names) == sorted(
+        [(own, "ModelStreamInfer"), (own, "model"), *2 * [(of_call, "ModelStreamInfer"), (of_call, "model")]]
+    )

@@ -29,6 +29,7 @@ def test_a_stream_s_requests_are_under_its_quota_and_others_under_their_sender_s
         assert set(coordinator.quotas._by_device) == {"door", "gate", "host ipv4:127.0.0.1"}
         (told,) = [each async for each in stub.ModelStreamInfer(iter([asking("bright", picture(), id="7")]))]
         assert "`device_inputs_per_s`" in told.error_message and told.infer_response.id == "7"
+        assert 0 < told.infer_response.parameters["retry_after_ms"].int64_param <= 1000 / RARE
 
     call(story, device_inputs_per_s=RARE)
 
@@ -72,8 +73,25 @@ def test_over_http_too_much_says_when_to_try_again(serve: Callable) -> None:
             assert (await client.post("/v2/models/bright/infer", json=body)).status_code == 200
             refused = await client.post("/v2/models/bright/infer", json=body)
         assert refused.status_code == 429 and 0 < int(refused.headers["retry-after"]) <= 1 / RARE
+        assert 0 < int(refused.headers["retry-after-ms"]) <= 1000 / RARE
 
     serve(story, http_listen="127.0.0.1:0", device_inputs_per_s=RARE)
+
+
+def test_too_much_says_in_the_call_s_metadata_when_to_try_again(call: Callable) -> None:
+    async def story(coordinator: Coordinator, stub) -> None:
+        request = asking("bright", picture())
+        await stub.ModelInfer(request)
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await stub.ModelInfer(request)
+        told = dict(raised.value.trailing_metadata())
+        assert 0 < int(told["retry-after-ms"]) <= 1000 / RARE
+        assert told["grpc-retry-pushback-ms"] == told["retry-after-ms"]
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await stub.ModelInfer(asking("nobody", picture()))
+        assert not dict(raised.value.trailing_metadata()), "to try that again would not help"
+
+    call(story, device_inputs_per_s=RARE)
 
 
 def test_a_stream_s_name_is_one_that_a_device_may_have(call: Callable) -> None:
