@@ -29,6 +29,8 @@ from .process_child import (
     Opening,
     Reply,
     Work,
+    get,
+    put,
     received,
     serve_model,
     share,
@@ -184,7 +186,7 @@ class ModelProcess:
         if self._pipe is None:
             raise ModelFailed(f"{self.path.stem}: is closed, or was never loaded")
         try:
-            self._pipe.send(works)
+            put(self._pipe, works)
         except OSError as error:
             raise self._ended("its process has ended") from error
 
@@ -289,9 +291,9 @@ class ModelProcess:
         try:
             if pipe is None:
                 raise EOFError
-            if not pipe.poll(timeout_s):
-                raise self.hangs(timeout_s or 0.0)
-            reply = pipe.recv()
+            if timeout_s is not None and not pipe.poll(timeout_s):
+                raise self.hangs(timeout_s)
+            reply = get(pipe)
         except (EOFError, OSError) as error:
             raise self._ended("its process has ended (killed, or out of memory)") from error
         if isinstance(reply, InfilinkError):

@@ -2,11 +2,12 @@
 
 import ctypes
 import math
+import pickle
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -29,8 +30,7 @@ _Key = TypeVar("_Key")
 _MALLOC = ((-3, 2**22), (-1, 2**22), (-8, 1))
 
 
-@dataclass(frozen=True)
-class Inferred:
+class Inferred(NamedTuple):
     """One output, and what it took inside the model's process: time on the wall, and time of processors.
 
     Attributes:
@@ -43,8 +43,7 @@ class Inferred:
     digest: str = ""
 
 
-@dataclass(frozen=True)
-class InferredTensors:
+class InferredTensors(NamedTuple):
     """A graph's own outputs, by their names, and what they took inside the model's process."""
 
     values: Mapping[str, Array]
@@ -108,6 +107,10 @@ SMALL_BYTES = 2**14
 """An array that is no larger is faster in the message itself."""
 
 
+def _is_large(tensor: Array) -> bool:
+    return tensor.nbytes > SMALL_BYTES and not tensor.dtype.hasobject
+
+
 def share(memory: SharedWriter, tensors: Mapping[_Key, Array]) -> dict[_Key, Sent]:
     """Puts tensors into shared memory; those of text, which has no place there, and small ones stay as they are.
 
@@ -117,7 +120,7 @@ def share(memory: SharedWriter, tensors: Mapping[_Key, Array]) -> dict[_Key, Sen
     size_bytes = sum(tensor.nbytes for tensor in tensors.values())
     if size_bytes > MOST_TENSOR_BYTES:
         raise InvalidInput(f"the tensors have {size_bytes} bytes; at most {MOST_TENSOR_BYTES} are taken at once")
-    large = {key: each for key, each in tensors.items() if each.nbytes > SMALL_BYTES and not each.dtype.hasobject}
+    large = {key: each for key, each in tensors.items() if _is_large(each)}
     sent: dict[_Key, Sent] = dict(tensors)
     if large:
         sent.update(memory.write_all(large))
@@ -129,7 +132,7 @@ def share_into(memory: SharedMemory, tensors: Mapping[str, Array]) -> dict[str, 
     sent: dict[str, Sent] = dict(tensors)
     offset = 0
     for name, each in tensors.items():
-        if each.nbytes > SMALL_BYTES and not each.dtype.hasobject:
+        if _is_large(each):
             sent[name], target = memory.at(offset, each.dtype, each.shape)
             np.copyto(target, each)
             offset += padded(each.nbytes)
@@ -189,10 +192,19 @@ def answer_all(opening: Opening, pipe: Connection, *, cpu_clock: Callable[[], fl
     server = _Server(model, cpu_clock)
     while True:
         try:
-            request = pipe.recv()
-            pipe.send(server.answer(request))
+            put(pipe, server.answer(get(pipe)))
         except (EOFError, OSError):
             return
+
+
+def put(pipe: Connection, message: Any) -> None:
+    """Sends what either side says; `Connection.send` makes a table of its own types for each message."""
+    pipe.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+
+
+def get(pipe: Connection) -> Any:
+    """What the other side said; blocks until it is there."""
+    return pickle.loads(pipe.recv_bytes())
 
 
 Reply = Inferred | InferredTensors | InfilinkError
@@ -211,6 +223,8 @@ class _Server:
         replies = self._batch(works) if len(works) > 1 else None
         replies = [self._one(work) for work in works] if replies is None else replies
         outputs = {(at, name): value for at, reply in enumerate(replies) for name, value in _arrays(reply).items()}
+        if not any(map(_is_large, outputs.values())):
+            return replies
         try:
             sent = share(self._gives, outputs)
         except (InvalidInput, OSError) as error:
@@ -301,8 +315,8 @@ def _arrays(reply: Reply) -> Mapping[str, Any]:
 
 def _with(reply: Reply, arrays: Mapping[str, Any]) -> Reply:
     if isinstance(reply, Inferred):
-        return replace(reply, value=arrays[FRAME])
-    return replace(reply, values=arrays) if isinstance(reply, InferredTensors) else reply
+        return reply._replace(value=arrays[FRAME])
+    return reply._replace(values=arrays) if isinstance(reply, InferredTensors) else reply
 
 
 def received(memory: SharedReader, replies: Sequence[Reply]) -> list[Reply]:

@@ -6,7 +6,7 @@ import time
 from bisect import bisect_left, insort
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
@@ -334,7 +334,7 @@ class RunQueue:
             worker.batching.ran(len(group), self.clock() - began_s)
             # Another version may be served by the time that it is told of.
             replies = [
-                replace(reply, digest=worker.digest) if isinstance(reply, Inferred) else reply for reply in replies
+                reply._replace(digest=worker.digest) if isinstance(reply, Inferred) else reply for reply in replies
             ]
             self.metrics.ran(name, waits_s=[began_s - run.since_s for run in group], took_s=self.clock() - began_s)
         finally:

@@ -35,8 +35,15 @@ class WorkerStats:
 class Lane:
     """One process of a model: a group of inputs goes in, the event loop hears of the replies, and the next one goes in.
 
+    The loop goes on listening to the process between two groups, and one timer sees all of them end in time: to begin
+    and end both for each group costs as much as a short model.
+
     Args:
         model: keeps the process running.
+
+    Attributes:
+        is_busy: whether it has a group.
+        idle: set while it has none and the loop does not listen: only then the process may be closed.
     """
 
     def __init__(self, model: Supervisor) -> None:
@@ -45,6 +52,12 @@ class Lane:
         # For whoever ends it from another thread.
         self.idle = threading.Event()
         self.idle.set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process: ModelProcess | None = None
+        self._pipe = -1
+        self._answered: asyncio.Future[list[Reply]] | None = None
+        self._timeout_s = self._due_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     async def run(self, works: Sequence[Work]) -> list[Reply]:
         """The replies to a group, in its order; the process is started again if it had ended before.
@@ -62,34 +75,86 @@ class Lane:
                 process = await asyncio.to_thread(self.model.revive)
             replies = await self._ask(process, works)
         except ModelFailed:
+            self.let_go()
             if self.model.pid is None and self.model.process is not None:
                 await asyncio.to_thread(self.model.lost)
             raise
         finally:
             self.is_busy = False
-            self.idle.set()
+            if self._loop is None:
+                self.idle.set()
         self.model.count(replies)
         return replies
 
+    def let_go(self) -> None:
+        """Has the event loop listen to the process no more; on that loop, or when it has ended."""
+        loop, self._loop = self._loop, None
+        if loop is not None and not loop.is_closed():
+            loop.remove_reader(self._pipe)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self.is_busy:
+            self.idle.set()
+
+    def end(self) -> None:
+        """Ends the process, whatever it does, and cleans up; from any thread, on the event loop if it is not busy."""
+        # The event loop lets go of a pipe that ends, if it runs.
+        if (loop := self._loop) is not None and (not loop.is_running() or asyncio._get_running_loop() is loop):
+            self.let_go()
+        self.idle.wait(_CLOSE_WITHIN_S)
+        self.model.unload()
+
     async def _ask(self, process: ModelProcess, works: Sequence[Work]) -> list[Reply]:
         loop = asyncio.get_running_loop()
-        answered: asyncio.Future[bool] = loop.create_future()
         process.send(works)
-        pipe, timeout_s = process.fileno(), self.model.infer_timeout_s * len(works)
-        loop.add_reader(pipe, _settle, answered, True)
-        timer = loop.call_later(timeout_s, _settle, answered, False)
+        answered: asyncio.Future[list[Reply]] = loop.create_future()
+        self._answered = answered
+        if self._loop is not loop or self._process is not process:
+            self.let_go()
+            self._loop, self._process, self._pipe = loop, process, process.fileno()
+            loop.add_reader(self._pipe, self._hear, process)
+        self._timeout_s = self.model.infer_timeout_s * len(works)
+        self._due_s = loop.time() + self._timeout_s
+        self._look_when_due(loop)
         try:
-            in_time = await answered
-        except BaseException:
+            return await answered
+        except (asyncio.CancelledError, GeneratorExit):
             # Its replies would be taken for those to the next group.
             process.kill()
             raise
         finally:
-            timer.cancel()
-            loop.remove_reader(pipe)
-        if not in_time:
-            raise process.hangs(timeout_s)
-        return process.receive()
+            self._answered = None
+
+    def _hear(self, process: ModelProcess) -> None:
+        """The process has replied, or ended."""
+        answered = self._answered
+        if answered is None or answered.done():
+            # Nobody asked, so it has ended: it would be heard again and again.
+            self.let_go()
+            return
+        try:
+            answered.set_result(process.receive())
+        except Exception as error:  # whatever it is, else those who wait would wait for ever
+            answered.set_exception(error)
+
+    def _look_when_due(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Has `_look` called by the time that the group is to have ended."""
+        if self._timer is None or self._timer.when() > self._due_s:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = loop.call_at(self._due_s, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Ends a process that takes too long, and no longer listens to one that has had nothing to do for as long."""
+        self._timer = None
+        answered, process = self._answered, self._process
+        if answered is None or process is None:
+            self.let_go()
+        elif loop.time() < self._due_s:
+            self._look_when_due(loop)
+        elif not answered.done():
+            answered.set_exception(process.hangs(self._timeout_s))
 
 
 class Worker:
@@ -157,6 +222,7 @@ class Worker:
             if not lane.is_busy:
                 self._lanes.remove(lane)
                 self._count(lane.model)
+                lane.let_go()
                 await asyncio.to_thread(lane.model.unload)
                 return True
         return False
@@ -180,6 +246,7 @@ class Worker:
         for lane in lanes:
             if lane not in self._lanes:
                 self._count(lane.model)
+            lane.let_go()
             await asyncio.to_thread(lane.model.unload)
 
     @property
@@ -198,9 +265,7 @@ class Worker:
         for lane in lanes:
             lane.model.stop()
         for lane in lanes:
-            # The event loop lets go of its pipe first.
-            lane.idle.wait(_CLOSE_WITHIN_S)
-            lane.model.unload()
+            lane.end()
 
     def stats(self) -> WorkerStats:
         """What the model did so far."""
@@ -223,8 +288,3 @@ class Worker:
             await lane.run([Work({FRAME: frame})] * self.batching.most)
         process = lane.model.process
         return 0.0 if process is None else process.cpu_s()  # It has ended already.
-
-
-def _settle(answered: "asyncio.Future[bool]", in_time: bool) -> None:
-    if not answered.done():
-        answered.set_result(in_time)

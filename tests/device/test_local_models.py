@@ -4,7 +4,6 @@ import logging
 import os
 import signal
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ class MeteredProcess(ModelProcess):
     """Says that an inference takes a quarter of a second, and that the process holds 100 bytes."""
 
     def infer(self, frame, *, timeout_s=None):
-        return replace(super().infer(frame, timeout_s=timeout_s), infer_s=0.25)
+        return super().infer(frame, timeout_s=timeout_s)._replace(infer_s=0.25)
 
     def memory_bytes(self) -> int:
         return 100

@@ -3,7 +3,6 @@
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,7 @@ class MeteredProcess(ModelProcess):
     """Says of every inference that it took a quarter of a second."""
 
     def infer(self, frame, *, timeout_s=None):
-        return replace(super().infer(frame, timeout_s=timeout_s), infer_s=0.25)
+        return super().infer(frame, timeout_s=timeout_s)._replace(infer_s=0.25)
 
 
 class FailingProcess(ModelProcess):

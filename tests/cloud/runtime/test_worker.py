@@ -131,6 +131,34 @@ def test_whoever_is_cancelled_leaves_no_reply_to_the_next_one(model):
     asyncio.run(story())
 
 
+def test_a_process_that_ends_while_nobody_asks_is_let_go_and_the_next_one_answers(model):
+    async def story():
+        one = Worker(Supervisor("bright", model))
+        await one.load()
+        assert values(await one.run([work(80)])) == [80]
+        (lane,) = one._lanes
+        assert not lane.idle.is_set(), "listened to until the next group"
+        os.kill(one.pid, signal.SIGKILL)
+        while not lane.idle.is_set():
+            await asyncio.sleep(0.001)
+        with pytest.raises(ProcessEnded):
+            await one.run([work(10)])
+        assert values(await one.run([work(10)])) == [10]
+        one.close()
+        assert one.pid is None, "on the event loop, as it has nothing to do"
+
+    asyncio.run(story())
+
+
+def test_a_worker_serves_one_event_loop_after_another(model):
+    one = Worker(Supervisor("bright", model))
+    asyncio.run(one.load())
+    for brightness in BRIGHTNESSES:
+        assert values(asyncio.run(one.run([work(brightness)]))) == [brightness]
+    one.close()
+    assert one.pid is None
+
+
 def test_what_a_full_batch_takes_is_taken_when_it_is_loaded(tmp_path):
     groups = []
 
