@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -76,8 +77,9 @@ async def _serve(config: CloudConfig, status_file: Path | None) -> None:
         inference.add_to(server)
         health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
         _reflect(server)
+        rest = await stack.enter_async_context(AsyncExitStack())
         if config.http_listen is not None:
-            await stack.enter_async_context(_serve_rest(coordinator, inference, guard))
+            await rest.enter_async_context(_serve_rest(coordinator, inference, guard))
         await server.start()
         for service in ("", _SERVICE, INFERENCE):
             await healthy.set(service, health_pb2.HealthCheckResponse.SERVING)
@@ -88,9 +90,18 @@ async def _serve(config: CloudConfig, status_file: Path | None) -> None:
         _tell_systemd("STOPPING=1")
         await healthy.enter_graceful_shutdown()
         coordinator.stop()
-        await server.stop(_STOP_S)
+        inference.stop()
+        await _drain(server, rest)
         if status_file is not None:
             _write_status(status_file, status_reply(coordinator))
+
+
+async def _drain(server: Any, rest: AsyncExitStack) -> None:
+    """Waits for what was taken to be answered, over gRPC and HTTP at once, as long as `_STOP_S`."""
+    began_s = time.monotonic()
+    await asyncio.gather(server.stop(_STOP_S), rest.aclose())
+    if time.monotonic() - began_s >= _STOP_S:
+        logger.warning("calls that were still open after %g s were ended", _STOP_S)
 
 
 def _tell_systemd(state: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 
 from ... import __version__
-from ...errors import InfilinkError, InvalidInput, QueueFull
+from ...errors import InfilinkError, InvalidInput, QueueFull, Unavailable
 from ...protos import open_inference_pb2 as pb
 from ...protos.inference_wire import join_response, join_stream_response, request_id
 from ...protos.tracing import following
@@ -43,10 +43,25 @@ class InferenceService:
         self.coordinator = coordinator
         self.catalogue = Catalogue(coordinator)
         self.answering = Answering(coordinator, self.catalogue)
+        self._readers: set[asyncio.Task[None]] = set()
 
     def add_to(self, server: Any) -> None:
         """Has a server serve this."""
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, self._handlers()),))
+
+    def stop(self) -> None:
+        """Reads no further requests of streams; those that were read are still answered."""
+        for reader in self._readers:
+            reader.cancel()
+
+    def check_serving(self) -> None:
+        """Makes sure that requests are still taken.
+
+        Raises:
+            Unavailable: the coordinator is stopping: what it has taken is answered, and nothing else.
+        """
+        if self.coordinator.stopping:
+            raise Unavailable("the coordinator is stopping")
 
     def _handlers(self) -> dict[str, Any]:
         plain: dict[str, tuple[Callable[[Any], Coroutine[Any, Any, Any]], Any]] = {
@@ -75,6 +90,7 @@ class InferenceService:
     async def model_infer(self, data: bytes, context: Any) -> bytes:
         """One model's outputs."""
         async with abort_on_error(context):
+            self.check_serving()
             tracing = self.coordinator.tracing
             with self._counted("ModelInfer"), following(tracing, lambda: _traceparent(context), "ModelInfer"):
                 return await self._infer(data, context)
@@ -83,24 +99,28 @@ class InferenceService:
     async def model_stream_infer(self, messages: AsyncIterator[bytes], context: Any) -> None:
         """One response for each request, in their order; an error ends its request alone."""
         async with abort_on_error(context):
-            waiting: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(_AT_ONCE)
+            self.check_serving()
+            waiting: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue()
+            # There is room for a request before it is read: whenever reading ends, what was read is among the waiting.
+            room = asyncio.Semaphore(_AT_ONCE)
 
             async def read() -> None:
                 try:
+                    await room.acquire()
                     async for data in messages:
-                        task = asyncio.create_task(self._answer_of_stream(data, context))
-                        try:
-                            await waiting.put(task)
-                        except BaseException:
-                            task.cancel()
-                            raise
+                        waiting.put_nowait(asyncio.create_task(self._answer_of_stream(data, context)))
+                        await room.acquire()
                 finally:
-                    await waiting.put(None)
+                    waiting.put_nowait(None)
 
             reader = asyncio.create_task(read())
+            self._readers.add(reader)
+            reader.add_done_callback(self._readers.discard)
             try:
                 while (task := await waiting.get()) is not None:
                     await context.write(await task)
+                    room.release()
+                self.check_serving()
                 await reader
             finally:
                 reader.cancel()

@@ -128,6 +128,7 @@ class RestService:
 
     async def infer(self, request: Request) -> Response:
         """One model's outputs."""
+        self.service.check_serving()
         body = await self._body(request)
         self.coordinator.metrics.received("rest", len(body))
         names = request.path_params
