@@ -46,9 +46,10 @@ from .runtime.scaling import Scaling
 from .runtime.scheduler import Scheduler
 from .security.quotas import Quotas
 from .sessions.admission import check_hello, feature_range
+from .sessions.answers import StreamCounts
 from .sessions.backlog import Backlog
 from .sessions.session import Session, SessionKey
-from .sessions.stream import DeviceStream, StreamCounts
+from .sessions.stream import DeviceStream
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,12 @@ class Coordinator:
         self.store = ModelStore(config.copies)
         self.repository = Repository.open(config.models, self.store)
         retention = Retention(keep_days=config.keep_days, keep_bytes=config.keep_bytes)
-        self.ledger = Ledger(Database(config.ledger), retention=retention, when_full=config.full_disk)
+        self.ledger = Ledger(
+            Database(config.ledger),
+            retention=retention,
+            when_full=config.full_disk,
+            is_more_coming=lambda: self.backlog.size_bytes > 0,
+        )
         self.hub = Hub()
         self.ledger.listeners.append(self.hub.publish)
         self.machine = Machine(config, meters=meters)

@@ -1,7 +1,8 @@
 """Shared memory for inputs on their way to models: decoded pictures and tensors, with one limit in bytes for them all.
 
 A picture is decoded into it once, and every model's process reads it there. What is given back is used again, so that
-no page is made anew for each picture.
+no page is made anew for each picture. An input that waits for its turn has room, but no memory yet: as many pieces are
+in use as inputs are worked on, not as many as wait.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ _KEPT_SHARE, _MOST_KEPT_BYTES = 1 / 4, 2**26
 
 
 class Held:
-    """Memory that an input lies in, given back when this is dropped.
+    """Room for an input, and the memory that it lies in once it is there; given back when this is dropped.
 
     Attributes:
         size_bytes: how much of the limit it takes.
@@ -33,9 +34,9 @@ class Held:
         arrays: the same, to be read here.
     """
 
-    def __init__(self, pool: "InputPool", memory: SharedMemory | None, size_bytes: int) -> None:
+    def __init__(self, pool: "InputPool", size_bytes: int) -> None:
         self._pool = pool
-        self._memory = memory
+        self._memory: SharedMemory | None = None
         self.size_bytes = size_bytes
         self.sent: Mapping[str, Sent] = {}
         self.arrays: Mapping[str, Array] = {}
@@ -43,6 +44,7 @@ class Held:
     def make_frame(self, height: int, width: int) -> Array:
         """Memory for a picture, to be decoded into."""
         shape = (height, width, 3)
+        self._memory = self._pool.memory_for(self.size_bytes)
         if self._memory is None:
             array = np.empty(shape, np.uint8)
             self.sent = self.arrays = {FRAME: array}
@@ -53,6 +55,7 @@ class Held:
 
     def copy(self, arrays: Mapping[str, Array]) -> None:
         """Copies an input in."""
+        self._memory = self._pool.memory_for(self.size_bytes)
         self.sent = arrays if self._memory is None else share_into(self._memory, arrays)
         self.arrays = arrays
 
@@ -101,7 +104,7 @@ class InputPool:
         self._thread = 0
 
     async def hold(self, size_bytes: int, *, within_s: float | None = None) -> Held:
-        """Memory for an input, once there is room.
+        """Room for an input, once there is some.
 
         Args:
             size_bytes: how much.
@@ -133,22 +136,25 @@ class InputPool:
             self._wake()
 
     def hold_now(self, size_bytes: int) -> Held:
-        """Memory for an input that can't wait, as others wait for it: it counts, whatever the limit."""
+        """Room for an input that can't wait, as others wait for it: it counts, whatever the limit."""
         if self._loop is None:
             with suppress(RuntimeError):
                 self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         size_bytes = _rounded(size_bytes)
-        memory = None
-        if kept := self._kept.get(size_bytes):
-            memory = kept.pop()
-            self._kept_bytes -= size_bytes
-        elif size_bytes > SMALL_BYTES:
-            self._shrink(self.limit_bytes - self._held_bytes - size_bytes)
-            memory = SharedMemory(size_bytes)
         self._held_bytes += size_bytes
         self._large_bytes += size_bytes if self._is_large(size_bytes) else 0
         self._peak_bytes = max(self._peak_bytes, self._held_bytes)
-        return Held(self, memory, size_bytes)
+        return Held(self, size_bytes)
+
+    def memory_for(self, size_bytes: int) -> SharedMemory | None:
+        """Memory for an input that has room: what was given back last, or else new; None: it is too small for any."""
+        if kept := self._kept.get(size_bytes):
+            self._kept_bytes -= size_bytes
+            return kept.pop()
+        if size_bytes <= SMALL_BYTES:
+            return None
+        self._shrink(self.limit_bytes - self._held_bytes)
+        return SharedMemory(size_bytes)
 
     def copy(self, arrays: Mapping[str, Array]) -> Held:
         """An input that is in memory already, copied to where processes see it."""

@@ -151,6 +151,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
                     told = True
                     stream.notify(_WAITS)
             yield message
+            del message  # Else it stays until the next one comes.
 
     async def _replace(self, session: Session, stream: DeviceStream) -> None:
         """Makes this the session's connection; an earlier one that is still open answers what it has read, and ends."""

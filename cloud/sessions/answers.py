@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, Overloaded, QueueFull, UnknownModel
 from ...links.answer import Answer
@@ -17,6 +18,15 @@ _ORIGINS = {
     "held": edge_pb2.ORIGIN_HELD,
     "constant": edge_pb2.ORIGIN_CONSTANT,
 }
+
+
+@dataclass
+class StreamCounts:
+    """The inputs of all streams, by how they were answered; `repeated` ones came from the ledger."""
+
+    results: int = 0
+    refused: int = 0
+    repeated: int = 0
 
 
 class Superseded(InfilinkError):

@@ -7,7 +7,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from ...errors import ModelFailed, QueueFull
@@ -21,6 +21,7 @@ from ..metrics import Metrics
 from ..repository import Repository
 from ..runtime.input_pool import Held
 from ..runtime.scheduler import Scheduler
+from .entry import Admitted, Entry
 from .inputs import Ready, read_features, read_frame, read_local_outputs
 from .session import Session
 
@@ -94,54 +95,60 @@ class Looking:
         self._queue = scheduler.pool.queue
         self._at_once = asyncio.Semaphore(_AT_ONCE)
 
+    def let_in(self, message: edge_pb2.Input, entry: Entry, *, check: Callable[[], None]) -> Admitted:
+        """Lets an input in, or raises what it is refused with; what `Entry.admit` says."""
+        models = self.fixed(message) if self.scheduler.schedule is None else ()
+        return entry.admit(message, models, self.deadline_s(message), check=check)
+
     async def look(
-        self, message: edge_pb2.Input, *, check: Callable[[], None], is_superseded: Callable[[], bool]
+        self,
+        message: edge_pb2.Input,
+        admitted: Admitted,
+        *,
+        check: Callable[[], None],
+        is_superseded: Callable[[], bool],
     ) -> Looked:
-        """Looks at an input.
+        """Looks at an input that was let in.
 
         Args:
             message: the input.
+            admitted: as what.
             check: raises the error that it is refused with, if there is one by now.
             is_superseded: whether no model is to look at it any more.
 
         Raises:
             InvalidInput: it carries what can't be read.
-            QueueFull: its answer would be too late, by what waits before it.
-            DeadlineExceeded: it is.
+            DeadlineExceeded: its answer would be too late.
             InfilinkError: what `check` and the models raise.
         """
-        came_s, is_scheduled = self.scheduler.clock(), self.scheduler.schedule is not None
-        check()
-        deadline_s, named = self.deadline_s(message), () if is_scheduled else self.fixed(message)
-        # What would be too late is refused before it costs anything; where a schedule chooses, it is answered without.
-        admits = not is_scheduled and bool(message.payload)
-        with self._queue.admitted(named, deadline_s) if admits else nullcontext():
-            async with self._at_once, AsyncExitStack() as turn:
-                began_s = time.perf_counter()
-                check()
-                given = read_local_outputs(message.outputs, self.session.local, self.repository.specs)
-                features = read_features(message, self.session.features)
-                frame, ran = None, dict[str, Inferred]()
+        is_scheduled = self.scheduler.schedule is not None
+        async with self._at_once, AsyncExitStack() as turn:
+            began_s = time.perf_counter()
+            check()
+            given = read_local_outputs(message.outputs, self.session.local, self.repository.specs)
+            features = read_features(message, self.session.features)
+            frame, ran = None, dict[str, Inferred]()
 
-                async def ready() -> None:
-                    if not is_scheduled:
-                        await turn.enter_async_context(self._queue.turn(named, deadline_s))
-                        check()
+            async def ready() -> None:
+                if not is_scheduled:
+                    await turn.enter_async_context(self._queue.turn(admitted.models, admitted.deadline_s))
+                    check()
 
-                with part("decode"):
-                    if not is_superseded():
-                        frame = await self._read_frame(message, deadline_s, ready)
-                    if frame is not None:
-                        features = await self._see(frame.frame)
-                        self.metrics.stage("decode", time.perf_counter() - began_s)
-                shape = None if frame is None else frame.frame.shape
-                if frame is not None and not is_scheduled:
-                    must = [name for name in named if name not in given]
-                    choice = self.scheduler.choose(self.session.key, {}, must=must)
-                    ran = await self.run(message, frame, choice, given)
-                    # Its memory is not to wait for the inputs before it to be answered.
-                    frame = None
-        return Looked(shape, frame, features, given, ran, time.perf_counter() - began_s, came_s)
+            with part("decode"):
+                if not is_superseded():
+                    frame = await self._read_frame(message, admitted.deadline_s, ready)
+                if frame is not None:
+                    features = await self._see(frame.frame)
+                    self.metrics.stage("decode", time.perf_counter() - began_s)
+            shape = None if frame is None else frame.frame.shape
+            if frame is not None and not is_scheduled:
+                must = [name for name in admitted.models if name not in given]
+                choice = self.scheduler.choose(self.session.key, {}, must=must)
+                ran = await self.run(message, frame, choice, given)
+                # Its memory is not to wait for the inputs before it to be answered.
+                frame = None
+        took_s = time.perf_counter() - began_s
+        return Looked(shape, frame, features, given, ran, took_s, admitted.came_s)
 
     def fixed(self, message: edge_pb2.Input) -> list[str]:
         """The models that run on an input where no schedule chooses."""

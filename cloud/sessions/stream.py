@@ -20,9 +20,10 @@ from ..repository import Repository
 from ..runtime.input_pool import Held
 from ..runtime.scheduler import Scheduler
 from ..security.text import for_outside
-from .answers import Superseded, output_message, reason_of, refused_message, result_message
+from .answers import StreamCounts, Superseded, output_message, reason_of, refused_message, result_message
 from .asking import TIMEOUT_S, Asking
 from .backlog import Backlog
+from .entry import Admitted, Entry
 from .kept import Keeper
 from .looking import Executed, Looked, Looking
 from .outgoing import Outgoing, Write
@@ -30,16 +31,17 @@ from .pace import Pace
 from .session import Session
 
 
-@dataclass
-class StreamCounts:
-    """The inputs of all streams, by how they were answered; `repeated` ones came from the ledger."""
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """An input that is worked on."""
 
-    results: int = 0
-    refused: int = 0
-    repeated: int = 0
+    message: edge_pb2.Input
+    looked: "asyncio.Task[Looked]"
+    size_bytes: int
 
 
-_Pending = tuple[edge_pb2.Input, "asyncio.Task[Looked] | edge_pb2.CoordinatorMessage", int]
+# What has its answer is not kept until that is sent after those before it, but for its sequence.
+_Pending = tuple[int, _Begun | edge_pb2.CoordinatorMessage]
 
 
 class DeviceStream:
@@ -88,6 +90,7 @@ class DeviceStream:
         self._room = asyncio.Semaphore(config.max_in_flight + 1)
         self._tasks: set[asyncio.Task[Looked]] = set()
         self._looking = Looking(config, repository, scheduler, session, metrics)
+        self._entry = Entry(scheduler, backlog)
         self._keeper = Keeper(ledger, repository, metrics, session.key)
         self._pace = Pace(scheduler, is_stopped=lambda: self.stopped)
         self._unanswered_bytes = 0
@@ -130,11 +133,16 @@ class DeviceStream:
     async def _work(self, outgoing: Outgoing) -> None:
         """Works on one input after another, as they are chosen for in their order."""
         while (pending := await self._pending.get()) is not None:
-            trace = self._traces.pop(pending[0].sequence, None)
+            sequence, work = pending
+            trace = self._traces.pop(sequence, None)
+            if isinstance(work, edge_pb2.CoordinatorMessage):
+                outgoing.answer(work, trace)
+                continue
             with within(trace):
-                outgoing.answer(await self._answer(*pending[:2], outgoing.now), trace)
-            self.backlog.remove(pending[2])
-            self._unanswered_bytes -= pending[2]
+                outgoing.answer(await self._answer(work.message, work.looked, outgoing.now), trace)
+            self.backlog.remove(work.size_bytes)
+            self._unanswered_bytes -= work.size_bytes
+            del pending, work  # Else it stays until the next one comes.
 
     @property
     def waiting(self) -> int:
@@ -161,56 +169,75 @@ class DeviceStream:
             if self.stopped:
                 return
             async for message in messages:
-                kind = message.WhichOneof("message")
-                size_bytes = message.ByteSize()
-                self.metrics.received("edge", size_bytes)
-                if kind == "input":
-                    await self._room.acquire()
-                    await self.backlog.add(size_bytes)
-                    self._unanswered_bytes += size_bytes
-                    await self._pending.put((message.input, await self._begin(message.input), size_bytes))
-                elif kind == "report":
-                    self.session.take_report(message.report)
-                elif kind == "frame":
-                    self._asking.take(message.frame)
-                else:
-                    raise InvalidInput(f"after Hello come Input, Frame and Report, not {kind or 'an empty message'}")
+                await self._take(message)
+                del message  # Else it stays until the next one comes.
         finally:
             await self._pending.put(None)
 
-    async def _begin(self, message: edge_pb2.Input) -> "asyncio.Task[Looked] | edge_pb2.CoordinatorMessage":
-        """Starts to look at an input; for a repeated input, returns the answer from the ledger."""
+    async def _take(self, message: edge_pb2.DeviceMessage) -> None:
+        kind = message.WhichOneof("message")
+        size_bytes = message.ByteSize()
+        self.metrics.received("edge", size_bytes)
+        if kind == "input":
+            await self._room.acquire()
+            begun = await self._begin(message.input, size_bytes)
+            if isinstance(begun, _Begun):
+                await self.backlog.add(size_bytes)
+                self._unanswered_bytes += size_bytes
+            await self._pending.put((message.input.sequence, begun))
+        elif kind == "report":
+            self.session.take_report(message.report)
+        elif kind == "frame":
+            self._asking.take(message.frame)
+        else:
+            raise InvalidInput(f"after Hello come Input, Frame and Report, not {kind or 'an empty message'}")
+
+    async def _begin(self, message: edge_pb2.Input, size_bytes: int) -> _Begun | edge_pb2.CoordinatorMessage:
+        """Starts to look at an input; returns the answer of one that is repeated, or that is not let in."""
         try:
             known = await self._keeper.find(message)
         except InfilinkError as error:
             return self._refuse(message, error)
         self._newest = max(self._newest, message.sequence)
         if known is not None:
+            self.counts.repeated += 1
             return known
-        trace = None
-        if self.tracing is not None:
-            session = self.session.key
-            told: dict[str, str | int] = {
-                "device": session.device,
-                "session": session.session,
-                "sequence": message.sequence,
-            }
-            trace = self.tracing.follow(message.traceparent, "input", **told)
-        if trace is not None:
-            self._traces[message.sequence] = trace
+        trace = self._trace(message)
+        try:
+            admitted = self._looking.let_in(message, self._entry, check=lambda: self._check(message))
+        except InfilinkError as error:
+            return self._refuse(message, error)
         with within(trace):
             look = self._looking.look(
-                message, check=lambda: self._check(message), is_superseded=lambda: self._is_superseded(message)
+                message,
+                admitted,
+                check=lambda: self._check(message),
+                is_superseded=lambda: self._is_superseded(message),
             )
             task = asyncio.create_task(look)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
+        task.add_done_callback(lambda task: self._ended(task, admitted))
+        return _Begun(message, task, size_bytes)
 
-    def _ended(self, task: "asyncio.Task[Looked]") -> None:
+    def _trace(self, message: edge_pb2.Input) -> InputTrace | None:
+        """Goes on with the trace of an input, if there is one."""
+        if self.tracing is None:
+            return None
+        key, sequence = self.session.key, message.sequence
+        trace = self.tracing.follow(
+            message.traceparent, "input", device=key.device, session=key.session, sequence=sequence
+        )
+        if trace is not None:
+            self._traces[sequence] = trace
+        return trace
+
+    def _ended(self, task: "asyncio.Task[Looked]", admitted: Admitted) -> None:
         self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # Retrieved, or asyncio logs an error where nothing awaits the task any more.
+        admitted.place.close()
+        # Retrieved, or asyncio logs an error where nothing awaits the task any more.
+        if not task.cancelled() and isinstance(error := task.exception(), InfilinkError):
+            # It waits to be told, and leads to where it was raised: the input's memory would wait with it.
+            error.__traceback__ = error.__context__ = None
 
     def _check(self, message: edge_pb2.Input) -> None:
         """Raises the error that an input is refused with before it is decoded, if there is one."""
@@ -253,15 +280,11 @@ class DeviceStream:
         return scheduler.choose(self.session.key, losses, factors=factors, must=must, frame_loss=frame_loss)
 
     async def _answer(
-        self, message: edge_pb2.Input, work: "asyncio.Task[Looked] | edge_pb2.CoordinatorMessage", write: Write
+        self, message: edge_pb2.Input, looking: "asyncio.Task[Looked]", write: Write
     ) -> "edge_pb2.CoordinatorMessage | asyncio.Task[edge_pb2.CoordinatorMessage]":
         """The answer to an input, or what gives it once it is in the ledger."""
-        if isinstance(work, edge_pb2.CoordinatorMessage):
-            if not work.HasField("refused"):
-                self.counts.repeated += 1
-            return work
         try:
-            looked = await work
+            looked = await looking
             executed = await self._execute(message, looked, write)
         except InfilinkError as error:
             return self._refuse(message, error)

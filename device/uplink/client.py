@@ -251,7 +251,8 @@ class Uplink:
             answer = message.result if kind == "result" else message.refused
             if self._outbox.is_unanswered(answer.sequence):
                 self.on_answer(answer)
-            self._outbox.answered(connection, answer.sequence)
+            retry_after_s = message.refused.retry_after_s if kind == "refused" else 0.0
+            self._outbox.answered(connection, answer.sequence, retry_after_s=retry_after_s)
 
     def _compare_clocks(self, theirs_ns: int) -> None:
         """Warns, once, of a clock by which deadlines mean nothing; `theirs_ns` was read after Hello and before now."""

@@ -3,11 +3,14 @@
 import threading
 import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
 
 from ...errors import InfilinkError, Unavailable
 from ...protos import edge_pb2
 
 _MOST_FRAMES = 16
+# An overloaded coordinator is believed no longer than this.
+_LONGEST_PAUSE_S = 10.0
 
 
 class ConnectionWindow:
@@ -20,6 +23,7 @@ class ConnectionWindow:
         frames: the frames that the coordinator asked for on it, and that are to be sent before anything else.
         in_flight: how many were sent on it and have no answer yet.
         limit: the most that may be in flight; 0 until the coordinator has said how many it takes.
+        again_s: no input is sent before, as an overloaded coordinator has asked for; by the outbox's clock.
         closed: whether the connection has ended.
     """
 
@@ -29,11 +33,12 @@ class ConnectionWindow:
         self.frames: deque[edge_pb2.Frame] = deque(maxlen=_MOST_FRAMES)
         self.in_flight = 0
         self.limit = 0
+        self.again_s = 0.0
         self.closed = False
 
     @property
     def ready(self) -> bool:
-        """Whether an input may be sent now."""
+        """Whether an input may be sent, once `again_s` has come."""
         return bool(self.to_send) and self.in_flight < self.limit and not self.closed
 
 
@@ -44,11 +49,13 @@ class Outbox:
         window: the most inputs that may be unanswered.
         waits: whether `offer` waits for room in the window (queue "all"); otherwise one input more is held back, and
             the newest replaces it.
+        clock: seconds that never go back.
     """
 
-    def __init__(self, window: int, *, waits: bool) -> None:
+    def __init__(self, window: int, *, waits: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self.window = window
         self.waits = waits
+        self.clock = clock
         self._changed = threading.Condition()
         self._unanswered: OrderedDict[int, edge_pb2.Input] = OrderedDict()
         self._held_back: edge_pb2.Input | None = None
@@ -84,7 +91,7 @@ class Outbox:
                     # Woken now and then: `stopped` is set by a signal handler, which may not take this lock.
                     self._changed.wait(0.5)
                     self._raise_failure()
-            elif len(self._unanswered) >= self.window:
+            elif len(self._unanswered) >= self.window or self._pause_s() > 0:
                 replaced = [] if self._held_back is None else [int(self._held_back.sequence)]
                 self._held_back = message
                 return replaced
@@ -94,6 +101,7 @@ class Outbox:
     def open_connection(self) -> ConnectionWindow:
         """Begins a connection, on which everything unanswered is to be sent."""
         with self._changed:
+            self._admit_held_back()
             self._connection = ConnectionWindow(list(self._unanswered))
             return self._connection
 
@@ -119,12 +127,17 @@ class Outbox:
     def take(self, connection: ConnectionWindow, timeout_s: float) -> edge_pb2.Input | edge_pb2.Frame | None:
         """What to send next on a connection; None: nothing in time, at the end, or once it is closed."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: connection.frames or connection.ready or connection.closed or self._finishing, timeout_s
-            )
+            until_s = self.clock() + timeout_s
+            while not (connection.frames or connection.closed or self._finishing):
+                left_s, pause_s = until_s - self.clock(), self._pause_s()
+                if pause_s <= 0:
+                    self._admit_held_back()
+                if left_s <= 0 or (pause_s <= 0 and connection.ready):
+                    break
+                self._changed.wait(min(left_s, pause_s) if pause_s > 0 else left_s)
             if connection.frames and not connection.closed:
                 return connection.frames.popleft()
-            while connection.ready:
+            while connection.ready and self._pause_s() <= 0:
                 message = self._unanswered.get(connection.to_send.popleft())
                 if message is not None:
                     connection.in_flight += 1
@@ -136,15 +149,22 @@ class Outbox:
         with self._changed:
             return sequence in self._unanswered
 
-    def answered(self, connection: ConnectionWindow, sequence: int) -> None:
-        """Takes note that an input has its answer, which makes room for the next one."""
+    def answered(self, connection: ConnectionWindow, sequence: int, *, retry_after_s: float = 0.0) -> None:
+        """Takes note that an input has its answer, which makes room for the next one.
+
+        Args:
+            connection: on which it came.
+            sequence: the input's.
+            retry_after_s: how long the coordinator, which is overloaded, asks not to be sent more.
+        """
         with self._changed:
             connection.in_flight -= 1
             self._answers += 1
             self._unanswered.pop(sequence, None)
-            if self._held_back is not None and len(self._unanswered) < self.window:
-                message, self._held_back = self._held_back, None
-                self._admit(message)
+            if retry_after_s > 0:
+                connection.again_s = self.clock() + min(retry_after_s, _LONGEST_PAUSE_S)
+            if self._pause_s() <= 0:
+                self._admit_held_back()
             self._changed.notify_all()
 
     def drain(self, timeout_s: float) -> None:
@@ -156,7 +176,7 @@ class Outbox:
         """
         with self._changed:
             answers, since = self._answers, time.monotonic()
-            while self._unanswered:
+            while self._unanswered or self._held_back is not None:
                 self._raise_failure()
                 if self._answers > answers:
                     answers, since = self._answers, time.monotonic()
@@ -177,6 +197,15 @@ class Outbox:
         with self._changed:
             self._failure = error
             self._changed.notify_all()
+
+    def _pause_s(self) -> float:
+        """For how long no input is to be sent yet."""
+        return 0.0 if self._connection is None else self._connection.again_s - self.clock()
+
+    def _admit_held_back(self) -> None:
+        if self._held_back is not None and len(self._unanswered) < self.window:
+            message, self._held_back = self._held_back, None
+            self._admit(message)
 
     def _admit(self, message: edge_pb2.Input) -> None:
         self._unanswered[message.sequence] = message

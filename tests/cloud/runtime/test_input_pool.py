@@ -50,13 +50,16 @@ def test_who_finds_no_room_waits_for_it_in_turn_and_what_is_dropped_is_used_agai
     async def story():
         pool = InputPool(MIB)
         held = [await pool.hold(MIB // 16) for _ in range(16)]
+        held[-1].make_frame(16, 16)
         kept = held[-1]._memory
         first, second = (asyncio.create_task(pool.hold(MIB // 16)) for _ in range(2))
         await settle()
         assert not first.done() and pool.stats().waiting == 2
         held.pop()
         await settle()
-        assert first.done() and not second.done() and first.result()._memory is kept
+        assert first.done() and not second.done()
+        first.result().make_frame(16, 16)
+        assert first.result()._memory is kept
         held.pop()
         await settle()
         assert second.done() and pool.stats().held_bytes == MIB == pool.stats().peak_bytes

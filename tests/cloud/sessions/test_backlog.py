@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from infilink.cloud.sessions.backlog import Backlog
 
 
@@ -26,5 +27,28 @@ def test_who_reads_waits_until_others_are_answered_but_one_always_goes():
         await asyncio.gather(late, return_exceptions=True)
         backlog.remove(100)
         assert backlog.size_bytes == 0, "whoever went away does not count"
+
+    asyncio.run(story())
+
+
+def test_those_that_are_refused_come_again_as_far_apart_as_inputs_are_answered_while_others_wait():
+    async def story():
+        now_s = [100.0]
+        backlog = Backlog(10_000, clock=lambda: now_s[0])
+        for _ in range(500):
+            await backlog.add(1)
+        for _ in range(200):
+            now_s[0] += 0.1
+            backlog.remove(1)
+        waits_s = [backlog.again_after_s(0.5) for _ in range(3)]
+        assert waits_s == pytest.approx([0.5, 0.6, 0.7], abs=1e-3)
+        assert max(backlog.again_after_s(0.5) for _ in range(500)) == 10.0, "nobody waits for ever"
+        for _ in range(300):
+            backlog.remove(1)
+        now_s[0] += 1000.0
+        await backlog.add(1)
+        backlog.remove(1)
+        first_s, second_s = (backlog.again_after_s(0.5) for _ in range(2))
+        assert first_s == 0.5 and second_s < 0.6, "what it was idle tells nothing"
 
     asyncio.run(story())

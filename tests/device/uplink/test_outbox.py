@@ -69,6 +69,38 @@ def test_latest_holds_one_back_and_names_what_it_replaced():
     assert taken(outbox, connection) == [3]
 
 
+def test_nothing_is_sent_before_the_time_that_an_overloaded_coordinator_named_and_then_the_newest():
+    now_s = [50.0]
+    outbox = Outbox(8, waits=False, clock=lambda: now_s[0])
+    connection = connected(outbox)
+    outbox.offer(message(0), RUNNING)
+    assert taken(outbox, connection) == [0]
+    outbox.answered(connection, 0, retry_after_s=2.0)
+    assert [outbox.offer(message(sequence), RUNNING) for sequence in (1, 2, 3)] == [[], [1], [2]]
+    assert taken(outbox, connection) == []
+    now_s[0] += 2.0
+    assert taken(outbox, connection) == [3]
+    outbox.answered(connection, 3, retry_after_s=1e9)
+    now_s[0] += 10.0
+    outbox.offer(message(4), RUNNING)
+    assert taken(outbox, connection) == [4], "it is not believed for ever"
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_what_is_held_back_while_a_coordinator_is_overloaded_is_sent_all_the_same(waits):
+    now_s = [50.0]
+    outbox = Outbox(8, waits=waits, clock=lambda: now_s[0])
+    connection = connected(outbox)
+    outbox.offer(message(0), RUNNING)
+    outbox.answered(connection, 0, retry_after_s=float("nan"))
+    outbox.answered(connection, 0, retry_after_s=2.0)
+    outbox.offer(message(1), RUNNING)
+    with pytest.raises(Unavailable, match="1 inputs got no answer"):
+        outbox.drain(0.0)
+    outbox.close_connection(connection)
+    assert taken(outbox, connected(outbox)) == [1], "another one may have room"
+
+
 def test_all_waits_for_room():
     outbox = Outbox(1, waits=True)
     connection = connected(outbox)
