@@ -2,12 +2,13 @@
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
+from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
@@ -57,6 +58,7 @@ class Database:
             self._engine = _engine(url)
             self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
             self._reader = self._engine
+            self._inserts: dict[Table, tuple[str, Callable[[Mapping[str, Any]], Any] | None]] = {}
             if self.path is None:
                 self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
             try:
@@ -80,6 +82,19 @@ class Database:
         """A view of what is there now, which what is written meanwhile does not change."""
         with self._reader.connect() as connection:
             yield connection
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Puts rows into a table, all with the same columns; a table's rows always have the same.
+
+        The statement is made once: SQLAlchemy takes longer over it each time than SQLite takes to do what it says.
+        """
+        known = self._inserts.get(table)
+        if known is None:
+            made: Any = insert(table).inline().compile(dialect=connection.dialect, column_keys=list(rows[0]))
+            known = str(made), itemgetter(*made.positiontup) if made.positional else None
+            self._inserts[table] = known
+        statement, in_order = known
+        connection.exec_driver_sql(statement, list(rows if in_order is None else map(in_order, rows)))
 
     def trouble(self, error: Exception) -> Trouble | None:
         """Why nothing can be written for now; None: it is this row that can't be."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from ...errors import InfilinkError, InvalidInput
@@ -100,7 +100,7 @@ class Store:
         with self.database.write() as connection:
             for table, rows in (*tables, *notes.items()):
                 if rows:
-                    connection.execute(insert(table), rows)
+                    self.database.insert(connection, table, rows)
         self._number = number
         self._known_specs.update(specs)
 

@@ -47,6 +47,28 @@ def test_an_answer_is_there_for_another_connection_when_record_returns(open_ledg
     run(story)
 
 
+def test_a_commit_waits_for_answers_that_are_on_their_way_and_for_nothing_else(open_ledger, monkeypatch):
+    async def story():
+        coming, over, sleep = [False], asyncio.Event(), asyncio.sleep
+        monkeypatch.setattr("infilink.cloud.ledger.ledger._APART_S", 3600.0)
+        monkeypatch.setattr(asyncio, "sleep", lambda seconds: over.wait() if seconds > 60 else sleep(seconds))
+        ledger = open_ledger(is_more_coming=lambda: coming[0])
+        for i in range(2):
+            await ledger.record(answered(i))
+        assert ledger.stats().commits == 2, "nothing else comes: at once"
+        coming[0] = True
+        together = [asyncio.create_task(ledger.record(answered(i))) for i in range(2, 6)]
+        for _ in range(20):
+            await sleep(0)
+        assert ledger.stats().commits == 2 and not any(each.done() for each in together)
+        over.set()
+        await asyncio.gather(*together)
+        assert ledger.stats().commits == 3 and ledger.stats().kept == 6
+        await ledger.close()
+
+    run(story)
+
+
 def test_what_was_answered_first_stands_whoever_answers_again(open_ledger):
     async def story():
         ledger, first, again = open_ledger(), answered(7), answered(7, output("level"))
