@@ -7,7 +7,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 from .. import __version__
@@ -45,10 +45,10 @@ from .runtime.run_queue import RunQueue
 from .runtime.scaling import Scaling
 from .runtime.scheduler import Scheduler
 from .security.quotas import Quotas
-from .sessions.admission import check_hello, feature_range
+from .sessions.admission import check_hello, feature_range, fitting_models, form_of
 from .sessions.answers import StreamCounts
 from .sessions.backlog import Backlog
-from .sessions.session import Session, SessionKey
+from .sessions.session import Session, SessionKey, session_key
 from .sessions.stream import DeviceStream
 
 logger = logging.getLogger(__name__)
@@ -191,6 +191,7 @@ class Coordinator:
             digests=self.repository.digests,
             now_ns=time.time_ns(),
             wire=session.wire,
+            modalities=sorted({spec.modality for spec in self.repository.specs.values()} - {""}),
             features=None if session.features is None else session.features.as_message(),
         )
 
@@ -205,20 +206,24 @@ class Coordinator:
         spoken = wire.agree(hello.wire, hello.wire_oldest, other=f"the device (infilink {hello.version or 'unknown'})")
         graph = self.initial.graph
         check_hello(hello, self.repository, self.initial.placement, None if graph is None else graph.stem)
-        key = SessionKey(hello.device, hello.session)
+        key = session_key(hello)
         session = self.sessions.get(key)
         if session is None:
+            form = form_of(hello)
+            models = fitting_models(hello, form, self.repository)
             self._forget_idle()
-            # Of a camera that the links were not learnt from, what all of theirs taught.
-            graph = None if graph is None else graph.camera(hello.device)
+            # Of a camera that the links were not learnt from, what all of theirs taught; of inputs of another kind than
+            # they were learnt from, nothing.
+            graph = graph.camera(key.name) if graph is not None and models.keys() & graph.models.keys() else None
             plan, local = self.initial.plan_for(hello.device_class), dict(hello.local)
-            known = self.learned.of(hello.device) if self.learned is not None else None
+            plan = replace(plan, resident=tuple(name for name in plan.resident if name in models))
+            known = self.learned.of(key.name) if self.learned is not None else None
             # A schedule has nothing run always: every model's answers are worth being compared.
             always = plan if self.schedule is None else Plan(plan.budget_bytes, 0, ())
             serving = Serving(
                 graph,
                 always,
-                models=self.repository.specs,
+                models=models,
                 local=local,
                 live=None if known is None else known.trust,
                 expectation=None if known is None else known.expectation,
@@ -227,10 +232,11 @@ class Coordinator:
                 key,
                 serving,
                 tuple(hello.models),
+                form,
                 local,
                 feature_range(hello, graph),
                 plan=plan,
-                note=partial(self.note, hello.device),
+                note=partial(self.note, key.name),
             )
             self.join(session)
         session.version, session.wire = hello.version, spoken
@@ -254,7 +260,7 @@ class Coordinator:
         graph = session.serving.graph
         if self.schedule is not None:
             fresh, linked = (None, None) if graph is None else (expected_losses(graph), linked_losses(graph))
-            self.schedule.join(session.key, name=session.key.device, fresh=fresh, linked=linked)
+            self.schedule.join(session.key, name=session.key.name, fresh=fresh, linked=linked)
 
     def stream(self, session: Session) -> DeviceStream:
         """The stream for a new connection of a session."""
@@ -269,7 +275,7 @@ class Coordinator:
             backlog=self.backlog,
             tracing=self.tracing,
         )
-        graph, device = self.initial.graph, session.key.device
+        graph, device = session.serving.graph, session.key.name
         if graph is not None and graph.cameras and not graph.knows(device):
             text = f"the links know no camera {device!r}: it begins with what all of them taught"
             logger.info("%s", text)

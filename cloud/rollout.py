@@ -139,7 +139,9 @@ class Rollout:
         graph = without_models(graph, {name})
         site.initial = replace(site.initial, graph=graph)
         for session in site.sessions.values():
-            session.serving.graph = graph.camera(session.key.device)
+            if session.serving.graph is None:
+                continue
+            session.serving.graph = graph.camera(session.key.name)
             site.join(session)
 
     async def _serve_also(self, name: str, cost: ModelCost) -> None:

@@ -46,7 +46,8 @@ def status_reply(coordinator: "Coordinator") -> edge_pb2.StatusReply:
         expected_agreement=plan.expected_agreement,
         devices=[
             edge_pb2.DeviceStatus(
-                name=session.key.device,
+                name=session.key.name,
+                modality=session.form.modality,
                 connected=session.connection is not None,
                 inputs=session.inputs,
                 report=session.report,

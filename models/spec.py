@@ -22,6 +22,7 @@ from ..settings import checked, read_toml
 from .decoding import DecoderSpec
 from .external_data import external_files
 from .inputs import ModelInput
+from .inputs.form import InputForm
 from .inputs.picture import PictureInput
 from .session import open_session
 
@@ -108,6 +109,12 @@ class ModelSpec(BaseModel):
     def modality(self) -> str:
         """Of the inputs that it looks at; "": it is not said, as it is run elsewhere."""
         return "" if self.input is None else self.input.modality
+
+    def fits(self, form: InputForm) -> str:
+        """Why it can't look at inputs of this form; "": it can."""
+        if self.modality not in ("", form.modality):
+            return f"it looks at inputs of the kind {self.modality}, not {form.modality}"
+        return ""
 
     @property
     def fed(self) -> ModelInput:

@@ -12,6 +12,11 @@ class Encoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ENCODING_UNSPECIFIED: _ClassVar[Encoding]
     ENCODING_JPEG: _ClassVar[Encoding]
     ENCODING_MAP: _ClassVar[Encoding]
+    ENCODING_UTF8: _ClassVar[Encoding]
+    ENCODING_ARRAY: _ClassVar[Encoding]
+    ENCODING_FLAC: _ClassVar[Encoding]
+    ENCODING_OPUS: _ClassVar[Encoding]
+    ENCODING_PARTS: _ClassVar[Encoding]
 
 class Policy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -39,6 +44,11 @@ class RefusedCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 ENCODING_UNSPECIFIED: Encoding
 ENCODING_JPEG: Encoding
 ENCODING_MAP: Encoding
+ENCODING_UTF8: Encoding
+ENCODING_ARRAY: Encoding
+ENCODING_FLAC: Encoding
+ENCODING_OPUS: Encoding
+ENCODING_PARTS: Encoding
 POLICY_UNSPECIFIED: Policy
 POLICY_ALL: Policy
 POLICY_LATEST: Policy
@@ -82,7 +92,7 @@ class CoordinatorMessage(_message.Message):
     def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., notice: _Optional[_Union[Notice, _Mapping]] = ..., want: _Optional[_Union[Want, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("device", "version", "session", "models", "local", "device_class", "stem", "wire", "wire_oldest")
+    __slots__ = ("device", "version", "session", "models", "local", "device_class", "stem", "stream", "form", "wire", "wire_oldest")
     class LocalEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -97,6 +107,8 @@ class Hello(_message.Message):
     LOCAL_FIELD_NUMBER: _ClassVar[int]
     DEVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
     STEM_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    FORM_FIELD_NUMBER: _ClassVar[int]
     WIRE_FIELD_NUMBER: _ClassVar[int]
     WIRE_OLDEST_FIELD_NUMBER: _ClassVar[int]
     device: str
@@ -106,12 +118,14 @@ class Hello(_message.Message):
     local: _containers.ScalarMap[str, str]
     device_class: str
     stem: str
+    stream: str
+    form: str
     wire: int
     wire_oldest: int
-    def __init__(self, device: _Optional[str] = ..., version: _Optional[str] = ..., session: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., local: _Optional[_Mapping[str, str]] = ..., device_class: _Optional[str] = ..., stem: _Optional[str] = ..., wire: _Optional[int] = ..., wire_oldest: _Optional[int] = ...) -> None: ...
+    def __init__(self, device: _Optional[str] = ..., version: _Optional[str] = ..., session: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., local: _Optional[_Mapping[str, str]] = ..., device_class: _Optional[str] = ..., stem: _Optional[str] = ..., stream: _Optional[str] = ..., form: _Optional[str] = ..., wire: _Optional[int] = ..., wire_oldest: _Optional[int] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("version", "specs", "plan", "max_in_flight", "local", "now_ns", "digests", "features", "wire")
+    __slots__ = ("version", "specs", "plan", "max_in_flight", "local", "now_ns", "digests", "features", "modalities", "wire")
     class SpecsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -134,6 +148,7 @@ class Welcome(_message.Message):
     NOW_NS_FIELD_NUMBER: _ClassVar[int]
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
+    MODALITIES_FIELD_NUMBER: _ClassVar[int]
     WIRE_FIELD_NUMBER: _ClassVar[int]
     version: str
     specs: _containers.ScalarMap[str, str]
@@ -143,8 +158,9 @@ class Welcome(_message.Message):
     now_ns: int
     digests: _containers.ScalarMap[str, str]
     features: FeatureRange
+    modalities: _containers.RepeatedScalarFieldContainer[str]
     wire: int
-    def __init__(self, version: _Optional[str] = ..., specs: _Optional[_Mapping[str, str]] = ..., plan: _Optional[str] = ..., max_in_flight: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ..., now_ns: _Optional[int] = ..., digests: _Optional[_Mapping[str, str]] = ..., features: _Optional[_Union[FeatureRange, _Mapping]] = ..., wire: _Optional[int] = ...) -> None: ...
+    def __init__(self, version: _Optional[str] = ..., specs: _Optional[_Mapping[str, str]] = ..., plan: _Optional[str] = ..., max_in_flight: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ..., now_ns: _Optional[int] = ..., digests: _Optional[_Mapping[str, str]] = ..., features: _Optional[_Union[FeatureRange, _Mapping]] = ..., modalities: _Optional[_Iterable[str]] = ..., wire: _Optional[int] = ...) -> None: ...
 
 class FeatureRange(_message.Message):
     __slots__ = ("mean", "step")
@@ -168,8 +184,38 @@ class Notice(_message.Message):
     text: str
     def __init__(self, text: _Optional[str] = ...) -> None: ...
 
+class ArrayPayload(_message.Message):
+    __slots__ = ("shape", "dtype", "value", "scale", "offset")
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    DTYPE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    SCALE_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    shape: _containers.RepeatedScalarFieldContainer[int]
+    dtype: str
+    value: bytes
+    scale: float
+    offset: float
+    def __init__(self, shape: _Optional[_Iterable[int]] = ..., dtype: _Optional[str] = ..., value: _Optional[bytes] = ..., scale: _Optional[float] = ..., offset: _Optional[float] = ...) -> None: ...
+
+class Parts(_message.Message):
+    __slots__ = ("parts",)
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    parts: _containers.RepeatedCompositeFieldContainer[Part]
+    def __init__(self, parts: _Optional[_Iterable[_Union[Part, _Mapping]]] = ...) -> None: ...
+
+class Part(_message.Message):
+    __slots__ = ("name", "encoding", "payload")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ENCODING_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    encoding: Encoding
+    payload: bytes
+    def __init__(self, name: _Optional[str] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ...) -> None: ...
+
 class Input(_message.Message):
-    __slots__ = ("sequence", "captured_ns", "deadline_ns", "encoding", "payload", "policy", "audit", "models", "outputs", "features", "frame_kept", "score", "traceparent")
+    __slots__ = ("sequence", "captured_ns", "deadline_ns", "encoding", "payload", "policy", "audit", "models", "outputs", "features", "frame_kept", "score", "stream", "traceparent")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_NS_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_NS_FIELD_NUMBER: _ClassVar[int]
@@ -182,6 +228,7 @@ class Input(_message.Message):
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     FRAME_KEPT_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     captured_ns: int
@@ -195,8 +242,9 @@ class Input(_message.Message):
     features: Features
     frame_kept: bool
     score: float
+    stream: str
     traceparent: str
-    def __init__(self, sequence: _Optional[int] = ..., captured_ns: _Optional[int] = ..., deadline_ns: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ..., policy: _Optional[_Union[Policy, str]] = ..., audit: bool = ..., models: _Optional[_Iterable[str]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., features: _Optional[_Union[Features, _Mapping]] = ..., frame_kept: bool = ..., score: _Optional[float] = ..., traceparent: _Optional[str] = ...) -> None: ...
+    def __init__(self, sequence: _Optional[int] = ..., captured_ns: _Optional[int] = ..., deadline_ns: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ..., policy: _Optional[_Union[Policy, str]] = ..., audit: bool = ..., models: _Optional[_Iterable[str]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., features: _Optional[_Union[Features, _Mapping]] = ..., frame_kept: bool = ..., score: _Optional[float] = ..., stream: _Optional[str] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class Want(_message.Message):
     __slots__ = ("sequence",)
@@ -410,7 +458,7 @@ class AnswerCounts(_message.Message):
     def __init__(self, executed: _Optional[int] = ..., linked: _Optional[int] = ..., held: _Optional[int] = ..., constant: _Optional[int] = ...) -> None: ...
 
 class DeviceStatus(_message.Message):
-    __slots__ = ("name", "connected", "inputs", "report", "revoked", "audited", "local", "answers", "version", "wire", "queue")
+    __slots__ = ("name", "connected", "inputs", "report", "revoked", "audited", "local", "answers", "version", "wire", "queue", "modality")
     class AnswersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -429,6 +477,7 @@ class DeviceStatus(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     WIRE_FIELD_NUMBER: _ClassVar[int]
     QUEUE_FIELD_NUMBER: _ClassVar[int]
+    MODALITY_FIELD_NUMBER: _ClassVar[int]
     name: str
     connected: bool
     inputs: int
@@ -440,7 +489,8 @@ class DeviceStatus(_message.Message):
     version: str
     wire: int
     queue: int
-    def __init__(self, name: _Optional[str] = ..., connected: bool = ..., inputs: _Optional[int] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., revoked: _Optional[_Iterable[str]] = ..., audited: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ..., answers: _Optional[_Mapping[str, AnswerCounts]] = ..., version: _Optional[str] = ..., wire: _Optional[int] = ..., queue: _Optional[int] = ...) -> None: ...
+    modality: str
+    def __init__(self, name: _Optional[str] = ..., connected: bool = ..., inputs: _Optional[int] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., revoked: _Optional[_Iterable[str]] = ..., audited: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ..., answers: _Optional[_Mapping[str, AnswerCounts]] = ..., version: _Optional[str] = ..., wire: _Optional[int] = ..., queue: _Optional[int] = ..., modality: _Optional[str] = ...) -> None: ...
 
 class StageStatus(_message.Message):
     __slots__ = ("stage", "bounds_s", "counts", "total_s")

@@ -16,7 +16,7 @@ from ..publishing.subscribe import subscribe
 from ..sessions.admission import namesakes
 from ..sessions.bounds import check_input, check_report
 from ..sessions.places import SILENT_S, Place, Places
-from ..sessions.session import Session, SessionKey
+from ..sessions.session import Session, session_key
 from ..sessions.stream import DeviceStream
 from ..telemetry import status_reply
 
@@ -57,12 +57,12 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
             stream = self.coordinator.stream(session)
             await self._replace(session, stream)
             place = self.places.take(session.key)
-            logger.info("%s: connected", session.key.device)
-            self.coordinator.note(session.key.device, "connected", f"connected, by infilink {session.version}")
+            logger.info("%s: connected", session.key.name)
+            self.coordinator.note(session.key.name, "connected", f"connected, by infilink {session.version}")
             try:
                 await context.write(edge_pb2.CoordinatorMessage(welcome=self.coordinator.welcome(session)))
                 if others:
-                    text = _NAMESAKE.format(session.key.device)
+                    text = _NAMESAKE.format(session.key.name)
                     logger.warning("%s", text)
                     for connection in (stream, *(other.connection for other in others)):
                         if connection is not None:
@@ -72,8 +72,8 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
                 self.places.leave(session.key, place)
                 if session.connection is stream:
                     session.connection = None
-                logger.info("%s: disconnected after %d inputs", session.key.device, session.inputs)
-                self.coordinator.note(session.key.device, "disconnected", f"gone after {session.inputs} inputs")
+                logger.info("%s: disconnected after %d inputs", session.key.name, session.inputs)
+                self.coordinator.note(session.key.name, "disconnected", f"gone after {session.inputs} inputs")
             if stream.stopped:
                 raise Overloaded(_STOPPED)
 
@@ -102,14 +102,14 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
     def _open(self, hello: edge_pb2.Hello) -> Session:
         """The session that a Hello names; where all places are taken, another one's stream may have to end for it."""
         sessions = self.coordinator.sessions
-        known = sessions.get(SessionKey(hello.device, hello.session))
+        known = sessions.get(session_key(hello))
         try:
             session = self.coordinator.open_session(hello)
         except Overloaded:
             other = None if known is not None else self.places.make_room(sessions)
             if other is None:
                 raise
-            self._end(other, f"gives its place to {hello.device}, as it sent nothing")
+            self._end(other, f"gives its place to {session_key(hello).name}, as it sent nothing")
             session = self.coordinator.open_session(hello)
         # The oldest first: what a device that was cut off has left behind.
         for other in namesakes(hello, sessions.values())[:-_MOST_NAMESAKES]:
@@ -119,7 +119,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
     def _end(self, session: Session, why: str) -> None:
         """Ends a session's stream, which has read what is still answered; its place is free at once."""
         if session.connection is not None:
-            logger.warning("%s: %s", session.key.device, why)
+            logger.warning("%s: %s", session.key.name, why)
             session.connection.stop()
             session.connection = None
 
@@ -145,7 +145,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
             if kind == "report":
                 check_report(message.report)
             if kind == "input":
-                check_input(message.input)
+                check_input(message.input, stream.session.key.stream)
                 sizes.append(len(message.input.payload) + len(message.input.features.values))
                 if await quota.wait(sizes[-1]) and not told:
                     told = True

@@ -3,15 +3,19 @@
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+from pydantic import ValidationError
 
 from ...errors import InvalidInput, UnknownModel
 from ...links.graph import LinkGraph
 from ...links.linear.link import LinearLink
 from ...links.table import STEM
+from ...models.inputs.form import PICTURES, InputForm
 from ...models.placement import PlacementFile
+from ...models.spec import ModelSpec
 from ...models.stem.stem import Stem
 from ...protos import edge_pb2
 from ...protos.features import FeatureRange
+from ...settings import validation_text
 from ..repository import Repository
 from ..security.caller import current_caller
 from .bounds import check_names
@@ -49,6 +53,37 @@ def check_hello(
         )
 
 
+def form_of(hello: edge_pb2.Hello) -> InputForm:
+    """What a stream's inputs are.
+
+    Raises:
+        InvalidInput: it says what can't be.
+    """
+    if not hello.form:
+        return PICTURES
+    try:
+        return InputForm.model_validate_json(hello.form)
+    except ValidationError as error:
+        raise InvalidInput(f"`form`: {validation_text(error, InputForm)}") from error
+
+
+def fitting_models(hello: edge_pb2.Hello, form: InputForm, repository: Repository) -> dict[str, ModelSpec]:
+    """The models that look at a stream's inputs.
+
+    Raises:
+        InvalidInput: there is none, or one that the device wants does not; the message says why.
+    """
+    reasons = {name: spec.fits(form) for name, spec in repository.specs.items()}
+    for name in hello.models:
+        if reasons.get(name):
+            raise InvalidInput(f"model {name!r} does not look at this stream: {reasons[name]}")
+    fitting = {name: spec for name, spec in repository.specs.items() if not reasons[name]}
+    if not fitting:
+        told = "; ".join(f"{name}: {why}" for name, why in reasons.items())
+        raise InvalidInput(f"no model here looks at this stream's inputs ({form.modality}): {told}")
+    return fitting
+
+
 def feature_range(hello: edge_pb2.Hello, graph: LinkGraph | None) -> FeatureRange | None:
     """How a device is to write the features that it sends instead of frames; None: it is to send frames.
 
@@ -68,7 +103,9 @@ def namesakes(hello: edge_pb2.Hello, sessions: Iterable[Session]) -> list[Sessio
     return [
         each
         for each in sessions
-        if each.key.device == hello.device and each.key.session != hello.session and each.connection is not None
+        if (each.key.device, each.key.stream) == (hello.device, hello.stream)
+        and each.key.session != hello.session
+        and each.connection is not None
     ]
 
 

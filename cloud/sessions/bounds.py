@@ -11,6 +11,7 @@ from ..security.text import LONGEST, shown
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MOST_MODELS = 1024
+_LONGEST_FORM = 4096
 _RATES = ("", "above", "below")
 
 
@@ -29,6 +30,10 @@ def check_names(hello: edge_pb2.Hello) -> None:
         raise InvalidInput(f"`device`: 1 to {LONGEST} letters, digits, '.', '_', '-', not {shown(hello.device)}")
     if not hello.session:
         raise InvalidInput("`session`: must name the run")
+    if hello.stream and not is_name(hello.stream):
+        raise InvalidInput(f"`stream`: up to {LONGEST} letters, digits, '.', '_', '-', not {shown(hello.stream)}")
+    if len(hello.form) > _LONGEST_FORM:
+        raise InvalidInput(f"`form`: at most {_LONGEST_FORM} characters, not {len(hello.form)}")
     if len(hello.models) > _MOST_MODELS or len(hello.local) > _MOST_MODELS:
         raise InvalidInput(f"`models`, `local`: at most {_MOST_MODELS} models can be named")
     texts = {
@@ -43,12 +48,14 @@ def check_names(hello: edge_pb2.Hello) -> None:
         _check_texts(key, values)
 
 
-def check_input(message: edge_pb2.Input) -> None:
-    """Makes sure that an input can be kept under its sequence.
+def check_input(message: edge_pb2.Input, stream: str) -> None:
+    """Makes sure that an input can be kept under its sequence, and is of the stream that it came on.
 
     Raises:
-        InvalidInput: it can't.
+        InvalidInput: it can't, or it is of another.
     """
+    if message.stream not in ("", stream):
+        raise InvalidInput(f"`stream`: {shown(message.stream)} on a call for {shown(stream)}: each has its own")
     if message.sequence >= 2**63:
         raise InvalidInput(f"`sequence`: at most {2**63 - 1}, not {message.sequence}")
 

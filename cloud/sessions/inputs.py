@@ -6,11 +6,13 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import simplejpeg
 
 from ...errors import InvalidInput
+from ...models.inputs.form import PICTURES, InputForm
 from ...models.process_child import FRAME
 from ...models.spec import ModelSpec
 from ...models.split.spec import PartitionSpec, check_map
@@ -18,6 +20,7 @@ from ...outputs import Array
 from ...protos import edge_pb2
 from ...protos.arrays import read_array
 from ...protos.features import FeatureRange
+from ...protos.payloads import read_payload
 from ..config import CloudConfig
 from ..runtime.input_pool import Held, InputPool
 
@@ -49,8 +52,9 @@ async def _at_once() -> None:
     """Waits for nothing."""
 
 
-async def read_frame(
+async def read_input(
     message: edge_pb2.Input,
+    form: InputForm,
     tail: PartitionSpec | None,
     config: CloudConfig,
     inputs: InputPool,
@@ -59,10 +63,11 @@ async def read_frame(
     is_urgent: bool = False,
     ready: Ready = _at_once,
 ) -> Held | None:
-    """The models' input: a picture as uint8 BGR, or a feature map's bytes; None if the message carries neither.
+    """The models' input: what the stream's form says, or a feature map's bytes; None if the message carries nothing.
 
     Args:
         message: the input.
+        form: what the stream's inputs are.
         tail: the cut whose feature maps are sent, where the model here is a partitioned model's second part.
         config: the limits.
         inputs: the memory that it is decoded into.
@@ -71,7 +76,7 @@ async def read_frame(
         ready: waited for once there is room, before anything is decoded.
 
     Raises:
-        InvalidInput: it is too large, or neither a readable picture nor a map of that cut.
+        InvalidInput: it is too large, or neither what the stream's inputs are nor a map of that cut.
         QueueFull: there was no room in time.
     """
     size_bytes = len(message.payload) + len(message.features.values)
@@ -80,6 +85,8 @@ async def read_frame(
         raise InvalidInput(f"the input has {size_bytes} bytes; at most {config.max_input_bytes} are taken")
     if not message.payload and (message.outputs or message.HasField("features")):
         return None
+    if form.modality != PICTURES.modality:
+        return await _read_array(message, form, config, inputs, within_s=within_s, is_urgent=is_urgent, ready=ready)
     wanted = edge_pb2.ENCODING_JPEG if tail is None else edge_pb2.ENCODING_MAP
     if message.encoding != wanted:
         known = "a JPEG" if tail is None else f"the maps of {tail.model} at {tail.tensor!r}"
@@ -93,6 +100,26 @@ async def read_frame(
     )
 
 
+async def _read_array(
+    message: edge_pb2.Input,
+    form: InputForm,
+    config: CloudConfig,
+    inputs: InputPool,
+    *,
+    within_s: float | None,
+    is_urgent: bool,
+    ready: Ready,
+) -> Held:
+    """An input that is no single picture; what `read_input` says."""
+    decode = partial(decode_picture, max_pixels=config.max_input_pixels)
+    value = read_payload(message.encoding, message.payload, decode_picture=decode)
+    form.check(value)
+    held = inputs.hold_now(value.nbytes) if is_urgent else await inputs.hold(value.nbytes, within_s=within_s)
+    await ready()
+    held.copy({FRAME: value})
+    return held
+
+
 async def read_picture(
     jpeg: bytes,
     inputs: InputPool,
@@ -102,7 +129,7 @@ async def read_picture(
     is_urgent: bool = False,
     ready: Ready = _at_once,
 ) -> Held:
-    """A JPEG as a frame in the memory that models are given it in; what `read_frame` says."""
+    """A JPEG as a frame in the memory that models are given it in; what `read_input` says."""
     width, height = picture_size(jpeg, max_pixels=max_pixels)
     # One that is drawn in several scans takes its coefficients beside its pixels while it is decoded.
     pixel_bytes = 3 if jpeg.count(_SCAN) == 1 else 9

@@ -19,13 +19,17 @@ class Keeper:
         repository: the models' specs.
         metrics: counts the audits.
         session: whose.
+        is_pictures: whether its inputs are pictures, whose size is kept.
     """
 
-    def __init__(self, ledger: Ledger, repository: Repository, metrics: Metrics, session: SessionKey) -> None:
+    def __init__(
+        self, ledger: Ledger, repository: Repository, metrics: Metrics, session: SessionKey, *, is_pictures: bool
+    ) -> None:
         self.ledger = ledger
         self.repository = repository
         self.metrics = metrics
         self.session = session
+        self.is_pictures = is_pictures
 
     async def find(self, message: edge_pb2.Input) -> edge_pb2.CoordinatorMessage | None:
         """The answer that an input got before; None: it has none.
@@ -46,7 +50,7 @@ class Keeper:
             InvalidInput: it can't be kept.
         """
         size = None
-        if looked.shape is not None and self.repository.tail is None:
+        if looked.shape is not None and self.is_pictures and self.repository.tail is None:
             size = (looked.shape[1], looked.shape[0])
         answered = Answered(
             self._key(message),
@@ -73,4 +77,4 @@ class Keeper:
         )
 
     def _key(self, message: edge_pb2.Input) -> InputKey:
-        return InputKey(self.session.device, self.session.session, message.sequence)
+        return InputKey(self.session.name, self.session.session, message.sequence)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ...errors import ModelFailed, QueueFull
 from ...links.scheduling.schedule import Choice
+from ...models.inputs.form import PICTURES
 from ...models.process_child import Inferred
 from ...outputs import Array
 from ...protos import edge_pb2
@@ -22,7 +23,7 @@ from ..repository import Repository
 from ..runtime.input_pool import Held
 from ..runtime.scheduler import Scheduler
 from .entry import Admitted, Entry
-from .inputs import Ready, read_features, read_frame, read_local_outputs
+from .inputs import Ready, read_features, read_input, read_local_outputs
 from .session import Session
 
 # Inputs of one stream that are looked at at once: where all models run, they do on the next while the slowest ends on
@@ -171,7 +172,8 @@ class Looking:
     async def read_asked(self, message: edge_pb2.Frame) -> Held | None:
         """The frame that was asked for; it waits for nothing, as others wait for it. Raises InvalidInput."""
         sent = edge_pb2.Input(payload=message.payload, encoding=message.encoding)
-        return await read_frame(sent, self.repository.tail, self.config, self._queue.inputs, is_urgent=True)
+        form, tail = self.session.form, self.repository.tail
+        return await read_input(sent, form, tail, self.config, self._queue.inputs, is_urgent=True)
 
     def deadline_s(self, message: edge_pb2.Input) -> float:
         """An input's deadline by the clock of the queue."""
@@ -185,8 +187,9 @@ class Looking:
         left_s = max(0.0, deadline_s - self._queue.clock())
         within_s = min(left_s, self.scheduler.answer_within_s) if is_scheduled else left_s
         try:
-            return await read_frame(
+            return await read_input(
                 message,
+                self.session.form,
                 self.repository.tail,
                 self.config,
                 self._queue.inputs,
@@ -201,7 +204,7 @@ class Looking:
     async def _see(self, frame: Array) -> Array | None:
         """What the links' stem makes of a frame: once an input, beside the event loop as decoding is."""
         graph = self.session.serving.graph
-        if graph is None or graph.stem is None:
+        if graph is None or graph.stem is None or self.session.form.modality != PICTURES.modality:
             return None
         seen = await asyncio.get_running_loop().run_in_executor(None, graph.stem.see, frame)
         return seen.features

@@ -9,6 +9,7 @@ from typing import Protocol
 from ...links.answer import Answer
 from ...links.planning.plan import Plan
 from ...links.serving import Serving
+from ...models.inputs.form import PICTURES, InputForm
 from ...outputs import Array
 from ...protos import edge_pb2
 from ...protos.features import FeatureRange
@@ -23,10 +24,27 @@ _CHANGES = {
 
 @dataclass(frozen=True)
 class SessionKey:
-    """Identifies one run of a device."""
+    """Identifies one stream in one run of a device.
+
+    Attributes:
+        device: the device.
+        session: its run.
+        stream: which of its streams; empty: its only one.
+    """
 
     device: str
     session: str
+    stream: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the stream is called, in tables and in the ledger: DEVICE, or DEVICE/STREAM."""
+        return f"{self.device}/{self.stream}" if self.stream else self.device
+
+
+def session_key(hello: edge_pb2.Hello) -> SessionKey:
+    """The stream that a Hello names."""
+    return SessionKey(hello.device, hello.session, hello.stream)
 
 
 class Connection(Protocol):
@@ -51,6 +69,7 @@ class Session:
         key: the device and its run.
         serving: the links' state for this stream.
         wanted: the models whose outputs the device wants; empty: all.
+        form: what its inputs are.
         local: the models that the device runs itself, with their files' digests.
         features: how the device writes features that it sends instead of frames; None: it sends frames.
         report: the device's last report of its own counters.
@@ -66,6 +85,7 @@ class Session:
     key: SessionKey
     serving: Serving
     wanted: tuple[str, ...] = ()
+    form: InputForm = PICTURES
     local: Mapping[str, str] = field(default_factory=dict)
     features: FeatureRange | None = None
     report: edge_pb2.Report = field(default_factory=edge_pb2.Report)
@@ -159,5 +179,5 @@ class Session:
         return self._digests.get(name, now) if answer.origin in ("executed", "held") else now
 
     def _warn(self, kind: str, text: str) -> None:
-        logger.warning("%s: %s", self.key.device, text)
+        logger.warning("%s: %s", self.key.name, text)
         self.note(kind, text)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, ModelFailed, UnknownModel
 from ...links.answer import Answer
 from ...links.scheduling.schedule import Choice
+from ...models.inputs.form import PICTURES
 from ...models.process_child import Inferred
 from ...outputs import Array
 from ...protos import edge_pb2
@@ -91,7 +92,9 @@ class DeviceStream:
         self._tasks: set[asyncio.Task[Looked]] = set()
         self._looking = Looking(config, repository, scheduler, session, metrics)
         self._entry = Entry(scheduler, backlog)
-        self._keeper = Keeper(ledger, repository, metrics, session.key)
+        self._keeper = Keeper(
+            ledger, repository, metrics, session.key, is_pictures=session.form.modality == PICTURES.modality
+        )
         self._pace = Pace(scheduler, is_stopped=lambda: self.stopped)
         self._unanswered_bytes = 0
         self._newest = -1

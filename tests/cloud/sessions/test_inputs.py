@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from infilink.cloud.config import CloudConfig
 from infilink.cloud.runtime.input_pool import InputPool
-from infilink.cloud.sessions.inputs import decode_picture, picture_size, read_frame, read_local_outputs
+from infilink.cloud.sessions.inputs import decode_picture, picture_size, read_input, read_local_outputs
 from infilink.codec import encode_jpeg
 from infilink.errors import InvalidInput
+from infilink.models.inputs.form import PICTURES
 from infilink.models.spec import parse_spec
 from infilink.outputs import Array
 from infilink.protos import edge_pb2
@@ -36,7 +37,7 @@ LOCAL = dict.fromkeys(SPECS, "d")
 
 def read(payload: bytes, *outputs: edge_pb2.Output, encoding: edge_pb2.Encoding = edge_pb2.ENCODING_JPEG):
     given = edge_pb2.Input(payload=payload, encoding=encoding, outputs=outputs)
-    held = asyncio.run(read_frame(given, None, CONFIG, InputPool(2**20)))
+    held = asyncio.run(read_input(given, PICTURES, None, CONFIG, InputPool(2**20)))
     return None if held is None else np.array(held.frame)
 
 
