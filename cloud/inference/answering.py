@@ -86,6 +86,7 @@ class Answering:
         try:
             if size_bytes > limit:
                 raise InvalidInput(f"the inputs have {size_bytes} bytes; at most {limit} are taken (`max_input_bytes`)")
+            request.check_alone()
             self._take_quota(request, size_bytes, host)
             if self._held_bytes + size_bytes > _MOST_HELD * limit:
                 raise QueueFull(f"{self._held_bytes} bytes of requests wait already", retry_after_s=1.0)
@@ -144,7 +145,7 @@ class Answering:
         # What is unloaded before it ran is loaded anew.
         while True:
             await self._load(model, until_s)
-            ran = await queue.run_tensors(model.name, held, outputs, deadline_s=until_s)
+            ran = await queue.run_tensors(model.name, held, outputs, worth=request.worth, deadline_s=until_s)
             if ran is not None:
                 break
         counts.ran(ran.infer_s, time.perf_counter() - began_s - ran.infer_s)
@@ -164,7 +165,7 @@ class Answering:
             held = await self._decode(tensor, request, until_s)
         counts.prepare.add(time.perf_counter() - began_s)
         captured_s = time.time() if request.captured_s is None else request.captured_s
-        asked = _Asked(model, held, session, captured_s, until_s)
+        asked = _Asked(model, held, session, captured_s, until_s, request.worth)
         answer = await self._choose(asked, fallback)
         if session is not None:
             height, width = held.frame.shape[:2]
@@ -204,7 +205,7 @@ class Answering:
         while True:
             await self._load(model, turn_s)
             ran = await self.coordinator.pool.queue.run(
-                model.name, asked.held, within_s=_within(turn_s), deadline_s=until_s
+                model.name, asked.held, worth=asked.worth, within_s=_within(turn_s), deadline_s=until_s
             )
             if ran is not None:
                 break
@@ -254,7 +255,7 @@ class Answering:
         found: dict[str, Inferred] = {}
         for name in route.sources if route is not None else ():
             try:
-                ran = await queue.run(name, asked.held, deadline_s=asked.until_s)
+                ran = await queue.run(name, asked.held, worth=asked.worth, deadline_s=asked.until_s)
             except (ModelFailed, Overloaded, DeadlineExceeded):
                 continue
             if ran is not None:
@@ -346,6 +347,7 @@ class _Asked:
         session: of the stream that it belongs to; None: it stands for itself.
         captured_s: when it was captured.
         until_s: until when it is waited for, by the monotonic clock.
+        worth: how it is placed among those that wait.
         features: what the stem makes of it, once it was looked at.
         age_s: how long ago, in capture time, the model last ran on the stream; -1: never.
         digest: of the file that the stream's answer is from.
@@ -356,6 +358,7 @@ class _Asked:
     session: Session | None
     captured_s: float
     until_s: float
+    worth: float
     features: Array | None = None
     age_s: float = -1.0
     digest: str = ""

@@ -1,5 +1,6 @@
 """A request for one model's output, and its response: what the gRPC and the REST face have in common."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -24,6 +25,8 @@ PICTURE, ANSWER = "image", "answer"
 """The input that is a picture instead of the graph's tensors, and the output that is the answer as the spec has it."""
 
 COLORS = ("BGR", "RGB")
+# Triton counts priorities from 1, the highest; 0 stands for the default.
+_FIRST = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,31 @@ class InferRequest:
             InvalidInput: this is no text.
         """
         return self._text("traceparent", "")
+
+    @property
+    def worth(self) -> float:
+        """How it is placed among the inputs that wait for its model: infinite, or below all that devices send.
+
+        Raises:
+            InvalidInput: the priority is none.
+        """
+        found = self.parameters.get("priority", 0)
+        if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < 2**32:
+            raise InvalidInput("parameter `priority` must be a whole number from 0 to 2^32 - 1; 0 and 1 go first")
+        return math.inf if found <= _FIRST else -float(found)
+
+    def check_alone(self) -> None:
+        """Makes sure that it is no part of a sequence of Triton's: no model here keeps anything between requests.
+
+        Raises:
+            InvalidInput: it is one.
+        """
+        for name in ("sequence_id", "sequence_start", "sequence_end"):
+            if self.parameters.get(name):
+                raise InvalidInput(
+                    f"parameter `{name}`: there are no sequences here, as no model keeps anything from one request to "
+                    "the next; pictures that belong together name a `stream`"
+                )
 
     def color(self) -> str:
         """The order in which a picture of pixels has its colours.

@@ -136,7 +136,7 @@ def test_what_was_taken_is_answered_and_kept_and_what_comes_then_is_refused(daem
         wait_until(lambda: all(client.answers >= ENOUGH for client in clients), "answers for everybody")
         assert daemon.stop() == 0
         whys = [each.result(TIMEOUT_S) for each in ended]
-    # A call that comes in the very moment in which gRPC stops to listen is cancelled by gRPC itself, before anyone saw it.
+    # A call that comes in the very moment in which gRPC stops to listen is cancelled by gRPC itself: nobody saw it.
     assert set(whys) <= {"UNAVAILABLE", "503", "CANCELLED"}, daemon.said()
     assert kept(tmp_path / "ledger.sqlite") == {client.name: client.answers for client in clients}
     said = daemon.said()

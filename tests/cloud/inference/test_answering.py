@@ -1,5 +1,7 @@
 """Who may ask how much, by the Open Inference Protocol as by a device's stream."""
 
+import asyncio
+import math
 from collections.abc import Callable
 
 import grpc
@@ -11,7 +13,7 @@ from infilink.cloud.security.caller import ANYONE, Caller, called_by
 from infilink.cloud.security.guard import Guard
 from infilink.cloud.services.inference import InferenceService
 from infilink.cloud.services.rest import serve_rest
-from infilink.errors import NotAllowed, QueueFull
+from infilink.errors import InvalidInput, NotAllowed, QueueFull
 
 from ..asking import asking, fed, origin, picture, refusal
 
@@ -99,5 +101,48 @@ def test_a_stream_s_name_is_one_that_a_device_may_have(call: Callable) -> None:
         for name in ("a b", "-", "x" * 101, "\n"):
             code, text = await refusal(stub.ModelInfer(asking("bright", picture(), parameters={"stream": name})))
             assert code == grpc.StatusCode.INVALID_ARGUMENT and "parameter `stream` must be 1 to 100 letters" in text
+
+    call(story)
+
+
+def test_a_lower_priority_goes_after_all_that_waits(call: Callable) -> None:
+    async def story(coordinator: Coordinator, stub) -> None:
+        queue, order = coordinator.pool.queue, []
+        queue.at_once = 0
+
+        async def ask(priority: int | None, tensors: dict) -> None:
+            parameters = {} if priority is None else {"priority": priority}
+            await stub.ModelInfer(asking("bright", tensors, parameters=parameters))
+            order.append(priority)
+
+        asked, waiting = [3, 2, None, 1, 0], []
+        for n, priority in enumerate(asked):
+            waiting.append(asyncio.create_task(ask(priority, picture() if n % 2 else {"image": fed()})))
+            while queue.waiting()["bright"] <= n:
+                await asyncio.sleep(0)
+        assert [-run.order[0] for run in queue._waiting["bright"]] == [math.inf, math.inf, math.inf, -2.0, -3.0]
+        queue.at_once = 1
+        queue.wake()
+        await asyncio.gather(*waiting)
+        assert set(order) == set(asked)
+
+    call(story)
+
+
+@pytest.mark.parametrize("priority", [-1, 2**32, "high", True, 1.5])
+def test_a_priority_is_a_number(priority: object) -> None:
+    with pytest.raises(InvalidInput, match="`priority` must be a whole number from 0"):
+        assert InferRequest("bright", parameters={"priority": priority}).worth
+
+
+def test_sequences_are_refused_by_name(call: Callable) -> None:
+    async def story(coordinator: Coordinator, stub) -> None:
+        for told in ({"sequence_id": 7}, {"sequence_id": "a"}, {"sequence_start": True}, {"sequence_end": True}):
+            for tensors in (picture(), {"image": fed()}):
+                code, text = await refusal(stub.ModelInfer(asking("bright", tensors, parameters=told)))
+                assert code == grpc.StatusCode.INVALID_ARGUMENT
+                assert f"parameter `{next(iter(told))}`: there are no sequences" in text and "`stream`" in text
+        none = {"sequence_id": 0, "sequence_start": False, "sequence_end": False}
+        assert origin(await stub.ModelInfer(asking("bright", picture(), parameters=none))) == "executed"
 
     call(story)
