@@ -203,10 +203,7 @@ class Coordinator:
             UnknownModel, InvalidInput: what `check_hello` raises.
             Overloaded: `max_devices` are connected already.
         """
-        spoken = wire.agree(hello.wire, hello.wire_oldest, other=f"the device (infilink {hello.version or 'unknown'})")
-        graph = self.initial.graph
-        check_hello(hello, self.repository, self.initial.placement, None if graph is None else graph.stem)
-        key = session_key(hello)
+        spoken, graph, key = self._agree(hello), self.initial.graph, session_key(hello)
         session = self.sessions.get(key)
         if session is None:
             form = form_of(hello)
@@ -242,6 +239,25 @@ class Coordinator:
         session.version, session.wire = hello.version, spoken
         self.sessions.move_to_end(key)
         return session
+
+    async def recall(self, hello: edge_pb2.Hello) -> None:
+        """Reads what was learned from a device beside the event loop, so that `open_session` has it at hand.
+
+        Raises:
+            Overloaded: it can't be read now.
+            InfilinkError: what `open_session` refuses a Hello with.
+        """
+        self._agree(hello)
+        key = session_key(hello)
+        if self.learned is not None and key not in self.sessions:
+            await self.learned.recall(key.name)
+
+    def _agree(self, hello: edge_pb2.Hello) -> int:
+        """The version of the wire to speak with whoever says this, once it is known that they can be served."""
+        spoken = wire.agree(hello.wire, hello.wire_oldest, other=f"the device (infilink {hello.version or 'unknown'})")
+        graph = self.initial.graph
+        check_hello(hello, self.repository, self.initial.placement, None if graph is None else graph.stem)
+        return spoken
 
     def make_schedule(self, costs: Mapping[str, ModelCost]) -> SiteSchedule:
         """A schedule of these models under the site's budgets; no stream has joined it."""

@@ -3,6 +3,7 @@
 For each device the trust in its answers, and by how much they agree more or less than was learnt.
 """
 
+import asyncio
 import json
 import logging
 import time
@@ -65,20 +66,27 @@ class LearnedState:
         """The same for other models that are answered for; what is to be kept was saved."""
         return LearnedState(self.database, self.links, targets, devices=self._most)
 
-    def of(self, device: str) -> DeviceState:
-        """What was learned from a device; it continues from what was saved.
+    async def recall(self, device: str) -> None:
+        """Reads what was saved of a device, in a thread, so that `of` finds it in memory.
 
         Raises:
             Overloaded: what was saved can't be read now: to begin anew would forget it.
         """
-        state = self._devices.get(device)
-        if state is None:
-            kept = self._find(device)
-            state = DeviceState(self._read_trust(device, kept), self._read_expectation(device, kept))
-            self._devices[device] = state
-            state.saved = _version(state)
+        if device not in self._devices:
+            # Whoever was asked for the same device meanwhile has what is learned by now.
+            self._devices.setdefault(device, await asyncio.to_thread(self._read, device))
         self._devices.move_to_end(device)
-        return state
+
+    def of(self, device: str) -> DeviceState:
+        """What was learned from a device; it continues from what was saved, which is read at once if it was not before.
+
+        Raises:
+            Overloaded: what was saved can't be read now: to begin anew would forget it.
+        """
+        if device not in self._devices:
+            self._devices[device] = self._read(device)
+        self._devices.move_to_end(device)
+        return self._devices[device]
 
     def changed(self) -> dict[str, bytes]:
         """What changed since the last call, for `save`, which may run in another thread."""
@@ -111,6 +119,12 @@ class LearnedState:
                 connection.execute(delete(LEARNT).where(LEARNT.c.number.in_(newest)))
         except SQLAlchemyError as error:
             logger.warning("%s: what was learned while serving can't be saved: %s", self.database.name, told(error))
+
+    def _read(self, device: str) -> DeviceState:
+        kept = self._find(device)
+        state = DeviceState(self._read_trust(device, kept), self._read_expectation(device, kept))
+        state.saved = _version(state)
+        return state
 
     def _read_trust(self, device: str, kept: Mapping[str, bytes]) -> LiveTrust:
         found = kept.get(f"device {device}")

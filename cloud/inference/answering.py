@@ -158,7 +158,7 @@ class Answering:
         if unknown := set(request.tensors) - {PICTURE} or set(request.outputs) - {ANSWER}:
             raise InvalidInput(f"with {PICTURE!r} there is no {min(unknown)[:80]!r}: the one output is {ANSWER!r}")
         counts, began_s = self.catalogue.count(model.name), time.perf_counter()
-        session = self._session(request.stream) if request.stream else None
+        session = await self._session(request.stream) if request.stream else None
         if session is not None:
             self._kept.check()
         with self.coordinator.pool.queue.admitted((), until_s):
@@ -308,10 +308,10 @@ class Answering:
         held.make_frame(height, width)[:] = tensor[:, :, ::-1] if turned else tensor
         return held
 
-    def _session(self, stream: str) -> Session:
-        return self.coordinator.open_session(
-            edge_pb2.Hello(device=stream, session=_SESSION, version=__version__, wire=wire.NEWEST)
-        )
+    async def _session(self, stream: str) -> Session:
+        hello = edge_pb2.Hello(device=stream, session=_SESSION, version=__version__, wire=wire.NEWEST)
+        await self.coordinator.recall(hello)
+        return self.coordinator.open_session(hello)
 
     def _alone(self) -> Serving:
         """What serves a picture that belongs to no stream."""

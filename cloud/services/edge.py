@@ -50,6 +50,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
         """Serves one device's stream, from Hello to its end."""
         async with abort_on_error(context):
             hello = await self._hello(messages)
+            await self.coordinator.recall(hello)
             if self.coordinator.stopping:
                 raise Overloaded("the coordinator is stopping")
             session = self._open(hello)

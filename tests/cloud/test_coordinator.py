@@ -1,20 +1,27 @@
-"""The coordinator without a network: it starts by its plan, knows its devices, and ends in order."""
+"""The coordinator, mostly without a network: it starts by its plan, knows its devices, and ends in order."""
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 import numpy as np
 import psutil
 import pytest
 from infilink.cloud.config import CloudConfig
 from infilink.cloud.coordinator import Coordinator
 from infilink.cloud.runtime.meter import Reading
+from infilink.cloud.services.edge import EdgeService
+from infilink.cloud.services.inference import InferenceService
 from infilink.cloud.sessions.session import SessionKey
 from infilink.cloud.telemetry import status_reply
 from infilink.errors import InvalidInput, Overloaded, UnknownModel
+from infilink.protos import edge_pb2, edge_pb2_grpc
+from infilink.protos import open_inference_pb2_grpc as pb_grpc
 
+from .asking import asking, picture
 from .messages import hello
 
 DARK, BRIGHT = np.asarray([0.9, 0.1], np.float32), np.asarray([0.1, 0.9], np.float32)
@@ -210,3 +217,33 @@ def test_a_model_that_can_not_be_loaded_is_said_at_the_start(serve: Callable, ma
 
     with pytest.raises(InvalidInput, match=r"bright\.onnx"):
         serve(story, models=path.parent)
+
+
+def test_what_was_learned_is_not_read_on_the_event_loop(serve: Callable, links: Path, monkeypatch) -> None:
+    """Neither for a device nor for a stream of requests."""
+
+    async def story(coordinator: Coordinator) -> None:
+        learned, readers = coordinator.learned, []
+        find = learned._find
+
+        def noted(device: str) -> dict[str, bytes]:
+            readers.append((device, threading.current_thread()))
+            return find(device)
+
+        monkeypatch.setattr(learned, "_find", noted)
+        server = grpc.aio.server()
+        edge_pb2_grpc.add_EdgeServicer_to_server(EdgeService(coordinator), server)
+        InferenceService(coordinator).add_to(server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            greeting = edge_pb2.DeviceMessage(hello=hello(device="door"))
+            got = [each async for each in edge_pb2_grpc.EdgeStub(channel).Connect(iter([greeting]))]
+            asked = asking("bright", picture(), parameters={"stream": "gate"})
+            await pb_grpc.GRPCInferenceServiceStub(channel).ModelInfer(asked)
+        await server.stop(None)
+        assert got[0].HasField("welcome")
+        assert [device for device, _ in readers] == ["door", "gate"]
+        assert threading.current_thread() not in [thread for _, thread in readers]
+
+    serve(story, links=links, **TURNS)

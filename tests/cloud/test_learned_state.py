@@ -1,5 +1,8 @@
 """What was learned while serving outlives the process, for the version of the links that it was learned about."""
 
+import asyncio
+import threading
+
 import numpy as np
 import pytest
 from infilink.cloud.learned_state import LearnedState
@@ -49,6 +52,31 @@ def test_a_revoked_link_stays_revoked_over_a_restart_on_its_device_alone(opened)
     assert after.of("door").trust.audited == 100
     assert after.of("yard").trust.revoked() == ()
     assert after.of("door") is after.of("door"), "all sessions of a device share it"
+
+
+def test_it_is_recalled_beside_the_event_loop_and_then_at_hand(opened, monkeypatch):
+    before = opened()
+    disagree(before, "door")
+    before.save(before.changed())
+    after, readers, read = opened(), [], Database.read
+
+    def noted(database):
+        readers.append(threading.current_thread())
+        return read(database)
+
+    monkeypatch.setattr(Database, "read", noted)
+
+    async def recall():
+        await asyncio.gather(after.recall("door"), after.recall("door"))
+        return threading.current_thread()
+
+    loop = asyncio.run(recall())
+    assert readers and loop not in readers
+    del readers[:]
+    first = after.of("door")
+    assert first.trust.revoked() == ("people held",) and not readers
+    asyncio.run(after.recall("door"))
+    assert after.of("door") is first and not readers, "what is learned meanwhile stays"
 
 
 def test_only_what_changed_is_written(opened):
