@@ -27,9 +27,9 @@ from .config import DeviceConfig, apply_placement
 from .exchange import Exchange
 from .learnt_rate import LearntRate
 from .local_models import open_local
-from .messages import KeptFrame
+from .messages import KeptInput
 from .results import InputRow, ResultRow, ResultsFile
-from .sources.base import Frame
+from .sources.base import Input
 from .sources.open import is_live
 from .summary import Summary, peak_rss_bytes
 from .uplink.features import open_features
@@ -167,7 +167,7 @@ class Agent:
                     self._exchange.fail(self._row(frame, Decision(True), 0.0, kept=True), error)
                 frame = next(frames, None)
 
-    def _take(self, frame: Frame, gate: Gate) -> None:
+    def _take(self, frame: Input, gate: Gate) -> None:
         """Decides on one frame, and sends it or answers it at once."""
         trace = None
         if self._tracing is not None:
@@ -177,7 +177,7 @@ class Agent:
             trace = self._tracing.begin(
                 "frame", start_ns=self.clock_ns() - round(waited_s * 1e9), device=self.config.name, **told
             )
-        gate_input = self._encoder.gate_input(frame.image)
+        gate_input = self._encoder.gate_input(frame.value)
         started = time.perf_counter()
         with within(trace), part("gate"):
             decision = gate.decide(gate_input, frame.captured_s)
@@ -196,7 +196,7 @@ class Agent:
                 kept=kept,
                 reference=self._reference,
                 captured_s=frame.captured_s,
-                image=frame.image,
+                image=frame.value,
             )
         audited = asked.probability > 0
         row = self._row(frame, decision, decide_s, kept=kept or audited, probability=asked.probability)
@@ -212,7 +212,7 @@ class Agent:
         answers = tuple(self._answers(frame, {} if audited else chosen))
         deadline_ns = self.clock_ns() + round(self.config.deadline_s * 1e9) if self.config.deadline_s else 0
         self._exchange.send(
-            KeptFrame(frame, row, answers, deadline_ns, asked.exact, decision.learn, decision.features, trace)
+            KeptInput(frame, row, answers, deadline_ns, asked.exact, decision.learn, decision.features, trace)
         )
 
     def _chosen(self, decision: Decision) -> dict[str, Substitute]:
@@ -223,7 +223,7 @@ class Agent:
         }
 
     def _row(
-        self, frame: Frame, decision: Decision, decide_s: float, *, kept: bool, probability: float = 0.0
+        self, frame: Input, decision: Decision, decide_s: float, *, kept: bool, probability: float = 0.0
     ) -> InputRow:
         return InputRow(
             sequence=frame.sequence,
@@ -236,7 +236,7 @@ class Agent:
             audit_probability=probability,
         )
 
-    def _answers(self, frame: Frame, substitutes: dict[str, Substitute]) -> list[ResultRow]:
+    def _answers(self, frame: Input, substitutes: dict[str, Substitute]) -> list[ResultRow]:
         """The results of the models that do not run on a frame."""
         self._light_answers += sum(each.origin == "local" for each in substitutes.values())
         proven = self._learning is not None and self._learning.changed and self._is_certified()

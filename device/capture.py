@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ..errors import Unavailable
 from .config import DeviceConfig
-from .sources.base import Frame, Source
+from .sources.base import Input, Source
 from .sources.open import open_source
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Capture:
         self.fps: float | None = None
         self._offset = first
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Iterator[Input]:
         """Every frame.
 
         Raises:
@@ -72,10 +72,10 @@ class Capture:
     def _open(self) -> Source:
         config = self.config
         source = open_source(config.source, start_s=config.start_s, seconds=config.seconds, loop=config.loop)
-        self.fps = None if source.live else source.fps / config.every
+        self.fps = None if source.live else source.inputs_per_s / config.every
         return source
 
-    def _paced(self, source: Source) -> Iterator[Frame]:
+    def _paced(self, source: Source) -> Iterator[Input]:
         """The frames of a source that was just opened, none before its time."""
         offset = self._offset if source.live else 0
         waits = self.config.pace == "source" and not source.live

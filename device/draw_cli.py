@@ -17,7 +17,7 @@ from ..models.spec import read_spec
 from ..models.split.spec import is_part
 from ..reporting import Progress, show_progress
 from ..traces.source_name import without_secrets
-from .sources.base import Frame
+from .sources.base import Input
 from .sources.open import open_source
 
 EXIT_WRONG_SPEC = 2
@@ -64,11 +64,11 @@ def spread_frames(source: str, count: int) -> list[tuple[float, Any]]:
         Unavailable: it can't be opened.
     """
     with open_source(source) as opened:
-        length_s = opened.frame_count / opened.fps if opened.frame_count else 0.0
+        length_s = opened.input_count / opened.inputs_per_s if opened.input_count else 0.0
         frames = [] if length_s else _sampled(opened, count)
     for i in range(count) if length_s else ():
         # A source begins with the first frame that does not come before its start: half a frame sooner.
-        middle_s = (i + 0.5) / count * length_s - 0.5 / opened.fps
+        middle_s = (i + 0.5) / count * length_s - 0.5 / opened.inputs_per_s
         try:
             with open_source(source, start_s=max(0.0, middle_s)) as opened:
                 frames += list(islice(opened, 1))
@@ -80,12 +80,12 @@ def spread_frames(source: str, count: int) -> list[tuple[float, Any]]:
         raise InvalidInput(f"{opened.name}: gave no frame")
     first_s = frames[0].captured_s if not length_s else 0.0
     different = {frame.captured_s: frame for frame in frames}
-    return [(at_s - first_s, frame.image) for at_s, frame in sorted(different.items())]
+    return [(at_s - first_s, frame.value) for at_s, frame in sorted(different.items())]
 
 
-def _sampled(opened: Any, count: int) -> list[Frame]:
+def _sampled(opened: Any, count: int) -> list[Input]:
     """So many frames of a source whose length is not known, the first of each second."""
-    frames: list[Frame] = []
+    frames: list[Input] = []
     for frame in opened:
         if not frames or frame.captured_s >= frames[-1].captured_s + _LIVE_STEP_S:
             frames.append(frame)

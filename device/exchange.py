@@ -17,7 +17,7 @@ from ..protos.tracing import InputTrace, part, within
 from .config import DeviceConfig
 from .handoff import Handoff
 from .local_models import LocalModels
-from .messages import InputBuilder, KeptFrame, executed_outputs, local_row, result_row
+from .messages import InputBuilder, KeptInput, executed_outputs, local_row, result_row
 from .results import InputRow, ResultRow, ResultsFile
 from .summary import Travelled
 from .uplink.client import Uplink
@@ -110,7 +110,7 @@ class Exchange:
         self._counting = threading.Lock()
         self._sent: dict[int, _Sent] = {}
         self._builder: InputBuilder
-        self._handoff: Handoff[KeptFrame] | None = None
+        self._handoff: Handoff[KeptInput] | None = None
         self._failure_logged = False
 
     @property
@@ -152,7 +152,7 @@ class Exchange:
         self.started = time.perf_counter()
         return specs
 
-    def send(self, kept: KeptFrame) -> None:
+    def send(self, kept: KeptInput) -> None:
         """Runs the models here on a frame, and sends it.
 
         Raises:
@@ -194,7 +194,7 @@ class Exchange:
             self._handoff.close()
         self.uplink.close()
 
-    def _send(self, kept: KeptFrame) -> None:
+    def _send(self, kept: KeptInput) -> None:
         frame = kept.frame
         try:
             with within(kept.trace), part("build"):

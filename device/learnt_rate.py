@@ -11,7 +11,7 @@ from ..filters.gates.base import Gate
 from ..filters.learnt_from import OTHER_RATE
 from ..filters.serves import learnt_step_s
 from .capture import Capture
-from .sources.base import Frame
+from .sources.base import Input
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class LearntRate:
         self.left_out = 0
         self._step_s = learnt_step_s(gate)
 
-    def __iter__(self) -> Generator[Frame, None, None]:
+    def __iter__(self) -> Generator[Input, None, None]:
         """Every frame that is decided on.
 
         Raises:

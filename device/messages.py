@@ -14,7 +14,7 @@ from ..protos.tracing import InputTrace
 from .config import DeviceConfig
 from .local_models import LocalModels
 from .results import InputRow, ResultRow
-from .sources.base import Frame
+from .sources.base import Input
 from .uplink.features import FeatureEncoder
 from .uplink.frame_ring import FrameRing
 from .uplink.payloads import PayloadEncoder
@@ -23,7 +23,7 @@ _POLICIES = {"all": edge_pb2.POLICY_ALL, "latest": edge_pb2.POLICY_LATEST}
 
 
 @dataclass(frozen=True)
-class KeptFrame:
+class KeptInput:
     """A frame that the gate kept, with everything that was decided about it.
 
     Attributes:
@@ -37,7 +37,7 @@ class KeptFrame:
         trace: measures its way; None: nobody looks at it.
     """
 
-    frame: Frame
+    frame: Input
     row: InputRow
     answers: tuple[ResultRow, ...]
     deadline_ns: int
@@ -79,7 +79,7 @@ class InputBuilder:
         self.features = features
         self.ring = ring
 
-    def build(self, kept: KeptFrame) -> tuple[edge_pb2.Input, dict[str, ModelOutput]]:
+    def build(self, kept: KeptInput) -> tuple[edge_pb2.Input, dict[str, ModelOutput]]:
         """The input for a kept frame, and the outputs of the models here, which it carries.
 
         Raises:
@@ -87,7 +87,7 @@ class InputBuilder:
         """
         frame, answered = kept.frame, {row.model for row in kept.answers}
         wanted = [name for name in self.models if name not in answered]
-        local = self._run_local(frame.image, wanted)
+        local = self._run_local(frame.value, wanted)
         # Without a model in the cloud that is to run on the frame, nobody needs it.
         travels = self.config.send != "outputs" and not local.keys() >= set(wanted) - self.virtual
         features = self._features(kept) if travels else None
@@ -96,7 +96,7 @@ class InputBuilder:
             captured_ns=round(frame.captured_s * 1e9),
             deadline_ns=kept.deadline_ns,
             encoding=self.encoder.encoding,
-            payload=self.encoder.encode(frame.image) if travels and features is None else b"",
+            payload=self.encoder.encode(frame.value) if travels and features is None else b"",
             policy=_POLICIES[self.config.queue],
             audit=kept.audited,
             models=wanted if answered else (),
@@ -107,7 +107,7 @@ class InputBuilder:
         )
         return message, local
 
-    def _features(self, kept: KeptFrame) -> edge_pb2.Features | None:
+    def _features(self, kept: KeptInput) -> edge_pb2.Features | None:
         """What travels instead of the frame; None: the frame itself, as one to audit does where frames may travel.
 
         Raises:
@@ -115,16 +115,16 @@ class InputBuilder:
         """
         if self.features is None or (kept.audited and self.ring is not None):
             return None
-        found = self.features.encode(kept.frame.image, kept.features)
+        found = self.features.encode(kept.frame.value, kept.features)
         if found is None and self.ring is None and self.features.range is not None:
             raise ModelFailed('the stem has no features of a frame, and with `send = "features"` no frame travels')
         return found
 
-    def _keep(self, kept: KeptFrame) -> bool:
+    def _keep(self, kept: KeptInput) -> bool:
         """Keeps the frame, where it may be asked for."""
         if self.ring is None:
             return False
-        return self.ring.put(kept.frame.sequence, self.encoder.encode(kept.frame.image), kept.deadline_ns)
+        return self.ring.put(kept.frame.sequence, self.encoder.encode(kept.frame.value), kept.deadline_ns)
 
     def _run_local(self, image: Array, wanted: Iterable[str]) -> dict[str, ModelOutput]:
         """The outputs of the models here; without frames all of them run, as the cloud's predictions need them."""
@@ -145,7 +145,7 @@ def local_output(spec: ModelSpec, said: ModelOutput) -> edge_pb2.Output:
     return message
 
 
-def local_row(model: str, frame: Frame, value: Array) -> ResultRow:
+def local_row(model: str, frame: Input, value: Array) -> ResultRow:
     """The output of a model on this device, as a row of the results file."""
     return ResultRow(model, frame.sequence, frame.captured_s, "local", 1.0, True, value=value, trust="exact")
 

@@ -22,7 +22,7 @@ from ..models.spec import digest, read_spec
 from ..outputs import Array
 from ..reporting import Progress
 from ..traces.trace import Recording, Trace, TraceInfo, TraceWriter
-from .sources.base import Frame, Source
+from .sources.base import Input, Source
 from .sources.open import open_source
 
 logger = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class RecordedModels:
         self._opened = ExitStack()
         self._running: dict[str, tuple[ModelProcess, ThreadPoolExecutor]] = {}
 
-    def costs(self, frames: list[Frame], report: Progress) -> dict[str, ModelCost]:
+    def costs(self, frames: list[Input], report: Progress) -> dict[str, ModelCost]:
         """What each model costs, measured on the frames of the first camera that asks; the others wait for it.
 
         Raises:
@@ -180,7 +180,7 @@ class CameraRecording:
             info = self._info(opened, models, models.costs(first, report))
             self.out.parent.mkdir(parents=True, exist_ok=True)
             with TraceWriter(self.out, info) as writer:
-                total = max(1, opened.frame_count // every) if opened.frame_count else None
+                total = max(1, opened.input_count // every) if opened.input_count else None
 
                 def recorded(sequence: int) -> None:
                     # The sequence counts from the source's own beginning, the share from `start_s`.
@@ -201,7 +201,7 @@ class CameraRecording:
     def _info(self, opened: Source, models: RecordedModels, costs: dict[str, ModelCost]) -> TraceInfo:
         return TraceInfo(
             source=opened.name,
-            fps=opened.fps,
+            fps=opened.inputs_per_s,
             models={name: read_spec(path) for name, path in models.paths.items()},
             digests=models.digests,
             costs=costs,
@@ -211,21 +211,21 @@ class CameraRecording:
         )
 
 
-def _measure(models: dict[str, Path], frames: list[Frame], report: Progress) -> dict[str, ModelCost]:
+def _measure(models: dict[str, Path], frames: list[Input], report: Progress) -> dict[str, ModelCost]:
     start_fork_server()
     costs = {}
-    images = [frame.image for frame in frames]
+    images = [frame.value for frame in frames]
     for i, (name, path) in enumerate(models.items()):
         report(0.0, f"measuring {name} ({i + 1} of {len(models)})")
         costs[name] = measure_cost(path, images)
     return costs
 
 
-def _after(writer: TraceWriter, first: list[Frame], rest: Iterator[Frame], opened: Source) -> Iterator[Frame]:
+def _after(writer: TraceWriter, first: list[Input], rest: Iterator[Input], opened: Source) -> Iterator[Input]:
     """The frames that are not recorded yet; those of a live source are numbered and timed on from the last one."""
     last = writer.last_sequence
     number = last + 1 if opened.live else 0
-    times = LiveTimes(writer, step_s=1.0 / opened.fps) if opened.live else None
+    times = LiveTimes(writer, step_s=1.0 / opened.inputs_per_s) if opened.live else None
     for frame in chain(first, rest):
         if frame.sequence + number > last:
             captured_s = frame.captured_s if times is None else times.since_the_beginning(frame.captured_s)
@@ -274,9 +274,9 @@ class LiveTimes:
         return max(least_s, self._ahead_s - float(begun))
 
 
-def _run(writer: TraceWriter, models: RecordedModels, frames: Iterator[Frame], recorded: Callable[[int], None]) -> int:
+def _run(writer: TraceWriter, models: RecordedModels, frames: Iterator[Input], recorded: Callable[[int], None]) -> int:
     """Runs all models on the frames, a few frames at a time so that no model waits for the slowest; writes in order."""
-    waiting: deque[tuple[Frame, bytes, dict[str, Future[Inferred]]]] = deque()
+    waiting: deque[tuple[Input, bytes, dict[str, Future[Inferred]]]] = deque()
     added = 0
     bad: dict[str, BadOutput] = {}
 
@@ -300,7 +300,7 @@ def _run(writer: TraceWriter, models: RecordedModels, frames: Iterator[Frame], r
 
     try:
         for frame in frames:
-            jpeg = encode_jpeg(frame.image)
+            jpeg = encode_jpeg(frame.value)
             waiting.append((frame, jpeg, models.submit(decode_jpeg(jpeg))))
             if len(waiting) > _IN_FLIGHT:
                 finish()

@@ -103,7 +103,7 @@ def sample_frames(trace: Path | None, source: str | None, count: int) -> tuple[l
         return frames, trace.name
     if source is not None:
         with open_source(source) as clip:
-            frames = [frame.image for frame in islice((f for f in clip if f.sequence % _EVERY == 0), count)]
+            frames = [frame.value for frame in islice((f for f in clip if f.sequence % _EVERY == 0), count)]
         if not frames:
             raise InvalidInput(f"source {without_secrets(source)}: gave no frame")
         return frames, Path(without_secrets(source)).name

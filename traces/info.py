@@ -10,11 +10,13 @@ from typing import Any, Literal
 from ..errors import InvalidInput
 from ..files import check_format
 from ..models.cost import ModelCost
+from ..models.inputs.form import InputForm
 from ..models.spec import ModelSpec, parse_spec
 from .source_name import is_always_live, without_secrets
 
-FORMAT = 2
-READS = (1, 2)
+FORMAT = 3
+"""Format 2 had no forms of inputs: it is read as it is."""
+READS = (1, 2, 3)
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,9 @@ class TraceInfo:
         every: one of how many of the source's frames was recorded.
         start_s: where in the source the recording began.
         times: "read" from the source, or "invented" from a frame rate: such times may be wrong, so nothing is certified
-            from them. Recordings of videos in the first format are of that kind.
+            from them. Recordings of videos in the first format are of that kind. "order": inputs have no time, only an
+            order, as the lines of a file; they count as a second apart, and there are no events among them.
+        form: what an input is and how it was cut from its source; None: it is not said, or only outputs were kept.
         format: the version of the file's format.
         notes: what else is worth knowing of it, by a word for each.
     """
@@ -45,7 +49,8 @@ class TraceInfo:
     every: int = 1
     input: Literal["image", "array", "none"] = "image"
     start_s: float = 0.0
-    times: Literal["read", "invented"] = "read"
+    times: Literal["read", "invented", "order"] = "read"
+    form: InputForm | None = None
     format: int = FORMAT
     notes: dict[str, str] = field(default_factory=dict)
 
@@ -69,6 +74,8 @@ def read_info(database: sqlite3.Connection, path: Path) -> TraceInfo | None:
             data["times"] = "invented" if _is_of_video(data) else "read"
         data["models"] = {name: parse_spec(spec, where=str(path)) for name, spec in data["models"].items()}
         data["costs"] = {name: ModelCost(**cost) for name, cost in data["costs"].items()}
+        if data.get("form") is not None:
+            data["form"] = InputForm.model_validate(data["form"])
         return TraceInfo(**{**data, "source": without_secrets(data["source"])})
     except InvalidInput:
         raise
@@ -84,7 +91,8 @@ def dump_info(info: TraceInfo) -> str:
         f: getattr(info, f)
         for f in ("source", "fps", "digests", "every", "input", "start_s", "times", "format", "notes")
     }
-    return json.dumps({**plain, "models": models, "costs": costs})
+    form = None if info.form is None else info.form.model_dump(mode="json", exclude_defaults=True)
+    return json.dumps({**plain, "form": form, "models": models, "costs": costs})
 
 
 def check_same(path: Path, found: TraceInfo, wanted: TraceInfo) -> None:
@@ -93,7 +101,7 @@ def check_same(path: Path, found: TraceInfo, wanted: TraceInfo) -> None:
     Raises:
         InvalidInput: it was begun as something else.
     """
-    for key in ("source", "every", "input", "start_s", "times", "digests"):
+    for key in ("source", "every", "input", "start_s", "times", "form", "digests"):
         if getattr(found, key) != getattr(wanted, key):
             raise InvalidInput(
                 f"{path}: was recorded with {key} {getattr(found, key)!r}, not {getattr(wanted, key)!r}; "

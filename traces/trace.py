@@ -76,7 +76,7 @@ class Trace:
     @property
     def unproven(self) -> str:
         """Why nothing can be certified from it; empty: it can."""
-        if self.info.times == "read":
+        if self.info.times != "invented":
             return ""
         return (
             f"the times of {self.path.name} are invented (an older infilink recorded it, or its source has no times of "

@@ -1,51 +1,56 @@
-"""The base of every source: the frame, and the protocol that sources follow."""
+"""The base of every source: the input, and the protocol that sources follow."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
+from ...models.inputs.form import InputForm
 from ...outputs import Array
 
-Times = Literal["read", "invented"]
-"""Whether the times of frames are the source's own (or their arrival), or were made up from a guessed frame rate."""
+Times = Literal["read", "invented", "order"]
+"""Whether the times of inputs are the source's own (or their arrival), were made up from a guessed rate, or only say in
+which order inputs come, as those of a file's lines: a second from one to the next."""
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One picture of a source.
+class Input:
+    """One input of a source: a picture, a window of a sound or signal, a text.
 
     Attributes:
         sequence: its number within the source, from 0, without gaps.
         captured_s: when it was captured: in a recording its presentation time, from 0 at the first frame, and rising
             on when the recording is played again; of a live source the monotonic clock's time when it arrived.
-        image: uint8 BGR, height x width x 3.
+        value: of the kind that the source's form says (`models/inputs/form.py`): a picture is uint8 BGR, height x width
+            x 3.
         source_s: where in the recording it stands, the same each time that it is played; None: the source is live.
     """
 
     sequence: int
     captured_s: float
-    image: Array
+    value: Array
     source_s: float | None = None
 
 
 class Source(Protocol):
-    """Gives frames, one after another, until it ends; `close` it, or use it as a context manager.
+    """Gives inputs, one after another, until it ends; `close` it, or use it as a context manager.
 
     Attributes:
         name: as the user names it, without passwords.
-        fps: its frames per second, on average.
-        frame_count: about how many frames it will give; None: not known.
-        live: whether frames come when they are captured, and are lost when nobody takes them.
-        times: whether the times of its frames are read or invented.
+        form: what its inputs are.
+        inputs_per_s: how many come in a second, on average.
+        input_count: about how many it will give; None: not known.
+        live: whether inputs come when they are captured, and are lost when nobody takes them.
+        times: what the times of its inputs are worth.
     """
 
     name: str
-    fps: float
-    frame_count: int | None
+    form: InputForm
+    inputs_per_s: float
+    input_count: int | None
     live: bool
     times: Times
 
-    def __iter__(self) -> Iterator[Frame]: ...
+    def __iter__(self) -> Iterator[Input]: ...
 
     def close(self) -> None:
         """Releases the source; closing twice is fine."""

@@ -11,9 +11,10 @@ import numpy as np
 
 from ...errors import InfilinkError, InvalidInput, Unavailable
 from ...models.forked import fork
+from ...models.inputs.form import PICTURES
 from ...models.shared_memory import SharedReader
 from ...traces.source_name import is_always_live
-from .base import Frame
+from .base import Input
 from .decoder import Ended, Handed, Told, serve_source
 from .reader import Opened, Opening
 
@@ -37,6 +38,7 @@ class VideoSource:
     def __init__(self, opening: Opening) -> None:
         self.opening = opening
         self.name = opening.name
+        self.form = PICTURES
         self.live = is_always_live(opening.text)
         self._closed = False
         self._given = 0
@@ -51,10 +53,10 @@ class VideoSource:
             self.close()
             raise
         assert isinstance(opened, Opened)
-        self.fps, self.frame_count = opened.fps, opened.frame_count
+        self.inputs_per_s, self.input_count = opened.fps, opened.frame_count
         self.live, self.times = opened.live, opened.times
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Iterator[Input]:
         """Every frame that was asked for; going on where an earlier loop over it stopped.
 
         Raises:
@@ -105,7 +107,7 @@ class VideoSource:
         """Ends the decoder."""
         self.close()
 
-    def _take(self, handed: Handed) -> Frame | None:
+    def _take(self, handed: Handed) -> Input | None:
         """The frame, copied out of its place, which is free then; None if the decoder has just died."""
         self._paths.add(handed.place.path)
         try:
@@ -113,7 +115,7 @@ class VideoSource:
             self._pipe.send(handed.slot)
         except OSError:
             return None
-        return Frame(handed.sequence, handed.captured_s, image, handed.source_s)
+        return Input(handed.sequence, handed.captured_s, image, handed.source_s)
 
     def _receive(self) -> object:
         """What the decoder says next; what it tells the user is logged.

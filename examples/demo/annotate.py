@@ -55,8 +55,8 @@ def _frames(camera: Camera, width: int) -> list[Array]:
     with open_source(camera.path, start_s=camera.cut_s, seconds=camera.seconds - camera.cut_s) as source:
         for frame in source:
             if frame.sequence % camera.every == 0:
-                height = round(frame.image.shape[0] * width / frame.image.shape[1] / 2) * 2
-                found.append(cv2.resize(frame.image, (width, height), interpolation=cv2.INTER_AREA))
+                height = round(frame.value.shape[0] * width / frame.value.shape[1] / 2) * 2
+                found.append(cv2.resize(frame.value, (width, height), interpolation=cv2.INTER_AREA))
     return found
 
 

@@ -121,26 +121,26 @@ def _as_file(source: str, path: Path, seconds: float | None, progress: Progress)
     if Path(source).is_file():
         return source
     with open_source(source, seconds=seconds or LIVE_SECONDS) as opened:
-        if opened.frame_count is not None:
+        if opened.input_count is not None:
             return source
         return _save_live(opened, path, seconds or LIVE_SECONDS, progress)
 
 
 def _save_live(opened: Source, path: Path, seconds: float, progress: Progress) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
-    frames = int(seconds * opened.fps)
+    frames = int(seconds * opened.inputs_per_s)
     begun_s: float | None = None
-    with VideoFileWriter(path, fps=opened.fps) as video:
+    with VideoFileWriter(path, fps=opened.inputs_per_s) as video:
         for i, frame in enumerate(islice(opened, frames)):
             begun_s = frame.captured_s if begun_s is None else begun_s
-            video.write(frame.image, frame.captured_s - begun_s)
+            video.write(frame.value, frame.captured_s - begun_s)
             progress((i + 1) / frames, "saving the live sources, so that every policy sees the same frames")
     return str(path)
 
 
 def _camera(name: str, path: str, source: str, *, seconds: float | None) -> Camera:
     with open_source(path, seconds=seconds or MOST_SECONDS) as opened:
-        fps, times_s = opened.fps, [frame.captured_s for frame in opened]
+        fps, times_s = opened.inputs_per_s, [frame.captured_s for frame in opened]
     every = max(1, -(-len(times_s) // MOST_INPUTS))
     looked_at = times_s[::every]
     if len(looked_at) < LEAST_INPUTS:

@@ -73,18 +73,19 @@ def test_frames_are_numbered_without_gaps_and_their_times_never_go_back(source):
 
 def test_a_frame_is_a_picture_of_its_own(source):
     frames = list(islice(source, 3))
-    before = [frame.image.copy() for frame in frames]
+    before = [frame.value.copy() for frame in frames]
     for frame in frames:
-        assert frame.image.dtype == np.uint8 and frame.image.shape == (48, 64, 3)
-        assert frame.image.flags.c_contiguous
+        assert frame.value.dtype == np.uint8 and frame.value.shape == (48, 64, 3)
+        assert frame.value.flags.c_contiguous
     next(iter(source))
-    assert all(np.array_equal(frame.image, kept) for frame, kept in zip(frames, before, strict=True))
-    assert not np.shares_memory(frames[0].image, frames[1].image)
+    assert all(np.array_equal(frame.value, kept) for frame, kept in zip(frames, before, strict=True))
+    assert not np.shares_memory(frames[0].value, frames[1].value)
 
 
 def test_it_says_what_it_is(source, video):
-    assert (source.name.startswith("tcp://") if source.live else video.name in source.name) and source.fps == 10
-    assert source.frame_count is None or 0 < source.frame_count <= FRAMES
+    assert source.name.startswith("tcp://") if source.live else video.name in source.name
+    assert source.inputs_per_s == 10
+    assert source.input_count is None or 0 < source.input_count <= FRAMES
     assert source.times == "read"
 
 

@@ -39,7 +39,7 @@ def config(source, **settings):
 
 
 def level(frame):
-    return round(float(frame.image.mean()))
+    return round(float(frame.value.mean()))
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import pytest
 from infilink.device.config import DeviceConfig
 from infilink.device.exchange import Exchange
 from infilink.device.local_models import LocalModels, open_local
-from infilink.device.messages import KeptFrame
+from infilink.device.messages import KeptInput
 from infilink.device.results import InputRow, ResultRow, Results, ResultsFile
-from infilink.device.sources.base import Frame
+from infilink.device.sources.base import Input
 from infilink.device.uplink.payloads import JpegEncoder
 from infilink.errors import InvalidInput, ModelFailed, Unavailable
 from infilink.models.spec import read_spec
@@ -21,9 +21,9 @@ from .coordinator import TIMEOUT_S, UNAVAILABLE, refused, result
 
 
 def kept(sequence, *, answers=(), deadline_ns=0, audited=False, learn=None):
-    frame = Frame(sequence, sequence / 10, np.full((24, 32, 3), 50, np.uint8))
+    frame = Input(sequence, sequence / 10, np.full((24, 32, 3), 50, np.uint8))
     row = InputRow(sequence, frame.captured_s, True, 0.9, 0.5, 0.001, 0.002)
-    return KeptFrame(frame, row, tuple(answers), deadline_ns, audited, learn)
+    return KeptInput(frame, row, tuple(answers), deadline_ns, audited, learn)
 
 
 class Slow(LocalModels):

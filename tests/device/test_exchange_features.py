@@ -8,9 +8,9 @@ import pytest
 from infilink.device.config import DeviceConfig
 from infilink.device.exchange import Exchange
 from infilink.device.local_models import LocalModels
-from infilink.device.messages import KeptFrame
+from infilink.device.messages import KeptInput
 from infilink.device.results import InputRow, Results, ResultsFile
-from infilink.device.sources.base import Frame
+from infilink.device.sources.base import Input
 from infilink.device.summary import Travelled
 from infilink.device.uplink.features import FeatureEncoder
 from infilink.device.uplink.payloads import JpegEncoder
@@ -28,9 +28,9 @@ IMAGES = RANDOM.integers(0, 255, (8, 48, 64, 3), np.uint8)
 
 
 def kept(sequence, *, audited=False, deadline_ns=0):
-    frame = Frame(sequence, sequence / 10, IMAGES[sequence])
+    frame = Input(sequence, sequence / 10, IMAGES[sequence])
     row = InputRow(sequence, frame.captured_s, True, 0.9, 0.5, 0.001, 0.002)
-    return KeptFrame(frame, row, (), deadline_ns, audited, None)
+    return KeptInput(frame, row, (), deadline_ns, audited, None)
 
 
 def want(sequence):

@@ -8,7 +8,7 @@ import pytest
 from infilink.device.capture import Capture
 from infilink.device.config import DeviceConfig
 from infilink.device.learnt_rate import LearntRate
-from infilink.device.sources.base import Frame
+from infilink.device.sources.base import Input
 from infilink.errors import InvalidInput
 from infilink.filters.learnt_from import LearntFrom
 from infilink.filters.open_gate import open_gate
@@ -42,9 +42,9 @@ class Live(Capture):
 
     def __init__(self, fps: float, frames: int) -> None:
         super().__init__(config("camera"), threading.Event())
-        self.frames = [Frame(i, 7.0 + i / fps, np.zeros((2, 2, 3), np.uint8)) for i in range(frames)]
+        self.frames = [Input(i, 7.0 + i / fps, np.zeros((2, 2, 3), np.uint8)) for i in range(frames)]
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Iterator[Input]:
         return iter(self.frames)
 
 

@@ -7,24 +7,24 @@ import numpy as np
 import pytest
 from infilink.device.config import DeviceConfig
 from infilink.device.local_models import open_local
-from infilink.device.messages import InputBuilder, KeptFrame, result_row
+from infilink.device.messages import InputBuilder, KeptInput, result_row
 from infilink.device.results import InputRow, ResultRow
-from infilink.device.sources.base import Frame
+from infilink.device.sources.base import Input
 from infilink.device.uplink.payloads import JpegEncoder
 from infilink.errors import ModelFailed
 from infilink.models.onnx_model import OnnxModel
 from infilink.models.spec import digest
 from infilink.protos import edge_pb2
 
-FRAME = Frame(7, 0.5, np.full((24, 32, 3), 50, np.uint8))
+FRAME = Input(7, 0.5, np.full((24, 32, 3), 50, np.uint8))
 ROW = InputRow(7, 0.5, True, 0.9, 0.5, 0.001, 0.6)
 MODELS = ("bright", "corner", "elsewhere")
 
 
-def kept(*unsent: str) -> KeptFrame:
+def kept(*unsent: str) -> KeptInput:
     """The frame, with these models not to look at it."""
     rows = tuple(ResultRow(name, 7, 0.5, "skipped", 0.9, True) for name in unsent)
-    return KeptFrame(FRAME, ROW, rows, 99, False, None)
+    return KeptInput(FRAME, ROW, rows, 99, False, None)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_frames_travel_with_what_was_said_of_them(builder, tiny_models):
     for output in message.outputs:
         path = tiny_models / f"{output.model}.onnx"
         row = result_row(7, 0.5, output)
-        assert np.array_equal(row.value, OnnxModel(path).infer(FRAME.image)) and row.origin == "local"
+        assert np.array_equal(row.value, OnnxModel(path).infer(FRAME.value)) and row.origin == "local"
         assert output.digest == digest(path) == local[output.model].digest
     assert [output.kind for output in message.outputs] == ["scalar", "boxes"]
 

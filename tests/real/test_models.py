@@ -42,7 +42,7 @@ def frames(data: Path) -> Frames:
     @cache
     def read(clip: str, every: int) -> list[Array]:
         with open_source(str(next((data / "video").glob(f"{clip}.*")))) as opened:
-            return [frame.image for frame in islice(opened, 0, 20 * every, every)]
+            return [frame.value for frame in islice(opened, 0, 20 * every, every)]
 
     return read
 

@@ -296,7 +296,7 @@ def test_another_programs_database_is_not_written_into(tmp_path: Path) -> None:
 def test_an_empty_trace_and_one_of_another_format_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="holds no input"):
         Trace(write(tmp_path / "empty.trace", range(0)))
-    with pytest.raises(InvalidInput, match="is a trace of format 99, and this version reads 1 to 2"):
+    with pytest.raises(InvalidInput, match="is a trace of format 99, and this version reads 1 to 3"):
         Trace(write(tmp_path / "future.trace", range(1), replace(INFO, format=99)))
 
 

@@ -123,7 +123,7 @@ def recorded(data: Path, folder: Path, clip: str, *, fps: float = 10.0) -> Path:
         models = link_models(data, folder / "models", MODELS)
         source = next((data / "video").glob(f"{clip}.*"))
         with open_source(str(source)) as opened:
-            every = max(1, round(opened.fps / fps))
+            every = max(1, round(opened.inputs_per_s / fps))
         command = [sys.executable, "-m", "infilink.cli", "record", "--source", str(source), "--models", str(models)]
         subprocess.run([*command, "--every", str(every), "--out", str(path)], check=True, capture_output=True)
     return path

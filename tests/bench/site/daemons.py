@@ -178,7 +178,7 @@ def _originals(trace: Trace, start: int) -> list[Array]:
         return []
     wanted = set(trace.sequences[start:].tolist())
     with open_source(trace.info.source, start_s=trace.info.start_s) as source:
-        found = [frame.image for frame in source if frame.sequence in wanted]
+        found = [frame.value for frame in source if frame.sequence in wanted]
     return found if len(found) == len(wanted) else []
 
 

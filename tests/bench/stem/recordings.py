@@ -79,7 +79,7 @@ class Place:
         path = self.folder / f"{clip.stem}{f'_{inputs}' if inputs else ''}.trace"
         if not path.exists():
             with open_source(str(clip)) as opened:
-                every = max(1, round(opened.fps / RATE_FPS))
+                every = max(1, round(opened.inputs_per_s / RATE_FPS))
             if inputs:
                 every = max(1, round(cv2.VideoCapture(str(clip)).get(cv2.CAP_PROP_FRAME_COUNT) / inputs))
             part = path.with_suffix(".part")

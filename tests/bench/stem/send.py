@@ -159,7 +159,7 @@ def _all_frames(judged: Trace, paths: Mapping[str, Path], folder: Path) -> Itera
             for frame in judged.frames():
                 video.write(frame)
         with open_source(str(path)) as read:
-            agreed = looks.agreement(frame.image for frame in read)
+            agreed = looks.agreement(frame.value for frame in read)
         yield _row(STREAM, crf, (path.stat().st_size / len(judged), agreed, 1.0))
 
 

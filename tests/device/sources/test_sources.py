@@ -20,7 +20,7 @@ from ...clips import Stream, brightness, web, write_clip
 
 
 def level(frame):
-    return float(frame.image.mean())
+    return float(frame.value.mean())
 
 
 def read(path, **options):
@@ -35,11 +35,11 @@ def times(path, **options):
 def test_frames_are_numbered_and_timed_by_their_place_in_the_file(video):
     with open_source(str(video)) as source:
         frames = list(source)
-    assert (source.fps, source.frame_count, source.live, source.times) == (10, 30, False, "read")
+    assert (source.inputs_per_s, source.input_count, source.live, source.times) == (10, 30, False, "read")
     assert [frame.sequence for frame in frames] == list(range(30))
     assert [frame.source_s for frame in frames] == [frame.captured_s for frame in frames]
     assert frames[25].captured_s == pytest.approx(2.5)
-    assert frames[0].image.shape == (48, 64, 3) and frames[0].image.dtype == np.uint8
+    assert frames[0].value.shape == (48, 64, 3) and frames[0].value.dtype == np.uint8
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_every_container_gives_the_same_times_pictures_and_numbers(tmp_path, nam
     part = read(clip, start_s=1.2, seconds=0.5)
     assert [frame.sequence for frame in part] == [12, 13, 14, 15, 16]
     assert [frame.captured_s for frame in part] == [frame.captured_s for frame in frames[12:17]]
-    assert all(np.array_equal(one.image, other.image) for one, other in zip(part, frames[12:17], strict=True))
+    assert all(np.array_equal(one.value, other.value) for one, other in zip(part, frames[12:17], strict=True))
 
 
 def uneven():
@@ -112,7 +112,7 @@ def test_a_webm_without_a_frame_rate_keeps_its_times(tmp_path):
     with open_source(str(clip)) as source:
         found = [frame.captured_s for frame in source]
     assert found == pytest.approx([time_s - shown[0] for time_s in shown], abs=0.002)
-    assert source.fps == pytest.approx(12.5, rel=0.1)
+    assert source.inputs_per_s == pytest.approx(12.5, rel=0.1)
 
 
 def test_what_comes_after_a_hole_keeps_its_time(tmp_path):
@@ -155,7 +155,7 @@ def test_a_guessed_rate_is_said_to_be_one(tmp_path, name, caplog):
 @pytest.mark.parametrize("degrees", [90, 180, -90])
 def test_a_picture_is_turned_as_a_player_turns_it(tmp_path, degrees):
     clip = write_clip(tmp_path / "a.mp4", frames=2, rotation=degrees)
-    content = {frame.sequence: frame.image for frame in read(clip)}
+    content = {frame.sequence: frame.value for frame in read(clip)}
     reader = cv2.VideoCapture(str(clip))
     for index in range(2):
         done, image = reader.read()
@@ -166,7 +166,7 @@ def test_a_picture_is_turned_as_a_player_turns_it(tmp_path, degrees):
 def test_a_loop_goes_on_counting_and_says_what_it_repeats(video):
     with open_source(str(video), seconds=7.0, loop=True) as source:
         frames = list(source)
-    assert source.frame_count == 70 and [frame.sequence for frame in frames] == list(range(70))
+    assert source.input_count == 70 and [frame.sequence for frame in frames] == list(range(70))
     assert [frame.captured_s for frame in frames] == pytest.approx([index / 10 for index in range(70)])
     assert [frame.source_s for frame in frames] == pytest.approx([index % 30 / 10 for index in range(70)])
     assert level(frames[31]) == pytest.approx(level(frames[1]))
@@ -268,7 +268,7 @@ def test_a_live_source_that_is_not_there_is_unavailable(text):
 def test_a_stream_is_live_and_ends_as_unavailable(tmp_path):
     clip = write_clip(tmp_path / "a.ts", frames=20, bf="0")
     with Stream(clip.read_bytes()) as stream, open_source(stream.address) as source:
-        assert source.live and source.frame_count is None and source.times == "read"
+        assert source.live and source.input_count is None and source.times == "read"
         frames = iter(source)
         arrived = [next(frames).captured_s for _ in range(20)]
         assert arrived == sorted(arrived)
