@@ -10,6 +10,9 @@ from . import edge_pb2
 
 DTYPES = ("float32", "int64")
 """The types of a model's output: float32, and int64 for tokens."""
+_LITTLE = {name: np.dtype(name).newbyteorder("<") for name in DTYPES}
+# To ask numpy for a type's name takes longer than to copy what most models say.
+_NAMES = {dtype: name for name, dtype in _LITTLE.items()}
 
 
 def write_array(output: edge_pb2.Output, value: Array) -> None:
@@ -18,10 +21,11 @@ def write_array(output: edge_pb2.Output, value: Array) -> None:
     Raises:
         InvalidInput: its type is not one of `DTYPES`.
     """
-    _check_dtype(output, value.dtype.name)
+    name = _NAMES.get(value.dtype) or value.dtype.name
+    _check_dtype(output, name)
     output.shape[:] = value.shape
-    output.dtype = value.dtype.name
-    output.value = value.astype(value.dtype.newbyteorder("<"), copy=False).tobytes()
+    output.dtype = name
+    output.value = value.astype(_LITTLE[name], copy=False).tobytes()
 
 
 def read_array(output: edge_pb2.Output) -> Array:
@@ -31,13 +35,13 @@ def read_array(output: edge_pb2.Output) -> Array:
         InvalidInput: `dtype` is not one of `DTYPES`, or `value` has not the bytes that `shape` and `dtype` say.
     """
     _check_dtype(output, output.dtype)
-    dtype, shape = np.dtype(output.dtype).newbyteorder("<"), tuple(output.shape)
-    if prod(shape) * dtype.itemsize != len(output.value):
+    dtype, shape, value = _LITTLE[output.dtype], tuple(output.shape), output.value
+    if prod(shape) * dtype.itemsize != len(value):
         raise InvalidInput(
-            f"{output.model}: `value`: {len(output.value)} bytes are no {output.dtype} of shape {shape} (`shape`)"
+            f"{output.model}: `value`: {len(value)} bytes are no {output.dtype} of shape {shape} (`shape`)"
         )
     try:
-        return np.frombuffer(output.value, dtype).reshape(shape)
+        return np.frombuffer(value, dtype).reshape(shape)
     except ValueError as error:  # too many axes, or no number in them and yet too large an axis
         raise InvalidInput(f"{output.model}: `shape`: no array can have the shape {shape}") from error
 

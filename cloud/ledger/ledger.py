@@ -158,15 +158,21 @@ class Ledger:
             Overloaded: it can't be written now, and `when_full` says to refuse; or too much waits already.
             InvalidInput: this answer can't be kept.
         """
+        # Whoever asked may go: the answer is written all the same.
+        return await asyncio.shield(self.standing(answered))
+
+    def standing(self, answered: Answered) -> "asyncio.Future[Answer]":
+        """Has an answer written; gives what `record` waits for, not to be cancelled, or raises what that does."""
         waiting = self._writing.get(answered.key)
         if waiting is None:
             if self._outage is not None:
                 self.check()
                 self._give_unkept(answered)
-                return answered.message
+                waiting = asyncio.get_running_loop().create_future()
+                waiting.set_result(answered.message)
+                return waiting
             waiting = self._wait(answered)
-        # Whoever asked may go: the answer is written all the same.
-        return await asyncio.shield(waiting)
+        return waiting
 
     def check(self) -> None:
         """Makes sure that an answer would be kept, before work is spent on it.

@@ -5,7 +5,7 @@ import itertools
 import time
 from bisect import bisect_left, insort
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -199,8 +199,9 @@ class RunQueue:
         Raises:
             DeadlineExceeded: by then it would be too late.
         """
+        left_s = deadline_s - self.clock()
         try:
-            async with asyncio.timeout(None if deadline_s == inf else max(0.0, deadline_s - self.clock())):
+            async with nullcontext() if left_s == inf else asyncio.timeout(max(0.0, left_s)):
                 await self._turns.acquire()
         except TimeoutError:
             self.expired += 1

@@ -1,5 +1,7 @@
 """What the ledger gets of one session: its answers, with what is kept beside them, and its audits."""
 
+import asyncio
+
 from ...links.answer import Answer
 from ...outputs import Array
 from ...protos import edge_pb2
@@ -9,6 +11,8 @@ from ..metrics import Metrics
 from ..repository import Repository
 from .looking import Executed, Looked
 from .session import SessionKey
+
+Keeping = asyncio.Future[edge_pb2.CoordinatorMessage]
 
 
 class Keeper:
@@ -40,12 +44,12 @@ class Keeper:
         """
         return await self.ledger.find(self._key(message))
 
-    async def keep(
+    def keep(
         self, message: edge_pb2.Input, result: edge_pb2.CoordinatorMessage, looked: Looked, executed: Executed
-    ) -> edge_pb2.CoordinatorMessage:
-        """The answer that stands for an input, which is in the ledger.
+    ) -> Keeping:
+        """Has an answer kept; gives the one that stands for its input, once it is in the ledger; not to be cancelled.
 
-        Raises:
+        Raises, now or when it is waited for:
             Overloaded: it can't be kept now, and may not be given without.
             InvalidInput: it can't be kept.
         """
@@ -61,7 +65,7 @@ class Keeper:
             why=executed.why,
             size=size,
         )
-        return await self.ledger.record(answered)
+        return self.ledger.standing(answered)
 
     def note_audit(self, message: edge_pb2.Input, answer: Answer, name: str, exact: Array) -> None:
         """Notes how far what would have been answered without a model agrees with what it said."""

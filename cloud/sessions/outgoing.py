@@ -1,13 +1,16 @@
 """What goes to a device: its answers in order, each once it is kept, and what it is told or asked in between."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from ...protos import edge_pb2
-from ...protos.tracing import InputTrace
+from ...protos.tracing import InputTrace, within
 
 Write = Callable[[edge_pb2.CoordinatorMessage], Awaitable[None]]
 Answer = edge_pb2.CoordinatorMessage
+Coming = Coroutine[Any, Any, Answer]
+"""An answer that is waited for here: a task for each would cost as much as the waiting."""
 
 
 class Outgoing:
@@ -27,9 +30,9 @@ class Outgoing:
         self._sent = sent
         self._writing = asyncio.Lock()
         # As many at most as inputs are read that are not answered.
-        self._answers: asyncio.Queue[tuple[Answer | asyncio.Task[Answer], InputTrace | None] | None] = asyncio.Queue()
+        self._answers: asyncio.Queue[tuple[Answer | Coming, InputTrace | None] | None] = asyncio.Queue()
 
-    def answer(self, answer: "Answer | asyncio.Task[Answer]", trace: InputTrace | None) -> None:
+    def answer(self, answer: Answer | Coming, trace: InputTrace | None) -> None:
         """Sends an answer after those before it, once it is there."""
         self._answers.put_nowait((answer, trace))
 
@@ -46,7 +49,8 @@ class Outgoing:
         """Sends until the end."""
         while (item := await self._answers.get()) is not None:
             answer, trace = item
-            message = answer if isinstance(answer, edge_pb2.CoordinatorMessage) else await answer
+            with within(trace):
+                message = answer if isinstance(answer, edge_pb2.CoordinatorMessage) else await answer
             if trace is not None:
                 trace.end(answer=message.WhichOneof("message") or "")
             while self.notices:
@@ -59,4 +63,4 @@ class Outgoing:
         while not self._answers.empty():
             item = self._answers.get_nowait()
             if item is not None and not isinstance(item[0], edge_pb2.CoordinatorMessage):
-                item[0].cancel()
+                item[0].close()

@@ -25,9 +25,9 @@ from .answers import StreamCounts, Superseded, output_message, reason_of, refuse
 from .asking import TIMEOUT_S, Asking
 from .backlog import Backlog
 from .entry import Admitted, Entry
-from .kept import Keeper
+from .kept import Keeper, Keeping
 from .looking import Executed, Looked, Looking
-from .outgoing import Outgoing, Write
+from .outgoing import Coming, Outgoing, Write
 from .pace import Pace
 from .session import Session
 
@@ -249,8 +249,7 @@ class DeviceStream:
             raise DeadlineExceeded("the deadline passed before a model ran on it")
         if self.scheduler.schedule is None and self._is_superseded(message):
             raise Superseded(f"the newer input {self._newest} replaced it")
-        unknown = sorted(set(message.models).difference(self.repository.specs))
-        if unknown:
+        if message.models and (unknown := sorted(set(message.models).difference(self.repository.specs))):
             raise UnknownModel(unknown[0], tuple(self.repository.specs))
 
     def _is_superseded(self, message: edge_pb2.Input) -> bool:
@@ -284,7 +283,7 @@ class DeviceStream:
 
     async def _answer(
         self, message: edge_pb2.Input, looking: "asyncio.Task[Looked]", write: Write
-    ) -> "edge_pb2.CoordinatorMessage | asyncio.Task[edge_pb2.CoordinatorMessage]":
+    ) -> edge_pb2.CoordinatorMessage | Coming:
         """The answer to an input, or what gives it once it is in the ledger."""
         try:
             looked = await looking
@@ -309,21 +308,24 @@ class DeviceStream:
         for name, (answer, _) in answers.items():
             self.metrics.answered(name, answer.origin)
         result = result_message(message.sequence, outputs, executed.took_s)
-        return asyncio.create_task(self._keep(message, result, looked, executed))
+        try:
+            keeping = self._keeper.keep(message, result, looked, executed)
+        except InfilinkError as error:
+            return self._refuse(message, error)
+        return self._kept(message, keeping, looked.came_s, time.perf_counter())
 
-    async def _keep(
-        self, message: edge_pb2.Input, result: edge_pb2.CoordinatorMessage, looked: Looked, executed: Executed
+    async def _kept(
+        self, message: edge_pb2.Input, keeping: Keeping, came_s: float, began_s: float
     ) -> edge_pb2.CoordinatorMessage:
-        """The answer that stands for an input, which is in the ledger."""
-        began_s = time.perf_counter()
+        """The answer that stands for an input, once it is in the ledger."""
         try:
             with part("ledger"):
-                result = await self._keeper.keep(message, result, looked, executed)
+                result = await asyncio.shield(keeping)
         except InfilinkError as error:
             return self._refuse(message, error)
         self.counts.results += 1
         self.metrics.stage("ledger", time.perf_counter() - began_s)
-        self.metrics.stage("total", self.scheduler.clock() - looked.came_s)
+        self.metrics.stage("total", self.scheduler.clock() - came_s)
         self.scheduler.pool.queue.answered(time.perf_counter() - began_s)
         self.metrics.sent("edge", result.ByteSize())
         return result

@@ -40,6 +40,8 @@ class LiveExpectation:
         # Of a shift by way, then of the coefficient of the score: evidence, and that times the mean.
         self._weight = np.zeros((len(self._place), len(WAYS) + 1))
         self._sum = np.zeros_like(self._weight)
+        # Inputs on which nothing is compared come one after another.
+        self._shifted: tuple[tuple[float, bool], Array] | None = None
         self._scores: deque[float] = deque(maxlen=_SCORES)
 
     def rank(self, score: float | None) -> float:
@@ -55,7 +57,13 @@ class LiveExpectation:
             self._scores.append(score)
 
     def shifts(self, rank: float = 0.0) -> Array:
-        """By how much log-odds are moved on an input whose score has that rank: (models, ways)."""
+        """By how much log-odds are moved on an input whose score has that rank: (models, ways); not to be written."""
+        of = rank, self.unknown
+        if self._shifted is None or self._shifted[0] != of:
+            self._shifted = of, self._shifts(rank)
+        return self._shifted[1]
+
+    def _shifts(self, rank: float) -> Array:
         means = np.clip(self._means(), -_MOST, _MOST)
         found = means[:, : len(WAYS)].copy()
         # How old it is, a constant does not know.
@@ -72,6 +80,7 @@ class LiveExpectation:
             agreement: of it with what the model said.
             rank: of the input's score.
         """
+        self._shifted = None
         row, at = self._place[target], WAYS.index(way)
         means = self._means()[row]
         slope = rank if at < 2 else 0.0
@@ -105,7 +114,7 @@ class LiveExpectation:
         sound = np.isfinite(weight).all() and np.isfinite(total).all() and (weight >= 0).all()
         if weight.shape != self._weight.shape or total.shape != weight.shape or scores.ndim != 1 or not sound:
             raise InvalidInput("what a stream showed is of other models; begin anew without it")
-        self._weight, self._sum = weight.copy(), total.copy()
+        self._weight, self._sum, self._shifted = weight.copy(), total.copy(), None
         self._scores = deque(scores[np.isfinite(scores)].tolist(), maxlen=_SCORES)
 
 
