@@ -13,8 +13,9 @@ import numpy as np
 from ..outputs import Array
 
 _ALIGN_BYTES = 64
-# What a reader keeps mapped: as much as inputs lie in at a time, usually.
-_MOST_MAPPED = 128
+# What a reader keeps mapped: as much as inputs lie in at a time, usually. What it maps takes memory also when its owner
+# has given it up.
+_MOST_MAPPED, _MOST_MAPPED_BYTES = 128, 2**26
 _Key = TypeVar("_Key")
 _SERIALS = itertools.count()
 
@@ -108,17 +109,20 @@ class SharedReader:
     def read(self, place: SharedArray) -> Array:
         """The array that lies there: not copied, and not to be written."""
         key = place.path, place.serial
-        if key not in self._mapped:
-            # What had the same name before is gone.
-            for old in [old for old in self._mapped if old[0] == place.path]:
-                del self._mapped[old]
-            with open(place.path, "rb") as file:
-                mapped = mmap.mmap(file.fileno(), place.size_bytes, prot=mmap.PROT_READ)
-            self._mapped[key] = np.frombuffer(mapped, np.uint8)
-            while len(self._mapped) > _MOST_MAPPED:
-                self._mapped.popitem(last=False)
-        self._mapped.move_to_end(key)
-        return _view(self._mapped[key], place)
+        memory = self._mapped.get(key)
+        if memory is not None:
+            self._mapped.move_to_end(key)
+            return _view(memory, place)
+        # What had the same name before is gone.
+        for old in [old for old in self._mapped if old[0] == place.path]:
+            del self._mapped[old]
+        with open(place.path, "rb") as file:
+            memory = np.frombuffer(mmap.mmap(file.fileno(), place.size_bytes, prot=mmap.PROT_READ), np.uint8)
+        self._mapped[key] = memory
+        # Also this one, if it is that large: it lives as long as what is read of it.
+        while len(self._mapped) > _MOST_MAPPED or sum(map(len, self._mapped.values())) > _MOST_MAPPED_BYTES:
+            self._mapped.popitem(last=False)
+        return _view(memory, place)
 
 
 def padded(size_bytes: int) -> int:

@@ -50,3 +50,14 @@ def test_a_reader_takes_the_next_memory_when_arrays_grow_or_a_path_names_another
         assert reader.read(shared.write(np.full(9, 2, np.uint8))).tolist() == [2] * 9
         shared.close()
     assert len(reader._mapped) == 1, "what is gone is not kept mapped"
+
+
+def test_a_reader_keeps_only_so_much_mapped_and_what_it_gave_lives_on() -> None:
+    reader, writers = SharedReader(), [SharedWriter() for _ in range(4)]
+    read = [reader.read(each.write(np.full(2**25, number, np.uint8))) for number, each in enumerate(writers)]
+    assert len(reader._mapped) == 2
+    large = reader.read(writers[0].write(np.full(2**27, 9, np.uint8)))
+    assert not reader._mapped, "what is larger than all that may be kept is not kept"
+    assert [array[-1] for array in read] == [0, 1, 2, 3] and large[-1] == 9
+    for each in writers:
+        each.close()

@@ -24,7 +24,7 @@ class Measured:
     Attributes:
         latencies_s: of the answers.
         refused: how many were refused.
-        unsent: how many were not sent, as too many of that device waited.
+        unsent: how many were not sent, as too many of that device waited, or it was told to wait.
         seconds: over how long.
     """
 
@@ -48,9 +48,10 @@ class Measured:
 
 
 class Device:
-    """One device's stream."""
+    """One device's stream; `again_s` is when it may send more, as an overloaded coordinator has told it."""
 
     def __init__(self, channel: Any, name: str) -> None:
+        self.again_s = 0.0
         self.waiting: dict[int, asyncio.Future[Any]] = {}
         self.window = 1
         self._turn = asyncio.Lock()
@@ -87,6 +88,8 @@ class Device:
     async def _read(self) -> None:
         while (message := await self._call.read()) is not grpc.aio.EOF:
             kind = message.WhichOneof("message")
+            if kind == "refused":
+                self.again_s = time.perf_counter() + message.refused.retry_after_s
             if kind in ("result", "refused"):
                 self.waiting.pop(getattr(message, kind).sequence).set_result(kind == "result")
 
@@ -156,8 +159,9 @@ async def ask_at_rate(
     seconds: float,
     deadline_s: float = 0.0,
     warm_s: float = 0.0,
+    heeds: bool = True,
 ) -> Measured:
-    """They ask in turn at a fixed rate, whatever comes back; whoever has too many waiting keeps its picture."""
+    """They ask in turn at a fixed rate; who has too many waiting, or heeds that it is to wait, keeps its picture."""
     measured, pictures, tasks = Measured(seconds=seconds), itertools.cycle(jpegs), set()
     began = time.perf_counter()
 
@@ -176,7 +180,7 @@ async def ask_at_rate(
         if (early_s := began + at_s - time.perf_counter()) > 0:
             await asyncio.sleep(early_s)
         counts = at_s >= warm_s
-        if len(device.waiting) >= device.window:
+        if len(device.waiting) >= device.window or (heeds and time.perf_counter() < device.again_s):
             measured.unsent += counts
             next(pictures)
         else:
