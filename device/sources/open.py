@@ -3,11 +3,14 @@
 from ...errors import InvalidInput
 from ...traces.source_name import is_always_live, source_kind, source_path
 from .base import Source
+from .cut import WHOLE, Cut
 from .reader import Opening
 from .video import VideoSource
 
 
-def open_source(text: str, *, start_s: float = 0.0, seconds: float | None = None, loop: bool = False) -> Source:
+def open_source(
+    text: str, *, start_s: float = 0.0, seconds: float | None = None, loop: bool = False, cut: Cut = WHOLE
+) -> Source:
     """Opens a source by its name.
 
     Args:
@@ -16,6 +19,7 @@ def open_source(text: str, *, start_s: float = 0.0, seconds: float | None = None
         start_s: recording: how far into it to start; its frames keep their numbers and times.
         seconds: how many seconds of it to take; None: all of it.
         loop: recording: start again at its end; numbers and times go on rising.
+        cut: how inputs are cut from what it gives.
 
     Raises:
         InvalidInput: the file is not a video, or an option does not fit the source.
@@ -26,6 +30,8 @@ def open_source(text: str, *, start_s: float = 0.0, seconds: float | None = None
     opening = Opening(text, start_s=start_s, seconds=seconds, loop=loop)
     if is_always_live(text) and (start_s or loop):
         raise InvalidInput(f"{opening.name}: is live; `start_s` and `loop` are for recordings")
+    if cut != WHOLE:
+        raise InvalidInput(f"{opening.name}: windows and rates are not cut yet")
     if source_kind(text) == "file":
         _check_file(opening)
     return VideoSource(opening)
