@@ -2,7 +2,9 @@
 
 import struct
 from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +50,8 @@ _LENGTH = struct.Struct("<I")
 _MOST_AXES = 32
 # Each becomes an object of its own, some fifty bytes however short it is.
 _MOST_STRINGS = 65_536
+# So many elements at a time, as other threads wait meanwhile.
+_PIECE = 2**15
 
 
 def check_tensor(name: str, datatype: str, shape: Sequence[int]) -> int:
@@ -114,16 +118,17 @@ def from_list(name: str, datatype: str, shape: Sequence[int], data: list[object]
         InvalidInput: they are too many or too few, or not of its datatype.
     """
     count = check_tensor(name, datatype, shape)
-    flat = list(_flat(data, count + 1))
+    flat = _flat(data, count + 1)
     if len(flat) != count:
         many = "more" if len(flat) > count else str(len(flat))
         raise InvalidInput(f"input {name!r}: {many} elements in `data`; shape {list(shape)} takes {count}")
+    given = _types(flat)
     if datatype == BYTES:
-        if not all(isinstance(each, str) for each in flat):
+        if given - {str}:
             raise InvalidInput(f"input {name!r}: `data` of BYTES must be strings")
         return _strings(name, [str(each).encode() for each in flat], shape)
-    wanted = (bool,) if datatype == "BOOL" else (int, float) if datatype.startswith("FP") else (int,)
-    if not all(isinstance(each, wanted) and (bool in wanted or not isinstance(each, bool)) for each in flat):
+    wanted = {bool} if datatype == "BOOL" else {int, float} if datatype.startswith("FP") else {int}
+    if given - wanted:
         raise InvalidInput(f"input {name!r}: `data` must be {'true or false' if bool in wanted else 'numbers'}")
     return _numbers(name, datatype, flat, shape)
 
@@ -179,10 +184,11 @@ def _strings(name: str, elements: Iterable[bytes], shape: Sequence[int]) -> Arra
     return _shaped(name, value, shape)
 
 
-def _numbers(name: str, datatype: str, elements: Iterable[object], shape: Sequence[int]) -> Array:
+def _numbers(name: str, datatype: str, elements: Sequence[object], shape: Sequence[int]) -> Array:
     dtype = np.dtype(DTYPES[datatype])
     try:
-        value = np.array(elements, dtype)
+        pieces = [np.array(elements[at : at + _PIECE], dtype) for at in range(0, max(1, len(elements)), _PIECE)]
+        value = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
     except (OverflowError, ValueError, TypeError) as error:
         raise InvalidInput(f"input {name!r}: an element is no {datatype}: {error}") from error
     return _shaped(name, value, shape)
@@ -195,16 +201,18 @@ def _shaped(name: str, value: Array, shape: Sequence[int]) -> Array:
         raise InvalidInput(f"input {name!r}: `shape`: no array can have the shape {list(shape)}") from error
 
 
-def _flat(data: object, most: int) -> Iterable[object]:
-    """The elements of nested lists, the first `most` of them."""
-    waiting, found = [data], 0
-    while waiting and found < most:
-        each = waiting.pop()
-        if isinstance(each, list):
-            waiting.extend(reversed(each))
-        else:
-            found += 1
-            yield each
+def _flat(data: list[Any], most: int) -> list[Any]:
+    """The elements of nested lists, the first `most` of them; where a list stands beside an element, it is one, too."""
+    while data and _types(data) == {list}:
+        data = list(islice(chain.from_iterable(data), most))
+    return data[:most]
+
+
+def _types(elements: Sequence[object]) -> set[type]:
+    found = set[type]()
+    for at in range(0, len(elements), _PIECE):
+        found.update(map(type, elements[at : at + _PIECE]))
+    return found
 
 
 def _as_bytes(element: object) -> bytes:

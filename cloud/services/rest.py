@@ -6,6 +6,7 @@ import math
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -26,7 +27,7 @@ from ..security.caller import Scope, called_by
 from ..security.guard import Guard
 from ..security.text import for_outside
 from .inference import InferenceService
-from .rest_messages import HEADER, plain, read_object, read_request, write_response
+from .rest_messages import HEADER, is_long, is_long_response, plain, read_object, read_request, write_response
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +41,10 @@ _STATUSES = {
     grpc.StatusCode.UNAVAILABLE: 503,
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
 }
-# JSON from this length on is read beside the event loop, which others wait for.
-_LONG = 2**16
+# Beside the bytes of an input: what says what they are.
+_HEAD_BYTES = 2**16
+# One at a time: what long JSON takes of processors and memory others have, too.
+_JSON = ThreadPoolExecutor(1, "json")
 _STOP_S = 10
 _MOST_CONNECTIONS = 1024
 
@@ -129,7 +132,8 @@ class RestService:
     async def infer(self, request: Request) -> Response:
         """One model's outputs."""
         self.service.check_serving()
-        body = await self._body(request)
+        most = self.coordinator.config.max_input_bytes + _HEAD_BYTES
+        body = await self._body(request, most=most, setting=" (`max_input_bytes`)")
         self.coordinator.metrics.received("rest", len(body))
         names = request.path_params
         arguments = (body, request.headers.get(HEADER))
@@ -137,12 +141,15 @@ class RestService:
         def read() -> Any:
             return read_request(*arguments, model=names["name"], version=names.get("version", ""))
 
-        long = len(body) > _LONG and HEADER not in request.headers
-        asked, binary = await asyncio.to_thread(read) if long else read()
+        loop = asyncio.get_running_loop()
+        asked, binary = await loop.run_in_executor(_JSON, read) if is_long(*arguments) else read()
         tracing = self.coordinator.tracing
         with following(tracing, lambda: request.headers.get("traceparent", ""), "infer", model=names["name"]):
             response = await self._while_connected(request, self.service.answering.answer(asked, host=_host(request)))
-        whole, size = write_response(response, binary)
+        if is_long_response(response, binary):
+            whole, size = await loop.run_in_executor(_JSON, write_response, response, binary)
+        else:
+            whole, size = write_response(response, binary)
         self.coordinator.metrics.sent("rest", len(whole))
         if size is None:
             return Response(whole, media_type="application/json")
@@ -168,13 +175,13 @@ class RestService:
 
     async def index(self, request: Request) -> Response:
         """Every model, and whether it is ready."""
-        ready = read_object(await self._body(request)).get("ready") is True
+        ready = read_object(await self._body(request, most=_HEAD_BYTES)).get("ready") is True
         found = await self.service.repository_index(pb.RepositoryIndexRequest(ready=ready))
         return JSONResponse([plain(each) for each in found.models])
 
     async def load(self, request: Request) -> Response:
         """Loads a model."""
-        if read_object(await self._body(request)).get("parameters"):
+        if read_object(await self._body(request, most=_HEAD_BYTES)).get("parameters"):
             raise InvalidInput("`parameters`: a model's file and configuration are not sent with a call to load it")
         await self.service.repository_model_load(pb.RepositoryModelLoadRequest(model_name=request.path_params["name"]))
         return Response()
@@ -190,16 +197,15 @@ class RestService:
         body, kind = await render(self.coordinator, request.headers.get("accept", ""))
         return Response(body, headers={"content-type": kind})
 
-    async def _body(self, request: Request) -> bytes:
-        """The body, which is never longer than an input may be."""
+    async def _body(self, request: Request, *, most: int, setting: str = "") -> bytes:
+        """The body, which never has more than `most` bytes, as the setting says."""
         if (coding := request.headers.get("content-encoding", "identity")) != "identity":
             raise InvalidInput(f"`content-encoding` {coding[:40]!r}: a body is taken as it is, not compressed")
-        most = self.coordinator.config.max_input_bytes + _LONG
         parts, size = [], 0
         async for part in request.stream():
             size += len(part)
             if size > most:
-                raise InvalidInput(f"the body has more than {most} bytes (`max_input_bytes`)")
+                raise InvalidInput(f"the body has more than {most} bytes{setting}")
             parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 

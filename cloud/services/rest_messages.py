@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...errors import InvalidInput
@@ -18,6 +18,9 @@ _MOST_TENSORS = 64
 _MOST_PARAMETERS = 256
 # Each takes some 80 bytes however little is in it.
 _MOST_PARTS = 2**18
+_MOST_KEYS, _MOST_NUMBERS = 2**16, 2**21
+# JSON that is longer is read, and an output of more numbers is written, beside the event loop, which others wait for.
+_LONG_BYTES, _LONG_NUMBERS = 2**16, 2**13
 _SIZE, _BINARY, _BINARY_ALL = "binary_data_size", "binary_data", "binary_data_output"
 
 
@@ -33,9 +36,7 @@ def read_request(body: bytes, header: str | None, *, model: str, version: str) -
     Raises:
         InvalidInput: it is no such request; the message names the field.
     """
-    size = len(body) if header is None else _whole(header, HEADER)
-    if size > len(body):
-        raise InvalidInput(f"`{HEADER}` is {size} and the body has {len(body)} bytes")
+    size = _json_bytes(body, header)
     found = read_object(body[:size])
     tensors: dict[str, Array] = {}
     at = size
@@ -55,6 +56,21 @@ def read_request(body: bytes, header: str | None, *, model: str, version: str) -
     return request, binary
 
 
+def is_long(body: bytes, header: str | None) -> bool:
+    """Whether the JSON of a request takes so long to be read that nobody else is to wait for it.
+
+    Raises:
+        InvalidInput: the header is wrong.
+    """
+    return _json_bytes(body, header) > _LONG_BYTES
+
+
+def is_long_response(response: InferResponse, binary: Mapping[str, bool]) -> bool:
+    """The same of writing a response."""
+    listed = (value.size for name, value in response.outputs.items() if not binary.get(name, binary[""]))
+    return sum(listed) > _LONG_NUMBERS
+
+
 def write_response(response: InferResponse, binary: Mapping[str, bool]) -> tuple[bytes, int | None]:
     """A response's body, and how much of it is JSON; None: all of it.
 
@@ -64,18 +80,22 @@ def write_response(response: InferResponse, binary: Mapping[str, bool]) -> tuple
     """
     outputs: list[dict[str, Any]] = []
     behind: list[bytes | memoryview] = []
+    lists: dict[int, Iterator[str]] = {}
     for name, value in response.outputs.items():
         told: dict[str, Any] = {"name": name, "datatype": datatype_of(value), "shape": list(value.shape)}
         if binary.get(name, binary[""]):
             behind.append(write_raw(value))
             told["parameters"] = {_SIZE: len(behind[-1])}
         else:
-            told["data"] = to_list(value)
+            # Written at the end of the output, some elements at a time.
+            lists[len(outputs)] = _pieces(value)
         outputs.append(told)
     head: dict[str, Any] = {"model_name": response.model, "model_version": response.version}
     if response.id:
         head["id"] = response.id
-    whole = json.dumps({**head, "parameters": dict(response.parameters), "outputs": outputs}).encode()
+    texts = [_with_data(json.dumps(told), lists.get(at)) for at, told in enumerate(outputs)]
+    begun = json.dumps({**head, "parameters": dict(response.parameters)})
+    whole = f'{begun[:-1]}, "outputs": [{", ".join(texts)}]}}'.encode()
     return (b"".join((whole, *behind)), len(whole)) if behind else (whole, None)
 
 
@@ -106,15 +126,63 @@ def read_object(body: bytes) -> dict[str, Any]:
     Raises:
         InvalidInput: it is something else.
     """
-    parts = max(body.count(b"[") + body.count(b"{"), body.count(b":"))
-    if parts > _MOST_PARTS:
-        raise InvalidInput(
-            f"the body's JSON has {parts} lists and objects, or keys, more than {_MOST_PARTS}: send raw bytes"
-        )
+    for what, count, most in (
+        ("lists and objects", body.count(b"[") + body.count(b"{"), _MOST_PARTS),
+        ("keys", body.count(b":"), _MOST_KEYS),
+    ):
+        if count > most:
+            raise InvalidInput(f"the body's JSON has {count} {what}, more than {most}: send raw bytes")
     try:
-        return _table(json.loads(body or b"{}"), "the body")
+        return _table(_loads(body) if len(body) > _LONG_BYTES else json.loads(body or b"{}"), "the body")
+    except _TooManyNumbers as error:
+        raise InvalidInput(f"the body's JSON has more than {_MOST_NUMBERS} numbers: send raw bytes") from error
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"the body is no JSON object: {str(error)[:120]}") from error
+
+
+class _TooManyNumbers(ValueError):
+    """A body has more numbers than are taken."""
+
+
+def _loads(body: bytes) -> Any:
+    """What long JSON says; while it is read other threads have their turn, too, each time a number is one of ours."""
+    left = _MOST_NUMBERS
+
+    def count() -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise _TooManyNumbers
+
+    def whole(text: str) -> int:
+        count()
+        return int(text)
+
+    def real(text: str) -> float:
+        count()
+        return float(text)
+
+    return json.loads(body, parse_int=whole, parse_float=real)
+
+
+def _pieces(value: Array) -> Iterator[str]:
+    """A tensor's elements as JSON, some at a time."""
+    flat = value.reshape(-1)
+    for at in range(0, flat.size, _LONG_NUMBERS):
+        yield json.dumps(to_list(flat[at : at + _LONG_NUMBERS]))[1:-1]
+
+
+def _with_data(told: str, pieces: Iterator[str] | None) -> str:
+    """An output's JSON with its elements in it; None: they stand elsewhere."""
+    return told if pieces is None else f'{told[:-1]}, "data": [{", ".join(pieces)}]}}'
+
+
+def _json_bytes(body: bytes, header: str | None) -> int:
+    """How much of a body is JSON."""
+    size = len(body) if header is None else _whole(header, HEADER)
+    if size > len(body):
+        raise InvalidInput(f"`{HEADER}` is {size} and the body has {len(body)} bytes")
+    return size
 
 
 def _tensor(given: Mapping[str, Any], name: str, body: bytes, at: int) -> tuple[Array, int]:

@@ -126,6 +126,10 @@ def test_elements_that_do_not_fit_are_refused(datatype: str, contents: dict, tex
         ("BYTES", [1], "must be strings"),
         ("FP32", [[1.0], [2.0]], "more elements in `data`"),
         ("FP32", [], "0 elements in `data`"),
+        ("FP32", [[[1.0]], [2.0]], "more elements in `data`"),
+        ("FP32", [[]], "0 elements in `data`"),
+        ("FP32", [[[1.0], 2.0]], "more elements in `data`"),
+        ("FP32", [{}], "must be numbers"),
     ],
 )
 def test_json_that_is_no_such_tensor_is_refused(datatype: str, data: list, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from infilink.cloud.coordinator import Coordinator
 from infilink.cloud.scrape import read_status
 from infilink.cloud.security.guard import Guard
+from infilink.cloud.services import rest
 from infilink.cloud.services.inference import InferenceService
 from infilink.cloud.services.rest import serve_rest
 from infilink.codec import encode_jpeg
@@ -115,6 +117,8 @@ def test_what_is_wrong_is_told_by_its_name(ask: Callable) -> None:
             assert answer.status_code == status and text in answer.json()["error"], answer.text
         answer = await infer(client, "bright", given(), parameters={str(n): 1 for n in range(300)})
         assert answer.status_code == 400 and "more than 256" in answer.json()["error"]
+        answer = await client.post("/v2/repository/index", content=bytes(2**17))
+        assert answer.status_code == 400 and "more than 65536 bytes" in answer.json()["error"]
         for body in (b"", b"[1]", b"{", b"[" * 100_000, b"\xff"):
             answer = await client.post("/v2/models/bright/infer", content=body)
             assert answer.status_code == 400 and answer.json()["error"]
@@ -183,3 +187,33 @@ def test_whoever_lacks_the_token_is_refused(ask: Callable) -> None:
         assert (await infer(client, "bright", given())).status_code == 200
 
     ask(story, token="open sesame")
+
+
+@pytest.mark.parametrize("header", [False, True], ids=["JSON alone", "JSON before raw bytes"])
+def test_long_json_is_read_and_written_beside_the_event_loop(ask: Callable, header: bool, monkeypatch) -> None:
+    threads = {}
+
+    def noted(name: str) -> None:
+        call = getattr(rest, name)
+
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            threads[name] = threading.current_thread()
+            return call(*arguments, **named)
+
+        monkeypatch.setattr(rest, name, wrapped)
+
+    async def story(coordinator: Coordinator, client: httpx.AsyncClient) -> None:
+        for text, is_beside in (("[1.0]", False), (f"[{' ' * 2**16}1.0]", True)):
+            body = f'{{"inputs": [{{"name": "image", "datatype": "FP32", "shape": [1], "data": {text}}}]}}'.encode()
+            headers = {LENGTH: str(len(body))} if header else {}
+            answer = await client.post("/v2/models/bright/infer", content=body, headers=headers)
+            assert answer.status_code == 400 and "(`shape`)" in answer.json()["error"]
+            assert (threads["read_request"] is not threading.current_thread()) == is_beside
+        small = {"name": "image", "datatype": "FP32", "shape": [1, 3, 16, 16], "data": [0.0] * 768}
+        monkeypatch.setattr(rest, "is_long_response", lambda *_: True)
+        assert (await infer(client, "bright", small)).status_code == 200
+        assert threads["write_response"] is not threading.current_thread()
+
+    noted("read_request")
+    noted("write_response")
+    ask(story)
