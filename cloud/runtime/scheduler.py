@@ -1,6 +1,7 @@
 """Runs the site's models as its schedule says: on which inputs they run, and which of them are loaded."""
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import Callable, Collection, Hashable, Mapping
@@ -25,6 +26,8 @@ _LOOK_EVERY_S = 0.05
 """What is loaded is looked at after an input came, but no more often than this."""
 _BELIEVED = 0.3
 """How much of what a load takes is believed of the last one."""
+_SEEN_EVERY = 8
+"""Of so many looks one measures what models take, where there is no budget."""
 _BUSY = 0.9
 """From this share of the compute on that was spent, there is more to run than it is enough for."""
 
@@ -175,9 +178,11 @@ class Scheduler:
             overload_s: over how long what is spent is added up.
         """
         told, since_s, spent_s = self.schedule is None, self.clock(), 0.0
-        while True:
+        for look in itertools.count():
             await asyncio.sleep(every_s)
-            await self.pool.sample()
+            # It takes some milliseconds: where nothing is to be kept within a budget, it is only to be seen.
+            if look % _SEEN_EVERY == 0 or any(budget.limit_bytes is not None for budget in self.pool.budgets):
+                await self.pool.sample()
             if self.scaling is not None:
                 await self.scaling.adapt()
             now_s = self.clock()

@@ -30,6 +30,7 @@ _ITEMS = ("boxes", "tokens")
 # What a scan of a JPEG begins with. A picture that comes in steps has some ten of them; each costs a pass over all its
 # pixels, and hardly any bytes.
 _SCAN, _MOST_SCANS = b"\xff\xda", 64
+_SCAN_PAIR = np.frombuffer(_SCAN, np.uint16)[0]
 
 # Decoded sooner than another thread takes it over; and what takes so long that others are not to feel it.
 _SMALL_PIXELS, _LARGE_PIXELS = 2**15, 2**22
@@ -79,11 +80,13 @@ async def read_input(
         InvalidInput: it is too large, or neither what the stream's inputs are nor a map of that cut.
         QueueFull: there was no room in time.
     """
-    size_bytes = len(message.payload) + len(message.features.values)
+    # Each time that it is asked for it is copied.
+    payload = message.payload
+    size_bytes = len(payload) + len(message.features.values)
     size_bytes += sum(len(output.value) for output in message.outputs)
     if size_bytes > config.max_input_bytes:
         raise InvalidInput(f"the input has {size_bytes} bytes; at most {config.max_input_bytes} are taken")
-    if not message.payload and (message.outputs or message.HasField("features")):
+    if not payload and (message.outputs or message.HasField("features")):
         return None
     if form.modality != PICTURES.modality:
         return await _read_array(message, form, config, inputs, within_s=within_s, is_urgent=is_urgent, ready=ready)
@@ -92,11 +95,11 @@ async def read_input(
         known = "a JPEG" if tail is None else f"the maps of {tail.model} at {tail.tensor!r}"
         raise InvalidInput(f"encoding {message.encoding} is not known here; send {known}")
     if tail is not None:
-        check_map(message.payload, tail)
+        check_map(payload, tail)
         await ready()
-        return inputs.copy({FRAME: np.frombuffer(message.payload, np.uint8)})
+        return inputs.copy({FRAME: np.frombuffer(payload, np.uint8)})
     return await read_picture(
-        message.payload, inputs, max_pixels=config.max_input_pixels, within_s=within_s, is_urgent=is_urgent, ready=ready
+        payload, inputs, max_pixels=config.max_input_pixels, within_s=within_s, is_urgent=is_urgent, ready=ready
     )
 
 
@@ -130,9 +133,9 @@ async def read_picture(
     ready: Ready = _at_once,
 ) -> Held:
     """A JPEG as a frame in the memory that models are given it in; what `read_input` says."""
-    width, height = picture_size(jpeg, max_pixels=max_pixels)
+    width, height, scans = picture_form(jpeg, max_pixels=max_pixels)
     # One that is drawn in several scans takes its coefficients beside its pixels while it is decoded.
-    pixel_bytes = 3 if jpeg.count(_SCAN) == 1 else 9
+    pixel_bytes = 3 if scans == 1 else 9
     needed_bytes = width * height * pixel_bytes
     held = inputs.hold_now(needed_bytes) if is_urgent else await inputs.hold(needed_bytes, within_s=within_s)
     await ready()
@@ -176,12 +179,12 @@ def decode_picture(jpeg: bytes, *, max_pixels: int) -> Array:
     Raises:
         InvalidInput: it is no readable JPEG, or has more than `max_pixels`.
     """
-    picture_size(jpeg, max_pixels=max_pixels)
+    picture_form(jpeg, max_pixels=max_pixels)
     return decode_jpeg(jpeg)
 
 
-def picture_size(jpeg: bytes, *, max_pixels: int) -> tuple[int, int]:
-    """Width and height of a JPEG, as the decoder itself reads them, without decoding it.
+def picture_form(jpeg: bytes, *, max_pixels: int) -> tuple[int, int, int]:
+    """Width and height of a JPEG, as the decoder itself reads them, and its scans, without decoding it.
 
     Raises:
         InvalidInput: it is not a JPEG, its header is cut off or damaged, or it has too many pixels or scans.
@@ -195,14 +198,20 @@ def picture_size(jpeg: bytes, *, max_pixels: int) -> tuple[int, int]:
     if width * height > max_pixels:
         raise InvalidInput(f"the picture is {width}x{height}, more than {max_pixels} pixels (`max_input_pixels`)")
     # Inside a scan a byte 255 is never followed by this one, so no parser can find more scans than these.
-    scans = jpeg.count(_SCAN)
+    scans = _count_scans(jpeg)
     if scans > _MOST_SCANS:
         raise InvalidInput(f"the picture is drawn in {scans} scans; at most {_MOST_SCANS} are taken")
-    return int(width), int(height)
+    return int(width), int(height), scans
+
+
+def _count_scans(jpeg: bytes) -> int:
+    """How often `_SCAN` is in it, at even places and at odd ones; `bytes.count` takes ten times as long."""
+    pairs = (np.frombuffer(jpeg, np.uint16, (len(jpeg) - odd) // 2, odd) for odd in (0, 1))
+    return sum(int(np.count_nonzero(each == _SCAN_PAIR)) for each in pairs)
 
 
 def decode_jpeg(jpeg: bytes, out: Array | None = None) -> Array:
-    """A JPEG whose `picture_size` was looked at, as uint8 BGR (height, width, 3).
+    """A JPEG whose `picture_form` was looked at, as uint8 BGR (height, width, 3).
 
     One that is drawn in several scans takes another six bytes a pixel while it is decoded.
 

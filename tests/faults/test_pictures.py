@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from infilink.cloud.runtime.input_pool import InputPool
-from infilink.cloud.sessions.inputs import decode_picture, picture_size, read_picture
+from infilink.cloud.sessions.inputs import decode_picture, picture_form, read_picture
 from infilink.errors import InvalidInput
 
 SMALL = cv2.imencode(".jpg", np.zeros((16, 16, 3), np.uint8))[1].tobytes()
@@ -55,12 +55,20 @@ def test_a_picture_of_more_passes_than_any_camera_makes_is_refused_undecoded(sca
         decode_picture(PROGRESSIVE[:at] + last * scans + PROGRESSIVE[-2:], max_pixels=2**25)
 
 
+@given(st.lists(st.sampled_from([b"\xff", b"\xda", b"\xff\xda", b"1"])).map(b"".join))
+def test_passes_are_counted_wherever_they_begin(rest: bytes) -> None:
+    for begin in (SMALL, SMALL + b"2"):
+        scans = (begin + rest).count(b"\xff\xda")
+        if scans <= 64:
+            assert picture_form(begin + rest, max_pixels=2**16)[2] == scans
+
+
 @given(st.integers(0, len(PROGRESSIVE) - 1), st.integers(0, 255), st.booleans())
 def test_whatever_is_decoded_has_the_size_that_was_said(place: int, byte: int, progressive: bool) -> None:
     jpeg = bytearray(PROGRESSIVE if progressive else SMALL)
     jpeg[place % len(jpeg)] = byte
     try:
-        width, height = picture_size(bytes(jpeg), max_pixels=2**16)
+        width, height, _ = picture_form(bytes(jpeg), max_pixels=2**16)
         picture = decode_picture(bytes(jpeg), max_pixels=2**16)
     except InvalidInput:
         return
