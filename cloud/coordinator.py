@@ -34,7 +34,7 @@ from .metrics import Metrics
 from .model_store import ModelStore
 from .plans.initial import InitialPlan, make_initial_plan
 from .publishing.hub import Hub
-from .publishing.publishers import start_publishing
+from .publishing.publishers import keep_up, make_publishers
 from .repository import Repository
 from .runtime.input_pool import InputPool
 from .runtime.machine import Machine
@@ -87,6 +87,7 @@ class Coordinator:
             is_more_coming=lambda: self.backlog.size_bytes > 0,
         )
         self.hub = Hub()
+        self.publishers = make_publishers(self.hub, config.mqtt, config.webhook)
         self.ledger.listeners.append(self.hub.publish)
         self.machine = Machine(config, meters=meters)
         is_tail = self.repository.tail is not None
@@ -149,7 +150,7 @@ class Coordinator:
         self._tasks = [
             asyncio.create_task(self.scheduler.watch(every_s=_SAMPLE_EVERY_S)),
             asyncio.create_task(self._tidy_regularly()),
-            *start_publishing(self.hub, self.config.mqtt, self.config.webhook),
+            *(asyncio.create_task(keep_up(name, each)) for name, each in self.publishers.items()),
         ]
         if self.schedule is not None:
             self._tasks.append(asyncio.create_task(self.scheduler.keep_loaded()))

@@ -102,6 +102,7 @@ def families(coordinator: "Coordinator") -> Iterator[Metric]:
     yield from _models(status)
     yield from _queues(coordinator)
     yield from _ledger(coordinator)
+    yield from _publishers(coordinator)
     yield from _devices(status)
 
 
@@ -185,6 +186,24 @@ def _ledger(coordinator: "Coordinator") -> Iterator[Metric]:
     yield _counter("infilink_ledger_refused", "Answers that were refused as they could not be kept", stats.refused)
     yield _counter("infilink_ledger_unkept", "Answers that were given without being kept", stats.unkept)
     yield _counter("infilink_ledger_deleted", "Answers that were deleted, too old or too many", stats.deleted)
+
+
+def _publishers(coordinator: "Coordinator") -> Iterator[Metric]:
+    counters = {
+        "sent": CounterMetricFamily("infilink_published", "Results that were taken there", labels=["to"]),
+        "failures": CounterMetricFamily("infilink_publish_failures", "Tries to publish that failed", labels=["to"]),
+        "dropped": CounterMetricFamily(
+            "infilink_publish_dropped", "Results that never were: given up, or too many waited", labels=["to"]
+        ),
+    }
+    waiting = GaugeMetricFamily("infilink_publish_waiting", "Results that wait to be published", labels=["to"])
+    connected = GaugeMetricFamily("infilink_publish_connected", "1 if the last try worked", labels=["to"])
+    for name, publisher in coordinator.publishers.items():
+        for key, counter in counters.items():
+            counter.add_metric([name], getattr(publisher.deliveries, key))
+        waiting.add_metric([name], publisher.deliveries.waiting)
+        connected.add_metric([name], publisher.deliveries.connected)
+    yield from (*counters.values(), waiting, connected)
 
 
 def _devices(status: edge_pb2.StatusReply) -> Iterator[Metric]:

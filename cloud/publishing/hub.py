@@ -56,12 +56,18 @@ class News:
 
 
 class Subscription:
-    """What waits for one reader: of more than `most_bytes` the oldest is dropped, and counted."""
+    """What waits for one reader: of more than `most_bytes` the oldest is dropped, and counted.
+
+    Attributes:
+        missed: how many were dropped since the last one that was read.
+        left_out: how many in all.
+    """
 
     def __init__(self, selection: Selection, *, most_bytes: int = _MOST_BYTES) -> None:
         self.selection = selection
         self.most_bytes = most_bytes
         self.missed = 0
+        self.left_out = 0
         self._waiting: deque[tuple[News, int]] = deque()
         self._waiting_bytes = 0
         self._there = asyncio.Event()
@@ -105,6 +111,7 @@ class Subscription:
         while self._waiting_bytes > self.most_bytes and len(self._waiting) > 1:
             self._waiting_bytes -= self._waiting.popleft()[1]
             self.missed += 1
+            self.left_out += 1
         self._there.set()
 
     def _wants(self, output: edge_pb2.Output, answered: Answered) -> bool:

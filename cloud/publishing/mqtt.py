@@ -16,6 +16,7 @@ from ...models.spec import ModelSpec
 from ...protos import edge_pb2
 from ...settings import is_loopback
 from ..ledger.viewer_time import iso_utc
+from .deliveries import Deliveries
 from .home_assistant import discovery_message, discovery_topic, state_topic
 from .hub import Hub, News, Selection, Subscription
 from .settings import MqttConfig
@@ -42,6 +43,9 @@ class MqttPublisher:
         hub: where results come from.
         clock: seconds that do not go back.
         retry_s: how long to wait before the first try to connect again.
+
+    Attributes:
+        deliveries: what became of the results.
     """
 
     def __init__(
@@ -56,7 +60,7 @@ class MqttPublisher:
         self.hub = hub
         self.clock = clock
         self.retry_s = retry_s
-        self.connected = False
+        self.deliveries = Deliveries()
         self._said: dict[tuple[str, str], tuple[str, float]] = {}
         self._specs: dict[str, dict[str, ModelSpec]] = {}
 
@@ -71,8 +75,9 @@ class MqttPublisher:
                 await self._serve()
                 return
             except (MqttError, OSError, TimeoutError, ValueError) as error:
-                if self.connected:
-                    self.connected, wait_s, told = False, self.retry_s, False
+                self.deliveries.failures += 1
+                if self.deliveries.connected:
+                    self.deliveries.connected, wait_s, told = False, self.retry_s, False
                 if not told:
                     logger.warning("mqtt: %s: %s; tried again until it works", where, error or type(error).__name__)
                 told = True
@@ -96,9 +101,10 @@ class MqttPublisher:
         ) as client:
             await self._clear(client)
             await client.publish(status, "online", qos=1, retain=True)
-            self.connected = True
+            self.deliveries.connected = True
             logger.info("mqtt: connected to %s:%d", config.host, config.port)
             subscription = self.hub.subscribe(Selection(config.devices, config.models))
+            self.deliveries.begin(subscription)
             tasks = asyncio.create_task(self._publish_all(client, subscription)), asyncio.create_task(_watch(client))
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -108,6 +114,7 @@ class MqttPublisher:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+                self.deliveries.end()
                 self.hub.leave(subscription)
                 # Who leaves in order has no last will.
                 with suppress(MqttError, TimeoutError):
@@ -160,6 +167,7 @@ class MqttPublisher:
                 continue
             payload = json.dumps(_short(summary) | _details(news, output), ensure_ascii=False)
             await client.publish(state_topic(self.config, device, output.model), payload, qos=1, retain=True)
+            self.deliveries.sent += 1
             self._said[of] = (text, now_s)
 
 

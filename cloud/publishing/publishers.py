@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 
 from ...errors import InvalidInput
+from .deliveries import Publisher
 from .hub import Hub
 from .settings import MqttConfig, WebhookConfig
 from .webhook import Webhook
@@ -14,29 +14,29 @@ logger = logging.getLogger(__name__)
 _AGAIN_S = 10.0
 
 
-def start_publishing(hub: Hub, mqtt: MqttConfig | None, webhook: WebhookConfig | None) -> list[asyncio.Task[None]]:
-    """A task for each, which ends when it is cancelled or the hub is closed.
+def make_publishers(hub: Hub, mqtt: MqttConfig | None, webhook: WebhookConfig | None) -> dict[str, Publisher]:
+    """Each by what it publishes to.
 
     Raises:
         InvalidInput: a package for it is missing.
     """
-    runs: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+    made: dict[str, Publisher] = {}
     if webhook is not None:
-        runs.append(("webhook", Webhook(webhook, hub).run))
+        made["webhook"] = Webhook(webhook, hub)
     if mqtt is not None:
         try:
             from .mqtt import MqttPublisher
         except ModuleNotFoundError as error:
             raise InvalidInput(f"[mqtt] needs the package {error.name!r}: pip install 'infilink[mqtt]'") from error
-        runs.append(("mqtt", MqttPublisher(mqtt, hub).run))
-    return [asyncio.create_task(_kept_up(name, run)) for name, run in runs]
+        made["mqtt"] = MqttPublisher(mqtt, hub)
+    return made
 
 
-async def _kept_up(name: str, run: Callable[[], Awaitable[None]]) -> None:
-    """What nobody expected ends no publishing for good."""
+async def keep_up(name: str, publisher: Publisher) -> None:
+    """Publishes until it is cancelled or the hub is closed: what nobody expected ends it not for good."""
     while True:
         try:
-            await run()
+            await publisher.run()
             return
         except Exception:
             logger.exception("%s: failed; begun anew", name)

@@ -14,6 +14,7 @@ from ...errors import InvalidInput
 from ...protos import edge_pb2
 from ...protos.arrays import read_array
 from ..ledger.viewer_time import iso_utc
+from .deliveries import Deliveries
 from .hub import Hub, News, Selection, Subscription
 from .settings import WebhookConfig
 from .summary import SUMMED_UP, summary_of
@@ -39,16 +40,14 @@ class Webhook:
         retry_s: how long to wait before the first new try; twice as long before each further one.
 
     Attributes:
-        delivered: results that were taken.
-        given_up: results that were not.
+        deliveries: what became of the results.
     """
 
     def __init__(self, config: WebhookConfig, hub: Hub, *, retry_s: float = _FIRST_RETRY_S) -> None:
         self.config = config
         self.hub = hub
         self.retry_s = retry_s
-        self.delivered = 0
-        self.given_up = 0
+        self.deliveries = Deliveries()
         self._failing = False
         parts = urlsplit(config.url)
         # What a URL's path or query holds may be a secret.
@@ -58,23 +57,27 @@ class Webhook:
         """Posts until cancelled, or until the hub is closed and what waited is posted."""
         config = self.config
         subscription = self.hub.subscribe(Selection(config.devices, config.models, changes=config.changes))
+        self.deliveries.begin(subscription)
         try:
             while group := await _some(subscription):
                 body = json.dumps({"results": [_record(news) for news in group]}, ensure_ascii=False).encode()
                 if await self._deliver(body):
-                    self.delivered += len(group)
+                    self.deliveries.sent += len(group)
                 else:
-                    self.given_up += len(group)
+                    self.deliveries.given_up += len(group)
         finally:
+            self.deliveries.end()
             self.hub.leave(subscription)
 
     async def _deliver(self, body: bytes) -> bool:
         wait_s = self.retry_s
         for left in range(self.config.tries - 1, -1, -1):
             failure, again = await asyncio.to_thread(_post, self.config, body)
+            self.deliveries.connected = not failure
             if not failure:
                 self._failing = False
                 return True
+            self.deliveries.failures += 1
             if not self._failing:
                 logger.warning("webhook: %s: %s (told once until it works)", self._name, failure)
             self._failing = True

@@ -13,6 +13,7 @@ from infilink.cloud.coordinator import Coordinator
 from infilink.protos import edge_pb2
 from pydantic import ValidationError
 
+from .ledger.conftest import answered
 from .messages import hello
 
 
@@ -79,3 +80,22 @@ def test_figures_are_read_without_a_token_only_on_the_machine_itself(tmp_path, a
     with pytest.raises(ValidationError, match="no token is asked for there"):
         CloudConfig(models=tmp_path, metrics_listen=address)
     assert CloudConfig(models=tmp_path, metrics_listen="[::1]:9420").metrics_listen == "[::1]:9420"
+
+
+def test_what_became_of_what_is_published_is_told(serve: Callable) -> None:
+    """Nobody listens where the webhook posts to."""
+
+    async def story(coordinator: Coordinator) -> None:
+        scrape.read_status(coordinator)
+        while not coordinator.hub._subscriptions:
+            await asyncio.sleep(0)
+        coordinator.hub.publish(answered(1))
+        while not (found := series((await scrape.render(coordinator))[0]))[
+            'infilink_publish_dropped_total{to="webhook"}'
+        ]:
+            await asyncio.sleep(0)
+        assert found['infilink_publish_failures_total{to="webhook"}'] == 1
+        assert found['infilink_published_total{to="webhook"}'] == found['infilink_publish_waiting{to="webhook"}'] == 0
+        assert found['infilink_publish_connected{to="webhook"}'] == 0
+
+    serve(story, webhook={"url": "http://127.0.0.1:1/", "tries": 1})

@@ -79,11 +79,14 @@ def test_a_device_is_one_message_with_all_its_sensors_and_each_result_is_kept(co
     async def story():
         hub = Hub()
         async with listening(config) as heard:
-            async with publishing(config, hub):
+            async with publishing(config, hub) as publisher:
                 assert await heard.get() == ("status", "online", False)
                 hub.publish(answered(7))
                 topic, payload, _ = await heard.get()
                 states = [await heard.get() for _ in range(3)]
+                assert publisher.deliveries.connected
+            told = publisher.deliveries
+            assert (told.sent, told.failures, told.dropped, told.waiting) == (3, 0, 0, 0)
             assert await heard.get() == ("status", "offline", False)
             async with Client(HOST, int(PORT)) as late:
                 await late.subscribe(f"{config.topic}/camera/+/state")

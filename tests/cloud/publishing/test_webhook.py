@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import chain
 
 import pytest
-from infilink.cloud.publishing.hub import Hub
+from infilink.cloud.publishing.deliveries import Deliveries
+from infilink.cloud.publishing.hub import Hub, Selection, Subscription
 from infilink.cloud.publishing.settings import WebhookConfig
 from infilink.cloud.publishing.webhook import Webhook
 from pydantic import ValidationError
@@ -80,7 +81,7 @@ def post(receiver: Receiver | str, answers, **settings) -> Webhook:
 def test_results_come_in_order_with_what_they_say(receiver):
     webhook = post(receiver, map(answered, range(250)), changes=False, token="open sesame")
     assert [len(group) for group in receiver.sequences()] == [100, 100, 50]
-    assert [*chain(*receiver.sequences())] == list(range(250)) and webhook.delivered == 250
+    assert [*chain(*receiver.sequences())] == list(range(250)) and webhook.deliveries.sent == 250
     headers, body = receiver.requests[0]
     assert headers["Authorization"] == "Bearer open sesame" and headers["Content-Type"] == "application/json"
     first = body["results"][3]
@@ -104,21 +105,36 @@ def test_what_fails_is_tried_again_and_nothing_overtakes_it(receiver, caplog):
     webhook = post(receiver, map(answered, range(120)), changes=False)
     first = list(range(100))
     assert receiver.sequences() == [first, first, first, list(range(100, 120))]
-    assert (webhook.delivered, webhook.given_up) == (120, 0)
-    (told,) = caplog.messages
-    assert "status 503" in told and "secret" not in told
+    told = webhook.deliveries
+    assert (told.sent, told.failures, told.dropped, told.waiting, told.connected) == (120, 2, 0, 0, True)
+    (text,) = caplog.messages
+    assert "status 503" in text and "secret" not in text
 
 
 @pytest.mark.parametrize(("status", "tries"), [(500, 3), (400, 1), (307, 1)])
 def test_what_does_not_work_is_given_up(receiver, status, tries):
     receiver.statuses = [status]
     webhook = post(receiver, [answered(1)], tries=3)
-    assert len(receiver.requests) == tries and (webhook.delivered, webhook.given_up) == (0, 1)
+    assert len(receiver.requests) == tries and (webhook.deliveries.sent, webhook.deliveries.dropped) == (0, 1)
+    assert webhook.deliveries.failures == tries and not webhook.deliveries.connected
 
 
 def test_nobody_there_is_told_and_given_up(caplog):
     webhook = post("http://127.0.0.1:1/", [answered(1)], tries=2)
-    assert webhook.given_up == 1 and "refused" in caplog.text
+    assert webhook.deliveries.given_up == 1 and "refused" in caplog.text
+
+
+def test_what_waits_is_counted_and_what_is_left_out_stays_counted():
+    waiting, deliveries = Subscription(Selection(), most_bytes=1), Deliveries()
+    deliveries.begin(waiting)
+    for number in range(5):
+        waiting.offer(answered(number), 0)
+    assert (deliveries.waiting, deliveries.dropped) == (1, 4)
+    deliveries.end()
+    assert (deliveries.waiting, deliveries.dropped) == (0, 5), "nobody sends what waited"
+    deliveries.begin(Subscription(Selection()))
+    assert deliveries.dropped == 5
+    deliveries.end()
 
 
 @pytest.mark.parametrize("url", ["ftp://host/", "host/hook", "http://", "https://me:secret@host/"])
