@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InfilinkError, InvalidInput, OutOfMemory, Overloaded, UnknownModel
 from .model_entry import ModelEntry
-from .model_folder import keep, older_version, place_of, put_back
+from .model_folder import delete_files, keep, older_version, place_of, put_back
 from .model_store import ServedModel, Source, Stamp, stamp_of
 from .repository import MODEL_FILE, SPEC_FILE, check_name, set_current
 from .rollout import Rollout
@@ -229,14 +229,13 @@ class Deployments:
                 await asyncio.to_thread(shutil.rmtree, home / str(version))
                 return
             await self.rollout.withdraw(name)
-            files = model.source.files()
+            repository, files = self.coordinator.repository, model.source.files()
             place = home if home is not None else model.source.path
             self._known.pop(place, None)
             if home is not None:
                 await asyncio.to_thread(shutil.rmtree, home)
             else:
-                for path in files:
-                    path.unlink(missing_ok=True)
+                delete_files(files, [each for each in repository.models.values() if each.name != name])
             self._forget(name)
             logger.info("%s: removed, as an operator asked for it", name)
 
@@ -306,8 +305,8 @@ class Deployments:
         return found
 
     def _files_of(self, source: Source) -> tuple[Path, ...]:
-        """A source's files; the names inside the model are read anew only where it was written to."""
-        stamp = stamp_of((source.path,))
+        """A source's files; their names in the model and its spec are read anew only where these were written to."""
+        stamp = stamp_of((source.path, *([source.spec] if source.spec is not None else [])))
         known = self._files.get(source.path)
         files = known[1] if known is not None and known[0] == stamp else source.files()
         self._files[source.path] = (stamp, files)

@@ -1,12 +1,13 @@
 """How models lie in the folder that is served, and how what an operator brings or takes back gets there."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InvalidInput
 from ..files import replacing, room_for
-from ..models.external_data import external_files
+from ..models.spec import files_beside
 from .model_store import ORIGINAL_SPEC, ModelStore, ServedModel, stamp_of
 from .repository import MODEL_FILE, SPEC_FILE, Repository, set_current
 
@@ -55,7 +56,7 @@ def _beside(place: Path, model: ServedModel) -> Path | None:
 def put_back(model: ServedModel) -> None:
     """Writes a copy's files to where a flat model lies, in the place of what is there."""
     place, original = model.source.path, model.path.with_name(ORIGINAL_SPEC)
-    for copy in external_files(model.path):
+    for copy in files_beside(model.path, model.path.with_suffix(".toml")):
         _copy(copy, place.parent / copy.relative_to(model.path.parent))
     if model.source.spec is not None:
         _copy(original, model.source.spec)
@@ -63,6 +64,14 @@ def put_back(model: ServedModel) -> None:
         place.with_suffix(".toml").unlink(missing_ok=True)
     # Last: what is looked for first is there when it is whole.
     _copy(model.path, place)
+
+
+def delete_files(files: Sequence[Path], others: Sequence[ServedModel]) -> None:
+    """Deletes a flat model's files, but for those that others need, too: a tokenizer may be that of several."""
+    kept = {path for model in others for path, *_ in model.stamp}
+    for path in files:
+        if str(path) not in kept:
+            path.unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -17,8 +17,7 @@ from typing import Any, Self
 
 from ..errors import InvalidInput
 from ..files import room_for
-from ..models.external_data import external_files
-from ..models.spec import ModelSpec, digest, parse_spec, spec_in_file
+from ..models.spec import ModelSpec, digest, files_beside, filled, parse_spec, spec_in_file
 from ..settings import read_toml
 
 logger = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ class Source:
         Raises:
             InvalidInput: one of them is missing, or lies elsewhere.
         """
-        return (self.path, *external_files(self.path), *([self.spec] if self.spec is not None else []))
+        return (self.path, *files_beside(self.path, self.spec), *([self.spec] if self.spec is not None else []))
 
 
 @dataclass(frozen=True)
@@ -218,6 +217,7 @@ def read_source_spec(source: Source, *, path: Path | None = None, toml: Path | N
     else:
         named = {"name": source.name or source.path.stem}
         spec = parse_spec({**named, **read_toml(toml or source.spec)}, where=str(source.spec))
+        spec = filled(spec, path or source.path)
     if source.name and spec.name != source.name:
         # A version's folder says what it is called: the same file may have been exported under another name.
         spec = spec.model_copy(update={"name": source.name})

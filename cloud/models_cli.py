@@ -16,8 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..errors import InvalidInput
-from ..models.external_data import external_files
-from ..models.spec import spec_beside
+from ..models.spec import files_beside, spec_beside
 from ..protos import models_pb2, models_pb2_grpc
 from ..protos.channel import open_channel
 from ..settings import Address, checked
@@ -212,7 +211,7 @@ class _Caller:
 
 def _pieces(path: Path, name: str, version: int) -> Iterator[models_pb2.ModelPiece]:
     beside = path.with_suffix(".toml")
-    files = [path, *external_files(path)]
+    files = [path, *files_beside(path, beside)]
     yield models_pb2.ModelPiece(
         new=models_pb2.NewModel(
             name=name,

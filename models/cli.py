@@ -22,7 +22,7 @@ from .decoding import DECODERS
 from .graph import Graph, read_graph
 from .guess import guess, spec_name
 from .guessed import Guess
-from .inputs.picture import FED_TYPES
+from .inputs.pixels import FED_TYPES
 from .onnx_model import OnnxModel, try_out
 from .session import open_session
 from .spec import METADATA_KEY, ModelSpec, read_spec, spec_beside

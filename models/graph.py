@@ -13,7 +13,7 @@ import onnxruntime as ort
 
 from ..errors import InvalidInput
 from ..outputs import Array
-from .inputs.picture import FED_TYPES
+from .inputs.pixels import FED_TYPES
 from .session import open_session
 
 _ANY_SIZE = (640, 640)

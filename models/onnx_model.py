@@ -1,6 +1,6 @@
-"""A model at work: one frame in, the output that its spec describes out."""
+"""A model at work: one input in, the output that its spec describes out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 from ..errors import BadOutput, InfilinkError, InvalidInput, ModelFailed
 from ..outputs import Array
 from .decoding import DECODERS, decode
-from .inputs.fed import Letterbox
+from .inputs.base import has_rows
+from .inputs.fed import Fed, Letterbox
 from .session import CPU_ONLY, SessionProviders, first_line, open_session, shrink_arenas
 from .spec import spec_beside, spec_inside
 
@@ -50,7 +51,7 @@ class OnnxModel:
         except InvalidInput as error:
             raise InvalidInput(f"{self.path}: {error}") from error
         self._outputs = [output.name for output in self._session.get_outputs()]
-        self.batches = takes_several(self._session)
+        self.batches = self.spec.fed.batches and takes_several(self._session, self.spec.fed.constants)
         self._fits = False
 
     def infer(self, value: Array) -> Array:
@@ -67,20 +68,31 @@ class OnnxModel:
             ModelFailed: its spec does not fit: the decoder can't read its tensors, or no output had the right shape.
         """
         fed = self._feed(value)
-        return self._decode(self._run(fed.tensors), fed.letterbox)
+        return self._decode(fed.outputs(self._run), fed.letterbox)
 
     def infer_batch(self, values: Sequence[Array]) -> list[Array | InfilinkError]:
-        """The outputs for several inputs from one run, or why one has none.
+        """The outputs for several inputs from one run, or why one has none; a run for each length, if they differ.
 
         Raises:
             BadOutput: the model raised on them, or gave something else than one row for each: that is not tried again.
             InvalidInput: one is no such input.
         """
         fed = [self._feed(value) for value in values]
-        raw = self._run({name: np.concatenate([each.tensors[name] for each in fed]) for name in fed[0].tensors})
-        if any(np.shape(value)[:1] != (len(values),) for value in raw.values()):
+        alike: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+        for at, each in enumerate(fed):
+            alike.setdefault(tuple(tensor.shape for tensor in each.tensors.values()), []).append(at)
+        found: dict[int, Array | InfilinkError] = {}
+        for places in alike.values():
+            found.update(zip(places, self._infer_alike([fed[at] for at in places]), strict=True))
+        return [found[at] for at in range(len(fed))]
+
+    def _infer_alike(self, fed: Sequence[Fed]) -> list[Array | InfilinkError]:
+        """The outputs for tensors of the same shapes, from one run."""
+        together = {name: np.concatenate([each.tensors[name] for each in fed]) for name in fed[0].tensors}
+        raw = self._run({**together, **fed[0].fixed})
+        if any(np.shape(value)[:1] != (len(fed),) for value in raw.values()):
             self.batches = False
-            raise BadOutput(f"{self.spec.name}: gave no row for each of {len(values)} inputs")
+            raise BadOutput(f"{self.spec.name}: gave no row for each of {len(fed)} inputs")
         found: list[Array | InfilinkError] = []
         for at, each in enumerate(fed):
             try:
@@ -150,9 +162,15 @@ def run_tensors(
     return dict(zip(wanted, values, strict=True))
 
 
-def takes_several(session: ort.InferenceSession) -> bool:
-    """Whether a graph takes several inputs at once: the first axis of all that goes in and out bears the same name."""
-    ends = [*session.get_inputs(), *session.get_outputs()]
+def takes_several(session: ort.InferenceSession, constants: Collection[str] = ()) -> bool:
+    """Whether a graph takes several inputs at once: the first axis of all that goes in and out bears the same name.
+
+    Args:
+        session: runs it.
+        constants: the inputs that are fed the same for all, and so need no such axis.
+    """
+    inputs = [end for end in session.get_inputs() if end.name not in constants or has_rows(end)]
+    ends = [*inputs, *session.get_outputs()]
     first = {end.shape[0] if end.shape else None for end in ends}
     return len(first) == 1 and isinstance(next(iter(first)), str)
 

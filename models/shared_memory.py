@@ -28,7 +28,7 @@ class SharedArray(NamedTuple):
         serial: tells it from another memory that came to have the same name.
         size_bytes: the whole memory's.
         offset: of the array's first byte.
-        dtype: numpy's name for it.
+        dtype: numpy's name for it; of an input of several parts, each with its name, type and shape.
         shape: the array's.
     """
 
@@ -36,7 +36,7 @@ class SharedArray(NamedTuple):
     serial: int
     size_bytes: int
     offset: int
-    dtype: str
+    dtype: Any
     shape: tuple[int, ...]
 
 
@@ -58,7 +58,8 @@ class SharedMemory:
 
     def at(self, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> tuple[SharedArray, Array]:
         """An array's place in it, and the array, to be written."""
-        place = SharedArray(self.path, self.serial, self.size_bytes, offset, dtype.str, shape)
+        told = dtype.str if dtype.names is None else np.lib.format.dtype_to_descr(dtype)
+        place = SharedArray(self.path, self.serial, self.size_bytes, offset, told, shape)
         return place, _view(self._bytes, place)
 
     def close(self) -> None:
@@ -131,6 +132,6 @@ def padded(size_bytes: int) -> int:
 
 
 def _view(memory: Array, place: SharedArray) -> Array:
-    dtype = np.dtype(place.dtype)
+    dtype = np.dtype(place.dtype) if isinstance(place.dtype, str) else np.lib.format.descr_to_dtype(place.dtype)
     size_bytes = dtype.itemsize * int(np.prod(place.shape, dtype=np.int64))
     return memory[place.offset : place.offset + size_bytes].view(dtype).reshape(place.shape)

@@ -25,6 +25,7 @@ from .inputs import ModelInput
 from .inputs.form import InputForm
 from .inputs.picture import PictureInput
 from .session import open_session
+from .tensors import read_signature
 
 METADATA_KEY = "infilink"
 _METADATA = 14
@@ -129,6 +130,14 @@ class ModelSpec(BaseModel):
             raise InvalidInput(f"model {self.name!r}: its spec has no `input`: say how it is fed (`input.size`)")
         return self.input
 
+    def fits(self, form: InputForm) -> str:
+        """Why the model can't look at inputs of this form; "": it can, or its spec does not say what it looks at.
+
+        Args:
+            form: of a stream's inputs.
+        """
+        return "" if self.input is None or self.serve != "site" else self.input.fits(form)
+
     @property
     def picture(self) -> PictureInput:
         """How a frame becomes its input.
@@ -197,7 +206,7 @@ def spec_beside(path: Path) -> ModelSpec | None:
     beside = path.with_suffix(".toml")
     if not beside.is_file():
         return None
-    return parse_spec({"name": path.stem, **read_toml(beside)}, where=str(beside))
+    return filled(parse_spec({"name": path.stem, **read_toml(beside)}, where=str(beside)), path)
 
 
 def spec_inside(session: ort.InferenceSession, path: Path) -> ModelSpec:
@@ -220,7 +229,26 @@ def _parse_inside(metadata: Mapping[str, str], path: Path) -> ModelSpec:
         found: Any = json.loads(metadata[METADATA_KEY])
     except json.JSONDecodeError as error:
         raise InvalidInput(f"{path}: its metadata {METADATA_KEY!r} is not valid JSON: {error}") from error
-    return parse_spec(found, where=f"{path} (metadata)")
+    return filled(parse_spec(found, where=f"{path} (metadata)"), path)
+
+
+def filled(spec: ModelSpec, path: Path) -> ModelSpec:
+    """A spec with the sizes that its `input` leaves to the graph; what is no ONNX file says none.
+
+    Args:
+        spec: as it was written.
+        path: the model.
+    """
+    if spec.input is None or spec.serve != "site" or not path.is_file():
+        return spec
+    try:
+        shapes = {
+            each.name: each.shape for each in read_signature(path).inputs if each.name not in spec.input.constants
+        }
+        return spec.model_copy(update={"input": spec.input.filled(shapes)})
+    except InvalidInput:
+        # Whoever opens the model says it better.
+        return spec
 
 
 def parse_spec(data: Mapping[str, Any], *, where: str) -> ModelSpec:
@@ -294,17 +322,47 @@ def select_models(models: dict[str, Path], names: list[str] | tuple[str, ...]) -
 def digest(path: Path) -> str:
     """SHA-256 of a file, its first 16 hex digits: what a result names as the version of what made it.
 
-    A model's covers the files beside it that hold its weights.
+    A model's covers the files beside it: those that hold its weights, and its tokenizer's.
 
     Raises:
         InvalidInput: such a file is not there, or not in the model's folder.
     """
     whole = _sha256(path)
-    beside = external_files(path) if path.suffix == ".onnx" else []
+    beside = files_beside(path, path.with_suffix(".toml")) if path.suffix == ".onnx" else []
     if beside:
         named = [f"{file.relative_to(path.parent).as_posix()}\0{_sha256(file)}" for file in beside]
         whole = hashlib.sha256("\n".join([whole, *named]).encode()).hexdigest()
     return whole[:16]
+
+
+def files_beside(path: Path, toml: Path | None) -> list[Path]:
+    """The files beside a model that make it up: those that hold its weights, and those that its spec names.
+
+    Args:
+        path: the ONNX file; it may be a filter or a link, too, which has no such spec.
+        toml: the file that its spec may stand in, if it is not inside the model.
+
+    Raises:
+        InvalidInput: one is not there, or not in the model's folder.
+    """
+    found = external_files(path)
+    for name in _named_files(path, toml):
+        if not (path.parent / name).is_file():
+            raise InvalidInput(f"{path}: its spec names {name}, which is not there; put it beside the model")
+        found.append(path.parent / name)
+    return found
+
+
+def _named_files(path: Path, toml: Path | None) -> tuple[str, ...]:
+    """The names of the files that a model's spec says it needs; none if it has no valid one."""
+    try:
+        if toml is not None and toml.is_file():
+            spec = parse_spec({"name": path.stem, **read_toml(toml)}, where=str(toml))
+        else:
+            spec = parse_spec(json.loads(read_metadata(path)[METADATA_KEY]), where=str(path))
+    except (InvalidInput, KeyError, ValueError):
+        return ()
+    return () if spec.input is None or spec.serve != "site" else spec.input.files()
 
 
 def _sha256(path: Path) -> str:

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import onnxruntime as ort
 
-from ...models.inputs.picture import check_frame
+from ...models.inputs.pixels import check_frame
 from ...models.stem.spec import StemSpec
 from ...models.stem.stem import FEATURES, PICTURE, shrink
 from ...outputs import Array, OutputSpec

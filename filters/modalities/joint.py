@@ -94,15 +94,6 @@ class Joint(BaseModel):
         return JointEncoder([each for each, _ in made], shapes), sum(features for _, features in made)
 
 
-def join(**parts: Array) -> Array:
-    """One input made of several: an array of no dimensions with a field per part; `codec.pack` packs it."""
-    kind = np.dtype([(name, part.dtype, part.shape) for name, part in parts.items()])
-    joined = np.zeros((), kind)
-    for name, part in parts.items():
-        joined[name] = part
-    return joined
-
-
 def _check(value: Array, names: tuple[str, ...]) -> None:
     if value.dtype.names != names:
         raise InvalidInput(

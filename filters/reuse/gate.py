@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from ...models.inputs.picture import check_frame
+from ...models.inputs.pixels import check_frame
 from ...models.session import open_session
 from ...models.spec import digest
 from ...models.stem.stem import FEATURES, PICTURE, shrink

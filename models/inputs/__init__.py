@@ -1,24 +1,14 @@
 """How an input of any kind becomes what a model's graph is fed, as the model's spec says (`[input]`).
 
-To add a kind: a file here with a class like the others, and its name in `ModelInput`.
+To add a kind: a file here with a class like the others, its name in `joint.Kinds`, and a model that looks at it in
+tests/models/inputs/kinds.py, which the checks in tests/checks/test_inputs.py try.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Discriminator, Tag
 
-from .picture import PictureInput
-from .signal import SignalInput
+from .joint import JointInput, Kinds, modality_of
 
-
-def _modality(value: Any) -> str:
-    """Which of the kinds a spec speaks of; one that says nothing is of pictures."""
-    found = value.get("modality", "image") if isinstance(value, dict) else getattr(value, "modality", "image")
-    return str(found)
-
-
-ModelInput = Annotated[
-    Annotated[PictureInput, Tag("image")] | Annotated[SignalInput, Tag("signal")],
-    Discriminator(_modality),
-]
+ModelInput = Annotated[Kinds | Annotated[JointInput, Tag("joint")], Discriminator(modality_of)]
 """Any of them."""

@@ -5,20 +5,19 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from ...errors import InvalidInput
 from ...outputs import Array
+from .base import BaseInput, Shapes, fitting, rate_fits, size_in, window_fits
 from .fed import FLOATS, Fed, Feeder, only
+from .form import InputForm
 
 
-class SignalInput(BaseModel):
+class SignalInput(BaseInput):
     """How to make a model's input tensor of a window: `(number - mean) / std`, channel by channel."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     modality: Literal["signal"]
-    name: str = Field(default="", description="the ONNX input's name; empty: the only one there is")
     channels: tuple[str, ...] = Field(min_length=1, description="what it reads, in order")
     rate_hz: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="samples a second; 0: of any rate")
     steps: int = Field(default=0, ge=0, description="how many samples; 0: as many as the graph says, or any number")
@@ -51,11 +50,24 @@ class SignalInput(BaseModel):
         shape = (self.steps or 128, len(self.channels))
         return [np.zeros(shape, np.float32), np.random.default_rng(0).standard_normal(shape).astype(np.float32)]
 
-    def bind(self, nodes: Mapping[str, Any], folder: Path) -> Feeder:
-        """What makes the tensor for a graph with these inputs.
+    def filled(self, shapes: Shapes) -> Self:
+        """With as many steps as the graph says."""
+        steps = self.steps or size_in(shapes, self.name, 2 if self.layout == "NCT" else 1, 3)
+        return self.model_copy(update={"steps": steps})
+
+    def fits(self, form: InputForm) -> str:
+        """Why inputs of this form are none for the model: another rate, window or other channels."""
+        if told := super().fits(form) or rate_fits(self.rate_hz, form) or window_fits("steps", self.steps, form):
+            return told
+        if form.channels and form.channels != self.channels:
+            return f"reads {', '.join(self.channels)} (`input.channels`), and these are {', '.join(form.channels)}"
+        return ""
+
+    def feeder(self, nodes: Mapping[str, Any], folder: Path) -> Feeder:
+        """What makes the tensor.
 
         Raises:
-            InvalidInput: it has not the one that this makes.
+            InvalidInput: the graph takes something else.
         """
         node = only(self.name, nodes)
         kind = FLOATS.get(node.type)
@@ -63,13 +75,9 @@ class SignalInput(BaseModel):
             raise InvalidInput(f"its input {node.name!r} takes {node.type}, and signals are fed as {', '.join(FLOATS)}")
         steps, channels = self.steps or None, len(self.channels)
         expected = (1, channels, steps) if self.layout == "NCT" else (1, steps, channels)
-        actual = node.shape
-        known = len(actual) == 3 and all(
-            not isinstance(a, int) or e is None or a == e for a, e in zip(actual, expected, strict=True)
-        )
-        if not known:
+        if not fitting(node, expected):
             raise InvalidInput(
-                f"its input {node.name!r} is {actual}, but its spec makes {[e or 'steps' for e in expected]} "
+                f"its input {node.name!r} is {node.shape}, but its spec makes {[e or 'steps' for e in expected]} "
                 f"(`input.channels`, `input.steps`; `input.layout` is {self.layout})"
             )
         mean, scale = np.asarray(self.mean, np.float32), 1.0 / np.asarray(self.std, np.float32)

@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper, shape_inference
 
 from ...errors import InvalidInput
 from ...outputs import Array
-from ..inputs.picture import FED_TYPES
+from ..inputs.pixels import FED_TYPES
 
 # What takes time, or makes a map larger; the rest rides along with it.
 _HEAVY = "Conv,MatMul,Gemm,LSTM,GRU,RNN,Attention,Einsum,If,Loop,Scan,Resize,Upsample,Expand,Tile".split(",")

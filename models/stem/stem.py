@@ -12,7 +12,7 @@ from ...errors import InvalidInput
 from ...files import check_format, json_format
 from ...outputs import Array
 from ...settings import validation_text
-from ..inputs.picture import check_frame
+from ..inputs.pixels import check_frame
 from ..session import open_session
 from ..spec import digest
 from .spec import FORMAT, METADATA_KEY, StemSpec

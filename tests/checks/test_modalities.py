@@ -6,7 +6,7 @@ import torch
 from infilink.errors import InvalidInput
 from infilink.filters.modalities import MODALITIES, Modality, fit_modality
 from infilink.filters.modalities.descriptor import Descriptor
-from infilink.filters.modalities.joint import join
+from infilink.models.inputs.joint import join
 from infilink.outputs import Array
 from pydantic import BaseModel, TypeAdapter
 

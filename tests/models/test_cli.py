@@ -10,7 +10,13 @@ from infilink.cli import build_app
 from infilink.errors import InvalidInput
 from infilink.models.cli import init_model_command
 from infilink.models.decoding import DECODERS, DecoderSpec
+from infilink.models.inputs.audio import AudioInput
+from infilink.models.inputs.feature_map import MapInput
+from infilink.models.inputs.joint import JointInput
 from infilink.models.inputs.picture import PictureInput
+from infilink.models.inputs.signal import SignalInput
+from infilink.models.inputs.text import TextInput
+from infilink.models.inputs.video import VideoInput
 from infilink.models.onnx_model import OnnxModel
 from infilink.models.spec import METADATA_KEY, ModelSpec, read_spec, write_spec
 from infilink.models.split.split import split
@@ -20,6 +26,7 @@ from typer.testing import CliRunner
 
 from .split.models import frames, write_chain
 
+INPUTS = (PictureInput, VideoInput, AudioInput, SignalInput, TextInput, MapInput, JointInput)
 GUIDE = (Path(__file__).parents[2] / "docs" / "MODELS.md").read_text(encoding="utf-8")
 CELLS = 64 + 16 + 4  # of 64 x 64 pixels at strides 8, 16, 32
 
@@ -170,17 +177,18 @@ def test_models_needs_a_folder_with_models(tmp_path: Path) -> None:
 
 
 def test_the_guide_names_every_key_and_decoder() -> None:
-    keys = [key for spec in (ModelSpec, PictureInput, OutputSpec, DecoderSpec) for key in spec.model_fields]
-    rows = set(re.findall(r"^\| `([^`]+)` \|", GUIDE, re.MULTILINE))
+    keys = [key for spec in (ModelSpec, *INPUTS, OutputSpec, DecoderSpec) for key in spec.model_fields]
+    rows = {key for row in re.findall(r"^\| (`[^|]+`) \|", GUIDE, re.MULTILINE) for key in re.findall("`([^`]+)`", row)}
     assert {*keys, *DECODERS, *KINDS} - rows == set()
     assert rows - {*keys, *DECODERS, *KINDS} == set()
 
 
 def test_the_guides_specs_are_valid(tmp_path: Path) -> None:
     specs = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
-    assert len(specs) == 3
+    assert len(specs) == 9
     for i, text in enumerate(specs):
-        (tmp_path / f"{i}.toml").write_text(text, encoding="utf-8")
+        output = "" if "[output]" in text else "[output]\nkind = 'scalar'\n"
+        (tmp_path / f"{i}.toml").write_text(text + output, encoding="utf-8")
         assert read_spec(tmp_path / f"{i}.onnx").name
 
 

@@ -6,11 +6,12 @@ import torch
 from infilink.codec import pack, unpack
 from infilink.errors import InvalidInput
 from infilink.filters.modalities import fit_modality
-from infilink.filters.modalities.joint import Joint, join
+from infilink.filters.modalities.joint import Joint
 from infilink.filters.training.fit_loop import one_thread
 from infilink.filters.training.replay import Singles
 from infilink.filters.training.single_input import fit_encoder, scores_of
 from infilink.filters.training.train import train_filter
+from infilink.models.inputs.joint import join
 from infilink.outputs import Array
 
 from ..arrays import RULE, make, write_labelled
