@@ -111,12 +111,6 @@ class ModelSpec(BaseModel):
         """Of the inputs that it looks at; "": it is not said, as it is run elsewhere."""
         return "" if self.input is None else self.input.modality
 
-    def fits(self, form: InputForm) -> str:
-        """Why it can't look at inputs of this form; "": it can."""
-        if self.modality not in ("", form.modality):
-            return f"it looks at inputs of the kind {self.modality}, not {form.modality}"
-        return ""
-
     @property
     def fed(self) -> ModelInput:
         """How an input becomes its tensors.
@@ -131,7 +125,7 @@ class ModelSpec(BaseModel):
         return self.input
 
     def fits(self, form: InputForm) -> str:
-        """Why the model can't look at inputs of this form; "": it can, or its spec does not say what it looks at.
+        """Why it can't look at inputs of this form; "": it can, or its spec does not say what it looks at.
 
         Args:
             form: of a stream's inputs.

@@ -104,7 +104,7 @@ class BaseInput(BaseModel, ABC):
     def fits(self, form: InputForm) -> str:
         """Why inputs of this form are none for the model; "": they are."""
         if form.modality != self.modality:
-            return f"looks at {self.modality} (`input.modality`), and these inputs are {form.modality}"
+            return f"it looks at {self.modality} (`input.modality`), and these inputs are {form.modality}"
         return ""
 
 
@@ -113,7 +113,7 @@ def rate_fits(rate_hz: float, form: InputForm) -> str:
     if not rate_hz or form.rate_hz == rate_hz:
         return ""
     told = f"come {form.rate_hz:g} a second" if form.rate_hz else "come at no rate"
-    return f"takes {rate_hz:g} samples a second (`input.rate_hz`), and these {told}"
+    return f"it takes {rate_hz:g} samples a second (`input.rate_hz`), and these {told}"
 
 
 def window_fits(key: str, length: int, form: InputForm) -> str:
@@ -121,7 +121,7 @@ def window_fits(key: str, length: int, form: InputForm) -> str:
     if not length or form.window == length:
         return ""
     told = f"a window has {form.window}" if form.window else "the source gives inputs of any length: give a `window`"
-    return f"takes {length} {key} (`input.{key}`), and {told}"
+    return f"it takes {length} {key} (`input.{key}`), and {told}"
 
 
 def has_rows(node: Any) -> bool:

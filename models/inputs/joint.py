@@ -85,7 +85,7 @@ class JointInput(BaseInput):
         """Why inputs of this form are none for the model: other parts, or what their kinds say."""
         if list(form.parts) != list(self.parts):
             given = f"have the parts {', '.join(form.parts)}" if form.parts else f"are {form.modality}"
-            return f"looks at the parts {', '.join(self.parts)} (`input.parts`), and these inputs {given}"
+            return f"it looks at the parts {', '.join(self.parts)} (`input.parts`), and these inputs {given}"
         for name, part in self.parts.items():
             if told := part.fits(form.parts[name]):
                 return f"part {name!r}: {told}"

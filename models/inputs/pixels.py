@@ -83,7 +83,7 @@ class PixelInput(BaseInput):
         """
         kind = FED_TYPES.get(onnx_type)
         if kind is None:
-            raise InvalidInput(f"it takes {onnx_type}, and pixels are fed as {', '.join(FED_TYPES)}")
+            raise InvalidInput(f"it takes {onnx_type}, and pictures are fed as {', '.join(FED_TYPES)}")
         if kind.kind in "iu":
             least, most = self._range()
             fits = np.iinfo(kind).min - 0.5 <= least and most <= np.iinfo(kind).max + 0.5

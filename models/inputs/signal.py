@@ -60,7 +60,7 @@ class SignalInput(BaseInput):
         if told := super().fits(form) or rate_fits(self.rate_hz, form) or window_fits("steps", self.steps, form):
             return told
         if form.channels and form.channels != self.channels:
-            return f"reads {', '.join(self.channels)} (`input.channels`), and these are {', '.join(form.channels)}"
+            return f"it reads {', '.join(self.channels)} (`input.channels`), and these are {', '.join(form.channels)}"
         return ""
 
     def feeder(self, nodes: Mapping[str, Any], folder: Path) -> Feeder:

@@ -103,7 +103,7 @@ def test_a_stream_of_other_parts_does_not_fit(tmp_path: Path) -> None:
     assert spec.fits(InputForm(modality="audio+text", parts={"heard": sound, "said": text})) == ""
     faster = InputForm(modality="audio", rate_hz=16000)
     for form, told in [
-        (InputForm(modality="audio+text", parts={"heard": faster, "said": text}), "part 'heard': takes 8000"),
+        (InputForm(modality="audio+text", parts={"heard": faster, "said": text}), "part 'heard': it takes 8000"),
         (InputForm(modality="audio+text", parts={"a": sound, "b": text}), "have the parts a, b"),
         (text, "looks at the parts heard, said .* are text"),
     ]:
