@@ -45,6 +45,7 @@ class Entry:
         self._backlog = backlog
         # When the stream may come again, and how much time the input had that was told so.
         self._again_s, self._left_s = -math.inf, 0.0
+        self._pause: edge_pb2.CoordinatorMessage | None = None
 
     def admit(
         self, message: edge_pb2.Input, models: Collection[str], deadline_s: float, *, check: Callable[[], None]
@@ -79,5 +80,11 @@ class Entry:
             if wait_s <= 0:
                 wait_s = self._backlog.again_after_s(error.retry_after_s)
                 self._again_s, self._left_s = now_s + wait_s, left_s
+                self._pause = edge_pb2.CoordinatorMessage(pause=edge_pb2.Pause(retry_after_s=wait_s))
             raise QueueFull(_REFUSED, retry_after_s=wait_s) from None
         return admitted
+
+    def take_pause(self) -> edge_pb2.CoordinatorMessage | None:
+        """What the device is to be told at once, as the refusal goes out after the answers before it."""
+        pause, self._pause = self._pause, None
+        return pause

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, ModelFailed, UnknownModel
 from ...links.answer import Answer
@@ -113,7 +114,7 @@ class DeviceStream:
         """
         outgoing = Outgoing(write, self._room.release)
         outgoing.notices = self._notices
-        reader = asyncio.create_task(self._read(messages))
+        reader = asyncio.create_task(self._read(messages, outgoing))
         working, sending = asyncio.create_task(self._work(outgoing)), asyncio.create_task(outgoing.run())
         try:
             await asyncio.wait((working, sending), return_when=asyncio.FIRST_COMPLETED)
@@ -165,19 +166,19 @@ class DeviceStream:
         """Has whoever runs the device told something, with the next answer."""
         self._notices.append(for_outside(text))
 
-    async def _read(self, messages: AsyncIterator[edge_pb2.DeviceMessage]) -> None:
+    async def _read(self, messages: AsyncIterator[edge_pb2.DeviceMessage], outgoing: Outgoing) -> None:
         # Known to `stop` only from here on: a task that is cancelled before its first step would not mark the end.
         self._reader = asyncio.current_task()
         try:
             if self.stopped:
                 return
             async for message in messages:
-                await self._take(message)
+                await self._take(message, outgoing)
                 del message  # Else it stays until the next one comes.
         finally:
             await self._pending.put(None)
 
-    async def _take(self, message: edge_pb2.DeviceMessage) -> None:
+    async def _take(self, message: edge_pb2.DeviceMessage, outgoing: Outgoing) -> None:
         kind = message.WhichOneof("message")
         size_bytes = message.ByteSize()
         self.metrics.received("edge", size_bytes)
@@ -188,6 +189,8 @@ class DeviceStream:
                 await self.backlog.add(size_bytes)
                 self._unanswered_bytes += size_bytes
             await self._pending.put((message.input.sequence, begun))
+            if (pause := self._entry.take_pause()) is not None:
+                await outgoing.now(pause)
         elif kind == "report":
             self.session.take_report(message.report)
         elif kind == "frame":
@@ -205,18 +208,14 @@ class DeviceStream:
         if known is not None:
             self.counts.repeated += 1
             return known
-        trace = self._trace(message)
+        trace, check = self._trace(message), partial(self._check, message)
         try:
-            admitted = self._looking.let_in(message, self._entry, check=lambda: self._check(message))
+            admitted = self._looking.let_in(message, self._entry, check=check)
         except InfilinkError as error:
             return self._refuse(message, error)
         with within(trace):
-            look = self._looking.look(
-                message,
-                admitted,
-                check=lambda: self._check(message),
-                is_superseded=lambda: self._is_superseded(message),
-            )
+            is_superseded = partial(self._is_superseded, message)
+            look = self._looking.look(message, admitted, check=check, is_superseded=is_superseded)
             task = asyncio.create_task(look)
         self._tasks.add(task)
         task.add_done_callback(lambda task: self._ended(task, admitted))

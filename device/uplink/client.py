@@ -242,6 +242,8 @@ class Uplink:
             logger.info("connected to %s", self.config.coordinator)
         elif kind == "notice":
             logger.warning("%s: %s", self.config.coordinator, message.notice.text)
+        elif kind == "pause":
+            self._outbox.pause(connection, message.pause.retry_after_s)
         elif kind == "want":
             sequence = message.want.sequence
             jpeg = self.on_want(sequence) if self._outbox.is_unanswered(sequence) else b""
@@ -251,8 +253,7 @@ class Uplink:
             answer = message.result if kind == "result" else message.refused
             if self._outbox.is_unanswered(answer.sequence):
                 self.on_answer(answer)
-            retry_after_s = message.refused.retry_after_s if kind == "refused" else 0.0
-            self._outbox.answered(connection, answer.sequence, retry_after_s=retry_after_s)
+            self._outbox.answered(connection, answer.sequence)
 
     def _compare_clocks(self, theirs_ns: int) -> None:
         """Warns, once, of a clock by which deadlines mean nothing; `theirs_ns` was read after Hello and before now."""

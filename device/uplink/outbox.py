@@ -149,20 +149,18 @@ class Outbox:
         with self._changed:
             return sequence in self._unanswered
 
-    def answered(self, connection: ConnectionWindow, sequence: int, *, retry_after_s: float = 0.0) -> None:
-        """Takes note that an input has its answer, which makes room for the next one.
+    def pause(self, connection: ConnectionWindow, retry_after_s: float) -> None:
+        """Takes note that the coordinator is overloaded, and how long it asks not to be sent more."""
+        with self._changed:
+            connection.again_s = self.clock() + min(max(0.0, retry_after_s), _LONGEST_PAUSE_S)
+            self._changed.notify_all()
 
-        Args:
-            connection: on which it came.
-            sequence: the input's.
-            retry_after_s: how long the coordinator, which is overloaded, asks not to be sent more.
-        """
+    def answered(self, connection: ConnectionWindow, sequence: int) -> None:
+        """Takes note that an input has its answer, which makes room for the next one."""
         with self._changed:
             connection.in_flight -= 1
             self._answers += 1
             self._unanswered.pop(sequence, None)
-            if retry_after_s > 0:
-                connection.again_s = self.clock() + min(retry_after_s, _LONGEST_PAUSE_S)
             if self._pause_s() <= 0:
                 self._admit_held_back()
             self._changed.notify_all()

@@ -88,8 +88,8 @@ class Device:
     async def _read(self) -> None:
         while (message := await self._call.read()) is not grpc.aio.EOF:
             kind = message.WhichOneof("message")
-            if kind == "refused":
-                self.again_s = time.perf_counter() + message.refused.retry_after_s
+            if kind == "pause":
+                self.again_s = time.perf_counter() + message.pause.retry_after_s
             if kind in ("result", "refused"):
                 self.waiting.pop(getattr(message, kind).sequence).set_result(kind == "result")
 

@@ -70,6 +70,16 @@ def test_those_that_are_refused_are_told_to_come_one_after_another_as_answers_do
     assert site.refused_s(first) == 0.5, "when all have had their turn it begins anew"
 
 
+def test_a_device_is_told_once_how_long_to_wait(site):
+    site.backlog.size_bytes = 50
+    entry = site.entry()
+    assert entry.take_pause() is None
+    site.refused_s(entry)
+    site.refused_s(entry)
+    pause = entry.take_pause()
+    assert pause is not None and pause.pause.retry_after_s == 0.5 and entry.take_pause() is None
+
+
 def test_what_comes_before_its_time_is_refused_without_a_look_and_puts_nobody_off(site):
     site.backlog.size_bytes = 50
     site.backlog._apart_s = 0.25

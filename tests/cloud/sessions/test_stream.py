@@ -466,8 +466,9 @@ def test_what_would_be_late_is_refused_at_once_and_says_when_to_come_again(serve
         os.kill(coordinator.workers["bright"].pid, signal.SIGCONT)
         come.set()
         await running
-        assert sequences(answers) == [1, 2, 3, 4]
-        first, second, third, fourth = answers
+        pause, first, second, third, fourth = answers
+        assert pause.pause.retry_after_s > 1, "told once, and before what waits is answered"
+        assert sequences(answers[1:]) == [1, 2, 3, 4]
         assert first.HasField("result") and fourth.HasField("result")
         for late in (second, third):
             assert late.refused.code == edge_pb2.REFUSED_CODE_OVERLOADED and late.refused.retry_after_s > 1

@@ -282,6 +282,19 @@ def test_what_the_coordinator_wants_its_user_to_know_is_logged(coordinator, upli
     assert sum("yard: two agents" in record.message for record in caplog.records) == 1
 
 
+def test_a_coordinator_that_asks_for_a_pause_gets_it(coordinator, uplink):
+    now_s = [50.0]
+    one = uplink(coordinator.address)
+    one._outbox.clock = lambda: now_s[0]
+    one.start()
+    connection = coordinator.connection()
+    one.offer(message(0), RUNNING)
+    connection.reply(edge_pb2.CoordinatorMessage(pause=edge_pb2.Pause(retry_after_s=5.0)))
+    connection.reply(result(0))
+    one.finish()
+    assert one._outbox._connection.again_s == 55.0
+
+
 def test_a_coordinator_that_speaks_another_wire_is_left_alone(coordinator, uplink):
     coordinator.welcome.wire = 99
     with pytest.raises(Incompatible, match=r"the coordinator .* speaks version 99 of the wire"):

@@ -75,12 +75,14 @@ def test_nothing_is_sent_before_the_time_that_an_overloaded_coordinator_named_an
     connection = connected(outbox)
     outbox.offer(message(0), RUNNING)
     assert taken(outbox, connection) == [0]
-    outbox.answered(connection, 0, retry_after_s=2.0)
+    outbox.pause(connection, 2.0)
+    outbox.answered(connection, 0)
     assert [outbox.offer(message(sequence), RUNNING) for sequence in (1, 2, 3)] == [[], [1], [2]]
     assert taken(outbox, connection) == []
     now_s[0] += 2.0
     assert taken(outbox, connection) == [3]
-    outbox.answered(connection, 3, retry_after_s=1e9)
+    outbox.answered(connection, 3)
+    outbox.pause(connection, 1e9)
     now_s[0] += 10.0
     outbox.offer(message(4), RUNNING)
     assert taken(outbox, connection) == [4], "it is not believed for ever"
@@ -92,8 +94,8 @@ def test_what_is_held_back_while_a_coordinator_is_overloaded_is_sent_all_the_sam
     outbox = Outbox(8, waits=waits, clock=lambda: now_s[0])
     connection = connected(outbox)
     outbox.offer(message(0), RUNNING)
-    outbox.answered(connection, 0, retry_after_s=float("nan"))
-    outbox.answered(connection, 0, retry_after_s=2.0)
+    outbox.answered(connection, 0)
+    outbox.pause(connection, 2.0)
     outbox.offer(message(1), RUNNING)
     with pytest.raises(Unavailable, match="1 inputs got no answer"):
         outbox.drain(0.0)
