@@ -10,9 +10,13 @@ SourceKind = Literal["camera", "address", "file"]
 _RECORDINGS = ("http", "https", "ftp", "sftp")
 """What may lead to a recording as well as to a live stream."""
 _LIVE = ("rtsp", "rtsps", "rtmp", "rtmps", "rtmpt", "rtmpe", "rtp", "srtp", "srt", "rist", "udp", "tcp", "tls", "mms")
-_SCHEMES = (*_RECORDINGS, *_LIVE, "mmsh", "mmst", "hls", "sdp", "unix", "smb", "ipfs")
+_SCHEMES = (*_RECORDINGS, *_LIVE, "mqtt", "mqtts", "mmsh", "mmst", "hls", "sdp", "unix", "smb", "ipfs")
 _ADDRESS = re.compile(rf"(?:{'|'.join(_SCHEMES)})://", re.IGNORECASE)
 _HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d+)?")
+PREFIXES = ("video", "images", "sound", "csv", "jsonl", "text", "v4l2", "alsa", "serial")
+"""What may stand before a path, an address or a device, to say which kind of source it is: `csv:walk.txt`."""
+PREFIXED = re.compile(rf"({'|'.join(PREFIXES)}):(?!//)(.+)", re.DOTALL)
+WRAPPED = re.compile(r"\s*(call|join)\((.*)\)\s*", re.DOTALL)
 _FILE_URL = re.compile(r"file:/+", re.IGNORECASE)
 _KEY = (
     r"[a-z0-9_.-]*(?:pas(?:s[a-z]*)?|pwd?|psw|pword|token|secret|signature|sig|credentials?|key|auth(?:orization)?|jwt"
@@ -49,13 +53,19 @@ def source_path(text: str) -> Path:
 def is_always_live(text: str) -> bool:
     """Whether a source's name is that of a camera or a live stream; `http://...` may be either, a file is none."""
     scheme = text.partition("://")[0].lower()
-    return source_kind(text) == "camera" or (source_kind(text) == "address" and scheme not in _RECORDINGS)
+    if source_kind(text) != "address":
+        return source_kind(text) == "camera"
+    return scheme not in _RECORDINGS
 
 
 def without_secrets(text: str) -> str:
     """A source's name as it is shown and kept: without user, password and tokens."""
     if _is_file(text):
         return text
+    if prefixed := PREFIXED.fullmatch(text):
+        return f"{prefixed[1]}:{without_secrets(prefixed[2])}"
+    if (wrapped := WRAPPED.fullmatch(text)) and wrapped[1] == "join":
+        return f"join({', '.join(_part_without_secrets(part) for part in split_parts(wrapped[2]))})"
     # Also where the scheme is mistyped (rstp://user:password@camera) or left out.
     if "://" not in text:
         return _BARE_USER.sub(r"\1", text, count=1) if _BARE_USER.match(text) else text
@@ -71,6 +81,25 @@ def without_secrets(text: str) -> str:
     if _USER.search(shown):
         shown = _PASSWORD.sub(r"\1***", shown)
     return f"{scheme}://{shown}"
+
+
+def split_parts(text: str) -> list[str]:
+    """What stands between the commas, but for those in brackets."""
+    pieces, depth = [""], 0
+    for letter in text:
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and not depth:
+            pieces.append("")
+        else:
+            pieces[-1] += letter
+    return [piece.strip() for piece in pieces]
+
+
+def _part_without_secrets(text: str) -> str:
+    name, equals, source = text.partition("=")
+    return (
+        f"{name}={without_secrets(source.strip())}" if equals and name.strip().isidentifier() else without_secrets(text)
+    )
 
 
 def _host(rest: str) -> str:

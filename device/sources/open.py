@@ -4,6 +4,7 @@ from ...errors import InvalidInput
 from ...traces.source_name import is_always_live, source_kind, source_path
 from .base import Source
 from .cut import WHOLE, Cut
+from .names import is_live as is_live
 from .reader import Opening
 from .video import VideoSource
 
@@ -35,11 +36,6 @@ def open_source(
     if source_kind(text) == "file":
         _check_file(opening)
     return VideoSource(opening)
-
-
-def is_live(text: str) -> bool:
-    """Whether a source's name is that of a camera or an address, not of a file."""
-    return source_kind(text) != "file"
 
 
 def _check_file(opening: Opening) -> None:
