@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 import simplejpeg
 
+from ...codec import UPRIGHT, is_turned, orientation_of, upright
 from ...errors import InvalidInput
 from ...models.inputs.form import PICTURES, InputForm
 from ...models.process_child import FRAME
@@ -134,12 +135,14 @@ async def read_picture(
 ) -> Held:
     """A JPEG as a frame in the memory that models are given it in; what `read_input` says."""
     width, height, scans = picture_form(jpeg, max_pixels=max_pixels)
-    # One that is drawn in several scans takes its coefficients beside its pixels while it is decoded.
-    pixel_bytes = 3 if scans == 1 else 9
+    orientation = orientation_of(jpeg)
+    # One that is drawn in several scans takes its coefficients beside its pixels while it is decoded, one that is to be
+    # turned its pixels as they are stored.
+    pixel_bytes = (3 if scans == 1 else 9) + (3 if orientation != UPRIGHT else 0)
     needed_bytes = width * height * pixel_bytes
     held = inputs.hold_now(needed_bytes) if is_urgent else await inputs.hold(needed_bytes, within_s=within_s)
     await ready()
-    picture = held.make_frame(height, width)
+    picture = held.make_frame(*((width, height) if is_turned(orientation) else (height, width)))
     try:
         if width * height <= _SMALL_PIXELS:
             decode_jpeg(jpeg, picture)
@@ -211,9 +214,9 @@ def _count_scans(jpeg: bytes) -> int:
 
 
 def decode_jpeg(jpeg: bytes, out: Array | None = None) -> Array:
-    """A JPEG whose `picture_form` was looked at, as uint8 BGR (height, width, 3).
+    """A JPEG whose `picture_form` was looked at, as uint8 BGR (height, width, 3), upright as its EXIF says.
 
-    One that is drawn in several scans takes another six bytes a pixel while it is decoded.
+    One that is drawn in several scans takes another six bytes a pixel while it is decoded, one that is turned three.
 
     Args:
         jpeg: the bytes.
@@ -222,11 +225,17 @@ def decode_jpeg(jpeg: bytes, out: Array | None = None) -> Array:
     Raises:
         InvalidInput: it is no readable JPEG.
     """
+    orientation = orientation_of(jpeg)
     try:
-        picture: Array = simplejpeg.decode_jpeg(jpeg, "BGR", buffer=out)
+        picture: Array = simplejpeg.decode_jpeg(jpeg, "BGR", buffer=out if orientation == UPRIGHT else None)
     except ValueError as error:
         raise _no_picture(jpeg) from error
-    return picture
+    if orientation == UPRIGHT:
+        return picture
+    if out is None:
+        return np.ascontiguousarray(upright(picture, orientation))
+    out[:] = upright(picture, orientation)
+    return out
 
 
 def _no_picture(jpeg: bytes) -> InvalidInput:
