@@ -82,6 +82,7 @@ def as_line(change: Change, *, clock: str) -> str:
         f"{change.rate('refused'):.1f} refused/s",
         f"{sum(device.queue for device in now.devices)} waiting",
         f"memory {_memory(now)}",
+        *(f"{card.name} {_memory(card)}" for card in _cards(now)),
         f"compute {_compute(change)}",
     ]
     told += [f"{stage} {times}" for stage, times in _latencies(change) if stage == "total"]
@@ -100,7 +101,6 @@ def as_screen(change: Change, *, height: int, note: str = "") -> RenderableType:
     """
     now = change.now
     connected = sum(device.connected for device in now.devices)
-    cards = [place for place in now.places if place.name != "host"]
     head = Text.assemble(
         (f"infilink {now.version}", "bold"),
         f"  up {time_text(now.uptime_s)}  ",
@@ -115,7 +115,7 @@ def as_screen(change: Change, *, height: int, note: str = "") -> RenderableType:
     lines: list[RenderableType] = [
         head,
         _bar("memory", now.memory_bytes, now.budget_bytes, _memory(now)),
-        *(_bar(card.name, card.memory_bytes, card.budget_bytes, _memory(card)) for card in cards),
+        *(_bar(card.name, card.memory_bytes, card.budget_bytes, _memory(card)) for card in _cards(now)),
         _bar("compute", cores_spent(now, change.before), now.compute_cores, _compute(change)),
         Text(f"latency p50 / p99   {latencies or 'nothing yet'}"),
         Text(f"runs now  {', '.join(running) or 'nothing'}"),
@@ -126,6 +126,10 @@ def as_screen(change: Change, *, height: int, note: str = "") -> RenderableType:
     lines += [models, _streams(change, most=max(2, rest))]
     lines.append(Text(note or "q: quit", style="red" if note else "dim"))
     return Group(*lines)
+
+
+def _cards(now: edge_pb2.StatusReply) -> list[edge_pb2.PlaceStatus]:
+    return [place for place in now.places if place.name != "host"]
 
 
 def _latencies(change: Change) -> Iterator[tuple[str, str]]:

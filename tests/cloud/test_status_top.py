@@ -111,6 +111,8 @@ def test_any_screen_will_do(height: int) -> None:
 
 def test_cards_have_a_bar_each_and_a_ledger_in_trouble_is_told() -> None:
     card = edge_pb2.PlaceStatus(name="cuda:0", memory_bytes=2**30, budget_bytes=2**31)
-    lines = screen(Change(a_site(places=[edge_pb2.PlaceStatus(name="host"), card], ledger_trouble="its disk is full")))
+    change = Change(a_site(places=[edge_pb2.PlaceStatus(name="host"), card], ledger_trouble="its disk is full"))
+    lines = screen(change)
     assert any(line.startswith("cuda:0") and "1.0 GiB of 2.0 GiB" in line for line in lines)
     assert lines[-1].startswith("the ledger can't be written: its disk is full")
+    assert "; cuda:0 1.0 GiB of 2.0 GiB; compute" in as_line(change, clock="")
