@@ -34,6 +34,7 @@ EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", "
 # Requests of one stream that are answered at once: more wait at the client.
 _AT_ONCE = 8
 _FINAL = "triton_enable_empty_final_response"
+_STOPPING = "the coordinator is stopping"
 
 
 class InferenceService:
@@ -61,7 +62,7 @@ class InferenceService:
             Unavailable: the coordinator is stopping: what it has taken is answered, and nothing else.
         """
         if self.coordinator.stopping:
-            raise Unavailable("the coordinator is stopping")
+            raise Unavailable(_STOPPING)
 
     def _handlers(self) -> dict[str, Any]:
         plain: dict[str, tuple[Callable[[Any], Coroutine[Any, Any, Any]], Any]] = {
@@ -120,8 +121,11 @@ class InferenceService:
                 while (task := await waiting.get()) is not None:
                     await context.write(await task)
                     room.release()
-                self.check_serving()
-                await reader
+                if self.coordinator.stopping:
+                    # Not by a status: with one that is none of success, clients drop what they have not looked at yet.
+                    await context.write(_failed(Unavailable(_STOPPING)))
+                else:
+                    await reader
             finally:
                 reader.cancel()
                 while not waiting.empty():
@@ -265,8 +269,8 @@ def _traceparent(context: Any) -> str:
     return str(dict(context.invocation_metadata() or ()).get("traceparent", ""))
 
 
-def _failed(error: InfilinkError, data: bytes) -> bytes:
-    """What a stream's request is told that was not answered."""
+def _failed(error: InfilinkError, data: bytes = b"") -> bytes:
+    """What a stream's request is told that was not answered; without one, the stream is."""
     response = pb.ModelInferResponse(id=request_id(data))
     if isinstance(error, QueueFull):
         response.parameters["retry_after_ms"].int64_param = error.retry_after_ms

@@ -23,6 +23,10 @@ ENOUGH = 20
 """So many answers each client has had when the coordinator is told to stop."""
 
 
+IN_FLIGHT = 8
+"""So many inputs of a device may wait for their answers."""
+
+
 class Client:
     """Asks without end, until it is refused; counts what it was answered."""
 
@@ -39,7 +43,7 @@ class Client:
             return error.code().name
         except httpx.TransportError:  # Nobody listens there any more.
             return "UNAVAILABLE"
-        return "503"
+        return "refused by name"
 
     def request(self) -> pb.ModelInferRequest:
         """A picture of the client's own stream."""
@@ -54,7 +58,7 @@ class Client:
 
 def as_a_device(address: str) -> Callable[[Client], None]:
     def ask(client: Client) -> None:
-        room = threading.Semaphore(8)
+        room = threading.Semaphore(IN_FLIGHT)
 
         def messages() -> Iterator:
             yield hello(device=client.name)
@@ -92,7 +96,9 @@ def by_a_stream(address: str) -> Callable[[Client], None]:
 
         with grpc.insecure_channel(address) as channel:
             for response in pb_grpc.GRPCInferenceServiceStub(channel).ModelStreamInfer(requests(), timeout=TIMEOUT_S):
-                assert not response.error_message
+                if response.error_message:
+                    assert response.error_message == "the coordinator is stopping"
+                    return
                 client.answers += 1
             raise AssertionError("it ended without a reason")
 
@@ -137,8 +143,12 @@ def test_what_was_taken_is_answered_and_kept_and_what_comes_then_is_refused(daem
         assert daemon.stop() == 0
         whys = [each.result(TIMEOUT_S) for each in ended]
     # A call that comes in the very moment in which gRPC stops to listen is cancelled by gRPC itself: nobody saw it.
-    assert set(whys) <= {"UNAVAILABLE", "503", "CANCELLED"}, daemon.said()
-    assert kept(tmp_path / "ledger.sqlite") == {client.name: client.answers for client in clients}
+    assert set(whys) <= {"UNAVAILABLE", "refused by name", "CANCELLED"}, daemon.said()
+    found = kept(tmp_path / "ledger.sqlite")
+    for client in clients:
+        # Of a stream that ends with an error gRPC's client drops what it has not handed out: a device sends that again.
+        lost = IN_FLIGHT if client.name.startswith("device") else 0
+        assert client.answers <= found[client.name] <= client.answers + lost, client.name
     said = daemon.said()
     assert "calls that were still open" not in said and "Traceback" not in said, said
 
