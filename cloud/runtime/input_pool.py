@@ -92,10 +92,14 @@ class InputPool:
 
     Args:
         limit_bytes: what all inputs may take together.
+
+    Attributes:
+        large: held while a large picture is decoded: one at a time.
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
+        self.large = asyncio.Lock()
         self._held_bytes = self._large_bytes = self._peak_bytes = 0
         self._kept: dict[int, list[SharedMemory]] = {}
         self._kept_bytes = 0

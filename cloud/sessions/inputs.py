@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 
 import numpy as np
@@ -141,17 +141,20 @@ async def read_picture(
     pixel_bytes = (3 if scans == 1 else 9) + (3 if orientation != UPRIGHT else 0)
     needed_bytes = width * height * pixel_bytes
     held = inputs.hold_now(needed_bytes) if is_urgent else await inputs.hold(needed_bytes, within_s=within_s)
-    await ready()
-    picture = held.make_frame(*((width, height) if is_turned(orientation) else (height, width)))
-    try:
-        if width * height <= _SMALL_PIXELS:
-            decode_jpeg(jpeg, picture)
-        else:
-            decoders = _DECODERS if width * height < _LARGE_PIXELS else _LARGE_DECODER
-            await asyncio.get_running_loop().run_in_executor(decoders, decode_jpeg, jpeg, picture)
-    except InvalidInput:
-        del held, picture  # The error remembers what had a name here, and may be remembered for long.
-        raise
+    is_large = width * height >= _LARGE_PIXELS
+    # One is decoded at a time: those that wait for that take no turn, which small ones could have.
+    async with inputs.large if is_large and not is_urgent else nullcontext():
+        await ready()
+        picture = held.make_frame(*((width, height) if is_turned(orientation) else (height, width)))
+        try:
+            if width * height <= _SMALL_PIXELS:
+                decode_jpeg(jpeg, picture)
+            else:
+                decoders = _LARGE_DECODER if is_large else _DECODERS
+                await asyncio.get_running_loop().run_in_executor(decoders, decode_jpeg, jpeg, picture)
+        except InvalidInput:
+            del held, picture  # The error remembers what had a name here, and may be remembered for long.
+            raise
     return held
 
 

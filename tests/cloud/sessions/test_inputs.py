@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from infilink.cloud.config import CloudConfig
 from infilink.cloud.runtime.input_pool import InputPool
-from infilink.cloud.sessions.inputs import decode_picture, picture_form, read_input, read_local_outputs
+from infilink.cloud.sessions.inputs import decode_picture, picture_form, read_input, read_local_outputs, read_picture
 from infilink.codec import encode_jpeg
 from infilink.errors import InvalidInput
 from infilink.models.inputs.form import PICTURES
@@ -148,3 +148,29 @@ def test_an_output_that_it_cannot_give_is_refused_by_name(name: str, value: Arra
 def test_outputs_of_models_that_the_device_did_not_name_are_refused(outputs, text):
     with pytest.raises(InvalidInput, match=text):
         read_local_outputs(outputs, LOCAL, SPECS)
+
+
+def test_large_pictures_wait_for_each_other_before_they_take_a_turn_and_small_ones_for_none() -> None:
+    large, small = encode_jpeg(np.zeros((2048, 2048, 3), np.uint8)), encode_jpeg(np.zeros((200, 200, 3), np.uint8))
+
+    async def story() -> None:
+        pool, go, turns = InputPool(2**28), asyncio.Event(), list[str]()
+
+        def read(name: str, jpeg: bytes, wait: asyncio.Event | None = None, *, is_urgent: bool = False):
+            async def ready() -> None:
+                turns.append(name)
+                if wait is not None:
+                    await wait.wait()
+
+            return asyncio.create_task(read_picture(jpeg, pool, max_pixels=2**23, is_urgent=is_urgent, ready=ready))
+
+        first = read("first", large, go)
+        second = read("second", large)
+        await read("small", small)
+        await read("urgent", large, is_urgent=True)
+        assert turns == ["first", "small", "urgent"]
+        go.set()
+        await asyncio.gather(first, second)
+        assert turns[3:] == ["second"] and not pool.large.locked()
+
+    asyncio.run(story())
