@@ -117,7 +117,8 @@ infer_timeout_s = 30.0
 # packages: pip install 'infilink[tracing]'.
 # trace_to = "http://127.0.0.1:4317"
 
-# How much one device may send a second, as inputs and as bytes of them; more has to wait on the device (0: any).
+# How much one device may send a second, as inputs and as bytes of them; more has to wait on the device (0: any). A
+# request of the Open Inference Protocol counts as its stream's, or its sender's; more is refused.
 device_inputs_per_s = 0.0
 device_bytes_per_s = 0.0
 

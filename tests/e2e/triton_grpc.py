@@ -36,6 +36,9 @@ def infers(client: triton.InferenceServerClient, headers: dict) -> None:
     assert response.id == "7" and response.parameters["origin"].string_param == "executed"
     assert response.parameters["confidence"].double_param == 1.0 and response.parameters["trusted"].bool_param
 
+    result = client.infer("double", [fed("image", value, "FP32")], headers=headers, priority=2, timeout=600_000_000)
+    assert result.as_numpy("scaled").tolist() == [80.0]
+
     pixels = np.full((48, 64, 3), 90, np.uint8)
     for parameters in ({"color": "RGB", "stream": "door"}, {"color": "BGR", "fallback": "exact"}):
         result = client.infer("third", [fed("image", pixels, "UINT8")], headers=headers, parameters=parameters)
@@ -45,11 +48,11 @@ def infers(client: triton.InferenceServerClient, headers: dict) -> None:
 
 
 def refusal(
-    client: triton.InferenceServerClient, model: str, given: triton.InferInput, headers: dict
+    client: triton.InferenceServerClient, model: str, given: triton.InferInput, headers: dict, **asked: object
 ) -> tuple[str, str]:
     """The status and the message of a request that is not answered."""
     try:
-        client.infer(model, [given], headers=headers)
+        client.infer(model, [given], headers=headers, **asked)
     except InferenceServerException as error:
         return error.status(), error.message()
     raise AssertionError(f"{model} was answered")
@@ -65,6 +68,8 @@ def refuses(client: triton.InferenceServerClient, headers: dict) -> None:
     ):
         found, told = refusal(client, model, given, headers)
         assert found == f"StatusCode.{status}" and text in told, (found, told)
+    status, told = refusal(client, "bright", fed("image", value, "FP32"), headers, sequence_id=7, sequence_start=True)
+    assert status == "StatusCode.INVALID_ARGUMENT" and "there are no sequences" in told, told
     assert refusal(client, "bright", fed("image", value, "FP32"), {})[0] == "StatusCode.UNAUTHENTICATED"
 
 

@@ -19,7 +19,9 @@ def main(address: str, token: str) -> None:
         given = triton.InferInput("image", list(value.shape), "FP32")
         given.set_data_from_numpy(value, binary_data=binary)
         wanted = [triton.InferRequestedOutput("scaled", binary_data=binary)]
-        result = client.infer("double", [given], outputs=wanted, request_id="7", headers=dict(headers))
+        result = client.infer(
+            "double", [given], outputs=wanted, request_id="7", headers=dict(headers), priority=2, timeout=600_000_000
+        )
         assert result.as_numpy("scaled").tolist() == [80.0] and result.get_response()["id"] == "7"
     told = ""
     try:
