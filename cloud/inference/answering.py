@@ -28,7 +28,8 @@ from ...protos import edge_pb2, wire
 from ..coordinator import Coordinator
 from ..runtime.input_pool import Held
 from ..security.caller import ANYONE, current_caller
-from ..sessions.inputs import read_picture
+from ..sessions.decoding import decode_payload
+from ..sessions.jpeg import open_picture
 from ..sessions.session import Session
 from .catalogue import Catalogue, Model
 from .kept import StreamAnswers
@@ -299,13 +300,13 @@ class Answering:
         inputs, most = self.coordinator.pool.queue.inputs, self.coordinator.config.max_input_pixels
         if tensor.dtype == object:
             jpeg = tensor.reshape(-1)[0]
-            return await read_picture(jpeg, inputs, max_pixels=most, within_s=_within(until_s))
+            return await decode_payload(open_picture(jpeg, most), inputs, within_s=_within(until_s))
         height, width, _ = tensor.shape
         if height * width > most:
             raise InvalidInput(f"the picture is {width}x{height}, more than {most} pixels (`max_input_pixels`)")
         turned = request.color() == "RGB"
         held = await inputs.hold(tensor.nbytes, within_s=_within(until_s))
-        held.make_frame(height, width)[:] = tensor[:, :, ::-1] if turned else tensor
+        held.make(tensor.shape, tensor.dtype)[:] = tensor[:, :, ::-1] if turned else tensor
         return held
 
     async def _session(self, stream: str) -> Session:

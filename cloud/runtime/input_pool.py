@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -41,15 +42,14 @@ class Held:
         self.sent: Mapping[str, Sent] = {}
         self.arrays: Mapping[str, Array] = {}
 
-    def make_frame(self, height: int, width: int) -> Array:
-        """Memory for a picture, to be decoded into."""
-        shape = (height, width, 3)
+    def make(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """Memory for an input, to be decoded into; there is room enough for it."""
         self._memory = self._pool.memory_for(self.size_bytes)
         if self._memory is None:
-            array = np.empty(shape, np.uint8)
+            array = np.empty(shape, dtype)
             self.sent = self.arrays = {FRAME: array}
         else:
-            place, array = self._memory.at(0, np.dtype(np.uint8), shape)
+            place, array = self._memory.at(0, dtype, shape)
             self.sent, self.arrays = {FRAME: place}, {FRAME: array}
         return array
 
@@ -61,7 +61,7 @@ class Held:
 
     @property
     def frame(self) -> Array:
-        """The picture."""
+        """The picture, or whatever else the input is."""
         return self.arrays[FRAME]
 
     def __del__(self) -> None:

@@ -22,8 +22,9 @@ from ..metrics import Metrics
 from ..repository import Repository
 from ..runtime.input_pool import Held
 from ..runtime.scheduler import Scheduler
+from .decoding import Ready
 from .entry import Admitted, Entry
-from .inputs import Ready, read_features, read_input, read_local_outputs
+from .inputs import read_features, read_input, read_local_outputs
 from .session import Session
 
 # Inputs of one stream that are looked at at once: where all models run, they do on the next while the slowest ends on

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from infilink.cloud.runtime.input_pool import InputPool
-from infilink.cloud.sessions.inputs import decode_picture, picture_form, read_picture
+from infilink.cloud.sessions.decoding import decode_payload
+from infilink.cloud.sessions.jpeg import decode_jpeg, open_picture, picture_form
 from infilink.errors import InvalidInput
 
 SMALL = cv2.imencode(".jpg", np.zeros((16, 16, 3), np.uint8))[1].tobytes()
@@ -44,7 +45,7 @@ def behind(first: bytes, second: bytes) -> bytes:
 )
 def test_a_size_that_is_hidden_from_another_parser_is_seen(jpeg: bytes) -> None:
     with pytest.raises(InvalidInput, match=r"60000x60000|can.t be read"):
-        decode_picture(jpeg, max_pixels=2**25)
+        picture_form(jpeg, max_pixels=2**25)
 
 
 @pytest.mark.parametrize("scans", [65, 5000])
@@ -52,7 +53,7 @@ def test_a_picture_of_more_passes_than_any_camera_makes_is_refused_undecoded(sca
     at = PROGRESSIVE.rindex(b"\xff\xda")
     last = PROGRESSIVE[at:-2]
     with pytest.raises(InvalidInput, match=r"is drawn in \d+ scans; at most 64"):
-        decode_picture(PROGRESSIVE[:at] + last * scans + PROGRESSIVE[-2:], max_pixels=2**25)
+        picture_form(PROGRESSIVE[:at] + last * scans + PROGRESSIVE[-2:], max_pixels=2**25)
 
 
 @given(st.lists(st.sampled_from([b"\xff", b"\xda", b"\xff\xda", b"1"])).map(b"".join))
@@ -69,7 +70,7 @@ def test_whatever_is_decoded_has_the_size_that_was_said(place: int, byte: int, p
     jpeg[place % len(jpeg)] = byte
     try:
         width, height, _ = picture_form(bytes(jpeg), max_pixels=2**16)
-        picture = decode_picture(bytes(jpeg), max_pixels=2**16)
+        picture = decode_jpeg(bytes(jpeg))
     except InvalidInput:
         return
     assert picture.shape == (height, width, 3) and width * height <= 2**16
@@ -84,7 +85,7 @@ def test_a_picture_that_breaks_while_it_is_decoded_gives_its_memory_back_at_once
                 cut = cv2.imencode(".jpg", noise)[1].tobytes()[:-200]
                 for _ in range(5):
                     with pytest.raises(InvalidInput):
-                        await read_picture(cut, pool, max_pixels=2**25)
+                        await decode_payload(open_picture(cut, 2**25), pool)
                     assert pool.stats().held_bytes == 0
         finally:
             pool.close()

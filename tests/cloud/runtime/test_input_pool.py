@@ -26,7 +26,7 @@ def test_a_picture_is_read_where_it_was_decoded(size):
     async def story():
         pool = InputPool(MIB)
         held = await pool.hold(3 * size[0] * size[1])
-        held.make_frame(*size)[:] = 7
+        held.make((*size, 3), np.dtype(np.uint8))[:] = 7
         sent = held.sent[FRAME]
         read = sent if isinstance(sent, np.ndarray) else SharedReader().read(sent)
         assert read.shape == (*size, 3) and (read == 7).all() and (held.frame == 7).all()
@@ -50,7 +50,7 @@ def test_who_finds_no_room_waits_for_it_in_turn_and_what_is_dropped_is_used_agai
     async def story():
         pool = InputPool(MIB)
         held = [await pool.hold(MIB // 16) for _ in range(16)]
-        held[-1].make_frame(16, 16)
+        held[-1].make((16, 16, 3), np.dtype(np.uint8))
         kept = held[-1]._memory
         first, second = (asyncio.create_task(pool.hold(MIB // 16)) for _ in range(2))
         await settle()
@@ -58,7 +58,7 @@ def test_who_finds_no_room_waits_for_it_in_turn_and_what_is_dropped_is_used_agai
         held.pop()
         await settle()
         assert first.done() and not second.done()
-        first.result().make_frame(16, 16)
+        first.result().make((16, 16, 3), np.dtype(np.uint8))
         assert first.result()._memory is kept
         held.pop()
         await settle()

@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from infilink.cloud.config import CloudConfig
 from infilink.cloud.runtime.input_pool import InputPool
-from infilink.cloud.sessions.inputs import decode_picture, picture_form, read_input, read_local_outputs, read_picture
+from infilink.cloud.sessions.decoding import decode_payload
+from infilink.cloud.sessions.inputs import read_input, read_local_outputs
+from infilink.cloud.sessions.jpeg import decode_jpeg, open_picture, picture_form
 from infilink.codec import encode_jpeg
 from infilink.errors import InvalidInput
 from infilink.models.inputs.form import PICTURES
@@ -85,7 +88,7 @@ def test_another_encoding_is_refused():
 @pytest.mark.parametrize("options", [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_QUALITY, 1)])
 def test_the_size_in_the_header_is_that_of_the_picture(options):
     assert picture_form(jpeg(67, 31, *options), max_pixels=2**16)[:2] == (67, 31)
-    assert decode_picture(jpeg(67, 31, *options), max_pixels=67 * 31).shape == (31, 67, 3)
+    assert decode_jpeg(jpeg(67, 31, *options)).shape == (31, 67, 3)
 
 
 def test_a_huge_picture_is_refused_undecoded():
@@ -93,13 +96,15 @@ def test_a_huge_picture_is_refused_undecoded():
     at = bomb.index(b"\xff\xc0")
     bomb[at + 5 : at + 9] = struct.pack(">HH", 65000, 65000)
     with pytest.raises(InvalidInput, match="65000x65000"):
-        decode_picture(bytes(bomb), max_pixels=2**25)
+        picture_form(bytes(bomb), max_pixels=2**25)
 
 
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_are_a_picture_or_invalid(data, begins_well):
-    with pytest.raises(InvalidInput):
-        decode_picture((b"\xff\xd8" if begins_well else b"") + data, max_pixels=1000)
+    jpeg = (b"\xff\xd8" if begins_well else b"") + data
+    for look in (decode_jpeg, partial(picture_form, max_pixels=1000)):
+        with pytest.raises(InvalidInput):
+            look(jpeg)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +167,9 @@ def test_large_pictures_wait_for_each_other_before_they_take_a_turn_and_small_on
                 if wait is not None:
                     await wait.wait()
 
-            return asyncio.create_task(read_picture(jpeg, pool, max_pixels=2**23, is_urgent=is_urgent, ready=ready))
+            return asyncio.create_task(
+                decode_payload(open_picture(jpeg, 2**23), pool, is_urgent=is_urgent, ready=ready)
+            )
 
         first = read("first", large, go)
         second = read("second", large)
