@@ -2,6 +2,7 @@
 
 import io
 from typing import Literal
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -118,6 +119,6 @@ def unpack(data: bytes) -> Array:
     """
     try:
         value: Array = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError, TypeError) as error:
+    except (ValueError, EOFError, OSError, TypeError, BadZipFile) as error:
         raise InvalidInput(f"{len(data)} bytes are no readable array ({error})") from error
     return value

@@ -16,8 +16,9 @@ from ..errors import InvalidInput, ModelFailed
 from ..filters.gates.base import Decision, Gate, ModelOutput, Substitute
 from ..filters.local.state import Learning, Learnt
 from ..filters.open_gate import open_gate
-from ..filters.serves import can_judge, check_pictures, check_serves
+from ..filters.serves import can_judge, check_form, check_serves
 from ..filters.terms import Terms, terms_of
+from ..models.inputs.form import PICTURES
 from ..outputs import Array, OutputSpec
 from ..protos import edge_pb2
 from ..protos.tracing import Tracing, part, within
@@ -95,7 +96,7 @@ class Agent:
                 self._tracing = Tracing(config.trace_to, service="infilink-device", share=config.trace_share)
                 stack.callback(self._tracing.close)
             self._learning = gate if isinstance(gate, Learning) else None
-            check_pictures(gate)
+            check_form(gate, PICTURES)
             self._terms = terms_of(gate)
             self._tell_terms()
             self._encoder = open_encoder(config.head, gate, quality=config.quality)

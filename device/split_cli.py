@@ -153,7 +153,7 @@ def _write_features(model: Path, at: str | None, features: Path, out: Path, *, a
         return
     print(
         f"wrote {out}: {done.inputs} maps ({done.added} new) of {'x'.join(map(str, done.shape))}, "
-        f"{format_bytes(done.size_bytes)} each; now: infilink train filter {out} --modality map"
+        f"{format_bytes(done.size_bytes)} each; now: infilink train filter {out}"
     )
 
 

@@ -59,7 +59,7 @@ def train_filter_command(
         str, typer.Option("--window", help="With a budget: over so long at most twice of it is sent; default 10m.")
     ] = "",
     modality: Annotated[
-        str, typer.Option("--modality", help="Of inputs that are no pictures: text, audio, signal, map, image, video.")
+        str, typer.Option("--modality", help="How inputs are seen that are no pictures; default: as the trace says.")
     ] = "",
     stem: Annotated[
         str, typer.Option("--stem", help="What `train stem` wrote, or none; default: stem.onnx beside the trace.")

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..codec import decode_jpeg
+from ..models.inputs.form import InputForm
 from ..outputs import Array
 from ..traces.trace import Trace
 
@@ -35,6 +36,7 @@ class LearntFrom(BaseModel):
         size: pictures: width and height; None: they are no pictures.
         picture: the typical picture: grey, 16 x 16 bytes as base64; "": they are no pictures.
         samples: digests of some of the inputs, to the time at which each was captured.
+        form: what an input is, and how it was cut from its source; None: the trace does not say.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,6 +49,7 @@ class LearntFrom(BaseModel):
     size: tuple[int, int] | None = None
     picture: str = ""
     samples: dict[str, float] = {}
+    form: InputForm | None = None
 
     @classmethod
     def of(cls, trace: Trace) -> Self:
@@ -73,13 +76,20 @@ class LearntFrom(BaseModel):
             size=size,
             picture=b64encode(np.median(pictures, axis=0).astype(np.uint8).tobytes()).decode() if pictures else "",
             samples=samples,
+            form=trace.info.form,
         )
 
     def differences(self, trace: Trace) -> list[str]:
         """Why a judgement on this trace says little of what was learnt: it is the same one, or of something else."""
         found = LearntFrom.of(trace)
-        said = [self._overlap(trace), self._other_camera(found), self._other_rate(found)]
+        said = [self._other_form(found), self._overlap(trace), self._other_camera(found), self._other_rate(found)]
         return [text for text in said if text]
+
+    def _other_form(self, found: "LearntFrom") -> str:
+        if self.form is None or found.form is None:
+            return ""
+        why = found.form.differs(self.form)
+        return f"inputs of another form: {why}" if why else ""
 
     def _overlap(self, trace: Trace) -> str:
         shared = self._shared(zip(trace.payloads(), trace.captured_s.tolist(), strict=True))

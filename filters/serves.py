@@ -5,17 +5,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import InvalidInput
+from ..models.inputs.form import InputForm
 from ..outputs import OutputSpec
 from .gates.base import Gate
+from .gates.free import DifferenceGate
 from .gates.learned import FilterRuntime
 from .gates.tasks import TasksRuntime
 from .learnt_from import LearntFrom
 from .local.gate import LocalGate
 from .modalities import Modality
 from .modalities.descriptor import Descriptor
-from .modalities.feature_map import FeatureMap
-from .modalities.image import Image
-from .modalities.video import Video
+from .modalities.joint import Joint
 from .reuse.gate import ReuseGate
 from .rules.code import runs
 from .rules.parser import Rule, Unchanged
@@ -48,20 +48,27 @@ class _Learnt:
     output: OutputSpec | None
     rule: Rule | None
     modality: Modality | None
+    form: InputForm | None
 
 
-def check_pictures(gate: Gate) -> None:
-    """Makes sure that a gate decides on pictures, or on the feature maps of a model that sees pictures.
+def check_form(gate: Gate, form: InputForm) -> None:
+    """Makes sure that a gate decides on inputs of this form: of the kind, rate and windows that it was learnt from.
+
+    What was learnt from feature maps may stand before pictures, too: where a device runs a model's first part.
 
     Raises:
-        InvalidInput: it was learnt from another kind of input.
+        InvalidInput: it does not; the message says what differs.
     """
+    if isinstance(gate, DifferenceGate) and form.modality != "image":
+        raise InvalidInput(
+            f"gate {gate.name}: compares pictures, and this source gives {form.modality}: use every:K, random:RATE, or "
+            "train one (`infilink record`, `infilink train filter`)"
+        )
     for each in _learnt(gate):
-        if not _sees_pictures(each.modality):
-            kind = each.modality.kind if each.modality is not None else ""
+        if why := _other_form(each, form):
             raise InvalidInput(
-                f"gate {gate.name}: was learnt from inputs of the modality {kind}, and this source gives pictures: "
-                "train one on a trace of this source (`infilink record`, `infilink train filter`)"
+                f"gate {gate.name}: was learnt from other inputs than this source gives: {why}; read the source as it "
+                "was recorded, or train one on a trace of this source (`infilink record`, `infilink train filter`)"
             )
 
 
@@ -113,36 +120,46 @@ def can_judge(gate: Gate) -> bool:
 
 def learnt_step_s(gate: Gate) -> float:
     """The time from one input to the next that a gate was learnt at, in seconds; 0: not known, or it is not learnt."""
+    return next((each.step_s for each in _traces(gate)), 0.0)
+
+
+def learnt_form(gate: Gate) -> InputForm | None:
+    """The form of the inputs that a gate was learnt from; None: not known, or it is not learnt."""
+    return next((each.form for each in _traces(gate) if each.form is not None), None)
+
+
+def _traces(gate: Gate) -> Iterator[LearntFrom]:
+    """What is known of the traces that a gate was learnt from."""
     found: list[LearntFrom | None] = []
     if isinstance(gate, FilterRuntime):
-        found = [gate.spec.learnt_from]
+        found = [gate.spec.learnt_from, *(each.learnt_from for each in gate.spec.cameras.values())]
     elif isinstance(gate, TasksRuntime):
         found = [task.learnt_from for task in gate.spec.tasks]
     elif isinstance(gate, ReuseGate):
         found = [gate.runtime.spec.learnt_from]
     elif isinstance(gate, LocalGate):
         found = [gate.spec.learnt_from]
-    return next((each.step_s for each in found if each is not None), 0.0)
+    yield from (each for each in found if each is not None)
 
 
 def _learnt(gate: Gate) -> Iterator[_Learnt]:
     """The models that a gate was learnt from; none of a gate that is not learnt."""
     if isinstance(gate, FilterRuntime):
-        yield from _of_filter(gate.spec, gate.rule)
+        yield from _of_filter(gate.spec, gate.rule, learnt_form(gate))
     elif isinstance(gate, TasksRuntime):
         for spec in gate.spec.tasks:
-            yield from _of_filter(spec, spec.parsed_rule)
+            yield from _of_filter(spec, spec.parsed_rule, learnt_form(gate))
     elif isinstance(gate, ReuseGate):
         reuse = gate.runtime.spec
-        yield _Learnt(reuse.model, reuse.digest, reuse.output, reuse.parsed_rule, reuse.modality)
+        yield _Learnt(reuse.model, reuse.digest, reuse.output, reuse.parsed_rule, reuse.modality, learnt_form(gate))
     elif isinstance(gate, LocalGate):
         for head in gate.spec.heads:
-            yield _Learnt(head.model, head.digest, head.output, None, None)
+            yield _Learnt(head.model, head.digest, head.output, None, None, learnt_form(gate))
 
 
-def _of_filter(spec: FilterSpec, rule: Rule) -> Iterator[_Learnt]:
+def _of_filter(spec: FilterSpec, rule: Rule, form: InputForm | None) -> Iterator[_Learnt]:
     for model, digest in spec.models.items():
-        yield _Learnt(model, digest, spec.outputs.get(model), rule, spec.modality)
+        yield _Learnt(model, digest, spec.outputs.get(model), rule, spec.modality, form)
 
 
 def _other_output(learnt: _Learnt, served: OutputSpec) -> str:
@@ -175,7 +192,23 @@ def _difference(learnt: tuple[str, ...], served: tuple[str, ...]) -> str:
     return "; ".join(told) or f"{len(learnt)} of them then, {len(served)} now"
 
 
-def _sees_pictures(modality: Modality | None) -> bool:
+def _other_form(learnt: _Learnt, form: InputForm) -> str:
+    """In which way inputs are not what was learnt from; "": they are, as far as is known."""
+    of_maps = learnt.form.modality == "map" if learnt.form is not None else _kind(learnt.modality) == "map"
+    if of_maps and form.modality == "image":
+        return ""
+    if learnt.form is not None:
+        return form.differs(learnt.form)
+    kind = _kind(learnt.modality)
+    # A window of frames may have been put together by the filter itself.
+    alike = {kind, "image"} if kind == "video" else {kind}
+    return "" if form.modality in alike else f"modality is {form.modality} here, and was {kind} in training"
+
+
+def _kind(modality: Modality | None) -> str:
+    """The kind of inputs that a modality takes, as a form names it."""
     if isinstance(modality, Descriptor):
-        return modality.inner is None or isinstance(modality.inner, FeatureMap)
-    return modality is None or isinstance(modality, Image | Video | FeatureMap)
+        return _kind(modality.inner)
+    if isinstance(modality, Joint):
+        return "+".join(part.kind for part in modality.parts.values())
+    return "image" if modality is None else modality.kind

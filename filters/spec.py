@@ -28,9 +28,9 @@ Keeps = Literal["above", "flip"]
 _LEAST_AGE_S = 1e-3
 METADATA_KEY = "infilink.filter"
 TASKS_KEY = "infilink.filter.tasks"
-FORMAT = 4
-"""Format 2 had no stem, format 3 no cameras; they are read as they are."""
-READS = (1, 2, 3, 4)
+FORMAT = 5
+"""Format 2 had no stem, format 3 no cameras, format 4 no form of inputs; they are read as they are."""
+READS = (1, 2, 3, 4, 5)
 
 
 class Certificate(BaseModel):

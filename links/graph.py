@@ -11,9 +11,11 @@ import numpy as np
 from ..errors import InvalidInput, UnknownModel
 from ..models.cost import ModelCost
 from ..models.encoding.encoding import Encoding
+from ..models.inputs.form import PICTURES, InputForm
 from ..models.spec import ModelSpec
 from ..models.stem.stem import Stem
 from ..outputs import Array, OutputSpec
+from ..traces.info import TraceInfo
 from .answer import Answer, Exact
 from .answering import Answering
 from .index import CAMERAS, Index, cameras_in
@@ -140,7 +142,12 @@ class LinkGraph:
         return {name: spec for name, spec in self.models.items() if spec.virtual}
 
     def check(
-        self, links: Path | str, models: Mapping[str, ModelSpec], digests: Mapping[str, str], *, looks_at: str = "none"
+        self,
+        links: Path | str,
+        models: Mapping[str, ModelSpec],
+        digests: Mapping[str, str],
+        *,
+        info: TraceInfo | None = None,
     ) -> None:
         """Makes sure that models are the very ones the links were learnt from: their files, classes and modality.
 
@@ -148,7 +155,7 @@ class LinkGraph:
             links: what the links are called in an error.
             models: each model's spec.
             digests: each model file's digest.
-            looks_at: what their inputs are, as a recording says it ("image", "array"); "none": not known.
+            info: what a recording of their inputs says of itself; None: there is none.
 
         Raises:
             InvalidInput: a model is missing, or is another one.
@@ -172,12 +179,37 @@ class LinkGraph:
                     f"{links}: model {name!r} says {_differing(here, known)} here, but the links were learnt with "
                     f"{_differing(known, here)}: {again}"
                 )
-        learnt_from = self.notes.get("input", "none")
-        if "none" not in (looks_at, learnt_from) and looks_at != learnt_from:
-            raise InvalidInput(
-                f"{links}: was learnt from models that look at {learnt_from}s, those here look at {looks_at}s: "
-                "train links on a recording of these"
-            )
+        if why := self._looked_at(models) if info is None else self._inputs_differ(info):
+            raise InvalidInput(f"{links}: was learnt from other inputs: {why}; train links on a recording of these")
+
+    @property
+    def learnt_form(self) -> InputForm | None:
+        """The form of the inputs that the links were learnt from; None: it is not known."""
+        found = self.notes.get("form")
+        return None if found is None else InputForm.model_validate(found)
+
+    def differs(self, form: InputForm) -> str:
+        """In which way a stream's inputs are not what the links were learnt from; "": they are, as far as is known."""
+        learnt = self.learnt_form
+        if learnt is not None:
+            return form.differs(learnt)
+        pictures = self.notes.get("input") == "image"
+        return f"they are {form.modality} here, and were pictures in training" if pictures and form != PICTURES else ""
+
+    def _inputs_differ(self, info: TraceInfo) -> str:
+        kept = self.notes.get("input", "none")
+        if "none" in (info.input, kept):
+            return ""
+        if info.input != kept:
+            return f"they are {info.told_input} here, and were kept as {kept} in training"
+        return "" if info.form is None else self.differs(info.form)
+
+    def _looked_at(self, models: Mapping[str, ModelSpec]) -> str:
+        """Which of the models looks at other inputs."""
+        learnt = self.learnt_form
+        if learnt is None:
+            return ""
+        return next((f"{name}: {why}" for name in self.digests if (why := models[name].fits(learnt))), "")
 
     def without_links(self) -> Self:
         """The same models, answered for by holding and constants only: what links are compared with."""

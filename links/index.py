@@ -17,6 +17,7 @@ from ..models.cost import ModelCost
 from ..models.encoding.encoding import Encoding
 from ..models.spec import ModelSpec, parse_spec
 from ..outputs import Array
+from ..traces.info import TraceInfo
 from .table import Table
 
 INDEX = "links.json"
@@ -117,6 +118,12 @@ class Index:
             certified,
             data.get("stem", ""),
         )
+
+
+def noted_inputs(info: TraceInfo) -> dict[str, Any]:
+    """What `notes` say of the inputs that links are learnt from: how they were kept, and their form."""
+    form = {} if info.form is None else {"form": info.form.model_dump(mode="json")}
+    return {"input": info.input, **form}
 
 
 def cameras_in(folder: Path) -> tuple[str, ...]:

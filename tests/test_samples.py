@@ -72,7 +72,7 @@ def test_links_predict_and_what_they_certified_counts_as_none(caplog):
     assert len(caplog.records) == 1 and "as if inputs were independent" in caplog.text
     paths = find_models(FIRST / "grey_models")
     specs, digests = ({name: of(path) for name, path in paths.items()} for of in (read_spec, digest))
-    graph.check(FIRST / "grey_links", specs, digests, looks_at="image")
+    graph.check(FIRST / "grey_links", specs, digests)
     answer = graph.predict("twin", {"bright": np.asarray([100.0], np.float32)})
     assert answer.origin == "linked" and answer.value == pytest.approx([90.0], abs=10.0)
     assert answer.trust == "uncalibrated" and answer.region is None

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..codec import decode_jpeg, pack
 from ..errors import InvalidInput
+from ..models.inputs.form import InputForm
 from ..models.split.parts import Head
 from ..models.split.spec import is_part
 from ..models.split.split import Splitter
@@ -62,7 +63,7 @@ def write_features(
             something else.
     """
     if trace.info.input != "image":
-        raise InvalidInput(f"{trace.path}: its inputs are {trace.info.input}s, not pictures; give a recorded trace")
+        raise InvalidInput(f"{trace.path}: its inputs are {trace.info.told_input}, not pictures; give a recorded trace")
     with tempfile.TemporaryDirectory(prefix="infilink-") as folder:
         head = _open_head(model, tensor, trace, Path(folder))
         at = head.partition
@@ -72,7 +73,7 @@ def write_features(
                 f"{trace.path}: holds no outputs of this very {at.model} ({at.digest}), but of {known}; record it again"
             )
         notes = {**trace.info.notes, "cut": f"{at.model} {at.digest} {at.tensor}"}
-        info = replace(trace.info, input="array", notes=notes)
+        info = replace(trace.info, input="array", form=InputForm(modality="map"), notes=notes)
         _check_same_cut(out, notes["cut"])
         out.parent.mkdir(parents=True, exist_ok=True)
         with TraceWriter(out, info) as writer:

@@ -13,6 +13,7 @@ from ..models.cost import ModelCost
 from ..models.inputs.form import InputForm
 from ..models.spec import ModelSpec, parse_spec
 from .source_name import is_always_live, without_secrets
+from .stored import Kept
 
 FORMAT = 3
 """Format 2 had no forms of inputs: it is read as it is."""
@@ -29,8 +30,7 @@ class TraceInfo:
         models: each model's spec, in the order of their names.
         digests: each model file's digest: links and filters learnt here serve these very models.
         costs: what each model cost on the machine that recorded.
-        input: what an input is: "image" (a JPEG), "array" (a text, a sound, a signal, as numpy writes it), or "none":
-            only the outputs were kept.
+        input: how inputs are kept (`stored.py`): "image", "array", "parts", or "none": only the outputs were kept.
         every: one of how many of the source's frames was recorded.
         start_s: where in the source the recording began.
         times: "read" from the source, or "invented" from a frame rate: such times may be wrong, so nothing is certified
@@ -47,12 +47,26 @@ class TraceInfo:
     digests: dict[str, str]
     costs: dict[str, ModelCost]
     every: int = 1
-    input: Literal["image", "array", "none"] = "image"
+    input: Kept = "image"
     start_s: float = 0.0
     times: Literal["read", "invented", "order"] = "read"
     form: InputForm | None = None
     format: int = FORMAT
     notes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def modality(self) -> str:
+        """The kind of its inputs; "": it is not known, or they were not kept."""
+        if self.form is not None:
+            return self.form.modality
+        return "image" if self.input == "image" else ""
+
+    @property
+    def told_input(self) -> str:
+        """What its inputs are, for people."""
+        if self.input == "none":
+            return "not kept"
+        return {"": "arrays", "image": "pictures"}.get(self.modality, f"of the kind {self.modality}")
 
 
 def read_info(database: sqlite3.Connection, path: Path) -> TraceInfo | None:
@@ -101,7 +115,9 @@ def check_same(path: Path, found: TraceInfo, wanted: TraceInfo) -> None:
     Raises:
         InvalidInput: it was begun as something else.
     """
-    for key in ("source", "every", "input", "start_s", "times", "form", "digests"):
+    # An older recording of the same source does not say of which form its inputs are.
+    form = () if found.form is None else ("form",)
+    for key in ("source", "every", "input", "start_s", "times", *form, "digests"):
         if getattr(found, key) != getattr(wanted, key):
             raise InvalidInput(
                 f"{path}: was recorded with {key} {getattr(found, key)!r}, not {getattr(wanted, key)!r}; "

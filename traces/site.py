@@ -175,8 +175,13 @@ def _check_alike(first: Trace, other: Trace) -> None:
     one, two = first.info, other.info
     if one.input != two.input:
         raise InvalidInput(
-            f"{other.path}: its inputs are {_inputs(two)}, those of {first.path} {_inputs(one)}: cameras of a site "
+            f"{other.path}: its inputs are {two.told_input}, those of {first.path} {one.told_input}: cameras of a site "
             "must look at the same kind of input; learn from each kind by itself"
+        )
+    if one.form is not None and two.form is not None and (found := two.form.differs(one.form)):
+        raise InvalidInput(
+            f"{other.path}: its inputs are not of the form of those of {first.path}: {found.replace('here', 'there')}; "
+            "record them alike"
         )
     if one.models.keys() != two.models.keys():
         lacks = sorted(one.models.keys() ^ two.models.keys())
@@ -190,7 +195,3 @@ def _check_alike(first: Trace, other: Trace) -> None:
             )
         if spec.output != two.models[name].output:
             raise InvalidInput(f"{other.path}: model {name!r} says other outputs here than in {first.path}; {again}")
-
-
-def _inputs(info: TraceInfo) -> str:
-    return {"image": "pictures", "array": "arrays", "none": "not kept"}[info.input]

@@ -19,13 +19,14 @@ from typing import Self
 
 import numpy as np
 
-from ..codec import decode_jpeg, pack, unpack
+from ..codec import pack, unpack
 from ..errors import InvalidInput, UnknownModel
 from ..files import remove_database, room_for
 from ..models.spec import ModelSpec
 from ..outputs import Array
 from .info import FORMAT, TraceInfo, check_same, dump_info, read_info
 from .source_name import without_secrets
+from .stored import restore
 
 __all__ = ["FORMAT", "Recording", "Trace", "TraceInfo", "TraceWriter"]
 
@@ -145,7 +146,7 @@ class Trace:
             InvalidInput: its inputs are no pictures, or it holds none.
         """
         if self.info.input not in ("image", "none"):
-            raise InvalidInput(f"{self.path}: its inputs are {self.info.input}s, not pictures")
+            raise InvalidInput(f"{self.path}: its inputs are {self.info.told_input}, not pictures")
         return self.inputs()
 
     def inputs(self) -> Iterator[Array]:
@@ -159,10 +160,9 @@ class Trace:
                 f"{self.path}: holds outputs only: links learn from it, filters need the inputs too; record those as "
                 "well (`infilink record`, or `record_callables` in Python)"
             )
-        decode = decode_jpeg if self.info.input == "image" else unpack
         for payload in self.payloads():
             try:
-                value = decode(payload)
+                value = restore(payload, self.info.input)
             except InvalidInput as error:
                 raise self._damaged(error) from error
             yield value
@@ -242,7 +242,7 @@ class TraceWriter:
         self._database.executescript(_SCHEMA)
         if found is None or found.format < FORMAT:
             # What was found may have been measured; only what is new in this format is added to it.
-            info = self.info if found is None else replace(found, format=FORMAT)
+            info = self.info if found is None else replace(found, format=FORMAT, form=found.form or self.info.form)
             with self._database:
                 self._database.execute("INSERT OR REPLACE INTO meta VALUES ('info', ?)", (dump_info(info),))
 

@@ -98,10 +98,11 @@ def _stream(trace: Trace, most: int) -> Stream:
         InvalidInput: its inputs are no pictures, or there are too few.
     """
     if trace.info.input != "image":
-        kept = (
-            "outputs only" if trace.info.input == "none" else "arrays, for which filters learn an encoder of their own"
+        kept = "outputs only" if trace.info.input == "none" else f"inputs {trace.info.told_input}"
+        raise InvalidInput(
+            f"{trace.path}: holds {kept}; a stem is chosen by pictures (docs/STEM.md); filters, reuse and links of "
+            "other inputs are learnt without one"
         )
-        raise InvalidInput(f"{trace.path}: holds {kept}; a stem is chosen by pictures (docs/STEM.md)")
     if len(trace) < _LEAST_INPUTS:
         raise InvalidInput(f"{trace.path}: holds {len(trace)} inputs; a stem is chosen by {_LEAST_INPUTS} or more")
     inputs = round(_CHOSEN_SHARE * len(trace))

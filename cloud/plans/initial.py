@@ -134,7 +134,7 @@ def _read_links(folder: Path | None, repository: Repository) -> LinkGraph | None
     if others and set(others) == set(graph.digests) & set(repository.digests):
         raise InvalidInput(f"{folder}: was learnt with none of the models that are here: give the links of these")
     graph = without_models(graph, others)
-    graph.check(folder, repository.specs, repository.digests, looks_at="image")
+    graph.check(folder, repository.specs, repository.digests)
     taken = sorted(graph.virtual.keys() & repository.paths.keys())
     if taken:
         raise InvalidInput(

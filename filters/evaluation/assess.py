@@ -19,7 +19,7 @@ from ..training.replay import Replay, Singles
 from ..training.selection import EQUAL
 from ..training.stem_view import StemView
 from ..training.sweep import Bounds
-from ..training.workload import LEAST_INPUTS, Workload, check_accuracy, read_inputs, split_of
+from ..training.workload import LEAST_INPUTS, Workload, check_accuracy, modality_of, read_inputs, split_of
 from .baselines import Room
 from .probe import FreeProbe, Probe, Trial
 from .verdict import judge_losses
@@ -128,7 +128,7 @@ def assess(
         models: whose outputs count.
         rule: what is redundant.
         accuracy: the least mean agreement with the models.
-        modality: of inputs that are no pictures.
+        modality: how inputs are seen that are no pictures; "": as the trace says.
         candidates: which are tried, by name, as in `train_filter`; none: those that it enters if none is named.
         stem: whose features the candidate "stem" reads; None: it is not tried.
         fractions: the growing parts of the inputs that probes are trained on, at least two.
@@ -142,6 +142,7 @@ def assess(
     """
     check_accuracy(accuracy)
     losses = Losses(trace, tuple(dict.fromkeys(models)) or tuple(trace.models), rule)
+    modality = modality_of(trace, modality)
     replay = read_inputs(trace, losses, modality, inputs=len(trace), progress=part_of(progress, 0.0, 0.2))
     least_s = prepared_s(replay.modality if isinstance(replay, Singles) else None)
     found = _without_training(trace, losses, replay, accuracy, least_s if filter_s is None else filter_s)

@@ -77,7 +77,9 @@ def assess_command(
     ] = None,
     zones: Annotated[Path | None, typer.Option("--zones", help="A TOML file: the zones that the rule names.")] = None,
     accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with the models.")] = 0.9,
-    modality: Annotated[str, typer.Option("--modality", help="Of inputs that are no pictures.")] = "",
+    modality: Annotated[
+        str, typer.Option("--modality", help="How inputs are seen that are no pictures; default: as the trace says.")
+    ] = "",
     stem: Annotated[
         str, typer.Option("--stem", help="What `train stem` wrote, or none; default: stem.onnx beside the trace.")
     ] = "",

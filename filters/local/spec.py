@@ -14,7 +14,9 @@ from ..learnt_from import LearntFrom
 from ..spec import Certificate, FilterStem, Level
 
 METADATA_KEY = "infilink.heads"
-FORMAT = 1
+FORMAT = 2
+"""Format 1 had no form of inputs; it is read as it is."""
+_READS = (1, 2)
 
 
 class HeadSpec(BaseModel):
@@ -81,7 +83,7 @@ def load_heads(path: Path) -> tuple[HeadsSpec, ort.InferenceSession]:
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
         raise InvalidInput(f"{path}: is an ONNX model but holds no heads (make them: `infilink train heads`)")
-    check_format(json_format(text), (FORMAT,), path=path, what="a file of heads")
+    check_format(json_format(text), _READS, path=path, what="a file of heads")
     try:
         return HeadsSpec.model_validate_json(text), session
     except ValidationError as error:

@@ -46,7 +46,7 @@ def fit_modality(name: str, values: list[Array], *, net: Net = "ours") -> Learna
     kinds = name.split("+")
     if any(kind not in MODALITIES for kind in kinds):
         known = ", ".join(MODALITIES)
-        raise InvalidInput(f"modality {name!r} is not known; there are {known}, and several at once: audio+text")
+        raise InvalidInput(f"--modality {name!r} is not known; there are {known}, and several at once: audio+text")
     if net == "filterforward" and name != "map":
         raise InvalidInput("FilterForward's micro-classifier takes feature maps: --modality map")
     if len(kinds) > 1:

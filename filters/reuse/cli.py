@@ -21,8 +21,11 @@ from .spec import METADATA_KEY, ReuseSpec
 def train_reuse_command(
     trace: Annotated[Path, typer.Argument(help="What `infilink record` wrote, or a trace of arrays.")],
     model: Annotated[str, typer.Option("--model", help="Whose results are reused.")],
-    modality: Annotated[str, typer.Option("--modality", help="text, image, video, audio, signal, map.")],
     out: Annotated[Path, typer.Option("--out", help="The reuse file, .onnx.")],
+    modality: Annotated[
+        str,
+        typer.Option("--modality", help="How inputs are seen: text, image, audio, ...; default: as the trace says."),
+    ] = "",
     accuracy: Annotated[float, typer.Option("--accuracy", help="The least agreement with the model.")] = 0.9,
     rule: Annotated[str, typer.Option("--rule", help="Skip what is redundant by this, too.")] = "",
     zones: Annotated[Path | None, typer.Option("--zones", help="A TOML file: the zones that the rule names.")] = None,
@@ -42,8 +45,9 @@ def train_reuse_command(
     from ...models.stem.beside import stem_beside
     from .train import train_reuse
 
-    used = stem_beside(trace, stem) if modality == "image" or stem else None
     with Trace(trace) as recorded, show_progress("training the reuse", quiet=as_json) as told:
+        modality = modality or recorded.info.modality
+        used = stem_beside(trace, stem) if modality == "image" or stem else None
         done = train_reuse(
             recorded,
             model=model,

@@ -80,7 +80,7 @@ def train_reuse(
     model: str,
     accuracy: float,
     out: Path,
-    modality: str,
+    modality: str = "",
     rule: Rule | None = None,
     stem: Stem | None = None,
     capacity: int = 1000,
@@ -100,7 +100,7 @@ def train_reuse(
         model: whose results are reused.
         accuracy: the least mean agreement with the model's own outputs, above 0 and below 1.
         out: the file that is written.
-        modality: the kind of input: text, signal, audio or map.
+        modality: how inputs are seen: text, signal, audio, image and so on; "": as the trace says.
         rule: a SKIP rule on one input's output, which then shares encoder and forward pass.
         stem: pictures: off whose features a key is read, too, in closed form; of that and the trained encoder's the
             better on later inputs is taken. None: there is the encoder alone.
@@ -127,6 +127,7 @@ def train_reuse(
     settings = CacheSettings(
         capacity=capacity, neighbours=neighbours, ttl_s=ttl_s, eviction=eviction, step=step, at_least=at_least
     )
+    modality = modality or trace.info.modality
     with trace.part(max(0, len(trace) - MOST_INPUTS), len(trace)) as part, one_thread():
         task = read_task(part, model=model, modality=modality, rule=rule, settings=settings, accuracy=accuracy)
         trained, calibrated = task.split.trained, task.split.calibrated

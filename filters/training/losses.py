@@ -44,7 +44,9 @@ class Losses:
 
     @cached_property
     def truth(self) -> dict[str, Array]:
-        """What the models' own outputs in the trace state, as `states`."""
+        """What the models' own outputs in the trace state, as `states`; nothing where inputs have no times."""
+        if self._trace.info.times == "order":
+            return {}
         return self.states({model: self._trace.outputs(model) for model in self.models})
 
     @property

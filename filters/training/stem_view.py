@@ -69,7 +69,7 @@ class StemView:
     @classmethod
     def beside(cls, stem: Stem | None, trace: Trace, modality: str, *, progress: Progress | None = None) -> Self | None:
         """The same, if there is a stem and the inputs are pictures."""
-        if stem is None or (trace.info.input == "array" and modality != "image"):
+        if stem is None or (trace.info.input != "image" and modality != "image"):
             return None
         return cls.of(stem, trace, progress=progress)
 

@@ -35,7 +35,7 @@ from .replay import LONGEST_S
 from .selection import EQUAL, Choice, choose, choose_for_cameras
 from .stem_view import StemView
 from .sweep import Sweep, calibrate
-from .workload import Workload, check_accuracy, check_worth, join_site, read_inputs
+from .workload import Workload, check_accuracy, check_worth, join_site, modality_of, read_inputs
 
 MOST_INPUTS = 8000
 _NEW = "it was learnt from several cameras, and nothing is proven for one that nobody has seen"
@@ -86,7 +86,7 @@ def train_filter(
 ) -> FilterTraining:
     """Learns a filter for some of a trace's models (all, if none is named) and writes it to `out`.
 
-    Inputs that are no pictures need a `modality`: text, image, video, audio, signal or map. Of several cameras it is
+    Of several cameras it is
     one filter with a threshold for each, and one for a camera that nobody has seen, of which nothing is proven.
 
     Args:
@@ -95,7 +95,7 @@ def train_filter(
         rule: what is redundant.
         accuracy: the least mean agreement with the models.
         out: the filter's file.
-        modality: of inputs that are no pictures.
+        modality: how inputs are seen that are no pictures; "": as the trace says.
         candidates: which compete, by name (`contest.py`); "all" of them; none: those that cost little to train.
         floors: least accuracies on a class or in slices.
         stem: whose features the candidate "stem" reads; None: it does not compete.
@@ -187,6 +187,7 @@ class FilterTrainer:
         trace, split = join_site(site, most=MOST_INPUTS)
         losses = Losses(trace, tuple(dict.fromkeys(models)) or tuple(trace.models), rule)
         check_worth(losses, split, accuracy)
+        modality = modality_of(trace, modality)
         calibration = slice(split.calibrated, split.stop)
         masks = [mask.within(calibration) for floor in floors for mask in floor.on(trace, losses)]
         with one_thread():

@@ -40,7 +40,7 @@ from .selection import EQUAL
 from .stem_view import StemView
 from .sweep import references
 from .train import FilterTraining
-from .workload import GAP_S, LEAST_INPUTS, Split, Workload, check_fires, read_inputs
+from .workload import GAP_S, LEAST_INPUTS, Split, Workload, check_fires, modality_of, read_inputs
 
 MOST_INPUTS = 40_000
 """Events are rare: of a longer trace the newest inputs are learnt from, at about 25 KB of memory each."""
@@ -78,7 +78,7 @@ def train_event_filter(
         rule: what is redundant; events are of what it tells apart.
         target: the share of the events to find, how soon, and the longest time without an input.
         out: the filter's file.
-        modality: of inputs that are no pictures.
+        modality: how inputs are seen that are no pictures; "": as the trace says.
         candidates: which compete, by name; "all" of them; none: those that cost little to train.
         stem: whose features the candidates with a stem read; None: they do not compete.
         int8: whether large weights are kept as int8.
@@ -98,9 +98,11 @@ def train_event_filter(
     check_target(target)
     if not uncertified:
         check_times(trace)
+    check_timed(trace)
     trace = trace.part(max(0, len(trace) - MOST_INPUTS), len(trace))
     losses = Losses(trace, tuple(dict.fromkeys(models)) or tuple(trace.models), rule)
     check_fires(losses)
+    modality = modality_of(trace, modality)
     split = split_by_events(trace, losses.truth)
     with one_thread():
         inputs = read_inputs(trace, losses, modality, inputs=split.trained, progress=part_of(progress, 0.0, 0.15))
@@ -132,6 +134,19 @@ def train_event_filter(
         decision_s={each.candidate.name: measured_s(each, work) for each in entered},
         seconds=time.perf_counter() - began_s,
     )
+
+
+def check_timed(trace: Trace) -> None:
+    """Refuses inputs that have an order and no times.
+
+    Raises:
+        InvalidInput: saying what can be asked for instead.
+    """
+    if trace.info.times == "order":
+        raise InvalidInput(
+            f"{trace.path}: its inputs have an order and no times, so that there are no events among them: ask for "
+            "--accuracy"
+        )
 
 
 def check_target(target: EventTarget) -> None:

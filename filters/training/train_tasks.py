@@ -29,7 +29,7 @@ from .stem_presence import MOST, fit_heads, heads_graph, scores_of
 from .stem_view import StemView
 from .sweep import calibrate
 from .train import check_certified, filter_spec
-from .workload import Split, Workload, check_accuracy, check_worth, fitted_modality, read_inputs, split_of
+from .workload import Split, Workload, check_accuracy, check_worth, fitted_modality, modality_of, read_inputs, split_of
 
 KIND = "network"
 
@@ -86,6 +86,7 @@ def train_tasks(
     if not uncertified:
         check_times(trace)
     split = split_of(trace)
+    modality = modality_of(trace, modality)
     tasks = [Losses(trace, (model,), rule) for model, rule in rules.items()]
     for losses in tasks:
         check_worth(losses, split, accuracy)

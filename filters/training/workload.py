@@ -11,7 +11,7 @@ from ...errors import InvalidInput
 from ...reporting import Progress
 from ...traces.joined import JoinedTrace
 from ...traces.trace import Trace
-from ..modalities import Learnable, fit_modality
+from ..modalities import MODALITIES, Learnable, fit_modality
 from ..modalities.net import Net
 from .losses import Losses
 from .replay import Replay, Singles
@@ -94,6 +94,22 @@ class Workload:
         return Singles(self.trace, fitted_modality(self.trace, name, inputs=self.split.trained, net=net))
 
 
+def modality_of(trace: Trace, asked: str) -> str:
+    """The modality that inputs are seen by: what a user asks for, else what the trace says; "": frames of a stream.
+
+    Raises:
+        InvalidInput: nobody says it.
+    """
+    if asked or trace.info.input in ("image", "none"):
+        return asked
+    if not trace.info.modality:
+        raise InvalidInput(
+            f"{trace.path}: does not say what its inputs are: say it with --modality ({', '.join(MODALITIES)}, or "
+            "several joined by +)"
+        )
+    return trace.info.modality
+
+
 def read_inputs(
     trace: Trace, losses: Losses, modality: str, *, inputs: int, progress: Progress | None = None
 ) -> Replay | Singles:
@@ -113,7 +129,7 @@ def read_inputs(
         if modality:
             raise InvalidInput(f"{trace.path}: its inputs are pictures; leave out the modality {modality!r}")
         return Replay(trace, pairwise=losses.pairwise, progress=progress)
-    if losses.pairwise and trace.info.input == "array":
+    if losses.pairwise and trace.info.input != "none":
         raise InvalidInput("the rule `unchanged` compares with an earlier picture; give a rule on one input's output")
     return Singles(trace, fitted_modality(trace, modality, inputs=inputs))
 

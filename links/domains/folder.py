@@ -17,7 +17,7 @@ from ...outputs import Array
 from ...traces.trace import Trace
 from ..evaluation.unseen import fingerprints
 from ..graph import LinkGraph
-from ..index import STEM_FILE, Index, replacing_links
+from ..index import STEM_FILE, Index, noted_inputs, replacing_links
 from ..link import Link, LinkSpec
 from ..table import BUCKETS, NEVER, Route, Table
 from ..training.certified import certified
@@ -101,7 +101,7 @@ class LinkFolder:
             outputs = {name: trace.outputs(name) for name in models}
             return cls(trace, Samples.of(models, trace.captured_s, outputs), None)
         graph = LinkGraph.load(links)
-        graph.check(links, trace.models, trace.info.digests, looks_at=trace.info.input)
+        graph.check(links, trace.models, trace.info.digests, info=trace.info)
         if virtual in graph.digests:
             raise InvalidInput(
                 f"{links}: was trained with {virtual!r} as a model that runs: give the labels another name (--name), "
@@ -241,7 +241,7 @@ class LinkFolder:
             (),
             {
                 "source": info.source,
-                "input": info.input,
+                **noted_inputs(info),
                 "inputs": len(self.trace),
                 "first_sequence": int(self.trace.sequences[0]),
                 "step_s": self.samples.step_s,

@@ -138,7 +138,7 @@ def evaluate_links(
         InvalidInput: the recordings' models are not those the links were learnt from, or the budget is too small.
     """
     graph, site = LinkGraph.load(folder), Site.of(traces)
-    graph.check(folder, site.models, site.info.digests, looks_at=site.info.input)
+    graph.check(folder, site.models, site.info.digests, info=site.info)
     say = progress or (lambda share, doing: None)
     with ExitStack() as opened:
         rests = {}

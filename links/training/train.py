@@ -19,7 +19,7 @@ from ...reporting import Progress
 from ...traces.site import Site
 from ...traces.trace import Trace
 from ..evaluation.unseen import fingerprints
-from ..index import CAMERAS, STEM_FILE, Index, check_writable, replacing_links
+from ..index import CAMERAS, STEM_FILE, Index, check_writable, noted_inputs, replacing_links
 from ..linear.link import SUFFIX
 from ..link import Net, parse_net
 from ..table import NEVER, STEM, Table
@@ -203,12 +203,12 @@ def _notes(site: Site) -> dict[str, Any]:
     if len(site) > 1:
         recordings = [_notes(Site({camera: trace})) for camera, trace in site.items()]
         step_s = float(np.median([notes["step_s"] for notes in recordings]))
-        return {"input": site.info.input, "inputs": site.inputs, "step_s": step_s, "recordings": recordings}
+        return {**noted_inputs(site.info), "inputs": site.inputs, "step_s": step_s, "recordings": recordings}
     trace = site.first
     report = int(trace.sequences[Blocks.split(len(trace)).report[0]])
     return {
         "source": trace.info.source,
-        "input": trace.info.input,
+        **noted_inputs(trace.info),
         "inputs": len(trace),
         "first_sequence": int(trace.sequences[0]),
         "marks": fingerprints(trace, trace.models, before=report),

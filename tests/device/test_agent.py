@@ -135,7 +135,7 @@ def test_a_gate_that_does_not_fit_is_refused_at_the_start(start_bright, make_age
     with pytest.raises(InvalidInput, match=r"another version of bright: from digest d0, and in service is d1; train"):
         make_agent(coordinator, gate=str(path)).run()
     signal = Signal(steps=16, mean=(0.0,), scale=(1.0,))
-    with pytest.raises(InvalidInput, match="from inputs of the modality signal"):
+    with pytest.raises(InvalidInput, match="modality is image here, and was signal in training"):
         make_agent(coordinator, gate=str(write_mean(tmp_path / "signal.onnx", signal))).run()
     fast = LearntFrom(source="camera", inputs=9, first_s=0.0, last_s=1.0, step_s=0.04)
     with pytest.raises(InvalidInput, match=r"gives 10 frames/s, .* was learnt at 25"):

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 from infilink.errors import InvalidInput
+from infilink.filters.learnt_from import LearntFrom
 from infilink.filters.modalities.image import Image
 from infilink.filters.modalities.signal import Signal
 from infilink.filters.open_gate import open_gate
-from infilink.filters.serves import Served, check_pictures, check_serves
+from infilink.filters.serves import Served, check_form, check_serves, learnt_form
+from infilink.models.inputs.form import PICTURES, InputForm
 from infilink.outputs import OutputSpec
 
 from .local.made import write_heads, write_presence
@@ -89,12 +91,32 @@ def test_a_reuse_file_knows_what_its_model_returns(tmp_path):
             check_serves(gate, {"h": served})
 
 
-def test_what_was_learnt_from_no_pictures_is_refused_before_a_camera(tmp_path):
+def test_what_was_learnt_from_one_kind_of_inputs_is_refused_before_another(tmp_path):
+    signals = InputForm(modality="signal", rate_hz=32, window=64, stride=64)
     for path in (write_mean(tmp_path / "f.onnx", SIGNAL), write_reuse(tmp_path / "r.onnx", SIGNAL, SCENE)):
-        with pytest.raises(InvalidInput, match="from inputs of the modality signal, and this source gives pictures"):
-            check_pictures(open_gate(path))
+        with pytest.raises(InvalidInput, match="modality is image here, and was signal in training; read the source"):
+            check_form(open_gate(path), PICTURES)
+        check_form(open_gate(path), signals)
     for text in (*gates(tmp_path).values(), str(write_mean(tmp_path / "i.onnx", Image())), "every:3"):
-        check_pictures(open_gate(text))
+        check_form(open_gate(text), PICTURES)
+    with pytest.raises(InvalidInput, match="modality is signal here, and was image in training"):
+        check_form(open_gate(gates(tmp_path)["filter"]), signals)
+    for text in ("every:3", "random:0.5"):
+        check_form(open_gate(text), signals)
+    with pytest.raises(InvalidInput, match="compares pictures, and this source gives signal: use every:K"):
+        check_form(open_gate("difference:0.02"), signals)
+
+
+def test_a_file_knows_the_form_of_the_inputs_that_it_was_learnt_from(tmp_path):
+    learnt = InputForm(modality="signal", rate_hz=32, window=64, stride=64)
+    known = LearntFrom(source="wrist", inputs=9, first_s=0, last_s=8, step_s=1, form=learnt)
+    gate = open_gate(write_mean(tmp_path / "f.onnx", SIGNAL, learnt_from=known))
+    assert learnt_form(gate) == learnt
+    check_form(gate, learnt)
+    with pytest.raises(InvalidInput, match="rate_hz is 50 here, and was 32 in training"):
+        check_form(gate, learnt.model_copy(update={"rate_hz": 50.0}))
+    maps = known.model_copy(update={"form": InputForm(modality="map")})
+    check_form(open_gate(write_mean(tmp_path / "m.onnx", SIGNAL, learnt_from=maps)), PICTURES)
 
 
 def test_a_gate_that_is_not_learnt_fits_everything(caplog):

@@ -137,7 +137,7 @@ def test_inputs_that_are_no_pictures_are_assessed_too(labels: str, verdict: str,
 
 def test_arrays_need_a_modality_and_a_rule_on_one_input(tmp_path: Path) -> None:
     with arrays.write(tmp_path / "t", "signal", inputs=80, seed=1) as trace:
-        with pytest.raises(InvalidInput, match="there are text, image"):
+        with pytest.raises(InvalidInput, match="does not say what its inputs are: say it with --modality"):
             assess(trace, rule=arrays.RULE)
         with pytest.raises(InvalidInput, match="compares with an earlier picture"):
             assess(trace, rule=parse_rule("unchanged"), modality="signal")

@@ -118,7 +118,7 @@ def test_labels_join_links_in_place_and_may_be_given_again(street, training, tmp
     write_busy(street, out, training.folder, every=4, least=2)
     write_busy(street, out, out, least=2)
     graph = LinkGraph.load(out)
-    graph.check(out, street.models, street.info.digests, looks_at="image")
+    graph.check(out, street.models, street.info.digests, info=street.info)
     assert graph.virtual.keys() == {"busy"} and graph.notes["domains"]["busy"]["inputs"] == 160
     assert graph.links.keys() == {"busy", *LinkGraph.load(training.folder).links}
     write_busy(street, out, out, name="again", least=2)
