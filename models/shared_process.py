@@ -20,7 +20,7 @@ import psutil
 from ..errors import ModelFailed
 from .forked import fork
 from .process import ModelProcess
-from .process_child import Opening, answer_all, prepare_process
+from .process_child import Opening, answer_all, prepare_process, use_small_pages
 from .session import CPU_ONLY, SessionProviders
 
 _ANSWERS_WITHIN_S = 60.0
@@ -192,6 +192,7 @@ def _serve_models(threads: int, control: Connection) -> None:
     # Cards are counted as the driver counts them, where their memory is measured; CUDA would begin with the fastest.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     prepare_process(threads)
+    use_small_pages()
     running: dict[int, threading.Thread] = {}
     while True:
         try:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 _BELIEVED = 0.1
-# Inputs that take no time go together, as the way to the process and back takes longer than they do.
-_TOGETHER_S, _MOST_TOGETHER = 0.003, 16
+# Inputs that take little time go together, as the way to the process and back takes as long as they do.
+_TOGETHER_S, _MOST_TOGETHER = 0.008, 16
 # What a larger batch has to save of each input's time, as all of them wait for the last.
 _WORTH = 0.95
 _TRY_AGAIN_EVERY = 500
@@ -56,6 +56,12 @@ class Batching:
         return max(0.0, self.delay_s - waited_s) if waiting < self.sizes[-1] else 0.0
 
 
-def few(waiting: int, each_s: float) -> int:
-    """How many inputs go together to a process that takes one after another: more than one only if they are short."""
-    return max(1, min(waiting, _MOST_TOGETHER, int(_TOGETHER_S / each_s))) if each_s else 1
+def few(waiting: int, each_s: float, *, free: int = 1) -> int:
+    """How many inputs go together to a process that takes one after another: more than one only if they are short.
+
+    Args:
+        waiting: how many wait.
+        each_s: what each takes.
+        free: how many processes could begin now; all get their share.
+    """
+    return max(1, min(-(-waiting // free), _MOST_TOGETHER, int(_TOGETHER_S / each_s))) if each_s else 1

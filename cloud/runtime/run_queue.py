@@ -306,8 +306,8 @@ class RunQueue:
     def _group(self, name: str) -> list[_Run]:
         """The runs of a model that go next, without those that would be late."""
         runs, worker = self._waiting[name], self.workers[name]
-        now_s, took_s = self.clock(), self._took_s.get(name, 0.0)
-        wanted = worker.batching.choose(len(runs)) if worker.batches else few(len(runs), took_s)
+        now_s, took_s, free = self.clock(), self._took_s.get(name, 0.0), worker.lanes - self._groups.get(name, 0)
+        wanted = worker.batching.choose(len(runs)) if worker.batches else few(len(runs), took_s, free=free)
         group: list[_Run] = []
         while runs and len(group) < wanted and not (group and (runs[0].alone or group[0].alone)):
             run = runs.pop(0)

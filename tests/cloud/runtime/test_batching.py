@@ -59,3 +59,4 @@ def test_inputs_wait_for_others_until_the_largest_batch_is_full():
 
 def test_short_ones_go_together_and_long_ones_alone():
     assert few(100, 0.0001) == 16 and few(3, 0.0001) == 3 and few(100, 0.02) == 1 and few(100, 0.0) == 1
+    assert few(5, 0.003) == 2 and few(5, 0.001, free=2) == 3 and few(2, 0.001, free=2) == 1, "each process its share"
