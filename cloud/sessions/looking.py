@@ -30,6 +30,8 @@ from .session import Session
 # Inputs of one stream that are looked at at once: where all models run, they do on the next while the slowest ends on
 # the first, in as many processes as a model has.
 _AT_ONCE = 4
+# The share of an input's time that is left for its answer to be kept and to travel: by its deadline it is to be there.
+_WAY_BACK = 0.05
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,10 @@ class Looking:
     def let_in(self, message: edge_pb2.Input, entry: Entry, *, check: Callable[[], None]) -> Admitted:
         """Lets an input in, or raises what it is refused with; what `Entry.admit` says."""
         models = self.fixed(message) if self.scheduler.schedule is None else ()
-        return entry.admit(message, models, self.deadline_s(message), check=check)
+        deadline_s = self.deadline_s(message)
+        if deadline_s < math.inf:
+            deadline_s -= _WAY_BACK * max(0.0, deadline_s - self._queue.clock())
+        return entry.admit(message, models, deadline_s, check=check)
 
     async def look(
         self,
@@ -146,7 +151,7 @@ class Looking:
             if frame is not None and not is_scheduled:
                 must = [name for name in admitted.models if name not in given]
                 choice = self.scheduler.choose(self.session.key, {}, must=must)
-                ran = await self.run(message, frame, choice, given)
+                ran = await self.run(frame, choice, given, deadline_s=admitted.deadline_s)
                 # Its memory is not to wait for the inputs before it to be answered.
                 frame = None
         took_s = time.perf_counter() - began_s
@@ -158,11 +163,10 @@ class Looking:
         return [name for name in self.session.serving.plan.resident if not named or name in named]
 
     async def run(
-        self, message: edge_pb2.Input, frame: Held, choice: Choice, given: Collection[str]
+        self, frame: Held, choice: Choice, given: Collection[str], *, deadline_s: float
     ) -> dict[str, Inferred]:
         """The outputs of the chosen models; none where all fail on an input that carries outputs of others."""
         within_s = None if self.scheduler.schedule is None else self.scheduler.answer_within_s
-        deadline_s = self.deadline_s(message)
         try:
             return await self.scheduler.run(self.session.key, frame, choice, within_s=within_s, deadline_s=deadline_s)
         except ModelFailed:

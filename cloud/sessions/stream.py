@@ -361,7 +361,8 @@ class DeviceStream:
             self.scheduler.skip(self.session.key, choice)
             return executed
         try:
-            ran = await self._looking.run(message, frame, choice, looked.given)
+            deadline_s = self._looking.deadline_s(message)
+            ran = await self._looking.run(frame, choice, looked.given, deadline_s=deadline_s)
         except ModelFailed as error:
             self.notify(f"input {message.sequence} is answered from its features alone: {error}")
             return executed

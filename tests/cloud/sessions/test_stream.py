@@ -1,6 +1,7 @@
 """One device's stream over a real coordinator: every input is answered once and in order, whatever else happens."""
 
 import asyncio
+import math
 import os
 import shutil
 import signal
@@ -473,6 +474,21 @@ def test_what_would_be_late_is_refused_at_once_and_says_when_to_come_again(serve
         for late in (second, third):
             assert late.refused.code == edge_pb2.REFUSED_CODE_OVERLOADED and late.refused.retry_after_s > 1
         assert queue.expired == 2 and executions(coordinator)["light"] == ran + 2
+
+    serve(story, models=models)
+
+
+def test_models_have_less_time_than_the_answer_which_has_to_be_kept_and_to_travel(
+    serve: Callable, models: Path
+) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        stream = coordinator.stream(coordinator.open_session(hello()))
+        looking, now_s = stream._looking, coordinator.pool.queue.clock()
+        late = an_input(1, deadline_ns=time.time_ns() + 1000 * 10**9)
+        admitted = looking.let_in(late.input, stream._entry, check=lambda: None)
+        assert now_s + 900.0 < admitted.deadline_s <= now_s + 951.0 < looking.deadline_s(late.input)
+        admitted.place.close()
+        assert looking.let_in(an_input(2).input, stream._entry, check=lambda: None).deadline_s == math.inf
 
     serve(story, models=models)
 
