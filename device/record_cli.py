@@ -17,26 +17,49 @@ from ..traces.site import CAMERA_NAME
 from ..traces.source_name import without_secrets
 from ..traces.trace import Recording, Trace
 from ..units import format_bytes
+from .sources.cut_options import (
+    ChannelsOption,
+    ModalityOption,
+    RateOption,
+    StrideOption,
+    TextColumnOption,
+    TimeColumnOption,
+    TimeUnitOption,
+    WatchOption,
+    WindowOption,
+    cut_of,
+)
 
 
 def record_command(
     models: Annotated[Path, typer.Option(help="The folder with the .onnx models.")],
     out: Annotated[Path, typer.Option(help="The trace to write, or to continue; with --camera, a folder of them.")],
     source: Annotated[
-        str | None, typer.Option(help="A video file, an address (rtsp://...), or a camera's number.")
+        str | None,
+        typer.Option(help="A video file, an address, a camera's number, a folder of sounds, ...: `infilink sources`."),
     ] = None,
     cameras: Annotated[
         list[str] | None,
         typer.Option("--camera", help="NAME=SOURCE, one of several to record at once; NAME is the device's."),
     ] = None,
+    window: WindowOption = "",
+    stride: StrideOption = "",
+    rate: RateOption = None,
+    channels: ChannelsOption = "",
+    modality: ModalityOption = None,
+    time_column: TimeColumnOption = "",
+    time_unit: TimeUnitOption = None,
+    text_column: TextColumnOption = "",
+    watch: WatchOption = False,
     only: Annotated[list[str] | None, typer.Option("--model", help="Only this model (may be repeated).")] = None,
     start: Annotated[float, typer.Option(help="Where in the source to begin, seconds.", min=0)] = 0.0,
     seconds: Annotated[float | None, typer.Option(help="How much of the source to record.", min=0.1)] = None,
-    every: Annotated[int, typer.Option(help="Record one of this many frames.", min=1)] = 1,
+    every: Annotated[int, typer.Option(help="Record one of this many inputs.", min=1)] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run models over a source and write a trace: the inputs with every model's outputs.
 
+    Models that look at another kind of inputs than the source gives are left out; one that --model names is refused.
     Memory does not grow with the source's length. After Ctrl-C, the same command continues where it stopped. With
     --camera several sources are recorded at once, each into NAME.trace; one that fails leaves the others alone.
     """
@@ -51,11 +74,43 @@ def record_command(
     if sources and out.is_file():
         raise InvalidInput(f"--out {out}: is a file; with --camera, name a folder for the traces")
     chosen = select_models(find_models(models), only or [])
+    cut = cut_of(
+        window=window,
+        stride=stride,
+        rate_hz=rate,
+        channels=channels,
+        modality=modality,
+        time_column=time_column,
+        time_unit=time_unit,
+        text_column=text_column,
+        watch=watch,
+    )
+    named = bool(only)
     with show_progress("recording", quiet=as_json) as progress:
         if source is not None:
-            recorded = record(source, chosen, out, start_s=start, seconds=seconds, every=every, progress=progress)
+            recorded = record(
+                source,
+                chosen,
+                out,
+                start_s=start,
+                seconds=seconds,
+                every=every,
+                cut=cut,
+                named=named,
+                progress=progress,
+            )
         else:
-            site = record_site(sources, chosen, out, start_s=start, seconds=seconds, every=every, progress=progress)
+            site = record_site(
+                sources,
+                chosen,
+                out,
+                start_s=start,
+                seconds=seconds,
+                every=every,
+                cut=cut,
+                named=named,
+                progress=progress,
+            )
     if source is not None:
         _show_one(recorded, as_json=as_json)
     else:
@@ -95,7 +150,7 @@ def _show_one(recorded: Recording, *, as_json: bool) -> None:
 
 
 def _show_site(out: Path, recorded: Mapping[str, Recording], failures: Mapping[str, str], *, as_json: bool) -> None:
-    costs = _costs(next(iter(recorded.values())).path) if recorded else {}
+    costs = {name: cost for each in recorded.values() for name, cost in _costs(each.path).items()}
     if as_json:
         cameras = {name: _to_json(each) for name, each in recorded.items()}
         print(json.dumps({"cameras": cameras, "failed": dict(failures), "models": _costs_to_json(costs)}))

@@ -14,6 +14,7 @@ from ..reporting import Progress
 from ..traces.site import SUFFIX
 from ..traces.trace import Recording
 from .record import CameraRecording, RecordedModels, Stretch
+from .sources.cut import WHOLE, Cut
 
 logger = logging.getLogger(__name__)
 
@@ -57,11 +58,13 @@ def record_site(
     start_s: float = 0.0,
     seconds: float | None = None,
     every: int = 1,
+    cut: Cut = WHOLE,
+    named: bool = False,
     progress: Progress | None = None,
 ) -> SiteRecording:
-    """Records several cameras at once, each as `record` does, with one process a model for all of them.
+    """Records several sources at once, each as `record` does, with one process a model for all of them.
 
-    A camera that fails leaves the others alone.
+    They may be of several kinds: the models of its kind look at each. A camera that fails leaves the others alone.
 
     Args:
         sources: each camera's source, by its name.
@@ -69,17 +72,19 @@ def record_site(
         out: the folder for the traces, `NAME.trace` each.
         start_s: as for `record`, of each source; so are the others.
         seconds: how much of each source to record; None: all of it.
-        every: one of this many frames is recorded.
+        every: one of this many inputs is recorded.
+        cut: as for `record`, of each source; so is `named`.
+        named: whether a person has named these very models.
         progress: called with the share that is done of all cameras, and what is being done.
 
     Raises:
         InvalidInput: `every` is below 1.
     """
-    stretch = Stretch(start_s, seconds, every)
+    stretch = Stretch(start_s, seconds, every, cut)
     cameras = {name: CameraRecording(source, out / f"{name}{SUFFIX}", stretch) for name, source in sources.items()}
     done = _Done(list(cameras), progress or (lambda _share, _text: None))
     with ExitStack() as stack:
-        shared = stack.enter_context(RecordedModels(models, [camera.out for camera in cameras.values()]))
+        shared = stack.enter_context(RecordedModels(models, [each.out for each in cameras.values()], named=named))
         threads = stack.enter_context(ThreadPoolExecutor(max(1, len(cameras)), "camera"))
         futures = {
             name: threads.submit(done.recording, name, partial(camera.record, shared))

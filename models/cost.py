@@ -39,7 +39,7 @@ def measure_cost(
 
     Args:
         path: the model's file.
-        frames: uint8 BGR, or what that kind of process takes.
+        frames: inputs that the model looks at, or what that kind of process takes.
         threads: how many one inference may use.
         kind: the process it runs in.
 
@@ -50,11 +50,16 @@ def measure_cost(
         raise InvalidInput("measuring a model needs at least one frame")
     with kind(path, threads=threads) as process:
         times, most = [], 0
+        refused: InvalidInput | None = None
         for frame in frames:
             started = time.perf_counter()
             try:
                 times.append(process.infer(frame).infer_s)
             except BadOutput:
                 times.append(time.perf_counter() - started)  # It ran all the same.
+            except InvalidInput as error:
+                refused = error  # Another may do: a sound that is long enough.
             most = max(most, process.memory_bytes() + process.transient_bytes())
+        if not times and refused is not None:
+            raise refused
         return ModelCost(memory_bytes=most + _GROWTH_BYTES, infer_s=float(np.median(times)), load_s=process.load_s)

@@ -157,7 +157,7 @@ def test_ctrl_c_ends_all_and_what_was_recorded_stays(
 
     def watch(_share: float, text: str) -> None:
         # On a busy machine frames are left out, and few are told of.
-        if text.startswith("gate: frame "):
+        if text.startswith("gate: input "):
             next(interrupt, lambda: None)()
 
     sent = write_clip(tmp_path / "s.ts", frames=30, bf="0").read_bytes()
