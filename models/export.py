@@ -1,13 +1,13 @@
 """A torch module as an ONNX file with its spec inside, checked against torch before anything is written."""
 
 import importlib.util
+import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ import numpy as np
 
 from ..errors import InvalidInput, ModelFailed
 from ..outputs import Array
+from .export_samples import Sample, open_axes, read_samples
+from .guarded import guarded
 from .onnx_model import OnnxModel, try_out
 from .quantize import Int8, quantize
 from .session import open_session
@@ -65,10 +67,14 @@ def export(target: str, out: Path, *, int8: bool = False) -> Exported:
         module, spec, samples = _checked(returned, where=target)
         part = Path(scratch) / "float.onnx"
         expected = _export_graph(module, spec, samples, part, where=target)
-        inputs = [sample.numpy() for sample in samples]
+        inputs = [{name: tensor.numpy() for name, tensor in sample.items()} for sample in samples]
         difference = _difference(part, inputs, expected, where=target)
         done, part = quantize(part, inputs, Path(scratch)) if int8 else (None, part)
         write_spec(part, spec)
+        for name in spec.fed.files():
+            if not (out.parent / name).is_file():
+                raise InvalidInput(f"{target}: its spec names {name}, which must lie beside {out}: put it there first")
+            shutil.copyfile(out.parent / name, part.parent / name)
         _try_spec(part, where=target)
         part.replace(out)
     return Exported(out, spec, out.stat().st_size, len(inputs), difference, done)
@@ -85,11 +91,11 @@ def _called(target: str) -> Iterator[Any]:
     sys.modules[name] = loaded
     sys.path.insert(0, str(path.resolve().parent))
     try:
-        _guarded(lambda: module_spec.loader.exec_module(loaded), f"{path}: importing it failed")  # type: ignore[union-attr]
+        guarded(lambda: module_spec.loader.exec_module(loaded), f"{path}: importing it failed")  # type: ignore[union-attr]
         made = getattr(loaded, function, None)
         if not callable(made):
             raise InvalidInput(f"{path}: has no function {function!r}; write one that returns {_RETURNS}")
-        yield _guarded(made, f"{target}: the function failed")
+        yield guarded(made, f"{target}: the function failed")
     finally:
         sys.path.remove(str(path.resolve().parent))
         del sys.modules[name]
@@ -105,16 +111,8 @@ def _parse_target(target: str) -> tuple[Path, str]:
     return path, function
 
 
-def _guarded(call: Callable[[], Any], what: str) -> Any:
-    """Calls the user's code; whatever it raises becomes one line."""
-    try:
-        return call()
-    except (Exception, SystemExit) as error:
-        raise InvalidInput(f"{what}: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
-
-
-def _checked(returned: Any, *, where: str) -> tuple["torch.nn.Module", ModelSpec, list["torch.Tensor"]]:
-    """The three things the function must return, the samples cut into batches of one."""
+def _checked(returned: Any, *, where: str) -> tuple["torch.nn.Module", ModelSpec, list[Sample]]:
+    """The three things the function must return."""
     import torch
 
     if not isinstance(returned, tuple) or len(returned) != 3:
@@ -125,43 +123,41 @@ def _checked(returned: Any, *, where: str) -> tuple["torch.nn.Module", ModelSpec
     if not isinstance(spec, ModelSpec | Mapping):
         raise InvalidInput(f"{where}: must return a ModelSpec or a dict second, not {type(spec).__name__}")
     spec = spec if isinstance(spec, ModelSpec) else parse_spec(spec, where=f"{where}: its spec")
-    if not isinstance(samples, Sequence) or not samples:
-        raise InvalidInput(f"{where}: must return a list of at least one sample input third")
-    shape = spec.picture.tensor_shape
-    tensors: list[torch.Tensor] = []
-    for i, sample in enumerate(samples):
-        tensor = _guarded(partial(torch.as_tensor, sample), f"{where}: sample {i}").detach().cpu()
-        if tensor.ndim != 4 or tuple(tensor.shape[1:]) != shape[1:] or not len(tensor):
-            raise InvalidInput(f"{where}: sample {i} is {list(tensor.shape)}, but its spec's input makes {list(shape)}")
-        tensors += (tensor.float() if tensor.is_floating_point() else tensor).split(1)
-    return module.cpu().eval(), spec, tensors
+    module = module.cpu().eval()
+    return module, spec, read_samples(samples, module, spec, where=where)
 
 
 def _export_graph(
-    module: "torch.nn.Module", spec: ModelSpec, samples: list["torch.Tensor"], path: Path, *, where: str
+    module: "torch.nn.Module", spec: ModelSpec, samples: list[Sample], path: Path, *, where: str
 ) -> list[list[Array]]:
     """Writes the graph and returns what torch says to each sample."""
     import torch
 
     def run() -> list[list[Array]]:
         with torch.no_grad():
-            return [_flat(module(sample.clone())) for sample in samples]
+            return [_flat(module(*(each.clone() for each in sample.values()))) for sample in samples]
 
-    expected: list[list[Array]] = _guarded(run, f"{where}: the module failed on its samples")
+    expected: list[list[Array]] = guarded(run, f"{where}: the module failed on its samples")
     count = len(expected[0])
     names = [spec.decoder.output or "output"] if count == 1 else [f"output{i}" for i in range(count)]
 
     def trace() -> None:
-        sample, given = (samples[0].clone(),), [spec.picture.name or "input"]
         torch.onnx.export(
-            module, sample, str(path), input_names=given, output_names=names, opset_version=OPSET, dynamo=False
+            module,
+            tuple(each.clone() for each in samples[0].values()),
+            str(path),
+            input_names=list(samples[0]),
+            output_names=names,
+            dynamic_axes=open_axes(samples),
+            opset_version=OPSET,
+            dynamo=False,
         )
 
     with warnings.catch_warnings():
         # We choose the tracing exporter on purpose, and what tracing may get wrong the parity check finds.
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.onnx|infilink\.models\.export")
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
-        _guarded(trace, f"{where}: torch can't export the module to ONNX opset {OPSET}")
+        guarded(trace, f"{where}: torch can't export the module to ONNX opset {OPSET}")
     return expected
 
 
@@ -174,13 +170,14 @@ def _flat(value: Any) -> list[Array]:
     return [value.detach().numpy()]
 
 
-def _difference(path: Path, inputs: list[Array], expected: list[list[Array]], *, where: str) -> float:
+def _difference(path: Path, inputs: list[dict[str, Array]], expected: list[list[Array]], *, where: str) -> float:
     """The largest absolute difference from torch on the samples."""
     session = open_session(path)
-    name = session.get_inputs()[0].name
+    # What forward() does not use is no input of the graph.
+    names = [node.name for node in session.get_inputs()]
     largest = 0.0
     for i, (sample, wanted) in enumerate(zip(inputs, expected, strict=True)):
-        got = session.run(None, {name: sample})
+        got = session.run(None, {name: sample[name] for name in names})
         if [a.shape for a in got] != [b.shape for b in wanted]:
             shapes = f"{[list(a.shape) for a in got]}, in torch {[list(b.shape) for b in wanted]}"
             raise InvalidInput(f"{where}: on sample {i} the ONNX outputs are {shapes}; make them of one fixed shape")

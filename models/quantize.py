@@ -12,6 +12,9 @@ from ..errors import InvalidInput
 from ..outputs import Array
 from .session import open_session
 
+Feeds = dict[str, Array]
+"""A graph's inputs by name."""
+
 
 @dataclass(frozen=True)
 class Int8:
@@ -31,7 +34,7 @@ class Int8:
     mean: float
 
 
-def quantize(path: Path, inputs: list[Array], folder: Path) -> tuple[Int8, Path]:
+def quantize(path: Path, inputs: list[Feeds], folder: Path) -> tuple[Int8, Path]:
     """Makes `path` int8, calibrated on `inputs`; returns what that changed and the file, which lies in `folder`.
 
     Raises:
@@ -39,7 +42,7 @@ def quantize(path: Path, inputs: list[Array], folder: Path) -> tuple[Int8, Path]
     """
     wanted = _run(path, inputs)
     reasons = []
-    methods: dict[str, Callable[[Path, list[Array], Path], None]] = {"static": _static, "dynamic": _dynamic}
+    methods: dict[str, Callable[[Path, list[Feeds], Path], None]] = {"static": _static, "dynamic": _dynamic}
     for name, method in methods.items():
         made = folder / f"{name}.onnx"
         try:
@@ -56,15 +59,15 @@ def quantize(path: Path, inputs: list[Array], folder: Path) -> tuple[Int8, Path]
 class _Samples:
     """The calibration inputs, one after another, as onnxruntime asks for them."""
 
-    def __init__(self, name: str, inputs: list[Array]) -> None:
-        self._feeds = iter([{name: sample} for sample in inputs])
+    def __init__(self, inputs: list[Feeds]) -> None:
+        self._feeds = iter(inputs)
 
-    def get_next(self) -> dict[str, Array] | None:
+    def get_next(self) -> Feeds | None:
         """The next input; None after the last."""
         return next(self._feeds, None)
 
 
-def _static(path: Path, inputs: list[Array], made: Path) -> None:
+def _static(path: Path, inputs: list[Feeds], made: Path) -> None:
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -73,7 +76,7 @@ def _static(path: Path, inputs: list[Array], made: Path) -> None:
     quantize_static(
         str(prepared),
         str(made),
-        _Samples(open_session(path).get_inputs()[0].name, inputs),
+        _Samples(_taken(path, inputs)),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=QuantType.QUInt8,
@@ -81,7 +84,7 @@ def _static(path: Path, inputs: list[Array], made: Path) -> None:
     )
 
 
-def _dynamic(path: Path, inputs: list[Array], made: Path) -> None:
+def _dynamic(path: Path, inputs: list[Feeds], made: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     # The CPU has no convolution of int8 weights with activations quantised as they come, but one of uint8.
@@ -99,9 +102,14 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _run(path: Path, inputs: list[Array]) -> Array:
+def _run(path: Path, inputs: list[Feeds]) -> Array:
     """All outputs to all inputs, in one row."""
     session = open_session(path)
-    name = session.get_inputs()[0].name
-    outputs = [value for sample in inputs for value in session.run(None, {name: sample})]
+    outputs = [value for sample in _taken(path, inputs) for value in session.run(None, sample)]
     return np.concatenate([np.asarray(value, np.float64).reshape(-1) for value in outputs])
+
+
+def _taken(path: Path, inputs: list[Feeds]) -> list[Feeds]:
+    """Of the inputs those that the graph takes: what a module does not use is none of them."""
+    names = [node.name for node in open_session(path).get_inputs()]
+    return [{name: sample[name] for name in names} for sample in inputs]

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from infilink.errors import InvalidInput
 from infilink.models.export import export
+from infilink.models.inputs.text import from_text
 from infilink.models.onnx_model import OnnxModel
+
+from .inputs.kinds import write_tokenizer
 
 HEAD = """
 import sys
@@ -32,10 +35,10 @@ class Halves(nn.Module):
 """
 
 
-def write(tmp_path: Path, code: str) -> str:
+def write(tmp_path: Path, code: str, *, before: str = "") -> str:
     folder = tmp_path / "code"
     folder.mkdir(exist_ok=True)
-    (folder / "net.py").write_text(f"{HEAD}\ndef build():\n    {code}\n", encoding="utf-8")
+    (folder / "net.py").write_text(f"{HEAD}{before}\ndef build():\n    {code}\n", encoding="utf-8")
     return f"{folder / 'net.py'}:build"
 
 
@@ -108,3 +111,68 @@ def test_what_to_call_must_be_there(tmp_path: Path) -> None:
         export(target, tmp_path / "tiny.pt")
     with pytest.raises(InvalidInput, match="make it first"):
         export(target, tmp_path / "nowhere" / "tiny.onnx")
+
+
+SOUNDS = """
+class Loud(nn.Module):
+    def forward(self, sound, gain):
+        return (sound.abs().mean(dim=1, keepdim=True) * gain, sound.amax(dim=1, keepdim=True))
+"""
+WORDS = """
+class Words(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(8, 2)
+    def forward(self, input_ids, attention_mask):
+        mask = attention_mask.unsqueeze(-1).float()
+        return (self.table(input_ids) * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+"""
+
+
+def test_a_module_of_several_inputs_of_any_length_is_exported(tmp_path: Path) -> None:
+    spec = {
+        "name": "loud",
+        "input": {"modality": "audio", "rate_hz": 8000, "constants": {"gain": 2.0}, "name": "sound"},
+        "output": {"kind": "scalar"},
+        "decoder": {"output": "output0"},
+    }
+    samples = "[(torch.rand(1, n), torch.tensor([2.0])) for n in (8, 9, 30)]"
+    target = write(tmp_path, f"return Loud(), {spec!r}, {samples}", before=SOUNDS)
+    assert export(target, tmp_path / "loud.onnx").samples == 3
+    model = OnnxModel(tmp_path / "loud.onnx")
+    for length in (5, 50):
+        assert model.infer(np.full(length, 0.25, np.float32)).tolist() == [0.5]
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_a_module_of_texts_needs_its_tokenizer_beside_it(tmp_path: Path, int8: bool) -> None:
+    spec = {
+        "name": "words",
+        "input": {"modality": "text"},
+        "output": {"kind": "label", "classes": ["ham", "spam"]},
+        "decoder": {"name": "softmax"},
+    }
+    sample = "{'attention_mask': torch.ones(1, n, dtype=torch.long), 'input_ids': torch.arange(n)[None]}"
+    samples = f"[{sample} for n in (2, 5, 8)]"
+    target = write(tmp_path, f"return Words(), {spec!r}, {samples}", before=WORDS)
+    with pytest.raises(InvalidInput, match=r"names tokenizer.json, which must lie beside"):
+        export(target, tmp_path / "words.onnx", int8=int8)
+    assert not (tmp_path / "words.onnx").exists()
+    write_tokenizer(tmp_path / "tokenizer.json")
+    export(target, tmp_path / "words.onnx", int8=int8)
+    assert OnnxModel(tmp_path / "words.onnx").infer(from_text("is it spam")).sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("samples", "told"),
+    [
+        ("[{'sound': torch.rand(1, 4), 'loud': 1.0}]", "has loud, but forward.. takes sound, gain"),
+        ("[(torch.rand(1, 4), 1.0, 2.0)]", "has 3 tensors"),
+        ("[(torch.rand(1, 4), 1.0), torch.rand(1, 4)]", "other tensors than the first"),
+        ("[torch.tensor(1.0)]", "a batch of at least one"),
+    ],
+)
+def test_samples_that_the_module_does_not_take_are_refused(tmp_path: Path, samples: str, told: str) -> None:
+    spec = {"name": "loud", "input": {"modality": "audio", "rate_hz": 8000}, "output": {"kind": "scalar"}}
+    with pytest.raises(InvalidInput, match=told):
+        export(write(tmp_path, f"return Loud(), {spec!r}, {samples}", before=SOUNDS), tmp_path / "loud.onnx")
