@@ -1,7 +1,7 @@
 """`infilink models ls`, `infilink models measure`, `infilink export` and `infilink init model`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,15 +14,11 @@ from rich.table import Table
 
 from ..errors import InfilinkError, InvalidInput
 from ..files import replacing
-from ..outputs import KINDS, OutputSpec
+from ..outputs import OutputSpec
 from ..reporting import show_progress
 from ..units import format_bytes
 from .cost import ModelCost, measure_cost
-from .decoding import DECODERS
-from .graph import Graph, read_graph
-from .guess import guess, spec_name
-from .guessed import Guess
-from .inputs.pixels import FED_TYPES
+from .init_spec import guessed_spec
 from .onnx_model import OnnxModel, try_out
 from .session import open_session
 from .spec import METADATA_KEY, ModelSpec, read_spec, spec_beside
@@ -43,7 +39,7 @@ _AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def ls_command(folder: _Folder, as_json: _AsJson = False) -> None:
     """List a folder's models and what their specs say; exit code 2 if one has no spec or a wrong one.
 
-    Every model runs once on a grey frame: only that shows that its spec fits.
+    Every model runs once on what it is tried with, a grey frame for one: only that shows that its spec fits.
     """
     _list(folder, measure=False, as_json=as_json)
 
@@ -51,7 +47,7 @@ def ls_command(folder: _Folder, as_json: _AsJson = False) -> None:
 def measure_command(folder: _Folder, as_json: _AsJson = False) -> None:
     """List a folder's models with the memory and the time that each takes on this machine; exit code 2 as for `ls`.
 
-    Each one is loaded into a process of its own and runs on a few frames of noise.
+    Each one is loaded into a process of its own and runs on a few inputs of noise.
     """
     _list(folder, measure=True, as_json=as_json)
 
@@ -117,75 +113,13 @@ def init_model_command(
         raise InvalidInput(f"{beside}: is there already; edit it, or move it away first")
     if METADATA_KEY in open_session(path).get_modelmeta().custom_metadata_map:
         raise InvalidInput(f"{path}: has its spec inside already; see it with `infilink models ls {path.parent}`")
-    graph = read_graph(path)
-    guessed = guess(graph)
+    text, guessed = guessed_spec(path)
     with replacing(beside) as part:
-        part.write_text(spec_text(spec_name(path), graph, guessed), encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
     print(f"wrote {beside}: kind {guessed.output['kind']}, decoder {guessed.decoder['name']} ({guessed.why})")
     for key, how in guessed.unknown.items():
         print(f"it can't be told from the file; write it there: {key}: {how}")
     print(f"check it, then: infilink models ls {path.parent}")
-
-
-def spec_text(name: str, graph: Graph, guessed: Guess) -> str:
-    """The commented TOML of a guessed spec."""
-    chosen = {"color": graph.color, "resize": "stretch", "mean": [0.0], "std": [255.0], **guessed.input}
-    if graph.color == "GRAY":
-        chosen = {**chosen, "color": "GRAY", "mean": chosen["mean"][:1], "std": chosen["std"][:1]}
-    if FED_TYPES[graph.dtype].kind in "iu":
-        chosen = {**chosen, "mean": [128.0 if graph.dtype == "tensor(int8)" else 0.0], "std": [1.0]}
-    choose = "" if all(graph.input_shape[1:]) else "; the graph leaves it open (0 above): choose one"
-    lines = [
-        "# Guessed from the graph's shapes. What a graph can't tell (colours, resize, mean, std, class names) is only",
-        "# usual for its family: check every line. docs/MODELS.md has each key; `infilink models ls` says if it fits.",
-        f"name = {_toml(name)}",
-        'version = "1"',
-        'description = ""',
-        "",
-        "[input]",
-        f"# {graph.input_name!r}: {list(graph.input_shape)}, {graph.dtype}",
-        f"size = {_toml(list(graph.size))} # width, height{choose}",
-        f'layout = "{graph.layout}" # NCHW, NHWC',
-        f"color = {_toml(chosen['color'])} # RGB, BGR, GRAY",
-        f"resize = {_toml(chosen['resize'])} # stretch, letterbox (picture at the top left), letterbox_center",
-        f"mean = {_toml(chosen['mean'])} # (pixel - mean) / std, pixels from 0 to 255",
-        f"std = {_toml(chosen['std'])}",
-        "",
-        "[output]",
-        f"# It looks like: {guessed.why}. The outputs for one picture:",
-        *(f"#   {name!r}: {list(shape)}" for name, shape in graph.outputs.items()),
-        *_lines("output", guessed.output, guessed.unknown),
-        *(['measure = "f1" # f1: where each is; counts: how many there are'] * (guessed.output["kind"] == "boxes")),
-        "",
-        "[decoder]",
-        f"# One of {', '.join(DECODERS)}",
-        *_lines("decoder", guessed.decoder, guessed.unknown),
-        *(["score = 0.35 # the least score that counts"] * (guessed.output["kind"] == "boxes")),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-_NOTES = {
-    "output.kind": f" # {', '.join(KINDS)}",
-    "output.classes": ' # names in order: ["car", "truck"]; a number stands for "0", "1", ...; "coco" for its 80',
-    "decoder.units": " # of boxes: pixels or shares of the input",
-    "decoder.first_class": " # the number that the first of the classes has",
-}
-
-
-def _lines(section: str, values: Mapping[str, Any], unknown: Mapping[str, str]) -> list[str]:
-    """A section's lines; what a person must write has a line above that says how."""
-    lines = []
-    for key, value in values.items():
-        told = unknown.get(f"{section}.{key}")
-        lines += [f"# WRITE THIS: {told}"] * (told is not None)
-        lines.append(f"{key} = {_toml(value)}{_NOTES.get(f'{section}.{key}', '')}")
-    return lines
-
-
-def _toml(value: Any) -> str:
-    """A string, number or list of them: JSON's spelling is TOML's."""
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _row(path: Path, known: dict[str, str], *, measure: bool) -> dict[str, Any]:
@@ -226,8 +160,7 @@ def _answering_spec(path: Path, row: dict[str, Any]) -> ModelSpec:
 def _measured(path: Path, *, part: bool) -> ModelCost:
     if part:
         return measure_cost(path, [np.zeros(1, np.uint8)] * _NOISE_FRAMES, kind=TailProcess)
-    noise = np.random.default_rng(0)
-    return measure_cost(path, [noise.integers(0, 256, (360, 640, 3), np.uint8) for _ in range(_NOISE_FRAMES)])
+    return measure_cost(path, (read_spec(path).fed.samples() * _NOISE_FRAMES)[:_NOISE_FRAMES])
 
 
 def _tensors(specs: Sequence[TensorSpec]) -> list[str]:
@@ -255,7 +188,7 @@ def _table(folder: Path, rows: list[dict[str, Any]], *, measure: bool) -> Table:
             said = [row["version"], ", ".join(row["takes"]), ", ".join(row["gives"]), "none: tensors"]
         else:
             output = f"{row['output']['kind']}: {row['classes']}".removesuffix(": ")
-            said = [row["version"], row.get("map") or _pixels(row["input"]), output, row["decoder"]["name"]]
+            said = [row["version"], row.get("map") or _taken(row["input"]), output, row["decoder"]["name"]]
         cells = [row.get("name", row["file"]), *map(str, said[:2]), said[2], said[3], format_bytes(row["size_bytes"])]
         if measure:
             known = "memory_bytes" in row
@@ -264,6 +197,21 @@ def _table(folder: Path, rows: list[dict[str, Any]], *, measure: bool) -> Table:
     return table
 
 
-def _pixels(taken: dict[str, Any]) -> str:
-    width, height = taken["size"]
-    return f"{width}x{height} {taken['layout']}"
+def _taken(taken: dict[str, Any]) -> str:
+    """What a model looks at, in short."""
+    kind = taken["modality"]
+    if kind in ("image", "video"):
+        width, height = taken["size"]
+        frames = f"{taken['frames'] or 'any'} frames " if kind == "video" else ""
+        return f"{frames}{width}x{height} {taken['layout']}"
+    rate = f" at {taken['rate_hz']:g} Hz" if taken.get("rate_hz") else ""
+    if kind == "audio":
+        length = f"pieces of {taken['chunk']}" if taken["chunk"] else f"{taken['length'] or 'any'} samples"
+        return f"sound, {length}{rate}"
+    if kind == "signal":
+        return f"{', '.join(taken['channels'])}: {taken['steps'] or 'any'} steps{rate}"
+    if kind == "text":
+        return f"text as {taken['form']}" + (f", {taken['length']}" if taken["length"] else "")
+    if kind == "map":
+        return f"map {'x'.join(map(str, taken['shape']))}"
+    return " + ".join(_taken(part) for part in taken["parts"].values())

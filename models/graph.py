@@ -44,6 +44,7 @@ class Graph:
 
     Attributes:
         values: what each output was on a few pictures; none where the model did not run on them.
+        constants: its other inputs, which are numbers.
     """
 
     input_name: str
@@ -55,19 +56,24 @@ class Graph:
     outputs: Mapping[str, Shape]
     values: Mapping[str, Sequence[Array]]
     written: Written
+    constants: tuple[str, ...] = ()
 
 
 def read_graph(path: Path) -> Graph:
     """Reads a model's shapes, running it on a few pictures for what the file leaves open.
 
     Raises:
-        InvalidInput: not an ONNX model, or none that takes one picture and nothing else.
+        InvalidInput: not an ONNX model, or none that takes one picture, and numbers besides.
     """
     session = open_session(path)
-    nodes = session.get_inputs()
-    told = ", ".join(f"{node.name} {node.shape} {node.type}" for node in nodes) or "none"
-    if len(nodes) != 1 or len(nodes[0].shape) != 4:
-        raise InvalidInput(f"{path}: infilink feeds one picture (4 dimensions) and nothing else; its inputs are {told}")
+    told = ", ".join(f"{node.name} {node.shape} {node.type}" for node in session.get_inputs()) or "none"
+    nodes = [node for node in session.get_inputs() if len(node.shape) == 4]
+    others = [node for node in session.get_inputs() if len(node.shape) != 4]
+    if len(nodes) != 1 or any(len(node.shape) > 2 for node in others):
+        raise InvalidInput(
+            f"{path}: nothing here tells what it looks at: no one picture, clip, signal, sound or text; its inputs are "
+            f'{told}; write {path.with_suffix(".toml").name} yourself (docs/MODELS.md), or `serve = "tensors"`'
+        )
     if nodes[0].type not in FED_TYPES:
         fed = ", ".join(FED_TYPES)
         raise InvalidInput(
@@ -84,7 +90,7 @@ def read_graph(path: Path) -> Graph:
     usual = written.size or _ANY_SIZE
     channels, size = channels or 3, (width or usual[0], height or usual[1])
     tensor_shape = (1, *size[::-1], channels) if nhwc else (1, channels, *size[::-1])
-    runs = _runs(session, nodes[0], tensor_shape)
+    runs = _runs(session, nodes[0], tensor_shape) if not others else []
     names = [node.name for node in session.get_outputs()]
     shapes = [node.shape for node in session.get_outputs()] if not runs else [np.shape(value) for value in runs[-1]]
     return Graph(
@@ -94,10 +100,16 @@ def read_graph(path: Path) -> Graph:
         "GRAY" if channels == 1 else "RGB",
         size,
         nodes[0].type,
-        {name: tuple(n if isinstance(n, int) else 0 for n in found) for name, found in zip(names, shapes, strict=True)},
+        {name: _one_input(found) for name, found in zip(names, shapes, strict=True)},
         {name: [np.asarray(run[i]) for run in runs] for i, name in enumerate(names)},
         written,
+        tuple(node.name for node in others),
     )
+
+
+def _one_input(shape: Sequence[Any]) -> Shape:
+    """An output's shape for one input; 0 where it is not known."""
+    return tuple(n if isinstance(n, int) else int(axis == 0) for axis, n in enumerate(shape))
 
 
 def _runs(session: ort.InferenceSession, node: Any, shape: Shape) -> list[list[Any]]:

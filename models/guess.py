@@ -1,13 +1,14 @@
 """What a model that has no spec probably is, guessed from its graph and from what was written into it."""
 
 import re
+from collections.abc import Sequence
 from math import ceil, prod
 from pathlib import Path
 
 import numpy as np
 
 from ..outputs import Array
-from .graph import Graph, Shape
+from .graph import Graph, Shape, Written
 from .guess_beside import side_by_side
 from .guess_rows import single_table
 from .guessed import CLASSES, IMAGENET, IMAGENET_BGR, Guess, boxes, cells, named_classes
@@ -74,22 +75,28 @@ def _one_map(name: str, shape: Shape, graph: Graph) -> Guess | None:
         why = "one map of 5 + classes at stride 16"
         return Guess(why, output, {"name": "fastestdet"}, {"color": "BGR"}, unknown)
     if len(shape) >= 2 and shape[0] == 1 and shape[1] == prod(shape) > 1:
-        return _one_row(name, shape[1], graph)
+        return guess_row(graph.values.get(name, ()), shape[1], graph.written)
     if prod(shape) == 1:
         return Guess("one number", {"kind": "scalar"}, {"name": "raw"})
     return None
 
 
-def _one_row(name: str, length: int, graph: Graph) -> Guess:
-    """One number a class, or an embedding: told apart by the numbers that the model gave."""
-    values = [np.asarray(value, np.float64).reshape(-1) for value in graph.values.get(name, ())]
-    seen = np.stack(values) if values else np.zeros((0, length))
-    classes, unknown = named_classes(graph, length)
+def guess_row(values: Sequence[Array], length: int, written: Written) -> Guess:
+    """One number a class, or an embedding: told apart by the numbers that the model gave.
+
+    Args:
+        values: what the output was on a few inputs.
+        length: how many numbers it has.
+        written: what whoever exported the model wrote.
+    """
+    rows = [np.asarray(value, np.float64).reshape(-1) for value in values]
+    seen = np.stack(rows) if rows else np.zeros((0, length))
+    classes, unknown = named_classes(written, length)
     positive = bool(len(seen)) and bool(seen.min() >= 0)
-    if len(seen) and not graph.written.classes and _is_embedding(seen):
+    if len(seen) and not written.classes and _is_embedding(seen):
         return Guess("an embedding", {"kind": "vector", "length": length}, {"name": "raw"}, IMAGENET)
     # Ultralytics' classifiers divide by 255 and no more.
-    settings = {} if graph.written.task == "classify" else IMAGENET
+    settings = {} if written.task == "classify" else IMAGENET
     if positive and bool((np.abs(seen.sum(axis=1) - 1) < 1e-2).all()):
         return Guess("one share a class", {"kind": "label", CLASSES: classes}, {"name": "raw"}, settings, unknown)
     if positive and seen.max() < 1 and np.ptp(seen) > 0:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..outputs import Array
-from .graph import Graph, Shape, Size
+from .graph import Graph, Shape, Size, Written
 from .spec import CLASS_LISTS, UNKNOWN
 
 CLASSES = "classes"
@@ -34,9 +34,9 @@ class Guess:
     unknown: Mapping[str, str] = field(default_factory=dict)
 
 
-def named_classes(graph: Graph, count: int) -> tuple[Any, dict[str, str]]:
+def named_classes(written: Written, count: int) -> tuple[Any, dict[str, str]]:
     """The value of `classes` for so many classes, and what a person must write of it."""
-    names = graph.written.classes
+    names = written.classes
     if len(names) == count:
         return short_classes(names), {}
     if names:
@@ -53,7 +53,7 @@ def boxes(graph: Graph, count: int | None) -> tuple[dict[str, Any], dict[str, st
         count: by its shapes; None: they do not tell.
     """
     if count is not None:
-        classes, unknown = named_classes(graph, count)
+        classes, unknown = named_classes(graph.written, count)
     elif graph.written.classes:
         classes, unknown = short_classes(graph.written.classes), {}
     else:

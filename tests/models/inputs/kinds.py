@@ -117,12 +117,12 @@ def pieces(folder: Path, **fed: Any) -> Path:
     nodes = [
         mean("piece", "mean", [1]),
         helper.make_node("Mul", ["mean", "gain"], ["louder"]),
-        helper.make_node("Add", ["louder", "before"], ["out"]),
-        helper.make_node("Identity", ["out"], ["after"]),
+        helper.make_node("Add", ["louder", "state"], ["out"]),
+        helper.make_node("Identity", ["out"], ["stateN"]),
     ]
     taken = {
         "piece": (TensorProto.FLOAT, [1, "samples"]),
-        "before": (TensorProto.FLOAT, [1]),
+        "state": (TensorProto.FLOAT, [1]),
         "gain": (TensorProto.FLOAT, [1]),
     }
     kind = {
@@ -131,14 +131,14 @@ def pieces(folder: Path, **fed: Any) -> Path:
         "name": "piece",
         "chunk": 4,
         "context": 2,
-        "state": {"before": "after"},
+        "state": {"state": "stateN"},
     }
     spec = {
         "input": {**kind, "constants": {"gain": 6.0}, **fed},
         "output": {"kind": "scalar"},
         "decoder": {"output": "out"},
     }
-    return save_model(folder / "pieces.onnx", nodes, taken, {"out": [1], "after": [1]}, spec)
+    return save_model(folder / "pieces.onnx", nodes, taken, {"out": [1], "stateN": [1]}, spec)
 
 
 def signal(folder: Path) -> Path:

@@ -75,8 +75,8 @@ def test_a_model_is_fed_piece_by_piece_and_remembers(tmp_path: Path, over: str, 
 @pytest.mark.parametrize(
     ("fed", "told"),
     [
-        ({"state": {"before": "nowhere"}}, "has no output 'nowhere'"),
-        ({"state": {"other": "after"}}, "has no input 'other'"),
+        ({"state": {"state": "nowhere"}}, "has no output 'nowhere'"),
+        ({"state": {"other": "stateN"}}, "has no input 'other'"),
         ({"constants": {}}, "also needs gain"),
         ({"constants": {"gain": 1.0, "other": 1}}, "has no input 'other'"),
         ({"constants": {"gain": "loud"}}, "takes tensor.float., not 'loud'"),
