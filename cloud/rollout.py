@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _TRIES = 3
-_GREY = np.full((360, 640, 3), 114, np.uint8)
 
 
 class Rollout:
@@ -71,7 +70,7 @@ class Rollout:
                 began_s = time.monotonic()
                 await site.pool.load(name)
                 load_s = time.monotonic() - began_s
-                cost = await self._measured(name, load_s) if model.spec.serve == "site" else None
+                cost = await self._measured(model, load_s) if model.spec.serve == "site" else None
             except BaseException:
                 await site.pool.remove(name)
                 raise
@@ -186,11 +185,12 @@ class Rollout:
                 site.schedule.leave(key)
         site.sessions.clear()
 
-    async def _measured(self, name: str, load_s: float) -> ModelCost:
+    async def _measured(self, model: ServedModel, load_s: float) -> ModelCost:
         """What a model costs that was just loaded."""
-        pool, times = self.coordinator.pool, []
+        name, pool, times = model.name, self.coordinator.pool, []
+        value = model.spec.fed.samples()[0]
         for _ in range(_TRIES):
-            inferred = await pool.queue.run(name, _GREY)
+            inferred = await pool.queue.run(name, value)
             assert inferred is not None, "it was just loaded"
             times.append(inferred.infer_s)
         return ModelCost(pool.budget_of(name).need(name), float(np.median(times)), load_s)

@@ -160,7 +160,7 @@ def _answering_spec(path: Path, row: dict[str, Any]) -> ModelSpec:
 def _measured(path: Path, *, part: bool) -> ModelCost:
     if part:
         return measure_cost(path, [np.zeros(1, np.uint8)] * _NOISE_FRAMES, kind=TailProcess)
-    return measure_cost(path, (read_spec(path).fed.samples() * _NOISE_FRAMES)[:_NOISE_FRAMES])
+    return measure_cost(path, read_spec(path).fed.trials())
 
 
 def _tensors(specs: Sequence[TensorSpec]) -> list[str]:

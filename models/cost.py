@@ -33,28 +33,28 @@ class ModelCost:
 
 
 def measure_cost(
-    path: Path | str, frames: Sequence[Array], *, threads: int = 1, kind: Callable[..., ModelProcess] = ModelProcess
+    path: Path | str, inputs: Sequence[Array], *, threads: int = 1, kind: Callable[..., ModelProcess] = ModelProcess
 ) -> ModelCost:
-    """Loads a model in a process of its own, runs it on `frames`, and says what it took.
+    """Loads a model in a process of its own, runs it on `inputs`, and says what it took.
 
     Args:
         path: the model's file.
-        frames: inputs that the model looks at, or what that kind of process takes.
+        inputs: what the model looks at, or what that kind of process takes.
         threads: how many one inference may use.
         kind: the process it runs in.
 
     Raises:
-        InvalidInput: no frames, or what `OnnxModel` raises.
+        InvalidInput: no inputs, or what `OnnxModel` raises.
     """
-    if not frames:
-        raise InvalidInput("measuring a model needs at least one frame")
+    if not inputs:
+        raise InvalidInput("measuring a model needs at least one input")
     with kind(path, threads=threads) as process:
         times, most = [], 0
         refused: InvalidInput | None = None
-        for frame in frames:
+        for value in inputs:
             started = time.perf_counter()
             try:
-                times.append(process.infer(frame).infer_s)
+                times.append(process.infer(value).infer_s)
             except BadOutput:
                 times.append(time.perf_counter() - started)  # It ran all the same.
             except InvalidInput as error:

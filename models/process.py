@@ -129,20 +129,25 @@ class ModelProcess:
 
     def warm_up(self, timeout_s: float | None = None) -> None:
         """Runs it once on a frame of one colour, or on zeros; it is ended if that takes too long."""
-        if self.spec.serve == "site":
-            try_out(lambda value: self.infer(value, timeout_s=timeout_s).value, self._samples())
+        if self.looks:
+            try_out(lambda value: self.infer(value, timeout_s=timeout_s).value, self.samples())
         elif (tensors := blank(self.path)) is not None:
             # What a graph makes of zeros may be an error; it runs all the same.
             with suppress(InvalidInput, BadOutput):
                 self.infer_tensors(tensors, timeout_s=timeout_s)
 
-    def _samples(self) -> list[Array]:
+    @property
+    def looks(self) -> bool:
+        """Whether it looks at inputs, not at tensors alone."""
+        return self.spec.serve == "site"
+
+    def samples(self) -> list[Array]:
         """Inputs to try it out with."""
         return self.spec.fed.samples()
 
     def check(self, value: Array) -> None:
         """Raises InvalidInput if this is no input of the kind that it looks at."""
-        if self.spec.serve == "site":
+        if self.looks:
             self.spec.fed.check(value)
 
     def infer(self, value: Array, *, timeout_s: float | None = None) -> Inferred:

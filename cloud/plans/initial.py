@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from ...errors import InvalidInput
 from ...links.graph import LinkGraph
 from ...links.planning.plan import AnswerSource, Plan
@@ -24,8 +22,6 @@ from ..runtime.machine import Machine
 from .fitting import misfits, without_models
 
 logger = logging.getLogger(__name__)
-
-_MEASURE_SIZES = ((720, 1280), (360, 640))
 
 
 @dataclass(frozen=True)
@@ -194,11 +190,9 @@ def _served(model: PlacedModel) -> AnswerSource:
 
 async def _measure(models: Sequence[ServedModel], machine: Machine) -> dict[str, ModelCost]:
     """Each model's cost on noise, one after another: two at once could exceed the budget."""
-    random = np.random.default_rng(0)
-    frames = [random.integers(0, 256, (*size, 3), np.uint8) for size in _MEASURE_SIZES for _ in range(2)]
     costs = {}
     for model in models:
-        cost = costs[model.name] = await asyncio.to_thread(machine.measure, model, frames)
+        cost = costs[model.name] = await asyncio.to_thread(machine.measure, model)
         where = "" if machine.place(model.name) == HOST else f" on {machine.place(model.name)}"
         logger.info("%s: takes %s%s", model.name, format_bytes(cost.memory_bytes), where)
     return costs

@@ -1,7 +1,7 @@
 """Where models run: in processes of their own, or on cards in one process each; and what each place may hold."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -13,7 +13,6 @@ from ...models.providers import HOST, Execution
 from ...models.shared_process import SharedModelProcess, SharedProcess
 from ...models.split.parts import TailProcess
 from ...models.supervisor import Supervisor
-from ...outputs import Array
 from ..config import CloudConfig
 from ..model_config import ModelConfig, execution
 from ..model_store import ServedModel
@@ -92,20 +91,20 @@ class Machine:
             batching=Batching(table.max_batch, table.preferred_batches, table.batch_delay_s),
         )
 
-    def measure(self, model: ServedModel, frames: Sequence[Array]) -> ModelCost:
+    def measure(self, model: ServedModel) -> ModelCost:
         """What a model costs here, measured with nothing else in its process.
 
         Raises:
             InvalidInput: it can't be loaded.
         """
-        how = self.execution(model.name)
+        how, trials = self.execution(model.name), model.spec.fed.trials()
         if self.place(model.name) == HOST:
             alone = partial(ModelProcess, providers=how.for_session())
-            return measure_cost(model.path, frames, threads=how.threads, kind=alone)
+            return measure_cost(model.path, trials, threads=how.threads, kind=alone)
         card = self._card(how.place)
         on_card = partial(_OnCard, card=card, shared=card.process, providers=how.for_session())
         try:
-            cost = measure_cost(model.path, frames, threads=how.threads, kind=on_card)
+            cost = measure_cost(model.path, trials, threads=how.threads, kind=on_card)
             card.context_bytes = context_bytes = card.taken_bytes()
         finally:
             card.process.close()

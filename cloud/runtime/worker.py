@@ -6,8 +6,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ...errors import ModelFailed
 from ...models.process import ModelProcess
 from ...models.process_child import FRAME, Reply, Work
@@ -282,9 +280,9 @@ class Worker:
 
     async def _load(self, lane: Lane, warm_up: bool) -> float:
         await asyncio.to_thread(lane.model.load, warm_up=warm_up)
-        if warm_up and self.batching.most > 1 and lane.model.process is not None and lane.model.process.batches:
+        process = lane.model.process
+        if warm_up and self.batching.most > 1 and process is not None and process.batches and process.looks:
             # What the largest group takes is to be seen when memory is measured, not later.
-            frame = np.full((360, 640, 3), 114, np.uint8)
-            await lane.run([Work({FRAME: frame})] * self.batching.most)
+            await lane.run([Work({FRAME: process.samples()[0]})] * self.batching.most)
         process = lane.model.process
         return 0.0 if process is None else process.cpu_s()  # It has ended already.

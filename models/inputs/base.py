@@ -49,6 +49,10 @@ class BaseInput(BaseModel, ABC):
     def samples(self) -> list[Array]:
         """Inputs to try a model out with."""
 
+    def trials(self) -> list[Array]:
+        """Inputs to measure a model with: as large as any that come often."""
+        return 2 * self.samples()
+
     @abstractmethod
     def feeder(self, nodes: Mapping[str, Any], folder: Path) -> Feeder:
         """What makes the tensors for these inputs of a graph, all but its constants.

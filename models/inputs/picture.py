@@ -12,6 +12,8 @@ from .base import fitting
 from .fed import Fed, Feeder, Letterbox, only
 from .pixels import PixelInput, as_fed, check_frame
 
+_TRIAL_SIZES = ((720, 1280), (360, 640))
+
 
 class PictureInput(PixelInput):
     """How a frame becomes a model's input tensor."""
@@ -27,6 +29,11 @@ class PictureInput(PixelInput):
         """Inputs to try a model out with: a grey frame, and one of noise."""
         grey = np.full((360, 640, 3), 114, np.uint8)
         return [grey, np.random.default_rng(0).integers(0, 256, (360, 640, 3), np.uint8)]
+
+    def trials(self) -> list[Array]:
+        """Inputs to measure a model with: noise as large as cameras give it."""
+        random = np.random.default_rng(0)
+        return [random.integers(0, 256, (*size, 3), np.uint8) for size in _TRIAL_SIZES for _ in range(2)]
 
     def feeder(self, nodes: Mapping[str, Any], folder: Path) -> Feeder:
         """What makes the tensor.

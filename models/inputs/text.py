@@ -21,6 +21,8 @@ _BYTES: dict[str, np.dtype[Any]] = {
 }
 _WHOLE: dict[str, np.dtype[Any]] = {"tensor(int32)": np.dtype(np.int32), "tensor(int64)": np.dtype(np.int64)}
 
+_LONG = "Is anybody there? Call 0800 123 456 now! " * 60
+
 
 class TextInput(BaseInput):
     """How a text (UTF-8) becomes what a model's graph takes.
@@ -67,6 +69,10 @@ class TextInput(BaseInput):
     def samples(self) -> list[Array]:
         """Inputs to try a model out with."""
         return [from_text("Nothing happened here today."), from_text("Is anybody there? Call 0800 123 456 now!")]
+
+    def trials(self) -> list[Array]:
+        """Inputs to measure a model with: also a text that is longer than most."""
+        return [from_text(_LONG), *self.samples(), from_text(_LONG)]
 
     def files(self) -> tuple[str, ...]:
         """The tokenizer's."""

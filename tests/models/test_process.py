@@ -335,7 +335,7 @@ def test_a_cost_is_the_most_memory_and_the_median_time_of_the_frames_given(tiny_
     assert cost == ModelCost(memory_bytes=(35 << 20) + 2**19, infer_s=0.25, load_s=5.0)
     cost = measure_cost(tiny_models / "corner.onnx", FRAMES)
     assert 2**20 < cost.memory_bytes < 2**30 and cost.infer_s > 0 and cost.load_s > 0
-    with pytest.raises(InvalidInput, match="at least one frame"):
+    with pytest.raises(InvalidInput, match="at least one input"):
         measure_cost(tiny_models / "corner.onnx", [])
 
 
