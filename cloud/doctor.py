@@ -1,5 +1,6 @@
 """Whether a cloud.toml will do: its models, links, budget, places, port, certificates and disk."""
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,11 @@ def _models(config: CloudConfig, found: list[Repository]) -> Iterator[Finding]:
     found.append(repository)
     names = ", ".join(f"{name} {model.version}" for name, model in repository.models.items())
     yield Finding("models", "ok", f"{config.models}: {names}")
+    texts = [name for name, spec in repository.specs.items() if spec.input is not None and spec.input.files()]
+    if texts and importlib.util.find_spec("tokenizers") is None:
+        yield Finding(
+            "models", "wrong", f"{', '.join(texts)}: need the package tokenizers", "pip install 'infilink[text]'"
+        )
     for name in sorted(set(config.model) - set(repository.models)):
         yield Finding(
             "models", "note", f"[model.{name}] is of no model that is there", "is the name as in its spec or file?"

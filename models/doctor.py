@@ -22,7 +22,16 @@ from .providers import NAMES, UNTESTED
 
 State = Literal["ok", "note", "wrong"]
 
-_PACKAGES = ("onnxruntime", "onnxruntime-gpu", "numpy", "opencv-python-headless", "av", "grpcio", "protobuf")
+_PACKAGES = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "numpy",
+    "opencv-python-headless",
+    "av",
+    "grpcio",
+    "protobuf",
+    "tokenizers",
+)
 _LEAST_MEMORY_BYTES = 256 * 2**20
 _LEAST_DISK_BYTES = 512 * 2**20
 # What onnxruntime's and OpenCV's fast paths are built for.

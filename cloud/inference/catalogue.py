@@ -34,7 +34,7 @@ class Model:
     @property
     def takes_pictures(self) -> bool:
         """Whether a picture can be sent instead of its tensors."""
-        return self.spec.virtual or (self.spec.serve == "site" and self.spec.input is not None)
+        return self.spec.virtual or (self.spec.serve == "site" and self.spec.modality == "image")
 
     @property
     def answer(self) -> TensorSpec:

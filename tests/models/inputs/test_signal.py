@@ -4,15 +4,17 @@ import numpy as np
 import onnx
 import pytest
 from infilink.errors import InvalidInput
+from infilink.models.inputs.form import InputForm
 from infilink.models.inputs.signal import SignalInput
 from infilink.models.onnx_model import OnnxModel
 from infilink.models.process import ModelProcess
-from infilink.models.spec import parse_spec, write_spec
+from infilink.models.spec import parse_spec, read_spec, write_spec
 from onnx import TensorProto, helper
 
+FED = {"modality": "signal", "channels": ["x", "y", "z"], "mean": [1.0], "std": [2.0]}
 SPEC = {
     "name": "shake",
-    "input": {"modality": "signal", "channels": ["x", "y", "z"], "steps": 8, "mean": [1.0], "std": [2.0]},
+    "input": {**FED, "steps": 8},
     "output": {"kind": "vector", "length": 3},
 }
 
@@ -58,3 +60,17 @@ def test_a_graph_that_takes_something_else_is_refused(tmp_path: Path, shape: lis
 def test_what_can_not_be_meant_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         SignalInput.model_validate({"modality": "signal", "channels": ["x", "y", "z"], **wrong})
+
+
+def test_a_stream_of_other_channels_another_rate_or_window_does_not_fit(tmp_path: Path) -> None:
+    channels = {"channels": ("x", "y", "z"), "rate_hz": 32, "window": 8, "stride": 4}
+    spec = read_spec(save(tmp_path / "shake.onnx", [1, 3, 8], spec={**SPEC, "input": {**FED, "rate_hz": 32}}))
+    assert spec.fits(InputForm(modality="signal", **channels)) == ""
+    assert spec.fits(InputForm(modality="signal", **{**channels, "channels": ()})) == "", "they have no names"
+    for other, told in [
+        ({"channels": ("z", "y", "x")}, "it reads x, y, z (`input.channels`), and these are z, y, x"),
+        ({"rate_hz": 50}, "and these come 50 a second"),
+        ({"window": 16, "stride": 4}, "it takes 8 steps (`input.steps`), and a window has 16"),
+        ({"window": 0, "stride": 0}, "give a `window`"),
+    ]:
+        assert told in spec.fits(InputForm(modality="signal", **{**channels, **other}))
