@@ -23,6 +23,9 @@ OPUS_BITS_PER_S = 24000
 _DECODED_HZ = 48000
 """What Opus is decoded at, whatever it was before."""
 _LONGEST_PACKET = 5760
+# Opus's own: 48 frames of 1,275 bytes at most, and what says so. Of packets so many as a window has that is an input.
+_MOST_PACKET_BYTES, _MOST_PACKETS = 48 * 1275 + 256, 2**16
+_PIECE_BYTES = 2**16
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _FLAC_HZ = 655350
 
@@ -196,6 +199,11 @@ def _ogg_packets(payload: bytes) -> tuple[list[bytes], int]:
         for length in lacing:
             open_packet += body[start : start + length]
             start += length
+            # Here, as putting a packet together takes a time that grows as the square of its length.
+            if len(open_packet) > _MOST_PACKET_BYTES or len(packets) > _MOST_PACKETS:
+                raise InvalidInput(
+                    f"`payload`: is Ogg with a packet above {_MOST_PACKET_BYTES} bytes, or more than {_MOST_PACKETS}"
+                )
             if length < 255:
                 packets.append(open_packet)
                 open_packet = b""
@@ -262,8 +270,9 @@ def _decode_flac(header: SoundHeader, out: Array) -> None:
 
 
 def _flac_packets(decoder: Any, payload: bytes) -> Iterator[Any]:
-    """Its frames, each as a packet, and the end."""
-    yield from decoder.parse(payload)
+    """Its frames, each as a packet, and the end; some at a time, as small ones take much more memory than bytes."""
+    for at in range(0, len(payload), _PIECE_BYTES):
+        yield from decoder.parse(payload[at : at + _PIECE_BYTES])
     while packets := decoder.parse(None):
         yield from packets
     yield None

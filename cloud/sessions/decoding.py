@@ -63,19 +63,20 @@ async def decode_payload(
     # One is decoded at a time: those that wait for that take no turn, which small ones could have.
     async with inputs.large if is_large and not is_urgent else nullcontext():
         await ready()
-        value = held.make(opened.shape, opened.dtype)
-
-        def decode() -> None:
-            opened.read(value)
-            check(value)
-
+        held.make(opened.shape, opened.dtype)
         try:
             if needed_bytes <= _SMALL_BYTES:
-                decode()
+                _decode(opened, held, check)
             else:
                 decoders = _LARGE_DECODER if is_large else _DECODERS
-                await asyncio.get_running_loop().run_in_executor(decoders, decode)
-        except InvalidInput:
-            del held, value, decode  # The error remembers what had a name here, and may be remembered for long.
-            raise
+                await asyncio.get_running_loop().run_in_executor(decoders, _decode, opened, held, check)
+        except InvalidInput as error:
+            del held  # The error remembers what had a name here, or there, and may be remembered for long.
+            raise error.with_traceback(None) from error.__cause__
     return held
+
+
+def _decode(opened: Payload, held: Held, check: Callable[[Array], object]) -> None:
+    """Holds the memory as long as it is written to: whoever waits may be gone, and others would be given it."""
+    opened.read(held.frame)
+    check(held.frame)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
 from infilink.outputs import Array
+from infilink.protos import sounds
 from infilink.protos.sounds import OPUS_RATES_HZ, Codec, decode, read_header, write_flac, write_opus
 
 
@@ -103,6 +104,19 @@ def test_flac_that_is_none_or_lies_is_refused(payload: bytes, said: str) -> None
 def test_opus_that_is_none_or_damaged_is_refused(payload: bytes, said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         read("opus", payload)
+
+
+def ogg_page(number: int, lacing: bytes) -> bytes:
+    """A page of Opus's, with as many bytes of nothing as its lengths say."""
+    head = OPUS[:5] + bytes(9) + OPUS[14:18] + struct.pack("<I", number) + bytes(4) + bytes([len(lacing)]) + lacing
+    body = bytes(sum(lacing))
+    return head[:22] + sounds._ogg_sum(head + body) + head[26:] + body
+
+
+@pytest.mark.parametrize(("pages", "lacing"), [(60, bytes([255] * 255)), (300, bytes(255))])
+def test_opus_of_a_huge_packet_or_of_very_many_is_refused_at_once(pages: int, lacing: bytes) -> None:
+    with pytest.raises(InvalidInput, match="a packet above 61456 bytes, or more than 65536"):
+        read("opus", b"".join(ogg_page(number, lacing) for number in range(pages)))
 
 
 @given(st.integers(0, max(len(FLAC), len(OPUS))), st.binary(min_size=1, max_size=8), st.booleans())
