@@ -1,4 +1,4 @@
-"""`infilink models draw`: what a folder's models say of a few frames of a clip, as pictures: a check of their specs."""
+"""`infilink models draw`: what models say of a few inputs of a source, as pictures: a check of their specs."""
 
 import json
 from collections.abc import Sequence
@@ -11,13 +11,27 @@ import typer
 
 from ..errors import BadOutput, InfilinkError, InvalidInput
 from ..files import replacing
+from ..models.draw_inputs import picture_of
+from ..models.inputs.form import PICTURES, InputForm
 from ..models.onnx_model import OnnxModel
 from ..models.sheet import Seen, draw_sheet
 from ..models.spec import read_spec
 from ..models.split.spec import is_part
+from ..outputs import Array
 from ..reporting import Progress, show_progress
 from ..traces.source_name import without_secrets
-from .sources.base import Input
+from .sources.base import Input, Source
+from .sources.cut import WHOLE, Cut
+from .sources.cut_options import (
+    ChannelsOption,
+    ModalityOption,
+    RateOption,
+    StrideOption,
+    TextColumnOption,
+    TimeColumnOption,
+    WindowOption,
+    cut_of,
+)
 from .sources.open import open_source
 
 EXIT_WRONG_SPEC = 2
@@ -27,15 +41,23 @@ _LIVE_STEP_S = 1.0
 
 def draw_command(
     folder: Annotated[Path, typer.Argument(help="The folder with the .onnx models.")],
-    source: Annotated[str, typer.Option(help="A video file, an RTSP address, or a camera's number.")],
+    source: Annotated[str, typer.Option(help="A recording or a live source, as for `infilink record`.")],
     out: Annotated[Path, typer.Option(help="The folder for the pictures; made if it is missing.")],
-    count: Annotated[int, typer.Option("--frames", help="How many frames, spread over the clip.", min=1, max=40)] = 6,
+    count: Annotated[int, typer.Option("--frames", help="How many inputs, spread over it.", min=1, max=40)] = 6,
+    window: WindowOption = "",
+    stride: StrideOption = "",
+    rate: RateOption = None,
+    channels: ChannelsOption = "",
+    modality: ModalityOption = None,
+    time_column: TimeColumnOption = "",
+    text_column: TextColumnOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Draw what each model says of a few frames: boxes with names and scores, or its answer in words.
+    """Draw what each model says of a few inputs: boxes with names and scores, or its answer in words.
 
     One picture a model. Look if the boxes lie on the objects: a spec with wrong colours, scale or decoder makes a model
-    weak without an error. Exit code 2 if a model can't run.
+    weak without an error. Models that look at something else than the source gives are left out, which is said. Exit
+    code 2 if a model can't run.
     """
     if not folder.is_dir():
         raise InvalidInput(f"{folder}: there is no such folder of models")
@@ -44,60 +66,78 @@ def draw_command(
         raise InvalidInput(f"{folder}: holds no .onnx file")
     if out.is_file():
         raise InvalidInput(f"--out {out}: is a file; name a folder")
+    cut = cut_of(
+        window=window,
+        stride=stride,
+        rate_hz=rate,
+        channels=channels,
+        modality=modality,
+        time_column=time_column,
+        text_column=text_column,
+    )
     with show_progress("drawing", quiet=as_json) as progress:
-        frames = spread_frames(source, count)
-        rows = [_drawn(path, frames, out, progress, i / len(paths)) for i, path in enumerate(paths)]
+        form, inputs = spread_inputs(source, count, cut)
+        rows = [_drawn(path, form, inputs, out, progress, i / len(paths)) for i, path in enumerate(paths)]
     if as_json:
-        print(json.dumps({"source": without_secrets(source), "frames": [at_s for at_s, _ in frames], "models": rows}))
+        print(json.dumps({"source": without_secrets(source), "frames": [at_s for at_s, _ in inputs], "models": rows}))
     else:
         for row in rows:
-            print(_line(row, len(frames)))
+            print(_line(row, len(inputs)))
     if any("error" in row for row in rows):
         raise typer.Exit(EXIT_WRONG_SPEC)
 
 
-def spread_frames(source: str, count: int) -> list[tuple[float, Any]]:
-    """Frames spread evenly over a recording, or one a second of a live source: each with its time from the first on.
+def spread_inputs(source: str, count: int, cut: Cut = WHOLE) -> tuple[InputForm, list[tuple[float, Array]]]:
+    """Inputs spread evenly over a recording, or one a second of a live source: each with its time from the first on.
+
+    Returns what they are, too.
 
     Raises:
-        InvalidInput: the source can't be read, or gives no frame.
+        InvalidInput: the source can't be read, or gives no input.
         Unavailable: it can't be opened.
     """
-    with open_source(source) as opened:
+    with open_source(source, cut=cut) as opened:
         length_s = opened.input_count / opened.inputs_per_s if opened.input_count else 0.0
-        frames = [] if length_s else _sampled(opened, count)
-    for i in range(count) if length_s else ():
+        # A video is begun at each place; of other sources all that lies between is read.
+        jumps = bool(length_s) and opened.form == PICTURES
+        found = [] if jumps else _sampled(opened, count)
+    for i in range(count) if jumps else ():
         # A source begins with the first frame that does not come before its start: half a frame sooner.
         middle_s = (i + 0.5) / count * length_s - 0.5 / opened.inputs_per_s
         try:
-            with open_source(source, start_s=max(0.0, middle_s)) as opened:
-                frames += list(islice(opened, 1))
+            with open_source(source, start_s=max(0.0, middle_s)) as again:
+                found += list(islice(again, 1))
         except InvalidInput:
             # It ends sooner than it says.
-            if not frames:
+            if not found:
                 raise
-    if not frames:
-        raise InvalidInput(f"{opened.name}: gave no frame")
-    first_s = frames[0].captured_s if not length_s else 0.0
-    different = {frame.captured_s: frame for frame in frames}
-    return [(at_s - first_s, frame.value) for at_s, frame in sorted(different.items())]
+    if not found:
+        raise InvalidInput(f"{opened.name}: gave no input")
+    first_s = found[0].captured_s if opened.live else 0.0
+    different = {each.captured_s: each for each in found}
+    return opened.form, [(at_s - first_s, each.value) for at_s, each in sorted(different.items())]
 
 
-def _sampled(opened: Any, count: int) -> list[Input]:
-    """So many frames of a source whose length is not known, the first of each second."""
-    frames: list[Input] = []
-    for frame in opened:
-        if not frames or frame.captured_s >= frames[-1].captured_s + _LIVE_STEP_S:
-            frames.append(frame)
-        if len(frames) == count:
+def _sampled(opened: Source, count: int) -> list[Input]:
+    """So many inputs of a source: spread over it, if it says how many there are; else the first of each second."""
+    found: list[Input] = []
+    places = {int((i + 0.5) / count * opened.input_count) for i in range(count)} if opened.input_count else set()
+    for each in opened:
+        if places:
+            due = each.sequence in places
+        else:
+            due = not found or not opened.live or each.captured_s >= found[-1].captured_s + _LIVE_STEP_S
+        if due:
+            found.append(each)
+        if len(found) == count or (places and each.sequence >= max(places)):
             break
-    return frames
+    return found
 
 
 def _drawn(
-    path: Path, frames: Sequence[tuple[float, Any]], out: Path, progress: Progress, done: float
+    path: Path, form: InputForm, inputs: Sequence[tuple[float, Array]], out: Path, progress: Progress, done: float
 ) -> dict[str, Any]:
-    """Runs one model on the frames and writes its sheet; what became of it."""
+    """Runs one model on the inputs and writes its sheet; what became of it."""
     progress(done, path.stem)
     row: dict[str, Any] = {"file": path.name, "name": path.stem}
     try:
@@ -105,7 +145,9 @@ def _drawn(
             raise InvalidInput(f"{path}: is the second part of a model, which takes no picture; draw the whole one")
         model = OnnxModel(path)
         row["name"] = model.spec.name
-        seen = [_seen(model, at_s, frame) for at_s, frame in frames]
+        if told := model.spec.fits(form):
+            return {**row, "left_out": told}
+        seen = [_seen(model, at_s, value) for at_s, value in inputs]
     except InfilinkError as error:
         return {**row, "error": str(error)}
     _write(out / f"{model.spec.name}.jpg", draw_sheet(model.spec, seen))
@@ -116,11 +158,12 @@ def _drawn(
     return row
 
 
-def _seen(model: OnnxModel, at_s: float, frame: Any) -> Seen:
+def _seen(model: OnnxModel, at_s: float, value: Array) -> Seen:
+    picture = picture_of(value, model.spec.fed)
     try:
-        return Seen(at_s, frame, model.infer(frame))
+        return Seen(at_s, picture, model.infer(value))
     except BadOutput as error:
-        return Seen(at_s, frame, None, str(error))
+        return Seen(at_s, picture, None, str(error))
 
 
 def _write(path: Path, sheet: Any) -> None:
@@ -130,16 +173,16 @@ def _write(path: Path, sheet: Any) -> None:
         part.write_bytes(data.tobytes())
 
 
-def _line(row: dict[str, Any], frames: int) -> str:
+def _line(row: dict[str, Any], inputs: int) -> str:
     """What became of a model, in a line."""
-    if "error" in row:
-        return f"{row['name']}: not drawn: {row['error']}"
+    if told := row.get("error") or row.get("left_out"):
+        return f"{row['name']}: not drawn: {told}"
     said = [f"wrote {row['picture']}"]
     if row["bad"]:
-        said.append(f"no usable output for {len(row['bad'])} of {frames} frames ({row['bad'][0]})")
+        said.append(f"no usable output for {len(row['bad'])} of {inputs} inputs ({row['bad'][0]})")
     if "boxes" in row:
         found = sum(n > 0 for n in row["boxes"])
-        said.append(f"{sum(row['boxes'])} boxes on {found} of {frames} frames")
+        said.append(f"{sum(row['boxes'])} boxes on {found} of {inputs} frames")
         if not found:
             said.append("if there is something to find, check color, resize, mean, std and [decoder] in its spec")
     return ": ".join(said[:2]) + "".join(f"; {each}" for each in said[2:])

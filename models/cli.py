@@ -130,6 +130,7 @@ def _row(path: Path, known: dict[str, str], *, measure: bool) -> dict[str, Any]:
             raise InvalidInput(f"{path.name} and {known[spec.name]} are both called {spec.name!r}; rename one")
         row |= {"name": spec.name, **spec.model_dump(mode="json", exclude={"name"})}
         row["classes"] = short_output(spec.output)
+        row["looks_at"] = "" if spec.input is None else spec.input.told()
         if measure and spec.serve == "site":
             cost = _measured(path, part="map" in row)
             row |= {"memory_bytes": cost.memory_bytes, "infer_s": cost.infer_s, "load_s": cost.load_s}
@@ -188,30 +189,10 @@ def _table(folder: Path, rows: list[dict[str, Any]], *, measure: bool) -> Table:
             said = [row["version"], ", ".join(row["takes"]), ", ".join(row["gives"]), "none: tensors"]
         else:
             output = f"{row['output']['kind']}: {row['classes']}".removesuffix(": ")
-            said = [row["version"], row.get("map") or _taken(row["input"]), output, row["decoder"]["name"]]
+            said = [row["version"], row.get("map") or row["looks_at"], output, row["decoder"]["name"]]
         cells = [row.get("name", row["file"]), *map(str, said[:2]), said[2], said[3], format_bytes(row["size_bytes"])]
         if measure:
             known = "memory_bytes" in row
             cells += [format_bytes(row["memory_bytes"]), f"{row['infer_s'] * 1000:.1f}"] if known else ["", ""]
         table.add_row(*cells)
     return table
-
-
-def _taken(taken: dict[str, Any]) -> str:
-    """What a model looks at, in short."""
-    kind = taken["modality"]
-    if kind in ("image", "video"):
-        width, height = taken["size"]
-        frames = f"{taken['frames'] or 'any'} frames " if kind == "video" else ""
-        return f"{frames}{width}x{height} {taken['layout']}"
-    rate = f" at {taken['rate_hz']:g} Hz" if taken.get("rate_hz") else ""
-    if kind == "audio":
-        length = f"pieces of {taken['chunk']}" if taken["chunk"] else f"{taken['length'] or 'any'} samples"
-        return f"sound, {length}{rate}"
-    if kind == "signal":
-        return f"{', '.join(taken['channels'])}: {taken['steps'] or 'any'} steps{rate}"
-    if kind == "text":
-        return f"text as {taken['form']}" + (f", {taken['length']}" if taken["length"] else "")
-    if kind == "map":
-        return f"map {'x'.join(map(str, taken['shape']))}"
-    return " + ".join(_taken(part) for part in taken["parts"].values())

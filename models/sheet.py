@@ -1,4 +1,4 @@
-"""A sheet of pictures for a model: what it says of a few frames, drawn into them: a person sees if its spec fits."""
+"""A sheet of pictures for a model: what it says of a few inputs, drawn into them: a person sees if its spec fits."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ import numpy as np
 
 from ..outputs import Array
 from .draw import Taken, color_of, draw_names, draw_outlines, draw_text
+from .inputs.pixels import PixelInput
 from .spec import ModelSpec
 
 _TILE_WIDTH = 640
@@ -25,11 +26,11 @@ _MASK_COLOR = (0, 159, 230)
 
 @dataclass(frozen=True)
 class Seen:
-    """A frame and what a model said of it.
+    """An input and what a model said of it.
 
     Attributes:
-        at_s: where the frame stands in its source.
-        frame: uint8 BGR.
+        at_s: where the input stands in its source.
+        frame: it, as a picture: uint8 BGR.
         value: the model's output; None: it had none.
         failed: why it had none.
     """
@@ -41,7 +42,7 @@ class Seen:
 
 
 def draw_sheet(spec: ModelSpec, seen: Sequence[Seen]) -> Array:
-    """The sheet: how the model is fed and read, and below it every frame with its answer (uint8 BGR)."""
+    """The sheet: how the model is fed and read, and below it every input with its answer (uint8 BGR)."""
     tiles = [_tile(spec, each, _class_colors(spec, seen)) for each in seen]
     height = max(tile.shape[0] for tile in tiles)
     columns = min(_COLUMNS, len(tiles))
@@ -59,12 +60,11 @@ def draw_sheet(spec: ModelSpec, seen: Sequence[Seen]) -> Array:
 
 def settings_of(spec: ModelSpec) -> list[str]:
     """What of a spec a person checks with the pictures."""
-    fed, read = spec.picture, spec.decoder
-    scale = f"mean {', '.join(f'{n:g}' for n in fed.mean)}, std {', '.join(f'{n:g}' for n in fed.std)}"
-    lines = [
-        f"{spec.name}: {spec.output.kind}, decoder {read.name}",
-        f"fed {fed.size[0]}x{fed.size[1]} {fed.color}, {fed.resize}, {scale}",
-    ]
+    fed, read = spec.fed, spec.decoder
+    lines = [f"{spec.name}: {spec.output.kind}, decoder {read.name}", f"fed {fed.told()}"]
+    if isinstance(fed, PixelInput):
+        scale = f"mean {', '.join(f'{n:g}' for n in fed.mean)}, std {', '.join(f'{n:g}' for n in fed.std)}"
+        lines[1] = f"fed {fed.told()} {fed.color}, {fed.resize}, {scale}"
     if spec.output.kind == "boxes":
         lines[0] += f", score {read.score:g} or more"
         lines[1] += f"; boxes in {read.unit}" if read.name in ("boxes", "lists", "detr", "ultraface") else ""
@@ -80,7 +80,7 @@ def _class_colors(spec: ModelSpec, seen: Sequence[Seen]) -> dict[int, int]:
 
 
 def _tile(spec: ModelSpec, seen: Seen, colors: dict[int, int]) -> Array:
-    """A frame in the sheet's size with its answer, and a line below it."""
+    """An input in the sheet's size with its answer, and a line below it."""
     height, width = seen.frame.shape[:2]
     scale = min(_TILE_WIDTH / width, _HIGHEST_TILE / height)
     size = max(1, round(width * scale)), max(1, round(height * scale))

@@ -59,6 +59,11 @@ class AudioInput(BaseInput):
         if value.ndim != 1 or not (value.dtype == np.int16 or value.dtype.kind == "f") or not value.size:
             raise InvalidInput(f"a sound must be int16 or floats of shape (samples,), not {value.dtype} {value.shape}")
 
+    def told(self) -> str:
+        """How many samples of what rate."""
+        length = f"pieces of {self.chunk}" if self.chunk else f"{self.length or 'any'} samples"
+        return f"sound, {length} at {self.rate_hz:g} Hz"
+
     def samples(self) -> list[Array]:
         """Inputs to try a model out with: silence, and noise."""
         size = self.length or max(self.chunk, round(self.rate_hz))

@@ -46,6 +46,10 @@ class BaseInput(BaseModel, ABC):
         """Raises InvalidInput if this is no input of the kind."""
 
     @abstractmethod
+    def told(self) -> str:
+        """What it looks at, in short, for people."""
+
+    @abstractmethod
     def samples(self) -> list[Array]:
         """Inputs to try a model out with."""
 

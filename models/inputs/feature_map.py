@@ -26,6 +26,10 @@ class MapInput(BaseInput):
                 f"a map must be floats of shape {self.shape} (`input.shape`), not {value.dtype} {value.shape}"
             )
 
+    def told(self) -> str:
+        """Its shape."""
+        return f"map {'x'.join(map(str, self.shape))}"
+
     def samples(self) -> list[Array]:
         """Inputs to try a model out with: zeros, and noise."""
         return [np.zeros(self.shape, np.float32), np.random.default_rng(0).random(self.shape, np.float32)]

@@ -66,6 +66,10 @@ class JointInput(BaseInput):
             with _of_part(name):
                 part.check(self._taken(value, name))
 
+    def told(self) -> str:
+        """Each part."""
+        return " + ".join(part.told() for part in self.parts.values())
+
     def samples(self) -> list[Array]:
         """Inputs to try a model out with."""
         each = [part.samples() for part in self.parts.values()]

@@ -25,6 +25,10 @@ class PictureInput(PixelInput):
         """Raises InvalidInput if this is no frame (uint8 BGR)."""
         check_frame(value)
 
+    def told(self) -> str:
+        """Its size and layout."""
+        return f"{self.size[0]}x{self.size[1]} {self.layout}"
+
     def samples(self) -> list[Array]:
         """Inputs to try a model out with: a grey frame, and one of noise."""
         grey = np.full((360, 640, 3), 114, np.uint8)

@@ -45,6 +45,11 @@ class SignalInput(BaseInput):
         if self.steps and len(value) != self.steps:
             raise InvalidInput(f"a signal must have {self.steps} steps (`input.steps`), not {len(value)}")
 
+    def told(self) -> str:
+        """The channels, how many steps of them, and of what rate."""
+        rate = f" at {self.rate_hz:g} Hz" if self.rate_hz else ""
+        return f"{', '.join(self.channels)}: {self.steps or 'any'} steps{rate}"
+
     def samples(self) -> list[Array]:
         """Inputs to try a model out with: nothing but zeros, and noise."""
         shape = (self.steps or 128, len(self.channels))

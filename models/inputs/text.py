@@ -66,6 +66,11 @@ class TextInput(BaseInput):
         """Raises InvalidInput if this is no text: uint8 (bytes,), UTF-8."""
         as_text(value)
 
+    def told(self) -> str:
+        """As what it is fed, and how much of it."""
+        length = f", {self.length}" if self.length and self.form != "string" else ""
+        return f"text as {'a ' if self.form == 'string' else ''}{self.form}{length}"
+
     def samples(self) -> list[Array]:
         """Inputs to try a model out with."""
         return [from_text("Nothing happened here today."), from_text("Is anybody there? Call 0800 123 456 now!")]

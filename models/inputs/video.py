@@ -36,6 +36,10 @@ class VideoInput(PixelInput):
         if self.frames and len(value) != self.frames:
             raise InvalidInput(f"a clip must have {self.frames} frames (`input.frames`), not {len(value)}")
 
+    def told(self) -> str:
+        """How many frames of what size, and their layout."""
+        return f"{self.frames or 'any'} frames {self.size[0]}x{self.size[1]} {self.layout}"
+
     def samples(self) -> list[Array]:
         """Inputs to try a model out with: a grey clip, and one of noise."""
         shape = (self.frames or _SAMPLE_FRAMES, 120, 160, 3)

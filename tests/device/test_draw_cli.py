@@ -8,10 +8,13 @@ import cv2
 import numpy as np
 import pytest
 from infilink.cli import build_app
-from infilink.device.draw_cli import spread_frames
+from infilink.device.draw_cli import spread_inputs
+from infilink.device.sources.base import Input
 from infilink.errors import InvalidInput
+from infilink.models.inputs.form import InputForm
 from typer.testing import CliRunner
 
+from ..models.inputs.kinds import KINDS
 from ..models.made import write_nan_on_black
 from .conftest import FRAMES, brightness
 
@@ -36,7 +39,7 @@ def test_a_picture_a_model_says_what_it_sees(video: Path, tiny_models: Path, tmp
 
 @pytest.mark.parametrize("count", [1, 3, 6])
 def test_frames_are_spread_over_the_clip(video: Path, count: int) -> None:
-    frames = spread_frames(str(video), count)
+    _, frames = spread_inputs(str(video), count)
     middle = [(i + 0.5) / count * FRAMES for i in range(count)]
     assert [at_s * 10 for at_s, _ in frames] == pytest.approx(middle, abs=1)
     for at_s, frame in frames:
@@ -53,10 +56,10 @@ def write_clip(path: Path, *grey: int) -> Path:
 
 
 def test_a_clip_of_few_frames_gives_each_once(tmp_path: Path) -> None:
-    frames = spread_frames(str(write_clip(tmp_path / "v.avi", 10, 90, 200)), 7)
+    _, frames = spread_inputs(str(write_clip(tmp_path / "v.avi", 10, 90, 200)), 7)
     assert [at_s for at_s, _ in frames] == pytest.approx([0, 0.1, 0.2])
     assert [frame.mean() for _, frame in frames] == pytest.approx([10, 90, 200], abs=3)
-    assert len(spread_frames(str(write_clip(tmp_path / "1.avi", 10)), 1)) == 1
+    assert len(spread_inputs(str(write_clip(tmp_path / "1.avi", 10)), 1)[1]) == 1
 
 
 def test_one_that_cannot_be_drawn_is_named_and_the_others_are_drawn(
@@ -80,7 +83,7 @@ def test_a_frame_without_a_usable_output_is_counted(tmp_path: Path) -> None:
     )
     clip = write_clip(tmp_path / "v.avi", *[0] * 10, *[100] * 20)
     code, said = draw(tmp_path, "--source", clip, "--out", tmp_path, "--frames", 3)
-    assert code == 0 and "no usable output for 1 of 3 frames (night: a label output holds NaN or infinity)" in said
+    assert code == 0 and "no usable output for 1 of 3 inputs (night: a label output holds NaN or infinity)" in said
 
 
 @pytest.mark.parametrize(
@@ -93,3 +96,48 @@ def test_what_is_not_there_is_named(tmp_path: Path, tiny_models: Path, folder: s
     with pytest.raises(InvalidInput, match=told):
         draw(tmp_path / folder, "--source", tmp_path / source, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+class Sounds:
+    """A source of short sounds, each louder than the one before, a second apart."""
+
+    name, inputs_per_s, live, times = "sounds", 1.0, False, "read"
+    form = InputForm(modality="audio", rate_hz=8000)
+
+    def __init__(self, count: int, *, told: bool = True) -> None:
+        self.count, self.input_count = count, count if told else None
+
+    def __iter__(self):
+        for i in range(self.count):
+            yield Input(i, float(i), np.full(16, i / 100, np.float32), float(i))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("source", "times"),
+    [
+        (Sounds(30), [2, 7, 12, 17, 22, 27]),
+        (Sounds(3), [0, 1, 2]),
+        (Sounds(30, told=False), [0, 1, 2, 3, 4, 5]),
+    ],
+)
+def test_inputs_that_are_no_pictures_are_spread_too(monkeypatch, source: Sounds, times: list[int]) -> None:
+    monkeypatch.setattr("infilink.device.draw_cli.open_source", lambda *_, **__: source)
+    form, found = spread_inputs("sounds", 6)
+    assert form == source.form
+    assert [(at_s, round(float(value[0]) * 100)) for at_s, value in found] == [(at_s, at_s) for at_s in times]
+
+
+def test_models_that_look_at_something_else_are_left_out(monkeypatch, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    for kind in ("audio", "image"):
+        KINDS[kind].save(tmp_path / "models")
+    monkeypatch.setattr("infilink.device.draw_cli.open_source", lambda *_, **__: Sounds(9))
+    code, said = draw(tmp_path / "models", "--source", "sounds", "--out", tmp_path / "drawn")
+    assert code == 0 and [path.name for path in (tmp_path / "drawn").iterdir()] == ["audio.jpg"]
+    assert "image: not drawn: it looks at image (`input.modality`), and these inputs are audio" in said
