@@ -22,6 +22,7 @@ _SAME_TIME_S = 1e-3
 # On 24 clips of fixed cameras, an earlier and a later part of one: .87 to 1.00; of two cameras: .67 at most.
 _SAME_SCENE = 0.75
 _FLAT = 1.0
+_DEVICES = ("alsa:", "serial:", "v4l2:", "/dev/")
 
 
 class LearntFrom(BaseModel):
@@ -125,8 +126,11 @@ class LearntFrom(BaseModel):
                 f"another camera, or it was moved, or the light is another: the typical picture is like that of what "
                 f"it was learnt from to {alike:.2f} (from {_SAME_SCENE:g} on it is the same scene)"
             )
-        # Two files may well be two days of one camera, which the pictures tell; two addresses are two cameras.
-        if self.source != found.source and not (self.picture and _is_file(self.source) and _is_file(found.source)):
+        # Two files may well be two days of one camera, which the pictures tell; two addresses are two cameras. Of what
+        # is no picture nothing tells two files apart.
+        pictures = self.form is None or self.form.modality == "image"
+        known = bool(self.picture) if pictures else True
+        if self.source != found.source and not (known and _is_file(self.source) and _is_file(found.source)):
             return f"another source: it was learnt from {self.source}, this is {found.source}"
         return ""
 
@@ -158,7 +162,7 @@ def _centred(picture: str) -> Array:
 
 
 def _is_file(source: str) -> bool:
-    return "://" not in source and "." in source.rsplit("/", 1)[-1]
+    return "://" not in source and not source.startswith(_DEVICES) and ("." in source or "/" in source)
 
 
 def _digest(payload: bytes) -> str:

@@ -131,7 +131,7 @@ def print_evaluation(found: FilterEvaluation, console: Console) -> None:
     for row, (*cells, _) in enumerate(gate_rows(found)):
         table.add_row(*map(escape, cells), style="" if row else "bold")
     console.print(table)
-    for text in (tuned_text(found), events_text(found.events)):
+    for text in (tuned_text(found), events_text(found)):
         if text:
             console.print(escape(text))
     if found.accuracy_skipped is not None:

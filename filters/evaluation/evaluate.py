@@ -63,6 +63,7 @@ class FilterEvaluation:
         promised: the accuracy that it promises.
         certified: whether it was promised with a certificate.
         promises: everything that it promises, each with its verdict and the runs or events that rests on.
+        timed: whether its inputs have times, so that there are events among them.
         events: how many events were found, and how late.
         by_thing: the same for each thing that the rule tells apart.
         baselines: free gates at the same send rate.
@@ -83,6 +84,7 @@ class FilterEvaluation:
     promised: float | None
     certified: bool
     promises: tuple[Promise, ...]
+    timed: bool
     events: EventScore
     by_thing: dict[str, EventScore]
     baselines: tuple[Baseline, ...]
@@ -146,6 +148,7 @@ def evaluate_filter(
         promised=gate.accuracy,
         certified=isinstance(gate, FilterRuntime) and gate.certified,
         promises=promises,
+        timed=trace.info.times != "order",
         events=found.events,
         by_thing=found.by_thing,
         baselines=baselines,

@@ -33,7 +33,7 @@ def write_evaluation_page(found: FilterEvaluation, path: Path) -> None:
         f"{escape(', '.join(found.models))}</p><p class=verdict>{escape(headline)}</p>"
         f"<p>{escape(contract_text(found))}</p><ul>{promises}</ul>{warned}"
         f"{table_html(gate_rows(found), head=('gate', *GATE_COLUMNS, ''), won=found.gate)}<p>{escape(GATE_CAPTION)}</p>"
-        f"<p>{escape(tuned_text(found))} {escape(events_text(found.events))}</p>",
+        f"<p>{escape(tuned_text(found))} {escape(events_text(found))}</p>",
     )
 
 

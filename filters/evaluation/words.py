@@ -53,8 +53,11 @@ def _score_cells(found: EventScore) -> tuple[str, ...]:
     return (f"{found.found}/{found.events}", *shares, *delays, f"{found.false_minutes:.0f}", f1)
 
 
-def events_text(found: EventScore) -> str:
+def events_text(judged: FilterEvaluation) -> str:
     """How many events were found, with how sure that is, and of which length."""
+    found = judged.events
+    if not judged.timed:
+        return "Its inputs have an order and no times, so that there are no events among them."
     if found.recall is None:
         return "There is no event in this trace, so nothing is known of how many are found."
     low, high = found.interval

@@ -46,6 +46,12 @@ def train_heads_command(
 
     if stem == NONE:
         raise InvalidInput("--stem none: heads read a stem; name one, or leave --stem out")
+    with Trace(trace) as recorded:
+        if recorded.info.modality not in ("image", ""):
+            raise InvalidInput(
+                f"{trace}: heads read what a stem makes of pictures, and its inputs are {recorded.info.told_input}: "
+                "learn a filter, reuse or links of them (`infilink train filter|reuse|links`)"
+            )
     used = stem_beside(trace, stem)
     if used is None:
         raise InvalidInput(

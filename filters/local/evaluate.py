@@ -90,6 +90,7 @@ def evaluate_heads(
         promised=gate.accuracy,
         certified=all(head.certificate.certified for head in gate.spec.answering.values()),
         promises=tuple(promises),
+        timed=trace.info.times != "order",
         events=found.events,
         by_thing=found.by_thing,
         baselines=baselines,

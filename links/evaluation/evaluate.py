@@ -162,8 +162,12 @@ def evaluate_links(
             ]
         left_out = site.inputs - sum(len(rest) for rest in rests.values())
         first = {name: int(rest.sequences[0]) for name, rest in rests.items()}
+        # Inputs with an order and no times have no events.
+        events = {} if site.info.times == "order" else _events(graph, cameras, tallies)
         say(1.0, "done")
-        return _evaluation(graph, cameras, plan, links, free, tallies, first_sequence=first, left_out=left_out)
+        return _evaluation(
+            graph, cameras, plan, links, free, tallies, events=events, first_sequence=first, left_out=left_out
+        )
 
 
 def _recorded(graph: LinkGraph, name: str, trace: Trace, models: Sequence[str]) -> RecordedCamera:
@@ -227,6 +231,7 @@ def _evaluation(
     free: Mapping[str, Answered],
     tallies: Sequence[Tally],
     *,
+    events: Mapping[str, TargetEvents],
     first_sequence: Mapping[str, int],
     left_out: int,
 ) -> LinksEvaluation:
@@ -260,7 +265,7 @@ def _evaluation(
         audited=sum(each.audited for each in links.live),
         revocations=sum(each.revocations for each in links.live),
         regained=sum(each.regained for each in links.live),
-        events=_events(graph, cameras, tallies),
+        events=events,
         models=all_links.models(),
         cameras={each.name: tally.agreement for each, tally in zip(cameras, tallies, strict=True)},
         certified_runs={name: graph.tables[name].certified_runs for name in all_links.models()},
