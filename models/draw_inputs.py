@@ -8,8 +8,9 @@ import numpy as np
 from ..outputs import Array
 from .draw import color_of, draw_text
 from .inputs import ModelInput
+from .inputs.form import as_text
 from .inputs.joint import JointInput
-from .inputs.text import TextInput, as_text
+from .inputs.text import TextInput
 from .inputs.video import VideoInput
 
 _WIDTH, _HEIGHT = 640, 160

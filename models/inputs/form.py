@@ -92,6 +92,8 @@ class InputForm(BaseModel):
             )
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             raise InvalidInput(f"an input of {kind} holds NaN or infinity")
+        if kind == "text":
+            as_text(value)
 
     def differs(self, learnt: "InputForm") -> str:
         """In which way inputs of this form are not what was learnt from; "": in none.
@@ -109,6 +111,22 @@ class InputForm(BaseModel):
             if found := part.differs(learnt.parts[name]):
                 return f"part {name!r}: {found}"
         return ""
+
+
+def as_text(value: Array) -> str:
+    """An input as a text.
+
+    Raises:
+        InvalidInput: it is no UTF-8, and where it is not.
+    """
+    if value.ndim != 1 or value.dtype != np.uint8:
+        raise InvalidInput(f"a text must be uint8 of shape (bytes,), not {value.dtype} {value.shape}")
+    try:
+        return value.tobytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"a text must be UTF-8, and byte {error.start} of {len(value)} is not (0x{value[error.start]:02x})"
+        ) from error
 
 
 def _shown(value: object) -> str:

@@ -11,6 +11,7 @@ from ...errors import InvalidInput
 from ...outputs import Array
 from .base import BaseInput, Shapes, fitting, size_in
 from .fed import Fed, Feeder, only
+from .form import as_text
 from .tokens import MASKS, TYPES, Tokenizer, its_nodes
 
 _STRING = "tensor(string)"
@@ -165,19 +166,3 @@ class TextInput(BaseInput):
 def from_text(text: str) -> Array:
     """A text as an input."""
     return np.frombuffer(text.encode(), np.uint8)
-
-
-def as_text(value: Array) -> str:
-    """An input as a text.
-
-    Raises:
-        InvalidInput: it is no UTF-8, and where it is not.
-    """
-    if value.ndim != 1 or value.dtype != np.uint8:
-        raise InvalidInput(f"a text must be uint8 of shape (bytes,), not {value.dtype} {value.shape}")
-    try:
-        return value.tobytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"a text must be UTF-8, and byte {error.start} of {len(value)} is not (0x{value[error.start]:02x})"
-        ) from error

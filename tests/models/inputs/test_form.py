@@ -32,6 +32,8 @@ def test_what_is_in_a_window_is_counted_and_finite() -> None:
         form.check(np.zeros((8, 3), np.float32))
     with pytest.raises(InvalidInput, match="NaN"):
         form.check(np.full((8, 2), np.nan, np.float32))
+    with pytest.raises(InvalidInput, match="must be UTF-8, and byte 2 of 4"):
+        InputForm(modality="text").check(np.frombuffer(b"ab\xffc", np.uint8))
 
 
 @pytest.mark.parametrize(

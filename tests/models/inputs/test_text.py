@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
-from infilink.models.inputs.form import InputForm
-from infilink.models.inputs.text import TextInput, as_text, from_text
+from infilink.models.inputs.form import InputForm, as_text
+from infilink.models.inputs.text import TextInput, from_text
 from infilink.models.inputs.tokens import Tokenizer, its_nodes
 from infilink.models.onnx_model import OnnxModel
 from infilink.models.spec import digest, read_spec
