@@ -25,7 +25,7 @@ def load_settings(
     overrides: Mapping[str, Any] | None,
     *,
     init: str,
-    is_path: Callable[[str, str], bool],
+    rebased: Callable[[str, Any, Path], Any] = lambda key, value, folder: value,
 ) -> Settings:
     """The settings in a TOML file, with those of `overrides` that are not None in their place.
 
@@ -34,7 +34,7 @@ def load_settings(
         path: the file; without one there are only the overrides.
         overrides: settings by key; their paths start at the current folder, those in the file at its own.
         init: what `infilink init` writes such a file with.
-        is_path: whether a key's text is a path.
+        rebased: a key's value in the file, with the paths in it starting at the file's folder.
 
     Raises:
         InvalidInput: naming the file, the key and what is allowed.
@@ -42,8 +42,7 @@ def load_settings(
     data: dict[str, Any] = {}
     if path is not None:
         data = read_toml(path, advice=f"write one: `infilink init {init}`")
-        paths = {key: value for key, value in data.items() if isinstance(value, str) and is_path(key, value)}
-        data.update({key: str(path.parent / value) for key, value in paths.items()})
+        data = {key: rebased(key, value, path.parent) for key, value in data.items()}
     data.update({key: value for key, value in (overrides or {}).items() if value is not None})
     return checked(model, data, where=str(path or "the options"))
 

@@ -337,8 +337,9 @@ def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -
     Raises:
         InvalidInput: naming the file, the key and what is allowed.
     """
-    return load_settings(CloudConfig, path, overrides, init="cloud", is_path=_is_path)
+    return load_settings(CloudConfig, path, overrides, init="cloud", rebased=_rebased)
 
 
-def _is_path(key: str, value: str) -> bool:
-    return key in _PATHS and not (key == "ledger" and "://" in value)
+def _rebased(key: str, value: Any, folder: Path) -> Any:
+    is_path = key in _PATHS and isinstance(value, str) and not (key == "ledger" and "://" in value)
+    return str(folder / value) if is_path else value

@@ -1,334 +1,160 @@
-"""The agent: takes frames from a source, sends those that are worth it, and knows every model's result for each."""
+"""The agent: runs a device's streams side by side, and starts, restarts and stops them as its file is edited."""
 
 import logging
-import threading
+import queue
 import time
-import uuid
-from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
-from dataclasses import asdict
-from functools import partial
+from contextlib import ExitStack, suppress
 
-import numpy as np
-
-from ..errors import InvalidInput, ModelFailed
-from ..filters.gates.base import Decision, Gate, ModelOutput, Substitute
-from ..filters.local.state import Learning, Learnt
-from ..filters.open_gate import open_gate
-from ..filters.serves import can_judge, check_form, check_serves
-from ..filters.terms import Terms, terms_of
-from ..models.inputs.form import PICTURES
-from ..outputs import Array, OutputSpec
 from ..protos import edge_pb2
-from ..protos.tracing import Tracing, part, within
-from .auditor import Asked, Auditor
-from .capture import Capture
-from .config import DeviceConfig, apply_placement
-from .exchange import Exchange
-from .learnt_rate import LearntRate
-from .local_models import open_local
-from .messages import KeptInput
-from .results import InputRow, ResultRow, ResultsFile
-from .sources.base import Input
-from .sources.open import is_live
-from .summary import Summary, peak_rss_bytes
-from .uplink.features import open_features
-from .uplink.payloads import PayloadEncoder, open_encoder
+from ..protos.tracing import Tracing
+from .config import DeviceConfig
+from .settings_file import SettingsFile
+from .stream_keeper import StreamEnd, StreamKeeper
+from .stream_run import StreamRun
 
 logger = logging.getLogger(__name__)
 
-_TIMES = 10_000
-_STEM = "stem"
+_LOOK_EVERY_S = 1.0
+_CLOSES_WITHIN_S = 5.0
+_AT_THE_START = ("metrics_listen", "trace_to", "trace_share")
 
 
 class Agent:
-    """Runs one device until its source ends or `stop` is called.
+    """Runs a device's streams until their sources end or `stop` is called.
+
+    What ends the only stream of a device without tables of streams ends the agent. Any other stream that fails leaves
+    the others alone, and is tried again.
 
     Args:
         config: the settings.
-        clock_ns: Unix time, for the deadlines of frames.
-
-    Attributes:
-        stopped: whether the capture is to end.
-        connected: whether the coordinator has answered yet.
+        file: where they come from: what is edited there is carried out; None: nothing is.
+        clock_ns: Unix time, for the deadlines of inputs.
     """
 
-    def __init__(self, config: DeviceConfig, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        config: DeviceConfig,
+        *,
+        file: SettingsFile | None = None,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self.config = config
+        self.file = file
         self.clock_ns = clock_ns
-        self.stopped = threading.Event()
-        self.connected = False
-        self._frames = self._light_answers = 0
-        self._decide_s: deque[float] = deque(maxlen=_TIMES)
-        # The newest frame that the models ran on: the reference of the frames after it.
-        self._reference: int | None = None
-        self._terms: Terms | None = None
-        self._auditor: Auditor | None = None
-        self._learning: Learning | None = None
+        self.stopped = False
         self._tracing: Tracing | None = None
-        # By the coordinator's models.
-        self._substitutes: dict[str, Substitute] = {}
-        self._results: ResultsFile | None = None
-        self._encoder: PayloadEncoder
-        self._exchange: Exchange
+        self._keepers: dict[str, StreamKeeper] = {}
+        self._leaving: list[StreamKeeper] = []
+        # Simple ones, as a signal's handler may use them whatever the program does just then.
+        self._happened: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the coordinator has answered a stream."""
+        return any(keeper.connected for keeper in self._keepers.values())
 
     def stop(self) -> None:
-        """Ends the capture; the answers to what was sent are still waited for."""
-        self.stopped.set()
+        """Ends every capture; the answers to what was sent are still waited for. A signal's handler may call it."""
+        self.stopped = True
+        self._happened.put(None)
 
-    def run(self) -> Summary:
-        """Captures, decides and sends until the source ends, and waits for the last answer.
+    def run(self) -> dict[str, StreamEnd]:
+        """Runs every stream to its end; returns how each ended.
 
         Raises:
-            InvalidInput: the source, the gate, a model of this device, the placement or the results file can't be used.
-            ModelFailed: a model of this device does not start.
-            Unavailable: nobody answers, or the answers ended.
+            InvalidInput: `metrics_listen` can't be listened on, or the only stream can't be run.
+            InfilinkError: the only stream failed.
         """
-        config = apply_placement(self.config)
         with ExitStack() as stack:
-            rule_files = () if config.rule_file is None else (config.rule_file,)
-            gate = open_gate(
-                config.gate, cache=config.cache, update=config.update, rule_files=rule_files, camera=config.name
-            )
-            stack.callback(gate.close)
+            config = self.config
             if config.trace_to is not None:
                 self._tracing = Tracing(config.trace_to, service="infilink-device", share=config.trace_share)
                 stack.callback(self._tracing.close)
-            self._learning = gate if isinstance(gate, Learning) else None
-            check_form(gate, PICTURES)
-            self._terms = terms_of(gate)
-            self._tell_terms()
-            self._encoder = open_encoder(config.head, gate, quality=config.quality)
-            local = open_local(config)
-            if config.results is not None:
-                self._results = stack.enter_context(ResultsFile(config.results, anew=not is_live(config.source)))
-            self._exchange = Exchange(
-                config,
-                session=uuid.uuid4().hex,
-                encoder=self._encoder,
-                features=open_features(config, gate),
-                local=local,
-                results=self._results,
-                report=self.report,
-                on_answer=self._take_answer,
-                check_served=partial(check_serves, gate),
-                on_unanswered=self._miss_answer,
-                clock_ns=self.clock_ns,
-            )
-            stack.callback(self._exchange.close)
             if config.metrics_listen is not None:
                 # Late: 4 MiB that other agents need not hold.
                 from .scrape import serve_metrics
 
-                stack.enter_context(serve_metrics(self.report, config.metrics_listen))
-            self._capture(config, gate)
-            self._exchange.finish()
-            wall_s = time.perf_counter() - self._exchange.started
-            return self._summary(wall_s, Learnt() if self._learning is None else self._learning.learnt())
+                stack.enter_context(serve_metrics(self.reports, config.metrics_listen))
+            stack.callback(self._close)
+            for name, settings in config.by_stream().items():
+                self._start(name, settings, tries_again=bool(config.streams))
+            self._wait()
+            ends = {name: keeper.end for name, keeper in self._keepers.items()}
+        for name, end in ends.items():
+            if end.failure is not None and not self._keepers[name].tries_again:
+                raise end.failure
+        return ends
 
-    def report(self) -> edge_pb2.Report:
-        """The device's counts, as the coordinator is sent them."""
-        exchange = self._exchange
-        audit = self._auditor.report() if self._auditor is not None else None
-        return edge_pb2.Report(
-            frames=self._frames,
-            kept=exchange.counts["kept"],
-            dropped=exchange.counts["dropped"],
-            sent_bytes=exchange.uplink.sent_bytes,
-            received_bytes=exchange.uplink.received_bytes,
-            memory_bytes=peak_rss_bytes() + exchange.local.memory_bytes(),
-            uncertified=self._terms is not None and not self._is_certified(),
-            audited=audit.audited if audit is not None else 0,
-            audit_blocks=audit.blocks if audit is not None else 0,
-            audit_error=audit.error if audit is not None else None,
-            audit_broken=audit is not None and audit.broken,
-            rate_far=audit.rate_far if audit is not None else "",
-            clock_behind_s=exchange.uplink.clock_behind_s,
-            **asdict(exchange.travelled),
-        )
+    def reports(self) -> Mapping[str, tuple[edge_pb2.Report, bool]]:
+        """Each stream's counts, and whether it runs; from any thread."""
+        keepers = [*self._leaving, *self._keepers.values()]
+        return {each.name: (each.report(), each.state == "running") for each in keepers}
 
-    def _capture(self, config: DeviceConfig, gate: Gate) -> None:
-        """The capture loop, from the source's first frame to its last; connects once there is a first frame."""
-        first = self._results.next_sequence if self._results else 0
-        # Closed at once whatever happens: a source that is left to the interpreter's end complains there.
-        with closing(iter(LearntRate(Capture(config, self.stopped, first=first), gate))) as frames:
-            frame = next(frames, None)
-            if frame is None and not self.stopped.is_set():
-                raise InvalidInput(f"source {config.source_name}: gave no frame")
-            outputs = {name: spec.output for name, spec in self._exchange.open(self.stopped).items()}
-            self.connected = True
-            self._substitutes = {name: gate.substitute(name, output) for name, output in outputs.items()}
-            self._auditor = self._make_auditor(gate, outputs)
-            while frame is not None:
-                self._frames += 1
-                try:
-                    self._take(frame, gate)
-                except ModelFailed as error:
-                    self._exchange.fail(self._row(frame, Decision(True), 0.0, kept=True), error)
-                frame = next(frames, None)
+    def _wait(self) -> None:
+        """Until all have ended; carries out what is edited meanwhile."""
+        told = False
+        while self._leaving or any(keeper.state != "ended" for keeper in self._keepers.values()):
+            # In short turns: Ctrl-C that the system gives to another thread does not wake this one.
+            with suppress(queue.Empty):
+                self._happened.get(timeout=_LOOK_EVERY_S)
+            if self.stopped and not told:
+                told = True
+                for keeper in self._keepers.values():
+                    keeper.stop()
+            elif not self.stopped:
+                self._take_edit()
+            self._replace_ended()
 
-    def _take(self, frame: Input, gate: Gate) -> None:
-        """Decides on one frame, and sends it or answers it at once."""
-        trace = None
-        if self._tracing is not None:
-            # A live frame's time is the monotonic clock's at its arrival; others have none but their own.
-            waited_s = max(0.0, time.monotonic() - frame.captured_s) if is_live(self.config.source) else 0.0
-            told: dict[str, str | float] = {"sequence": frame.sequence, "captured_s": frame.captured_s}
-            trace = self._tracing.begin(
-                "frame", start_ns=self.clock_ns() - round(waited_s * 1e9), device=self.config.name, **told
-            )
-        gate_input = self._encoder.gate_input(frame.value)
-        started = time.perf_counter()
-        with within(trace), part("gate"):
-            decision = gate.decide(gate_input, frame.captured_s)
-        decide_s = time.perf_counter() - started
-        self._decide_s.append(decide_s)
-        chosen = self._chosen(decision)
-        # With no earlier answer to refer to, every model has to run.
-        if self._reference is None and any(each.value is None for each in chosen.values()):
-            chosen = {}
-        kept = len(chosen) < len(self._substitutes)
-        asked = Asked()
-        if self._auditor is not None:
-            asked = self._auditor.take(
-                frame.sequence,
-                chosen,
-                kept=kept,
-                reference=self._reference,
-                captured_s=frame.captured_s,
-                image=frame.value,
-            )
-        audited = asked.probability > 0
-        row = self._row(frame, decision, decide_s, kept=kept or audited, probability=asked.probability)
-        if not row.kept:
-            answered = self._answers(frame, chosen)
-            if self._results is not None:
-                self._results.add_input(row, answered)
-            if trace is not None:
-                trace.end(answer="not sent")
+    def _take_edit(self) -> None:
+        """Stops the streams that are no longer in the file, or otherwise; starts those that are new."""
+        config = self.file.changed() if self.file is not None else None
+        if config is None:
             return
-        if decision.keep or not audited:
-            self._reference = frame.sequence
-        answers = tuple(self._answers(frame, {} if audited else chosen))
-        deadline_ns = self.clock_ns() + round(self.config.deadline_s * 1e9) if self.config.deadline_s else 0
-        self._exchange.send(
-            KeptInput(frame, row, answers, deadline_ns, asked.exact, decision.learn, decision.features, trace)
+        later = [key for key in _AT_THE_START if getattr(config, key) != getattr(self.config, key)]
+        if later:
+            logger.warning("`%s` is read at the start alone: start the agent anew for it", "`, `".join(later))
+        self.config = config
+        wanted = config.by_stream()
+        for name in [*self._keepers]:
+            if name not in wanted or _differ(wanted[name], self._keepers[name].config):
+                logger.info("stream %s: %s", name, "changed" if name in wanted else "removed")
+                self._leaving.append(self._keepers.pop(name))
+                self._leaving[-1].stop()
+        self._replace_ended()
+
+    def _replace_ended(self) -> None:
+        """Starts the streams that are wanted and whose place is free."""
+        self._leaving = [keeper for keeper in self._leaving if keeper.state != "ended"]
+        if self.stopped:
+            return
+        taken = {*self._keepers, *(keeper.name for keeper in self._leaving)}
+        for name, settings in self.config.by_stream().items():
+            if name not in taken:
+                logger.info("stream %s: started", name)
+                self._start(name, settings, tries_again=True)
+
+    def _start(self, name: str, settings: DeviceConfig, *, tries_again: bool) -> None:
+        keeper = StreamKeeper(
+            name, settings, self._make_run, tries_again=tries_again, on_end=lambda: self._happened.put(None)
         )
+        self._keepers[name] = keeper
+        keeper.start()
 
-    def _chosen(self, decision: Decision) -> dict[str, Substitute]:
-        """The models that need not run on an input, each with its substitute."""
-        names = decision.answers if decision.keep else self._substitutes
-        return {
-            name: decision.answers.get(name) or self._substitutes[name] for name in names if name in self._substitutes
-        }
+    def _make_run(self, settings: DeviceConfig, name: str) -> StreamRun:
+        return StreamRun(settings, name=name, tracing=self._tracing, clock_ns=self.clock_ns)
 
-    def _row(
-        self, frame: Input, decision: Decision, decide_s: float, *, kept: bool, probability: float = 0.0
-    ) -> InputRow:
-        return InputRow(
-            sequence=frame.sequence,
-            captured_s=frame.captured_s,
-            kept=kept,
-            score=decision.score,
-            threshold=decision.threshold,
-            decide_s=decide_s,
-            decided_s=time.perf_counter() - self._exchange.started,
-            audit_probability=probability,
-        )
+    def _close(self) -> None:
+        """Ends every stream that has not ended by itself."""
+        keepers = [*self._keepers.values(), *self._leaving]
+        for keeper in keepers:
+            if keeper.state != "ended":
+                keeper.stop()
+        for keeper in keepers:
+            keeper.join(_CLOSES_WITHIN_S)
 
-    def _answers(self, frame: Input, substitutes: dict[str, Substitute]) -> list[ResultRow]:
-        """The results of the models that do not run on a frame."""
-        self._light_answers += sum(each.origin == "local" for each in substitutes.values())
-        proven = self._learning is not None and self._learning.changed and self._is_certified()
-        return [
-            ResultRow(
-                model=model,
-                sequence=frame.sequence,
-                captured_s=frame.captured_s,
-                origin=substitute.origin,
-                confidence=substitute.confidence,
-                trusted=substitute.trusted or (proven and substitute.confidence > 0.0),
-                # Unlike what a model of this device says, a head's answer is a prediction.
-                sources=(_STEM,) if substitute.origin == "local" else (),
-                reference=self._reference if substitute.value is None else None,
-                value=substitute.value,
-            )
-            for model, substitute in substitutes.items()
-        ]
 
-    def _is_certified(self) -> bool:
-        """Whether what the gate promises is proven: by its file, or by the audit once it has learnt on."""
-        certified = self._terms is not None and self._terms.certified
-        changed = self._learning is not None and self._learning.changed
-        return certified and (not changed or (self._auditor is not None and self._auditor.shown))
-
-    def _take_answer(self, sequence: int, values: Mapping[str, Array], exact: Mapping[str, ModelOutput]) -> None:
-        """An input's answer came; called from the uplink's thread."""
-        if self._auditor is not None:
-            self._auditor.answered(sequence, values, exact)
-
-    def _miss_answer(self, sequence: int) -> None:
-        """An input will have no answer; called from any thread."""
-        if self._auditor is not None:
-            self._auditor.unanswered(sequence)
-
-    def _make_auditor(self, gate: Gate, outputs: dict[str, OutputSpec]) -> Auditor | None:
-        """The live audit of a gate that promises something."""
-        if self._terms is None or not self.config.audit:
-            return None
-        if self._exchange.frames_stay:
-            logger.warning(
-                '%s: `send = "features"`: no model looks at a frame, so nothing is audited', self.config.gate
-            )
-            return None
-        if not can_judge(gate):
-            logger.warning(
-                "%s: its rule is Python code, so nothing is audited: name its file as `rule_file`", self.config.gate
-            )
-            return None
-        learnt = {name: output for name, output in outputs.items() if self._substitutes[name].confidence}
-        return Auditor(self.config.gate, self.config.audit, self._terms, gate.lost, learnt)
-
-    def _tell_terms(self) -> None:
-        """Says what nothing proves."""
-        if self._terms is not None and not self._terms.certified:
-            logger.warning(
-                "%s is NOT certified %s: %s. Its answers are marked as uncalibrated",
-                self.config.gate,
-                self._terms.text,
-                self._terms.reason,
-            )
-
-    def _summary(self, wall_s: float, learnt: Learnt) -> Summary:
-        audit = self._auditor.report() if self._auditor is not None else None
-        times = np.asarray(self._decide_s or [0.0]) * 1000
-        exchange = self._exchange
-        exchange.local.memory_bytes()
-        return Summary(
-            frames=self._frames,
-            **exchange.counts,
-            sent_bytes=exchange.uplink.sent_bytes,
-            received_bytes=exchange.uplink.received_bytes,
-            connections=exchange.uplink.connections,
-            travelled=exchange.travelled,
-            wall_s=wall_s,
-            fps=self._frames / max(wall_s, 1e-9),
-            decide_p50_ms=float(np.percentile(times, 50)),
-            decide_p99_ms=float(np.percentile(times, 99)),
-            peak_rss_bytes=peak_rss_bytes(),
-            local=exchange.local.stats(),
-            certified=self._terms.certified if self._terms is not None else None,
-            audited=audit.audited if audit is not None else 0,
-            audit_blocks=audit.blocks if audit is not None else 0,
-            audit_error=audit.error if audit is not None else None,
-            audit_upper_bound=audit.upper_bound if audit is not None and audit.blocks else None,
-            alarms=audit.alarms if audit is not None else 0,
-            rate_far=audit.rate_far if audit is not None else "",
-            parts=audit.parts if audit is not None else (),
-            events=audit.events if audit is not None else None,
-            light_answers=self._light_answers,
-            learnt=learnt.inputs,
-            better=learnt.better,
-            worse=learnt.worse,
-        )
+def _differ(one: DeviceConfig, other: DeviceConfig) -> bool:
+    """Whether two streams' settings differ in what is read while the agent runs."""
+    keys = DeviceConfig.model_fields.keys() - set(_AT_THE_START)
+    return any(getattr(one, key) != getattr(other, key) for key in keys)

@@ -1,12 +1,14 @@
 """A source as the agent needs it: at its own pace, and opened again when a live one breaks."""
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from ..errors import Unavailable
+from ..errors import InvalidInput, Unavailable
+from ..models.inputs.form import InputForm
 from .config import DeviceConfig
 from .sources.base import Input, Source
 from .sources.open import open_source
@@ -14,19 +16,23 @@ from .sources.open import open_source
 logger = logging.getLogger(__name__)
 
 _REOPEN_S = (0.5, 10.0)
+_JITTER = 0.25
+"""So much of a wait is left to chance: a hundred agents do not open their cameras' recorder again at one moment."""
 
 
 class Capture:
-    """Frames until the source ends or `stopped` is set.
+    """A source's inputs until it ends or `stopped` is set.
 
     Args:
         config: the source, what part of it, and the pace.
         stopped: ends the capture, and every wait in it.
         first: added to a live source's sequences, which start from 0 each time it is opened.
         clock: the time in seconds, for the pace.
+        draw: from 0 to 1, at random: how much of what is left to chance a wait is longer.
 
     Attributes:
-        fps: a recording's frames per second, once it is open; None: not known, or the source is live.
+        fps: a recording's inputs per second, once it is open; None: not known, or the source is live.
+        form: what its inputs are, once it is open.
     """
 
     def __init__(
@@ -36,18 +42,22 @@ class Capture:
         *,
         first: int = 0,
         clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[], float] = random.random,
     ) -> None:
         self.config = config
         self.stopped = stopped
         self.clock = clock
+        self.draw = draw
         self.fps: float | None = None
+        self.form: InputForm | None = None
         self._offset = first
+        self._source: Source | None = None
 
     def __iter__(self) -> Iterator[Input]:
-        """Every frame.
+        """Every input.
 
         Raises:
-            InvalidInput: the source is not a video.
+            InvalidInput: the source can't be read, or its inputs are of another form than before it broke.
             Unavailable: it can't be opened at the start; later on it is tried again and again.
         """
         source: Source | None = self._open()
@@ -55,39 +65,57 @@ class Capture:
         while source is not None:
             try:
                 with source:
-                    for frame in self._paced(source):
+                    for taken in self._paced(source):
                         wait_s = _REOPEN_S[0]
-                        yield frame
+                        yield taken
                 return
             except Unavailable as error:
                 logger.warning("%s; trying again", error)
             source = None
-            while source is None and not self.stopped.wait(wait_s):
+            while source is None and not self.stopped.wait(wait_s * (1.0 + _JITTER * self.draw())):
                 wait_s = min(wait_s * 2, _REOPEN_S[1])
                 try:
                     source = self._open()
                 except Unavailable as error:
                     logger.warning("%s; trying again", error)
 
+    def stop(self) -> None:
+        """Ends it, from any thread, as if the source had ended, also where that gives nothing."""
+        self.stopped.set()
+        source = self._source
+        if source is not None:
+            source.close()
+
     def _open(self) -> Source:
         config = self.config
-        source = open_source(config.source, start_s=config.start_s, seconds=config.seconds, loop=config.loop)
+        source = open_source(
+            config.source, start_s=config.start_s, seconds=config.seconds, loop=config.loop, cut=config.cut
+        )
+        other = "" if self.form is None else source.form.differs(self.form)
+        if other:
+            source.close()
+            raise InvalidInput(f"source {config.source_name}: is not as it was before it broke: {other}")
         self.fps = None if source.live else source.inputs_per_s / config.every
+        self.form = source.form
+        self._source = source
+        if self.stopped.is_set():
+            # Whoever has stopped it did not know of this source yet.
+            source.close()
         return source
 
     def _paced(self, source: Source) -> Iterator[Input]:
-        """The frames of a source that was just opened, none before its time."""
+        """The inputs of a source that was just opened, none before its time."""
         offset = self._offset if source.live else 0
         waits = self.config.pace == "source" and not source.live
         begun: float | None = None
-        for frame in source:
+        for taken in source:
             if begun is None:
-                begun = self.clock() - frame.captured_s
+                begun = self.clock() - taken.captured_s
             if waits:
-                self.stopped.wait(max(0.0, begun + frame.captured_s - self.clock()))
+                self.stopped.wait(max(0.0, begun + taken.captured_s - self.clock()))
             if self.stopped.is_set():
                 return
-            self._offset = frame.sequence + offset + 1
-            if frame.sequence % self.config.every:
+            self._offset = taken.sequence + offset + 1
+            if taken.sequence % self.config.every:
                 continue
-            yield replace(frame, sequence=frame.sequence + offset)
+            yield replace(taken, sequence=taken.sequence + offset)

@@ -1,5 +1,6 @@
 """The commands `infilink device`, which runs the agent, and `infilink init device`, which writes its configuration."""
 
+import json
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -13,14 +14,32 @@ from ..reporting import LogFormat, start_logging
 from ..settings import write_settings
 from ..units import format_bytes
 from .agent import Agent
-from .config import DEFAULT_TOML, load_config
+from .config import load_config
+from .default_toml import DEFAULT_TOML
+from .draw_streams import draw_streams
+from .settings_file import SettingsFile
+from .sources.cut import WHOLE
+from .sources.cut_options import (
+    ChannelsOption,
+    ModalityOption,
+    RateOption,
+    StrideOption,
+    TextColumnOption,
+    TimeColumnOption,
+    TimeUnitOption,
+    WatchOption,
+    WindowOption,
+    cut_of,
+)
 from .summary import Summary
 
 
 def device_command(
     config: Annotated[Path | None, typer.Option(help="The agent's TOML file (`infilink init device`).")] = None,
     name: Annotated[str | None, typer.Option(help="What this device is called.")] = None,
-    source: Annotated[str | None, typer.Option(help="A video file, rtsp://..., or a camera's number.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="A file, an address, a camera's number (`infilink sources`).")
+    ] = None,
     coordinator: Annotated[str | None, typer.Option(help="HOST:PORT of `infilink cloud`.")] = None,
     gate: Annotated[
         str | None,
@@ -41,19 +60,46 @@ def device_command(
     device_class: Annotated[
         str | None, typer.Option("--class", help="The class in the placement that this device belongs to.")
     ] = None,
-    queue: Annotated[str | None, typer.Option(help="all: answer every frame; latest: never wait.")] = None,
+    queue: Annotated[str | None, typer.Option(help="all: answer every input; latest: never wait.")] = None,
     policy: Annotated[str | None, typer.Option(hidden=True)] = None,
     pace: Annotated[str | None, typer.Option(help="source: its frame rate; max: as fast as possible.")] = None,
     start_s: Annotated[float | None, typer.Option("--start", help="Where in a file to begin, seconds.")] = None,
     seconds: Annotated[float | None, typer.Option(help="How much of the source to take.")] = None,
-    every: Annotated[int | None, typer.Option(help="Look at one of this many frames, as in `infilink record`.")] = None,
-    results: Annotated[Path | None, typer.Option(help="Write every frame's results to this SQLite file.")] = None,
+    every: Annotated[int | None, typer.Option(help="Look at one of this many inputs, as in `infilink record`.")] = None,
+    results: Annotated[Path | None, typer.Option(help="Write every input's results to this SQLite file.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="How sounds and numbers travel: auto, raw, flac, opus, int16, int8.")
+    ] = None,
+    window: WindowOption = "",
+    stride: StrideOption = "",
+    rate_hz: RateOption = None,
+    channels: ChannelsOption = "",
+    modality: ModalityOption = None,
+    time_column: TimeColumnOption = "",
+    time_unit: TimeUnitOption = None,
+    text_column: TextColumnOption = "",
+    watch: WatchOption = False,
+    draw: Annotated[
+        Path | None, typer.Option(help="Draw each stream's masks and zones into this folder, and do nothing else.")
+    ] = None,
+    zones: Annotated[Path | None, typer.Option(help="With --draw: a TOML file of zones to draw, too.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
     log_format: Annotated[LogFormat, typer.Option(help="How the log is written to stderr.")] = LogFormat.text,
 ) -> None:
-    """Run the agent: filter a source's frames, send what is worth it, and receive every model's results."""
+    """Run the agent: filter what sources give, send what is worth it, and receive every model's results."""
     if policy is not None:
         raise InvalidInput("--policy is now called --queue")
+    cut = cut_of(
+        window=window,
+        stride=stride,
+        rate_hz=rate_hz,
+        channels=channels,
+        modality=modality,
+        time_column=time_column,
+        time_unit=time_unit,
+        text_column=text_column,
+        watch=watch,
+    )
     flags = {
         "name": name,
         "source": source,
@@ -72,23 +118,38 @@ def device_command(
         "seconds": seconds,
         "every": every,
         "results": results,
+        "encoding": encoding,
+        "cut": None if cut == WHOLE else cut,
     }
     start_logging(log_format)
-    agent = Agent(load_config(config, flags))
+    if draw is not None:
+        for drawn in draw_streams(load_config(config, flags), draw, zones=zones):
+            print(drawn)
+        return
+    file = None if config is None else SettingsFile(config, flags)
+    agent = Agent(load_config(None, flags) if file is None else file.load(), file=file)
 
     def stop(*_: object) -> None:
         # Before anybody answered there is nothing to wait for; at the second signal not even the answers are.
-        if agent.stopped.is_set() or not agent.connected:
+        if agent.stopped or not agent.connected:
             raise KeyboardInterrupt
         agent.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    summary = agent.run()
+    ends = agent.run()
+    only = ends.get("")
     if as_json:
-        print(summary.to_json())
-    else:
-        Console().print(_table(summary))
+        plain = {stream: end.as_dict() for stream, end in ends.items()}
+        print(json.dumps({"streams": plain} if only is None else plain[""]))
+        return
+    for stream, end in ends.items():
+        if stream:
+            print(f"stream {stream}:")
+        if end.summary is not None:
+            Console().print(_table(end.summary))
+        if end.failure is not None:
+            print(end.failure)
 
 
 def _audit_text(summary: Summary) -> str:
@@ -112,7 +173,7 @@ def _table(summary: Summary) -> Table:
     table = Table(show_header=False)
     kept = summary.kept / max(1, summary.frames)
     rows = {
-        "frames": f"{summary.frames} in {summary.wall_s:.1f} s ({summary.fps:.1f} per second)",
+        "inputs": f"{summary.frames} in {summary.wall_s:.1f} s ({summary.fps:.1f} per second)",
         "kept": f"{summary.kept} ({kept:.0%}); dropped {summary.dropped}, refused {summary.refused}",
         "answered": str(summary.answered),
         "sent, received": f"{format_bytes(summary.sent_bytes)}, {format_bytes(summary.received_bytes)}",
@@ -149,7 +210,7 @@ def _table(summary: Summary) -> Table:
         rows["light answers"] = str(summary.light_answers)
     if summary.learnt:
         rows["learnt from"] = (
-            f"{summary.learnt} frames; by the audit {summary.better} times better than before, {summary.worse} worse"
+            f"{summary.learnt} inputs; by the audit {summary.better} times better than before, {summary.worse} worse"
         )
     for key, value in rows.items():
         table.add_row(key, value)

@@ -1,145 +1,47 @@
 """The agent's settings: one TOML file, with what its placement adds, checked as a whole before anything starts."""
 
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from ..errors import InvalidInput
+from ..filters.rules.zones import Points, Zone
 from ..models.placement import PlacementFile
 from ..models.providers import CPU, Providers
 from ..models.spec import digest, find_models
 from ..protos.channel import check_tls
 from ..protos.tracing import TraceEndpoint
-from ..settings import Address, ListenAddress, load_settings
-from ..traces.source_name import source_kind, without_secrets
-
-DEFAULT_TOML = """\
-# The agent: `infilink device --config device.toml`. Relative paths start at this file's folder.
-
-# What this device is called: letters, digits, dots, dashes. By its name the coordinator knows how much its answers
-# weigh, and filters and links what was learnt of this camera (`infilink record --camera NAME=SOURCE`).
-name = "camera-1"
-
-# Where the frames come from: a video file, a stream (rtsp://...), or a camera's number ("0").
-source = "0"
-
-# Files: where to start, and how many seconds to take (all of it, if left out); start again at the end?
-# start_s = 0.0
-# seconds = 60.0
-# loop = false
-
-# One of how many of the source's frames is looked at; as in `infilink record --every`, which a filter was learnt with.
-# every = 1
-
-# "source": at the source's own frame rate. "max": as fast as possible; with `queue = "all"` a coordinator that is short
-# of compute holds a recording back to its own rate.
-pace = "source"
-
-# Where the coordinator (`infilink cloud`) listens.
-coordinator = "127.0.0.1:7420"
-
-# Which frames are worth sending: "all", "every:K", "random:RATE", "difference:THRESHOLD", or the .onnx of a trained
-# filter or reuse file; "filter.onnx@0.95": with another accuracy than it was trained for.
-gate = "all"
-
-# Heads, and a filter of kind stem, can go on learning from what the models say of the frames that are sent and audited;
-# this file keeps what they have learnt over a restart.
-# update = "learnt.npz"
-
-# A filter whose rule is Python code of yours (`call(rules.py:quiet)`): the audit and `update` run it only if its file
-# is named here.
-# rule_file = "rules.py"
-
-# This file keeps a reuse file's results over a restart.
-# cache = "results.cache"
-
-# The live audit of a trained filter: this share of the frames that it would not send is sent all the same, to measure
-# how much accuracy it loses. If that is shown to be more than it promised, everything is sent until it keeps its
-# promise again.
-audit = 0.01
-
-# JPEG quality, 1 to 100.
-quality = 90
-
-# Which kept frames are sent when they come faster than they are answered.
-# "all": every one; capture waits while `window` frames are unanswered.
-# "latest": capture never waits; one frame more is held back, and the newest kept frame replaces it.
-queue = "latest"
-
-# The first part of a model (`infilink split`): it runs here, and its feature map travels instead of the frame; the
-# coordinator serves the second part. The gate may then be a filter that was trained on these maps.
-# head = "model.head.onnx"
-
-# Models that run here, on the frames that are kept: a folder, and which of its models (all, if left out). The
-# coordinator must have the same files; it takes their outputs from this device and does not run them.
-# local = "my_models"
-# local_models = ["person"]
-
-# What runs them, the one that is liked best first, as in cloud.toml: "cpu", "cuda" (needs onnxruntime-gpu), and, never
-# tried by us, "tensorrt", "openvino", "coreml", "directml".
-# providers = ["cpu"]
-
-# What travels of a kept frame. "frames": the frame, with the outputs of the models here. "features": what a stem makes
-# of it, under 1 KB; the coordinator, whose links must read the same stem, answers from that alone. "ask": features, and
-# the frame where the coordinator asks for it (its `ask_loss`). "outputs": only the outputs of the models here; then no
-# other model can run on the frames, and the coordinator predicts what it can.
-# send = "frames"
-
-# The stem, as it lies in the coordinator's `links`; a filter with this stem inside needs none here. Frames that may be
-# asked for are kept as JPEGs for so many seconds, in so many bytes.
-# stem = "stem.onnx"
-# keep_s = 10.0
-# keep_bytes = 16777216
-
-# Or a placement decides both (`infilink plan LINKS --devices devices.toml --out placement.json`), for the class of
-# devices that this one belongs to: if left out, the class with its name, or the only one. `local` is then the folder.
-# placement = "placement.json"
-# device_class = "camera"
-
-# The most frames that may be unanswered at once.
-window = 8
-
-# Seconds after its capture from when on a frame's answer is of no use (0: always of use). The clocks must agree.
-# deadline_s = 0.0
-
-# A SQLite file with every frame's results; a file source starts it anew, a live one goes on with it.
-# results = "results.sqlite"
-
-# The token that the coordinator's operator made for this device (`infilink token new`); the certificate to trust, if it
-# uses TLS; and this device's own certificate and key, if it wants to see one.
-# token = ""
-# tls_ca = "ca.pem"
-# tls_cert = "device.pem"
-# tls_key = "device.key"
-
-# How long the coordinator may take to answer at the start, and to answer the last frames at the end.
-connect_timeout_s = 10.0
-answer_timeout_s = 30.0
-
-# Where Prometheus reads this agent's figures, at /metrics; no token is asked for there. The coordinator has most of
-# them, too, of all its devices.
-# metrics_listen = "127.0.0.1:9421"
-
-# Where to send traces of single frames, from capture to result: an OTLP collector, over gRPC; and of which share of the
-# frames. The coordinator goes on with them if it has `trace_to`, too. It needs more packages: pip install
-# 'infilink[tracing]'.
-# trace_to = "http://127.0.0.1:4317"
-# trace_share = 0.01
-"""
+from ..settings import Address, ListenAddress, load_settings, validation_text
+from ..traces.source_name import without_secrets
+from .sources.cut import WHOLE, Cut
+from .sources.names import is_live, rebased
 
 _TLS = ("tls_ca", "tls_cert", "tls_key")
 _PATHS = (*_TLS, "results", "head", "cache", "update", "rule_file", "local", "placement", "stem")
+_OWN_FILES = ("results", "cache", "update")
+"""What is written while a stream runs: two streams can't share it."""
+_OF_DEVICE = (
+    *("name", "coordinator", "token", *_TLS, "connect_timeout_s", "answer_timeout_s"),
+    *("metrics_listen", "trace_to", "trace_share", "streams"),
+)
+"""What can't be otherwise in a stream's table."""
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Encoding = Literal["auto", "raw", "int8", "int16", "flac", "opus"]
 
 
 class DeviceConfig(BaseModel):
-    """The agent's settings; `DEFAULT_TOML` says what each is for."""
+    """The agent's settings, and those of one of its streams; `DEFAULT_TOML` says what each is for."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
-    source: str = Field(min_length=1)
+    name: Name
+    source: str = ""
+    cut: Cut = WHOLE
+    mask: tuple[Points, ...] = ()
     start_s: float = Field(default=0.0, ge=0)
     seconds: float | None = Field(default=None, gt=0)
     loop: bool = False
@@ -152,6 +54,7 @@ class DeviceConfig(BaseModel):
     update: Path | None = None
     audit: float = Field(default=0.01, ge=0, le=1)
     quality: int = Field(default=90, ge=1, le=100)
+    encoding: Encoding = "auto"
     queue: Literal["all", "latest"] = "latest"
     head: Path | None = None
     local: Path | None = None
@@ -175,11 +78,41 @@ class DeviceConfig(BaseModel):
     metrics_listen: ListenAddress | None = None
     trace_to: TraceEndpoint | None = None
     trace_share: float = Field(default=0.01, ge=0, le=1)
+    streams: dict[Name, dict[str, Any]] = {}
 
     @property
     def source_name(self) -> str:
         """The source as it may be shown: without passwords."""
         return without_secrets(self.source)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the source's inputs come when they are captured."""
+        return is_live(self.source, watch=self.cut.watch)
+
+    def by_stream(self) -> dict[str, "DeviceConfig"]:
+        """Each stream's settings by its name: what its table says, and else these; without tables the only one's, "".
+
+        Raises:
+            ValueError: a table says what can't be; the message names it and the key.
+        """
+        if not self.streams:
+            return {"": self}
+        given = self.model_dump(exclude_unset=True, exclude={"streams"})
+        found = {}
+        for name, table in self.streams.items():
+            if of_device := [key for key in table if key in _OF_DEVICE]:
+                raise ValueError(f"streams.{name}.{of_device[0]}: is the whole device's: write it above the tables")
+            try:
+                found[name] = DeviceConfig.model_validate({**given, **table})
+            except ValidationError as error:
+                raise ValueError(f"streams.{name}: {validation_text(error, DeviceConfig)}") from error
+        for (one, first), (other, second) in combinations(found.items(), 2):
+            for key in _OWN_FILES:
+                path = getattr(first, key)
+                if path is not None and path == getattr(second, key):
+                    raise ValueError(f"streams {one} and {other} both write {path}: give each its own `{key}`")
+        return found
 
     @model_validator(mode="before")
     @classmethod
@@ -207,6 +140,19 @@ class DeviceConfig(BaseModel):
     @classmethod
     def _camera(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("mask")
+    @classmethod
+    def _check_mask(cls, value: tuple[Points, ...]) -> tuple[Points, ...]:
+        return tuple(Zone(f"mask[{i}]", points).points for i, points in enumerate(value))
+
+    @model_validator(mode="after")
+    def _check_streams(self) -> Self:
+        if self.streams:
+            self.by_stream()
+        elif not self.source:
+            raise ValueError("`source` is missing: where the inputs come from (`infilink sources`)")
+        return self
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
@@ -238,7 +184,14 @@ def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -
     Raises:
         InvalidInput: a setting is wrong; the message names the file, the key and what is allowed.
     """
-    return load_settings(DeviceConfig, path, overrides, init="device", is_path=_is_path)
+    config = load_settings(DeviceConfig, path, overrides, init="device", rebased=_rebased)
+    flags = [key for key, value in (overrides or {}).items() if value is not None and key not in _OF_DEVICE]
+    if config.streams and flags:
+        raise InvalidInput(
+            f"{path}: has several streams, so the option {flags[0]!r} does not say which it is for: write it into the "
+            "file"
+        )
+    return config
 
 
 def apply_placement(config: DeviceConfig) -> DeviceConfig:
@@ -272,10 +225,17 @@ def apply_placement(config: DeviceConfig) -> DeviceConfig:
     return config.model_copy(update=update)
 
 
-def _is_path(key: str, value: str) -> bool:
+def _rebased(key: str, value: Any, folder: Path) -> Any:
+    """A key's value with the paths in it starting at a folder; so those of streams' tables."""
+    if key == "streams" and isinstance(value, dict):
+        return {name: _rebased("table", table, folder) for name, table in value.items()}
+    if key == "table" and isinstance(value, dict):
+        return {each: _rebased(each, inner, folder) for each, inner in value.items()}
+    if not isinstance(value, str):
+        return value
     if key == "source":
-        return source_kind(value) == "file" and "://" not in value
-    return key in _PATHS or (key == "gate" and ".onnx" in value)
+        return rebased(value, folder)
+    return str(folder / value) if key in _PATHS or (key == "gate" and ".onnx" in value) else value
 
 
 def _class_of(placement: PlacementFile, config: DeviceConfig) -> str:

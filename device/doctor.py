@@ -1,6 +1,7 @@
 """Whether a device.toml will do: its models, files, certificates, and whether its coordinator answers."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -27,13 +28,15 @@ def check(path: Path) -> Iterator[Finding]:
     except InfilinkError as error:
         yield Finding("config", "wrong", str(error))
         return
-    yield Finding("config", "ok", f"{path}: an agent's, {config.name}")
-    yield from guarded("models", lambda: _models(config))
-    yield from guarded("files", lambda: _files(config))
+    streams = config.by_stream()
+    named = f" with the streams {', '.join(streams)}" if config.streams else ""
+    yield Finding("config", "ok", f"{path}: an agent's, {config.name}{named}")
+    for settings in streams.values():
+        yield from guarded("models", partial(_models, settings))
+        yield from guarded("files", partial(_files, settings))
     yield from guarded("coordinator", lambda: _coordinator(config))
-    if config.results is not None:
-        results = config.results
-        yield from guarded("disk", lambda: disk(results.parent))
+    for folder in sorted({each.results.parent for each in streams.values() if each.results is not None}):
+        yield from guarded("disk", partial(disk, folder))
 
 
 def _models(config: DeviceConfig) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""What happens to the frames that are kept: models here run on them, they are sent, and their answers come back."""
+"""What happens to the inputs that are kept: models here run on them, they are sent, and their answers come back."""
 
 import logging
 import threading
@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import InvalidInput, ModelFailed
 from ..filters.gates.base import Learn, ModelOutput
 from ..filters.serves import Served
+from ..models.inputs.form import PICTURES, InputForm
 from ..models.spec import ModelSpec
 from ..outputs import Array
 from ..protos import edge_pb2
@@ -45,15 +46,17 @@ class _Sent:
 
 
 class Exchange:
-    """Sends kept frames and receives their answers; all of it is written to the results file.
+    """Sends a stream's kept inputs and receives their answers; all of it is written to the results file.
 
     A device with models of its own runs them in a thread behind the capture loop, which waits for them only where every
-    frame is to be answered (queue "all").
+    input is to be answered (queue "all").
 
     Args:
         config: what travels, and where to.
         session: names this run of the device.
         encoder: encodes the payloads.
+        stream: the stream's name; empty: the device's only one.
+        form: what its inputs are.
         features: what travels instead of frames; None: frames do.
         local: the models that run here.
         results: where every result is written; None: nowhere.
@@ -72,6 +75,8 @@ class Exchange:
         *,
         session: str,
         encoder: PayloadEncoder,
+        stream: str = "",
+        form: InputForm = PICTURES,
         features: FeatureEncoder | None = None,
         local: LocalModels,
         results: ResultsFile | None,
@@ -83,6 +88,7 @@ class Exchange:
     ) -> None:
         self.config = config
         self.encoder = encoder
+        self.form = form
         self.features = features
         self.ring: FrameRing | None = None
         if config.send == "ask":
@@ -99,6 +105,8 @@ class Exchange:
         self.uplink = Uplink(
             config,
             session=session,
+            stream=stream,
+            form=form,
             local=local.digests,
             stem=features.digest if features is not None else "",
             on_answer=self._take_answer,
@@ -114,12 +122,12 @@ class Exchange:
         self._failure_logged = False
 
     @property
-    def frames_stay(self) -> bool:
-        """Whether no frame travels, whatever happens, as the coordinator is content with features."""
+    def inputs_stay(self) -> bool:
+        """Whether no input itself travels, whatever happens, as the coordinator is content with features."""
         return self.config.send == "features" and self.features is not None and self.features.range is not None
 
     def open(self, stopped: threading.Event) -> dict[str, ModelSpec]:
-        """Loads the models that run here and connects; returns the specs of the coordinator's models.
+        """Loads the models that run here and connects; returns the specs of the coordinator's models for such inputs.
 
         Args:
             stopped: ends every wait.
@@ -137,7 +145,7 @@ class Exchange:
                 f"the coordinator at {self.config.coordinator} (infilink {welcome.version}) takes no outputs of models "
                 "that run on devices: install the same version on both, or leave `local` out"
             )
-        specs = _specs(welcome)
+        specs = self._specs(welcome)
         self.check_served(_served(welcome, specs))
         self.encoder.check(specs)
         if self.features is not None:
@@ -153,7 +161,7 @@ class Exchange:
         return specs
 
     def send(self, kept: KeptInput) -> None:
-        """Runs the models here on a frame, and sends it.
+        """Runs the models here on an input, and sends it.
 
         Raises:
             InfilinkError: nothing more can be sent.
@@ -167,10 +175,10 @@ class Exchange:
             self._add_input(replaced.row, replaced.answers)
             if replaced.trace is not None:
                 replaced.trace.end(answer="dropped")
-            self._drop(replaced.frame.sequence)
+            self._drop(replaced.taken.sequence)
 
     def fail(self, row: InputRow, reason: ModelFailed) -> None:
-        """Takes note of a frame that can't be sent, because a model that the gate needs failed on it."""
+        """Takes note of an input that can't be sent, because a model that the gate needs failed on it."""
         self._count("kept")
         self._refuse(row, reason)
 
@@ -195,7 +203,7 @@ class Exchange:
         self.uplink.close()
 
     def _send(self, kept: KeptInput) -> None:
-        frame = kept.frame
+        taken = kept.taken
         try:
             with within(kept.trace), part("build"):
                 message, local = self._builder.build(kept)
@@ -209,9 +217,9 @@ class Exchange:
         # Both before it is offered: its answer may be here before `offer` returns.
         size_bytes = message.ByteSize()
         features_bytes = size_bytes if message.HasField("features") else 0
-        self._sent[frame.sequence] = _Sent(frame.captured_s, kept.learn, local, features_bytes, kept.trace)
+        self._sent[taken.sequence] = _Sent(taken.captured_s, kept.learn, local, features_bytes, kept.trace)
         answers = [row for row in kept.answers if row.model not in local]
-        rows = [local_row(name, frame, said.value) for name, said in local.items()]
+        rows = [local_row(name, taken, said.value) for name, said in local.items()]
         if features_bytes:
             self._travel(features=1, features_bytes=features_bytes)
         self._add_input(kept.row.sent(size_bytes), [*answers, *rows])
@@ -220,9 +228,14 @@ class Exchange:
 
     def _welcome_again(self, welcome: edge_pb2.Welcome) -> None:
         """The coordinator is there again, perhaps another one; called from the uplink's thread."""
-        self.check_served(_served(welcome, _specs(welcome)))
+        self.check_served(_served(welcome, self._specs(welcome)))
         if self.features is not None:
             self.features.agree(welcome)
+
+    def _specs(self, welcome: edge_pb2.Welcome) -> dict[str, ModelSpec]:
+        """The coordinator's models that look at this stream's inputs."""
+        specs = {name: ModelSpec.model_validate_json(text) for name, text in welcome.specs.items()}
+        return {name: spec for name, spec in specs.items() if not spec.fits(self.form)}
 
     def _take_want(self, sequence: int) -> bytes:
         """The coordinator asks for a frame; called from the uplink's thread."""
@@ -258,7 +271,7 @@ class Exchange:
 
     def _refuse(self, row: InputRow, reason: ModelFailed) -> None:
         if not self._failure_logged:
-            logger.warning("%s (logged once; such frames count as refused)", reason)
+            logger.warning("%s (logged once; such inputs count as refused)", reason)
         self._failure_logged = True
         self._count("refused")
         self.on_unanswered(row.sequence)
@@ -291,10 +304,6 @@ class Exchange:
     def _travel(self, **more: int) -> None:
         with self._counting:
             self.travelled = self.travelled.plus(**more)
-
-
-def _specs(welcome: edge_pb2.Welcome) -> dict[str, ModelSpec]:
-    return {name: ModelSpec.model_validate_json(text) for name, text in welcome.specs.items()}
 
 
 def _served(welcome: edge_pb2.Welcome, specs: Mapping[str, ModelSpec]) -> dict[str, Served]:

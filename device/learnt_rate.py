@@ -10,6 +10,7 @@ from ..errors import InvalidInput
 from ..filters.gates.base import Gate
 from ..filters.learnt_from import OTHER_RATE
 from ..filters.serves import learnt_step_s
+from ..models.inputs.form import PICTURES
 from .capture import Capture
 from .sources.base import Input
 
@@ -19,7 +20,9 @@ _MEASURED = 50
 
 
 class LearntRate:
-    """A source's frames at about the rate that a gate was learnt at; all of them, if that is not known.
+    """A source's inputs at about the rate that a gate was learnt at; all of them, if that is not known.
+
+    Pictures alone: how often windows of sounds and signals come is a part of their form, and texts have no rate.
 
     Of a source that gives more than `OTHER_RATE` times as many, those that come too soon are left out, as if the source
     gave fewer: nobody decides on them, and they have no result. A recording that gives fewer is refused. A live source
@@ -30,7 +33,7 @@ class LearntRate:
         gate: as `open_gate` opens it.
 
     Attributes:
-        left_out: how many frames were.
+        left_out: how many inputs were.
     """
 
     def __init__(self, capture: Capture, gate: Gate) -> None:
@@ -40,26 +43,29 @@ class LearntRate:
         self._step_s = learnt_step_s(gate)
 
     def __iter__(self) -> Generator[Input, None, None]:
-        """Every frame that is decided on.
+        """Every input that is decided on.
 
         Raises:
-            InvalidInput: the source gives fewer frames than the gate was learnt at; and what `Capture` raises.
+            InvalidInput: the source gives fewer than the gate was learnt at; and what `Capture` raises.
         """
         last_s = -math.inf
         steps_s: list[float] = []
-        for frame in self.capture:
+        for taken in self.capture:
+            if self.capture.form not in (None, PICTURES):
+                yield taken
+                continue
             if last_s == -math.inf:
                 self._check_recording()
-            step_s = frame.captured_s - last_s
+            step_s = taken.captured_s - last_s
             if 0.0 <= step_s < self._step_s / OTHER_RATE:
                 self._leave_out()
                 continue
-            last_s = frame.captured_s
+            last_s = taken.captured_s
             if math.isfinite(step_s) and len(steps_s) < _MEASURED:
                 steps_s.append(step_s)
                 if len(steps_s) == _MEASURED:
                     self._check_live(float(np.median(steps_s)))
-            yield frame
+            yield taken
 
     def _check_recording(self) -> None:
         fps = self.capture.fps

@@ -1,4 +1,4 @@
-"""The models that run on the device itself: all of them at once on a frame, each in a process of its own."""
+"""The models that run on the device itself: all of them at once on an input, each in a process of its own."""
 
 import logging
 from collections.abc import Iterable
@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 from ..errors import BadOutput, InfilinkError, InvalidInput, ModelFailed
+from ..models.inputs.form import PICTURES, InputForm
 from ..models.providers import Execution, available
-from ..models.spec import digest, find_models
+from ..models.spec import digest, find_models, read_spec
 from ..models.supervisor import Supervisor
 from ..outputs import Array
 from .config import DeviceConfig
@@ -47,15 +48,15 @@ class LocalModels:
             model.load()
         self.memory_bytes()
 
-    def run(self, image: Array, names: Iterable[str]) -> dict[str, Array]:
-        """The outputs of the named models for a frame (uint8 BGR).
+    def run(self, value: Array, names: Iterable[str]) -> dict[str, Array]:
+        """The outputs of the named models for an input.
 
         A model that fails has none; that is logged once, until it works again.
 
         Raises:
             ModelFailed: all of them failed.
         """
-        futures = {name: self._pool.submit(self.models[name].infer, image) for name in names}
+        futures = {name: self._pool.submit(self.models[name].infer, value) for name in names}
         outputs: dict[str, Array] = {}
         failures = []
         for name, future in futures.items():
@@ -96,18 +97,22 @@ class LocalModels:
             model.unload()
 
 
-def open_local(config: DeviceConfig) -> LocalModels:
-    """The models that the configuration names; none are loaded yet.
+def open_local(config: DeviceConfig, form: InputForm = PICTURES) -> LocalModels:
+    """The models that the configuration names, or all that look at such inputs; none are loaded yet.
 
     Raises:
-        InvalidInput: there is no such folder, or not all of the models in it.
+        InvalidInput: there is no such folder, or not all of the models in it, or one looks at other inputs.
     """
     if config.local is None:
         return LocalModels(())
     found = find_models(config.local)
-    names = tuple(found) if config.local_models is None else config.local_models
+    reasons = {name: read_spec(path).fits(form) for name, path in found.items()}
+    names = config.local_models or tuple(name for name, why in reasons.items() if not why) or tuple(found)
     missing = [name for name in names if name not in found]
     if missing:
         raise InvalidInput(f"{config.local}: holds no model called {missing[0]!r} (it holds: {', '.join(found)})")
+    for name in names:
+        if reasons[name]:
+            raise InvalidInput(f"{config.local}: model {name!r} can't run on this stream: {reasons[name]}")
     how = Execution(available(config.providers, what="the models of this device"))
     return LocalModels(Supervisor(name, found[name], providers=how.for_session()) for name in names)

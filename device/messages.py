@@ -1,4 +1,4 @@
-"""What travels between device and coordinator: kept frames as inputs one way, answers as rows of results the other."""
+"""What travels between device and coordinator: kept inputs one way, answers as rows of results the other."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ _POLICIES = {"all": edge_pb2.POLICY_ALL, "latest": edge_pb2.POLICY_LATEST}
 
 @dataclass(frozen=True)
 class KeptInput:
-    """A frame that the gate kept, with everything that was decided about it.
+    """An input that the gate kept, with everything that was decided about it.
 
     Attributes:
-        frame: the frame.
+        taken: the input.
         row: the decision; its `sent_bytes` is not known yet.
         answers: the results of the models that need not run on it.
         deadline_ns: Unix time after which the answer is of no use; 0: none.
@@ -37,7 +37,7 @@ class KeptInput:
         trace: measures its way; None: nobody looks at it.
     """
 
-    frame: Input
+    taken: Input
     row: InputRow
     answers: tuple[ResultRow, ...]
     deadline_ns: int
@@ -51,7 +51,7 @@ class InputBuilder:
     """Builds the inputs that are sent to the coordinator, running the models of this device on the way.
 
     Args:
-        config: what travels of a frame.
+        config: what travels of an input.
         encoder: encodes the payloads.
         local: the models that run here.
         models: the names of the coordinator's models.
@@ -80,23 +80,23 @@ class InputBuilder:
         self.ring = ring
 
     def build(self, kept: KeptInput) -> tuple[edge_pb2.Input, dict[str, ModelOutput]]:
-        """The input for a kept frame, and the outputs of the models here, which it carries.
+        """The message for a kept input, and the outputs of the models here, which it carries.
 
         Raises:
-            ModelFailed: the head failed on the frame or, where frames do not travel, every model here or the stem did.
+            ModelFailed: the head failed on it or, where frames do not travel, every model here or the stem did.
         """
-        frame, answered = kept.frame, {row.model for row in kept.answers}
+        taken, answered = kept.taken, {row.model for row in kept.answers}
         wanted = [name for name in self.models if name not in answered]
-        local = self._run_local(frame.value, wanted)
-        # Without a model in the cloud that is to run on the frame, nobody needs it.
+        local = self._run_local(taken.value, wanted)
+        # Without a model in the cloud that is to run on the input, nobody needs it.
         travels = self.config.send != "outputs" and not local.keys() >= set(wanted) - self.virtual
         features = self._features(kept) if travels else None
         message = edge_pb2.Input(
-            sequence=frame.sequence,
-            captured_ns=round(frame.captured_s * 1e9),
+            sequence=taken.sequence,
+            captured_ns=round(taken.captured_s * 1e9),
             deadline_ns=kept.deadline_ns,
             encoding=self.encoder.encoding,
-            payload=self.encoder.encode(frame.value) if travels and features is None else b"",
+            payload=self.encoder.encode(taken.value) if travels and features is None else b"",
             policy=_POLICIES[self.config.queue],
             audit=kept.audited,
             models=wanted if answered else (),
@@ -115,7 +115,7 @@ class InputBuilder:
         """
         if self.features is None or (kept.audited and self.ring is not None):
             return None
-        found = self.features.encode(kept.frame.value, kept.features)
+        found = self.features.encode(kept.taken.value, kept.features)
         if found is None and self.ring is None and self.features.range is not None:
             raise ModelFailed('the stem has no features of a frame, and with `send = "features"` no frame travels')
         return found
@@ -124,13 +124,13 @@ class InputBuilder:
         """Keeps the frame, where it may be asked for."""
         if self.ring is None:
             return False
-        return self.ring.put(kept.frame.sequence, self.encoder.encode(kept.frame.value), kept.deadline_ns)
+        return self.ring.put(kept.taken.sequence, self.encoder.encode(kept.taken.value), kept.deadline_ns)
 
-    def _run_local(self, image: Array, wanted: Iterable[str]) -> dict[str, ModelOutput]:
+    def _run_local(self, value: Array, wanted: Iterable[str]) -> dict[str, ModelOutput]:
         """The outputs of the models here; without frames all of them run, as the cloud's predictions need them."""
         alone = self.config.send == "outputs"
         try:
-            outputs = self.local.run(image, [name for name in self.local.models if alone or name in wanted])
+            outputs = self.local.run(value, [name for name in self.local.models if alone or name in wanted])
         except ModelFailed:
             if alone:
                 raise
@@ -145,9 +145,9 @@ def local_output(spec: ModelSpec, said: ModelOutput) -> edge_pb2.Output:
     return message
 
 
-def local_row(model: str, frame: Input, value: Array) -> ResultRow:
+def local_row(model: str, taken: Input, value: Array) -> ResultRow:
     """The output of a model on this device, as a row of the results file."""
-    return ResultRow(model, frame.sequence, frame.captured_s, "local", 1.0, True, value=value, trust="exact")
+    return ResultRow(model, taken.sequence, taken.captured_s, "local", 1.0, True, value=value, trust="exact")
 
 
 def result_row(sequence: int, captured_s: float, output: Any) -> ResultRow:

@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS results (
     confidence REAL NOT NULL, trusted INTEGER NOT NULL, sources TEXT NOT NULL, reference INTEGER, value BLOB,
     trust TEXT NOT NULL DEFAULT '', PRIMARY KEY (model, sequence)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 # Files of earlier versions have no such column.
 _ADD_TRUST = "ALTER TABLE results ADD COLUMN trust TEXT NOT NULL DEFAULT ''"
@@ -103,12 +104,13 @@ class ResultsFile:
     Args:
         path: the file.
         anew: whether to start with an empty file; otherwise results are added to what is there.
+        stream: whose results these are; empty: those of a device's only stream.
 
     Raises:
-        InvalidInput: the file can't be opened as a results file.
+        InvalidInput: the file can't be opened as a results file, or what is there is another stream's.
     """
 
-    def __init__(self, path: Path, *, anew: bool) -> None:
+    def __init__(self, path: Path, *, anew: bool, stream: str = "") -> None:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,6 +126,7 @@ class ResultsFile:
                 if "trust" not in columns:
                     self._database.execute(_ADD_TRUST)
             last = self._database.execute("SELECT MAX(sequence) FROM inputs").fetchone()[0]
+            self._check_stream(stream, is_empty=last is None)
         except (OSError, sqlite3.Error) as error:
             raise InvalidInput(f"{path}: can't be opened as a results file: {error}") from error
         self.next_sequence: int = 0 if last is None else int(last) + 1
@@ -169,6 +172,18 @@ class ResultsFile:
         """Closes it."""
         self.close()
 
+    def _check_stream(self, stream: str, *, is_empty: bool) -> None:
+        """Notes whose results these are; those of files without such a note are of a device's only stream."""
+        found = _stream_of(self._database)
+        if is_empty:
+            with self._database:
+                self._database.execute("INSERT OR REPLACE INTO about VALUES ('stream', ?)", (stream,))
+        elif found != stream:
+            self._database.close()
+            raise InvalidInput(
+                f"{self.path}: has results of {_named(found)}, not of {_named(stream)}: give each its own `results`"
+            )
+
     def _put(self, statements: list[tuple[str, tuple[Any, ...]]]) -> None:
         if self._failure is not None:
             raise InvalidInput(f"{self.path}: can't be written: {self._failure}") from self._failure
@@ -191,6 +206,17 @@ class ResultsFile:
                 self._failure = error
 
 
+def _stream_of(database: sqlite3.Connection) -> str:
+    """Whose results a file has, by its note; empty: those of a device's only stream."""
+    known = database.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'about'").fetchone()
+    row = database.execute("SELECT value FROM about WHERE key = 'stream'").fetchone() if known else None
+    return "" if row is None else str(row[0])
+
+
+def _named(stream: str) -> str:
+    return f"stream {stream!r}" if stream else "a device's only stream"
+
+
 def _statement(row: ResultRow) -> tuple[str, tuple[Any, ...]]:
     value = None if row.value is None else pack(row.value)
     sources = ",".join(row.sources)
@@ -205,6 +231,9 @@ class Results:
     Args:
         path: the file.
 
+    Attributes:
+        stream: whose results these are; empty: those of a device's only stream.
+
     Raises:
         InvalidInput: there is no such file, or it is not a results file.
     """
@@ -218,6 +247,7 @@ class Results:
             sql = "SELECT sequence, captured_s, kept, sent_bytes FROM inputs ORDER BY sequence"
             rows = self._database.execute(sql).fetchall()
             names = self._database.execute("SELECT DISTINCT model FROM results ORDER BY model").fetchall()
+            self.stream = _stream_of(self._database)
         except sqlite3.Error as error:
             self._database.close()
             raise InvalidInput(f"{path}: is not a results file ({error})") from error

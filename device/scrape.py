@@ -1,7 +1,7 @@
 """What Prometheus reads of an agent: what it reports to its coordinator, where it asks for it."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
@@ -15,52 +15,85 @@ from ..settings import is_loopback
 logger = logging.getLogger(__name__)
 
 _COUNTERS = {
-    "frames": "Frames that the source gave",
-    "kept": "Frames that the gate kept",
-    "dropped": "Kept frames that were not sent, as newer ones came",
+    "frames": "Inputs that the source gave",
+    "kept": "Inputs that the gate kept",
+    "dropped": "Kept inputs that were not sent, as newer ones came",
     "sent_bytes": "Bytes that were sent",
     "received_bytes": "Bytes that were received",
     "features": "Inputs that were sent as features",
     "wanted": "Frames that the coordinator asked for",
     "gone": "Of these, those that were gone",
-    "audited": "Frames that the audit looked at",
+    "audited": "Inputs that the audit looked at",
 }
 
 
+Reports = Callable[[], Mapping[str, tuple[edge_pb2.Report, bool]]]
+"""Gives each stream's report, and whether it runs, by its name; that of a device's only stream is empty."""
+
+
 class ReportCollector(Collector):
-    """An agent's own counts as metrics.
+    """An agent's own counts as metrics; those of a stream that has a name are labelled with it.
 
     Args:
-        report: gives them; called in any thread.
+        reports: gives them; called in any thread.
     """
 
-    def __init__(self, report: Callable[[], edge_pb2.Report]) -> None:
-        self.report = report
+    def __init__(self, reports: Reports) -> None:
+        self.reports = reports
 
     def collect(self) -> Iterator[Metric]:
         """The figures now."""
-        report = self.report()
+        found = dict(self.reports())
+        # Without a name there is no label, as there was none before streams had names.
+        named = {(name,) if name else (): each for name, each in found.items()}
+        labels = ["stream"] if any(found) else []
         for name, text in _COUNTERS.items():
-            yield CounterMetricFamily(f"infilink_agent_{name}", text, value=getattr(report, name))
-        yield _gauge("memory_bytes", "What the agent and the models on it took at most", report.memory_bytes)
-        yield _gauge("clock_behind_seconds", "How far its clock is behind the coordinator's", report.clock_behind_s)
-        yield _gauge("promise_broken", "1 if the audit has shown that the gate loses too much", report.audit_broken)
-        if report.frames:
-            share = 1.0 - report.kept / report.frames
-            yield _gauge("filtering_ratio", "The share of the frames that the gate did not keep", share)
-        if report.HasField("audit_error"):
-            yield _gauge("audit_loss_ratio", "What the gate loses, by the audit", report.audit_error)
+            counter = CounterMetricFamily(f"infilink_agent_{name}", text, labels=labels)
+            for values, (report, _) in named.items():
+                counter.add_metric(values, getattr(report, name))
+            yield counter
+        for name, (text, value) in _GAUGES.items():
+            gauge = GaugeMetricFamily(f"infilink_agent_{name}", text, labels=labels)
+            for values, (report, up) in named.items():
+                known = value(report, up)
+                if known is not None:
+                    gauge.add_metric(values, known)
+            yield gauge
+
+
+def _filtering(report: edge_pb2.Report, up: bool) -> float | None:
+    return 1.0 - report.kept / report.frames if report.frames else None
+
+
+def _audit_loss(report: edge_pb2.Report, up: bool) -> float | None:
+    return report.audit_error if report.HasField("audit_error") else None
+
+
+_GAUGES: dict[str, tuple[str, Callable[[edge_pb2.Report, bool], float | None]]] = {
+    "up": ("1 if the stream runs, 0 while it waits to be tried again or has ended", lambda report, up: float(up)),
+    "memory_bytes": ("What the agent and the models on it took at most", lambda report, up: report.memory_bytes),
+    "clock_behind_seconds": (
+        "How far its clock is behind the coordinator's",
+        lambda report, up: report.clock_behind_s,
+    ),
+    "promise_broken": (
+        "1 if the audit has shown that the gate loses too much",
+        lambda report, up: float(report.audit_broken),
+    ),
+    "filtering_ratio": ("The share of the inputs that the gate did not keep", _filtering),
+    "audit_loss_ratio": ("What the gate loses, by the audit", _audit_loss),
+}
 
 
 @contextmanager
-def serve_metrics(report: Callable[[], edge_pb2.Report], listen: str) -> Iterator[None]:
+def serve_metrics(reports: Reports, listen: str) -> Iterator[None]:
     """Answers Prometheus while the body runs.
 
     Raises:
         InvalidInput: the address can't be listened on.
     """
     registry = CollectorRegistry()
-    registry.register(ReportCollector(report))
+    registry.register(ReportCollector(reports))
     ProcessCollector(registry=registry)
     host, _, port = listen.rpartition(":")
     try:
@@ -76,7 +109,3 @@ def serve_metrics(report: Callable[[], edge_pb2.Report], listen: str) -> Iterato
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(f"infilink_agent_{name}", text, value=value)

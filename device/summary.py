@@ -1,9 +1,8 @@
-"""The figures of one run of the agent."""
+"""The figures of one run of a stream."""
 
-import json
 import resource
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -51,10 +50,10 @@ class Travelled:
 
 @dataclass(frozen=True)
 class Summary:
-    """The figures of a run.
+    """The figures of one run of a stream.
 
     Attributes:
-        frames: how many frames the source gave.
+        frames: how many inputs the source gave.
         kept: how many of them were kept, to be sent.
         answered: how many of those got results.
         dropped: kept, and replaced by a newer one before they were sent (queue "latest").
@@ -62,10 +61,10 @@ class Summary:
         sent_bytes: the size of all messages sent.
         received_bytes: the size of all messages received.
         connections: how often it connected.
-        wall_s: from the first frame to the last answer.
-        fps: frames over wall_s.
-        decide_p50_ms: the gate's time for a frame, median.
-        decide_p99_ms: the gate's time for a frame, 99th percentile.
+        wall_s: from the first input to the last answer.
+        fps: inputs over wall_s.
+        decide_p50_ms: the gate's time for an input, median.
+        decide_p99_ms: the gate's time for an input, 99th percentile.
         peak_rss_bytes: the most memory that this process ever held.
         local: the models on the device, whose processes are not in peak_rss_bytes.
         travelled: what travelled instead of frames.
@@ -112,10 +111,6 @@ class Summary:
     learnt: int = 0
     better: int = 0
     worse: int = 0
-
-    def to_json(self) -> str:
-        """One JSON object."""
-        return json.dumps(asdict(self))
 
 
 def peak_rss_bytes() -> int:

@@ -19,6 +19,7 @@ from .modalities.joint import Joint
 from .reuse.gate import ReuseGate
 from .rules.code import runs
 from .rules.parser import Rule, Unchanged
+from .rules.zones import Points, zones_in
 from .spec import FilterSpec
 
 logger = logging.getLogger(__name__)
@@ -116,6 +117,15 @@ def can_judge(gate: Gate) -> bool:
     if isinstance(gate, TasksRuntime):
         return all(map(runs, gate.rules.values()))
     return not isinstance(gate, ReuseGate) or gate.rule is None or runs(gate.rule)
+
+
+def zones_of_gate(gate: Gate) -> dict[str, Points]:
+    """The corners of the zones that a gate's rules name, by name."""
+    found: dict[str, Points] = {}
+    for each in _learnt(gate):
+        if each.rule is not None:
+            found |= zones_in(each.rule)
+    return found
 
 
 def learnt_step_s(gate: Gate) -> float:

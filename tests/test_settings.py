@@ -25,7 +25,10 @@ class Outer(BaseModel):
 
 
 def load(path: Path | None, **overrides: object) -> Outer:
-    return load_settings(Outer, path, overrides, init="outer", is_path=lambda key, _: key == "file")
+    def rebased(key: str, value: object, folder: Path) -> object:
+        return str(folder / str(value)) if key == "file" else value
+
+    return load_settings(Outer, path, overrides, init="outer", rebased=rebased)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import grpc
 
 from ... import __version__
 from ...errors import InfilinkError, InvalidInput, Unavailable
+from ...models.inputs.form import PICTURES, InputForm
 from ...protos import edge_pb2, edge_pb2_grpc, wire
 from ...protos.channel import KEEPALIVE, open_channel
 from ...protos.reach import NOTHING_LISTENS, why_unreachable
@@ -49,7 +50,9 @@ class Uplink:
 
     Args:
         config: where the coordinator is, the window and the queue.
-        session: names this run of the device; an input's sequence is unique within it.
+        session: names this run of the stream; an input's sequence is unique within it.
+        stream: the stream's name; empty: the device's only one.
+        form: what its inputs are.
         local: the models that run on the device, with their files' digests.
         stem: the digest of the stem whose features are to travel instead of frames; empty: frames travel.
         on_answer: called once for each input's Result or Refused, from the uplink's thread.
@@ -67,6 +70,8 @@ class Uplink:
         config: DeviceConfig,
         *,
         session: str,
+        stream: str = "",
+        form: InputForm = PICTURES,
         local: Mapping[str, str] = MappingProxyType({}),
         stem: str = "",
         on_answer: Callable[[Any], None],
@@ -79,6 +84,8 @@ class Uplink:
     ) -> None:
         self.config = config
         self.session = session
+        self.stream = stream
+        self.form = form
         self.local = dict(local)
         self.stem = stem
         self.on_answer = on_answer
@@ -204,6 +211,8 @@ class Uplink:
             local=self.local,
             device_class=self.config.device_class,
             stem=self.stem,
+            stream=self.stream,
+            form="" if self.form == PICTURES else self.form.model_dump_json(exclude_defaults=True),
             wire=wire.NEWEST,
             wire_oldest=wire.OLDEST,
         )
@@ -232,6 +241,7 @@ class Uplink:
         kind = message.WhichOneof("message")
         if kind == "welcome":
             wire.agree(message.welcome.wire, 0, other=f"the coordinator (infilink {message.welcome.version})")
+            self._check_knows_streams(message.welcome)
             self.connections += 1
             if self._welcome is not None:
                 self.on_welcome(message.welcome)
@@ -239,7 +249,7 @@ class Uplink:
             self._outbox.allow(connection, message.welcome.max_in_flight)
             self._compare_clocks(message.welcome.now_ns)
             self._settled.set()
-            logger.info("connected to %s", self.config.coordinator)
+            logger.info("connected to %s%s", self.config.coordinator, f" (stream {self.stream})" if self.stream else "")
         elif kind == "notice":
             logger.warning("%s: %s", self.config.coordinator, message.notice.text)
         elif kind == "pause":
@@ -255,6 +265,20 @@ class Uplink:
                 self.on_answer(answer)
             self._outbox.answered(connection, answer.sequence)
 
+    def _check_knows_streams(self, welcome: edge_pb2.Welcome) -> None:
+        """A coordinator of before would take these inputs for the pictures of the device's only stream.
+
+        Raises:
+            InvalidInput: it is one.
+        """
+        if welcome.modalities or (not self.stream and self.form == PICTURES):
+            return
+        what = f"inputs of {self.form.modality}" if self.form != PICTURES else f"stream {self.stream!r}"
+        raise InvalidInput(
+            f"the coordinator at {self.config.coordinator} (infilink {welcome.version}) takes one stream of pictures a "
+            f"device, not {what}: install the same version on both, the coordinator's first"
+        )
+
     def _compare_clocks(self, theirs_ns: int) -> None:
         """Warns, once, of a clock by which deadlines mean nothing; `theirs_ns` was read after Hello and before now."""
         if not theirs_ns or not self.config.deadline_s or self.clock_behind_s:
@@ -269,7 +293,7 @@ class Uplink:
                 "behind" if behind_s > 0 else "ahead of",
                 self.config.coordinator,
                 self.config.deadline_s,
-                "its frames are refused as late" if behind_s > 0 else "its late frames are not refused",
+                "its inputs are refused as late" if behind_s > 0 else "its late inputs are not refused",
             )
 
     def _take_error(self, error: Any) -> None:

@@ -9,6 +9,7 @@ from ...errors import InvalidInput
 from ...filters.gates.base import Gate
 from ...filters.gates.learned import FilterRuntime
 from ...filters.local.gate import LocalGate
+from ...models.inputs.form import PICTURES, InputForm
 from ...models.stem.stem import Stem
 from ...outputs import Array
 from ...protos import edge_pb2
@@ -74,14 +75,16 @@ class FeatureEncoder:
         return self.range.write(features) if np.isfinite(features).all() else None
 
 
-def open_features(config: DeviceConfig, gate: Gate) -> FeatureEncoder | None:
+def open_features(config: DeviceConfig, gate: Gate, form: InputForm = PICTURES) -> FeatureEncoder | None:
     """The features that a device is to send; None: it sends none.
 
     Raises:
-        InvalidInput: it is to send some, and has no stem; or the stem's file is none.
+        InvalidInput: it is to send some, and has no stem or no pictures; or the stem's file is none.
     """
     if config.send not in ("features", "ask"):
         return None
+    if form != PICTURES:
+        raise InvalidInput(f'`send = "{config.send}"`: a stem makes features of pictures, not of {form.modality}')
     inside = gate.spec.stem if isinstance(gate, FilterRuntime | LocalGate) else None
     if config.stem is not None:
         stem = Stem(config.stem)

@@ -1,4 +1,4 @@
-"""What travels of a frame, and what its gate decides on: the picture, or the feature map of a model's first part."""
+"""What travels of an input, and what its gate decides on: itself, or the feature map of a model's first part."""
 
 import logging
 import time
@@ -11,12 +11,14 @@ from ...errors import InvalidInput
 from ...filters.gates.base import Gate
 from ...filters.gates.learned import FilterRuntime
 from ...filters.modalities.feature_map import FeatureMap
+from ...models.inputs.form import PICTURES, InputForm
 from ...models.spec import ModelSpec
 from ...models.split.parts import Head
 from ...models.split.spec import SeenMap
 from ...outputs import Array
 from ...protos import edge_pb2
 from ...units import format_bytes
+from .form_encoders import form_encoder
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +26,7 @@ _JPEG_EVERY = 32
 
 
 class PayloadEncoder(Protocol):
-    """Encodes the payloads of one device.
+    """Encodes the payloads of one stream.
 
     Attributes:
         encoding: the payloads' `Encoding` on the wire.
@@ -32,11 +34,11 @@ class PayloadEncoder(Protocol):
 
     encoding: Any
 
-    def gate_input(self, image: Array) -> Array:
-        """What the gate decides on, for a frame (uint8 BGR)."""
+    def gate_input(self, value: Array, /) -> Array:
+        """What the gate decides on, for an input."""
 
-    def encode(self, image: Array) -> bytes:
-        """The payload for a frame (uint8 BGR)."""
+    def encode(self, value: Array, /) -> bytes:
+        """The payload for an input."""
 
     def check(self, specs: Mapping[str, ModelSpec]) -> None:
         """Checks that the coordinator's models take such payloads."""
@@ -163,17 +165,27 @@ class FeatureMapEncoder:
         return seen
 
 
-def open_encoder(head: Path | None, gate: Gate, *, quality: int) -> PayloadEncoder:
-    """The encoder that fits the gate: a filter of maps needs the head whose maps it was trained on.
+def open_encoder(
+    head: Path | None, gate: Gate, *, quality: int, form: InputForm = PICTURES, encoding: str = "auto"
+) -> PayloadEncoder:
+    """The encoder that fits stream and gate: a filter of maps needs the head whose maps it was trained on.
 
     Args:
-        head: the file of a model's first part; None: pictures are sent.
+        head: the file of a model's first part; None: inputs travel as they are.
         gate: as `open_gate` opens it.
         quality: of JPEGs.
+        form: what the stream's inputs are.
+        encoding: how those that are no pictures travel, as in device.toml.
 
     Raises:
-        InvalidInput: the file is not a head, or the gate decides on something else.
+        InvalidInput: the file is not a head, or the gate decides on something else, or such inputs do not travel so.
     """
+    if form != PICTURES:
+        if head is not None:
+            raise InvalidInput(f"`head` is a part of a model that sees pictures, and this source gives {form.modality}")
+        return form_encoder(form, encoding=encoding, quality=quality)
+    if encoding != "auto":
+        raise InvalidInput(f'`encoding = "{encoding}"`: pictures travel as JPEGs of a `quality`: leave it out')
     if not isinstance(gate, FilterRuntime) or not isinstance(gate.spec.modality, FeatureMap):
         return JpegEncoder(quality) if head is None else FeatureMapEncoder(Head(head), on_maps=False, quality=quality)
     if head is None:

@@ -128,7 +128,7 @@ class DevicesFile(_Section):
         Raises:
             InvalidInput: naming the file, the key and what is allowed.
         """
-        return load_settings(cls, path, None, init="devices", is_path=lambda key, value: False)
+        return load_settings(cls, path, None, init="devices")
 
     def problem(
         self, graph: LinkGraph, weights: Mapping[str, float] | None = None, *, links_on_devices: bool = True

@@ -1,363 +1,175 @@
-"""The agent over a real clip and real gRPC: every frame has its results, sent or not, whatever the network does."""
+"""The agent with several streams: each runs whatever becomes of the others, and the file is edited while they run."""
 
+import logging
 import re
-import sqlite3
 import threading
+import time
 import urllib.request
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pytest
 from infilink.codec import decode_jpeg
 from infilink.device.agent import Agent
 from infilink.device.config import DeviceConfig
 from infilink.device.results import Results
-from infilink.errors import InvalidInput, Unavailable
-from infilink.filters.learnt_from import LearntFrom
-from infilink.filters.modalities.signal import Signal
-from infilink.filters.spec import METADATA_KEY, CameraThreshold, Certificate, FilterSpec
+from infilink.device.settings_file import SettingsFile
+from infilink.errors import InvalidInput
 from infilink.models.spec import read_spec
-from infilink.models.stem.stem import Stem
 from infilink.protos import edge_pb2
-from infilink.protos.features import FeatureRange
-from onnx import TensorProto, helper
 
-from ..clips import Stream, write_clip
-from ..filters.made import write_frames, write_mean
-from ..filters.stems import write_stem
-from .conftest import FRAMES, brightness
-from .coordinator import UNAVAILABLE, Coordinator, refused, result
+from .conftest import FRAMES
+from .coordinator import TIMEOUT_S, Coordinator, result
 
 
 def brightness_of(message: edge_pb2.Input) -> edge_pb2.CoordinatorMessage:
-    """What `bright` says of an input."""
     return result(message.sequence, bright=float(decode_jpeg(message.payload).mean()))
 
 
 @pytest.fixture
-def start_bright(start_coordinator, tiny_models) -> Callable[..., Coordinator]:
-    """Starts coordinators that serve `bright`."""
-    spec = read_spec(tiny_models / "bright.onnx")
-    return lambda answer=brightness_of: start_coordinator({"bright": spec}, answer=answer)
+def coordinator(start_coordinator: Callable[..., Coordinator], tiny_models: Path) -> Coordinator:
+    started = start_coordinator({"bright": read_spec(tiny_models / "bright.onnx")}, answer=brightness_of)
+    started.welcome.modalities.append("image")
+    return started
+
+
+class Edited:
+    """A device.toml that is written anew while an agent runs."""
+
+    def __init__(self, path: Path, coordinator: Coordinator, video: Path) -> None:
+        self.path = path
+        self.file = SettingsFile(path)
+        self.top = (
+            f'name = "yard"\nsource = "{video}"\npace = "max"\nqueue = "all"\ncoordinator = "{coordinator.address}"\n'
+        )
+        self._edits = 0
+
+    def write(self, **streams: str) -> None:
+        tables = "".join(f"[streams.{name}]\n{text}\n" for name, text in streams.items())
+        self._edits += 1
+        self.path.write_text(f"{self.top}{tables}# {'.' * self._edits}")
+
+    def agent(self) -> Agent:
+        return Agent(self.file.load(), file=self.file)
 
 
 @pytest.fixture
-def make_agent(video: Path, tmp_path: Path) -> Callable[..., Agent]:
-    def make(coordinator: Coordinator, **settings: object) -> Agent:
-        values = {
-            "name": "yard",
-            "source": str(video),
-            "pace": "max",
-            "coordinator": coordinator.address,
-            "queue": "all",
-            "results": tmp_path / "r.sqlite",
-        }
-        return Agent(DeviceConfig.model_validate({**values, **settings}))
-
-    return make
+def edited(tmp_path: Path, coordinator: Coordinator, video: Path) -> Edited:
+    return Edited(tmp_path / "device.toml", coordinator, video)
 
 
 @pytest.fixture
-def read(tmp_path: Path):
-    """The results file, closed at the end."""
-    opened = []
+def run_beside() -> Iterator[Callable[[Agent], threading.Thread]]:
+    """Runs agents in threads; all have ended at the end."""
+    started: list[tuple[Agent, threading.Thread]] = []
 
-    def read() -> Results:
-        opened.append(Results(tmp_path / "r.sqlite"))
-        return opened[-1]
+    def run(agent: Agent) -> threading.Thread:
+        thread = threading.Thread(target=agent.run)
+        started.append((agent, thread))
+        thread.start()
+        return thread
 
-    yield read
-    for each in opened:
-        each.close()
-
-
-def column(path: Path, name: str) -> list[object]:
-    with closing(sqlite3.connect(path)) as database:
-        return [row[0] for row in database.execute(f"SELECT {name} FROM inputs ORDER BY sequence")]
-
-
-def levels(results: Results) -> list[float]:
-    return [float(value[0]) for value in results.served("bright")]
+    yield run
+    for agent, thread in started:
+        agent.stop()
+        thread.join(TIMEOUT_S)
+        assert not thread.is_alive()
 
 
-def write_filter(path: Path, *, accuracy: float, certified: bool = True) -> Path:
-    """A filter that takes every frame after the first for a repetition of it, whatever it shows."""
-    nodes = [
-        helper.make_node("ReduceMean", ["channels"], ["mean"], axes=[1, 2, 3], keepdims=0),
-        helper.make_node("Mul", ["mean", "nothing"], ["flat"]),
-        helper.make_node("Reshape", ["flat", "shape"], ["score"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "filter",
-        [helper.make_tensor_value_info("channels", TensorProto.FLOAT, [1, 3, 112, 112])],
-        [helper.make_tensor_value_info("score", TensorProto.FLOAT, [1, 1])],
-        [
-            helper.make_tensor("nothing", TensorProto.FLOAT, [1], [0.0]),
-            helper.make_tensor("shape", TensorProto.INT64, [2], [1, 1]),
-        ],
-    )
-    error = (1.0 - accuracy) / 2
-    certificate = Certificate(
-        certified=certified,
-        confidence=0.95,
-        inputs=1000,
-        runs=1000.0,
-        lost=1000 * error,
-        error=error,
-        upper_bound=1.0 - accuracy,
-        method="betting",
-        rate=0.9,
-    )
-    spec = FilterSpec(
-        kind="network",
-        rule="unchanged",
-        models={"bright": "d0"},
-        reference="last kept",
-        threshold=0.5,
-        accuracy=accuracy,
-        step_s=0.0,
-        certificate=certificate,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    helper.set_model_props(model, {METADATA_KEY: spec.model_dump_json()})
-    onnx.save(model, str(path))
-    return path
+def wait_until(condition: Callable[[], object]) -> None:
+    """Waits for what another thread makes true."""
+    pause, ends = threading.Event(), time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < ends
+        pause.wait(0.01)
 
 
-def test_a_gate_that_does_not_fit_is_refused_at_the_start(start_bright, make_agent, tmp_path):
-    path = write_filter(tmp_path / "filter.onnx", accuracy=0.9)
-    coordinator = start_bright()
-    coordinator.welcome.digests["bright"] = "d1"
-    with pytest.raises(InvalidInput, match=r"another version of bright: from digest d0, and in service is d1; train"):
-        make_agent(coordinator, gate=str(path)).run()
-    signal = Signal(steps=16, mean=(0.0,), scale=(1.0,))
-    with pytest.raises(InvalidInput, match="modality is image here, and was signal in training"):
-        make_agent(coordinator, gate=str(write_mean(tmp_path / "signal.onnx", signal))).run()
-    fast = LearntFrom(source="camera", inputs=9, first_s=0.0, last_s=1.0, step_s=0.04)
-    with pytest.raises(InvalidInput, match=r"gives 10 frames/s, .* was learnt at 25"):
-        make_agent(coordinator, gate=str(write_frames(tmp_path / "fast.onnx", learnt_from=fast))).run()
+def test_each_stream_has_its_own_gate_and_results(edited: Edited, coordinator: Coordinator, tmp_path: Path) -> None:
+    edited.write(whole='results = "whole.sqlite"', third='gate = "every:3"\nresults = "third.sqlite"')
+    ends = edited.agent().run()
+    summaries = {name: end.summary for name, end in ends.items()}
+    assert {name: (each.frames, each.kept, each.answered) for name, each in summaries.items()} == {
+        "whole": (FRAMES, FRAMES, FRAMES),
+        "third": (FRAMES, 10, 10),
+    }
+    hellos = [coordinator.connection().hello for _ in range(2)]
+    assert {(hello.device, hello.stream, hello.form) for hello in hellos} == {
+        ("yard", "whole", ""),
+        ("yard", "third", ""),
+    }
+    for name, kept in (("whole", FRAMES), ("third", 10)):
+        with Results(tmp_path / f"{name}.sqlite") as results:
+            assert results.stream == name and sum(results.kept) == kept
 
 
-def test_a_filter_of_a_site_has_the_threshold_of_the_camera_that_the_device_is_called_by(
-    start_bright, make_agent, tmp_path, caplog
-):
-    learnt = LearntFrom(source="camera", inputs=9, first_s=0.0, last_s=1.0, step_s=0.1)
-    made = write_filter(tmp_path / "one.onnx", accuracy=0.9)
-    model = onnx.load(str(made))
-    spec = FilterSpec.model_validate_json(model.metadata_props[0].value)
-    yard = CameraThreshold(threshold=0.25, certificate=spec.certificate, learnt_from=learnt)
-    of_site = spec.model_copy(update={"cameras": {"yard": yard}})
-    helper.set_model_props(model, {METADATA_KEY: of_site.model_dump_json()})
-    onnx.save(model, str(tmp_path / "site.onnx"))
-    for name, threshold in (("yard", 0.25), ("new", 0.5)):
-        make_agent(start_bright(), gate=str(tmp_path / "site.onnx"), name=name).run()
-        assert set(column(tmp_path / "r.sqlite", "threshold")) == {threshold}
-    assert [name for name in ("yard", "new") if f"camera '{name}' is none of those" in caplog.text] == ["new"]
+def test_a_stream_that_fails_leaves_the_other_alone_and_is_said_once(
+    edited: Edited, caplog: pytest.LogCaptureFixture, run_beside: Callable[[Agent], threading.Thread]
+) -> None:
+    edited.write(good="", bad='source = "nowhere.mp4"', broken='gate = "none.onnx"')
+    agent = edited.agent()
+    thread = run_beside(agent)
+    wait_until(lambda: "good" in agent.reports() and agent.reports()["good"][0].frames == FRAMES)
+    wait_until(lambda: {name for name, (_, up) in agent.reports().items() if not up} == {"good", "bad", "broken"})
+    assert thread.is_alive(), "those that failed are tried again"
+    agent.stop()
+    thread.join(TIMEOUT_S)
+    for name, why in (("bad", "nowhere.mp4"), ("broken", "no such gate or file")):
+        said = [text for text in caplog.messages if text.startswith(f"stream {name}: ")]
+        assert len(said) == 1 and why in said[0] and "tried again in 1 s" in said[0]
 
 
-def test_every_frame_is_sent_and_has_its_own_result(start_bright, make_agent, read):
-    coordinator = start_bright()
-    summary = make_agent(coordinator).run()
-    assert (summary.frames, summary.kept, summary.answered) == (FRAMES, FRAMES, FRAMES)
-    assert (summary.dropped, summary.refused, summary.connections) == (0, 0, 1)
-    results = read()
-    assert results.sequences == list(range(FRAMES)) and results.captured_s[7] == pytest.approx(0.7)
-    assert levels(results) == pytest.approx([brightness(i) for i in range(FRAMES)], abs=4)
-    assert set(results.origins("bright")) == {"executed"} and min(results.sent_bytes) > 0
-    connection = coordinator.connection()
-    connection.wait()
-    report = connection.reports[-1]
-    assert (report.frames, report.kept, report.dropped) == (FRAMES, FRAMES, 0)
-    assert report.received_bytes == summary.received_bytes and report.memory_bytes > 2**20
+def test_a_stream_that_could_not_be_run_runs_once_its_table_is_right(
+    edited: Edited, run_beside: Callable[[Agent], threading.Thread]
+) -> None:
+    edited.write(good="loop = true", bad='source = "nowhere.mp4"')
+    agent = edited.agent()
+    run_beside(agent)
+    wait_until(lambda: "bad" in agent.reports() and agent._keepers["bad"].state == "waiting")
+    good = agent._keepers["good"]
+    edited.write(good="loop = true", bad="")
+    # Between the one that ends and the one that follows there is none.
+    none = (edge_pb2.Report(), False)
+    wait_until(lambda: agent.reports().get("bad", none)[0].frames == FRAMES)
+    assert agent._keepers["good"] is good and good.state == "running"
 
 
-def test_an_unsent_frame_has_the_result_of_the_last_kept_one(start_bright, make_agent, read):
-    summary = make_agent(start_bright(), gate="every:3").run()
-    assert (summary.frames, summary.kept, summary.answered) == (FRAMES, 10, 10)
-    results = read()
-    assert results.kept == [i % 3 == 0 for i in range(FRAMES)]
-    assert results.origins("bright")[:4] == ["executed", "reused", "reused", "executed"]
-    assert levels(results) == pytest.approx([brightness(i - i % 3) for i in range(FRAMES)], abs=4)
-    assert [bool(size) for size in results.sent_bytes] == results.kept
+def test_streams_are_added_changed_and_removed_while_the_others_run(
+    edited: Edited,
+    coordinator: Coordinator,
+    caplog: pytest.LogCaptureFixture,
+    run_beside: Callable[[Agent], threading.Thread],
+) -> None:
+    caplog.set_level(logging.INFO)
+    edited.write(stays="loop = true", goes="loop = true", turns="loop = true")
+    agent = edited.agent()
+    run_beside(agent)
+    first = {coordinator.connection().hello.stream: None for _ in range(3)}
+    assert set(first) == {"stays", "goes", "turns"}
+    edited.write(stays="loop = true", turns='loop = true\ngate = "every:2"', comes="loop = true")
+    again = {coordinator.connection().hello.stream for _ in range(2)}
+    assert again == {"turns", "comes"}
+    wait_until(lambda: set(agent.reports()) == {"stays", "turns", "comes"})
+    assert "stream goes: removed" in caplog.messages and "stream turns: changed" in caplog.messages
+    assert not any("stream stays" in text for text in caplog.messages if "connected" not in text)
+    # A broken edit is told, and everything goes on.
+    edited.write(stays="window = 0", turns='loop = true\ngate = "every:2"')
+    wait_until(lambda: any("everything goes on as it was" in text for text in caplog.messages))
+    assert any("streams.stays: window" in text for text in caplog.messages)
+    assert set(agent.reports()) == {"stays", "turns", "comes"}
+    before = agent.reports()["stays"][0].frames
+    wait_until(lambda: agent.reports()["stays"][0].frames > before)
 
 
-def test_queue_latest_never_waits_for_the_network(start_coordinator, make_agent, tiny_models, tmp_path):
-    # It never answers: whoever waited for it would wait for ever.
-    silent = start_coordinator({"bright": read_spec(tiny_models / "bright.onnx")})
-    agent = make_agent(silent, queue="latest", window=2, answer_timeout_s=0.01)
-    with pytest.raises(Unavailable, match="3 inputs got no answer"):
-        agent.run()
-    assert agent.report().frames == FRAMES and agent.report().dropped == FRAMES - 3
-    reasons = column(tmp_path / "r.sqlite", "refused")
-    assert reasons == [None, None, *["dropped"] * (FRAMES - 3), None]
+def test_a_devices_only_stream_ends_the_agent_when_it_fails(edited: Edited) -> None:
+    edited.top = edited.top.replace("v.avi", "none.avi")
+    edited.write()
+    with pytest.raises(InvalidInput, match=r"none\.avi"):
+        edited.agent().run()
 
 
-def test_queue_all_captures_no_further_ahead_than_its_window(start_bright, make_agent):
-    ahead = []
-
-    def answer(message):
-        ahead.append(agent.report().frames - message.sequence)
-        return brightness_of(message)
-
-    agent = make_agent(start_bright(answer), queue="all", window=2)
-    assert agent.run().answered == FRAMES
-    # The window's inputs, this one included, and the frame whose turn it is.
-    assert max(ahead) <= 3
-
-
-def test_a_stopped_agent_captures_no_more_and_still_hears_the_answers(start_bright, make_agent, read):
-    def answer(message):
-        if message.sequence == 4:
-            agent.stop()
-        return brightness_of(message)
-
-    agent = make_agent(start_bright(answer), loop=True, window=1)
-    summary = agent.run()
-    assert 5 <= summary.frames <= 7 and summary.answered == summary.kept == summary.frames
-    assert read().sequences == list(range(summary.frames))
-
-
-def test_a_deadline_travels_and_a_late_frame_has_the_last_result(start_bright, make_agent, read):
-    deadlines = []
-
-    def answer(message):
-        deadlines.append(message.deadline_ns)
-        late = message.sequence % 2
-        return refused(message.sequence, edge_pb2.REFUSED_CODE_DEADLINE, "late") if late else brightness_of(message)
-
-    agent = make_agent(start_bright(answer), deadline_s=0.5)
-    # The first is read for Hello.
-    agent.clock_ns = iter(range(-(10**9), FRAMES * 10**9, 10**9)).__next__
-    summary = agent.run()
-    assert deadlines == [i * 10**9 + 5 * 10**8 for i in range(FRAMES)]
-    assert (summary.answered, summary.refused) == (15, 15)
-    results = read()
-    assert results.origins("bright")[:4] == ["executed", "held", "executed", "held"]
-    assert levels(results)[1] == levels(results)[0]
-
-
-def test_a_connection_that_breaks_costs_no_frame(start_bright, make_agent, read):
-    coordinator = start_bright(None)
-    hangs_up = threading.Thread(target=answer_over_two_connections, args=(coordinator,))
-    hangs_up.start()
-    summary = make_agent(coordinator, window=4).run()
-    hangs_up.join()
-    assert (summary.connections, summary.answered) == (2, FRAMES)
-    results = read()
-    assert results.sequences == list(range(FRAMES)) and set(results.origins("bright")) == {"executed"}
-    assert levels(results) == pytest.approx([brightness(i) for i in range(FRAMES)], abs=4)
-
-
-def answer_over_two_connections(coordinator: Coordinator) -> None:
-    """Answers one input of three that it has taken, hangs up, and answers all others on the next connection."""
-    first = coordinator.connection()
-    taken = [first.input() for _ in range(3)]
-    first.reply(brightness_of(taken[0]))
-    first.end(UNAVAILABLE, "gone")
-    second = coordinator.connection()
-    for _ in range(FRAMES - 1):
-        second.reply(brightness_of(second.input()))
-
-
-def test_a_filter_that_breaks_its_promise_is_found_out_by_the_audit(start_bright, make_agent, read, tmp_path, caplog):
-    def answer(message):
-        if any("loses more than the 0.100 it promised" in record.message for record in caplog.records):
-            agent.stop()
-        return brightness_of(message)
-
-    path = write_filter(tmp_path / "filter.onnx", accuracy=0.9)
-    coordinator = start_bright(answer)
-    agent = make_agent(coordinator, gate=str(path), audit=1.0, loop=True)
-    summary = agent.run()
-    frames = summary.frames
-    assert (summary.kept, summary.audited, summary.alarms) == (frames, frames - 1, 1)
-    assert summary.certified and summary.audit_error > 0.5
-    assert 800 <= frames <= 2000, "some blocks of 200"
-    assert sum("loses more than the 0.100 it promised" in record.message for record in caplog.records) == 1
-    assert column(tmp_path / "r.sqlite", "audit_probability") == [0.0] + [1.0] * (frames - 1)
-    connection = coordinator.connection()
-    connection.wait()
-    report = connection.reports[-1]
-    assert report.audit_broken and report.audited == frames - 1 and not report.uncertified
-    assert report.audit_error == pytest.approx(summary.audit_error)
-    assert set(read().origins("bright")) == {"executed"}, "an audited frame has its own result"
-
-
-def test_without_an_audit_the_filter_is_believed(start_bright, make_agent, read, tmp_path):
-    path = write_filter(tmp_path / "filter.onnx", accuracy=0.9)
-    summary = make_agent(start_bright(), gate=str(path), audit=0.0).run()
-    assert (summary.kept, summary.answered, summary.audited, summary.audit_error) == (1, 1, 0, None)
-    results = read()
-    assert results.origins("bright") == ["executed"] + ["reused"] * (FRAMES - 1)
-    assert results.trust("bright")[1] == "certified"
-    assert levels(results) == pytest.approx([brightness(0)] * FRAMES, abs=4)
-
-
-def test_where_no_frame_may_travel_nothing_is_audited_and_that_is_said(
-    start_bright, make_agent, read, tmp_path, caplog
-):
-    stem = Stem(write_stem(tmp_path / "stem.onnx"))
-    span = FeatureRange.of(np.zeros(stem.spec.length), np.ones(stem.spec.length))
-    coordinator = start_bright(lambda message: result(message.sequence, edge_pb2.ORIGIN_LINKED, bright=7.0))
-    coordinator.welcome.features.CopyFrom(span.as_message())
-    gate = write_filter(tmp_path / "f.onnx", accuracy=0.9)
-    summary = make_agent(coordinator, gate=str(gate), audit=1.0, send="features", stem=stem.path).run()
-    assert summary.audit_error is None and summary.audited == 0
-    assert summary.travelled.features == summary.kept == 1 and levels(read()) == [7.0] * FRAMES
-    assert "no model looks at a frame, so nothing is audited" in caplog.text
-
-
-def test_a_filter_that_nothing_certifies_is_marked_so_everywhere(start_bright, make_agent, read, tmp_path, caplog):
-    coordinator = start_bright()
-    path = write_filter(tmp_path / "filter.onnx", accuracy=0.9, certified=False)
-    summary = make_agent(coordinator, gate=str(path), audit=0.0).run()
-    assert summary.certified is False
-    said = [record.message for record in caplog.records if "NOT certified to lose at most 0.100" in record.message]
-    assert len(said) == 1 and "1000 independent runs" in said[0]
-    assert set(read().trust("bright")[1:]) == {"uncalibrated"}
-    connection = coordinator.connection()
-    connection.wait()
-    assert connection.reports[-1].uncertified
-
-
-def test_a_live_source_s_results_go_on_where_they_ended(start_bright, make_agent, read, tmp_path):
-    content = write_clip(tmp_path / "s.ts", frames=FRAMES, bf="0").read_bytes()
-    agents = []
-
-    def answer(message):
-        agents[-1].stop()
-        return brightness_of(message)
-
-    coordinator, frames = start_bright(answer), 0
-    with Stream(content) as stream:
-        for _ in range(2):
-            agents.append(make_agent(coordinator, source=stream.address, window=1))
-            frames += agents[-1].run().frames
-    assert read().sequences == list(range(frames)) and frames >= 2
-
-
-def test_an_agent_that_cannot_begin_leaves_nothing_running(start_bright, make_agent, tmp_path):
-    coordinator, before = start_bright(), set(threading.enumerate())
-    coordinator.welcome = None
-    wrong = [
-        (make_agent(coordinator, connect_timeout_s=0.01), Unavailable),
-        (make_agent(coordinator, source=str(tmp_path / "none.mp4")), InvalidInput),
-        (make_agent(coordinator, gate="sometimes"), InvalidInput),
-        (make_agent(coordinator, local=tmp_path), InvalidInput),
-        (make_agent(coordinator, results=tmp_path), InvalidInput),
-    ]
-    for agent, kind in wrong:
-        with pytest.raises(kind):
-            agent.run()
-    begun = {thread.name for thread in set(threading.enumerate()) - before}
-    assert not begun & {"uplink", "results", "handoff"}
-
-
-def test_an_agents_figures_are_read_while_it_works(start_bright, make_agent, caplog) -> None:
+def test_an_agents_figures_are_read_while_it_works(
+    start_coordinator: Callable[..., Coordinator], tiny_models: Path, video: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     pages: list[str] = []
 
@@ -367,6 +179,10 @@ def test_an_agents_figures_are_read_while_it_works(start_bright, make_agent, cap
             pages.append(urllib.request.urlopen(address).read().decode())
         return brightness_of(message)
 
-    coordinator = start_bright(read_at_first)
-    assert make_agent(coordinator, metrics_listen="127.0.0.1:0").run().answered == FRAMES
-    assert float(re.search(r"^infilink_agent_frames_total (\S+)", pages[0], re.M)[1]) >= 1.0
+    started = start_coordinator({"bright": read_spec(tiny_models / "bright.onnx")}, answer=read_at_first)
+    values = {"name": "yard", "source": str(video), "pace": "max", "queue": "all", "coordinator": started.address}
+    config = DeviceConfig.model_validate({**values, "metrics_listen": "127.0.0.1:0"})
+    end = Agent(config).run()[""]
+    assert end.summary is not None and end.summary.answered == FRAMES
+    found = re.search(r"^infilink_agent_frames_total (\S+)", pages[0], re.M)
+    assert found is not None and float(found[1]) >= 1.0

@@ -104,7 +104,7 @@ def test_a_live_source_that_stays_away_is_tried_ever_more_seldom(stream):
         stream.content = what
 
     stopped.meanwhile = {1: lambda: send(None), 7: lambda: send(content), 8: stopped.set}
-    assert len(list(Capture(config(stream.address), stopped))) == 2 * FRAMES
+    assert len(list(Capture(config(stream.address), stopped, draw=lambda: 0.0))) == 2 * FRAMES
     # Doubled with each attempt up to the longest, and from the start after it has been back.
     assert stopped.waits == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 0.5]
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from infilink.device.cli import device_command
-from infilink.device.config import DEFAULT_TOML, DeviceConfig, apply_placement, load_config
+from infilink.device.config import DeviceConfig, apply_placement, load_config
+from infilink.device.default_toml import DEFAULT_TOML
 from infilink.errors import InvalidInput
 from infilink.models.placement import PlacedDevice, PlacedModel, PlacementFile, Send
 from infilink.models.spec import digest
@@ -19,7 +20,7 @@ def test_the_default_file_is_valid_and_names_every_key(tmp_path):
     assert load_config(path).queue == "latest"
     uncommented = DEFAULT_TOML.replace("\n# ", "\n")
     names = {line.split(" = ")[0] for line in uncommented.splitlines() if " = " in line}
-    assert set(DeviceConfig.model_fields) <= names
+    assert set(DeviceConfig.model_fields) - {"streams"} <= names and "[streams.door]" in DEFAULT_TOML
     assert set(tomllib.loads(DEFAULT_TOML)) <= set(DeviceConfig.model_fields)
 
 
@@ -33,6 +34,18 @@ def test_the_default_file_is_valid_and_names_every_key(tmp_path):
         ('coordinator = "a:99999"', "coordinator.*HOST:PORT"),
         ("window = 0", "window"),
         ('local = "m"\nhead = "h.onnx"', "leave one of them out"),
+        ('encoding = "mp3"', "encoding.*'auto', 'raw', 'int8', 'int16', 'flac' or 'opus'"),
+        ("mask = [[[0.1, 0.1], [0.5, 0.1]]]", r"mask\[0\]: 2 corners: it takes 3"),
+        ("mask = [[[10, 10], [50, 10], [50, 50]]]", r"mask\[0\]: corner .* outside the picture"),
+        ("cut = { window_s = 1.0, window = 3 }", "cut: `window_s` .* give one of them"),
+        ('[streams."a/b"]', "streams.a/b.*pattern"),
+        ("[streams.a]\nwindow = 0", "streams.a: window"),
+        ("[streams.a]\nqualty = 1", "streams.a: qualty: there is no such key; did you mean 'quality'"),
+        ('[streams.a]\ncoordinator = "h:1"', "streams.a.coordinator: is the whole device's"),
+        (
+            "results = 'r.sqlite'\n[streams.a]\n[streams.b]",
+            "streams a and b both write .*r.sqlite: give each .*`results`",
+        ),
         ('local_models = ["m"]', "`local_models` needs `local`"),
         ('tls_ca = "ca.pem"\ntls_cert = "c.pem"', "`tls_cert` and `tls_key` go together"),
         ('tls_cert = "c.pem"\ntls_key = "k.pem"', "`tls_cert` needs `tls_ca`"),
@@ -90,6 +103,34 @@ def test_flags_go_before_the_file_and_paths_start_at_it(tmp_path):
     assert (config.name, config.pace) == ("b", "source")
     assert config.source == str(tmp_path / "clips/a.mp4") and config.gate == str(tmp_path / "filter.onnx")
     assert config.results == tmp_path / "r.sqlite"
+
+
+def test_a_streams_table_says_what_is_otherwise_and_its_paths_start_at_the_file(tmp_path):
+    path = tmp_path / "d.toml"
+    path.write_text(
+        GOOD + 'gate = "f.onnx"\nquality = 80\n'
+        '[streams.door]\nsource = "a.mp4"\nresults = "door.sqlite"\nquality = 70\n'
+        '[streams.mic]\nsource = "alsa:default"\ngate = "all"\ncut = { rate_hz = 16000, window_s = 1.0 }\n'
+    )
+    streams = load_config(path).by_stream()
+    door, mic = streams["door"], streams["mic"]
+    assert list(streams) == ["door", "mic"] and (door.name, door.quality, mic.quality) == ("a", 70, 80)
+    assert (door.source, door.gate) == (str(tmp_path / "a.mp4"), str(tmp_path / "f.onnx"))
+    assert (door.results, mic.results) == (tmp_path / "door.sqlite", None)
+    assert (mic.source, mic.gate, mic.cut.rate_hz) == ("alsa:default", "all", 16000) and mic.is_live
+    with pytest.raises(InvalidInput, match="the option 'gate' does not say which"):
+        load_config(path, {"gate": "all"})
+    assert load_config(path, {"name": "b"}).by_stream()["mic"].name == "b"
+
+
+def test_without_tables_there_is_one_stream_without_a_name(tmp_path):
+    path = tmp_path / "d.toml"
+    path.write_text(GOOD)
+    config = load_config(path)
+    assert config.by_stream() == {"": config}
+    path.write_text(GOOD.replace('source = "0"\n', ""))
+    with pytest.raises(InvalidInput, match=r"d.toml: .*`source` is missing"):
+        load_config(path)
 
 
 def test_a_camera_may_be_a_number(tmp_path):

@@ -82,7 +82,7 @@ def open_exchange(start_coordinator, tiny_models, stem, span, tmp_path):
 
 def test_features_travel_and_frames_stay(open_exchange, stem, span):
     one, connection = open_exchange("features")
-    assert connection.hello.stem == stem.digest and one.frames_stay
+    assert connection.hello.stem == stem.digest and one.inputs_stay
     one.send(kept(1, audited=True))
     message = connection.input()
     assert message.payload == b"" and not message.frame_kept
@@ -99,7 +99,7 @@ def test_a_frame_that_is_asked_for_follows_and_counts(open_exchange, tmp_path):
     one, connection = open_exchange("ask")
     one.send(kept(2))
     message = connection.input()
-    assert message.payload == b"" and message.HasField("features") and message.frame_kept and not one.frames_stay
+    assert message.payload == b"" and message.HasField("features") and message.frame_kept and not one.inputs_stay
     connection.reply(want(2))
     frame = connection.frame()
     assert frame.payload == JpegEncoder(90).encode(IMAGES[2])
@@ -165,7 +165,7 @@ def test_frames_travel_to_a_coordinator_that_takes_no_features(open_exchange, se
     one, connection = open_exchange(send, takes=False)
     one.send(kept(2))
     message = connection.input()
-    assert message.payload and not message.HasField("features") and not message.frame_kept and not one.frames_stay
+    assert message.payload and not message.HasField("features") and not message.frame_kept and not one.inputs_stay
     connection.reply(result(2, bright=3.0))
     one.finish()
     assert "takes no features, so frames travel" in caplog.text

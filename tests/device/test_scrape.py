@@ -21,7 +21,7 @@ def read(address: str) -> dict[str, float]:
 
 def test_an_agents_counts_are_read_where_it_listens(caplog) -> None:
     caplog.set_level("INFO")
-    with serve_metrics(report, "127.0.0.1:0"):
+    with serve_metrics(lambda: {"": (report(), True)}, "127.0.0.1:0"):
         (address,) = re.findall(r"http://\S+", caplog.messages[0])
         found = read(address)
     assert found["infilink_agent_frames_total"] == 40 and found["infilink_agent_sent_bytes_total"] == 5000
@@ -30,17 +30,28 @@ def test_an_agents_counts_are_read_where_it_listens(caplog) -> None:
     assert not any("no token" in text for text in caplog.messages)
 
 
+def test_each_stream_has_figures_of_its_own(caplog) -> None:
+    caplog.set_level("INFO")
+    streams = {"door": (report(), True), "mic": (edge_pb2.Report(), False)}
+    with serve_metrics(lambda: streams, "127.0.0.1:0"):
+        found = read(re.findall(r"http://\S+", caplog.messages[0])[0])
+    assert found['infilink_agent_frames_total{stream="door"}'] == 40
+    assert found['infilink_agent_frames_total{stream="mic"}'] == 0
+    assert found['infilink_agent_up{stream="door"}'] == 1 and found['infilink_agent_up{stream="mic"}'] == 0
+    assert 'infilink_agent_filtering_ratio{stream="mic"}' not in found
+
+
 def test_before_the_first_frame_nothing_is_divided_by_it(caplog) -> None:
     caplog.set_level("INFO")
-    with serve_metrics(edge_pb2.Report, "127.0.0.1:0"):
+    with serve_metrics(lambda: {"": (edge_pb2.Report(), True)}, "127.0.0.1:0"):
         found = read(re.findall(r"http://\S+", caplog.messages[0])[0])
     assert found["infilink_agent_frames_total"] == 0 and "infilink_agent_filtering_ratio" not in found
 
 
 def test_what_others_can_read_is_warned_of_and_a_port_that_is_taken_is_named(caplog) -> None:
     caplog.set_level("INFO")
-    with serve_metrics(report, "0.0.0.0:0"):
+    with serve_metrics(dict, "0.0.0.0:0"):
         port = re.findall(r":(\d+)/metrics", caplog.messages[0])[0]
         assert "no token is asked for" in caplog.messages[1]
-        with pytest.raises(InvalidInput, match="`metrics_listen`"), serve_metrics(report, f"0.0.0.0:{port}"):
+        with pytest.raises(InvalidInput, match="`metrics_listen`"), serve_metrics(dict, f"0.0.0.0:{port}"):
             pass

@@ -11,6 +11,7 @@ from infilink import __version__
 from infilink.device.config import DeviceConfig
 from infilink.device.uplink.client import Uplink
 from infilink.errors import Incompatible, InvalidInput, Unavailable
+from infilink.models.inputs.form import PICTURES, InputForm
 from infilink.protos import edge_pb2, wire
 
 from ..coordinator import TIMEOUT_S, UNAVAILABLE, refused, result
@@ -27,12 +28,14 @@ def uplink():
     """Uplinks to a coordinator; their answers come to `one.heard`."""
     made = []
 
-    def make(address, *, on_answer=None, **settings):
+    def make(address, *, on_answer=None, stream="", form=PICTURES, **settings):
         heard = []
         values = {"name": "yard", "source": "0", "coordinator": address, "queue": "all"}
         one = Uplink(
             DeviceConfig(**{**values, **settings}),
             session="s1",
+            stream=stream,
+            form=form,
             local={"bright": "abc"},
             on_answer=on_answer or heard.append,
             report=lambda: edge_pb2.Report(frames=5),
@@ -62,6 +65,23 @@ def test_hello_names_the_device_its_run_and_what_runs_on_it(coordinator, uplink)
     )
     assert connection.metadata["authorization"] == "Bearer open sesame"
     assert welcome == coordinator.welcome
+
+
+def test_hello_says_which_stream_it_is_and_what_its_inputs_are(coordinator, uplink):
+    coordinator.welcome.modalities.append("signal")
+    form = InputForm(modality="signal", rate_hz=32, window=8, stride=8, channels=("x", "y"))
+    uplink(coordinator.address, stream="wrist", form=form).start()
+    hello = coordinator.connection().hello
+    assert hello.stream == "wrist" and InputForm.model_validate_json(hello.form) == form
+
+
+@pytest.mark.parametrize(
+    ("stream", "form", "what"),
+    [("wrist", PICTURES, "stream 'wrist'"), ("", InputForm(modality="text"), "inputs of text")],
+)
+def test_a_coordinator_that_knows_of_no_streams_is_told_from_others(coordinator, uplink, stream, form, what):
+    with pytest.raises(InvalidInput, match=f"takes one stream of pictures a device, not {what}: install the same"):
+        uplink(coordinator.address, stream=stream, form=form).start()
 
 
 def test_every_answer_is_handed_over_once_and_in_order(coordinator, uplink):
