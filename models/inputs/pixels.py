@@ -126,14 +126,14 @@ class PixelInput(BaseInput):
             planes = cv2.split(image)[:: -1 if self.color == "RGB" else 1]
         means, stds = (np.broadcast_to(np.asarray(each, np.float32), len(planes)) for each in (self.mean, self.std))
         for at, plane in enumerate(planes):
-            mean, factor = means[at], 1.0 / stds[at]
+            mean, factor, out = means[at], 1.0 / stds[at], target[at]
             if mean:
-                np.subtract(plane, mean, out=target[at], dtype=np.float32)
-                target[at] *= factor
+                np.subtract(plane, mean, out=out, dtype=np.float32)
+                out *= factor
             elif factor != 1.0:
-                np.multiply(plane, factor, out=target[at], dtype=np.float32)
+                np.multiply(plane, factor, out=out, dtype=np.float32)
             else:
-                target[at] = plane
+                out[:] = plane
 
 
 def check_frame(frame: Array) -> None:

@@ -9,6 +9,8 @@ IDS = ("input_ids", "ids", "token_ids", "tokens", "input", "text")
 MASKS = ("attention_mask", "input_mask", "mask")
 TYPES = ("token_type_ids", "segment_ids", "type_ids")
 _MOST_TOKENS = 512
+# What is far beyond the tokens that count is not looked at: a text of megabytes would take seconds.
+_LETTERS_A_TOKEN = 64
 _PADS = ("[PAD]", "<pad>", "<|pad|>", "<PAD>")
 
 
@@ -58,23 +60,25 @@ class Tokenizer:
             raise InvalidInput(f"{path.name} can't be read as a tokenizer (`input.tokenizer`): {told}") from error
         said = self._tokenizer.truncation or {}
         most = length or int(said.get("max_length", _MOST_TOKENS))
-        side = str(said.get("direction", "right"))
+        side = str(said.get("direction", "right")).lower()
         self._tokenizer.enable_truncation(most, direction=side)
+        letters = _LETTERS_A_TOKEN * most
+        self._looked_at = slice(-letters, None) if side == "left" else slice(letters)
         self._pad = self._pad_id() if pad is None else pad
-        self._side = str((self._tokenizer.padding or {}).get("direction", "right"))
+        self._pads_left = str((self._tokenizer.padding or {}).get("direction", "right")).lower() == "left"
         self._tokenizer.no_padding()
         self._least = most if padded else 1
 
     def __call__(self, text: str) -> dict[str, list[int]]:
         """The `ids` of a text's tokens, the `mask` of those that count, and the `types` of their sentences."""
-        found = self._tokenizer.encode(text)
+        found = self._tokenizer.encode(text[self._looked_at])
         missing = max(0, self._least - len(found.ids))
         parts = {
             "ids": (found.ids, self._pad),
             "mask": (found.attention_mask, 0),
             "types": (found.type_ids, 0),
         }
-        if self._side == "left":
+        if self._pads_left:
             return {name: [value] * missing + list(values) for name, (values, value) in parts.items()}
         return {name: list(values) + [value] * missing for name, (values, value) in parts.items()}
 

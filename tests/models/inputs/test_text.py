@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 from infilink.errors import InvalidInput
@@ -99,6 +100,24 @@ def test_a_tokenizer_says_how_it_cuts_and_fills_up(tmp_path: Path) -> None:
     assert made("is it spam call now")["ids"] == [4, 6, 7], "its own length, and from its own end"
     filled = Tokenizer(path, length=4, padded=True, pad=None)("is it")
     assert (filled["ids"], filled["mask"]) == ([5, 5, 2, 3], [0, 0, 1, 1])
+
+
+def test_what_a_tokenizer_puts_around_a_text_is_kept_when_it_is_cut(tmp_path: Path) -> None:
+    made = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token="[UNK]"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    trainer = tokenizers.trainers.BpeTrainer(special_tokens=special, initial_alphabet=alphabet, show_progress=False)
+    made.train_from_iterator(["call it spam now"], trainer)
+    made.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:1", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+    )
+    made.save(str(tmp_path / "tokenizer.json"))
+    cut = Tokenizer(tmp_path / "tokenizer.json", length=6, padded=True, pad=None)
+    whole = cut("call it spam now, Größe 😀")
+    assert len(whole["ids"]) == 6 and (whole["ids"][0], whole["ids"][-1]) == (1, 2) and whole["types"] == [0] * 5 + [1]
+    assert cut("")["ids"] == [1, 2, 0, 0, 0, 0] and cut("")["mask"] == [1, 1, 0, 0, 0, 0]
+    assert cut("call it " * 100_000)["ids"] == cut("call it " * 100)["ids"]
 
 
 def test_the_inputs_of_a_graph_are_known_by_their_usual_names() -> None:
