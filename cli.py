@@ -52,6 +52,7 @@ COMMANDS = {
     "links": Entry("", "Which model's output tells of which other's.", _LEARN),
     "federate": Entry("", "Several sites learn a link together; their outputs stay with them.", _LEARN),
     "plan": Entry("infilink.links.cli:plan_command", "What runs and what is predicted under a budget.", _LEARN),
+    "sources": Entry("infilink.device.sources_cli:sources_command", "What inputs can come from.", _LEARN),
     "cloud": Entry("infilink.cloud.cli:cloud_command", "The coordinator: runs what fits, predicts the rest.", _RUN),
     "device": Entry("infilink.device.cli:device_command", "The agent: filters, sends, receives.", _RUN),
     "results": Entry("", "What the ledger holds: shown, exported, deleted; and why it came to be.", _RUN),
@@ -68,6 +69,7 @@ COMMANDS = {
 }
 GROUPS = {
     "init": {
+        "sources": Entry("infilink.device.sources_cli:sources_command", "What inputs can come from.", _LEARN),
         "cloud": Entry("infilink.cloud.cli:init_command", "The coordinator's cloud.toml."),
         "device": Entry("infilink.device.cli:init_command", "The agent's device.toml."),
         "devices": Entry("infilink.links.placement.cli:init_devices_command", "Devices to place models on."),

@@ -49,21 +49,7 @@ class Video:
         self._open()
 
     def _open(self) -> None:
-        options = {"max_pixels": str(MAX_PIXELS), "rtsp_transport": "tcp"}
-        timeout = None
-        if self.path is None:
-            scheme = self.text.partition("://")[0].lower()
-            silent_s = _SILENT_S.get(scheme, _SILENT_OTHER_S)
-            options["rw_timeout"] = str(int(silent_s * 1e6))
-            if scheme.startswith("rtsp"):
-                options["timeout"] = options["rw_timeout"]  # RTMP would wait for a caller with it.
-            timeout = (_OPEN_S, silent_s)
-        try:
-            # With the protocol before it a path is a path, whatever stands in it.
-            address = self.text if self.path is None else f"file:{self.path}"
-            self.container = av.open(address, options=options, timeout=timeout, metadata_errors="replace")
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise self._unreadable(error) from error
+        self.container: Any = open_container(self.text, what="a video")
         try:
             self.stream = self._choose_stream()
             self.stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
@@ -98,7 +84,7 @@ class Video:
             return None
         # Matroska says when it ends, not how long it is.
         before = container.start_time or 0 if container.format.name.startswith("matroska") else 0
-        return max(0, container.duration - before) / 1e6
+        return float(max(0, container.duration - before) / 1e6)
 
     @property
     def counted(self) -> int:
@@ -148,7 +134,7 @@ class Video:
                 advice = (
                     "" if is_always_live(self.text) else "; if its server gives no parts of a file, download it first"
                 )
-                raise Unavailable(f"{self.name}: {_told(error)}{advice}") from error
+                raise Unavailable(f"{self.name}: {told(error)}{advice}") from error
 
     def picture(self, frame: Any) -> Array:
         """A frame as uint8 BGR, as it is to be looked at; a view, good until the next.
@@ -187,18 +173,47 @@ class Video:
                 f"{self.name}: its pictures are {width}x{height}, more than {MAX_PIXELS} pixels; scale it down"
             )
 
-    def _unreadable(self, error: Exception) -> InvalidInput | Unavailable:
-        if self.path is None:
-            return Unavailable(f"{self.name}: can't be opened ({_told(error)}); check that it is there")
-        if isinstance(error, PermissionError):
-            return InvalidInput(f"{self.name}: can't be opened ({_told(error)})")
-        return InvalidInput(
-            f"{self.name}: not a video that can be read ({_told(error)}); check that it plays "
-            f"(`ffprobe {self.path.name}`)"
-        )
-
 
 _ATTACHED = int(av.stream.Disposition.attached_pic)
+
+
+def open_container(text: str, *, what: str) -> Any:
+    """Opens a file or an address, with bounds on how long it may be silent and how large its pictures are.
+
+    Args:
+        text: a path or an address.
+        what: what is looked for in it, for the message: "a video", "a sound".
+
+    Raises:
+        InvalidInput: the file is there and can't be read as that.
+        Unavailable: nothing answers at the address.
+    """
+    options = {"max_pixels": str(MAX_PIXELS), "rtsp_transport": "tcp"}
+    timeout = None
+    path = source_path(text) if source_kind(text) == "file" else None
+    if path is None:
+        scheme = text.partition("://")[0].lower()
+        silent_s = _SILENT_S.get(scheme, _SILENT_OTHER_S)
+        options["rw_timeout"] = str(int(silent_s * 1e6))
+        if scheme.startswith("rtsp"):
+            options["timeout"] = options["rw_timeout"]  # RTMP would wait for a caller with it.
+        timeout = (_OPEN_S, silent_s)
+    try:
+        # With the protocol before it a path is a path, whatever stands in it.
+        address = text if path is None else f"file:{path}"
+        return av.open(address, options=options, timeout=timeout, metadata_errors="replace")
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise _unreadable(without_secrets(text), path, what, error) from error
+
+
+def _unreadable(name: str, path: Path | None, what: str, error: Exception) -> InvalidInput | Unavailable:
+    if path is None:
+        return Unavailable(f"{name}: can't be opened ({told(error)}); check that it is there")
+    if isinstance(error, PermissionError):
+        return InvalidInput(f"{name}: can't be opened ({told(error)})")
+    return InvalidInput(
+        f"{name}: not {what} that can be read ({told(error)}); check that it plays (`ffprobe {path.name}`)"
+    )
 
 
 def open_video(opening: Opening) -> Video:
@@ -224,7 +239,7 @@ def decoded(packet: Any) -> list[Any]:
     return frames
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
     """What FFmpeg complains of; never with the address, which may hold a password."""
     if isinstance(error, av.error.ExitError):
         return "nothing came for too long"

@@ -12,11 +12,11 @@ import cv2
 
 from ...errors import InfilinkError, InvalidInput, Unavailable
 from ...models.shared_memory import SharedArray, SharedWriter
-from ...traces.source_name import is_always_live, source_kind
+from ...traces.source_name import source_kind
 from .reader import Opening, Reader, Taken
 
 SLOTS = 16
-"""How many pictures lie in shared memory at most: so many of a recording, if they are small."""
+"""How many inputs lie in shared memory at most: so many of a recording, if they are small."""
 
 _LEAST_SLOTS = 4
 _MOST_BYTES = 2**25
@@ -35,6 +35,7 @@ class Handed:
     sequence: int
     captured_s: float
     source_s: float | None
+    begins: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def serve_source(opening: Opening, pipe: Connection) -> None:
     except OSError:
         os._exit(0)  # Nobody listens any more.
     except Exception as raised:  # FFmpeg and OpenCV raise many types of their own
-        kind = Unavailable if is_always_live(opening.text) else InvalidInput
+        kind = Unavailable if opening.is_live else InvalidInput
         error = kind(f"{opening.name}: can't be read: {type(raised).__name__}")
     pipe.send(Ended(error))
     # What is handed over lies in this process's memory: its owner ends it when it has seen all.
@@ -82,15 +83,28 @@ def _open(opening: Opening, pipe: Connection) -> Reader:
     # Here, so that whoever starts such a process does not load FFmpeg.
     from .container import open_video
     from .live import CameraReader, StreamReader
+    from .pictures import PicturesReader
     from .recording import RecordingReader
+    from .sound_files import SoundFilesReader
+    from .sound_stream import SoundStreamReader
 
-    if source_kind(opening.text) == "camera":
+    alive = _Beat(pipe).alive
+
+    def told(text: str) -> None:
+        pipe.send(Told(text))
+
+    if opening.kind == "camera":
         return CameraReader(opening)
+    if opening.kind == "images":
+        return PicturesReader(opening, told=told, alive=alive)
+    if opening.kind == "sound" and source_kind(opening.text) == "file":
+        return SoundFilesReader(opening, told=told, alive=alive)
+    if opening.kind in ("sound", "microphone"):
+        return SoundStreamReader(opening, told=told)
     video = open_video(opening)
     if not video.is_recording:
-        return StreamReader(video, opening)
-    beat = _Beat(pipe)
-    return RecordingReader(video, opening, told=lambda text: pipe.send(Told(text)), alive=beat.alive)
+        return StreamReader(video, opening, told)
+    return RecordingReader(video, opening, told=told, alive=alive)
 
 
 class _Beat:
@@ -110,20 +124,22 @@ class _Beat:
 def _hand_over(reader: Reader, free: "queue.SimpleQueue[int]", pipe: Connection) -> None:
     """Puts one frame after another into a free place."""
     slots = [SharedWriter() for _ in range(SLOTS)]
-    count = 0
+    count, lost = 0, False
     for taken in reader:
         slot = _place(reader, taken, free)
         if slot is None:
+            lost = True
             continue
-        image = reader.picture(taken)
+        value = reader.value(taken)
         if not count and not reader.opened.live:
             # Who waits for whom then changes more seldom.
-            for more in range(_LEAST_SLOTS, min(SLOTS, _MOST_BYTES // image.size)):
+            for more in range(_LEAST_SLOTS, min(SLOTS, _MOST_BYTES // max(1, value.nbytes))):
                 free.put(more)
-        place = slots[slot].write(image)
+        place = slots[slot].write(value)
         sequence = count if taken.sequence is None else taken.sequence
         count += 1
-        pipe.send(Handed(slot, place, sequence, taken.captured_s, taken.source_s))
+        pipe.send(Handed(slot, place, sequence, taken.captured_s, taken.source_s, taken.begins or lost))
+        lost = False
 
 
 def _place(reader: Reader, taken: Taken, free: "queue.SimpleQueue[int]") -> int | None:

@@ -1,36 +1,48 @@
 """Reading a live source in the decoder's process: a stream or a camera, each frame with the time of its arrival."""
 
+import re
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import parse_qsl
 
+import av
 import cv2
 
-from ...errors import InfilinkError, Unavailable
+from ...errors import InfilinkError, InvalidInput, Unavailable
 from ...outputs import Array
-from .container import Video, decoded
+from .complaints import Complaints
+from .container import Video
 from .reader import FALLBACK_FPS, MAX_PIXELS, Opened, Opening, Taken
 
 _WAITING_BYTES = 2**26
 _WAITING_PACKETS = 2048
 _REMEMBERED = 64
+_KEY_WITHIN_S = 10.0
+"""Some streams have no key frames, and refresh their pictures bit by bit: then what comes is taken as it is."""
+_PICTURE_WITHIN_S = 20.0
 
 
 class StreamReader:
     """Gives the frames of a network stream; a thread reads it, so that nothing waits in a socket.
 
+    It begins at a key frame, and goes on at the next one after something damaged: what is decoded between them is made
+    of pictures that nobody has.
+
     Args:
         video: the opened stream; this closes it.
         opening: its `seconds` say how long to take frames.
+        told: called with what the user should know.
     """
 
-    def __init__(self, video: Video, opening: Opening) -> None:
+    def __init__(self, video: Video, opening: Opening, told: Callable[[str], None] = lambda _: None) -> None:
         rate = video.stream.average_rate or video.stream.guessed_rate
         self.opened = Opened(float(rate) if rate and 0 < rate <= 1000 else FALLBACK_FPS, None, True, "read")
         self._video = video
         self._seconds = opening.seconds
+        self._complaints = Complaints(told)
         self._waiting = Packets()
         # By the stamps of their packets, as frames come in another order.
         self._arrivals: dict[int, float] = {}
@@ -40,15 +52,31 @@ class StreamReader:
         """Every frame until `seconds` are over.
 
         Raises:
-            Unavailable: the stream ended or fell silent.
+            Unavailable: the stream ended, fell silent, or nothing of it can be decoded.
         """
         first_s, last_s, count = None, 0.0, 0
+        key_due_s: float | None = None
+        waits, picture_due_s = True, None
         for packet, arrived_s in self._waiting:
+            picture_due_s = arrived_s + _PICTURE_WITHIN_S if picture_due_s is None else picture_due_s
+            if arrived_s > picture_due_s:
+                what = f"nothing of it could be decoded for {_PICTURE_WITHIN_S:.0f} s"
+                raise Unavailable(f"{self._video.name}: {what}, after {count} frames")
+            key_due_s = arrived_s + _KEY_WITHIN_S if waits and key_due_s is None else key_due_s
+            waits = waits and not packet.is_keyframe and key_due_s is not None and arrived_s < key_due_s
+            if waits and packet.size:
+                continue
+            key_due_s = None
             if packet.pts is not None:
                 self._arrivals[packet.pts] = arrived_s
                 if len(self._arrivals) > _REMEMBERED:
                     del self._arrivals[next(iter(self._arrivals))]
-            for frame in decoded(packet):
+            frames, damaged = _decoded(packet)
+            if damaged:
+                waits = True
+                self._complaints.add("damaged", "is damaged; it goes on with the next key frame")
+            for frame in frames:
+                picture_due_s = None
                 last_s = max(last_s, self._arrivals.pop(frame.pts, arrived_s))
                 first_s = last_s if first_s is None else first_s
                 if self._seconds is not None and last_s - first_s >= self._seconds:
@@ -57,7 +85,7 @@ class StreamReader:
                 count += 1
         raise Unavailable(f"{self._video.name}: the stream ended after {count} frames{self._waiting.why}")
 
-    def picture(self, taken: Taken) -> Array:
+    def value(self, taken: Taken) -> Array:
         """The frame as uint8 BGR."""
         return self._video.picture(taken.frame)
 
@@ -70,6 +98,16 @@ class StreamReader:
         except InfilinkError as error:
             why = f" ({str(error).removeprefix(f'{self._video.name}: ')})"
         self._waiting.end(why)
+
+
+def _decoded(packet: Any) -> tuple[list[Any], bool]:
+    """The whole frames that come out with a packet, and whether something is damaged."""
+    try:
+        frames = packet.decode()
+    except av.FFmpegError:
+        return [], True
+    whole = [frame for frame in frames if not frame.is_corrupt]
+    return whole, len(whole) < len(frames)
 
 
 class Packets:
@@ -117,19 +155,23 @@ class CameraReader:
     """Gives the frames of a camera of this machine, through OpenCV.
 
     Args:
-        opening: the camera's number, and how long to take frames.
+        opening: the camera's number or device, with what it is asked for (`/dev/video0?size=1280x720&fps=15`), and how
+            long to take frames.
 
     Raises:
+        InvalidInput: it is asked for what is no size or rate.
         Unavailable: it can't be opened.
     """
 
     def __init__(self, opening: Opening) -> None:
         self.opening = opening
-        self._camera = cv2.VideoCapture(int(opening.text))
+        where, _, asked = opening.text.partition("?")
+        self._camera = cv2.VideoCapture(int(where)) if where.isdecimal() else cv2.VideoCapture(where, cv2.CAP_V4L2)
         if not self._camera.isOpened():
             raise Unavailable(
                 f"camera {opening.name}: can't be opened; check that it is there and that nobody else uses it"
             )
+        _ask(self._camera, opening.name, asked)
         fps = float(self._camera.get(cv2.CAP_PROP_FPS))
         self.opened = Opened(fps if 0 < fps <= 1000 else FALLBACK_FPS, None, True, "read")
 
@@ -151,7 +193,29 @@ class CameraReader:
             yield Taken(image, now_s)
             count += 1
 
-    def picture(self, taken: Taken) -> Array:
+    def value(self, taken: Taken) -> Array:
         """The frame as uint8 BGR."""
         image: Array = taken.frame
         return image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+
+
+def _ask(camera: cv2.VideoCapture, name: str, asked: str) -> None:
+    """Asks a camera for a size, a rate, a format; it may give what is next to them.
+
+    Raises:
+        InvalidInput: they are not written so.
+    """
+    wanted: dict[int, float] = {}
+    for key, value in parse_qsl(asked, keep_blank_values=True):
+        if key == "format" and len(value) == 4 and value.isascii():
+            wanted[cv2.CAP_PROP_FOURCC] = cv2.VideoWriter.fourcc(*value.upper())
+        elif key == "size" and (found := re.fullmatch(r"(\d{2,5})x(\d{2,5})", value)):
+            wanted[cv2.CAP_PROP_FRAME_WIDTH], wanted[cv2.CAP_PROP_FRAME_HEIGHT] = float(found[1]), float(found[2])
+        elif key == "fps" and re.fullmatch(r"\d{1,3}(\.\d+)?", value) and float(value):
+            wanted[cv2.CAP_PROP_FPS] = float(value)
+        else:
+            raise InvalidInput(
+                f"{name}: {key}={value}: write size=WIDTHxHEIGHT, fps=NUMBER, format=MJPG, with & between"
+            )
+    for each, number in wanted.items():
+        camera.set(each, number)

@@ -115,7 +115,7 @@ def listed(kind: str, where: str) -> list[Path]:
     """
     path = source_path(where)
     if _is(path, stat.S_ISDIR):
-        every = [each for each in path.rglob("*") if each.is_file() and not _is_hidden(each.relative_to(path))]
+        every = [each for each in path.rglob("*") if each.is_file() and not is_hidden(each.relative_to(path))]
         found = [each for each in every if each.suffix.lower() in _ENDINGS[kind]] or (every if kind == "csv" else [])
     elif _GLOB.search(where) and not path.exists():
         root = Path(path.anchor or ".")
@@ -192,7 +192,7 @@ def _of_folder(path: Path) -> str:
     found: dict[str, str] = {}
     for each in path.rglob("*"):
         kind = _by_ending(each)
-        if kind and not _is_hidden(each.relative_to(path)):
+        if kind and not is_hidden(each.relative_to(path)):
             found.setdefault(kind, each.name)
     if len(found) == 1:
         return next(iter(found))
@@ -204,7 +204,8 @@ def _of_folder(path: Path) -> str:
     raise InvalidInput(f"{path}: is a folder without files whose kind their names tell: write which: {written}")
 
 
-def _is_hidden(path: Path) -> bool:
+def is_hidden(path: Path) -> bool:
+    """Whether a file or a folder on the way to it begins with a dot."""
     return any(part.startswith(".") for part in path.parts)
 
 

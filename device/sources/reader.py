@@ -1,12 +1,14 @@
-"""What the decoder's process reads frames with: a recording, a stream or a camera, all alike."""
+"""What the decoder's process reads with: a recording, a stream, a camera, pictures or sound, all alike."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ...models.inputs.form import PICTURES, InputForm
 from ...outputs import Array
-from ...traces.source_name import without_secrets
+from ...traces.source_name import is_always_live, without_secrets
 from .base import Times
+from .cut import WHOLE, Cut
 
 MAX_PIXELS = 2**25
 """The largest picture, as the coordinator takes it by default; asked before memory is taken."""
@@ -20,21 +22,32 @@ class Opening:
     """What a source is opened with.
 
     Attributes:
-        text: as the user named it.
+        text: where it is: a path, an address, a device.
         start_s: where in a recording to start.
         seconds: how much of it to give; None: all of it.
         loop: whether to start a recording again at its end.
+        kind: which kind of source it is, by the names of `names.KINDS`.
+        written: the source as the user wrote it; empty: as `text` is.
+        cut: how inputs are cut: sound of a cut with windows is given in pieces, else file by file.
     """
 
     text: str
     start_s: float = 0.0
     seconds: float | None = None
     loop: bool = False
+    kind: str = "video"
+    written: str = ""
+    cut: Cut = WHOLE
 
     @property
     def name(self) -> str:
         """The source's name as it may be shown."""
-        return without_secrets(self.text)
+        return without_secrets(self.written or self.text)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether inputs come when they are captured, as far as its name says it."""
+        return self.kind in ("camera", "microphone") or self.cut.watch or is_always_live(self.text)
 
 
 @dataclass(frozen=True)
@@ -45,27 +58,30 @@ class Opened:
     frame_count: int | None
     live: bool
     times: Times
+    form: InputForm = PICTURES
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A decoded frame, not a picture yet.
+    """What was decoded: a frame that is no picture yet, or samples.
 
     Attributes:
         frame: as FFmpeg or OpenCV gave it.
-        captured_s: as in `Frame`.
-        source_s: as in `Frame`.
-        sequence: as in `Frame`; None: it gets the next number if it is handed over at all.
+        captured_s: as in `Input`; of samples the last one's.
+        source_s: as in `Input`.
+        sequence: as in `Input`; None: it gets the next number if it is handed over at all.
+        begins: whether it begins something of its own (a file): no window reaches back over it.
     """
 
     frame: Any
     captured_s: float
     source_s: float | None = None
     sequence: int | None = None
+    begins: bool = False
 
 
 class Reader(Protocol):
-    """Gives decoded frames until the source ends.
+    """Gives what it decodes until the source ends.
 
     Attributes:
         opened: what the source says of itself.
@@ -75,5 +91,5 @@ class Reader(Protocol):
 
     def __iter__(self) -> Iterator[Taken]: ...
 
-    def picture(self, taken: Taken) -> Array:
-        """A frame as uint8 BGR, height x width x 3; good until the next is taken."""
+    def value(self, taken: Taken) -> Array:
+        """The input of it; good until the next is taken."""

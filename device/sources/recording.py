@@ -74,7 +74,7 @@ class RecordingReader:
         elif self._reached_s + 1.0 / self._stamps.fps < _WHOLE_SHARE_GUESSED * (video.duration_s or 0.0):
             self._told(f"ended at {self._reached_s:.2f} s of {video.duration_s:.2f} s; is it whole?")
 
-    def picture(self, taken: Taken) -> Array:
+    def value(self, taken: Taken) -> Array:
         """The frame as uint8 BGR."""
         return self._video.picture(taken.frame)
 

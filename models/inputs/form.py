@@ -21,7 +21,7 @@ from ...outputs import Array
 
 Kind = Literal["image", "video", "audio", "signal", "text", "map"]
 KINDS: tuple[Kind, ...] = ("image", "video", "audio", "signal", "text", "map")
-_RATED = ("audio", "signal")
+_RATED = ("audio", "signal", "video")
 _WINDOWED = ("audio", "signal", "video")
 _DIMENSIONS = {"image": 3, "video": 4, "audio": 1, "signal": 2, "text": 1, "map": 3}
 _TYPES = {"image": "u", "video": "u", "audio": "if", "signal": "f", "text": "u", "map": "f"}
@@ -32,7 +32,8 @@ class InputForm(BaseModel):
 
     Attributes:
         modality: one of `KINDS`; of an input of several parts, their kinds joined by +.
-        rate_hz: audio, signal: samples a second; 0: there is no rate, as of samples that come when they like.
+        rate_hz: audio, signal: samples a second; 0: there is no rate, as of samples that come when they like. video:
+            the frames a second that were chosen; 0: all that there are.
         window: audio and signal: how many samples an input has, video: how many frames; 0: an input is what the source
             has as one (a sound file, a line), of any length.
         stride: how many samples or frames lie between the beginnings of two inputs; 0 where there is no window.

@@ -1,4 +1,4 @@
-"""A source whose frames are decoded in a process of its own: a damaged file or stream can end that process only."""
+"""A source that is decoded in a process of its own: a damaged file or stream can end that process only."""
 
 import logging
 import os
@@ -11,9 +11,7 @@ import numpy as np
 
 from ...errors import InfilinkError, InvalidInput, Unavailable
 from ...models.forked import fork
-from ...models.inputs.form import PICTURES
 from ...models.shared_memory import SharedReader
-from ...traces.source_name import is_always_live
 from .base import Input
 from .decoder import Ended, Handed, Told, serve_source
 from .reader import Opened, Opening
@@ -21,25 +19,28 @@ from .reader import Opened, Opening
 logger = logging.getLogger(__name__)
 
 _SILENT_S = 90.0
-"""A decoder that says nothing for so long hangs; it tells when it works on without a frame to give."""
+_SILENT_LIVE_S = 45.0
+"""A decoder that says nothing for so long hangs: FFmpeg gives up on a silent address long before that, if it can. Of
+recordings it tells when it works on without anything to give."""
 
 
-class VideoSource:
-    """Gives the frames of a video file, a network stream or a camera; the fields are those of `Source`.
+class DecodedSource:
+    """Gives what is in a video, a stream, a camera, sounds or pictures; the fields are those of `Source`.
 
     Args:
         opening: what to open, and which part of it to give.
+        silent_s: how long its decoder may say nothing; None: as is usual for such a source.
 
     Raises:
-        InvalidInput: it is no video, or an option does not fit it.
-        Unavailable: the stream or camera can't be opened.
+        InvalidInput: it can't be read as that, or an option does not fit it.
+        Unavailable: the stream, camera or microphone can't be opened.
     """
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: Opening, *, silent_s: float | None = None) -> None:
         self.opening = opening
         self.name = opening.name
-        self.form = PICTURES
-        self.live = is_always_live(opening.text)
+        self.live = opening.is_live
+        self.silent_s = silent_s or (_SILENT_LIVE_S if self.live else _SILENT_S)
         self._closed = False
         self._given = 0
         self._paths: set[str] = set()
@@ -48,16 +49,26 @@ class VideoSource:
         try:
             opened = self._receive()
             if isinstance(opened, Ended):
-                raise opened.error or InvalidInput(f"{self.name}: gave no frame")
+                raise opened.error or InvalidInput(f"{self.name}: gave nothing")
         except BaseException:
             self.close()
             raise
         assert isinstance(opened, Opened)
         self.inputs_per_s, self.input_count = opened.fps, opened.frame_count
-        self.live, self.times = opened.live, opened.times
+        self.live, self.times, self.form = opened.live, opened.times, opened.form
 
     def __iter__(self) -> Iterator[Input]:
-        """Every frame that was asked for; going on where an earlier loop over it stopped.
+        """Every input that was asked for; going on where an earlier loop over it stopped.
+
+        Raises:
+            InvalidInput: a file's decoder died over it.
+            Unavailable: a live source ended, fell silent, or its decoder died.
+        """
+        for _, taken in self.pieces():
+            yield taken
+
+    def pieces(self) -> Iterator[tuple[bool, Input]]:
+        """The same, each with whether it begins something of its own, as a file.
 
         Raises:
             InvalidInput: a file's decoder died over it.
@@ -76,10 +87,10 @@ class VideoSource:
                 if message.error is not None:
                     raise message.error
             elif isinstance(message, Handed):
-                frame = self._take(message)
-                if frame is not None:
+                taken = self._take(message)
+                if taken is not None:
                     self._given += 1
-                    yield frame
+                    yield message.begins, taken
 
     @property
     def pid(self) -> int | None:
@@ -87,7 +98,7 @@ class VideoSource:
         return None if self._closed else self._process.pid
 
     def close(self) -> None:
-        """Ends the decoder, also while its frames are read; closing twice is fine."""
+        """Ends the decoder, also while it is read; closing twice is fine."""
         if self._closed:
             return
         self._closed = True
@@ -108,14 +119,14 @@ class VideoSource:
         self.close()
 
     def _take(self, handed: Handed) -> Input | None:
-        """The frame, copied out of its place, which is free then; None if the decoder has just died."""
+        """The input, copied out of its place, which is free then; None if the decoder has just died."""
         self._paths.add(handed.place.path)
         try:
-            image = np.array(self._memory.read(handed.place))
+            value = np.array(self._memory.read(handed.place))
             self._pipe.send(handed.slot)
         except OSError:
             return None
-        return Input(handed.sequence, handed.captured_s, image, handed.source_s)
+        return Input(handed.sequence, handed.captured_s, value, handed.source_s)
 
     def _receive(self) -> object:
         """What the decoder says next; what it tells the user is logged.
@@ -126,8 +137,8 @@ class VideoSource:
         """
         while True:
             try:
-                if not self._pipe.poll(_SILENT_S):
-                    raise self._lost(f"its decoder gave nothing for {_SILENT_S:.0f} s")
+                if not self._pipe.poll(self.silent_s):
+                    raise self._lost(f"its decoder gave nothing for {self.silent_s:.0f} s")
                 message = self._pipe.recv()
             except (EOFError, OSError) as error:
                 raise self._lost(f"its decoder died{self._how()}") from error
@@ -144,7 +155,7 @@ class VideoSource:
         return f" ({signal.Signals(-code).name})" if code is not None and code < 0 else ""
 
     def _lost(self, what: str) -> InfilinkError:
-        after = f"{self.name}: {what} after {self._given} frames"
+        after = f"{self.name}: {what} after {self._given} inputs"
         if self.live:
             return Unavailable(after)
         return InvalidInput(f"{after}; it can't be read as it is: convert it (`ffmpeg -i IN OUT.mp4`)")

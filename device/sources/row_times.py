@@ -1,0 +1,149 @@
+"""The times of a signal's rows: the source's own, their arrival, or their number over a rate; they never go back."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from ...outputs import Array
+
+APART_S = 10.0
+"""How far apart files lie whose times don't say it: what is in two of them is no one event."""
+
+_HOLE_STEPS = 2.5
+_FAR_S = 10.0
+
+
+class Rate(NamedTuple):
+    """How often a signal was sampled, as its times show it.
+
+    Attributes:
+        rate_hz: rows a second, rounded as people say it; 0: they don't show it.
+        hole_s: a longer time between two rows is a hole.
+    """
+
+    rate_hz: float
+    hole_s: float
+
+
+def measure_rate(times_s: Array) -> Rate:
+    """The rate of rows at these times, some of which may come in bursts, or after a hole."""
+    steps = np.diff(times_s)
+    steps = steps[steps >= 0]
+    if not len(steps) or not steps.any():
+        return Rate(0.0, np.inf)
+    usual_s = float(np.quantile(steps, 0.95)) or float(steps.max())
+    steps = steps[steps <= _HOLE_STEPS * usual_s]
+    exact_hz = len(steps) / float(steps.sum())
+    whole_hz = round(exact_hz)
+    rate_hz = float(whole_hz) if whole_hz and abs(exact_hz / whole_hz - 1) < 0.005 else float(f"{exact_hz:.3g}")
+    return Rate(rate_hz, _HOLE_STEPS * max(usual_s, 1.0 / exact_hz))
+
+
+def hole_of(rate_hz: float) -> float:
+    """What is a hole in a signal of this rate."""
+    return _HOLE_STEPS / rate_hz if rate_hz else float("inf")
+
+
+class RecordedTimes:
+    """The times of rows of recordings, from 0 on.
+
+    Args:
+        rate_hz: the rows' rate, where they say no times; 0: they have an order only, a second from one to the next.
+        hole_s: what is a hole.
+        told: called with what is wrong, once.
+    """
+
+    def __init__(self, rate_hz: float, hole_s: float, told: Callable[[str], None]) -> None:
+        self.rate_hz = rate_hz
+        self.hole_s = hole_s
+        self._told: Callable[[str], None] | None = told
+        self._last_s: float | None = None
+        self._shift_s = 0.0
+        self._begins = True
+
+    def anew(self) -> None:
+        """Says that the next rows begin a file of their own."""
+        self._begins = True
+
+    def of(self, count: int, times_s: Array | None) -> Array:
+        """The times of so many rows.
+
+        Args:
+            count: how many.
+            times_s: their own; None: they say none.
+        """
+        begins, self._begins = self._begins, False
+        if times_s is None:
+            step_s = 1.0 / (self.rate_hz or 1.0)
+            first_s = 0.0 if self._last_s is None else self._last_s + (APART_S if begins and self.rate_hz else step_s)
+            found = first_s + step_s * np.arange(count)
+        else:
+            found = self._own(times_s, begins)
+        self._last_s = float(found[-1])
+        return found
+
+    def _own(self, times_s: Array, begins: bool) -> Array:
+        if self._last_s is None:
+            self._shift_s = -float(times_s[0])
+        elif begins and times_s[0] + self._shift_s < self._last_s:
+            self._shift_s = self._last_s + APART_S - float(times_s[0])
+        found = times_s + self._shift_s
+        steps = np.diff(found, prepend=found[0] if self._last_s is None else self._last_s)
+        back = steps < 0
+        if not back.any():
+            return found
+        place = int(np.argmax(back))
+        if self._told is not None:
+            before_s = found[place] - steps[place]
+            self._told(
+                f"its times go back by {-steps[place]:.3g} s after {before_s:.2f} s; they are counted on from there"
+            )
+            self._told = None
+        # Far enough for a hole: what lies on both sides is no one window.
+        steps[back] = 2 * self.hole_s if np.isfinite(self.hole_s) else APART_S
+        found = (found[0] - steps[0] if self._last_s is None else self._last_s) + np.cumsum(steps)
+        self._shift_s = float(found[-1] - times_s[-1])
+        return found
+
+
+class LiveTimes:
+    """The times of rows that come when they are made, on the monotonic clock: their own if they say any.
+
+    A row's own clock and ours differ; by how much is known from the row that was on its way for the shortest time.
+
+    Args:
+        told: called with what is wrong, once.
+    """
+
+    def __init__(self, told: Callable[[str], None]) -> None:
+        self._told: Callable[[str], None] | None = told
+        self._ahead_s: float | None = None
+        self._last_s = -np.inf
+
+    def anew(self) -> None:
+        """Nothing: time goes on."""
+
+    def of(self, count: int, times_s: Array | None, arrived_s: float) -> Array:
+        """The times of so many rows.
+
+        Args:
+            count: how many.
+            times_s: their own; None: they say none.
+            arrived_s: when they came.
+        """
+        found = np.full(count, arrived_s)
+        if times_s is not None:
+            ahead_s = arrived_s - float(times_s[-1])
+            if self._ahead_s is not None and ahead_s - self._ahead_s > _FAR_S:
+                if self._told is not None:
+                    self._told(
+                        f"its clock was set back, or rows come {ahead_s - self._ahead_s:.0f} s late: now counts as now"
+                    )
+                    self._told = None
+                self._ahead_s = ahead_s
+            self._ahead_s = ahead_s if self._ahead_s is None else min(self._ahead_s, ahead_s)
+            found = times_s + self._ahead_s
+        found = np.maximum.accumulate(np.maximum(found, self._last_s))
+        self._last_s = float(found[-1])
+        return found

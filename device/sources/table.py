@@ -1,0 +1,187 @@
+"""Rows of numbers: a sensor's CSV, with or without a header, from a file or a port."""
+
+import csv
+import re
+
+import numpy as np
+
+from ...errors import InvalidInput
+from ...models.inputs.form import InputForm
+from ...outputs import Array
+from .columns import Columns, is_number, named_columns, number, numbered_columns
+from .complaints import Complaints
+from .cut import Cut
+from .formats import Item
+
+_SPACES = re.compile(r"[ \t]+")
+
+
+class TableFormat:
+    """Makes samples of rows: float32 (rows, channels).
+
+    Args:
+        cut: which columns are channels, and which is the time.
+        complaints: told of rows that can't be read.
+        per_line: whether each row is an item of its own.
+    """
+
+    def __init__(self, cut: Cut, complaints: Complaints, *, per_line: bool = False) -> None:
+        self.cut = cut
+        self.per_line = per_line
+        self.form = InputForm(modality="signal", channels=cut.channels) if cut.channels and cut.time_column else None
+        self.says_times = bool(cut.time_column) and cut.time_column != "-"
+        self._complaints = complaints
+        self._separator: str | None = None
+        self._columns: Columns | None = None
+        self._left_out = False
+
+    def begin(self, lines: list[bytes]) -> None:
+        """Finds the columns."""
+        texts = self._texts(lines)
+        if not texts:
+            raise InvalidInput("holds no rows")
+        self._find(texts)
+        assert self._columns is not None
+        self.form = InputForm(modality="signal", channels=self._columns.names)
+        self.says_times = self._columns.time is not None
+        # They are read again from their beginning.
+        self._columns = None
+
+    def anew(self) -> None:
+        """The columns are found again in the next lines."""
+        self._columns, self._separator, self._left_out = None, None, False
+
+    def items(self, lines: list[bytes]) -> list[Item]:
+        """The rows, as one item or each as its own."""
+        texts = self._texts(lines)
+        if self._left_out or not texts:
+            return []
+        if self._columns is None:
+            try:
+                texts = self._find(texts)
+            except InvalidInput as error:
+                self._complaints.add("has other columns", f"{error}; the file is left out")
+                self._left_out = True
+                return []
+        if not texts:
+            return []
+        item = self._read(texts)
+        if not self.per_line:
+            return [item] if len(item.value) else []
+        times_s = item.times_s
+        return [
+            Item(item.value[i : i + 1], None if times_s is None else times_s[i : i + 1]) for i in range(len(item.value))
+        ]
+
+    def _texts(self, lines: list[bytes]) -> list[str]:
+        found = []
+        for line in lines:
+            try:
+                text = line.decode().strip()
+            except UnicodeDecodeError:
+                self._complaints.add("no UTF-8", f"a row is no UTF-8 ({line[:40]!r}): it is left out")
+                continue
+            if text and not text.startswith("#"):
+                found.append(text)
+        return found
+
+    def _find(self, texts: list[str]) -> list[str]:
+        """Finds the columns; gives the rows without the header."""
+        self._separator = _separator_of(texts[0]) if self._separator is None else self._separator
+        first = self._cells(texts[0])
+        rest = texts
+        if all(is_number(cell) for cell in first):
+            rows = [row for row in map(self._cells, texts[:256]) if len(row) == len(first)]
+            self._columns = numbered_columns(np.array([[number(cell) for cell in row] for row in rows]), self.cut)
+        else:
+            rest = texts[1:]
+            sample = self._cells(rest[0]) if rest else ["0"] * len(first)
+            numeric = [place < len(sample) and is_number(sample[place]) for place in range(len(first))]
+            self._columns = named_columns([cell.strip() for cell in first], numeric, self.cut)
+        if self.form is not None and len(self._columns.names) != len(self.form.channels):
+            found, columns = ", ".join(self._columns.names), ", ".join(self.form.channels)
+            self._columns = None
+            raise InvalidInput(f"has the columns {found}, not {columns}")
+        return rest
+
+    def _read(self, texts: list[str]) -> Item:
+        columns = self._columns
+        assert columns is not None
+        fast = self._read_fast(texts, columns)
+        if fast is not None:
+            return fast
+        values, times = [], []
+        for text in texts:
+            cells = self._cells(text)
+            row = self._row(cells, columns)
+            if row is None:
+                columns = self._columns
+                assert columns is not None
+                continue
+            values.append(row)
+            if columns.time is not None:
+                times.append(cells[int(columns.time)])
+        array = np.array(values, np.float32).reshape(-1, len(columns.channels))
+        if columns.time is None:
+            return Item(array)
+        return self._timed(array, columns.seconds(times))
+
+    def _row(self, cells: list[str], columns: Columns) -> list[float] | None:
+        """A row's channels; None, and said, if it can't be read."""
+        wanted = [int(place) for place in columns.channels]
+        last = max(wanted if columns.time is None else [*wanted, int(columns.time)])
+        if last >= len(cells):
+            self._complaints.add("lacks columns", f"a row has {len(cells)} columns, not {last + 1}: it is left out")
+            return None
+        row = [number(cells[place]) for place in wanted]
+        if np.isfinite(row).all():
+            return row
+        names = [cell.strip() for cell in cells]
+        if not any(is_number(name) for name in names) and set(columns.names) <= set(names):
+            # A logger that was started again writes its header again.
+            self._columns = named_columns(names, [True] * len(names), self.cut)
+        else:
+            self._complaints.add(
+                "no number", f"a row has an empty cell or no number ({', '.join(cells)[:80]}): it is left out"
+            )
+        return None
+
+    def _timed(self, values: Array, times_s: Array) -> Item:
+        known = np.isfinite(times_s)
+        if not known.all():
+            self._complaints.add("no time", "a row has no time that can be read: it is left out")
+            values, times_s = values[known], times_s[known]
+        return Item(values, times_s)
+
+    def _read_fast(self, texts: list[str], columns: Columns) -> Item | None:
+        """The same with NumPy's parser, where nothing is wrong with any row; else None."""
+        if self._separator == ";" or any('"' in text for text in texts[:1]):
+            return None
+        places = [int(place) for place in columns.channels]
+        wanted = places if columns.time is None else [*places, int(columns.time)]
+        try:
+            read = np.loadtxt(texts, delimiter=self._separator or None, usecols=wanted, comments=None, ndmin=2)
+        except ValueError:
+            return None
+        if not np.isfinite(read).all():
+            return None
+        values = read[:, : len(places)].astype(np.float32)
+        if not np.isfinite(values).all():
+            return None
+        if columns.time is None:
+            return Item(values)
+        unit_s = columns.unit_s
+        return Item(values, read[:, -1] * unit_s if unit_s is not None else columns.seconds(list(read[:, -1])))
+
+    def _cells(self, text: str) -> list[str]:
+        if not self._separator:
+            return _SPACES.split(text)
+        cells = next(csv.reader([text], delimiter=self._separator), [])
+        if self._separator == ";":
+            cells = [cell.replace(",", ".") if is_number(cell.replace(",", ".")) else cell for cell in cells]
+        return cells
+
+
+def _separator_of(line: str) -> str:
+    """What stands between the cells; empty: spaces."""
+    return next((each for each in (";", "\t", ",") if each in line), "")
