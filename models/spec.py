@@ -1,4 +1,4 @@
-"""A model's spec: how a frame becomes its input, and what its outputs mean.
+"""A model's spec: how an input becomes its tensors, and what its outputs mean.
 
 The spec is a TOML file beside the model (`yolox_nano.toml` for `yolox_nano.onnx`) or JSON inside it, in the ONNX
 file's own `metadata_props` under the key `infilink`. The one beside wins. docs/MODELS.md says how to write one.
@@ -280,7 +280,7 @@ def write_spec(path: Path, spec: ModelSpec) -> None:
 
 
 def find_models(folder: Path) -> dict[str, Path]:
-    """Every model in a folder that looks at pictures, by its spec's name, in the order of the names.
+    """Every model in a folder that looks at inputs, by its spec's name, in the order of the names.
 
     Raises:
         InvalidInput: no such folder, no model in it, two of one name, or a model without a valid spec.

@@ -1,14 +1,18 @@
-"""A coordinator with models of every kind of input: measured, loaded, changed and removed with all that they need."""
+"""A coordinator with models of every kind of input: streams of each, and all that the models need with them."""
 
 import shutil
 
 import numpy as np
 import pytest
+from infilink.device.uplink.form_encoders import form_encoder
 from infilink.errors import InvalidInput
+from infilink.models.inputs.form import InputForm
 from infilink.models.onnx_model import OnnxModel
 from infilink.models.spec import digest
+from infilink.protos.arrays import read_array
 
 from ..models.inputs.kinds import KINDS, WORDS, joint, tokens, write_tokenizer
+from .messages import an_input, hello, origins
 
 RANDOM = np.random.default_rng(5)
 
@@ -39,6 +43,50 @@ def test_each_is_loaded_and_answers_what_it_looks_at(serve, folder, budget):
             await site.pool.queue.run("tokens", np.zeros(3, np.float32))
 
     serve(story, models=folder, budget=budget)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("constants", "pieces", "string", "bytes")])
+def test_a_stream_is_answered_by_the_models_that_look_at_it(serve, folder, kind):
+    form, random = KINDS[kind].form, np.random.default_rng(3)
+    models = {each.spec.name: each for each in (OnnxModel(KINDS[name].save(folder)) for name in KINDS)}
+    encoder, values = form_encoder(form, encoding="auto", quality=100), [KINDS[kind].draw(random) for _ in range(3)]
+    fitting = {name for name, model in models.items() if model.spec.modality == form.modality}
+
+    async def story(site):
+        answers = []
+
+        async def write(answer):
+            answers.append(answer)
+
+        async def sent():
+            for sequence, value in enumerate(values):
+                yield an_input(sequence, payload=encoder.encode(value), encoding=encoder.encoding)
+
+        await site.stream(site.open_session(hello(form=form.model_dump_json()))).run(sent(), write)
+        assert len(answers) == 3
+        for value, answer in zip(values, answers, strict=True):
+            found = {output.model: read_array(output) for output in answer.result.outputs}
+            assert set(found) == fitting and set(origins(answer).values()) == {"executed"}
+            # What travels is a JPEG, or sixteen bits: nearly the same.
+            expected = {name: models[name].infer(value) for name in fitting}
+            near = 12.0 if form.modality in ("image", "video") else 0.01
+            for name, output in found.items():
+                np.testing.assert_allclose(output, expected[name], atol=near * (3 if name == "constants" else 1))
+
+    serve(story, models=folder)
+
+
+def test_a_stream_of_another_rate_is_refused_with_what_differs(serve, folder):
+    KINDS["audio"].save(folder)
+    form = InputForm(modality="audio", rate_hz=16000)
+
+    async def story(site):
+        with pytest.raises(InvalidInput, match=r"audio: it takes 8000 samples a second .* these come 16000 a second"):
+            site.open_session(hello(form=form.model_dump_json()))
+        with pytest.raises(InvalidInput, match="model 'audio' does not look at this stream: it looks at audio"):
+            site.open_session(hello(models=["audio"]))
+
+    serve(story, models=folder)
 
 
 def test_a_model_of_sounds_comes_while_it_runs(serve, folder):

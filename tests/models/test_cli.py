@@ -24,6 +24,7 @@ from infilink.outputs import KINDS, OutputSpec
 from onnx import TensorProto, helper
 from typer.testing import CliRunner
 
+from .inputs.kinds import KINDS as KINDS_OF_INPUTS
 from .split.models import frames, write_chain
 
 INPUTS = (PictureInput, VideoInput, AudioInput, SignalInput, TextInput, MapInput, JointInput)
@@ -149,6 +150,21 @@ def test_models_lists_good_and_bad_ones_together(tmp_path: Path) -> None:
     assert "must have shape (4,)" in rows["wrong.onnx"]["error"]
     code, printed = run("models", "ls", str(tmp_path))
     assert code == 2 and "good" in printed and "softmax" in printed and "none.onnx" in printed
+
+
+def test_models_of_every_kind_are_listed_with_what_they_look_at(tmp_path: Path) -> None:
+    for kind in KINDS_OF_INPUTS.values():
+        kind.save(tmp_path)
+    code, printed = run("models", "ls", str(tmp_path), "--json")
+    rows = {row["name"]: row for row in json.loads(printed)["models"]}
+    assert code == 0 and len(rows) == len(KINDS_OF_INPUTS)
+    assert rows["audio"]["looks_at"] == "sound, any samples at 8000 Hz"
+    assert rows["pieces"]["looks_at"] == "sound, pieces of 4 at 8000 Hz"
+    assert rows["video"]["looks_at"] == "4 frames 8x8 NCTHW"
+    assert rows["signal"]["looks_at"] == "x, y, z: 8 steps at 32 Hz"
+    assert rows["joint"]["looks_at"] == "sound, 16 samples at 8000 Hz + text as tokens"
+    code, printed = run("models", "ls", str(tmp_path))
+    assert code == 0 and "text as a string" in " ".join(printed.split())
 
 
 def test_models_measures_memory_and_time(tmp_path: Path) -> None:
