@@ -1,14 +1,26 @@
 """Masked pixels: every one that a polygon touches is black, wherever the picture goes from there."""
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from infilink.device.config import DeviceConfig
 from infilink.device.mask import Mask
+from infilink.device.stream_run import StreamRun
 from infilink.errors import InvalidInput
 from infilink.filters.rules.zones import Zone
 from infilink.models.inputs.form import PICTURES, InputForm
 from infilink.models.inputs.joint import join
+from infilink.models.spec import read_spec
+from infilink.models.stem.stem import Stem
+from infilink.protos.features import FeatureRange
+
+from ..filters.stems import write_stem
+from .coordinator import Coordinator, result
 
 BOX = ((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75))
 SHARE = st.floats(0.0, 1.0)
@@ -71,3 +83,51 @@ def test_a_stream_without_pictures_has_nothing_to_mask() -> None:
     Mask([BOX]).check(PICTURES)
     with pytest.raises(InvalidInput, match="`mask` blackens parts of pictures, and this source gives text"):
         Mask([BOX]).check(InputForm(modality="text"))
+
+
+def write_exact(path: Path, frames: Sequence[np.ndarray]) -> Path:
+    """A clip that keeps every bit of its frames."""
+    height, width = frames[0].shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"FFV1"), 10, (width, height))
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    return path
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"gate": "difference:0.01"},
+        {"send": "ask", "stem": "stem.onnx"},
+        {"local": "models", "local_models": ["bright"]},
+    ],
+    ids=["frames", "gate", "stem, and frames that are kept to be asked for", "models here"],
+)
+def test_nothing_that_leaves_hangs_on_what_is_masked(
+    settings: dict[str, object], start_coordinator: Callable[..., Coordinator], tiny_models: Path, tmp_path: Path
+) -> None:
+    """Two cameras that show the same but for what is masked send the same bytes."""
+    stem = Stem(write_stem(tmp_path / "stem.onnx"))
+    paths = {"stem.onnx": stem.path, "models": tiny_models}
+    given = {key: paths.get(str(value), value) for key, value in settings.items()}
+    spec = read_spec(tiny_models / "bright.onnx")
+    messages: list[list[bytes]] = []
+    for seed in (1, 2):
+        random = np.random.default_rng(seed)
+        frames = [np.full((96, 128, 3), 20 + 20 * i, np.uint8) for i in range(6)]
+        for frame in frames:
+            # A pixel away from the border: clips share colours between neighbours.
+            frame[25:71, 33:95] = random.integers(0, 256, (46, 62, 3))
+        coordinator = start_coordinator({"bright": spec}, answer=lambda m: result(m.sequence, bright=1.0))
+        coordinator.welcome.features.CopyFrom(
+            FeatureRange.of(np.zeros(stem.spec.length), np.ones(stem.spec.length)).as_message()
+        )
+        values = {"name": "d", "source": write_exact(tmp_path / f"{seed}.avi", frames), "pace": "max", "queue": "all"}
+        values |= {"coordinator": coordinator.address, "mask": [BOX], **given}
+        config = DeviceConfig.model_validate(values | {"source": str(values["source"])})
+        assert StreamRun(config).run().kept > 1
+        connection = coordinator.connection()
+        messages.append([connection.input().SerializeToString(deterministic=True) for _ in range(2)])
+    assert messages[0] == messages[1]

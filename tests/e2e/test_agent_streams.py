@@ -11,6 +11,8 @@ from infilink.device.results import Results
 from .conftest import TIMEOUT_S, Agent, Daemon, brightness, grey, wait_until, write_model, write_video
 from .test_streams import write_shake
 
+STEPS = 240
+
 
 @pytest.fixture
 def site(tmp_path: Path, start_daemon: Callable[..., Daemon]) -> Daemon:
@@ -20,6 +22,15 @@ def site(tmp_path: Path, start_daemon: Callable[..., Daemon]) -> Daemon:
     write_model(folder / "bright.onnx")
     write_shake(folder / "shake.onnx")
     return start_daemon(models=str(folder))
+
+
+@pytest.fixture
+def signal(tmp_path: Path) -> Path:
+    """A recording of two channels, 32 steps a second, whose windows can be told apart."""
+    path = tmp_path / "wrist.csv"
+    rows = [f"{step / 32:.5f},{step // 8},{-2 * (step // 8)}" for step in range(STEPS)]
+    path.write_text("\n".join(["time_s,x,y", *rows]) + "\n")
+    return path
 
 
 class Edited:
@@ -62,6 +73,26 @@ def inputs_of(daemon: Daemon, stream: str) -> int:
 
 def connected(daemon: Daemon) -> set[str]:
     return {device.name.partition("/")[2] for device in daemon.status().devices if device.connected}
+
+
+def test_two_streams_of_two_kinds_are_answered_side_by_side(
+    site: Daemon, edited: Edited, start: Callable[[], Agent], signal: Path, tmp_path: Path
+) -> None:
+    edited.write(
+        door='results = "door.sqlite"\ngate = "every:2"',
+        wrist=f'source = "csv:{signal}"\ncut = {{ window = 8, stride = 8 }}\nresults = "wrist.sqlite"',
+    )
+    figures = start().finish()["streams"]
+    assert (figures["door"]["kept"], figures["door"]["answered"]) == (60, 60)
+    assert figures["wrist"]["answered"] == figures["wrist"]["frames"] == STEPS // 8
+    with Results(tmp_path / "wrist.sqlite") as results:
+        assert results.stream == "wrist" and results.models == ["shake"]
+        windows = np.arange(STEPS // 8, dtype=np.float32)
+        np.testing.assert_allclose(np.stack(results.served("shake")), np.stack([windows, -2 * windows], axis=1))
+    with Results(tmp_path / "door.sqlite") as results:
+        assert results.stream == "door" and results.models == ["bright"]
+    kinds = {device.name: device.modality for device in site.status().devices}
+    assert kinds == {"arm/door": "image", "arm/wrist": "signal"}
 
 
 def test_a_decoder_that_dies_costs_the_other_stream_nothing(
