@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -30,7 +30,8 @@ listen = "127.0.0.1:7420"
 models = "my_models"
 watch_models_s = 2.0
 
-# The folder that `infilink train links` wrote; `answers = "links"` needs it.
+# The folder that `infilink train links` wrote; `answers = "links"` needs it. Of each kind of inputs there may be one:
+# ["links-cameras", "links-microphones"].
 # links = "links"
 
 # How inputs are answered. "full": every model runs on every input. "links": the models that fit the budget run, and the
@@ -88,8 +89,10 @@ keep_bytes = 4294967296
 # While the ledger's disk is full, or its database is away: "refuse" inputs, or "answer" without keeping the answers.
 full_disk = "refuse"
 
-# How many devices may be connected at once, and how many inputs of each may wait for an answer.
+# How many streams of devices may be connected at once (a camera has one), how many of them one device may have, and how
+# many inputs of a stream may wait for an answer.
 max_devices = 32
+max_streams = 16
 max_in_flight = 16
 
 # The largest input: in bytes as it travels, and in pixels as a picture.
@@ -200,7 +203,7 @@ class CloudConfig(EndpointConfig):
     """The coordinator's settings; `DEFAULT_TOML` explains each."""
 
     models: Path
-    links: Path | None = None
+    links: Path | Annotated[tuple[Path, ...], Field(min_length=1)] | None = None
     answers: Literal["full", "links", "hold"] = "full"
     placement: Path | None = None
     watch_models_s: float = Field(default=2.0, ge=0, allow_inf_nan=False)
@@ -220,6 +223,7 @@ class CloudConfig(EndpointConfig):
     keep_bytes: int = Field(default=4 * 2**30, ge=0)
     full_disk: Literal["refuse", "answer"] = "refuse"
     max_devices: int = Field(default=32, ge=1, le=10_000)
+    max_streams: int = Field(default=16, ge=1, le=1024)
     max_in_flight: int = Field(default=16, ge=1, le=1024)
     max_input_bytes: int = Field(default=8 * 2**20, ge=1024, le=2**28)
     max_input_pixels: int = Field(default=2**25, ge=1024, le=2**30)
@@ -298,6 +302,11 @@ class CloudConfig(EndpointConfig):
         return self
 
     @property
+    def link_folders(self) -> tuple[Path, ...]:
+        """The folders of links; none: there are none."""
+        return self.links if isinstance(self.links, tuple) else () if self.links is None else (self.links,)
+
+    @property
     def host_budget(self) -> str:
         """The budget of the machine's own memory, as it is written."""
         return self.budget.get(HOST, "none") if isinstance(self.budget, dict) else self.budget
@@ -341,5 +350,7 @@ def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -
 
 
 def _rebased(key: str, value: Any, folder: Path) -> Any:
+    if key in _PATHS and isinstance(value, list):
+        return [_rebased(key, each, folder) for each in value]
     is_path = key in _PATHS and isinstance(value, str) and not (key == "ledger" and "://" in value)
     return str(folder / value) if is_path else value

@@ -6,12 +6,13 @@ import logging
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 
 from .. import __version__
-from ..errors import OutOfMemory, Overloaded
+from ..errors import InvalidInput, OutOfMemory, Overloaded
+from ..links.graph import LinkGraph
 from ..links.index import INDEX
 from ..links.planning.plan import Plan
 from ..links.scheduling.expected import expected_losses, linked_losses
@@ -19,8 +20,9 @@ from ..links.scheduling.loads import Memory
 from ..links.scheduling.schedule import SiteSchedule
 from ..links.serving import Serving
 from ..models.cost import ModelCost
+from ..models.inputs.form import InputForm
 from ..models.providers import HOST
-from ..models.spec import digest
+from ..models.spec import ModelSpec, digest
 from ..protos import edge_pb2, wire
 from ..protos.tracing import Tracing
 from ..units import format_bytes, parse_compute
@@ -45,9 +47,10 @@ from .runtime.run_queue import RunQueue
 from .runtime.scaling import Scaling
 from .runtime.scheduler import Scheduler
 from .security.quotas import Quotas
-from .sessions.admission import check_hello, feature_range, fitting_models, form_of
+from .sessions.admission import camera_name, check_hello, feature_range, fitting_models, form_of
 from .sessions.answers import StreamCounts
 from .sessions.backlog import Backlog
+from .sessions.bounds import check_names
 from .sessions.session import Session, SessionKey, session_key
 from .sessions.stream import DeviceStream
 
@@ -154,8 +157,8 @@ class Coordinator:
         ]
         if self.schedule is not None:
             self._tasks.append(asyncio.create_task(self.scheduler.keep_loaded()))
-        if graph is not None and self.config.links is not None:
-            links = digest(self.config.links / INDEX)
+        if graph is not None:
+            links = "+".join(digest(folder / INDEX) for folder in self.config.link_folders)
             targets = tuple(self.repository.specs)
             self.learned = LearnedState(self.ledger.database, links, targets, devices=2 * self.config.max_devices)
             self._tasks.append(asyncio.create_task(self._save_regularly()))
@@ -202,44 +205,51 @@ class Coordinator:
         Raises:
             Incompatible: it speaks another version of the wire.
             UnknownModel, InvalidInput: what `check_hello` raises.
-            Overloaded: `max_devices` are connected already.
+            Overloaded: `max_devices` are connected already, or `max_streams` of its own.
         """
-        spoken, graph, key = self._agree(hello), self.initial.graph, session_key(hello)
+        spoken, form, key = self._agree(hello), form_of(hello), session_key(hello)
         session = self.sessions.get(key)
         if session is None:
-            form = form_of(hello)
-            models = fitting_models(hello, form, self.repository)
-            self._forget_idle()
-            # Of a camera that the links were not learnt from, what all of theirs taught; of inputs of another kind than
-            # they were learnt from, nothing.
-            graph = graph.camera(key.name) if graph is not None and models.keys() & graph.models.keys() else None
-            plan, local = self.initial.plan_for(hello.device_class), dict(hello.local)
-            plan = replace(plan, resident=tuple(name for name in plan.resident if name in models))
-            known = self.learned.of(key.name) if self.learned is not None else None
-            # A schedule has nothing run always: every model's answers are worth being compared.
-            always = plan if self.schedule is None else Plan(plan.budget_bytes, 0, ())
-            serving = Serving(
-                graph,
-                always,
-                models=models,
-                local=local,
-                live=None if known is None else known.trust,
-                expectation=None if known is None else known.expectation,
-            )
-            session = self.sessions[key] = Session(
-                key,
-                serving,
-                tuple(hello.models),
-                form,
-                local,
-                feature_range(hello, graph),
-                plan=plan,
-                note=partial(self.note, key.name),
-            )
+            models, links = fitting_models(hello, form, self.repository, self.initial)
+            self._forget_idle(key.device)
+            session = self.sessions[key] = self._new_session(hello, form, models, links)
             self.join(session)
+        elif session.form != form:
+            before = session.form.model_dump_json(exclude_defaults=True)
+            raise InvalidInput(f"`form`: {key.name} said another one before in this run: {before}")
         session.version, session.wire = hello.version, spoken
         self.sessions.move_to_end(key)
         return session
+
+    def _new_session(
+        self, hello: edge_pb2.Hello, form: InputForm, models: Mapping[str, ModelSpec], links: LinkGraph | None
+    ) -> Session:
+        key = session_key(hello)
+        # Of a camera that the links were not learnt from, what all of theirs taught.
+        graph = None if links is None else links.camera(camera_name(key))
+        plan, local = self.initial.plan_for(hello.device_class), dict(hello.local)
+        plan = replace(plan, resident=tuple(name for name in plan.resident if name in models))
+        known = self.learned.of(key.name) if self.learned is not None else None
+        # A schedule has nothing run always: every model's answers are worth being compared.
+        always = plan if self.schedule is None else Plan(plan.budget_bytes, 0, ())
+        serving = Serving(
+            graph,
+            always,
+            models=models,
+            local=local,
+            live=None if known is None else known.trust,
+            expectation=None if known is None else known.expectation,
+        )
+        return Session(
+            key,
+            serving,
+            tuple(hello.models),
+            form,
+            local,
+            feature_range(hello, graph, form),
+            plan=plan,
+            note=partial(self.note, key.name),
+        )
 
     async def recall(self, hello: edge_pb2.Hello) -> None:
         """Reads what was learned from a device beside the event loop, so that `open_session` has it at hand.
@@ -256,8 +266,8 @@ class Coordinator:
     def _agree(self, hello: edge_pb2.Hello) -> int:
         """The version of the wire to speak with whoever says this, once it is known that they can be served."""
         spoken = wire.agree(hello.wire, hello.wire_oldest, other=f"the device (infilink {hello.version or 'unknown'})")
-        graph = self.initial.graph
-        check_hello(hello, self.repository, self.initial.placement, None if graph is None else graph.stem)
+        check_names(hello)
+        check_hello(hello, self.repository, self.initial.placement, self.initial.stem_for(form_of(hello)))
         return spoken
 
     def make_schedule(self, costs: Mapping[str, ModelCost]) -> SiteSchedule:
@@ -277,7 +287,7 @@ class Coordinator:
         graph = session.serving.graph
         if self.schedule is not None:
             fresh, linked = (None, None) if graph is None else (expected_losses(graph), linked_losses(graph))
-            self.schedule.join(session.key, name=session.key.name, fresh=fresh, linked=linked)
+            self.schedule.join(session.key, name=session.key.name, models=session.wants(), fresh=fresh, linked=linked)
 
     def stream(self, session: Session) -> DeviceStream:
         """The stream for a new connection of a session."""
@@ -292,12 +302,18 @@ class Coordinator:
             backlog=self.backlog,
             tracing=self.tracing,
         )
-        graph, device = session.serving.graph, session.key.name
-        if graph is not None and graph.cameras and not graph.knows(device):
-            text = f"the links know no camera {device!r}: it begins with what all of them taught"
-            logger.info("%s", text)
+        for text in self._told_of_links(session):
+            logger.info("%s: %s", session.key.name, text)
             stream.notify(text)
         return stream
+
+    def _told_of_links(self, session: Session) -> Iterator[str]:
+        """What whoever runs a device should know of the links that its stream is answered by."""
+        links, why = self.initial.links_for(session.form, session.serving.models)
+        if links is not None and links.cameras and not links.knows(camera_name(session.key)):
+            yield f"the links know no camera {session.key.name!r}: it begins with what all of them taught"
+        if why:
+            yield f"it is answered without links: {why}"
 
     def note(self, device: str, kind: str, text: str) -> None:
         """Keeps what happened to a device for whoever looks for it later, and counts it."""
@@ -312,11 +328,14 @@ class Coordinator:
             if session.connection is not None:
                 session.connection.stop()
 
-    def _forget_idle(self) -> None:
-        """Forgets the sessions that have been idle longest; those that are connected stay."""
+    def _forget_idle(self, device: str) -> None:
+        """Forgets the sessions that have been idle longest, as a stream of a device comes; those connected stay."""
         idle = [key for key, session in self.sessions.items() if session.connection is None]
+        streams = {key.stream for key, session in self.sessions.items() if key.device == device and session.connection}
+        if len(streams) >= self.config.max_streams:
+            raise Overloaded(f"{device} has {len(streams)} streams already (`max_streams`)")
         if len(self.sessions) - len(idle) >= self.config.max_devices:
-            raise Overloaded(f"{self.config.max_devices} devices are connected already (`max_devices`)")
+            raise Overloaded(f"{self.config.max_devices} streams of devices are connected already (`max_devices`)")
         for key in idle[: max(0, len(self.sessions) + 1 - 2 * self.config.max_devices)]:
             if self.schedule is not None:
                 self.schedule.leave(key)

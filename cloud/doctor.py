@@ -64,15 +64,18 @@ def _models(config: CloudConfig, found: list[Repository]) -> Iterator[Finding]:
 
 
 def _links(config: CloudConfig, repository: Repository) -> Iterator[Finding]:
-    if config.links is None:
-        return
-    graph = LinkGraph.load(config.links)
+    for folder in config.link_folders:
+        yield from _links_in(folder, repository)
+
+
+def _links_in(folder: Path, repository: Repository) -> Iterator[Finding]:
+    graph = LinkGraph.load(folder)
     others = misfits(graph, repository.digests)
     for name, why in others.items():
         yield Finding("links", "note", f"{name}: {why}", "it is answered without links: record and train them again")
     for name in sorted(set(graph.digests) - set(repository.digests)):
-        yield Finding("links", "wrong", f"{config.links}: learnt with {name}, which is missing", "bring it back")
-    yield Finding("links", "ok", f"{config.links}: {len(graph.models) - len(others)} of its models are here")
+        yield Finding("links", "wrong", f"{folder}: learnt with {name}, which is missing", "bring it back")
+    yield Finding("links", "ok", f"{folder}: {len(graph.models) - len(others)} of its models are here")
 
 
 def _places(config: CloudConfig, repository: Repository) -> Iterator[Finding]:

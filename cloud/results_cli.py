@@ -34,7 +34,10 @@ LedgerOption = Annotated[
     str | None, typer.Option("--ledger", help="The ledger's file or URL [default: ledger.sqlite].")
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="The cloud.toml that names the ledger, instead.")]
-DeviceOption = Annotated[list[str] | None, typer.Option("--device", help="A device; * and ? allowed; repeatable.")]
+DeviceOption = Annotated[
+    list[str] | None,
+    typer.Option("--device", help="A device, or one of its streams (DEVICE/STREAM); * and ? allowed; repeatable."),
+]
 SessionOption = Annotated[list[str] | None, typer.Option("--session", help="A run of a device; repeatable.")]
 ModelOption = Annotated[list[str] | None, typer.Option("--model", help="A model; * and ? allowed; repeatable.")]
 ClassOption = Annotated[list[str] | None, typer.Option("--class", help="Results that name this class; repeatable.")]

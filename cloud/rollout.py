@@ -9,8 +9,10 @@ import numpy as np
 
 from ..errors import InfilinkError, InvalidInput, OutOfMemory
 from ..models.cost import ModelCost
+from ..models.inputs.form import InputForm
 from .model_store import ServedModel
 from .plans.fitting import without_models
+from .sessions.admission import camera_name
 
 if TYPE_CHECKING:
     from .coordinator import Coordinator
@@ -50,6 +52,8 @@ class Rollout:
         if model.spec.output != old.spec.output:
             # What it says is of another type: who is connected was told the old one.
             self._renew_sessions(f"{name} answers otherwise now")
+        elif any(bool(model.spec.fits(form)) != bool(old.spec.fits(form)) for form in self._forms()):
+            self._renew_sessions(f"{name} looks at other inputs now")
 
     async def introduce(self, model: ServedModel) -> None:
         """Serves a model that was not there.
@@ -86,8 +90,7 @@ class Rollout:
             InvalidInput: links were learnt with it, or it is the only one.
         """
         site = self.coordinator
-        graph = site.initial.graph
-        if graph is not None and name in graph.digests:
+        if any(name in graph.digests for graph in site.initial.graphs):
             raise InvalidInput(f"{name}: the links were learnt with it: train links without it first")
         if len(site.repository.paths) == 1 and name in site.repository.paths:
             raise InvalidInput(f"{name}: is the only model")
@@ -128,20 +131,24 @@ class Rollout:
             await site.pool.load(name)
             raise
 
+    def _forms(self) -> list[InputForm]:
+        """What is sent to this site."""
+        return [session.form for session in self.coordinator.sessions.values()]
+
     def _drop_links(self, name: str) -> None:
         """Links were learnt with another file: they say nothing of this one."""
         site = self.coordinator
-        graph = site.initial.graph
-        if graph is None or name not in graph.digests:
+        known = site.initial.links_of(name)
+        if known is None or name not in known.digests:
             return
         logger.warning("%s: another file than the links were learnt with: it is answered without them", name)
-        graph = without_models(graph, {name})
-        site.initial = replace(site.initial, graph=graph)
+        graphs = tuple(without_models(graph, {name}) if graph is known else graph for graph in site.initial.graphs)
+        site.initial = replace(site.initial, graphs=graphs)
         for session in site.sessions.values():
-            if session.serving.graph is None:
-                continue
-            session.serving.graph = graph.camera(session.key.name)
-            site.join(session)
+            links, _ = site.initial.links_for(session.form, session.serving.models)
+            if session.serving.graph is not None:
+                session.serving.graph = None if links is None else links.camera(camera_name(session.key))
+                site.join(session)
 
     async def _serve_also(self, name: str, cost: ModelCost) -> None:
         """Inputs may go to a model that came: those of streams that begin from now on."""

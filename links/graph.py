@@ -193,8 +193,15 @@ class LinkGraph:
         learnt = self.learnt_form
         if learnt is not None:
             return form.differs(learnt)
-        pictures = self.notes.get("input") == "image"
-        return f"they are {form.modality} here, and were pictures in training" if pictures and form != PICTURES else ""
+        return self._kept_otherwise(form.modality)
+
+    def _kept_otherwise(self, modality: str) -> str:
+        """Why links whose inputs' form nobody noted can't be of such inputs: only pictures are told from others."""
+        kept = self.notes.get("input")
+        is_other = (kept == "image" and modality != PICTURES.modality) or (
+            kept == "array" and modality == PICTURES.modality
+        )
+        return f"they are {modality} here, and were kept as {kept} in training" if modality and is_other else ""
 
     def _inputs_differ(self, info: TraceInfo) -> str:
         kept = self.notes.get("input", "none")
@@ -207,9 +214,11 @@ class LinkGraph:
     def _looked_at(self, models: Mapping[str, ModelSpec]) -> str:
         """Which of the models looks at other inputs."""
         learnt = self.learnt_form
-        if learnt is None:
-            return ""
-        return next((f"{name}: {why}" for name in self.digests if (why := models[name].fits(learnt))), "")
+        for name in self.digests:
+            why = self._kept_otherwise(models[name].modality) if learnt is None else models[name].fits(learnt)
+            if why:
+                return f"{name}: {why}"
+        return ""
 
     def without_links(self) -> Self:
         """The same models, answered for by holding and constants only: what links are compared with."""

@@ -61,7 +61,8 @@ class Serving:
         self.expectation = expectation if expectation is not None else LiveExpectation(tuple(self.models))
         # A camera with links of its own is given these: what all cameras taught is left for those nobody knows.
         self.expectation.unknown = graph is not None and bool(graph.cameras)
-        self._place = {name: at for at, name in enumerate(self.models)}
+        # What the device showed may be of more models than look at this stream.
+        self._place = self.expectation.place
         self._at: _Input | None = None
         self._last: dict[str, Exact] = {}
         self._last_s: dict[str, float] = {}

@@ -20,21 +20,25 @@ from ...errors import (
     Unavailable,
 )
 from ...links.answer import Answer
+from ...links.graph import LinkGraph
 from ...links.planning.plan import Plan
 from ...links.serving import Serving
+from ...models.inputs.form import PICTURES, InputForm
+from ...models.inputs.payload import Limits
 from ...models.process_child import Inferred
 from ...outputs import Array
 from ...protos import edge_pb2, wire
+from ...protos.stream_names import split_name
 from ..coordinator import Coordinator
 from ..runtime.input_pool import Held
 from ..security.caller import ANYONE, current_caller
 from ..sessions.decoding import decode_payload
-from ..sessions.jpeg import open_picture
 from ..sessions.session import Session
 from .catalogue import Catalogue, Model
 from .kept import StreamAnswers
-from .request import ANSWER, PICTURE, Fallback, InferRequest, InferResponse, Parameter, is_picture
+from .request import ANSWER, Fallback, InferRequest, InferResponse, Parameter
 from .tensors import as_text, check_tensors, is_fed
+from .whole import is_whole, open_whole, told_of, whole_of
 
 _SESSION = "open-inference"
 """The run that streams of requests belong to: they have no beginning and no end of their own."""
@@ -110,24 +114,25 @@ class Answering:
         if not quotas.limited:
             return
         caller = current_caller()
-        if stream:
-            caller.check_device(stream)
+        device = split_name(stream)[0]
+        if device:
+            caller.check_device(device)
         # No device has a name with a space in it.
         sender = f"caller {caller.name}" if caller is not ANYONE else f"host {host}"
-        wait_s = quotas.of(stream or sender).take_now(size_bytes)
+        wait_s = quotas.of(device or sender).take_now(size_bytes)
         if wait_s > 0:
             raise QueueFull("this is more than `device_inputs_per_s` or `device_bytes_per_s`", retry_after_s=wait_s)
 
     async def _answer(self, model: Model, request: InferRequest, until_s: float) -> InferResponse:
         fallback = request.fallback
-        tensor = request.tensors.get(PICTURE)
-        if tensor is not None and model.takes_pictures and not is_fed(model, tensor) and is_picture(tensor):
-            return await self._answer_picture(model, request, tensor, fallback, until_s)
+        if model.form is not None and any(
+            is_whole(model.form, name, tensor) and not is_fed(model, name, tensor)
+            for name, tensor in request.tensors.items()
+        ):
+            return await self._answer_whole(model, model.form, request, fallback, until_s)
         if model.signature is None:
-            raise InvalidInput(
-                f"model {model.name!r} is answered for by links: its one input is {PICTURE!r}, a JPEG as one element "
-                "of BYTES, or pixels as UINT8 (height, width, 3)"
-            )
+            told = "; ".join(f"{name!r}: {said}" for name, said in told_of(model.form or PICTURES).items())
+            raise InvalidInput(f"model {model.name!r} is answered for by links, and has no inputs but {told}")
         check_tensors(model, request)
         return await self._run_tensors(model, request, until_s)
 
@@ -153,37 +158,42 @@ class Answering:
         self._spend(model, ran.infer_s, ran.cpu_s)
         return self._response(model, request, _EXACT, ran.values)
 
-    async def _answer_picture(
-        self, model: Model, request: InferRequest, tensor: Array, fallback: Fallback, until_s: float
+    async def _answer_whole(
+        self, model: Model, form: InputForm, request: InferRequest, fallback: Fallback, until_s: float
     ) -> InferResponse:
-        if unknown := set(request.tensors) - {PICTURE} or set(request.outputs) - {ANSWER}:
-            raise InvalidInput(f"with {PICTURE!r} there is no {min(unknown)[:80]!r}: the one output is {ANSWER!r}")
+        """The answer to an input that is sent as a whole."""
+        taken = whole_of(form)
+        if unknown := set(request.tensors) - set(taken) or set(request.outputs) - {ANSWER}:
+            told = " and ".join(map(repr, taken))
+            raise InvalidInput(f"with {told} there is no {min(unknown)[:80]!r}: the one output is {ANSWER!r}")
         counts, began_s = self.catalogue.count(model.name), time.perf_counter()
-        session = await self._session(request.stream) if request.stream else None
+        session = await self._session(request.stream, model, form) if request.stream else None
         if session is not None:
             self._kept.check()
+            form = session.form
         with self.coordinator.pool.queue.admitted((), until_s):
-            held = await self._decode(tensor, request, until_s)
+            config, inputs = self.coordinator.config, self.coordinator.pool.queue.inputs
+            opened = open_whole(request, form, Limits(config.max_input_bytes, config.max_input_pixels))
+            held = await decode_payload(opened, inputs, check=form.check, within_s=_within(until_s))
         counts.prepare.add(time.perf_counter() - began_s)
         captured_s = time.time() if request.captured_s is None else request.captured_s
         asked = _Asked(model, held, session, captured_s, until_s, request.worth)
         answer = await self._choose(asked, fallback)
         if session is not None:
-            height, width = held.frame.shape[:2]
             await self._kept.keep(
-                session.key.device,
+                session.key.name,
                 model.name,
                 answer,
                 digest=asked.digest,
                 age_s=asked.age_s,
                 captured_s=captured_s,
                 took_s=time.perf_counter() - began_s,
-                size=(width, height),
+                size=(held.frame.shape[1], held.frame.shape[0]) if form == PICTURES else None,
             )
         return self._response(model, request, answer, {ANSWER: answer.value})
 
     async def _choose(self, asked: "_Asked", fallback: Fallback) -> Answer:
-        """The answer to a picture, as the request's fallback says."""
+        """The answer to an input, as the request's fallback says."""
         model = asked.model
         runs = self.catalogue.runs(model.name)
         if not runs and fallback == "any" and (answer := await self._linked(asked)) is not None:
@@ -191,7 +201,7 @@ class Answering:
         try:
             return await self._run(asked, kept=0.0 if fallback == "exact" else _KEPT)
         except (DeadlineExceeded, OutOfMemory, Unavailable, Overloaded, ModelFailed) as error:
-            # A picture that the model can't be made to answer may be answered by others.
+            # An input that the model can't be made to answer may be answered by others.
             if isinstance(error, BadOutput) or fallback == "exact" or (fallback == "any" and not runs):
                 raise
             if (answer := await self._linked(asked)) is None:
@@ -219,22 +229,22 @@ class Answering:
         return Answer(ran.value, 1.0, "executed", (), "exact")
 
     async def _linked(self, asked: "_Asked") -> Answer | None:
-        """What links say, or the stream's last output; None: neither tells anything of this picture."""
-        model, graph = asked.model, self.coordinator.initial.graph
+        """What links say, or the stream's last output; None: neither tells anything of this input."""
+        model, graph = asked.model, self.coordinator.initial.links_of(asked.model.name)
         if asked.session is None and graph is None:
             return None
-        serving = self._alone() if asked.session is None else asked.session.serving
+        serving = self._alone(graph) if asked.session is None else asked.session.serving
         ran = await self._run_sources(asked, serving)
         if asked.session is not None:
             answer = await self._complete(asked, asked.session, ran)
         else:
             exact = {name: each.value for name, each in ran.items()}
             answer = serving.complete(asked.captured_s, exact, features=await self._features(asked))[model.name]
-        # A constant says what the model mostly says, and nothing of this picture.
+        # A constant says what the model mostly says, and nothing of this input.
         return None if answer.origin == "constant" else answer
 
     async def _complete(self, asked: "_Asked", session: Session, ran: Mapping[str, Inferred]) -> Answer:
-        """The stream's answer for the model that is asked about, by what ran on the picture."""
+        """The stream's answer for the model that is asked about, by what ran on the input."""
         found = session.complete(
             asked.captured_s,
             {name: each.value for name, each in ran.items()},
@@ -243,7 +253,7 @@ class Answering:
             digests={name: each.digest for name, each in ran.items() if each.digest},
         )
         answer, asked.age_s = found[asked.model.name]
-        # Now, as what was held may be another file's output once the stream's next picture is answered.
+        # Now, as what was held may be another file's output once the stream's next input is answered.
         asked.digest = session.digest_of(asked.model.name, answer, self.coordinator.repository.digests)
         return answer
 
@@ -265,9 +275,10 @@ class Answering:
         return found
 
     async def _features(self, asked: "_Asked") -> Array | None:
-        """What the links' stem makes of the picture."""
-        graph = self.coordinator.initial.graph if asked.session is None else asked.session.serving.graph
-        if graph is None or graph.stem is None:
+        """What the links' stem makes of the input."""
+        known = asked.session
+        graph = self.coordinator.initial.links_of(asked.model.name) if known is None else known.serving.graph
+        if graph is None or graph.stem is None or asked.model.form != PICTURES:
             return None
         if asked.features is None:
             seen = await asyncio.get_running_loop().run_in_executor(None, graph.stem.see, asked.held.frame)
@@ -295,29 +306,21 @@ class Answering:
             raise DeadlineExceeded(f"model {model.name!r} is being loaded, which takes longer than is left")
         task.result()
 
-    async def _decode(self, tensor: Array, request: InferRequest, until_s: float) -> Held:
-        """The picture, where models are given it."""
-        inputs, most = self.coordinator.pool.queue.inputs, self.coordinator.config.max_input_pixels
-        if tensor.dtype == object:
-            jpeg = tensor.reshape(-1)[0]
-            return await decode_payload(open_picture(jpeg, most), inputs, within_s=_within(until_s))
-        height, width, _ = tensor.shape
-        if height * width > most:
-            raise InvalidInput(f"the picture is {width}x{height}, more than {most} pixels (`max_input_pixels`)")
-        turned = request.color() == "RGB"
-        held = await inputs.hold(tensor.nbytes, within_s=_within(until_s))
-        held.make(tensor.shape, tensor.dtype)[:] = tensor[:, :, ::-1] if turned else tensor
-        return held
-
-    async def _session(self, stream: str) -> Session:
-        hello = edge_pb2.Hello(device=stream, session=_SESSION, version=__version__, wire=wire.NEWEST)
+    async def _session(self, stream: str, model: Model, form: InputForm) -> Session:
+        """A stream's session: of the form that links know, where the model can look at that."""
+        learnt = self.catalogue.learnt_form(model.name)
+        if learnt is not None and not model.spec.fits(learnt):
+            form = learnt
+        device, name = split_name(stream)
+        hello = edge_pb2.Hello(device=device, stream=name, session=_SESSION, version=__version__, wire=wire.NEWEST)
+        if form != PICTURES:
+            hello.form = form.model_dump_json()
         await self.coordinator.recall(hello)
         return self.coordinator.open_session(hello)
 
-    def _alone(self) -> Serving:
-        """What serves a picture that belongs to no stream."""
-        coordinator = self.coordinator
-        return Serving(coordinator.initial.graph, Plan(None, 0, ()), models=coordinator.repository.specs)
+    def _alone(self, graph: LinkGraph | None) -> Serving:
+        """What serves an input that belongs to no stream."""
+        return Serving(graph, Plan(None, 0, ()), models=self.coordinator.repository.specs)
 
     def _spend(self, model: Model, infer_s: float, cpu_s: float) -> None:
         """What ran counts as compute, as a device's inputs do."""
@@ -340,11 +343,11 @@ class Answering:
 
 @dataclass
 class _Asked:
-    """A picture that one model is asked about.
+    """An input that one model is asked about.
 
     Attributes:
         model: the model.
-        held: the picture, uint8 BGR.
+        held: the input.
         session: of the stream that it belongs to; None: it stands for itself.
         captured_s: when it was captured.
         until_s: until when it is waited for, by the monotonic clock.

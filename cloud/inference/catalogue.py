@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...errors import InfilinkError, InvalidInput, UnknownModel
+from ...models.inputs.form import PICTURES, InputForm
 from ...models.spec import ModelSpec
-from ...models.tensors import STRINGS, Signature, TensorSpec, read_signature
+from ...models.tensors import Signature, TensorSpec, read_signature
 from ..coordinator import Coordinator
 from ..model_store import ServedModel
 from .counts import ModelCounts
-from .request import ANSWER, PICTURE
+from .request import ANSWER
+from .whole import form_for, tensor_specs
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,9 @@ class Model:
         name: what it is called.
         version: the one that is served.
         digest: of its file; empty: there is none.
-        spec: what its outputs mean, where it looks at pictures.
+        spec: what its outputs mean, where it is asked about inputs as they are.
         signature: what its graph takes and gives; None: nothing runs for it, links answer.
+        form: of the inputs that can be sent instead of its tensors; None: none can.
     """
 
     name: str
@@ -30,21 +33,17 @@ class Model:
     digest: str
     spec: ModelSpec
     signature: Signature | None
-
-    @property
-    def takes_pictures(self) -> bool:
-        """Whether a picture can be sent instead of its tensors."""
-        return self.spec.virtual or (self.spec.serve == "site" and self.spec.modality == "image")
+    form: InputForm | None
 
     @property
     def answer(self) -> TensorSpec:
-        """The output for a picture."""
+        """The output for an input as a whole."""
         return TensorSpec(ANSWER, "int64" if self.spec.output.kind == "tokens" else "float32", self.spec.output.shape)
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        """What it takes: its graph's inputs, or a picture where it has none."""
-        return (TensorSpec(PICTURE, STRINGS, (1,)),) if self.signature is None else self.signature.inputs
+        """What it takes: its graph's inputs, or an input as a whole where it has none."""
+        return self.signature.inputs if self.signature is not None else tensor_specs(self.form or PICTURES)
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
@@ -76,10 +75,12 @@ class Catalogue:
         repository = self.coordinator.repository
         served = repository.models.get(name)
         if served is not None:
-            found = Model(name, served.version, served.digest, served.spec, self._signature(served))
+            found = Model(
+                name, served.version, served.digest, served.spec, self._signature(served), form_for(served.spec)
+            )
         elif name in repository.specs:
             spec = repository.specs[name]
-            found = Model(name, spec.version, "", spec, None)
+            found = Model(name, spec.version, "", spec, None, self.learnt_form(name) or PICTURES)
         else:
             raise UnknownModel(name[:80], tuple(sorted({*repository.models, *repository.specs})))
         if version not in ("", found.version):
@@ -94,10 +95,14 @@ class Catalogue:
         """Whether a model is loaded, so that it can run on a request at once."""
         return name in self.coordinator.pool.queue.loaded
 
+    def learnt_form(self, name: str) -> InputForm | None:
+        """The form of the inputs that a model's links were learnt from; None: there are none, or it is not known."""
+        links = self.coordinator.initial.links_of(name)
+        return None if links is None else links.learnt_form
+
     def is_linked(self, name: str) -> bool:
         """Whether links can answer for a model."""
-        graph = self.coordinator.initial.graph
-        return graph is not None and name in graph.models
+        return self.coordinator.initial.links_of(name) is not None
 
     def is_ready(self, name: str) -> bool:
         """Whether requests for a model are answered without loading it first."""

@@ -48,7 +48,7 @@ class StreamAnswers:
         age_s: float,
         captured_s: float,
         took_s: float,
-        size: tuple[int, int],
+        size: tuple[int, int] | None,
     ) -> None:
         """Returns once an answer is in the ledger, or may be given without.
 
@@ -60,7 +60,7 @@ class StreamAnswers:
             age_s: how long ago, in capture time, the model last ran on the stream; -1: never.
             captured_s: when the picture was captured.
             took_s: how long it took.
-            size: the picture's width and height.
+            size: a picture's width and height.
 
         Raises:
             Overloaded: it can't be kept now, and may not be given without.

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-import numpy as np
-
 from ...errors import InvalidInput
 from ...outputs import Array
+from ...protos.stream_names import SLASH, split_name
 from ..security.text import LONGEST, shown
 from ..sessions.bounds import is_name
 
@@ -21,8 +20,8 @@ what links say. any: what links say, and where they say nothing the model is loa
 """
 FALLBACKS: tuple[Fallback, ...] = get_args(Fallback)
 
-PICTURE, ANSWER = "image", "answer"
-"""The input that is a picture instead of the graph's tensors, and the output that is the answer as the spec has it."""
+ANSWER = "answer"
+"""The output that is the answer as the spec has it, where an input is sent as a whole (`whole.py`)."""
 
 COLORS = ("BGR", "RGB")
 # Triton counts priorities from 1, the highest; 0 stands for the default.
@@ -72,12 +71,14 @@ class InferRequest:
         """The stream that it belongs to; empty: none, it stands for itself.
 
         Raises:
-            InvalidInput: no device can be called so.
+            InvalidInput: no stream can be called so.
         """
         found = self._text("stream", "")
-        if found and not is_name(found):
+        device, stream = split_name(found)
+        if found and not (is_name(device) and (is_name(stream) if SLASH in found else not stream)):
             raise InvalidInput(
-                f"parameter `stream` must be 1 to {LONGEST} letters, digits, '.', '_', '-', not {shown(found)}"
+                f"parameter `stream` must be 1 to {LONGEST} letters, digits, '.', '_', '-', or two such names as "
+                f"DEVICE/STREAM, not {shown(found)}"
             )
         return found
 
@@ -152,7 +153,7 @@ class InferRequest:
         found = self._text("color", "")
         if found not in COLORS:
             raise InvalidInput(
-                f"parameter `color` must be {' or '.join(COLORS)} where {PICTURE!r} are pixels, not {found[:40]!r}"
+                f"parameter `color` must be {' or '.join(COLORS)} where pictures are sent as pixels, not {found[:40]!r}"
             )
         return found
 
@@ -180,10 +181,3 @@ class InferResponse:
     id: str
     parameters: Mapping[str, Parameter]
     outputs: Mapping[str, Array]
-
-
-def is_picture(tensor: Array) -> bool:
-    """Whether a tensor is a picture: one encoded one, or pixels (height, width, 3)."""
-    if tensor.dtype == object:
-        return tensor.size == 1
-    return tensor.dtype == np.uint8 and tensor.ndim == 3 and tensor.shape[2] == 3 and tensor.size > 0

@@ -9,13 +9,13 @@ from ...errors import InvalidInput
 from ...models.tensors import STRINGS, TensorSpec
 from ...outputs import Array
 from .catalogue import Model
-from .request import PICTURE, InferRequest
+from .request import InferRequest
 
 
-def is_fed(model: Model, tensor: Array) -> bool:
+def is_fed(model: Model, name: str, tensor: Array) -> bool:
     """Whether the graph itself has an input of that name which takes this tensor."""
     specs = () if model.signature is None else model.signature.inputs
-    return any(spec.name == PICTURE and spec.dtype == _dtype(tensor) and spec.fits(tensor.shape) for spec in specs)
+    return any(spec.name == name and spec.dtype == _dtype(tensor) and spec.fits(tensor.shape) for spec in specs)
 
 
 def check_tensors(model: Model, request: InferRequest) -> None:

@@ -72,8 +72,18 @@ def write_mot(results: Iterable[Found], path: Path, size: tuple[int, int] | None
 _NONE = "there are no boxes among these results: COCO and MOT take those of models whose output's kind is boxes"
 
 
+_NO_PICTURES = ("audio", "signal", "text")
+
+
 def _boxes_only(results: Iterable[Found]) -> Iterator[Found]:
-    return (found for found in results if found.output.kind == "boxes")
+    for found in results:
+        if found.output.kind == "boxes":
+            if found.spec is not None and found.spec.modality in _NO_PICTURES:
+                raise InvalidInput(
+                    f"{found.model} looks at {found.spec.modality}, and COCO and MOT are of pictures: give --model, or "
+                    "export .csv, .jsonl or .parquet"
+                )
+            yield found
 
 
 def _class_names(results: Iterable[Found]) -> set[str]:

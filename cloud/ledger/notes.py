@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, func, select
 
-from .query import any_of, like
+from .query import any_of, like, of_device
 from .tables import AUDITS, JOURNAL
 
 
@@ -22,7 +22,7 @@ def read_journal(
     """The newest entries, in the order in which they were made; of names `*` and `?` are allowed."""
     conditions = [
         *any_of(JOURNAL.c.kind == kind for kind in kinds),
-        *any_of(like(JOURNAL.c.device, name) for name in devices),
+        *any_of(of_device(JOURNAL.c.device, name) for name in devices),
         *any_of(like(JOURNAL.c.model, name) for name in models),
         *_within(JOURNAL.c.at_us, since_us, until_us),
     ]
@@ -40,7 +40,7 @@ def read_audits(
     """For each device, model and origin how many audits there were, what was expected of them and what was found."""
     of = (AUDITS.c.device, AUDITS.c.model, AUDITS.c.origin)
     conditions = [
-        *any_of(like(AUDITS.c.device, name) for name in devices),
+        *any_of(of_device(AUDITS.c.device, name) for name in devices),
         *any_of(like(AUDITS.c.model, name) for name in models),
         *_within(AUDITS.c.at_us, since_us, until_us),
     ]

@@ -11,6 +11,7 @@ from ...models.spec import ModelSpec
 from ...outputs import Array
 from ...protos import edge_pb2
 from ...protos.arrays import read_array
+from ...protos.stream_names import SLASH
 from .rows import spec_of
 from .tables import ANSWERS, RESULTS, SPECS
 
@@ -22,7 +23,7 @@ class Wanted:
     """Which results are meant; what is not said does not matter.
 
     Attributes:
-        devices: names, `*` and `?` allowed.
+        devices: names of devices, which mean all their streams, or of streams (DEVICE/STREAM); `*` and `?` allowed.
         sessions: of devices.
         models: names, `*` and `?` allowed.
         classes: results that name one of them.
@@ -45,7 +46,7 @@ class Wanted:
     def of_answers(self) -> list[ColumnElement[bool]]:
         """The conditions on whole answers."""
         found = [
-            *any_of(like(ANSWERS.c.device, name) for name in self.devices),
+            *any_of(of_device(ANSWERS.c.device, name) for name in self.devices),
             *any_of(ANSWERS.c.session == name for name in self.sessions),
         ]
         if self.since_us is not None:
@@ -194,6 +195,11 @@ def any_of(conditions: Any) -> list[ColumnElement[bool]]:
     """One condition: that any of them holds; none where there are none."""
     found = list(conditions)
     return [or_(*found)] if found else []
+
+
+def of_device(column: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
+    """Whether a stream's name is meant by a pattern, as `is_meant` says: one without a slash means all streams."""
+    return like(column, pattern) if SLASH in pattern else or_(like(column, pattern), like(column, f"{pattern}{SLASH}*"))
 
 
 def like(column: ColumnElement[str], pattern: str) -> ColumnElement[bool]:

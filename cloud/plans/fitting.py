@@ -1,6 +1,6 @@
 """Links for the models that are here: those of models that were replaced are left out, as they would answer wrongly."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -48,6 +48,34 @@ def without_models(graph: LinkGraph, names: Collection[str]) -> LinkGraph:
         graph.stem,
         {camera: partial(_camera, graph, camera, names) for camera in graph.cameras},
     )
+
+
+def joined(graphs: Sequence[LinkGraph]) -> LinkGraph:
+    """The links of several folders as one, to plan with: each is of models of its own."""
+    first, *others = graphs
+    if not others:
+        return first
+
+    def all_of(values: Callable[[LinkGraph], Mapping[str, _Value]]) -> dict[str, _Value]:
+        return {name: value for graph in graphs for name, value in values(graph).items()}
+
+    cameras = {camera: partial(_joined_camera, graphs, camera) for graph in graphs for camera in graph.cameras}
+    return LinkGraph(
+        all_of(lambda graph: graph.models),
+        all_of(lambda graph: graph.costs),
+        all_of(lambda graph: graph.digests),
+        all_of(lambda graph: graph.tables),
+        all_of(lambda graph: graph.constants),
+        all_of(lambda graph: graph.links),
+        all_of(lambda graph: graph.encodings),
+        {},
+        next((graph.stem for graph in graphs if graph.stem is not None), None),
+        cameras,
+    )
+
+
+def _joined_camera(graphs: Sequence[LinkGraph], camera: str) -> LinkGraph:
+    return joined([graph.camera(camera) for graph in graphs])
 
 
 def _camera(graph: LinkGraph, camera: str, names: Collection[str]) -> LinkGraph:

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from ...errors import InvalidInput
@@ -12,14 +13,16 @@ from ...links.planning.plan import AnswerSource, Plan
 from ...links.planning.planner import full_plan, hold_plan, make_plan
 from ...links.scheduling.weights import Weights
 from ...models.cost import ModelCost
+from ...models.inputs.form import InputForm
 from ...models.placement import PlacedDevice, PlacedModel, PlacementFile
 from ...models.providers import HOST
+from ...models.stem.stem import Stem
 from ...units import format_bytes, parse_budget, parse_compute
 from ..config import CloudConfig
 from ..model_store import ServedModel
 from ..repository import Repository
 from ..runtime.machine import Machine
-from .fitting import misfits, without_models
+from .fitting import joined, misfits, without_models
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +33,7 @@ class InitialPlan:
 
     Attributes:
         plan: what runs.
-        graph: the links; None: models that do not run are answered by their last output.
+        graphs: the links, of each kind of inputs; none: models that do not run are answered by their last output.
         costs: each model's cost; empty where everything runs and there is no budget.
         placement: what runs for which devices; None: the plan is for all devices.
         placed: the placement's plans, by class of devices.
@@ -39,11 +42,39 @@ class InitialPlan:
     """
 
     plan: Plan
-    graph: LinkGraph | None
+    graphs: tuple[LinkGraph, ...]
     costs: Mapping[str, ModelCost]
     placement: PlacementFile | None = None
     placed: Mapping[str, Plan] = field(default_factory=dict)
     host_bytes: int | None = None
+
+    @cached_property
+    def graph(self) -> LinkGraph | None:
+        """All links as one, to plan with and to find models in."""
+        return joined(self.graphs) if self.graphs else None
+
+    def links_of(self, model: str) -> LinkGraph | None:
+        """The links that a model is one of."""
+        return next((graph for graph in self.graphs if model in graph.models), None)
+
+    def links_for(self, form: InputForm, models: Collection[str]) -> tuple[LinkGraph | None, str]:
+        """The links for a stream, and why others for its models do not fit, in words.
+
+        Args:
+            form: of its inputs.
+            models: those that look at them.
+        """
+        why = ""
+        for graph in self.graphs:
+            if not graph.models.keys().isdisjoint(models):
+                if not (differs := graph.differs(form)):
+                    return graph, ""
+                why = f"the links were learnt from other inputs: {differs}"
+        return None, why
+
+    def stem_for(self, form: InputForm) -> Stem | None:
+        """The stem whose features the links for such inputs read; None: they read none."""
+        return next((graph.stem for graph in self.graphs if graph.stem is not None and not graph.differs(form)), None)
 
     def plan_for(self, device_class: str) -> Plan:
         """The plan for one class of devices."""
@@ -70,11 +101,11 @@ async def make_initial_plan(config: CloudConfig, repository: Repository, machine
             f"{config.models}: holds the second part of {repository.tail.model}, which is served whole: leave "
             "`answers`, `budget` and `placement` out"
         )
-    graph = _read_links(config.links, repository)
+    graphs = _read_all_links(config.link_folders, repository)
+    graph = joined(graphs) if graphs else None
     costs = dict(graph.costs) if graph is not None else {}
     if config.placement is not None:
-        assert graph is not None, "the configuration is checked"
-        return _read_placement(config.placement, graph)
+        return _read_placement(config.placement, graphs)
     if config.host_budget != "none" or config.answers != "full":
         # Links were learnt where the models ran on processors: what one takes of a card is measured here.
         costs = {name: cost for name, cost in costs.items() if _place(name, repository, machine) == HOST}
@@ -90,7 +121,7 @@ async def make_initial_plan(config: CloudConfig, repository: Repository, machine
                 f"budget {config.host_budget}: all {len(costs)} models take {format_bytes(plan.memory_bytes)}; give "
                 'more, or set `answers` to "links" or "hold" to run a part of them'
             )
-        return InitialPlan(plan, None, costs, host_bytes=host_bytes)
+        return InitialPlan(plan, (), costs, host_bytes=host_bytes)
     cores = parse_compute(config.compute)
     # What runs elsewhere takes nothing of the place that the others take turns in.
     here = {
@@ -98,11 +129,23 @@ async def make_initial_plan(config: CloudConfig, repository: Repository, machine
         for name, cost in costs.items()
     }
     if config.answers == "hold":
-        return InitialPlan(hold_plan(here, budget_bytes, compute_cores=cores), None, costs, host_bytes=host_bytes)
+        return InitialPlan(hold_plan(here, budget_bytes, compute_cores=cores), (), costs, host_bytes=host_bytes)
     assert graph is not None, "the configuration is checked"
-    graph.costs.update({name: here[name] for name in graph.costs})
+    for each in (graph, *graphs):
+        each.costs.update({name: here[name] for name in each.costs})
     plan = make_plan(graph, budget_bytes, compute_cores=cores, weights=config.site_weights)
-    return InitialPlan(plan, graph, costs, host_bytes=host_bytes)
+    return InitialPlan(_with_others(plan, here), graphs, costs, host_bytes=host_bytes)
+
+
+def _with_others(plan: Plan, costs: Mapping[str, ModelCost]) -> Plan:
+    """A plan that begins also with what no links know, as far as there is room: the schedule says what stays."""
+    resident, memory_bytes = list(plan.resident), plan.memory_bytes
+    for name, cost in costs.items():
+        fits = plan.budget_bytes is None or memory_bytes + cost.memory_bytes <= plan.budget_bytes
+        if name not in plan.served and fits:
+            resident.append(name)
+            memory_bytes += cost.memory_bytes
+    return replace(plan, resident=tuple(resident), memory_bytes=memory_bytes)
 
 
 def _place(name: str, repository: Repository, machine: Machine) -> str:
@@ -120,9 +163,23 @@ def _check_weights(weights: Weights, repository: Repository) -> None:
             raise InvalidInput(f"weights: {key!r}: {name} has no such class (it has: {', '.join(classes) or 'none'})")
 
 
-def _read_links(folder: Path | None, repository: Repository) -> LinkGraph | None:
-    if folder is None:
-        return None
+def _read_all_links(folders: Sequence[Path], repository: Repository) -> tuple[LinkGraph, ...]:
+    graphs: dict[Path, LinkGraph] = {}
+    known_models = set[str]()
+    for folder in folders:
+        graph, others = _read_links(folder, repository)
+        known_models.update(graph.models, others)
+        for other, known in graphs.items():
+            if both := sorted(known.models.keys() & graph.models.keys()):
+                raise InvalidInput(f"{folder}: is of {both[0]!r}, as {other} is: a model has one folder of links")
+        graphs[folder] = graph
+    for name in sorted(set(repository.paths) - known_models) if graphs else ():
+        logger.warning("%s: the links were learnt without it: it is answered without them", name)
+    return tuple(graphs.values())
+
+
+def _read_links(folder: Path, repository: Repository) -> tuple[LinkGraph, Collection[str]]:
+    """A folder's links, and the models that they are of no more."""
     graph = LinkGraph.load(folder)
     others = misfits(graph, repository.digests)
     for name, why in others.items():
@@ -137,17 +194,15 @@ def _read_links(folder: Path | None, repository: Repository) -> LinkGraph | None
             f"{folder}: answers as {taken[0]!r}, which is a model of {repository.paths[taken[0]].parent}: move that "
             "model out, or adapt again with another --name"
         )
-    for name in sorted(set(repository.paths) - set(graph.models) - set(others)):
-        logger.warning("%s: the links were learnt without it: it is answered without them", name)
-    return graph
+    return graph, others
 
 
-def _read_placement(path: Path, graph: LinkGraph) -> InitialPlan:
-    placement = PlacementFile.load(path)
+def _read_placement(path: Path, graphs: tuple[LinkGraph, ...]) -> InitialPlan:
+    placement, graph = PlacementFile.load(path), joined(graphs)
     if placement.digests != graph.digests:
         raise InvalidInput(f"{path}: was planned for other models than the links are of; plan it again")
     whole, classes = whole_plan(placement, graph.costs), class_plans(placement, graph.costs)
-    return InitialPlan(whole, graph, graph.costs, placement, classes, host_bytes=whole.budget_bytes)
+    return InitialPlan(whole, graphs, graph.costs, placement, classes, host_bytes=whole.budget_bytes)
 
 
 def class_plans(placement: PlacementFile, costs: Mapping[str, ModelCost]) -> dict[str, Plan]:

@@ -45,7 +45,7 @@ def state_topic(config: MqttConfig, device: str, model: str) -> str:
 
 def object_id(config: MqttConfig, name: str) -> str:
     """A name as Home Assistant takes it; others than that stay apart from it."""
-    text = f"{config.topic}_{name}".replace("/", "_")
+    text = f"{config.topic.replace('/', '_')}_{name}"
     plain = _NO_LETTER.sub("_", text)
     return plain if plain == text else f"{plain}_{sha256(text.encode()).hexdigest()[:6]}"
 

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from ...errors import Overloaded
 from ...models.spec import ModelSpec
 from ...protos import edge_pb2
+from ...protos.stream_names import is_meant
 from ..ledger.rows import Answered
 from .summary import summary_of
 
@@ -24,7 +25,7 @@ class Selection:
     """Which results somebody wants to hear of.
 
     Attributes:
-        devices: names, `*` and `?` allowed; none: all.
+        devices: names of devices or of their streams (DEVICE/STREAM), `*` and `?` allowed; none: all.
         models: names, `*` and `?` allowed; none: all.
         changes: only what says something else than the result before of the same device and model.
     """
@@ -35,7 +36,7 @@ class Selection:
 
     def has_device(self, name: str) -> bool:
         """Whether a device's results are wanted."""
-        return not self.devices or any(fnmatchcase(name, pattern) for pattern in self.devices)
+        return not self.devices or any(is_meant(name, pattern) for pattern in self.devices)
 
     def has_model(self, name: str) -> bool:
         """Whether a model's results are wanted."""

@@ -127,9 +127,10 @@ class MqttPublisher:
     async def _clear(self, client: Client) -> None:
         """Takes back what an earlier run left: what it saw last is not how things stand."""
         marker = f"{self.config.topic}/marker"
-        ours = f"{self.config.topic}/+/+/state"
+        # Of devices, and of streams: DEVICE/STREAM.
+        ours = [f"{self.config.topic}/{levels}/state" for levels in ("+/+", "+/+/+")]
         number = uuid4().hex
-        await client.subscribe([(ours, 1), (marker, 1)])
+        await client.subscribe([*((each, 1) for each in ours), (marker, 1)])
         await client.publish(marker, number, qos=1)
         left: list[str] = []
         try:
@@ -137,11 +138,11 @@ class MqttPublisher:
                 async for message in client.messages:
                     if message.topic.matches(marker) and message.payload == number.encode():
                         break
-                    if message.retain and message.topic.matches(ours):
+                    if message.retain and any(message.topic.matches(each) for each in ours):
                         left.append(str(message.topic))
         except TimeoutError:
-            logger.warning("mqtt: %s may not be read: what an earlier run left there stays", ours)
-        await client.unsubscribe([ours, marker])
+            logger.warning("mqtt: %s may not be read: what an earlier run left there stays", " and ".join(ours))
+        await client.unsubscribe([*ours, marker])
         for topic in left:
             await client.publish(topic, b"", qos=1, retain=True)
 

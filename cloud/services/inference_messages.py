@@ -19,7 +19,8 @@ from ...protos.tensors import (
 )
 from ..inference.catalogue import Model
 from ..inference.counts import Duration, ModelCounts
-from ..inference.request import ANSWER, PICTURE, InferRequest, InferResponse, Parameter
+from ..inference.request import ANSWER, InferRequest, InferResponse, Parameter
+from ..inference.whole import told_of, whole_of
 
 _MOST_TENSORS = 64
 _TYPES = {
@@ -121,15 +122,16 @@ def write_parameters(message: pb.ModelInferResponse, parameters: Mapping[str, Pa
 
 
 def properties(model: Model) -> dict[str, str]:
-    """What the protocol has no field for: how a picture is sent, and what the answer to it means."""
+    """What the protocol has no field for: how an input is sent as a whole, and what the answer to it means."""
     found = {"digest": model.digest}
     if model.spec.serve == "site":
         found["kind"] = model.spec.output.kind
     if model.spec.output.classes:
         found["classes"] = ",".join(model.spec.output.classes)
-    if model.takes_pictures:
-        found[PICTURE] = "instead of the inputs: a JPEG as one element of BYTES, or pixels as UINT8 [height, width, 3]"
-        found[ANSWER] = f"the output for {PICTURE}: {DATATYPES[model.answer.dtype]} {list(model.answer.shape or ())}"
+    if model.form is not None:
+        found |= told_of(model.form)
+        of, answer = " and ".join(whole_of(model.form)), model.answer
+        found[ANSWER] = f"the output for {of}: {DATATYPES[answer.dtype]} {list(answer.shape or ())}"
     return found
 
 

@@ -15,11 +15,13 @@ from ...models.spec import ModelSpec
 from ...models.stem.stem import Stem
 from ...protos import edge_pb2
 from ...protos.features import FeatureRange
+from ...protos.stream_names import SLASH
 from ...settings import validation_text
+from ..plans.initial import InitialPlan
 from ..repository import Repository
 from ..security.caller import current_caller
 from .bounds import check_names
-from .session import Session
+from .session import Session, SessionKey
 
 
 def check_hello(
@@ -67,29 +69,50 @@ def form_of(hello: edge_pb2.Hello) -> InputForm:
         raise InvalidInput(f"`form`: {validation_text(error, InputForm)}") from error
 
 
-def fitting_models(hello: edge_pb2.Hello, form: InputForm, repository: Repository) -> dict[str, ModelSpec]:
-    """The models that look at a stream's inputs.
+def fitting_models(
+    hello: edge_pb2.Hello, form: InputForm, repository: Repository, initial: InitialPlan
+) -> tuple[dict[str, ModelSpec], LinkGraph | None]:
+    """The models that look at a stream's inputs, and the links for them; None: there are none.
 
     Raises:
         InvalidInput: there is none, or one that the device wants does not; the message says why.
     """
-    reasons = {name: spec.fits(form) for name, spec in repository.specs.items()}
+    reasons = {name: _why_not(spec, form, repository) for name, spec in repository.specs.items()}
+    links, why = initial.links_for(form, [name for name, reason in reasons.items() if not reason])
+    for name, spec in repository.specs.items():
+        if spec.virtual:
+            none = "links alone answer for it, and there are none for these inputs"
+            reasons[name] = "" if links is not None and name in links.models else why or none
     for name in hello.models:
         if reasons.get(name):
             raise InvalidInput(f"model {name!r} does not look at this stream: {reasons[name]}")
     fitting = {name: spec for name, spec in repository.specs.items() if not reasons[name]}
     if not fitting:
-        told = "; ".join(f"{name}: {why}" for name, why in reasons.items())
+        told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
         raise InvalidInput(f"no model here looks at this stream's inputs ({form.modality}): {told}")
-    return fitting
+    return fitting, links
 
 
-def feature_range(hello: edge_pb2.Hello, graph: LinkGraph | None) -> FeatureRange | None:
+def _why_not(spec: ModelSpec, form: InputForm, repository: Repository) -> str:
+    """Why a model that runs does not look at a stream's inputs; "": it does."""
+    if spec.virtual:
+        return "links answer for it"
+    if repository.tail is not None and form != PICTURES:
+        return f"it is the second part of {repository.tail.model}, which is sent the maps of pictures"
+    return spec.fits(form)
+
+
+def camera_name(key: SessionKey) -> str:
+    """What links know a stream by: DEVICE, or DEVICE.STREAM, as no folder's name holds a slash."""
+    return key.name.replace(SLASH, ".")
+
+
+def feature_range(hello: edge_pb2.Hello, graph: LinkGraph | None, form: InputForm) -> FeatureRange | None:
     """How a device is to write the features that it sends instead of frames; None: it is to send frames.
 
     By the mean and deviation that those have who read them.
     """
-    if not hello.stem or graph is None or graph.stem is None:
+    if not hello.stem or graph is None or graph.stem is None or form != PICTURES:
         return None
     bases = [link.bases[STEM] for link in graph.links.values() if isinstance(link, LinearLink) and link.reads_stem]
     if not bases:

@@ -23,17 +23,17 @@ class Keeper:
         repository: the models' specs.
         metrics: counts the audits.
         session: whose.
-        is_pictures: whether its inputs are pictures, whose size is kept.
+        has_pictures: whether its inputs are pictures, or clips, whose size is kept.
     """
 
     def __init__(
-        self, ledger: Ledger, repository: Repository, metrics: Metrics, session: SessionKey, *, is_pictures: bool
+        self, ledger: Ledger, repository: Repository, metrics: Metrics, session: SessionKey, *, has_pictures: bool
     ) -> None:
         self.ledger = ledger
         self.repository = repository
         self.metrics = metrics
         self.session = session
-        self.is_pictures = is_pictures
+        self.has_pictures = has_pictures
 
     async def find(self, message: edge_pb2.Input) -> edge_pb2.CoordinatorMessage | None:
         """The answer that an input got before; None: it has none.
@@ -54,8 +54,8 @@ class Keeper:
             InvalidInput: it can't be kept.
         """
         size = None
-        if looked.shape is not None and self.is_pictures and self.repository.tail is None:
-            size = (looked.shape[1], looked.shape[0])
+        if looked.shape is not None and self.has_pictures and self.repository.tail is None:
+            size = (looked.shape[-2], looked.shape[-3])
         answered = Answered(
             self._key(message),
             result,

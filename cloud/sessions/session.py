@@ -13,6 +13,7 @@ from ...models.inputs.form import PICTURES, InputForm
 from ...outputs import Array
 from ...protos import edge_pb2
 from ...protos.features import FeatureRange
+from ...protos.stream_names import stream_name
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class SessionKey:
     @property
     def name(self) -> str:
         """What the stream is called, in tables and in the ledger: DEVICE, or DEVICE/STREAM."""
-        return f"{self.device}/{self.stream}" if self.stream else self.device
+        return stream_name(self.device, self.stream)
 
 
 def session_key(hello: edge_pb2.Hello) -> SessionKey:

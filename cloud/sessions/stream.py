@@ -10,7 +10,6 @@ from functools import partial
 from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, ModelFailed, UnknownModel
 from ...links.answer import Answer
 from ...links.scheduling.schedule import Choice
-from ...models.inputs.form import PICTURES
 from ...models.process_child import Inferred
 from ...outputs import Array
 from ...protos import edge_pb2
@@ -31,6 +30,8 @@ from .looking import Executed, Looked, Looking
 from .outgoing import Coming, Outgoing, Write
 from .pace import Pace
 from .session import Session
+
+_PICTURED = ("image", "video")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,7 @@ class DeviceStream:
         self._tasks: set[asyncio.Task[Looked]] = set()
         self._looking = Looking(config, repository, scheduler, session, metrics)
         self._entry = Entry(scheduler, backlog)
-        self._keeper = Keeper(
-            ledger, repository, metrics, session.key, is_pictures=session.form.modality == PICTURES.modality
-        )
+        self._keeper = Keeper(ledger, repository, metrics, session.key, has_pictures=session.form.modality in _PICTURED)
         self._pace = Pace(scheduler, is_stopped=lambda: self.stopped)
         self._unanswered_bytes = 0
         self._newest = -1

@@ -31,14 +31,15 @@ class LiveExpectation:
         targets: the models.
 
     Attributes:
+        place: of each model in what `shifts` says.
         unknown: whether nothing was learnt from the stream's camera: links have to show there first that they hold.
     """
 
     def __init__(self, targets: Sequence[str]) -> None:
         self.unknown = False
-        self._place = {name: at for at, name in enumerate(targets)}
+        self.place = {name: at for at, name in enumerate(targets)}
         # Of a shift by way, then of the coefficient of the score: evidence, and that times the mean.
-        self._weight = np.zeros((len(self._place), len(WAYS) + 1))
+        self._weight = np.zeros((len(self.place), len(WAYS) + 1))
         self._sum = np.zeros_like(self._weight)
         # Inputs on which nothing is compared come one after another.
         self._shifted: tuple[tuple[float, bool], Array] | None = None
@@ -81,7 +82,7 @@ class LiveExpectation:
             rank: of the input's score.
         """
         self._shifted = None
-        row, at = self._place[target], WAYS.index(way)
+        row, at = self.place[target], WAYS.index(way)
         means = self._means()[row]
         slope = rank if at < 2 else 0.0
         p = 1.0 / (1.0 + math.exp(-(odds + means[at] + slope * means[-1])))

@@ -128,7 +128,7 @@ class Loads:
         self._active = streams
         run_cost = infer_s * min(price, 1e12)
         loads_s = [cost.load_s for cost in self.costs.values()]
-        self._runs_s = infer_s * len(streams)
+        self._runs_s = infer_s * _looking(streams, len(infer_s))
         self.dearest_visit_s = float((loads_s + self._runs_s).max(initial=0.0))
         # Until every stream has had an input, a model that was loaded has not served them all.
         self._visit_s = min(float(np.median([each.every_s for each in self._active] or [0.0])), _STAYS_S)
@@ -225,11 +225,14 @@ class Loads:
 
     def _unserved(self, now_s: float) -> list[str]:
         """The models that some stream had no input for since they can run: they stay, for as long as a load at most."""
-        first_s = min((each.seen_s for each in self._active), default=np.inf)
+        first_s = np.full(len(self.costs), np.inf)
+        for each in self._active:
+            first_s = np.where(each.weight > 0.0, np.minimum(first_s, each.seen_s), first_s)
+        first = dict(zip(self.costs, first_s.tolist(), strict=True))
         return [
             name
             for name, since_s in self._since_s.items()
-            if (since_s >= first_s and now_s - since_s < max(self.costs[name].load_s, _STAYS_S))
+            if (since_s >= first[name] and now_s - since_s < max(self.costs[name].load_s, _STAYS_S))
             or now_s - self._began_s < _STAYS_S
         ]
 
@@ -281,16 +284,25 @@ def _missed(streams: Sequence[StreamWorth], run_cost: Array) -> Array:
     if not streams:
         return missed
     rates = np.asarray([1.0 / max(each.every_s, 1e-3) for each in streams])
+    looking = _looking(streams, len(run_cost))
+    rate = sum(rate * (each.weight > 0.0) for rate, each in zip(rates, streams, strict=True)) + np.zeros(len(run_cost))
+    every_s = looking / np.maximum(rate, 1e-9)
     by_age = sum(rate * each.weight[:, None] * each.fresh for rate, each in zip(rates, streams, strict=True))
     tells = sum(rate * each.tells for rate, each in zip(rates, streams, strict=True)) + np.zeros(len(run_cost))
     for at, losses in enumerate(np.asarray(by_age)):
         # While it is away, it tells nothing of others either.
         lost = np.interp(_AGES_S, _MIDDLES_S, losses) + tells[at]
         # At this price every stream is served so seldom, loaded or not, that so much is lost a second anyway.
-        cycle = len(streams) * run_cost[at]
-        usual = float(((_area(lost) + cycle) / np.maximum(_AGES_S, len(streams) / rates.sum())).min()) * (cycle > 0.0)
+        cycle = looking[at] * run_cost[at]
+        usual = float(((_area(lost) + cycle) / np.maximum(_AGES_S, every_s[at])).min()) * (cycle > 0.0)
         missed[at] = _area(np.maximum(lost - usual, 0.0))
     return missed
+
+
+def _looking(streams: Sequence[StreamWorth], models: int) -> Array:
+    """On how many of the streams each model is weighed, (models,)."""
+    result: Array = np.sum([each.weight > 0.0 for each in streams], axis=0) + np.zeros(models)
+    return result
 
 
 def _keeping(missed: Array, loads_s: Array) -> Array:

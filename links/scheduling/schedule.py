@@ -107,6 +107,7 @@ class SiteSchedule:
         stream: Hashable,
         *,
         name: str = "",
+        models: Collection[str] | None = None,
         fresh: Mapping[str, Sequence[float]] | None = None,
         linked: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
     ) -> None:
@@ -115,6 +116,7 @@ class SiteSchedule:
         Args:
             stream: what it is called from now on.
             name: what weights know it by.
+            models: those that look at it and that somebody asks for there; None: all.
             fresh: by model, what is lost on average with the best answer whose model ran so long ago, by the ages of
                 `AGE_EDGES_S`; a model that is not named: as assumed of holding.
             linked: by a model that runs on an input and another that does not, what is lost by linking the latter from
@@ -122,6 +124,8 @@ class SiteSchedule:
         """
         self.leave(stream)
         weight = self.weights.of_stream(name) * self._model_weight
+        if models is not None:
+            weight = weight * [each in models for each in self.names]
         self._streams[stream] = StreamWorth(weight, fresh_losses(self.names, fresh), told_losses(self.names, linked))
 
     def leave(self, stream: Hashable) -> None:
@@ -272,6 +276,7 @@ class SiteSchedule:
             stream: {
                 name: PairStats(int(state.runs[at]), float(state.offered[at] / self._infer_s[at]), price)
                 for at, name in enumerate(self.names)
+                if state.weight[at] > 0.0 or state.runs[at]
             }
             for stream, state in self._streams.items()
         }

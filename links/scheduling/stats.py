@@ -40,7 +40,7 @@ class ScheduleStats:
         load_s: seconds that loads took.
         waiting: by model, the losses that one run on every stream would prevent.
         keeping: by model, the losses a second that it prevents by staying loaded.
-        pairs: by stream and model.
+        pairs: by stream and model, of those that are weighed there.
     """
 
     streams: int

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 import numpy as np
 
 from ...errors import InvalidInput
 from ...outputs import Array, OutputSpec
+from ...protos.stream_names import is_meant
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Weights:
     """What a site's answers are worth beside each other; what is not named weighs 1.
 
     Attributes:
-        streams: by the stream's name, `*` and `?` allowed; the first pattern that fits counts.
+        streams: by the stream's name, or its device's, `*` and `?` allowed; the first pattern that fits counts.
         models: by the model's name.
         classes: by `model:class`: an answer of that model that names the class counts so much more.
         least_every_s: each pair of a stream and a model runs at least so often, whatever it is worth; 0: no such rule.
@@ -39,7 +39,7 @@ class Weights:
 
     def of_stream(self, name: str) -> float:
         """A stream's weight."""
-        return next((weight for pattern, weight in self.streams.items() if fnmatchcase(name, pattern)), 1.0)
+        return next((weight for pattern, weight in self.streams.items() if is_meant(name, pattern)), 1.0)
 
     def of_model(self, name: str) -> float:
         """A model's weight."""

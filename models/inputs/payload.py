@@ -1,6 +1,6 @@
 """Inputs that are no single pictures, as an `Input` carries them: what they take is known before they are in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -65,12 +65,28 @@ class Payload:
         return prod(self.shape) * self.dtype.itemsize
 
 
+def payload_of(value: Array) -> Payload:
+    """An array that is in memory already."""
+    return Payload(value.shape, value.dtype, lambda into: np.copyto(into, value))
+
+
+def join_payloads(parts: Mapping[str, Payload]) -> Payload:
+    """The parts of one input as one array with a field for each."""
+
+    def read(into: Array) -> None:
+        for name, each in parts.items():
+            each.read(into[name])
+
+    dtype = np.dtype([(name, each.dtype, each.shape) for name, each in parts.items()])
+    return Payload((), dtype, read, sum(each.beside_bytes for each in parts.values()))
+
+
 OpenPicture = Callable[[bytes, int], Payload]
 """Opens a JPEG that may have so many pixels at most."""
 
 
 def _own_picture(jpeg: bytes, max_pixels: int) -> Payload:
-    return _of(decode_jpeg(jpeg))
+    return payload_of(decode_jpeg(jpeg))
 
 
 def open_payload(
@@ -107,17 +123,13 @@ def open_payload(
         return open_picture(payload, limits.pixels)
     if encoding == _UTF8:
         _check_text(payload)
-        return _of(np.frombuffer(payload, np.uint8))
+        return payload_of(np.frombuffer(payload, np.uint8))
     return _open_array(payload) if encoding == _ARRAY else _open_sound(encoding, payload, form, limits)
 
 
 def _name(encoding: int) -> str:
     known = edge_pb2.Encoding.values()
     return edge_pb2.Encoding.Name(encoding).removeprefix("ENCODING_") if encoding in known else str(encoding)
-
-
-def _of(value: Array) -> Payload:
-    return Payload(value.shape, value.dtype, lambda into: np.copyto(into, value))
 
 
 def _check_text(payload: bytes) -> None:
@@ -213,12 +225,7 @@ def _open_parts(payload: bytes, form: InputForm, limits: Limits, open_picture: O
         except InvalidInput as error:
             raise InvalidInput(f"`payload.parts`: {part.name!r}: {error}") from None
 
-    def read(into: Array) -> None:
-        for name, each in opened.items():
-            each.read(into[name])
-
-    dtype = np.dtype([(name, each.dtype, each.shape) for name, each in opened.items()])
-    return Payload((), dtype, read, sum(each.beside_bytes for each in opened.values()))
+    return join_payloads(opened)
 
 
 def _parts(payload: bytes) -> list[edge_pb2.Part]:

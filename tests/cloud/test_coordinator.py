@@ -107,7 +107,7 @@ def test_one_device_too_many_is_refused_until_another_leaves(serve: Callable) ->
     async def story(coordinator: Coordinator) -> None:
         first = coordinator.open_session(hello(device="first"))
         first.connection = Connected()
-        with pytest.raises(Overloaded, match=r"1 devices are connected already \(`max_devices`\)"):
+        with pytest.raises(Overloaded, match=r"1 streams of devices are connected already \(`max_devices`\)"):
             coordinator.open_session(hello(device="second"))
         assert coordinator.open_session(hello(device="first")) is first
         first.connection = None
@@ -247,3 +247,19 @@ def test_what_was_learned_is_not_read_on_the_event_loop(serve: Callable, links: 
         assert threading.current_thread() not in [thread for _, thread in readers]
 
     serve(story, links=links, **TURNS)
+
+
+def test_a_device_has_so_many_streams_at_most_and_others_have_theirs(serve: Callable) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        for stream in ("", "a"):
+            coordinator.open_session(hello_of("arm", stream)).connection = Connected()
+        with pytest.raises(Overloaded, match=r"arm has 2 streams already \(`max_streams`\)"):
+            coordinator.open_session(hello_of("arm", "b"))
+        assert coordinator.open_session(hello_of("arm", "a")).key.name == "arm/a", "one that is there may come again"
+        assert coordinator.open_session(hello_of("leg", "b")).key.name == "leg/b"
+
+    serve(story, max_streams=2)
+
+
+def hello_of(device: str, stream: str) -> edge_pb2.Hello:
+    return edge_pb2.Hello(device=device, session="1", stream=stream)

@@ -15,6 +15,7 @@ from infilink.cloud.ledger.database import Database
 from infilink.cloud.ledger.ledger import Ledger
 from infilink.cloud.ledger.tables import ANSWERS, LEARNT, METADATA
 from infilink.errors import InvalidInput
+from infilink.models.spec import parse_spec
 from infilink.protos import edge_pb2
 from sqlalchemy import insert, select
 from typer.testing import CliRunner
@@ -264,3 +265,46 @@ def test_a_ledger_that_is_not_there_is_not_made(infilink, tmp_path):
     with pytest.raises(InvalidInput, match="there is no such ledger"):
         infilink("results", "query", at=tmp_path / "none.sqlite")
     assert not list(tmp_path.glob("none*"))
+
+
+def test_a_device_means_all_its_streams_and_a_stream_itself(ledger_place, infilink):
+    async def story() -> None:
+        ledger = Ledger.open(ledger_place)
+        for number, name in enumerate(("robot", "robot/eye", "robot/mic", "robot_2", "robot_2/mic")):
+            await ledger.record(answered(number, output("level"), device=name))
+            ledger.journal("connected", "connected", device=name)
+            ledger.audited(key(number, name), "level", origin="held", confidence=0.75, trusted=True, agreement=0.5)
+        await ledger.close()
+
+    def found(*words: str) -> set[str]:
+        told = infilink("results", "query", "--json", *words)
+        return {json.loads(line)["device"] for line in told.splitlines()}
+
+    asyncio.run(story())
+    assert found("--device", "robot") == {"robot", "robot/eye", "robot/mic"}
+    assert found("--device", "robot/mic") == {"robot/mic"}
+    assert found("--device", "*/mic") == {"robot/mic", "robot_2/mic"}
+    assert found("--device", "robot*") == found() == {"robot", "robot/eye", "robot/mic", "robot_2", "robot_2/mic"}
+    for command in ("journal", "audits"):
+        told = infilink("results", command, "--device", "robot")
+        assert "robot/eye" in told and "robot_2" not in told
+    assert "deleted 3 results" in infilink("results", "delete", "--device", "robot", "--yes")
+    assert found() == {"robot_2", "robot_2/mic"}
+
+
+@pytest.mark.parametrize("ending", [".json", ".txt"])
+def test_boxes_in_what_is_no_picture_are_no_data_set_of_pictures(ledger_place, infilink, tmp_path, ending):
+    sounds = {"modality": "audio", "rate_hz": 8000.0}
+    spec = parse_spec(
+        {"name": "detector", "input": sounds, "output": {"kind": "boxes", "classes": ["bark"]}}, where="it"
+    )
+
+    async def story() -> None:
+        ledger = Ledger.open(ledger_place)
+        await ledger.record(answered(1, output("detector"), device="a/mic", size=None, specs={"detector": spec}))
+        await ledger.close()
+
+    asyncio.run(story())
+    with pytest.raises(InvalidInput, match="detector looks at audio, and COCO and MOT are of pictures"):
+        infilink("results", "export", tmp_path / f"boxes{ending}")
+    assert "1 result" in infilink("results", "export", tmp_path / "boxes.csv")

@@ -13,6 +13,7 @@ from infilink.links.link import METADATA_KEY, LinkSpec
 from infilink.links.table import BUCKETS, NEVER, Measured, Table
 from infilink.models.cost import ModelCost, measure_cost
 from infilink.models.encoding.encoding import Encoding
+from infilink.models.inputs.form import InputForm
 from infilink.models.spec import digest, find_models, read_spec
 from infilink.outputs import OutputSpec
 from onnx import TensorProto, helper, save
@@ -40,6 +41,7 @@ def write_links(
     agreements: Agreements,
     held: float = 0.2,
     note: str = "",
+    form: InputForm | None = None,
 ) -> Path:
     """A folder of links, as training writes it.
 
@@ -51,6 +53,7 @@ def write_links(
         agreements: what links of a target promise, by their sources; a target that is not named has no link.
         held: what holding a last output promises, however old it is.
         note: one folder differs from another by it.
+        form: of the inputs that they were learnt from; None: it says none.
     """
     paths = find_models(models)
     digests = {name: digest(path) for name, path in paths.items()}
@@ -67,7 +70,8 @@ def write_links(
         # A link reads the others, in the order of its encodings, and is told its target last.
         read = {name: encodings[name] for name in (*(other for other in scales if other != target), target)}
         write_link(folder / f"{target}.onnx", LinkSpec(target, read, digests, __version__))
-    Index(specs, costs, digests, encodings, tables, constants, tuple(agreements), {"note": note}).write(folder)
+    notes = {"note": note} | ({} if form is None else {"form": form.model_dump(mode="json")})
+    Index(specs, costs, digests, encodings, tables, constants, tuple(agreements), notes).write(folder)
     return folder
 
 

@@ -19,12 +19,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import onnx
 import psutil
-from infilink.models.spec import digest, parse_spec, write_spec
+from infilink.models.spec import digest
 from mutations import Mutations
-from onnx import TensorProto, helper
 from strangers import Healthy, bad_ends, drive, serve_healthy
+
+sys.path.append(str(Path(__file__).parents[2]))
+import kinds
 
 _SETTLES_S = 3.0
 _LOOKS_EVERY_S = 0.1
@@ -48,11 +49,17 @@ def main() -> int:
 def _fuzz(folder: Path, answers: str, messages: int, seed: int) -> bool:
     """One coordinator's run; whether it failed."""
     models, path = folder / "models", folder / "log"
-    digests = {name: digest(_make_model(models, name)) for name in ("bright", "other")}
+    kinds.write_models(models)
+    digests = {path.stem: digest(path) for path in models.glob("*.onnx")}
+    streams = {
+        of.form.model_dump_json(): [way for level in of.inputs for way in of.ways(level)]
+        for kind, of in kinds.KINDS.items()
+        if kind != "image"
+    }
     seen, quiet = Healthy(), Healthy()
     with _coordinator(models, path, answers) as (address, process):
         ends, memory_bytes = asyncio.run(
-            _both(address, Mutations(seed, digests), messages, seen, quiet, lambda: process.memory_info().rss)
+            _both(address, Mutations(seed, digests, streams), messages, seen, quiet, lambda: process.memory_info().rss)
         )
         alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     log = path.read_text(errors="replace")
@@ -134,22 +141,6 @@ def _coordinator(models: Path, log: Path, answers: str) -> Iterator[tuple[str, p
             yield line.removeprefix("ready on ").strip(), psutil.Process(process.pid)
         finally:
             process.terminate()
-
-
-def _make_model(folder: Path, name: str) -> Path:
-    """A model that says how bright a picture is."""
-    folder.mkdir(exist_ok=True)
-    graph = helper.make_graph(
-        [helper.make_node("ReduceMean", ["image"], ["out"], axes=[1, 2, 3], keepdims=0)],
-        name,
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 16, 16])],
-        [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1])],
-    )
-    path = folder / f"{name}.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
-    spec = {"name": name, "input": {"size": [16, 16], "std": [1.0]}, "output": {"kind": "scalar", "tolerance": 50.0}}
-    write_spec(path, parse_spec(spec, where=name))
-    return path
 
 
 if __name__ == "__main__":

@@ -42,30 +42,41 @@ class Mutations:
     Args:
         seed: of what is drawn.
         digests: the coordinator's models, with their files' digests.
+        streams: the forms of the streams that there are (JSON), each with inputs as they travel; pictures are sent too.
     """
 
-    def __init__(self, seed: int, digests: Mapping[str, str]) -> None:
+    def __init__(
+        self, seed: int, digests: Mapping[str, str], streams: Mapping[str, Sequence[tuple[int, bytes]]] | None = None
+    ) -> None:
         self.random = random.Random(seed)
         self.digests = dict(digests)
+        self._inputs: Sequence[tuple[int, bytes]] = []
         noise = np.random.default_rng(seed).integers(0, 255, (24, 32, 3), np.uint8)
         options = ([], [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])
+        self._streams = list((streams or {}).items())
         self._pictures = [cv2.imencode(".jpg", noise, option)[1].tobytes() for option in options]
 
     def hello(self) -> edge_pb2.Hello:
-        """A valid one, of one of a few devices and runs."""
+        """A valid one, of one of a few devices and runs; the inputs after it are of its stream's kind."""
         draw = self.random
+        number = draw.randrange(len(self._streams) + 1)
+        stream, form = "", ""
+        self._inputs = [(edge_pb2.ENCODING_JPEG, each) for each in self._pictures]
+        if number:
+            stream, (form, self._inputs) = f"stream-{number}", self._streams[number - 1]
         name, run = f"fuzz-{draw.randrange(8)}", str(draw.randrange(4))
         local = dict(draw.sample(sorted(self.digests.items()), draw.randrange(2)))
-        return edge_pb2.Hello(device=name, session=run, version=__version__, local=local)
+        return edge_pb2.Hello(device=name, session=run, version=__version__, local=local, stream=stream, form=form)
 
     def input(self, sequence: int) -> edge_pb2.Input:
-        """A valid one."""
+        """A valid one of the stream of the last Hello."""
         draw = self.random
+        encoding, payload = draw.choice(self._inputs)
         return edge_pb2.Input(
             sequence=sequence,
             captured_ns=draw.randrange(10**12),
-            encoding=edge_pb2.ENCODING_JPEG,
-            payload=draw.choice(self._pictures),
+            encoding=encoding,
+            payload=payload,
             policy=draw.choice([edge_pb2.POLICY_ALL, edge_pb2.POLICY_LATEST]),
             models=draw.sample(sorted(self.digests), draw.randrange(2)),
             outputs=[self._output() for _ in range(draw.randrange(2))],
@@ -78,6 +89,9 @@ class Mutations:
         message = edge_pb2.DeviceMessage()
         if kind == "input":
             message.input.CopyFrom(self.input(draw.randrange(1000)))
+            if draw.random() < 0.5:
+                message.input.payload = self._changed_payload(message.input.encoding, message.input.payload)
+                return message.SerializeToString()
         elif kind == "frame":
             frame = edge_pb2.Frame(sequence=draw.randrange(9), encoding=1, payload=draw.choice(self._pictures))
             message.frame.CopyFrom(frame)
@@ -105,6 +119,11 @@ class Mutations:
                 self._change_field(message)
             return message.SerializeToString()
         return self._changed_bytes(message.SerializeToString())
+
+    def _changed_payload(self, encoding: int, payload: bytes) -> bytes:
+        """What an input holds, changed: in a field, where it is a message itself."""
+        kinds = {edge_pb2.ENCODING_ARRAY: edge_pb2.ArrayPayload, edge_pb2.ENCODING_PARTS: edge_pb2.Parts}
+        return self.changed(kinds[encoding].FromString(payload)) if encoding in kinds else self._changed_bytes(payload)
 
     def _output(self) -> edge_pb2.Output:
         model = self.random.choice(sorted(self.digests))
@@ -156,7 +175,7 @@ class Mutations:
         if field.cpp_type in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):
             return draw.choice(_REAL)
         if field.cpp_type == FieldDescriptor.CPPTYPE_ENUM:
-            return draw.choice([0, 1, 2, 3, 99])
+            return draw.choice([0, 1, 2, 3, 4, 5, 6, 7, 99])
         if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
             return draw.random() < 0.5
         if field.type == FieldDescriptor.TYPE_BYTES:

@@ -48,29 +48,28 @@ def main() -> None:
     paths = sorted(given.folder.glob("*.wav"))
     sounds = [read_wav(path) for path in paths[:: max(1, len(paths) // given.files)]]
     seconds = sum(len(sound) / rate for sound, rate in sounds)
-    took: dict[tuple[str, str], list[float]] = {}
+    times: dict[tuple[str, str], list[float]] = {}
     payloads: dict[str, list[bytes]] = {}
     for _ in range(given.rounds):
         for name, (encoding, write) in WAYS.items():
             began_s = time.process_time()
             payloads[name] = [write(sound, rate) for sound, rate in sounds]
-            took.setdefault((name, "write"), []).append(time.process_time() - began_s)
+            times.setdefault((name, "write"), []).append(time.process_time() - began_s)
             began_s = time.process_time()
             for payload, (_, rate) in zip(payloads[name], sounds, strict=True):
                 read(encoding, payload, InputForm(modality="audio", rate_hz=rate))
-            took.setdefault((name, "read"), []).append(time.process_time() - began_s)
+            times.setdefault((name, "read"), []).append(time.process_time() - began_s)
     print(f"{len(sounds)} sounds, {seconds:.0f} s")
     for name, (encoding, _) in WAYS.items():
         size = sum(map(len, payloads[name])) / len(sounds)
-        write_ms, read_ms = (1e3 * statistics.median(took[name, what]) / len(sounds) for what in ("write", "read"))
+        write_ms, read_ms = (1e3 * statistics.median(times[name, what]) / len(sounds) for what in ("write", "read"))
         lost = []
         for payload, (sound, rate) in zip(payloads[name], sounds, strict=True):
             found = read(encoding, payload, InputForm(modality="audio", rate_hz=rate))
             power = float(np.square(sound.astype(float)).sum()) or 1.0
             lost.append(float(np.square(found.astype(float) - sound).sum()) / power)
-        print(
-            f"{name}: {size:.0f} bytes, written in {write_ms:.3f} ms, read in {read_ms:.3f} ms, error {np.median(lost):.3f}"
-        )
+        took = f"written in {write_ms:.3f} ms, read in {read_ms:.3f} ms"
+        print(f"{name}: {size:.0f} bytes, {took}, error {np.median(lost):.3f}")
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def test_too_much_says_in_the_call_s_metadata_when_to_try_again(call: Callable) 
 
 def test_a_stream_s_name_is_one_that_a_device_may_have(call: Callable) -> None:
     async def story(coordinator: Coordinator, stub) -> None:
-        for name in ("a b", "-", "x" * 101, "\n"):
+        for name in ("a b", "-", "x" * 101, "\n", "a/", "/a", "a/b/c", "a/b c"):
             code, text = await refusal(stub.ModelInfer(asking("bright", picture(), parameters={"stream": name})))
             assert code == grpc.StatusCode.INVALID_ARGUMENT and "parameter `stream` must be 1 to 100 letters" in text
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from infilink.cloud.plans.fitting import misfits, without_models
+from infilink.cloud.plans.fitting import joined, misfits, without_models
 from infilink.links.graph import LinkGraph
 from infilink.links.index import Index
 from infilink.links.table import NEVER, Measured, Table
@@ -48,3 +48,11 @@ def test_nothing_is_linked_to_or_from_a_model_that_is_left_out(links, tmp_path):
         assert answer is None or np.isfinite(answer.value).all()
 
     holds()
+
+
+def test_links_of_several_folders_are_planned_with_as_one(links):
+    whole = LinkGraph.load(links)
+    parts = [without_models(whole, {"light"}), without_models(whole, {"bright", "corner"})]
+    found = joined(parts)
+    assert set(found.models) == set(found.tables) == set(found.costs) == set(found.digests) == set(NAMES)
+    assert joined(parts[:1]) is parts[0]

@@ -135,7 +135,7 @@ def test_links_of_other_classes_or_another_modality_are_refused(
     sounds = replace(index, notes={**index.notes, "input": "array"})
     (tmp_path / "links").mkdir()
     sounds.write(tmp_path / "links")
-    with pytest.raises(InvalidInput, match="learnt from models that look at arrays, those here look at images"):
+    with pytest.raises(InvalidInput, match="bright: they are image here, and were kept as array in training"):
         serve(None, links=tmp_path / "links", answers="links")
 
 

@@ -75,6 +75,25 @@ async def listening(config: MqttConfig) -> AsyncIterator[asyncio.Queue]:
             await client.publish(topic, b"", qos=1, retain=True)
 
 
+def test_what_an_earlier_run_left_of_a_stream_is_taken_back(config):
+    async def story():
+        async with listening(config) as heard:
+            for run in range(2):
+                hub = Hub()
+                async with publishing(config, hub):
+                    gone = {("a/mic/level/state", ""), ("a/level/state", "")} if run else set()
+                    assert {(await heard.get())[:2] for _ in gone} == gone
+                    assert await heard.get() == ("status", "online", False)
+                    if not run:
+                        for device in ("a/mic", "a"):
+                            hub.publish(answered(1, output("level"), device=device))
+                            assert "config" in (await heard.get())[0]
+                            assert (await heard.get())[0] == f"{device}/level/state"
+                assert (await heard.get())[0] == "status"
+
+    asyncio.run(story())
+
+
 def test_a_device_is_one_message_with_all_its_sensors_and_each_result_is_kept(config):
     async def story():
         hub = Hub()

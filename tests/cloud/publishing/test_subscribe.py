@@ -24,6 +24,17 @@ from ..sessions.test_stream import talk
 Published = edge_pb2.Published
 
 
+def test_a_device_means_all_its_streams_and_a_stream_itself():
+    names = ("arm", "arm/eye", "arm/mic", "army")
+    for patterns, wanted in (
+        (("arm",), names[:3]),
+        (("arm/mic",), names[2:3]),
+        (("*/eye", "army"), ("arm/eye", "army")),
+        ((), names),
+    ):
+        assert tuple(name for name in names if Selection(patterns).has_device(name)) == wanted
+
+
 def test_an_answer_is_offered_to_those_who_want_its_device_and_models():
     async def story():
         hub = Hub(clock_ns=lambda: 7_000)

@@ -1,11 +1,18 @@
 """A device may join with models that are here, and only does what its placement says."""
 
+from types import SimpleNamespace
+
 import pytest
+from infilink.cloud.plans.initial import InitialPlan
 from infilink.cloud.repository import Repository
-from infilink.cloud.sessions.admission import check_hello
+from infilink.cloud.sessions.admission import check_hello, fitting_models
 from infilink.errors import InvalidInput, UnknownModel
+from infilink.links.graph import LinkGraph
+from infilink.links.index import Index
+from infilink.links.planning.plan import Plan
+from infilink.models.inputs.form import PICTURES, InputForm
 from infilink.models.placement import PlacedDevice, PlacedModel, PlacementFile
-from infilink.models.spec import digest
+from infilink.models.spec import digest, parse_spec
 from infilink.protos import edge_pb2
 
 HERE = PlacedModel(where="device", expected_agreement=1.0)
@@ -79,3 +86,32 @@ def test_a_device_that_does_otherwise_is_refused(repository, placement, device_c
 def test_a_class_without_a_placement_is_refused(repository):
     with pytest.raises(InvalidInput, match="the coordinator has no placement"):
         check_hello(hello(device_class="door"), repository, None)
+
+
+def test_what_only_links_answer_for_is_of_the_inputs_that_they_were_learnt_from(repository, links):
+    people = parse_spec({"name": "people", "output": {"kind": "count"}, "virtual": True}, where="it")
+    index = Index.read(links)
+    graph = LinkGraph.load(links)
+    graph.models["people"] = people
+    sound = parse_spec(
+        {"name": "loud", "input": {"modality": "audio", "rate_hz": 8000.0}, "output": {"kind": "scalar"}}, where="it"
+    )
+    here = SimpleNamespace(specs={**repository.specs, "people": people, "loud": sound}, tail=None)
+    initial = InitialPlan(Plan(None, 0, ()), (graph,), {})
+    found, used = fitting_models(hello(), PICTURES, here, initial)
+    assert set(found) == {*index.models, "people"} and used is graph
+    audio = InputForm(modality="audio", rate_hz=8000)
+    found, used = fitting_models(hello(), audio, here, initial)
+    assert set(found) == {"loud"} and used is None
+    with pytest.raises(InvalidInput, match="'people' does not look at this stream: links alone answer for it"):
+        fitting_models(hello(models=["people"]), audio, here, initial)
+    with pytest.raises(InvalidInput, match=r"no model here looks at this .* inputs \(text\): bright: it looks at"):
+        fitting_models(hello(), InputForm(modality="text"), here, initial)
+
+
+def test_a_second_part_takes_the_maps_of_pictures_alone(repository):
+    here = SimpleNamespace(specs=repository.specs, tail=SimpleNamespace(model="chain"))
+    initial = InitialPlan(Plan(None, 0, ()), (), {})
+    fitting_models(hello(), PICTURES, here, initial)
+    with pytest.raises(InvalidInput, match="it is the second part of chain"):
+        fitting_models(hello(), InputForm(modality="text"), here, initial)

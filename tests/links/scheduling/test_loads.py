@@ -207,3 +207,25 @@ def test_it_is_the_same_every_time(load_s: float) -> None:
         memory.run(20.0, {"a": 0.3, "b": 0.2, "c": 0.1})
         found.append((memory.loads, memory.runs))
     assert found[0] == found[1]
+
+
+def test_a_model_that_looks_at_no_stream_is_neither_loaded_nor_late() -> None:
+    """Models `a` and `b` look at pictures, `c` at texts: only texts are sent."""
+    weights = Weights(least_every_s=0.5)
+    memory = Site(budget_bytes=20, streams=0, weights=weights, audit=0.2)
+    memory.streams = ["texts"]
+    memory.schedule.join("texts", name="texts", models=["c"])
+    memory.run(20.0, {"c": 0.5})
+    assert memory.loaded == {"c"} and set(memory.runs) == {"c"}
+    assert list(memory.schedule.stats().pairs["texts"]) == ["c"]
+
+
+def test_streams_of_two_kinds_share_the_memory_and_each_model_serves_its_own() -> None:
+    memory = Site(budget_bytes=20, streams=0)
+    memory.streams = ["pictures", "texts"]
+    memory.schedule.join("pictures", models=["a", "b"])
+    memory.schedule.join("texts", models=["c"])
+    memory.run(60.0, dict.fromkeys(COSTS, 0.3))
+    pairs = memory.schedule.stats().pairs
+    assert set(pairs["pictures"]) == {"a", "b"} and set(pairs["texts"]) == {"c"}
+    assert all(pair.runs for of in pairs.values() for pair in of.values())
