@@ -37,6 +37,7 @@ from .sources.open import open_source
 EXIT_WRONG_SPEC = 2
 _QUALITY = 92
 _LIVE_STEP_S = 1.0
+_MOST_READ = 5000
 
 
 def draw_command(
@@ -119,19 +120,24 @@ def spread_inputs(source: str, count: int, cut: Cut = WHOLE) -> tuple[InputForm,
 
 
 def _sampled(opened: Source, count: int) -> list[Input]:
-    """So many inputs of a source: spread over it, if it says how many there are; else the first of each second."""
+    """So many inputs of a source: the first of each second of a live one, else spread over as much as is read."""
     found: list[Input] = []
-    places = {int((i + 0.5) / count * opened.input_count) for i in range(count)} if opened.input_count else set()
+    step = 1
     for each in opened:
-        if places:
-            due = each.sequence in places
-        else:
-            due = not found or not opened.live or each.captured_s >= found[-1].captured_s + _LIVE_STEP_S
-        if due:
+        if opened.live:
+            if not found or each.captured_s >= found[-1].captured_s + _LIVE_STEP_S:
+                found.append(each)
+            if len(found) == count:
+                break
+            continue
+        if each.sequence % step == 0:
             found.append(each)
-        if len(found) == count or (places and each.sequence >= max(places)):
+        if len(found) == 4 * count:
+            # How many will come is not always known: every second one goes.
+            found, step = found[::2], 2 * step
+        if each.sequence >= _MOST_READ:
             break
-    return found
+    return found if len(found) <= count else [found[int((i + 0.5) / count * len(found))] for i in range(count)]
 
 
 def _drawn(

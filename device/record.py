@@ -139,8 +139,8 @@ class RecordedModels:
         others = {name: why for name, spec in self.specs.items() if (why := spec.fits(form))}
         told = "; ".join(f"{name}: {why}" for name, why in others.items())
         if others and (self._named or len(others) == len(self.specs)):
-            what = "these models do" if self._named else "no model here does"
-            raise InvalidInput(f"source {source}: {what} not look at its inputs: {told}")
+            what = "these models do not look" if self._named else "no model here looks"
+            raise InvalidInput(f"source {source}: {what} at its inputs: {told}")
         if others:
             logger.warning("source %s: left out, as they look at other inputs: %s", source, told)
         return tuple(name for name in self.specs if name not in others)
