@@ -113,10 +113,11 @@ def _models(status: edge_pb2.StatusReply) -> Table:
 def _devices(status: edge_pb2.StatusReply) -> RenderableType:
     if not status.devices:
         return "no device has connected yet"
-    table = _table("device", "", "inputs", *ORIGINS, "trust revoked", "gate")
+    table = _table("device", "kind", "", "inputs", *ORIGINS, "trust revoked", "gate")
     for device in status.devices:
         table.add_row(
             escape(shown(device.name)),
+            escape(shown(device.modality)) or "-",
             "" if device.connected else "gone",
             str(device.inputs),
             *_shares(device),

@@ -1,5 +1,6 @@
 """Inputs of every kind by the Open Inference Protocol: as a whole with an answer, or as a graph's tensors."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from infilink.cloud.inference.request import InferRequest
 from infilink.cloud.inference.whole import form_for, whole_of
 from infilink.cloud.services.inference import InferenceService
 from infilink.cloud.services.inference_messages import metadata_message
-from infilink.errors import InfilinkError, InvalidInput
+from infilink.errors import InfilinkError, InvalidInput, Overloaded
+from infilink.models.cost import ModelCost
 from infilink.outputs import Array
 from infilink.protos.sounds import write_flac, write_opus
 
-from ...kinds import KINDS, a_jpeg, feature_map, grey, sound, text, window, write_models
+from ...e2e.links import write_links
+from ...kinds import KINDS, a_jpeg, feature_map, grey, sound, text, window, write_models, write_twins
 
 
 def elements(*values: bytes) -> Array:
@@ -135,3 +138,34 @@ def test_a_form_is_one_that_its_model_looks_at(serve: Callable, all_kinds: Path)
             assert form is not None and not spec.fits(form), name
 
     serve(story, models=all_kinds)
+
+
+def test_links_answer_for_a_model_of_sounds_that_does_not_run(serve: Callable, tmp_path: Path) -> None:
+    part = tmp_path / "sounds"
+    whole = write_twins(write_models(tmp_path / "models"))
+    part.mkdir()
+    for name in ("loud", "loud2"):
+        for suffix in (".onnx", ".toml"):
+            shutil.copy(whole / f"{name}{suffix}", part)
+    costs = dict.fromkeys(("loud", "loud2"), ModelCost(2**25, 0.001, 0.1))
+    promise = {"loud2": {("loud",): 0.99}}
+    form = KINDS["audio"].form
+    links = write_links(
+        tmp_path / "links", part, {"loud": 1.0, "loud2": 2.0}, costs, agreements=promise, held=0.3, form=form
+    )
+
+    async def story(coordinator: Coordinator) -> None:
+        answering = InferenceService(coordinator).answering
+        await coordinator.deployments.load("loud")
+        await coordinator.deployments.unload("loud2")
+        for named in ({}, {"stream": "arm/mic"}):
+            for tensors in ({"audio": TONE}, {"audio": elements(write_flac(TONE, 8000))}):
+                response = await answering.answer(InferRequest("loud2", parameters=named, tensors=tensors))
+                assert response.parameters["origin"] == "linked" and response.parameters["sources"] == "loud"
+                said = 2 * KINDS["audio"].says(9000)
+                np.testing.assert_allclose(response.outputs["answer"], said, atol=0.02)
+        exact = InferRequest("loud2", parameters={"fallback": "exact"}, tensors={"audio": TONE})
+        with pytest.raises(Overloaded, match="an operator unloaded it"):
+            await answering.answer(exact)
+
+    serve(story, models=whole, links=links, answers="links", audit=0.0, least_every_s=0.0)
