@@ -144,7 +144,7 @@ class Answering:
             name: as_text(name, each) if each.dtype.hasobject else each for name, each in request.tensors.items()
         }
         queue = self.coordinator.pool.queue
-        with queue.admitted((model.name,), until_s):
+        with queue.admitted((model.name,), until_s, worth=request.worth):
             size_bytes = sum(_ALIGNED + tensor.nbytes for tensor in tensors.values())
             held = await queue.inputs.hold(size_bytes, within_s=_within(until_s))
             held.copy(tensors)
@@ -171,7 +171,7 @@ class Answering:
         if session is not None:
             self._kept.check()
             form = session.form
-        with self.coordinator.pool.queue.admitted((), until_s):
+        with self.coordinator.pool.queue.admitted((), until_s, worth=request.worth):
             config, inputs = self.coordinator.config, self.coordinator.pool.queue.inputs
             opened = open_whole(request, form, Limits(config.max_input_bytes, config.max_input_pixels))
             held = await decode_payload(opened, inputs, check=form.check, within_s=_within(until_s))

@@ -132,8 +132,11 @@ class Ledger:
         database: that of which there are most costs nothing.
 
         Raises:
-            Overloaded: the database does not answer.
+            Overloaded: the database does not answer; or, of an answer that is being written, what `record` raises.
+            InvalidInput: likewise.
         """
+        if (writing := self._writing.get(key)) is not None:
+            return await asyncio.shield(writing)
         session = (key.device, key.session)
         latest = self._latest.get(session)
         if latest is not None and key.sequence > latest:

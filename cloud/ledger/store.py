@@ -44,11 +44,13 @@ class Store:
             self._look_again()
 
     def write(self, group: Sequence[Answered | Note]) -> list[Answer | InfilinkError | None]:
-        """Writes rows in one transaction; if something in it can't be written, one by one.
+        """Writes rows in one transaction; if one in it can't be written, in halves, so that the others cost few more.
 
         Raises:
             DBAPIError: nothing can be written now.
         """
+        if len(group) == 1:
+            return [self._write_one(group[0])]
         try:
             self._insert(group)
         except Exception as error:
@@ -56,7 +58,8 @@ class Store:
                 raise
         else:
             return [item.message if isinstance(item, Answered) else None for item in group]
-        return [self._write_one(item) for item in group]
+        half = len(group) // 2
+        return [*self.write(group[:half]), *self.write(group[half:])]
 
     def _write_one(self, item: Answered | Note) -> Answer | InfilinkError | None:
         failure: Exception | None = None

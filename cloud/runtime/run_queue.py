@@ -3,12 +3,12 @@
 import asyncio
 import itertools
 import time
-from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass, field
 from math import inf
 from typing import Any
+from weakref import WeakValueDictionary
 
 from ...errors import DeadlineExceeded, InfilinkError, ModelFailed, QueueFull
 from ...models.process import ProcessEnded
@@ -18,6 +18,7 @@ from ...protos.tracing import part
 from ..metrics import Metrics
 from .batching import few
 from .input_pool import Held, InputPool
+from .waiting import Run, Waiting, full
 from .worker import Worker
 
 # What an answer takes beyond its share of the models' time: decoding, the way, the ledger; and times vary.
@@ -25,20 +26,6 @@ _CAUTION = 1.3
 _BELIEVED = 0.1
 """How much of what a run took is believed of the last one."""
 _MOST_WAITING = 4096
-
-
-@dataclass(order=True, slots=True)
-class _Run:
-    """An input that waits for a model, or is with it."""
-
-    order: tuple[float, int]
-    work: Work = field(compare=False)
-    held: Held = field(compare=False)
-    came: "asyncio.Future[Reply | None]" = field(compare=False)
-    since_s: float = field(compare=False)
-    waits: bool = field(default=True, compare=False)
-    alone: bool = field(default=False, compare=False)
-    """A process ended over it: it is tried once more, and with no other."""
 
 
 class RunQueue:
@@ -50,7 +37,7 @@ class RunQueue:
         inputs: the memory that inputs lie in.
         metrics: counts groups; None: nobody reads them.
         most_waiting: how many inputs may wait, all models together.
-        ahead: how many inputs may be decoded, or be with their models, at once (`turn`).
+        ahead: how many inputs may be decoded, or be with their models, at once, of those for the same models (`turn`).
         clock: the time that deadlines are of.
 
     Attributes:
@@ -77,11 +64,12 @@ class RunQueue:
         self.clock = clock
         self.loaded: set[str] = set()
         self.expired = 0
-        self._waiting: dict[str, list[_Run]] = {}
+        self._waiting = Waiting()
         self._groups: dict[str, int] = {}
-        self._inside: dict[str, int] = {}
-        self._coming: dict[str, int] = {}
-        self._turns = asyncio.Semaphore(ahead)
+        self._inside, self._coming = Counter[str](), Counter[str]()
+        self._ahead = ahead
+        # A model that hangs holds up what needs it, and nothing else.
+        self._turns = WeakValueDictionary[frozenset[str], asyncio.Semaphore]()
         self._after_s = 0.0
         # What an input takes with its model, and how far apart they end while others wait; when the last one did.
         self._took_s: dict[str, float] = {}
@@ -111,7 +99,7 @@ class RunQueue:
             deadline_s: by `clock`; it is not begun where it would end later, and not waited for any longer.
 
         Raises:
-            QueueFull: too many wait already.
+            QueueFull: too many wait that are worth as much, or others came that are worth more.
             DeadlineExceeded: it would have come too late.
             InfilinkError: what the model's process replied.
         """
@@ -139,10 +127,12 @@ class RunQueue:
     async def _run(
         self, name: str, work: Work, held: Held, worth: float, within_s: float | None
     ) -> Inferred | InferredTensors | None:
-        self._check_room()
+        if (last := self._waiting.check_room(worth, self.most_waiting)) is not None:
+            self._forget(*last)
+            last[1].tell(full(self.most_waiting))
         loop, now_s = asyncio.get_running_loop(), self.clock()
-        run = _Run((-worth, next(self._numbers)), work, held, loop.create_future(), now_s)
-        insort(self._waiting.setdefault(name, []), run)
+        run = Run((-worth, next(self._numbers)), work, held, loop.create_future(), now_s)
+        self._waiting.add(name, run)
         timers = []
         if within_s is not None:
             timers.append(loop.call_later(within_s, self._turn_missed, name, run))
@@ -165,32 +155,32 @@ class RunQueue:
             del reply, run
 
     @contextmanager
-    def admitted(self, names: Collection[str], deadline_s: float = inf) -> Iterator[None]:
+    def admitted(self, names: Collection[str], deadline_s: float = inf, *, worth: float = inf) -> Iterator[None]:
         """Counts an input as one that these models are, or will be, asked about, while it is decoded and runs.
 
         Raises:
             DeadlineExceeded: it is too late already.
             QueueFull: too many wait already, or it would be too late by what its models took lately.
         """
-        self._check_room()
+        self._waiting.check_room(worth, self.most_waiting)
         if deadline_s < inf:
             now_s = self.clock()
             if now_s > deadline_s:
                 raise DeadlineExceeded("the deadline passed before a model ran on it")
-            late_s = now_s + _CAUTION * self.expected_s(names) + 2 * self._after_s - deadline_s
+            late_s = now_s + _CAUTION * self.expected_s(names, worth) + 2 * self._after_s - deadline_s
             # With nothing before it one always goes: only so is it seen when things take less again.
-            if late_s > 0 and any(map(self._before, names)):
+            if late_s > 0 and any(self._before(name, worth) for name in names):
                 self.expired += 1
                 raise QueueFull(
                     f"the answer would be {late_s:.2g} s late: too much waits already", retry_after_s=late_s
                 )
-        for name in names:
-            self._coming[name] = self._coming.get(name, 0) + 1
+        # What is worth less than others is not before those that come after it.
+        counted = tuple(names) if worth == inf else ()
+        self._coming.update(counted)
         try:
             yield
         finally:
-            for name in names:
-                self._coming[name] -= 1
+            self._coming.subtract(counted)
 
     @asynccontextmanager
     async def turn(self, names: Collection[str], deadline_s: float = inf) -> AsyncIterator[None]:
@@ -199,10 +189,12 @@ class RunQueue:
         Raises:
             DeadlineExceeded: by then it would be too late.
         """
-        left_s = deadline_s - self.clock()
+        left_s, of = deadline_s - self.clock(), frozenset(names)
+        if (turns := self._turns.get(of)) is None:
+            turns = self._turns[of] = asyncio.Semaphore(self._ahead)
         try:
             async with nullcontext() if left_s == inf else asyncio.timeout(max(0.0, left_s)):
-                await self._turns.acquire()
+                await turns.acquire()
         except TimeoutError:
             self.expired += 1
             raise DeadlineExceeded("the deadline passed before a model ran on it") from None
@@ -212,31 +204,32 @@ class RunQueue:
                 raise DeadlineExceeded("the deadline would pass before a model has run on it")
             yield
         finally:
-            self._turns.release()
+            turns.release()
 
     def answered(self, after_s: float) -> None:
         """An input was answered so long after its models had run: that counts when the next ones are admitted."""
         self._after_s += _BELIEVED * (after_s - self._after_s)
 
-    def expected_s(self, names: Collection[str]) -> float:
+    def expected_s(self, names: Collection[str], worth: float = inf) -> float:
         """How long an input would take now until all of these models have run on it.
 
         Each model's inputs end one after another at some distance, whatever it is that keeps them apart: its processes,
         other models beside it, decoding. So many of these distances go by as there are inputs before this one.
         """
-        before_s = [self._before(name) * self._apart_s.get(name, self._took_s.get(name, 0.0)) for name in names]
+        apart_s = {name: self._apart_s.get(name, self._took_s.get(name, 0.0)) for name in names}
+        before_s = [self._before(name, worth) * apart_s[name] for name in names]
         return max(before_s, default=0.0) + self._own_s(names)
 
     def _own_s(self, names: Collection[str]) -> float:
         return max((self._took_s.get(name, 0.0) for name in names), default=0.0)
 
-    def _before(self, name: str) -> int:
-        """How many inputs a model is asked about, or will soon be: those that come are among those that wait then."""
-        return max(len(self._waiting.get(name, ())) + self._inside.get(name, 0), self._coming.get(name, 0))
+    def _before(self, name: str, worth: float) -> int:
+        """How many inputs go before one of such worth: those that come are among those that wait then."""
+        return max(self._waiting.before(name, worth) + self._inside[name], self._coming[name])
 
     def waiting(self) -> dict[str, int]:
         """How many runs wait for their turn, by model."""
-        return {name: len(self._waiting.get(name, ())) for name in self.workers}
+        return {name: len(self._waiting.of(name)) for name in self.workers}
 
     @property
     def running(self) -> Collection[str]:
@@ -249,41 +242,36 @@ class RunQueue:
 
     def is_short_of(self, name: str) -> bool:
         """Whether a model's inputs wait for its processes alone: another one could run now."""
-        waits = bool(self._waiting.get(name)) and name in self.workers and not self._is_free(name)
+        waits = name in self._waiting and name in self.workers and not self._is_free(name)
         return waits and sum(self._groups.values()) < self.at_once
 
     async def drained(self, name: str) -> None:
         """Waits until nothing runs on that model and nothing waits for it."""
         self._start()
-        while name in self._groups or self._waiting.get(name):
+        while name in self._groups or name in self._waiting:
             self._ended.clear()
             await self._ended.wait()
-
-    def _check_room(self) -> None:
-        if sum(map(len, self._waiting.values())) >= self.most_waiting:
-            raise QueueFull(f"{self.most_waiting} inputs wait for models already", retry_after_s=1.0)
 
     def _start(self) -> None:
         """Has the next groups start, as long as processes are free and not too many run."""
         for name in [name for name in self._waiting if name not in self.loaded]:
-            for run in self._waiting.pop(name):
-                run.waits = False
-                _tell(run, None)
+            while name in self._waiting:
+                self._waiting.take(name).tell(None)
             self._ended.set()
         while sum(self._groups.values()) < self.at_once:
-            first = [(runs[0], name) for name, runs in self._waiting.items() if runs and self._is_ready(name, runs)]
-            if not first:
+            ready = [name for name in self._waiting if self._is_ready(name, self._waiting.of(name))]
+            if not ready:
                 return
-            name = min(first)[1]
+            name = min(ready, key=lambda name: self._waiting.of(name)[0])
             group = self._group(name)
             if group:
                 self._groups[name] = self._groups.get(name, 0) + 1
-                self._inside[name] = self._inside.get(name, 0) + len(group)
+                self._inside[name] += len(group)
                 task = asyncio.get_running_loop().create_task(self._serve(name, self.workers[name], group))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
-    def _is_ready(self, name: str, runs: Sequence[_Run]) -> bool:
+    def _is_ready(self, name: str, runs: Sequence[Run]) -> bool:
         """Whether a model's next group may go: a process is free, and it waits for no more inputs."""
         worker = self.workers[name]
         if not self._is_free(name):
@@ -303,22 +291,21 @@ class RunQueue:
     def _is_free(self, name: str) -> bool:
         return self._groups.get(name, 0) < self.workers[name].lanes
 
-    def _group(self, name: str) -> list[_Run]:
+    def _group(self, name: str) -> list[Run]:
         """The runs of a model that go next, without those that would be late."""
-        runs, worker = self._waiting[name], self.workers[name]
+        runs, worker = self._waiting.of(name), self.workers[name]
         now_s, took_s, free = self.clock(), self._took_s.get(name, 0.0), worker.lanes - self._groups.get(name, 0)
         wanted = worker.batching.choose(len(runs)) if worker.batches else few(len(runs), took_s, free=free)
-        group: list[_Run] = []
+        group: list[Run] = []
         while runs and len(group) < wanted and not (group and (runs[0].alone or group[0].alone)):
-            run = runs.pop(0)
-            run.waits = False
+            run = self._waiting.take(name)
             if now_s + took_s > run.work.deadline_s:
                 self._too_late(name, run)
             elif not run.came.done():
                 group.append(run)
         return group
 
-    async def _serve(self, name: str, worker: Worker, group: list[_Run]) -> None:
+    async def _serve(self, name: str, worker: Worker, group: list[Run]) -> None:
         """Runs a group, and tells those who wait for it."""
         began_s = self.clock()
         try:
@@ -346,7 +333,7 @@ class RunQueue:
                 del self._groups[name]
         for run, reply in zip(group, replies, strict=True):
             if reply is not None:
-                _tell(run, reply)
+                run.tell(reply)
         self._ended.set()
         self._start()
 
@@ -356,45 +343,35 @@ class RunQueue:
         if last_s is not None:
             _learn(self._apart_s, name, (now_s - last_s) / size)
         # Those that have just ended do not know it yet.
-        if max(len(self._waiting.get(name, ())) + self._inside[name], self._coming.get(name, 0) - size) > 0:
+        if max(len(self._waiting.of(name)) + self._inside[name], self._coming[name] - size) > 0:
             self._last_s[name] = now_s
 
-    def _again(self, name: str, run: _Run, error: ProcessEnded, *, alone: bool) -> Reply | None:
+    def _again(self, name: str, run: Run, error: ProcessEnded, *, alone: bool) -> Reply | None:
         """Has an input wait for the next process if its own ended, or it is not known that this was to blame."""
         if run.alone or name not in self.loaded or (alone and not self.workers[name].repeats):
             return error.with_traceback(None)
-        run.alone = run.waits = True
-        insort(self._waiting.setdefault(name, []), run)
+        run.alone = True
+        self._waiting.add(name, run)
         return None
 
-    def _turn_missed(self, name: str, run: _Run) -> None:
+    def _turn_missed(self, name: str, run: Run) -> None:
         if self._forget(name, run):
-            _tell(run, None)
-            self._ended.set()
+            run.tell(None)
 
-    def _too_late(self, name: str, run: _Run) -> None:
+    def _too_late(self, name: str, run: Run) -> None:
         self._forget(name, run)
         self.expired += not run.came.done()
-        _tell(run, DeadlineExceeded(f"{name}: the deadline passed before its turn was over"))
+        run.tell(DeadlineExceeded(f"{name}: the deadline passed before its turn was over"))
         self._ended.set()
 
-    def _forget(self, name: str, run: _Run) -> bool:
+    def _forget(self, name: str, run: Run) -> bool:
         """Takes a run out of those that wait; False: it does not wait."""
-        if not run.waits:
+        if not self._waiting.forget(name, run):
             return False
-        run.waits = False
-        runs = self._waiting[name]
-        del runs[bisect_left(runs, run)]
-        if not runs:
-            self._ended.set()
+        self._ended.set()
         return True
 
 
 def _learn(times_s: dict[str, float], name: str, took_s: float) -> None:
     before_s = times_s.get(name, took_s)
     times_s[name] = before_s + _BELIEVED * (took_s - before_s)
-
-
-def _tell(run: _Run, reply: Reply | None) -> None:
-    if not run.came.done():
-        run.came.set_result(reply)

@@ -59,9 +59,9 @@ class Quota:
             self.take(size_bytes)
         return owed_s
 
-    async def wait(self, size_bytes: int) -> bool:
-        """Takes one input and waits as long as it has to; whether it had to."""
-        wait_s = self.take(size_bytes)
+    async def wait(self, size_bytes: int, *, is_input: bool = True) -> bool:
+        """Takes one input, or more bytes of one, and waits as long as it has to; whether it had to."""
+        wait_s = self.take(size_bytes) if is_input else self._bytes.take(size_bytes)
         if wait_s > 0:
             await asyncio.sleep(wait_s)
         return wait_s > 0

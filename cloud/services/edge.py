@@ -145,10 +145,12 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
             self.places.heard(place, is_input=kind == "input")
             if kind == "report":
                 check_report(message.report)
-            if kind == "input":
-                check_input(message.input, stream.session.key.stream)
-                sizes.append(len(message.input.payload) + len(message.input.features.values))
-                if await quota.wait(sizes[-1]) and not told:
+            if kind in ("input", "frame"):
+                size_bytes = message.ByteSize()
+                if kind == "input":
+                    check_input(message.input, stream.session.key.stream)
+                    sizes.append(size_bytes)
+                if await quota.wait(size_bytes, is_input=kind == "input") and not told:
                     told = True
                     stream.notify(_WAITS)
             yield message

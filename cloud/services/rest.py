@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ...errors import InfilinkError, InvalidInput, QueueFull
+from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, QueueFull
 from ...protos import open_inference_pb2 as pb
 from ...protos.tracing import following
 from ..coordinator import Coordinator
@@ -45,6 +45,9 @@ _STATUSES = {
 _HEAD_BYTES = 2**16
 # One at a time: what long JSON takes of processors and memory others have, too.
 _JSON = ThreadPoolExecutor(1, "json")
+# How many times the largest body all of them may take, from their first byte until they are answered, and how long one
+# may take to come: callers that begin and send no more are to hold neither for others.
+_MOST_BODIES, _BODY_WITHIN_S = 64, 60.0
 _STOP_S = 10
 _MOST_CONNECTIONS = 1024
 
@@ -64,6 +67,8 @@ class RestService:
         self.service = service
         self.guard = guard
         self.coordinator = coordinator
+        self._most_bytes = coordinator.config.max_input_bytes + _HEAD_BYTES
+        self._body_bytes = 0
 
     def app(self) -> Starlette:
         """The application: the protocol's addresses, and what Prometheus reads."""
@@ -132,8 +137,10 @@ class RestService:
     async def infer(self, request: Request) -> Response:
         """One model's outputs."""
         self.service.check_serving()
-        most = self.coordinator.config.max_input_bytes + _HEAD_BYTES
-        body = await self._body(request, most=most, setting=" (`max_input_bytes`)")
+        async with self._body(request, most=self._most_bytes, setting=" (`max_input_bytes`)") as body:
+            return await self._infer(request, body)
+
+    async def _infer(self, request: Request, body: bytes) -> Response:
         self.coordinator.metrics.received("rest", len(body))
         names = request.path_params
         arguments = (body, request.headers.get(HEADER))
@@ -175,14 +182,16 @@ class RestService:
 
     async def index(self, request: Request) -> Response:
         """Every model, and whether it is ready."""
-        ready = read_object(await self._body(request, most=_HEAD_BYTES)).get("ready") is True
+        async with self._body(request, most=_HEAD_BYTES) as body:
+            ready = read_object(body).get("ready") is True
         found = await self.service.repository_index(pb.RepositoryIndexRequest(ready=ready))
         return JSONResponse([plain(each) for each in found.models])
 
     async def load(self, request: Request) -> Response:
         """Loads a model."""
-        if read_object(await self._body(request, most=_HEAD_BYTES)).get("parameters"):
-            raise InvalidInput("`parameters`: a model's file and configuration are not sent with a call to load it")
+        async with self._body(request, most=_HEAD_BYTES) as body:
+            if read_object(body).get("parameters"):
+                raise InvalidInput("`parameters`: a model's file and configuration are not sent with a call to load it")
         await self.service.repository_model_load(pb.RepositoryModelLoadRequest(model_name=request.path_params["name"]))
         return Response()
 
@@ -197,17 +206,30 @@ class RestService:
         body, kind = await render(self.coordinator, request.headers.get("accept", ""))
         return Response(body, headers={"content-type": kind})
 
-    async def _body(self, request: Request, *, most: int, setting: str = "") -> bytes:
-        """The body, which never has more than `most` bytes, as the setting says."""
+    @asynccontextmanager
+    async def _body(self, request: Request, *, most: int, setting: str = "") -> AsyncIterator[bytes]:
+        """The body, which never has more than `most` bytes, as the setting says; it counts while this lasts."""
         if (coding := request.headers.get("content-encoding", "identity")) != "identity":
             raise InvalidInput(f"`content-encoding` {coding[:40]!r}: a body is taken as it is, not compressed")
-        parts, size = [], 0
-        async for part in request.stream():
-            size += len(part)
-            if size > most:
-                raise InvalidInput(f"the body has more than {most} bytes{setting}")
-            parts.append(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        parts, size = list[bytes](), 0
+        try:
+            try:
+                async with asyncio.timeout(_BODY_WITHIN_S):
+                    async for part in request.stream():
+                        size += len(part)
+                        self._body_bytes += len(part)
+                        if size > most:
+                            raise InvalidInput(f"the body has more than {most} bytes{setting}")
+                        if self._body_bytes > _MOST_BODIES * self._most_bytes:
+                            raise QueueFull(f"{self._body_bytes} bytes of bodies are here already", retry_after_s=1.0)
+                        parts.append(part)
+            except TimeoutError:
+                raise DeadlineExceeded(f"the body did not come within {_BODY_WITHIN_S:g} s") from None
+            body = parts[0] if len(parts) == 1 else b"".join(parts)
+            parts.clear()
+            yield body
+        finally:
+            self._body_bytes -= size
 
     async def _while_connected(self, request: Request, work: Awaitable[Any]) -> Any:
         """What `work` gives; it is ended where its caller goes away."""

@@ -26,6 +26,8 @@ class Backlog:
         self.clock = clock
         self.size_bytes = 0
         self._freed = asyncio.Event()
+        # First come, first served: beside small inputs, which fit at any time, a large one would never find room.
+        self._first = asyncio.Lock()
         # How far apart inputs are answered while others wait; when the last one was, and when the next stream may come.
         self._apart_s = 0.0
         self._answered_s: float | None = None
@@ -33,10 +35,11 @@ class Backlog:
 
     async def add(self, size_bytes: int) -> None:
         """Counts an input, once there is room for it."""
-        while self.size_bytes and self.size_bytes + size_bytes > self.limit_bytes:
-            self._freed.clear()
-            await self._freed.wait()
-        self.size_bytes += size_bytes
+        async with self._first:
+            while self.size_bytes and self.size_bytes + size_bytes > self.limit_bytes:
+                self._freed.clear()
+                await self._freed.wait()
+            self.size_bytes += size_bytes
 
     def remove(self, size_bytes: int) -> None:
         """An input is answered, or given up."""

@@ -1,6 +1,9 @@
 """What the ledger gets of one session: its answers, with what is kept beside them, and its audits."""
 
 import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
 
 from ...links.answer import Answer
 from ...outputs import Array
@@ -21,19 +24,28 @@ class Keeper:
     Args:
         ledger: where.
         repository: the models' specs.
-        metrics: counts the audits.
+        metrics: counts the audits, and measures how long answers take to be kept.
         session: whose.
         has_pictures: whether its inputs are pictures, or clips, whose size is kept.
+        took: is told how long each answer took to be kept.
     """
 
     def __init__(
-        self, ledger: Ledger, repository: Repository, metrics: Metrics, session: SessionKey, *, has_pictures: bool
+        self,
+        ledger: Ledger,
+        repository: Repository,
+        metrics: Metrics,
+        session: SessionKey,
+        *,
+        has_pictures: bool,
+        took: Callable[[float], None],
     ) -> None:
         self.ledger = ledger
         self.repository = repository
         self.metrics = metrics
         self.session = session
         self.has_pictures = has_pictures
+        self._took = took
 
     async def find(self, message: edge_pb2.Input) -> edge_pb2.CoordinatorMessage | None:
         """The answer that an input got before; None: it has none.
@@ -65,7 +77,10 @@ class Keeper:
             why=executed.why,
             size=size,
         )
-        return self.ledger.standing(answered)
+        keeping = self.ledger.standing(answered)
+        # Not where it is waited for: a device that does not read holds the answers behind it up, but not the ledger.
+        keeping.add_done_callback(partial(self._measure, time.perf_counter()))
+        return keeping
 
     def note_audit(self, message: edge_pb2.Input, answer: Answer, name: str, exact: Array) -> None:
         """Notes how far what would have been answered without a model agrees with what it said."""
@@ -79,6 +94,12 @@ class Keeper:
             trusted=answer.trusted,
             agreement=agreement,
         )
+
+    def _measure(self, began_s: float, keeping: Keeping) -> None:
+        if not keeping.cancelled() and keeping.exception() is None:
+            took_s = time.perf_counter() - began_s
+            self.metrics.stage("ledger", took_s)
+            self._took(took_s)
 
     def _key(self, message: edge_pb2.Input) -> InputKey:
         return InputKey(self.session.name, self.session.session, message.sequence)

@@ -94,7 +94,8 @@ class DeviceStream:
         self._tasks: set[asyncio.Task[Looked]] = set()
         self._looking = Looking(config, repository, scheduler, session, metrics)
         self._entry = Entry(scheduler, backlog)
-        self._keeper = Keeper(ledger, repository, metrics, session.key, has_pictures=session.form.modality in _PICTURED)
+        has_pictures, took = session.form.modality in _PICTURED, scheduler.pool.queue.answered
+        self._keeper = Keeper(ledger, repository, metrics, session.key, has_pictures=has_pictures, took=took)
         self._pace = Pace(scheduler, is_stopped=lambda: self.stopped)
         self._unanswered_bytes = 0
         self._newest = -1
@@ -310,11 +311,9 @@ class DeviceStream:
             keeping = self._keeper.keep(message, result, looked, executed)
         except InfilinkError as error:
             return self._refuse(message, error)
-        return self._kept(message, keeping, looked.came_s, time.perf_counter())
+        return self._kept(message, keeping, looked.came_s)
 
-    async def _kept(
-        self, message: edge_pb2.Input, keeping: Keeping, came_s: float, began_s: float
-    ) -> edge_pb2.CoordinatorMessage:
+    async def _kept(self, message: edge_pb2.Input, keeping: Keeping, came_s: float) -> edge_pb2.CoordinatorMessage:
         """The answer that stands for an input, once it is in the ledger."""
         try:
             with part("ledger"):
@@ -322,9 +321,7 @@ class DeviceStream:
         except InfilinkError as error:
             return self._refuse(message, error)
         self.counts.results += 1
-        self.metrics.stage("ledger", time.perf_counter() - began_s)
         self.metrics.stage("total", self.scheduler.clock() - came_s)
-        self.scheduler.pool.queue.answered(time.perf_counter() - began_s)
         self.metrics.sent("edge", result.ByteSize())
         return result
 

@@ -1,7 +1,8 @@
 """Inputs that are no single pictures, as an `Input` carries them: what they take is known before they are in memory."""
 
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from typing import Any
@@ -18,6 +19,8 @@ from ...protos.sounds import Codec, decode, read_header
 from .form import InputForm
 
 _MOST_DIMENSIONS = 8
+# Of a text at a time: as characters it may take four times its bytes.
+_PIECE_BYTES = 2**16
 _JPEG, _UTF8, _ARRAY = edge_pb2.ENCODING_JPEG, edge_pb2.ENCODING_UTF8, edge_pb2.ENCODING_ARRAY
 _FLAC, _OPUS, _PARTS = edge_pb2.ENCODING_FLAC, edge_pb2.ENCODING_OPUS, edge_pb2.ENCODING_PARTS
 _TAKEN = {
@@ -35,7 +38,7 @@ class Limits:
     """How large an input may be; what one has written oneself need not be limited.
 
     Attributes:
-        bytes: of a sound, once it is decoded: as much as it could be without.
+        bytes: of all its sounds together, once they are decoded: as much as they could be without.
         pixels: of all its pictures together.
     """
 
@@ -133,10 +136,14 @@ def _name(encoding: int) -> str:
 
 
 def _check_text(payload: bytes) -> None:
-    try:
-        payload.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"`payload`: is no UTF-8: {error.reason} at byte {error.start}") from None
+    decoder = getincrementaldecoder("utf-8")()
+    for at in range(0, max(1, len(payload)), _PIECE_BYTES):
+        left = len(decoder.getstate()[0])
+        try:
+            decoder.decode(payload[at : at + _PIECE_BYTES], final=at + _PIECE_BYTES >= len(payload))
+        except UnicodeDecodeError as error:
+            where = at - left + error.start
+            raise InvalidInput(f"`payload`: is no UTF-8: {error.reason} at byte {where}") from None
 
 
 def _open_array(payload: bytes) -> Payload:
@@ -162,8 +169,9 @@ def _open_array(payload: bytes) -> Payload:
         raise InvalidInput("`payload.scale`, `payload.offset`: finite numbers that go with whole ones")
 
     def scaled(into: Array) -> None:
-        np.multiply(array, np.float32(scale), out=into, casting="same_kind", dtype=np.float32)
-        into += np.float32(offset)
+        with np.errstate(over="ignore"):  # What is infinite then is refused as such.
+            np.multiply(array, np.float32(scale), out=into, casting="same_kind", dtype=np.float32)
+            into += np.float32(offset)
 
     return Payload(shape, np.dtype(np.float32), scaled)
 
@@ -218,12 +226,18 @@ def _open_parts(payload: bytes, form: InputForm, limits: Limits, open_picture: O
         raise InvalidInput(
             f"`payload.parts`: an input has the parts {', '.join(form.parts)}, in this order, not {told}"
         )
-    opened = {}
+    opened, left = dict[str, Payload](), limits
     for part in parts:
+        kind = form.parts[part.name].modality
         try:
-            opened[part.name] = open_payload(part.encoding, part.payload, form.parts[part.name], limits, open_picture)
+            each = open_payload(part.encoding, part.payload, form.parts[part.name], left, open_picture)
         except InvalidInput as error:
             raise InvalidInput(f"`payload.parts`: {part.name!r}: {error}") from None
+        opened[part.name] = each
+        if kind == "audio":
+            left = replace(left, bytes=left.bytes - each.size_bytes)
+        elif kind in ("image", "video"):
+            left = replace(left, pixels=left.pixels - each.size_bytes // 3)
 
     return join_payloads(opened)
 

@@ -332,6 +332,25 @@ def test_who_sends_too_much_has_to_wait_and_is_told(connect: Callable) -> None:
     connect(story, device_inputs_per_s=2.0)
 
 
+def test_whatever_field_it_is_in_all_that_a_device_sends_counts(connect: Callable) -> None:
+    async def story(coordinator: Coordinator, service: EdgeService, _) -> None:
+        taken = []
+
+        async def wait(size_bytes: int, *, is_input: bool) -> bool:
+            taken.append((size_bytes > 900, is_input))
+            return False
+
+        coordinator.quotas.of("camera").wait = wait
+        stream = SimpleNamespace(session=SimpleNamespace(key=SessionKey("camera", "1")), waiting=0)
+        frame = edge_pb2.DeviceMessage(frame=edge_pb2.Frame(payload=bytes(900)))
+        sent = each(an_input(0), an_input(1, outputs=[edge_pb2.Output(value=bytes(900))]), frame)
+        async for _message in service._heard(sent, stream, service.places.take(stream.session.key)):
+            pass
+        assert taken == [(False, True), (True, True), (True, False)]
+
+    connect(story)
+
+
 def test_a_device_can_not_send_as_another(connect: Callable, tmp_path: Path, caplog) -> None:
     tokens = tmp_path / "tokens.toml"
     door = add_token(tokens, "door", scopes=("device",), devices=("door",), days=None)

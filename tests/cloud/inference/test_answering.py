@@ -120,7 +120,7 @@ def test_a_lower_priority_goes_after_all_that_waits(call: Callable) -> None:
             waiting.append(asyncio.create_task(ask(priority, picture() if n % 2 else {"image": fed()})))
             while queue.waiting()["bright"] <= n:
                 await asyncio.sleep(0)
-        assert [-run.order[0] for run in queue._waiting["bright"]] == [math.inf, math.inf, math.inf, -2.0, -3.0]
+        assert [-run.order[0] for run in queue._waiting.of("bright")] == [math.inf, math.inf, math.inf, -2.0, -3.0]
         queue.at_once = 1
         queue.wake()
         await asyncio.gather(*waiting)

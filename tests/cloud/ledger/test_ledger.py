@@ -159,6 +159,33 @@ def test_a_row_that_cannot_be_kept_costs_nobody_else_anything(open_ledger, caplo
     assert "can't be kept" in caplog.text
 
 
+def test_a_repeated_answer_among_many_makes_few_more_transactions(open_ledger):
+    async def story():
+        ledger, other, began = open_ledger(), open_ledger(), []
+        await other.record(answered(77, output("level")))
+        write = ledger.database.write
+        ledger.database.write = lambda: began.append(True) or write()
+        found = await asyncio.gather(*(ledger.record(answered(i)) for i in range(256)))
+        assert found[77] == answered(77, output("level")).message
+        assert [each for i, each in enumerate(found) if i != 77] == [answered(i).message for i in range(256) if i != 77]
+        assert len(began) < 40, "not one for each"
+        await ledger.close()
+        await other.close()
+
+    run(story)
+
+
+def test_an_answer_that_is_being_written_is_found(open_ledger):
+    async def story():
+        ledger = open_ledger()
+        assert await ledger.find(key(0)) is None
+        writing = ledger.standing(answered(3))
+        assert await ledger.find(key(3)) == answered(3).message and writing.done()
+        await ledger.close()
+
+    run(story)
+
+
 def test_what_waits_is_bounded_in_bytes(open_ledger):
     async def story():
         ledger = open_ledger(waiting_bytes=1000)

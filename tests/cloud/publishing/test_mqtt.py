@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 from aiomqtt import Client
 from infilink.cloud.coordinator import Coordinator
+from infilink.cloud.publishing.home_assistant import discovery_topic
 from infilink.cloud.publishing.hub import Hub
 from infilink.cloud.publishing.mqtt import MqttPublisher
 from infilink.cloud.publishing.settings import MqttConfig
@@ -159,18 +160,25 @@ def test_what_did_not_change_is_told_again_only_now_and_then(config):
     asyncio.run(story())
 
 
+def test_a_stream_of_a_device_is_no_other_device(config):
+    assert len({discovery_topic(config, device) for device in ("door/yard", "door_yard", "door.yard")}) == 3
+
+
 def test_what_an_earlier_run_left_is_taken_back_at_the_start(config):
     async def story():
         async with Client(HOST, int(PORT)) as client:
             await client.publish(f"{config.topic}/old/scene/state", "night", qos=1, retain=True)
+            await client.publish(f"{config.topic}/old/yard/scene/state", "day", qos=1, retain=True)
             await client.publish(f"{config.topic}/other", "not ours", qos=1, retain=True)
         async with listening(config) as heard:
-            assert {await heard.get() for _ in range(2)} == {
+            assert {await heard.get() for _ in range(3)} == {
                 ("old/scene/state", "night", True),
+                ("old/yard/scene/state", "day", True),
                 ("other", "not ours", True),
             }
             async with publishing(config, Hub()):
-                assert await heard.get() == ("old/scene/state", "", False)
+                taken_back = {await heard.get() for _ in range(2)}
+                assert taken_back == {("old/scene/state", "", False), ("old/yard/scene/state", "", False)}
                 assert await heard.get() == ("status", "online", False)
 
     asyncio.run(story())

@@ -94,7 +94,7 @@ def test_a_run_whose_turn_does_not_come_in_time_is_left_out_and_one_that_began_i
         await settle()
         for number in range(2, 100):
             assert await queue.run("a", frame(number), within_s=1e-6) is None
-        assert not queue._waiting["a"], "what is left out is forgotten"
+        assert "a" not in queue._waiting, "what is left out is forgotten"
         let_go(queue)
         assert (await began).cpu_s == 0.1 and order == [("a", 1)]
 
@@ -143,7 +143,7 @@ def test_whoever_goes_away_leaves_its_turn_to_the_others(steps, at_once):
             await asyncio.gather(task, return_exceptions=True)
         async with asyncio.timeout(10):
             assert await queue.run("a", FRAME) is not None
-        assert not queue.running and not any(queue._waiting.values())
+        assert not queue.running and not len(queue._waiting)
 
     asyncio.run(story())
 
@@ -203,6 +203,58 @@ def test_an_input_is_refused_where_those_before_it_make_it_late_and_told_when_to
         queue.answered(1e6)
         with queue.admitted("a", 1003.0), pytest.raises(QueueFull), queue.admitted("a", 1003.0):
             raise AssertionError("one always goes, or nobody would see that it is fast again")
+
+    asyncio.run(story())
+
+
+def test_what_waits_behind_an_input_is_no_reason_to_refuse_it():
+    async def story():
+        queue, order, _ = make_queue("a")
+        now_s = [1000.0]
+        queue.clock = lambda: now_s[0]
+        queue._took_s["a"] = 1.0
+        first = asyncio.create_task(queue.run("a", frame(0)))
+        behind = [asyncio.create_task(queue.run("a", frame(9), worth=-2.0)) for _ in range(5)]
+        await settle()
+        with queue.admitted("a", worth=-2.0), queue.admitted("a", 1004.0):
+            assert queue.expected_s("a") == pytest.approx(2.0) and queue.expected_s("a", -2.0) == pytest.approx(7.0)
+            with pytest.raises(QueueFull, match="too much waits"), queue.admitted("a", 1004.0, worth=-2.0):
+                raise AssertionError
+        let_go(queue)
+        await asyncio.gather(first, *behind)
+        assert len(order) == 6
+
+    asyncio.run(story())
+
+
+def test_inputs_for_a_model_that_hangs_hold_up_no_others():
+    async def story():
+        queue = RunQueue({}, ahead=2)
+        async with queue.turn(["hangs"]), queue.turn(["hangs"]):
+            third = asyncio.create_task(queue.turn(["hangs"]).__aenter__())
+            async with queue.turn(["fine"]), queue.turn(["hangs", "fine"]):
+                await settle()
+                assert not third.done()
+        await third
+
+    asyncio.run(story())
+
+
+def test_where_too_many_wait_one_that_is_worth_less_goes_for_one_that_is_worth_more():
+    async def story():
+        queue, order, _ = make_queue("ab")
+        queue.most_waiting = 2
+        runs = [asyncio.create_task(queue.run("a", frame(number), worth=-2.0)) for number in range(3)]
+        await settle()
+        with queue.admitted("b"), pytest.raises(QueueFull, match="2 inputs wait"), queue.admitted("b", worth=-3.0):
+            raise AssertionError
+        runs.append(asyncio.create_task(queue.run("a", frame(3))))
+        await settle()
+        with pytest.raises(QueueFull, match="2 inputs wait for models already"):
+            await runs.pop(2)
+        let_go(queue)
+        await asyncio.gather(*runs)
+        assert order == [("a", 0), ("a", 3), ("a", 1)]
 
     asyncio.run(story())
 
@@ -304,7 +356,7 @@ def test_an_input_that_ends_a_process_is_tried_once_more_alone_and_the_others_ar
         *_, replies = await asyncio.gather(asyncio.sleep(0), asyncio.gather(*runs, return_exceptions=True))
         assert [type(reply).__name__ for reply in replies].count("ProcessEnded") == 1
         assert isinstance(replies[2], ProcessEnded)
-        assert not queue.running and not any(queue._waiting.values())
+        assert not queue.running and not len(queue._waiting)
 
     asyncio.run(story())
 

@@ -4,6 +4,7 @@ import base64
 import json
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
@@ -14,8 +15,10 @@ from infilink.cloud.scrape import read_status
 from infilink.cloud.security.guard import Guard
 from infilink.cloud.services import rest
 from infilink.cloud.services.inference import InferenceService
-from infilink.cloud.services.rest import serve_rest
+from infilink.cloud.services.rest import RestService, serve_rest
 from infilink.codec import encode_jpeg
+from infilink.errors import InvalidInput, QueueFull
+from starlette.requests import Request
 
 from ..messages import grey
 
@@ -132,6 +135,31 @@ def test_what_is_wrong_is_told_by_its_name(ask: Callable) -> None:
         assert (await client.get("/v3")).status_code == 404
 
     ask(story, max_input_bytes=2**20)
+
+
+def test_all_bodies_together_hold_no_more_than_so_much_until_they_are_answered(serve: Callable) -> None:
+    async def received() -> dict[str, Any]:
+        return {"type": "http.request", "body": bytes(60_000), "more_body": False}
+
+    def a_request() -> Request:
+        return Request({"type": "http", "headers": []}, received)
+
+    async def story(coordinator: Coordinator) -> None:
+        service = RestService(InferenceService(coordinator), Guard.of(coordinator.config), coordinator)
+        async with AsyncExitStack() as answered:
+            # 64 of the largest are taken: 4 KiB, and 64 KiB for what says what they are.
+            for _ in range(74):
+                body = await answered.enter_async_context(service._body(a_request(), most=2**17))
+                assert len(body) == 60_000
+            with pytest.raises(QueueFull, match="4500000 bytes of bodies are here already"):
+                await answered.enter_async_context(service._body(a_request(), most=2**17))
+        async with service._body(a_request(), most=2**17):
+            pass
+        with pytest.raises(InvalidInput, match="more than 100 bytes"):
+            await service._body(a_request(), most=100).__aenter__()
+        assert service._body_bytes == 0
+
+    serve(story, max_input_bytes=4096)
 
 
 def test_what_is_ready_and_known_is_told(ask: Callable) -> None:

@@ -31,6 +31,28 @@ def test_who_reads_waits_until_others_are_answered_but_one_always_goes():
     asyncio.run(story())
 
 
+def test_a_large_input_finds_room_beside_small_ones_that_come_all_the_time():
+    async def story():
+        backlog = Backlog(100)
+        for _ in range(10):
+            await backlog.add(10)
+        large = asyncio.create_task(backlog.add(50))
+        await settle()
+        small = [asyncio.create_task(backlog.add(10)) for _ in range(20)]
+        for _ in range(5):
+            backlog.remove(10)
+            await settle()
+        assert large.done() and not any(each.done() for each in small)
+        backlog.remove(50)
+        await settle()
+        assert sum(each.done() for each in small) == 5
+        for each in small:
+            each.cancel()
+        await asyncio.gather(*small, return_exceptions=True)
+
+    asyncio.run(story())
+
+
 def test_those_that_are_refused_come_again_as_far_apart_as_inputs_are_answered_while_others_wait():
     async def story():
         now_s = [100.0]

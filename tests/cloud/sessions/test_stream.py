@@ -493,6 +493,29 @@ def test_models_have_less_time_than_the_answer_which_has_to_be_kept_and_to_trave
     serve(story, models=models)
 
 
+def test_a_device_that_does_not_read_makes_the_ledger_no_slower_for_others(serve: Callable, models: Path) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        begun, reads = asyncio.Event(), asyncio.Event()
+        took_s: list[float] = []
+        coordinator.pool.queue.answered = took_s.append  # type: ignore[method-assign]
+
+        async def write(answer: edge_pb2.CoordinatorMessage) -> None:
+            begun.set()
+            await reads.wait()
+
+        stream = coordinator.stream(coordinator.open_session(hello()))
+        running = asyncio.create_task(stream.run(each([an_input(index) for index in range(5)]), write))
+        await begun.wait()
+        while coordinator.ledger.stats().kept < 5:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(took_s) == 5, "measured when they are kept, not when they are sent"
+        reads.set()
+        await running
+
+    serve(story, models=models)
+
+
 def test_an_input_whose_process_ended_is_given_to_the_next_one(serve: Callable, models: Path) -> None:
     async def story(coordinator: Coordinator) -> None:
         ended = []

@@ -130,6 +130,28 @@ def test_a_window_may_not_take_more_than_one_picture_may() -> None:
         read(PARTS, write_parts([*frames, frames[0]]), WINDOW)
 
 
+def test_the_pictures_and_sounds_of_several_parts_may_not_take_more_than_those_of_one() -> None:
+    seen = InputForm(modality="image+image", parts={"left": InputForm(), "right": InputForm()})
+    both = [("left", JPEG, jpeg(1, 128, 64)), ("right", JPEG, jpeg(2, 128, 64))]
+    assert read(PARTS, write_parts(both), seen)["right"].shape == (64, 128, 3)
+    with pytest.raises(InvalidInput, match="'right': the picture is 128x65, more than 8192 pixels"):
+        read(PARTS, write_parts([both[0], ("right", JPEG, jpeg(2, 128, 65))]), seen)
+    heard = InputForm(modality="audio+audio", parts={"near": SOUND, "far": SOUND})
+    half, more = (write_flac(np.zeros(samples, np.int16), 8000) for samples in (2**14, 2**14 + 1))
+    assert read(PARTS, write_parts([("near", FLAC, half), ("far", FLAC, half)]), heard)["far"].shape == (2**14,)
+    with pytest.raises(InvalidInput, match="'far': `payload`: is flac of 16385 samples, more than the 16384"):
+        read(PARTS, write_parts([("near", FLAC, half), ("far", FLAC, more)]), heard)
+
+
+@pytest.mark.parametrize("before", [0, 65_534, 65_535, 70_000])
+def test_where_a_long_text_is_no_text_is_said_and_a_character_may_lie_anywhere(before: int) -> None:
+    text = "x" * before + "\u20ac" + "y" * 70_000
+    assert read(UTF8, text.encode(), TEXT).tobytes() == text.encode()
+    for bad, why in ((b"\xff", "invalid start byte"), (b"\xe2\x82", "unexpected end of data")):
+        with pytest.raises(InvalidInput, match=f"no UTF-8: {why} at byte {before}$"):
+            read(UTF8, b"x" * before + bad, TEXT)
+
+
 @pytest.mark.parametrize("samples", [10, 40_000])
 def test_an_input_is_read_where_models_see_it_and_gives_its_room_back(samples: int) -> None:
     """Whatever its size: here, or beside the event loop."""
