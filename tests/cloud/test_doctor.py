@@ -1,5 +1,6 @@
 """`infilink doctor` on both sides' configurations: what is wrong, and its exit code."""
 
+import importlib.util
 import json
 import shutil
 
@@ -8,6 +9,7 @@ from infilink.cli import build_app
 from infilink.cloud.doctor import check
 from infilink.models.doctor_cli import doctor_command
 
+from ..models.inputs.kinds import tokens
 from .made import write_number
 
 
@@ -64,6 +66,13 @@ def test_models_that_are_damaged_or_that_links_were_not_learnt_with_are_told(wri
     assert "[model.none] is of no model that is there" in told and not wrong(path)
     (tmp_path / "my_models" / "light.onnx").unlink()
     assert any("learnt with light, which is missing" in each for each in wrong(path))
+
+
+def test_models_of_texts_need_their_package(write, tmp_path, monkeypatch):
+    tokens(tmp_path / "my_models")
+    assert not wrong(write())
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert wrong(write()) == ["models: tokens: need the package tokenizers"]
 
 
 def test_one_command_looks_at_both_sides_and_says_by_its_exit_code_that_something_is_wrong(write, capsys):
