@@ -20,7 +20,7 @@ from ...settings import validation_text
 from ..plans.initial import InitialPlan
 from ..repository import Repository
 from ..security.caller import current_caller
-from .bounds import check_names
+from .bounds import check_form, check_names
 from .session import Session, SessionKey
 
 
@@ -64,9 +64,12 @@ def form_of(hello: edge_pb2.Hello) -> InputForm:
     if not hello.form:
         return PICTURES
     try:
-        return InputForm.model_validate_json(hello.form)
-    except ValidationError as error:
-        raise InvalidInput(f"`form`: {validation_text(error, InputForm)}") from error
+        form = InputForm.model_validate_json(hello.form)
+    except (ValidationError, RecursionError) as error:
+        told = validation_text(error, InputForm) if isinstance(error, ValidationError) else "is too deep"
+        raise InvalidInput(f"`form`: {told}") from error
+    check_form(form)
+    return form
 
 
 def fitting_models(
@@ -75,7 +78,7 @@ def fitting_models(
     """The models that look at a stream's inputs, and the links for them; None: there are none.
 
     Raises:
-        InvalidInput: there is none, or one that the device wants does not; the message says why.
+        InvalidInput: there is none, or one that the device wants, or runs itself, does not; the message says why.
     """
     reasons = {name: _why_not(spec, form, repository) for name, spec in repository.specs.items()}
     links, why = initial.links_for(form, [name for name, reason in reasons.items() if not reason])
@@ -83,7 +86,7 @@ def fitting_models(
         if spec.virtual:
             none = "links alone answer for it, and there are none for these inputs"
             reasons[name] = "" if links is not None and name in links.models else why or none
-    for name in hello.models:
+    for name in (*hello.models, *hello.local):
         if reasons.get(name):
             raise InvalidInput(f"model {name!r} does not look at this stream: {reasons[name]}")
     fitting = {name: spec for name, spec in repository.specs.items() if not reasons[name]}

@@ -5,13 +5,16 @@ import re
 from collections.abc import Iterable
 
 from ...errors import InvalidInput
+from ...models.inputs.form import InputForm
 from ...protos import edge_pb2
+from ...protos.payloads import MOST_PARTS
 from ..security.message_size import LARGEST_REPORT_BYTES
 from ..security.text import LONGEST, shown
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MOST_MODELS = 1024
 _LONGEST_FORM = 4096
+_LONGEST_WINDOW, _HIGHEST_RATE_HZ = 2**31, 1e9
 _RATES = ("", "above", "below")
 
 
@@ -46,6 +49,24 @@ def check_names(hello: edge_pb2.Hello) -> None:
     }
     for key, values in texts.items():
         _check_texts(key, values)
+
+
+def check_form(form: InputForm) -> None:
+    """Makes sure that what a stream's inputs are can be kept, shown and compared.
+
+    Raises:
+        InvalidInput: naming the field and what is allowed.
+    """
+    if len(form.parts) > MOST_PARTS:
+        raise InvalidInput(f"`form.parts`: at most {MOST_PARTS}, not {len(form.parts)}")
+    _check_texts("form.parts", form.parts)
+    for each in (form, *form.parts.values()):
+        _check_texts("form.channels", each.channels)
+        if max(each.window, each.stride) > _LONGEST_WINDOW or each.rate_hz > _HIGHEST_RATE_HZ:
+            raise InvalidInput(
+                f"`form`: at most {_LONGEST_WINDOW} samples (`window`, `stride`) and {_HIGHEST_RATE_HZ:g} a second "
+                "(`rate_hz`)"
+            )
 
 
 def check_input(message: edge_pb2.Input, stream: str) -> None:

@@ -248,8 +248,9 @@ class DeviceStream:
             raise DeadlineExceeded("the deadline passed before a model ran on it")
         if self.scheduler.schedule is None and self._is_superseded(message):
             raise Superseded(f"the newer input {self._newest} replaced it")
-        if message.models and (unknown := sorted(set(message.models).difference(self.repository.specs))):
-            raise UnknownModel(unknown[0], tuple(self.repository.specs))
+        looking = self.session.serving.models
+        if message.models and (unknown := sorted(set(message.models).difference(looking))):
+            raise UnknownModel(unknown[0], tuple(looking))
 
     def _is_superseded(self, message: edge_pb2.Input) -> bool:
         """Whether a newer input has come, and no model is to look at older ones."""

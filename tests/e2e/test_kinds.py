@@ -74,6 +74,17 @@ def test_a_text_may_be_empty_and_a_sound_may_not(site: Daemon) -> None:
         assert answer.refused.code == edge_pb2.REFUSED_CODE_INVALID
 
 
+def test_an_input_names_models_that_look_at_its_stream(site: Daemon) -> None:
+    message, said = all_inputs("text")[0]
+    inputs = [edge_pb2.Input(), edge_pb2.Input()]
+    for at, (each, name) in enumerate(zip(inputs, ("bright", "letters"), strict=True)):
+        each.CopyFrom(message)
+        each.sequence, each.models[:] = at, [name]
+    _, refused, answer = converse(site, a_hello("text", session="named"), inputs)
+    assert "'bright'; known models: letters" in refused.refused.message
+    np.testing.assert_allclose(read_array(answer.result.outputs[0]), said)
+
+
 def test_one_device_has_all_of_its_streams_told_apart_everywhere(site: Daemon, tmp_path: Path) -> None:
     for kind in KINDS:
         converse(site, a_hello(kind, device="robot"), [message for message, _ in all_inputs(kind)[:1]])

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import logging
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -81,6 +82,7 @@ async def ended(stub, *messages, metadata: tuple = ()) -> tuple[grpc.StatusCode,
 
 LONG = "x" * 10_000
 PICTURE = an_input(0).input.payload
+TEXT = {"modality": "text"}
 FORGED = "camera\n12:00:00 WARNING all is well\x1b[2J"
 
 
@@ -99,6 +101,18 @@ FORGED = "camera\n12:00:00 WARNING all is well\x1b[2J"
         ({"device_class": LONG}, "`device_class`"),
         ({"stem": FORGED}, "`stem`"),
         ({"version": LONG}, "`version`"),
+        ({"stream": LONG}, "`stream`"),
+        ({"stream": "a/b"}, "`stream`"),
+        ({"form": "{"}, "`form`"),
+        ({"form": "[]"}, "`form`"),
+        ({"form": '{"parts":' * 400 + "1" + "}" * 400}, "`form`"),
+        ({"form": '{"modality": "video", "window": 1e400}'}, "`form`"),
+        ({"form": '{"modality": "video", "window": 99999999999, "stride": 1}'}, "`form`: at most 2147483648"),
+        ({"form": '{"modality": "audio", "rate_hz": 1e300}'}, "`form`: at most"),
+        ({"form": '{"modality": "audio", "rate_hz": NaN}'}, "`form`"),
+        ({"form": json.dumps({"modality": "signal", "channels": [FORGED]})}, "`form.channels`"),
+        ({"form": json.dumps({"modality": "text+text", "parts": {"a": TEXT, FORGED: TEXT}})}, "`form.parts`"),
+        ({"form": json.dumps({"modality": FORGED})}, "`form`"),
     ],
 )
 def test_a_hello_that_can_not_be_kept_is_refused_by_field_and_shown_short(
