@@ -16,7 +16,6 @@ from .summary import Summary
 logger = logging.getLogger(__name__)
 
 _AGAIN_S = (1.0, 60.0)
-"""The shortest and the longest wait before a stream that failed is tried again; it doubles each time."""
 
 State = Literal["running", "waiting", "ended"]
 MakeRun = Callable[[DeviceConfig, str], StreamRun]
@@ -51,6 +50,7 @@ class StreamKeeper:
         on_end: called when it has ended, from its thread.
 
     Attributes:
+        again_s: the shortest and the longest wait before a run that failed is tried again; it doubles each time.
         state: "waiting": it failed, and is tried again in a while.
         end: what became of its last run.
     """
@@ -63,6 +63,7 @@ class StreamKeeper:
         self.make_run = make_run
         self.tries_again = tries_again
         self.on_end = on_end
+        self.again_s = _AGAIN_S
         self.state: State = "running"
         self.end = StreamEnd()
         self._stopped = threading.Event()
@@ -94,7 +95,7 @@ class StreamKeeper:
         self._thread.join(timeout_s)
 
     def _keep(self) -> None:
-        wait_s = _AGAIN_S[0]
+        wait_s = self.again_s[0]
         while not self._stopped.is_set():
             run = self.make_run(self.config, self.name)
             self._run = run
@@ -103,12 +104,12 @@ class StreamKeeper:
             self.end = self._try(run)
             if self.end.failure is None or self._stopped.is_set() or not self.tries_again:
                 break
-            wait_s = _AGAIN_S[0] if run.connected else wait_s
+            wait_s = self.again_s[0] if run.connected else wait_s
             self._tell(self.end.failure, wait_s)
             self.state = "waiting"
             self._stopped.wait(wait_s * random.uniform(0.75, 1.0))
             self.state = "running"
-            wait_s = min(2 * wait_s, _AGAIN_S[1])
+            wait_s = min(2 * wait_s, self.again_s[1])
         self.state = "ended"
         self.on_end()
 

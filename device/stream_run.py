@@ -107,7 +107,8 @@ class StreamRun:
         config = apply_placement(self.config)
         with ExitStack() as stack:
             rule_files = () if config.rule_file is None else (config.rule_file,)
-            camera = f"{config.name}/{self.name}" if self.name else config.name
+            # As links know it, and `record --camera` can call it.
+            camera = f"{config.name}.{self.name}" if self.name else config.name
             gate = open_gate(
                 config.gate, cache=config.cache, update=config.update, rule_files=rule_files, camera=camera
             )

@@ -17,6 +17,7 @@ from infilink.models.process import ModelProcess
 from infilink.models.spec import digest
 from infilink.models.supervisor import Supervisor
 
+from ..models.inputs.kinds import KINDS
 from ..models.made import write_nan_on_black
 
 FRAME = np.full((24, 32, 3), 50, np.uint8)
@@ -123,6 +124,23 @@ def test_without_a_folder_there_is_none_and_a_wrong_name_is_told(tiny_models: Pa
     with pytest.raises(InvalidInput, match=r"holds no model called 'dark' .*it holds: bright, corner, light"):
         open_local(config.model_copy(update={"local": tiny_models, "local_models": ("dark",)}))
     assert set(open_local(config.model_copy(update={"local": tiny_models})).models) == {"bright", "corner", "light"}
+
+
+def test_those_that_look_at_the_stream_s_inputs_run_and_another_that_is_named_is_refused(tmp_path: Path) -> None:
+    for kind in ("image", "signal", "audio"):
+        KINDS[kind].save(tmp_path)
+    config = DeviceConfig(name="d", source="0", coordinator="h:1", local=tmp_path)
+    kind = KINDS["signal"]
+    value = kind.draw(np.random.default_rng(0))
+    with closing(open_local(config, kind.form)) as local:
+        local.load()
+        outputs = local.run(value, ["signal"])
+        assert set(local.models) == {"signal"}
+        np.testing.assert_allclose(outputs["signal"], value.mean(axis=0), rtol=1e-5)
+    with pytest.raises(InvalidInput, match="model 'image' can't run on this stream: it looks at image"):
+        open_local(config.model_copy(update={"local_models": ("image",)}), kind.form)
+    with pytest.raises(InvalidInput, match="can't run on this stream"):
+        open_local(config, KINDS["map"].form)
 
 
 def test_a_model_that_cannot_be_loaded_is_told_at_once(tmp_path: Path) -> None:
