@@ -28,7 +28,7 @@ from ...models.inputs.payload import Limits
 from ...models.process_child import Inferred
 from ...outputs import Array
 from ...protos import edge_pb2, wire
-from ...protos.stream_names import split_name
+from ...traces.stream_names import split_name
 from ..coordinator import Coordinator
 from ..runtime.input_pool import Held
 from ..security.caller import ANYONE, current_caller

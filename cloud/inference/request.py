@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from ...errors import InvalidInput
 from ...outputs import Array
-from ...protos.stream_names import SLASH, split_name
+from ...traces.stream_names import SLASH, split_name
 from ..security.text import LONGEST, shown
 from ..sessions.bounds import is_name
 

@@ -11,7 +11,7 @@ from ...models.spec import ModelSpec
 from ...outputs import Array
 from ...protos import edge_pb2
 from ...protos.arrays import read_array
-from ...protos.stream_names import SLASH
+from ...traces.stream_names import SLASH
 from .rows import spec_of
 from .tables import ANSWERS, RESULTS, SPECS
 

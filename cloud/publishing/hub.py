@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from ...errors import Overloaded
 from ...models.spec import ModelSpec
 from ...protos import edge_pb2
-from ...protos.stream_names import is_meant
+from ...traces.stream_names import is_meant
 from ..ledger.rows import Answered
 from .summary import summary_of
 

@@ -15,8 +15,8 @@ from ...models.spec import ModelSpec
 from ...models.stem.stem import Stem
 from ...protos import edge_pb2
 from ...protos.features import FeatureRange
-from ...protos.stream_names import SLASH
 from ...settings import validation_text
+from ...traces.stream_names import SLASH
 from ..plans.initial import InitialPlan
 from ..repository import Repository
 from ..security.caller import current_caller

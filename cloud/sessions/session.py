@@ -13,7 +13,7 @@ from ...models.inputs.form import PICTURES, InputForm
 from ...outputs import Array
 from ...protos import edge_pb2
 from ...protos.features import FeatureRange
-from ...protos.stream_names import stream_name
+from ...traces.stream_names import stream_name
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ...outputs import Array, OutputSpec
-from ...protos.stream_names import is_meant
+from ...traces.stream_names import is_meant
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What a stream is called, and which patterns mean it."""
 
 import pytest
-from infilink.protos.stream_names import is_meant, split_name, stream_name
+from infilink.traces.stream_names import is_meant, split_name, stream_name
 
 
 def test_a_name_is_put_together_and_taken_apart() -> None:
