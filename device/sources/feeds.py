@@ -297,9 +297,12 @@ class PipeFeed(ThreadFeed):
         started = False
         try:
             while not self.is_closed:
-                if not select.select([self._file], [], [], _LOOK_EVERY_S)[0]:
+                if not select.select([self._file], [], [], _LOOK_EVERY_S)[0] or self.is_closed:
                     continue
-                data = os.read(self._file, _READ_BYTES)
+                try:
+                    data = os.read(self._file, _READ_BYTES)
+                except BlockingIOError:
+                    continue  # Somebody else was faster.
                 arrived_s = time.monotonic()
                 if not data and not started and self.name != STDIN:
                     # Nobody has opened it for writing yet.

@@ -49,11 +49,12 @@ class PythonSource:
         self._given = self._taken = 0
         self._last_s = 0.0
         self._values = iter(values)
-        first = next(self._pulled(), None)
+        pulled = self._pulled()
+        first = next(pulled, None)
         if first is None:
             raise InvalidInput(f"{name}: gives nothing")
         first_s, value = first
-        self._items = chain([first], self._pulled())
+        self._items = chain([first], pulled)
         self._kind = _form_of(name, value, cut)
         rate_hz = cut.rate_hz or 0.0
         span = cut.span(rate_hz, where=name)

@@ -12,6 +12,8 @@ APART_S = 10.0
 
 _HOLE_STEPS = 2.5
 _FAR_S = 10.0
+_ALIKE = 0.25
+_MOSTLY = 0.5
 
 
 class Rate(NamedTuple):
@@ -27,14 +29,18 @@ class Rate(NamedTuple):
 
 
 def measure_rate(times_s: Array) -> Rate:
-    """The rate of rows at these times, some of which may come in bursts, or after a hole."""
-    steps = np.diff(times_s)
-    steps = steps[steps >= 0]
-    if not len(steps) or not steps.any():
+    """The rate of rows at these times, some of which may be missing, come in bursts, or come after a hole."""
+    moments, counts = np.unique(times_s[np.isfinite(times_s)], return_counts=True)
+    steps, counts = np.diff(moments), counts[1:]
+    if not len(steps):
         return Rate(0.0, np.inf)
-    usual_s = float(np.quantile(steps, 0.95)) or float(steps.max())
-    steps = steps[steps <= _HOLE_STEPS * usual_s]
-    exact_hz = len(steps) / float(steps.sum())
+    usual_s = float(np.median(steps))
+    # Single rows that are missing make some steps longer; those that are alike tell how far apart rows are.
+    alike = np.abs(steps - usual_s) < _ALIKE * usual_s
+    if alike.mean() < _MOSTLY:
+        usual_s = float(np.quantile(steps, 0.95))
+        alike = steps <= _HOLE_STEPS * usual_s
+    exact_hz = float(counts[alike].sum() / steps[alike].sum())
     whole_hz = round(exact_hz)
     rate_hz = float(whole_hz) if whole_hz and abs(exact_hz / whole_hz - 1) < 0.005 else float(f"{exact_hz:.3g}")
     return Rate(rate_hz, _HOLE_STEPS * max(usual_s, 1.0 / exact_hz))

@@ -49,9 +49,12 @@ class SerialFeed(ThreadFeed):
         whole = False
         try:
             while not self.is_closed:
-                if not select.select([self._file], [], [], _LOOK_EVERY_S)[0]:
+                if not select.select([self._file], [], [], _LOOK_EVERY_S)[0] or self.is_closed:
                     continue
-                data = os.read(self._file, _READ_BYTES)
+                try:
+                    data = os.read(self._file, _READ_BYTES)
+                except BlockingIOError:
+                    continue  # Somebody else was faster.
                 if not data:
                     raise OSError(errno.EIO, "unplugged")
                 lines = splitter.take(data)

@@ -75,6 +75,8 @@ class SoundFilesReader:
                 return path, Sound(str(path))
             except InvalidInput as raised:
                 error = error or raised
+                if self._files.count == 1:
+                    break
                 self._complaints.add("can't be read", f"left out: {raised}")
         raise error or InvalidInput(f"{self.opening.name}: holds no sound that can be read")
 

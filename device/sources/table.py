@@ -44,7 +44,8 @@ class TableFormat:
         assert self._columns is not None
         self.form = InputForm(modality="signal", channels=self._columns.names)
         self.says_times = self._columns.time is not None
-        # They are read again from their beginning.
+        # They are read again from their beginning; other files and other headers have to have the same channels.
+        self.cut = self.cut.model_copy(update={"channels": self._columns.names})
         self._columns = None
 
     def anew(self) -> None:
@@ -97,7 +98,14 @@ class TableFormat:
             rest = texts[1:]
             sample = self._cells(rest[0]) if rest else ["0"] * len(first)
             numeric = [place < len(sample) and is_number(sample[place]) for place in range(len(first))]
-            self._columns = named_columns([cell.strip() for cell in first], numeric, self.cut)
+            names = [cell.strip() for cell in first]
+            self._columns = named_columns(names, numeric, self.cut)
+            words = [name for place, name in enumerate(names) if not numeric[place] and place != self._columns.time]
+            if words and not self.cut.channels:
+                self._complaints.add(
+                    "holds words",
+                    f"its columns {', '.join(words)[:80]} hold no numbers: left out (for texts: text:PATH)",
+                )
         if self.form is not None and len(self._columns.names) != len(self.form.channels):
             found, columns = ", ".join(self._columns.names), ", ".join(self.form.channels)
             self._columns = None
