@@ -1,6 +1,7 @@
 """The commands `infilink device`, which runs the agent, and `infilink init device`, which writes its configuration."""
 
 import json
+import logging
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +32,7 @@ from .sources.cut_options import (
     WindowOption,
     cut_of,
 )
+from .stream_log import NameStream
 from .summary import Summary
 
 
@@ -122,6 +124,8 @@ def device_command(
         "cut": None if cut == WHOLE else cut,
     }
     start_logging(log_format)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(NameStream())
     if draw is not None:
         for drawn in draw_streams(load_config(config, flags), draw, zones=zones):
             print(drawn)

@@ -155,7 +155,7 @@ class Exchange:
             self.config, self.encoder, self.local, specs, virtual=virtual, features=self.features, ring=self.ring
         )
         if self.local.models:
-            self._handoff = Handoff(self._send, waits=self.config.queue == "all")
+            self._handoff = Handoff(self._send, waits=self.config.queue == "all", stream=self.uplink.stream)
             self._handoff.start()
         self.started = time.perf_counter()
         return specs

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from ..errors import InfilinkError
+from .stream_log import thread_name
 
 logger = logging.getLogger(__name__)
 
@@ -18,16 +19,17 @@ class Handoff(Generic[Item]):
     Args:
         work: what is done with each item.
         waits: whether `put` waits while another item does (queue "all"); otherwise the newest item replaces it.
+        stream: whose items they are; empty: those of a device's only stream.
     """
 
-    def __init__(self, work: Callable[[Item], None], *, waits: bool) -> None:
+    def __init__(self, work: Callable[[Item], None], *, waits: bool, stream: str = "") -> None:
         self.work = work
         self.waits = waits
         self._changed = threading.Condition()
         self._waiting: list[Item] = []
         self._ending = False
         self._failure: InfilinkError | None = None
-        self._thread = threading.Thread(target=self._run, name="handoff", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=thread_name("handoff", stream), daemon=True)
 
     def start(self) -> None:
         """Starts the thread."""

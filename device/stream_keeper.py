@@ -10,6 +10,7 @@ from typing import Any, Literal
 from ..errors import InfilinkError
 from ..protos import edge_pb2
 from .config import DeviceConfig
+from .stream_log import thread_name
 from .stream_run import StreamRun
 from .summary import Summary
 
@@ -69,7 +70,7 @@ class StreamKeeper:
         self._stopped = threading.Event()
         self._run: StreamRun | None = None
         self._told = ""
-        self._thread = threading.Thread(target=self._keep, name=f"stream {name}".strip(), daemon=True)
+        self._thread = threading.Thread(target=self._keep, name=thread_name("stream", name), daemon=True)
 
     def start(self) -> None:
         """Starts the thread."""

@@ -18,6 +18,7 @@ from ...protos.channel import KEEPALIVE, open_channel
 from ...protos.reach import NOTHING_LISTENS, why_unreachable
 from ...settings import is_loopback
 from ..config import DeviceConfig
+from ..stream_log import thread_name
 from .outbox import ConnectionWindow, Outbox
 
 logger = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ class Uplink:
         self._reason = ""
         self._call: Any = None
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=thread_name("uplink", stream), daemon=True)
 
     def start(self) -> edge_pb2.Welcome:
         """Connects; returns what the coordinator says of itself.
@@ -249,7 +250,7 @@ class Uplink:
             self._outbox.allow(connection, message.welcome.max_in_flight)
             self._compare_clocks(message.welcome.now_ns)
             self._settled.set()
-            logger.info("connected to %s%s", self.config.coordinator, f" (stream {self.stream})" if self.stream else "")
+            logger.info("connected to %s", self.config.coordinator)
         elif kind == "notice":
             logger.warning("%s: %s", self.config.coordinator, message.notice.text)
         elif kind == "pause":

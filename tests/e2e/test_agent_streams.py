@@ -1,6 +1,7 @@
 """One agent with several streams before a real coordinator: each lives by itself, whatever is edited or dies."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -163,3 +164,23 @@ def test_masked_pixels_never_leave_the_device(tmp_path: Path, start_daemon: Call
     assert values["masked"][1::2].max() < 3, "a frame that is bright in the mask alone is black"
     around = 1 - 0.6 * 0.6
     np.testing.assert_allclose(values["masked"][::2], around * values["plain"][::2], rtol=0.1, atol=4)
+
+
+@pytest.mark.parametrize("lines", [0, 3], ids=["before anything came", "while it waits for more"])
+def test_sigterm_ends_a_stream_whose_source_gives_nothing(
+    site: Daemon, edited: Edited, start: Callable[[], Agent], tmp_path: Path, lines: int
+) -> None:
+    pipe = tmp_path / "rows"
+    os.mkfifo(pipe)
+    cut = 'cut = { window = 8, stride = 8, rate_hz = 32, channels = ["x", "y"], time_column = "-" }'
+    edited.write(waits=f'source = "csv:{pipe}"\n{cut}', works="loop = true")
+    agent = start()
+    with pipe.open("w") as rows:
+        rows.write("".join(f"{i},{i}\n" for i in range(8 * lines)))
+        rows.flush()
+        wait_until(lambda: not lines or inputs_of(site, "waits"), "what came is answered")
+        wait_until(lambda: inputs_of(site, "works"), "the other works")
+        agent.terminate()
+        figures = agent.finish()["streams"]
+    assert figures["works"]["answered"] == figures["works"]["frames"]
+    assert ("failure" in figures["waits"]) == (lines == 0)
