@@ -26,11 +26,12 @@ class Capture:
     Args:
         config: the source, what part of it, and the pace.
         stopped: ends the capture, and every wait in it.
-        first: added to a live source's sequences, which start from 0 each time it is opened.
         clock: the time in seconds, for the pace.
         draw: from 0 to 1, at random: how much of what is left to chance a wait is longer.
 
     Attributes:
+        first: added to a live source's sequences, which start from 0 each time it is opened.
+        live: whether the source is, once it is open.
         fps: a recording's inputs per second, once it is open; None: not known, or the source is live.
         form: what its inputs are, once it is open.
     """
@@ -40,7 +41,6 @@ class Capture:
         config: DeviceConfig,
         stopped: threading.Event,
         *,
-        first: int = 0,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
@@ -48,9 +48,10 @@ class Capture:
         self.stopped = stopped
         self.clock = clock
         self.draw = draw
+        self.first = 0
+        self.live = False
         self.fps: float | None = None
         self.form: InputForm | None = None
-        self._offset = first
         self._source: Source | None = None
 
     def __iter__(self) -> Iterator[Input]:
@@ -60,7 +61,8 @@ class Capture:
             InvalidInput: the source can't be read, or its inputs are of another form than before it broke.
             Unavailable: it can't be opened at the start; later on it is tried again and again.
         """
-        source: Source | None = self._open()
+        self.open()
+        source = self._source
         wait_s = _REOPEN_S[0]
         while source is not None:
             try:
@@ -79,12 +81,25 @@ class Capture:
                 except Unavailable as error:
                     logger.warning("%s; trying again", error)
 
+    def open(self) -> None:
+        """Opens the source, if that has not been done; then it is known what it gives.
+
+        Raises:
+            InvalidInput: it can't be read.
+            Unavailable: it can't be opened.
+        """
+        if self._source is None:
+            self._open()
+
+    def close(self) -> None:
+        """Closes the source; closing twice is fine."""
+        if self._source is not None:
+            self._source.close()
+
     def stop(self) -> None:
         """Ends it, from any thread, as if the source had ended, also where that gives nothing."""
         self.stopped.set()
-        source = self._source
-        if source is not None:
-            source.close()
+        self.close()
 
     def _open(self) -> Source:
         config = self.config
@@ -95,6 +110,7 @@ class Capture:
         if other:
             source.close()
             raise InvalidInput(f"source {config.source_name}: is not as it was before it broke: {other}")
+        self.live = source.live
         self.fps = None if source.live else source.inputs_per_s / config.every
         self.form = source.form
         self._source = source
@@ -105,7 +121,7 @@ class Capture:
 
     def _paced(self, source: Source) -> Iterator[Input]:
         """The inputs of a source that was just opened, none before its time."""
-        offset = self._offset if source.live else 0
+        offset = self.first if source.live else 0
         waits = self.config.pace == "source" and not source.live
         begun: float | None = None
         for taken in source:
@@ -115,7 +131,7 @@ class Capture:
                 self.stopped.wait(max(0.0, begun + taken.captured_s - self.clock()))
             if self.stopped.is_set():
                 return
-            self._offset = taken.sequence + offset + 1
+            self.first = taken.sequence + offset + 1
             if taken.sequence % self.config.every:
                 continue
             yield replace(taken, sequence=taken.sequence + offset)

@@ -17,7 +17,7 @@ from ..protos.tracing import TraceEndpoint
 from ..settings import Address, ListenAddress, load_settings, validation_text
 from ..traces.source_name import without_secrets
 from .sources.cut import WHOLE, Cut
-from .sources.names import is_live, rebased
+from .sources.names import rebased
 
 _TLS = ("tls_ca", "tls_cert", "tls_key")
 _PATHS = (*_TLS, "results", "head", "cache", "update", "rule_file", "local", "placement", "stem")
@@ -84,11 +84,6 @@ class DeviceConfig(BaseModel):
     def source_name(self) -> str:
         """The source as it may be shown: without passwords."""
         return without_secrets(self.source)
-
-    @property
-    def is_live(self) -> bool:
-        """Whether the source's inputs come when they are captured."""
-        return is_live(self.source, watch=self.cut.watch)
 
     def by_stream(self) -> dict[str, "DeviceConfig"]:
         """Each stream's settings by its name: what its table says, and else these; without tables the only one's, "".

@@ -134,6 +134,6 @@ answer_timeout_s = 30.0
 # source = "rtsp://camera/door"
 # gate = "door.onnx"
 # [streams.mic]
-# source = "mic:default"
+# source = "alsa:default"
 # cut = { rate_hz = 16000, window_s = 1.0 }
 """

@@ -116,10 +116,15 @@ class StreamRun:
             self._learning = gate if isinstance(gate, Learning) else None
             self._terms = terms_of(gate)
             self._tell_terms()
+            capture = Capture(config, self.stopped)
+            self._capture = capture
+            stack.callback(capture.close)
+            capture.open()
             if config.results is not None:
-                anew = not config.is_live
+                anew = not capture.live
                 self._results = stack.enter_context(ResultsFile(config.results, anew=anew, stream=self.name))
-            exchange = self._run(config, gate, stack)
+                capture.first = self._results.next_sequence
+            exchange = self._run(config, gate, capture, stack)
             exchange.finish()
             wall_s = time.perf_counter() - exchange.started
             return self._summary(exchange, wall_s, Learnt() if self._learning is None else self._learning.learnt())
@@ -147,18 +152,16 @@ class StreamRun:
             **asdict(exchange.travelled),
         )
 
-    def _run(self, config: DeviceConfig, gate: Gate, stack: ExitStack) -> Exchange:
+    def _run(self, config: DeviceConfig, gate: Gate, capture: Capture, stack: ExitStack) -> Exchange:
         """The capture loop, from the source's first input to its last; connects once there is a first input."""
-        first = self._results.next_sequence if self._results else 0
-        self._capture = Capture(config, self.stopped, first=first)
         # Closed at once whatever happens: a source that is left to the interpreter's end complains there.
-        with closing(iter(LearntRate(self._capture, gate))) as inputs:
+        with closing(iter(LearntRate(capture, gate))) as inputs:
             taken = next(inputs, None)
             if taken is None:
                 if self.stopped.is_set():
                     raise Unavailable("stopped before the first input")
                 raise InvalidInput(f"source {config.source_name}: gave no input")
-            exchange = self._open_exchange(config, gate, self._capture.form or PICTURES)
+            exchange = self._open_exchange(config, gate, capture.form or PICTURES)
             stack.callback(exchange.close)
             self._exchange = exchange
             if self.stopped.is_set():
@@ -250,7 +253,9 @@ class StreamRun:
         if self.tracing is None:
             return None
         # A live input's time is the monotonic clock's at its arrival; others have none but their own.
-        waited_s = max(0.0, time.monotonic() - taken.captured_s) if self.config.is_live else 0.0
+        waited_s = (
+            max(0.0, time.monotonic() - taken.captured_s) if self._capture is not None and self._capture.live else 0.0
+        )
         told: dict[str, str | float] = {"sequence": taken.sequence, "captured_s": taken.captured_s}
         if self.name:
             told["stream"] = self.name

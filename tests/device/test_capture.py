@@ -56,7 +56,9 @@ def stream(content):
 
 def test_a_file_ends_with_its_last_frame(video):
     stopped = Stopped()
-    assert [frame.sequence for frame in Capture(config(video), stopped, first=7)] == list(range(FRAMES))
+    capture = Capture(config(video), stopped)
+    capture.first = 7
+    assert [frame.sequence for frame in capture] == list(range(FRAMES))
     assert stopped.waits == [], "as fast as they can be read"
 
 
@@ -90,7 +92,11 @@ def test_a_capture_that_is_stopped_ends_before_the_next_frame(video):
 def test_a_live_source_that_breaks_is_opened_again_and_counts_on(stream, caplog):
     stopped = Stopped()
     stopped.meanwhile[2] = stopped.set
-    frames = list(Capture(config(stream.address), stopped, first=100))
+    capture = Capture(config(stream.address), stopped)
+    capture.open()
+    assert capture.live
+    capture.first = 100
+    frames = list(capture)
     assert [frame.sequence for frame in frames] == list(range(100, 100 + 2 * FRAMES))
     assert [level(frame) for frame in frames[FRAMES:]] == [level(frame) for frame in frames[:FRAMES]]
     assert level(frames[3]) == pytest.approx(brightness(3), abs=6)

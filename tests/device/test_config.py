@@ -117,7 +117,7 @@ def test_a_streams_table_says_what_is_otherwise_and_its_paths_start_at_the_file(
     assert list(streams) == ["door", "mic"] and (door.name, door.quality, mic.quality) == ("a", 70, 80)
     assert (door.source, door.gate) == (str(tmp_path / "a.mp4"), str(tmp_path / "f.onnx"))
     assert (door.results, mic.results) == (tmp_path / "door.sqlite", None)
-    assert (mic.source, mic.gate, mic.cut.rate_hz) == ("alsa:default", "all", 16000) and mic.is_live
+    assert (mic.source, mic.gate, mic.cut.rate_hz) == ("alsa:default", "all", 16000)
     with pytest.raises(InvalidInput, match="the option 'gate' does not say which"):
         load_config(path, {"gate": "all"})
     assert load_config(path, {"name": "b"}).by_stream()["mic"].name == "b"
