@@ -1,4 +1,4 @@
-"""Sounds on the wire: one channel of 16 bits as FLAC, which is exact, or as Opus in Ogg, a tenth of the bytes.
+"""Sounds on the wire: one channel of 16 bits as FLAC, which is exact, or as Opus in Ogg, which takes least.
 
 What a sound will take is known from its headers before any memory is taken for it; no other decoders are ever run.
 """

@@ -14,7 +14,8 @@ from .hub import Selection
 if TYPE_CHECKING:
     from ..coordinator import Coordinator
 
-_MOST_PATTERNS, _LONGEST_PATTERN = 64, 200
+# DEVICE/STREAM has 201 letters at most.
+_MOST_PATTERNS, _LONGEST_PATTERN = 64, 256
 _AT_ONCE = 500
 
 
