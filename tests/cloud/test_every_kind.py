@@ -11,6 +11,7 @@ from infilink.models.onnx_model import OnnxModel
 from infilink.models.spec import digest
 from infilink.protos.arrays import read_array
 
+from ..kinds import a_hello, write_models
 from ..models.inputs.kinds import KINDS, WORDS, joint, tokens, write_tokenizer
 from .messages import an_input, hello, origins
 
@@ -149,5 +150,42 @@ def test_a_model_is_brought_and_put_back_with_its_tokenizer(serve, folder, tmp_p
         assert (await site.pool.queue.run("tokens", text)).value == said
         shutil.copy(folder / "tokenizer.json", tmp_path)
         assert OnnxModel(folder / "tokens.onnx").infer(text) == said
+
+    serve(story, models=folder, watch_models_s=0)
+
+
+class Connected:
+    """A connection that remembers whether it was stopped."""
+
+    stopped = False
+    waiting = 0
+
+    def stop(self):
+        self.stopped = True
+
+
+def test_streams_begin_anew_where_another_version_looks_at_other_inputs(serve, folder):
+    whole = write_models(folder.parent / "whole")
+    for name in ("letters", "bright"):
+        for suffix in (".onnx", ".toml"):
+            shutil.copy(whole / f"{name}{suffix}", folder)
+
+    async def story(site):
+        text, picture = (site.open_session(a_hello(kind)) for kind in ("text", "image"))
+        connections = text.connection, picture.connection = Connected(), Connected()
+        # Another file, of the same inputs: nobody has to hear of it.
+        shutil.copy(whole / "letters.toml", folder)
+        (folder / "letters.toml").write_text((whole / "letters.toml").read_text() + "# the same\n")
+        await settled(site)
+        assert not any(each.stopped for each in connections) and len(site.sessions) == 2
+        # One of that name which looks at sounds.
+        spec = (whole / "loud.toml").read_text().replace('"loud"', '"letters"')
+        (folder / "letters.toml").write_text(spec)
+        shutil.copy(whole / "loud.onnx", folder / "letters.onnx")
+        await settled(site)
+        assert all(each.stopped for each in connections) and not site.sessions
+        with pytest.raises(InvalidInput, match=r"no model here looks at this stream's inputs"):
+            site.open_session(a_hello("text"))
+        assert set(site.open_session(a_hello("audio")).serving.models) == {"letters"}
 
     serve(story, models=folder, watch_models_s=0)
