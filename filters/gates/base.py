@@ -78,11 +78,11 @@ class Gate(Protocol):
     name: str
     accuracy: float | None
 
-    def decide(self, frame: Array, captured_s: float) -> Decision:
-        """Decides on the next frame (uint8 BGR), captured at `captured_s` seconds."""
+    def decide(self, value: Array, captured_s: float) -> Decision:
+        """Decides on the next input, captured at `captured_s` seconds."""
 
     def reset(self) -> None:
-        """Starts a new stream: its first frame is kept."""
+        """Starts a new stream: its first input is kept."""
 
     def substitute(self, model: str, output: OutputSpec) -> Substitute:
         """The answer for a model with such outputs on what is not kept."""

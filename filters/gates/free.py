@@ -38,7 +38,7 @@ class EveryGate(FreeGate):
         self.name = "all" if step == 1 else f"every:{step:g}"
         self.reset()
 
-    def decide(self, frame: Array, captured_s: float) -> Decision:
+    def decide(self, value: Array, captured_s: float) -> Decision:
         """Keeps it if `step` inputs have passed since the last kept one, on average."""
         self._since += 1.0
         keep = self._since >= self.step
@@ -58,7 +58,7 @@ class FirstGate(FreeGate):
     def __init__(self) -> None:
         self._first = True
 
-    def decide(self, frame: Array, captured_s: float) -> Decision:
+    def decide(self, value: Array, captured_s: float) -> Decision:
         """Keeps the first."""
         first, self._first = self._first, False
         return Decision(first)
@@ -78,7 +78,7 @@ class RandomGate(FreeGate):
         self._random = random.Random(seed)
         self._first = True
 
-    def decide(self, frame: Array, captured_s: float) -> Decision:
+    def decide(self, value: Array, captured_s: float) -> Decision:
         """Keeps it by a random draw."""
         keep = self._random.random() < self.share or self._first
         self._first = False
@@ -99,9 +99,9 @@ class DifferenceGate(FreeGate):
         self._shrinker = Shrinker()
         self._reference: Array | None = None
 
-    def decide(self, frame: Array, captured_s: float) -> Decision:
+    def decide(self, value: Array, captured_s: float) -> Decision:
         """Compares it with the last kept frame: from 0 (the same) to 1."""
-        picture = self._shrinker.shrink(frame)
+        picture = self._shrinker.shrink(value)
         score = 1.0
         if self._reference is not None:
             score = cv2.norm(picture, self._reference, cv2.NORM_L1) / (255.0 * picture.size)

@@ -35,9 +35,9 @@ class FilterStats:
 
 
 class FilterRuntime:
-    """A learned gate (`infilink train filter`). The first frame of a stream is always kept.
+    """A learned gate (`infilink train filter`). The first frame of a camera is always kept.
 
-    It fails open: a frame on which the filter itself fails, or scores NaN, is kept.
+    It fails open: an input on which the filter itself fails, or scores NaN, is kept.
 
     Args:
         path: the filter's `.onnx` file.
@@ -89,14 +89,14 @@ class FilterRuntime:
         self._kept_s = -math.inf
         self._seen = self._kept = self._failed = 0
 
-    def decide(self, frame: Array, captured_s: float) -> Decision:
+    def decide(self, value: Array, captured_s: float) -> Decision:
         """Whether to keep the next input, captured at `captured_s` seconds.
 
         Args:
-            frame: uint8 BGR; or what the filter's modality takes.
+            value: a frame (uint8 BGR), or what the filter's modality takes.
             captured_s: on the source's clock.
         """
-        found = self._score(frame, captured_s)
+        found = self._score(value, captured_s)
         score = found
         if self.spec.keeps == "flip":
             score = float(self.spec.flipped(captured_s - self._kept_s, found, self._kept_score))
@@ -179,12 +179,12 @@ class FilterRuntime:
         self._error = found.error if events is None else 1.0 - events.agreement
         self.threshold, self.certified = self.spec.threshold, found.certified
 
-    def _score(self, frame: Array, captured_s: float) -> float:
+    def _score(self, value: Array, captured_s: float) -> float:
         try:
-            return float(self.feed.scores(frame, captured_s)[self._column])
-        except Exception:  # whatever it is: a frame too many costs less than one that is lost
+            return float(self.feed.scores(value, captured_s)[self._column])
+        except Exception:  # whatever it is: an input too many costs less than one that is lost
             if not self._failed:
-                logger.exception("%s failed on a frame and keeps it; later failures are only counted", self.path)
+                logger.exception("%s failed on an input and keeps it; later failures are only counted", self.path)
             return math.nan
 
 

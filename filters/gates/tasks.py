@@ -42,9 +42,9 @@ class TasksRuntime:
         self._thresholds = np.asarray([task.threshold for task in self.spec.tasks])
         self._failed = False
 
-    def decide(self, frame: Array, captured_s: float) -> Decision:
+    def decide(self, value: Array, captured_s: float) -> Decision:
         """Whether to keep the next input: its score is how far the neediest model's is above its threshold."""
-        above = self._scores(frame, captured_s) - self._thresholds
+        above = self._scores(value, captured_s) - self._thresholds
         # Written so that NaN keeps.
         needed = ~(above <= 0.0)
         skipped = [model for model, need in zip(self.spec.models, needed, strict=True) if not need]
@@ -80,9 +80,9 @@ class TasksRuntime:
             lost += rule_loss(self.rules[model], answer, {model: exact[model]}, outputs)
         return lost / len(known)
 
-    def _scores(self, frame: Array, captured_s: float) -> Array:
+    def _scores(self, value: Array, captured_s: float) -> Array:
         try:
-            return np.asarray(self._feed.scores(frame, captured_s), np.float64)
+            return np.asarray(self._feed.scores(value, captured_s), np.float64)
         except Exception:  # whatever it is: an input too many costs less than one that is lost
             if not self._failed:
                 logger.exception("%s failed on an input and keeps it; later failures are not logged", self.path)

@@ -216,17 +216,17 @@ class ReuseGate:
         self.accuracy: float | None = self.runtime.spec.accuracy
         self.rule = self.runtime.spec.rule_with(rule_files)
 
-    def decide(self, frame: Array, captured_s: float) -> Decision:
+    def decide(self, value: Array, captured_s: float) -> Decision:
         """Whether to keep the next input; its score is the distance to the nearest known result, over the gate.
 
         It is 0 for one that the rule skips, and above 1 for one that is kept, also if the near results are not alike.
 
         Args:
-            frame: uint8 BGR; or what the file's modality takes.
+            value: a frame (uint8 BGR), or what the file's modality takes.
             captured_s: on the source's clock.
         """
         now_s = self._now_s(captured_s)
-        found = self.runtime.decide(frame, now_s)
+        found = self.runtime.decide(value, now_s)
         if not found.keep:
             return Decision(False, self._score(found), 1.0, self._answers(found), features=found.features)
         learn = None if found.ticket is None else partial(self._learn, found.ticket, now_s)
