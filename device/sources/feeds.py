@@ -34,11 +34,13 @@ class Block:
         lines: without their ends.
         arrived_s: when they came; None: they were there.
         begins: whether a file begins with them.
+        ends: whether a file ends with them.
     """
 
     lines: list[bytes]
     arrived_s: float | None = None
     begins: bool = False
+    ends: bool = False
 
 
 class Feed(Protocol):
@@ -125,8 +127,20 @@ class FileFeed:
         return self._blocks
 
     def close(self) -> None:
-        """Ends it."""
+        """Ends it, also while it waits for a file."""
         self._closed = True
+        self._files.stop()
+
+    def check_there(self) -> None:
+        """Makes sure that there is a first file to look at, where the others may come later.
+
+        Raises:
+            InvalidInput: there is none yet.
+        """
+        if self.live and not self._files.are_there:
+            raise InvalidInput(
+                "holds no file yet that shows what its inputs are: give `channels` and `time_column` (or - for none)"
+            )
 
     def _every(self) -> Iterator[Block]:
         for path, came_s in self._files:
@@ -150,8 +164,7 @@ class FileFeed:
                 if lines:
                     yield Block(lines, came_s, begins)
                     begins = False
-        if lines := splitter.finish():
-            yield Block(lines, came_s, begins)
+        yield Block(splitter.finish(), came_s, begins, ends=True)
 
 
 def _decoder(head: bytes) -> Callable[[bytes], bytes] | None:

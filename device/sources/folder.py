@@ -1,5 +1,6 @@
 """The files of a folder, a pattern or a path, in order; and those that come later, once they are whole."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ class Files:
         where: a path, a folder or a pattern.
         watch: whether to wait for more.
         alive: called at each look.
-        wait: waits for so many seconds.
+        wait: waits for so many seconds; None: as long as it is not stopped.
         clock: seconds that do not go back.
 
     Attributes:
@@ -37,14 +38,15 @@ class Files:
         *,
         watch: bool,
         alive: Callable[[], None] = lambda: None,
-        wait: Callable[[float], object] = time.sleep,
+        wait: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.kind = kind
         self.where = where
         self.watch = watch
         self._alive = alive
-        self._wait = wait
+        self._stopped = threading.Event()
+        self._wait = self._stopped.wait if wait is None else wait
         self._clock = clock
         if watch and not Path(where).is_dir():
             raise InvalidInput(f"{where}: `watch` is for folders")
@@ -62,6 +64,10 @@ class Files:
         """When a file that is there now came; None: nobody watches for that."""
         return self._clock() if self.watch else None
 
+    def stop(self) -> None:
+        """Waits for no more of them."""
+        self._stopped.set()
+
     def __iter__(self) -> Iterator[tuple[Path, float | None]]:
         """Every file, with the time when it came, if that is watched for."""
         for path in self._paths:
@@ -70,7 +76,7 @@ class Files:
     def _watched(self) -> Iterator[Path]:
         given: dict[Path, tuple[int, int]] = {}
         seen: dict[Path, tuple[int, int]] = {}
-        while True:
+        while not self._stopped.is_set():
             found = self._look()
             # What was deleted is forgotten, and given again if it comes again.
             given = {path: state for path, state in given.items() if path in found}

@@ -183,7 +183,7 @@ def call_function(name: str, function: Callable[[], Iterable[Any]]) -> Iterable[
 
 def _array(name: str, value: Any) -> Array:
     if isinstance(value, str):
-        return utf8(value)
+        return utf8(value.encode("utf-8", "replace").decode())
     if isinstance(value, Mapping):
         parts = {str(key): _array(name, part) for key, part in value.items()}
         joined = np.zeros((), np.dtype([(key, part.dtype, part.shape) for key, part in parts.items()]))

@@ -14,7 +14,7 @@ from .averaged import Averaged
 from .base import Input, Times
 from .complaints import Complaints
 from .cut import Cut, Span
-from .feeds import Block, Feed, ThreadFeed
+from .feeds import Block, Feed, FileFeed, ThreadFeed
 from .formats import Format, Item
 from .row_times import LiveTimes, RecordedTimes, hole_of, measure_rate
 from .sound import NEAR
@@ -109,7 +109,9 @@ class RecordSource:
         if isinstance(self.feed, ThreadFeed):
             first: Block | None = self.feed.first(None if waits else _FIRST_WITHIN_S)
         else:
-            first = next(self.feed.blocks(), None)
+            if isinstance(self.feed, FileFeed):
+                self.feed.check_there()
+            first = next((block for block in self.feed.blocks() if block.lines), None)
         if first is None:
             raise InvalidInput("holds nothing")
         found = read(first.lines)
@@ -137,7 +139,7 @@ class RecordSource:
             raise InvalidInput(f"a window of {span.window} samples is too long")
         own = found.says_times or (windowed and rate_hz > 0)
         self.times: Times = "read" if self.live or (own and not self._by_file) else "order"
-        self.inputs_per_s = rate_hz / span.stride if windowed and rate_hz else 1.0
+        self.inputs_per_s = rate_hz / span.stride if windowed and rate_hz else self._lines_per_s(first)
         self.input_count = self.feed.file_count if self._by_file else None
         self._windower = Windower(span, hole_s, self._told) if windowed else None
         self._recorded = RecordedTimes(rate_hz, hole_s, self._told)
@@ -148,6 +150,14 @@ class RecordSource:
             self._found = self._files() if self._by_file else self._lines()
         # What was complained of so far will be read again.
         self._complaints.forget()
+
+    def _lines_per_s(self, first: list[Block]) -> float:
+        """How many inputs come in a second, where each is a line with a time."""
+        if self.live or self.times == "order":
+            return 1.0
+        times = [item.times_s[-1:] for item in self._format.items(first[0].lines) if item.times_s is not None]
+        self._format.anew()
+        return (measure_rate(np.concatenate(times)).rate_hz if times else 0.0) or 1.0
 
     def _rate(self, first: list[Block]) -> tuple[float, float]:
         """The signal's rate, and what is a hole in it.
@@ -224,11 +234,9 @@ class RecordSource:
     def _files(self) -> Iterator[tuple[Array, float]]:
         """What each file holds."""
         parts: list[Array] = []
-        came_s = 0.0
         for block in self._blocks:
             if block.begins:
-                if parts:
-                    yield np.concatenate(parts), came_s
+                # What is left there is of a file that could not be read to its end.
                 parts = []
                 self._anew()
             came_s = block.arrived_s or 0.0
@@ -236,8 +244,9 @@ class RecordSource:
             parts += [part for part in samples if len(part)]
             if sum(part.nbytes for part in parts) > _MOST_BYTES:
                 raise InvalidInput(f"{self.name}: a file is too long for one input: cut it into windows (`window`)")
-        if parts:
-            yield np.concatenate(parts), came_s
+            if block.ends and parts:
+                yield np.concatenate(parts), came_s
+                parts = []
 
     def _nothing(self) -> str:
         if self._windower is None or not self._windower.longest:

@@ -12,6 +12,7 @@ APART_S = 10.0
 
 _HOLE_STEPS = 2.5
 _FAR_S = 10.0
+_DRIFT = 5e-4
 _ALIKE = 0.25
 _MOSTLY = 0.5
 
@@ -116,7 +117,8 @@ class RecordedTimes:
 class LiveTimes:
     """The times of rows that come when they are made, on the monotonic clock: their own if they say any.
 
-    A row's own clock and ours differ; by how much is known from the row that was on its way for the shortest time.
+    A row's own clock and ours differ; by how much is known from the row that was on its way for the shortest time. As
+    no two clocks go alike, what is known from long ago counts for a little less.
 
     Args:
         told: called with what is wrong, once.
@@ -125,10 +127,8 @@ class LiveTimes:
     def __init__(self, told: Callable[[str], None]) -> None:
         self._told: Callable[[str], None] | None = told
         self._ahead_s: float | None = None
+        self._arrived_s = 0.0
         self._last_s = -np.inf
-
-    def anew(self) -> None:
-        """Nothing: time goes on."""
 
     def of(self, count: int, times_s: Array | None, arrived_s: float) -> Array:
         """The times of so many rows.
@@ -141,6 +141,9 @@ class LiveTimes:
         found = np.full(count, arrived_s)
         if times_s is not None:
             ahead_s = arrived_s - float(times_s[-1])
+            if self._ahead_s is not None:
+                self._ahead_s += _DRIFT * (arrived_s - self._arrived_s)
+            self._arrived_s = arrived_s
             if self._ahead_s is not None and ahead_s - self._ahead_s > _FAR_S:
                 if self._told is not None:
                     self._told(

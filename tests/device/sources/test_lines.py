@@ -66,6 +66,7 @@ def test_a_line_of_json_is_a_text_or_rows_or_both(tmp_path):
     source, found = read(jsonl(tmp_path, {"t": 5.0, "x": 1, "y": 2}, {"t": 5.5, "x": 3, "y": 4}))
     assert source.form.channels == ("x", "y") and source.times == "read"
     assert [(each.value.tolist(), each.captured_s) for each in found] == [([[1, 2]], 0.0), ([[3, 4]], 0.5)]
+    assert source.inputs_per_s == 2
     source, found = read(jsonl(tmp_path, {"x": [1, 2], "y": [3, 4]}), channels=("y", "x"))
     assert found[0].value.tolist() == [[3, 1], [4, 2]]
     source, found = read(jsonl(tmp_path, {"x": 1, "say": "hi"}), channels=("x",), text_column="say")

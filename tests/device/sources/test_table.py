@@ -1,6 +1,7 @@
 """Sensor tables: columns by name and number, times of every writing, and rows that can't be read."""
 
 import logging
+import threading
 
 import numpy as np
 import pytest
@@ -169,6 +170,23 @@ def test_a_file_may_be_utf_16_or_have_a_mark(tmp_path):
         path.write_text("x,ü\n1,2\n", encoding=encoding)
         source, (only,) = read(path)
         assert source.form.channels == ("x", "ü") and only.value.tolist() == [[1, 2]]
+
+
+def test_tables_that_come_later_are_inputs_too_and_a_wait_for_them_can_be_ended(tmp_path):
+    table(tmp_path, "x,y", "1,2", name="0.csv")
+    with open_source(f"csv:{tmp_path}", cut=Cut(watch=True)) as source:
+        found = iter(source)
+        assert next(found).value.tolist() == [[1, 2]] and source.live
+        table(tmp_path, "x,y", "3,4", name=".1")
+        (tmp_path / ".1").rename(tmp_path / "1.csv")
+        assert next(found).value.tolist() == [[3, 4]]
+        ending = threading.Timer(0.05, source.close)
+        ending.start()
+        assert not list(found)
+        ending.join()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InvalidInput, match="holds no file yet that shows what its inputs are"):
+        open_source(f"csv:{tmp_path / 'empty'}", cut=Cut(watch=True))
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", "x,y\n", "a,b\nc,d\n"])
