@@ -2,7 +2,7 @@
 
 Of the Human Motion Primitives (archive.ics.uci.edu, "Dataset for ADL Recognition with Wrist-worn Accelerometer"),
 which you download: a folder for each activity, recordings of three columns at 32 Hz in each. Of every activity the
-first 40 % train the models; the next 35 %, one after another in an order that is drawn, are the stream `learn.csv`,
+first 35 % train the models; the next 45 %, one after another in an order that is drawn, are the stream `learn.csv`,
 and the rest is `live.csv`, which comes later.
 """
 
@@ -22,7 +22,7 @@ RATE_HZ = 32
 STEPS = 128
 CHANNELS = ("x", "y", "z")
 WALKS = ("Walk", "Climb_stairs", "Descend_stairs")
-PARTS = (0.40, 0.35, 0.25)
+PARTS = (0.35, 0.45, 0.20)
 _STRIDE = 32
 _EPOCHS = 16
 _SCALE, _OFFSET = 3.0 / 63.0, -1.5
