@@ -124,9 +124,7 @@ def _kept(path: Path, sequences: Array) -> Array:
 
 def show(rows: Sequence[dict[str, Any]]) -> None:
     """Prints the table."""
-    table = Table(
-        title=f"filters for an agreement of {ACCURACY:g}, over daemons, on inputs that nothing was learnt from"
-    )
+    table = Table(title=f"filters for an agreement of {ACCURACY:g}, over daemons, on inputs that came later")
     for column in ("workload", "inputs", "said: sent", "agrees", "sent", "agrees", "random", "every K-th"):
         table.add_column(column, justify="left" if column == "workload" else "right")
     for column in ("events", "in 2 s", "random", "every K-th", "decided in ms, 99 %"):

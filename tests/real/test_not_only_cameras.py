@@ -1,0 +1,81 @@
+"""The guide's commands for inputs that are no pictures, each of them tried on the real datasets."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from .data import find_data
+
+README = Path(__file__).parents[2] / "README.md"
+DATASETS = {
+    "free-spoken-digit-dataset/recordings": "audio/spoken_digits",
+    "HMP_Dataset": "sensor/wrist_motion",
+}
+
+
+def commands() -> list[list[list[str]]]:
+    """Each block of the guide's section as its commands, word by word."""
+    section = README.read_text(encoding="utf-8").split("## Not only cameras")[1].split("\n## ")[0]
+    blocks = [block.replace("\\\n", " ") for block in re.findall(r"```sh\n(.*?)```", section, re.S)]
+    return [[shlex.split(line, comments=True) for line in block.splitlines() if line.strip()] for block in blocks]
+
+
+def called(words: list[str]) -> list[str]:
+    """The same as a process of this environment."""
+    if words[:2] == ["python", "-m"]:
+        return [sys.executable, *words[1:]]
+    assert words[0] == "infilink", words
+    return [sys.executable, "-m", "infilink.cli", *words[1:]]
+
+
+@contextmanager
+def coordinator(words: list[str], folder: Path) -> Iterator[str]:
+    """Runs the guide's coordinator at a free port; gives its address."""
+    with (folder / "cloud.log").open("w") as log:
+        started = subprocess.Popen(
+            [*called(words), "--listen", "127.0.0.1:0"],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    try:
+        assert started.stdout is not None
+        ready = next((line for line in started.stdout if line.startswith("ready on ")), None)
+        assert ready is not None, (folder / "cloud.log").read_text()
+        yield ready.removeprefix("ready on ").strip()
+    finally:
+        started.send_signal(signal.SIGTERM)
+        started.communicate(timeout=120)
+
+
+def run(words: list[str], folder: Path) -> str:
+    done = subprocess.run(called(words), cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(words)}: {done.stderr[-3000:]}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("block", commands(), ids=["spoken digits", "a wrist's motion"])
+def test_from_files_to_live_decisions_by_the_guides_commands(block: list[list[str]], tmp_path: Path) -> None:
+    data = find_data()
+    if data is None or not all((data / folder).is_dir() for folder in DATASETS.values()):
+        pytest.skip("no real datasets: set INFILINK_DATA (tests/real/data.py)")
+    *learning, cloud, device = [
+        [str(data / DATASETS[word]) if word in DATASETS else word for word in words] for words in block
+    ]
+    for words in learning:
+        run(words, tmp_path)
+    with coordinator(cloud, tmp_path) as address:
+        said = json.loads(run([*device, "--coordinator", address, "--json"], tmp_path))
+    assert said["certified"] and said["answered"] == said["kept"] and said["dropped"] == said["refused"] == 0
+    assert 0 < said["kept"] < 0.7 * said["frames"], "a third of what comes is never sent"
