@@ -9,6 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from ...device.sources.base import Source
+from ...device.sources.names import KINDS, named
 from ...device.sources.open import open_source
 from ...errors import InvalidInput
 from ...reporting import Progress
@@ -32,6 +33,7 @@ STREET_SECONDS = 62.0
 # What is learnt from is a whole day, with its night; what is served is the end of the next night, and the day.
 DAY_S, START = 40.0, 0.72
 WORKERS = 2
+_CAMERAS = ("video", "stream", "camera")
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,10 @@ def own_site(sources: Sequence[str], folder: Path, *, seconds: float | None, pro
     """The user's sources; of live ones as much is recorded first, all at once, so that every policy sees the same.
 
     Raises:
-        InvalidInput: a source can't be read, or is too short.
+        InvalidInput: a source is no camera, can't be read, or is too short.
     """
+    for source in sources:
+        _check_camera(source)
     names = _names(sources)
     with ThreadPoolExecutor(len(sources)) as pool:
         paths = pool.map(
@@ -104,6 +108,26 @@ def own_site(sources: Sequence[str], folder: Path, *, seconds: float | None, pro
         _camera(name, path, without_secrets(source), seconds=seconds)
         for name, path, source in zip(names, found, sources, strict=True)
     ]
+
+
+def _check_camera(source: str) -> None:
+    """Says what to do with a source that is no camera: the demo draws pictures, and rules on texts a person must say.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    kind = named(source).kind
+    if kind in _CAMERAS:
+        return
+    what = next(each.what for each in KINDS if each.name == kind)
+    text = without_secrets(source)
+    raise InvalidInput(
+        f"source {text}: {what}: the demo shows cameras. The same way step by step (docs/MODALITIES.md): "
+        f"infilink record --source {text} --models MODELS --out x.trace; "
+        "infilink assess x.trace --model NAME --rule RULE; "
+        "infilink train filter x.trace --model NAME --rule RULE --out x.onnx; infilink cloud --models MODELS; "
+        f"infilink device --name x --source {text} --gate x.onnx"
+    )
 
 
 def _names(sources: Sequence[str]) -> list[str]:

@@ -113,7 +113,7 @@ def run(workload: Workload, folder: Path) -> dict[str, Any]:
 
 
 def _kept(path: Path, sequences: Array) -> Array:
-    """What the gate itself kept over the daemons, without what the audit drew: bool, an item for each of `sequences`."""
+    """What the gate itself kept over the daemons, without what the audit drew: bool, one for each of `sequences`."""
     with sqlite3.connect(path) as database:
         rows = dict(database.execute("SELECT sequence, kept AND audit_probability = 0 FROM inputs"))
     missing = [int(each) for each in sequences if int(each) not in rows]

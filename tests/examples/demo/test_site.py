@@ -33,6 +33,13 @@ def test_what_is_served_is_later_than_what_is_learnt_from(tmp_path: Path) -> Non
     assert later.sum() == camera.served and not later[: camera.learnt].any()
 
 
+def test_a_source_that_is_no_camera_is_told_the_way_to_go(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("one\ntwo\n")
+    for source, what in ((str(tmp_path / "words.txt"), "lines of text"), ("alsa:default", "microphone")):
+        with pytest.raises(InvalidInput, match=f"{what}: the demo shows cameras.*infilink record --source"):
+            own_site([source], tmp_path, seconds=None, progress=quiet)
+
+
 def test_a_source_that_is_too_short_is_told(tmp_path: Path) -> None:
     clip = str(write_clip(tmp_path / "a.mp4", frames=20))
     with pytest.raises(InvalidInput, match="20 frames are too few"):
