@@ -186,9 +186,11 @@ class Coordinator:
 
     def welcome(self, session: Session) -> edge_pb2.Welcome:
         """The answer to a device's Hello."""
+        specs = {name: spec for name, spec in self.repository.specs.items() if name in session.serving.models}
         return edge_pb2.Welcome(
             version=__version__,
-            specs={name: spec.model_dump_json(exclude_defaults=True) for name, spec in self.repository.specs.items()},
+            # Only of models that look at the stream: an agent of before does not know what the others' specs say.
+            specs={name: spec.model_dump_json(exclude_defaults=True) for name, spec in specs.items()},
             plan=json.dumps(asdict(session.plan)),
             max_in_flight=self.config.max_in_flight,
             local=sorted(session.local),

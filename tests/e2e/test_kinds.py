@@ -47,6 +47,7 @@ def test_a_stream_of_any_kind_is_answered_by_the_model_that_looks_at_it(site: Da
     inputs = all_inputs(kind)
     welcome, *answers = converse(site, a_hello(kind), [message for message, _ in inputs])
     assert set(welcome.welcome.modalities) == set(KINDS)
+    assert list(welcome.welcome.specs) == [KINDS[kind].model], "of no models that look at something else"
     assert [answer.result.sequence for answer in answers] == list(range(len(inputs)))
     for answer, (_, said) in zip(answers, inputs, strict=True):
         (output,) = answer.result.outputs
