@@ -66,17 +66,21 @@ async def decode_payload(
         held.make(opened.shape, opened.dtype)
         try:
             if needed_bytes <= _SMALL_BYTES:
-                _decode(opened, held, check)
+                _decode(opened, [held], check)
             else:
                 decoders = _LARGE_DECODER if is_large else _DECODERS
-                await asyncio.get_running_loop().run_in_executor(decoders, _decode, opened, held, check)
+                await asyncio.get_running_loop().run_in_executor(decoders, _decode, opened, [held], check)
         except InvalidInput as error:
             del held  # The error remembers what had a name here, or there, and may be remembered for long.
             raise error.with_traceback(None) from error.__cause__
     return held
 
 
-def _decode(opened: Payload, held: Held, check: Callable[[Array], object]) -> None:
-    """Holds the memory as long as it is written to: whoever waits may be gone, and others would be given it."""
-    opened.read(held.frame)
-    check(held.frame)
+def _decode(opened: Payload, only: list[Held], check: Callable[[Array], object]) -> None:
+    """Holds the memory as long as it is written to, as whoever waits may be gone; and no longer, as they may go on."""
+    held = only.pop()
+    try:
+        opened.read(held.frame)
+        check(held.frame)
+    finally:
+        del held
