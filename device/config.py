@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from ..errors import InvalidInput
-from ..filters.rules.zones import Points, Zone
+from ..filters.rules.zones import Points
 from ..models.placement import PlacementFile
 from ..models.providers import CPU, Providers
 from ..models.spec import digest, find_models
@@ -16,6 +16,7 @@ from ..protos.channel import check_tls
 from ..protos.tracing import TraceEndpoint
 from ..settings import Address, ListenAddress, load_settings, validation_text
 from ..traces.source_name import without_secrets
+from .mask import check_polygons
 from .sources.cut import WHOLE, Cut
 from .sources.names import rebased
 
@@ -139,7 +140,7 @@ class DeviceConfig(BaseModel):
     @field_validator("mask")
     @classmethod
     def _check_mask(cls, value: tuple[Points, ...]) -> tuple[Points, ...]:
-        return tuple(Zone(f"mask[{i}]", points).points for i, points in enumerate(value))
+        return check_polygons(value)
 
     @model_validator(mode="after")
     def _check_streams(self) -> Self:

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
+from pydantic import BaseModel
 
 from ..errors import InvalidInput
-from ..filters.rules.zones import Points
+from ..filters.rules.zones import Points, Zone
 from ..models.inputs.form import InputForm
 from ..outputs import Array
+from ..settings import checked, read_toml
 
 _PICTURES = ("image", "video")
 # cv2 takes corners in whole sixteenths of a pixel.
@@ -30,6 +33,42 @@ class _Patch:
     rows: slice
     columns: slice
     keeps: Array | None
+
+
+class _Masks(BaseModel):
+    """What a device's settings say of masks; the rest is passed over."""
+
+    mask: tuple[Points, ...] = ()
+    streams: dict[str, "_Masks"] = {}
+
+
+def read_masks(path: Path | None, names: Sequence[str]) -> dict[str, tuple[Points, ...]]:
+    """The masks that a device's settings give its streams, so that what is recorded is masked as well.
+
+    Args:
+        path: a device.toml: `mask` in `[streams.NAME]`, or else at the top; None: nothing is masked.
+        names: of the streams.
+
+    Raises:
+        InvalidInput: naming the file, the key, and what is allowed.
+    """
+    if path is None:
+        return {}
+    found = checked(_Masks, read_toml(path, advice="give the device.toml that has the `mask`"), where=str(path))
+    given = {name: found.streams[name].mask if name in found.streams else () for name in names}
+    masks = {name: check_polygons(mask or found.mask) for name, mask in given.items()}
+    if not any(masks.values()):
+        raise InvalidInput(f"{path}: has no `mask` for {', '.join(names) or 'its stream'}, at the top or in its table")
+    return masks
+
+
+def check_polygons(mask: tuple[Points, ...]) -> tuple[Points, ...]:
+    """A mask's polygons.
+
+    Raises:
+        InvalidInput: one is no polygon within the picture.
+    """
+    return tuple(Zone(f"mask[{i}]", points).points for i, points in enumerate(mask))
 
 
 class Mask:

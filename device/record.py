@@ -1,5 +1,6 @@
 """Recording a trace: every model runs on every input of a source, each in a process of its own."""
 
+import json
 import logging
 import threading
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from ..errors import BadOutput, InvalidInput, Unavailable
+from ..filters.rules.zones import Points
 from ..models.cost import ModelCost, measure_cost
 from ..models.forked import start_fork_server
 from ..models.inputs.form import InputForm
@@ -21,8 +23,10 @@ from ..models.process_child import Inferred
 from ..models.spec import digest, read_spec
 from ..outputs import Array
 from ..reporting import Progress
+from ..traces.info import MASKED
 from ..traces.stored import kept_as, restore, store
 from ..traces.trace import Recording, Trace, TraceInfo, TraceWriter
+from .mask import Mask
 from .sources.base import Input, Source
 from .sources.cut import WHOLE, Cut
 from .sources.open import open_source
@@ -43,6 +47,7 @@ class Stretch:
         seconds: how much of it to record; None: all of it.
         every: one of this many inputs is recorded.
         cut: windows and rates; by default what the source has as one.
+        mask: polygons that are black in every picture, as the agent's `mask`.
 
     Raises:
         InvalidInput: `every` is below 1.
@@ -52,6 +57,7 @@ class Stretch:
     seconds: float | None = None
     every: int = 1
     cut: Cut = WHOLE
+    mask: tuple[Points, ...] = ()
 
     def __post_init__(self) -> None:
         if self.every < 1:
@@ -67,6 +73,7 @@ def record(
     seconds: float | None = None,
     every: int = 1,
     cut: Cut = WHOLE,
+    mask: tuple[Points, ...] = (),
     named: bool = False,
     progress: Progress | None = None,
 ) -> Recording:
@@ -85,6 +92,7 @@ def record(
         seconds: how much of the source to record; None: all of it.
         every: one of this many inputs is recorded.
         cut: how inputs are cut from the source.
+        mask: polygons (shares of the picture's width and height) that are black before anything looks at a picture.
         named: whether a person has named these very models: then one that looks at other inputs is refused; otherwise
             it is left out, which is said.
         progress: called with the share that is done and what is being done.
@@ -96,7 +104,7 @@ def record(
         BadOutput: a model gives nothing that can be used for any input.
         Unavailable: a live source ended; what it gave is recorded.
     """
-    camera = CameraRecording(source, out, Stretch(start_s, seconds, every, cut))
+    camera = CameraRecording(source, out, Stretch(start_s, seconds, every, cut, mask))
     with RecordedModels(models, [out], named=named) as shared:
         return camera.record(shared, progress or (lambda _share, _text: None))
 
@@ -211,7 +219,9 @@ class CameraRecording:
             if self._stopped:
                 opened.close()
             names = models.looking_at(opened.form, opened.name)
-            inputs = (each for each in opened if each.sequence % every == 0)
+            mask = Mask(self.stretch.mask)
+            mask.check(opened.form)
+            inputs = (replace(each, value=mask.apply(each.value)) for each in opened if each.sequence % every == 0)
             first = list(islice(inputs, _COST_INPUTS))
             if not first:
                 raise InvalidInput(f"source {opened.name}: gave no input")
@@ -249,6 +259,7 @@ class CameraRecording:
             start_s=float(self.stretch.start_s),
             times=opened.times,
             form=opened.form,
+            notes={MASKED: json.dumps(self.stretch.mask)} if self.stretch.mask else {},
         )
 
 

@@ -51,6 +51,10 @@ def record_command(
     time_unit: TimeUnitOption = None,
     text_column: TextColumnOption = "",
     watch: WatchOption = False,
+    mask: Annotated[
+        Path | None,
+        typer.Option(help="The device.toml whose `mask` is black here, too; [streams.NAME]: of a camera."),
+    ] = None,
     only: Annotated[list[str] | None, typer.Option("--model", help="Only this model (may be repeated).")] = None,
     start: Annotated[float, typer.Option(help="Where in the source to begin, seconds.", min=0)] = 0.0,
     seconds: Annotated[float | None, typer.Option(help="How much of the source to record.", min=0.1)] = None,
@@ -63,6 +67,7 @@ def record_command(
     Memory does not grow with the source's length. After Ctrl-C, the same command continues where it stopped. With
     --camera several sources are recorded at once, each into NAME.trace; one that fails leaves the others alone.
     """
+    from .mask import read_masks
     from .record import record
     from .record_site import record_site
 
@@ -86,6 +91,7 @@ def record_command(
         watch=watch,
     )
     named = bool(only)
+    masks = read_masks(mask, list(sources) or [""])
     with show_progress("recording", quiet=as_json) as progress:
         if source is not None:
             recorded = record(
@@ -96,6 +102,7 @@ def record_command(
                 seconds=seconds,
                 every=every,
                 cut=cut,
+                mask=masks.get("", ()),
                 named=named,
                 progress=progress,
             )
@@ -108,6 +115,7 @@ def record_command(
                 seconds=seconds,
                 every=every,
                 cut=cut,
+                masks=masks,
                 named=named,
                 progress=progress,
             )

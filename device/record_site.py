@@ -8,8 +8,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from ..errors import InfilinkError, InvalidInput, Unavailable
+from ..filters.rules.zones import Points
 from ..reporting import Progress
 from ..traces.site import SUFFIX
 from ..traces.trace import Recording
@@ -59,6 +61,7 @@ def record_site(
     seconds: float | None = None,
     every: int = 1,
     cut: Cut = WHOLE,
+    masks: Mapping[str, tuple[Points, ...]] = MappingProxyType({}),
     named: bool = False,
     progress: Progress | None = None,
 ) -> SiteRecording:
@@ -74,14 +77,17 @@ def record_site(
         seconds: how much of each source to record; None: all of it.
         every: one of this many inputs is recorded.
         cut: as for `record`, of each source; so is `named`.
+        masks: what is black in a camera's pictures, by its name.
         named: whether a person has named these very models.
         progress: called with the share that is done of all cameras, and what is being done.
 
     Raises:
         InvalidInput: `every` is below 1.
     """
-    stretch = Stretch(start_s, seconds, every, cut)
-    cameras = {name: CameraRecording(source, out / f"{name}{SUFFIX}", stretch) for name, source in sources.items()}
+    cameras = {}
+    for name, source in sources.items():
+        stretch = Stretch(start_s, seconds, every, cut, masks.get(name, ()))
+        cameras[name] = CameraRecording(source, out / f"{name}{SUFFIX}", stretch)
     done = _Done(list(cameras), progress or (lambda _share, _text: None))
     with ExitStack() as stack:
         shared = stack.enter_context(RecordedModels(models, [each.out for each in cameras.values()], named=named))

@@ -15,6 +15,8 @@ from ..models.spec import ModelSpec, parse_spec
 from .source_name import is_always_live, without_secrets
 from .stored import Kept
 
+MASKED = "mask"
+"""The note that says which polygons are black in all pictures, as JSON; none: nothing is."""
 FORMAT = 3
 """Format 2 had no forms of inputs: it is read as it is."""
 READS = (1, 2, 3)
@@ -123,6 +125,8 @@ def check_same(path: Path, found: TraceInfo, wanted: TraceInfo) -> None:
                 f"{path}: was recorded with {key} {getattr(found, key)!r}, not {getattr(wanted, key)!r}; "
                 "give another --out, or delete it to start again"
             )
+    if found.notes.get(MASKED) != wanted.notes.get(MASKED):
+        raise InvalidInput(f"{path}: was recorded with another mask; give another --out, or delete it to start again")
     changed = [name for name, spec in wanted.models.items() if found.models.get(name) != spec]
     if changed:
         raise InvalidInput(

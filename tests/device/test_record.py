@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from infilink.codec import pack
+from infilink.device.mask import read_masks
 from infilink.device.record import LiveTimes, record
 from infilink.errors import BadOutput, InvalidInput, Unavailable
 from infilink.models.cost import ModelCost
@@ -255,3 +256,22 @@ def test_a_password_is_not_kept_and_another_one_is_no_other_source(tmp_path: Pat
     with Trace(out) as trace:
         assert len(trace) == 2 and trace.info.source == "rtsp://camera/1"
     assert b"hush" not in out.read_bytes() and b"user" not in out.read_bytes()
+
+
+def test_what_the_agent_masks_is_black_in_a_recording_too(tmp_path: Path, video: str, models: dict[str, Path]) -> None:
+    settings = tmp_path / "device.toml"
+    settings.write_text(
+        'name = "hall"\n[streams.door]\nmask = [[[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]]\n[streams.yard]\n'
+    )
+    masks = read_masks(settings, ["door"])
+    record(video, models, tmp_path / "door.trace", seconds=1, mask=masks["door"])
+    record(video, models, tmp_path / "yard.trace", seconds=1)
+    with Trace(tmp_path / "door.trace") as door, Trace(tmp_path / "yard.trace") as yard:
+        for masked, whole in zip(door.frames(), yard.frames(), strict=True):
+            quarter = masked.shape[1] // 4
+            assert masked[:, :quarter].max() < 8
+            assert masked[:, -quarter:].mean() == pytest.approx(whole[:, -quarter:].mean(), abs=1)
+    with pytest.raises(InvalidInput, match="another mask"):
+        record(video, models, tmp_path / "door.trace", seconds=2)
+    with pytest.raises(InvalidInput, match="has no `mask` for yard"):
+        read_masks(settings, ["yard"])
