@@ -11,7 +11,7 @@ from pathlib import Path
 import infilink
 import pytest
 
-ROOT = Path(infilink.__file__).parent
+ROOT = Path(infilink.__file__).resolve().parent
 PARTS = ("cloud", "device", "examples", "filters", "links", "models", "protos", "traces")
 ALLOWED = {
     "protos": set(),

@@ -213,6 +213,7 @@ class Ledger:
     async def tidy(self) -> None:
         """Deletes what is too old or too much, a piece at a time, so that answers don't wait for it."""
         try:
+            await asyncio.to_thread(self.retention.measure, self.database)
             while await self._write(self.retention.delete_some, self.database, self.clock_ns() // 1000):
                 pass
         except DBAPIError as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from infilink.cloud.ledger.rows import InputKey, SpecIds, answer_message, answer
 from infilink.cloud.ledger.tables import ANSWERS, AUDITS, JOURNAL, RESULTS, SPECS
 from infilink.errors import InvalidInput, Overloaded
 from infilink.protos import edge_pb2
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 
 from .conftest import SPECS as MODELS
 from .conftest import answered, key, output
@@ -229,6 +230,33 @@ def test_no_more_bytes_are_kept_than_may_be(open_ledger):
         with ledger.database.read() as connection:
             kept = connection.execute(select(func.sum(ANSWERS.c.size_bytes))).scalar_one()
         assert 399_000 < kept <= 400_000
+        await ledger.close()
+
+    run(story)
+
+
+@pytest.mark.parametrize("keep_days", [0, 1])
+def test_what_there_is_is_summed_up_once_and_never_where_answers_are_written(open_ledger, keep_days):
+    async def story():
+        now, sums = [DAY_NS], list[str]()
+        retention = Retention(keep_days=keep_days, keep_bytes=400_000)
+        ledger = open_ledger(retention=retention, clock_ns=lambda: now[0])
+        await asyncio.gather(*(ledger.record(answered(i)) for i in range(700)))
+        now[0] += 2 * DAY_NS
+        await asyncio.gather(*(ledger.record(answered(i)) for i in range(700, 1900)))
+
+        def look(connection, cursor, statement, *rest):
+            if "sum(" in statement:
+                sums.append(threading.current_thread().name)
+
+        event.listen(ledger.database._engine, "before_cursor_execute", look)
+        await ledger.tidy()
+        event.remove(ledger.database._engine, "before_cursor_execute", look)
+        assert len(sums) == 1 and not sums[0].startswith("ledger"), "finding answers does not wait for it, either"
+        assert ledger.stats().deleted > 1000, "more than are deleted at once"
+        with ledger.database.read() as connection:
+            kept = connection.execute(select(func.sum(ANSWERS.c.size_bytes))).scalar_one()
+        assert 399_000 < kept <= 400_000, "those that were too old are not counted twice"
         await ledger.close()
 
     run(story)
