@@ -8,10 +8,11 @@ in use as inputs are worked on, not as many as wait.
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -92,20 +93,21 @@ class InputPool:
 
     Args:
         limit_bytes: what all inputs may take together.
-
-    Attributes:
-        large: held while a large picture is decoded: one at a time.
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
-        self.large = asyncio.Lock()
+        self._large = WeakValueDictionary[frozenset[str], asyncio.Lock]()
         self._held_bytes = self._large_bytes = self._peak_bytes = 0
         self._kept: dict[int, list[SharedMemory]] = {}
         self._kept_bytes = 0
         self._waiting: deque[_Place] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
+
+    def large(self, models: Collection[str]) -> asyncio.Lock:
+        """Held while a large input for these models waits for its turn and is decoded: one at a time."""
+        return self._large.setdefault(frozenset(models), asyncio.Lock())
 
     async def hold(self, size_bytes: int, *, within_s: float | None = None) -> Held:
         """Room for an input, once there is some.

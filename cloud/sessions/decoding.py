@@ -3,7 +3,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 
@@ -42,6 +42,7 @@ async def decode_payload(
     within_s: float | None = None,
     is_urgent: bool = False,
     ready: Ready = at_once,
+    models: Collection[str] = (),
 ) -> Held:
     """An input in the memory that models are given it in.
 
@@ -52,6 +53,7 @@ async def decode_payload(
         within_s: how long to wait for room; None: as long as it takes.
         is_urgent: others wait for it, and it for nothing.
         ready: waited for once there is room, before anything is decoded.
+        models: whose turn that waits for: of large ones for the same models one waits for it, and the others for that.
 
     Raises:
         InvalidInput: it can't be read, or what `check` raises.
@@ -60,8 +62,9 @@ async def decode_payload(
     needed_bytes = opened.size_bytes + opened.beside_bytes
     held = inputs.hold_now(needed_bytes) if is_urgent else await inputs.hold(needed_bytes, within_s=within_s)
     is_large = needed_bytes >= _LARGE_BYTES
-    # One is decoded at a time: those that wait for that take no turn, which small ones could have.
-    async with inputs.large if is_large and not is_urgent else nullcontext():
+    # One is decoded at a time: those that wait for that take no turn, which small ones could have. Where a model hangs,
+    # its turn does not come: what others look at does not wait for that.
+    async with inputs.large(models) if is_large and not is_urgent else nullcontext():
         await ready()
         held.make(opened.shape, opened.dtype)
         try:

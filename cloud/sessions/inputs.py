@@ -1,6 +1,6 @@
 """What an input carries: a picture, sound, text or array, and outputs of models that ran on the device; all checked."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -34,6 +34,7 @@ async def read_input(
     within_s: float | None = None,
     is_urgent: bool = False,
     ready: Ready = at_once,
+    models: Collection[str] = (),
 ) -> Held | None:
     """The models' input: what the stream's form says, or a feature map's bytes; None if the message carries nothing.
 
@@ -46,6 +47,7 @@ async def read_input(
         within_s: how long to wait for room there; None: as long as it takes.
         is_urgent: others wait for it, and it for nothing.
         ready: waited for once there is room, before anything is decoded.
+        models: whose turn that waits for.
 
     Raises:
         InvalidInput: it is too large, or neither what the stream's inputs are nor a map of that cut.
@@ -63,7 +65,7 @@ async def read_input(
         limits = Limits(config.max_input_bytes, config.max_input_pixels)
         opened = open_payload(message.encoding, payload, form, limits, open_picture)
         return await decode_payload(
-            opened, inputs, check=form.check, within_s=within_s, is_urgent=is_urgent, ready=ready
+            opened, inputs, check=form.check, within_s=within_s, is_urgent=is_urgent, ready=ready, models=models
         )
     wanted = edge_pb2.ENCODING_JPEG if tail is None else edge_pb2.ENCODING_MAP
     if message.encoding != wanted:
@@ -74,7 +76,7 @@ async def read_input(
         await ready()
         return inputs.copy({FRAME: np.frombuffer(payload, np.uint8)})
     picture = open_picture(payload, config.max_input_pixels)
-    return await decode_payload(picture, inputs, within_s=within_s, is_urgent=is_urgent, ready=ready)
+    return await decode_payload(picture, inputs, within_s=within_s, is_urgent=is_urgent, ready=ready, models=models)
 
 
 def read_features(message: edge_pb2.Input, span: FeatureRange | None) -> Array | None:

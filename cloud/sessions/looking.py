@@ -143,7 +143,7 @@ class Looking:
 
             with part("decode"):
                 if not is_superseded():
-                    frame = await self._read_frame(message, admitted.deadline_s, ready)
+                    frame = await self._read_frame(message, admitted, ready)
                 if frame is not None:
                     features = await self._see(frame.frame)
                     self.metrics.stage("decode", time.perf_counter() - began_s)
@@ -186,10 +186,10 @@ class Looking:
             return math.inf
         return float(self._queue.clock() + message.deadline_ns / 1e9 - time.time())
 
-    async def _read_frame(self, message: edge_pb2.Input, deadline_s: float, ready: Ready) -> Held | None:
+    async def _read_frame(self, message: edge_pb2.Input, admitted: Admitted, ready: Ready) -> Held | None:
         """The models' input, once there is room for it; None: a schedule answers without, as there is none in time."""
         is_scheduled = self.scheduler.schedule is not None
-        left_s = max(0.0, deadline_s - self._queue.clock())
+        left_s = max(0.0, admitted.deadline_s - self._queue.clock())
         within_s = min(left_s, self.scheduler.answer_within_s) if is_scheduled else left_s
         try:
             return await read_input(
@@ -200,6 +200,7 @@ class Looking:
                 self._queue.inputs,
                 within_s=within_s if math.isfinite(within_s) else None,
                 ready=ready,
+                models=admitted.models,
             )
         except QueueFull:
             if not is_scheduled:

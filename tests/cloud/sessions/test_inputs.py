@@ -178,6 +178,31 @@ def test_large_pictures_wait_for_each_other_before_they_take_a_turn_and_small_on
         assert turns == ["first", "small", "urgent"]
         go.set()
         await asyncio.gather(first, second)
-        assert turns[3:] == ["second"] and not pool.large.locked()
+        assert turns[3:] == ["second"] and not pool.large(()).locked()
+
+    asyncio.run(story())
+
+
+def test_large_pictures_for_a_model_whose_turn_does_not_come_hold_up_none_for_others() -> None:
+    jpeg = encode_jpeg(np.zeros((2048, 2048, 3), np.uint8))
+
+    async def story() -> None:
+        pool, go, waits, turns = InputPool(2**28), asyncio.Event(), asyncio.Event(), list[str]()
+
+        def read(*models: str):
+            async def ready() -> None:
+                turns.append(models[0])
+                if models[0] == "hangs":
+                    waits.set()
+                    await go.wait()
+
+            return asyncio.create_task(decode_payload(open_picture(jpeg, 2**23), pool, ready=ready, models=models))
+
+        hanging = [read("hangs", "works"), read("hangs", "works")]
+        await waits.wait()
+        assert (await read("works")).frame.shape == (2048, 2048, 3)
+        assert turns == ["hangs", "works"], "the second of a set waits for the first"
+        go.set()
+        await asyncio.gather(*hanging)
 
     asyncio.run(story())
