@@ -357,7 +357,8 @@ class Coordinator:
 
     async def save_learned(self) -> None:
         """Saves what was learned while serving."""
-        if self.learned is not None and (rows := self.learned.changed()):
+        in_use = {key.name for key in self.sessions}
+        if self.learned is not None and (rows := self.learned.changed(in_use)):
             await asyncio.to_thread(self.learned.save, rows)
 
     async def close(self) -> None:

@@ -8,7 +8,7 @@ import json
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import bindparam, delete, insert, select
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 MOST_ROWS = 20_000
 """How many rows are kept on disk, of which a device has two; the least recently saved is deleted first."""
+
+_MOST_AHEAD = 64
 
 
 @dataclass
@@ -59,6 +61,8 @@ class LearnedState:
         self.targets = tuple(targets)
         self._most = devices
         self._devices: OrderedDict[str, DeviceState] = OrderedDict()
+        # Read for a Hello that may be refused still: that is to take no other's place.
+        self._ahead: OrderedDict[str, DeviceState] = OrderedDict()
         with database.failures_named(), database.write() as connection:
             connection.execute(delete(LEARNT).where(LEARNT.c.links != links))
 
@@ -72,10 +76,14 @@ class LearnedState:
         Raises:
             Overloaded: what was saved can't be read now: to begin anew would forget it.
         """
+        if device in self._devices:
+            return
+        read = await asyncio.to_thread(self._read, device)
+        # Whoever was asked for the same device meanwhile has what is learned by now.
         if device not in self._devices:
-            # Whoever was asked for the same device meanwhile has what is learned by now.
-            self._devices.setdefault(device, await asyncio.to_thread(self._read, device))
-        self._devices.move_to_end(device)
+            self._ahead.setdefault(device, read)
+        while len(self._ahead) > _MOST_AHEAD:
+            self._ahead.popitem(last=False)
 
     def of(self, device: str) -> DeviceState:
         """What was learned from a device; it continues from what was saved, which is read at once if it was not before.
@@ -83,13 +91,18 @@ class LearnedState:
         Raises:
             Overloaded: what was saved can't be read now: to begin anew would forget it.
         """
+        ahead = self._ahead.pop(device, None)
         if device not in self._devices:
-            self._devices[device] = self._read(device)
+            self._devices[device] = self._read(device) if ahead is None else ahead
         self._devices.move_to_end(device)
         return self._devices[device]
 
-    def changed(self) -> dict[str, bytes]:
-        """What changed since the last call, for `save`, which may run in another thread."""
+    def changed(self, in_use: Collection[str] = ()) -> dict[str, bytes]:
+        """What changed since the last call, for `save`, which may run in another thread.
+
+        Args:
+            in_use: the devices that go on; of the others those are forgotten that were asked for longest ago.
+        """
         rows = {}
         for device, state in self._devices.items():
             version = _version(state)
@@ -99,8 +112,9 @@ class LearnedState:
                 arrays = {name: array.tolist() for name, array in state.expectation.as_arrays().items()}
                 rows[f"expectation {device}"] = json.dumps({"targets": self.targets, **arrays}).encode()
             state.saved = version
-        while len(self._devices) > self._most:
-            self._devices.popitem(last=False)
+        unused = [device for device in self._devices if device not in in_use]
+        for device in unused[: max(0, len(self._devices) - self._most)]:
+            del self._devices[device]
         return rows
 
     def save(self, rows: Mapping[str, bytes]) -> None:

@@ -137,3 +137,32 @@ def test_a_ledger_that_cannot_be_written_costs_what_was_learned_since(opened, ca
     assert "can't be saved" in caplog.text
     with pytest.raises(Overloaded, match="try again later"):
         state.of("yard")
+
+
+def test_devices_that_are_recalled_and_refused_take_no_others_place(opened):
+    before = opened(devices=2)
+    disagree(before, "door")
+    before.save(before.changed())
+    after = opened(devices=2)
+    asyncio.run(after.recall("door"))
+    door = after.of("door")
+
+    async def refused():
+        for number in range(200):
+            await after.recall(f"stranger-{number}")
+
+    asyncio.run(refused())
+    assert len(after._devices) == 1 and len(after._ahead) <= 64
+    disagree(after, "door", 1)
+    assert list(after.changed()) == ["device door"] and after.of("door") is door
+
+
+def test_what_is_in_use_is_saved_however_many_come_after_it(opened):
+    state = opened(devices=3)
+    door = state.of("door")
+    for number in range(20):
+        state.of(f"visitor-{number}")
+    state.changed(in_use={"door"})
+    assert state.of("door") is door and len(state._devices) == 3
+    disagree(state, "door", 1)
+    assert list(state.changed(in_use={"door"})) == ["device door"]
