@@ -177,14 +177,30 @@ class Scheduler:
             every_s: the time between two measurements.
             overload_s: over how long what is spent is added up.
         """
+        adapting = asyncio.create_task(self._adapt(every_s))
+        try:
+            await self._look(every_s, overload_s)
+        finally:
+            adapting.cancel()
+            await asyncio.gather(adapting, return_exceptions=True)
+
+    async def _adapt(self, every_s: float) -> None:
+        """Has models get and give up processes, until cancelled; a process takes long to start."""
+        while self.scaling is not None:
+            await asyncio.sleep(every_s)
+            try:
+                await self.scaling.adapt()
+            except Exception:
+                logger.exception("the number of processes can't be changed; it is tried again")
+                await asyncio.sleep(RETRY_S)
+
+    async def _look(self, every_s: float, overload_s: float) -> None:
         told, since_s, spent_s = self.schedule is None, self.clock(), 0.0
         for look in itertools.count():
             await asyncio.sleep(every_s)
             # It takes some milliseconds: where nothing is to be kept within a budget, it is only to be seen.
             if look % _SEEN_EVERY == 0 or any(budget.limit_bytes is not None for budget in self.pool.budgets):
                 await self.pool.sample()
-            if self.scaling is not None:
-                await self.scaling.adapt()
             now_s = self.clock()
             if told or self.schedule is None or now_s - since_s < overload_s:
                 continue

@@ -283,3 +283,50 @@ def test_that_there_is_more_to_run_than_compute_is_said_once(caplog):
 
     asyncio.run(story())
     assert caplog.text.count("more is worth running than 0.001 cores can") == 1
+
+
+def test_memory_is_measured_while_a_process_starts():
+    async def story():
+        site, starts, looks = Site({"a": 1}, budget_bytes=10), asyncio.Event(), list[int]()
+
+        class Starting:
+            async def adapt(self):
+                starts.set()
+                await asyncio.Event().wait()
+
+        class Meter:
+            def read(self, *_):
+                looks.append(1)
+                return Reading({"a": 1})
+
+        site.one.scaling, site.pool.meter = Starting(), Meter()
+        watch = asyncio.create_task(site.one.watch(every_s=0.0))
+        async with asyncio.timeout(30):
+            await starts.wait()
+            while len(looks) < 20:
+                await asyncio.sleep(0)
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+        assert asyncio.all_tasks() == {asyncio.current_task()}, "what starts is given up with it"
+
+    asyncio.run(story())
+
+
+def test_a_number_of_processes_that_cannot_be_changed_ends_no_measuring(caplog):
+    async def story():
+        site = Site({"a": 1})
+
+        class Failing:
+            async def adapt(self):
+                raise OSError("no more processes")
+
+        site.one.scaling = Failing()
+        watch = asyncio.create_task(site.one.watch(every_s=0.0))
+        async with asyncio.timeout(30):
+            while "no more processes" not in caplog.text:
+                await asyncio.sleep(0)
+        assert not watch.done()
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+
+    asyncio.run(story())
