@@ -3,13 +3,12 @@
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
-from threading import Lock
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, PoolProxiedConnection, Table, create_engine, event, insert, inspect, select
+from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
@@ -24,8 +23,6 @@ logger = logging.getLogger(__name__)
 
 Trouble = Literal["full", "away"]
 """Why nothing can be written for now: no room on its disk, or the database does not answer."""
-
-_InOrder = Callable[[Mapping[str, Any]], Any]
 
 _LOCKED_S = 30.0
 _CONNECT_S = 10
@@ -61,9 +58,7 @@ class Database:
             self._engine = _engine(url)
             self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
             self._reader = self._engine
-            self._inserts: dict[Table, tuple[str, _InOrder | None]] = {}
-            self._turn = Lock()
-            self._file: PoolProxiedConnection | None = None
+            self._inserts: dict[Table, tuple[str, Callable[[Mapping[str, Any]], Any] | None]] = {}
             if self.path is None:
                 self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
             try:
@@ -81,42 +76,6 @@ class Database:
         """A transaction that is on disk when the block ends; nothing of it is where the block raises."""
         with self._writer.begin() as connection:
             yield connection
-
-    def write_rows(self, tables: Sequence[tuple[Table, Sequence[Mapping[str, Any]]]]) -> None:
-        """Puts rows into tables, in one transaction that is on disk when this returns.
-
-        Into a file they go past SQLAlchemy, which takes half as long over them as SQLite does.
-
-        Raises:
-            DBAPIError: what went wrong; nothing of it is in the database.
-        """
-        if self.path is not None and all(table in self._inserts for table, _ in tables):
-            try:
-                self._write_file([(*self._inserts[table], rows) for table, rows in tables])
-            except sqlite3.Error as error:
-                # As SQLAlchemy would: the same class for the same trouble.
-                raise DBAPIError.instance("", (), error, sqlite3.Error) from error
-            return
-        with self.write() as connection:
-            for table, rows in tables:
-                self.insert(connection, table, rows)
-
-    def _write_file(self, inserts: Sequence[tuple[str, _InOrder | None, Sequence[Mapping[str, Any]]]]) -> None:
-        with self._turn:
-            if self._file is None:
-                # Kept: to take it out of the pool and put it back takes as long as all rows of an answer do.
-                self._file = self._engine.raw_connection()
-            file = self._file.driver_connection
-            assert isinstance(file, sqlite3.Connection)
-            file.execute("BEGIN IMMEDIATE")
-            try:
-                for statement, in_order, rows in inserts:
-                    file.executemany(statement, rows if in_order is None else map(in_order, rows))
-                file.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):  # SQLite may have taken it back by itself.
-                    file.execute("ROLLBACK")
-                raise
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -168,10 +127,6 @@ class Database:
 
     def close(self) -> None:
         """Closes all connections; closing twice is fine."""
-        with self._turn:
-            file, self._file = self._file, None
-        if file is not None:
-            file.close()
         self._engine.dispose()
 
     def _prepare(self, *, create: bool) -> None:

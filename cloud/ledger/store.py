@@ -100,7 +100,10 @@ class Store:
             specs |= {spec: text for spec, text in named.items() if spec not in self._known_specs}
         spec_rows = [{"id": spec, "spec": text} for spec, text in specs.items()]
         tables: list[tuple[Any, list[Any]]] = [(SPECS, spec_rows), (ANSWERS, answers), (RESULTS, results)]
-        self.database.write_rows([(table, rows) for table, rows in (*tables, *notes.items()) if rows])
+        with self.database.write() as connection:
+            for table, rows in (*tables, *notes.items()):
+                if rows:
+                    self.database.insert(connection, table, rows)
         self._number = number
         self._known_specs.update(specs)
 
