@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ...filters.training.fit_loop import one_thread
 from ...models.spec import parse_spec, write_spec
 from ...outputs import Array
 
@@ -44,16 +45,18 @@ def train(
     steps = -(-len(values) // _BATCH) * epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
     network.train()
-    for _ in range(epochs):
-        order = torch.randperm(len(values))
-        for start in range(0, len(order), _BATCH):
-            index = order[start : start + _BATCH]
-            batch = values[index] if augment is None else augment(values[index])
-            loss = nn.functional.cross_entropy(network(batch), wanted[index], label_smoothing=0.05)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
+    # Several threads take longer at such sizes, many times longer beside other work.
+    with one_thread():
+        for _ in range(epochs):
+            order = torch.randperm(len(values))
+            for start in range(0, len(order), _BATCH):
+                index = order[start : start + _BATCH]
+                batch = values[index] if augment is None else augment(values[index])
+                loss = nn.functional.cross_entropy(network(batch), wanted[index], label_smoothing=0.05)
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
     return network.eval()
 
 
