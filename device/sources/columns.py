@@ -18,6 +18,7 @@ _TIME = re.compile(
 )
 _UNITS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "": 1.0}
 NONE = "-"
+_LATEST_S = 1e11
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Columns:
 
     def seconds(self, cells: Sequence[str | float]) -> Array:
         """Times in seconds; NaN: it is none."""
-        return np.array([_seconds(cell, self.unit_s) for cell in cells])
+        return sane(np.array([_seconds(cell, self.unit_s) for cell in cells]))
 
 
 def named_columns(names: Sequence[str], numeric: Sequence[bool], cut: Cut) -> Columns:
@@ -136,6 +137,11 @@ def _time_of(names: Sequence[str], cut: Cut) -> tuple[int | None, float | None]:
 def is_time(name: str) -> bool:
     """Whether a name is that of a time."""
     return bool(_TIME.fullmatch(name.strip()))
+
+
+def sane(times_s: Array) -> Array:
+    """Times without those that are none: beyond the year 5000 floats have no milliseconds, and it is no time anyway."""
+    return np.where(np.abs(times_s) <= _LATEST_S, times_s, np.nan)
 
 
 def _unit(cut: Cut, name: str) -> float | None:

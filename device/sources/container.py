@@ -29,6 +29,7 @@ class Video:
     Args:
         text: the source's name.
         threads: "AUTO" to decode several pictures at once, "SLICE" to have each as soon as it can be.
+        strict: whether a picture of which a part is missing is none; else that part is whatever it is.
 
     Attributes:
         hidden: how many pictures were read that nobody is to see: what was cut away with an edit list (a trimmed clip).
@@ -38,11 +39,12 @@ class Video:
         Unavailable: nothing answers at the address.
     """
 
-    def __init__(self, text: str, *, threads: Literal["AUTO", "SLICE"] = "AUTO") -> None:
+    def __init__(self, text: str, *, threads: Literal["AUTO", "SLICE"] = "AUTO", strict: bool = False) -> None:
         self.text = text
         self.name = without_secrets(text)
         self.path = source_path(text) if source_kind(text) == "file" else None
         self.threads = threads
+        self.strict = strict
         # One for all frames: it keeps what it has worked out for their size and format.
         self._reformatter = VideoReformatter()
         self.hidden = 0
@@ -52,7 +54,8 @@ class Video:
         self.container: Any = open_container(self.text, what="a video")
         try:
             self.stream = self._choose_stream()
-            self.stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+            options = {"max_pixels": str(MAX_PIXELS)} | ({"err_detect": "explode"} if self.strict else {})
+            self.stream.codec_context.options = options
             self.stream.codec_context.thread_count = min(_THREADS, os.cpu_count() or 1)
             self.stream.thread_type = self.threads
             self._check_size(self.stream.codec_context.width, self.stream.codec_context.height)

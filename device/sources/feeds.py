@@ -23,6 +23,8 @@ LONGEST_LINE = 2**22
 
 _READ_BYTES = 2**18
 _WAITING = 4096
+_BYTES_EACH = 2**12
+"""What waits counts as a block for each so many bytes of it: 16 MiB are as much as can wait."""
 _LOOK_EVERY_S = 0.2
 
 
@@ -159,8 +161,12 @@ class FileFeed:
         with path.open("rb") as file:
             decode = _decoder(file.read(4))
             file.seek(0)
+            old: bool | None = None
             while not self._closed and (data := file.read(_READ_BYTES)):
-                lines = splitter.take(data if decode is None else decode(data))
+                text = data if decode is None else decode(data)
+                # Some spreadsheets end lines as Macs did before 2001.
+                old = b"\r" in text and b"\n" not in text if old is None else old
+                lines = splitter.take(text.replace(b"\r", b"\n") if old else text)
                 if lines:
                     yield Block(lines, came_s, begins)
                     begins = False
@@ -168,16 +174,50 @@ class FileFeed:
 
 
 def _decoder(head: bytes) -> Callable[[bytes], bytes] | None:
-    """What makes UTF-8 of a file that says that it is UTF-16, and takes the mark off one that says UTF-8."""
+    """What makes UTF-8 of a file that is UTF-16 or UTF-32, and takes the mark off one that says UTF-8."""
     for mark, name in (
         (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF32_LE, "utf-32"),
+        (codecs.BOM_UTF32_BE, "utf-32"),
         (codecs.BOM_UTF16_LE, "utf-16"),
         (codecs.BOM_UTF16_BE, "utf-16"),
+        (_plain(head, 1), "utf-16-le"),
+        (_plain(head, 0), "utf-16-be"),
     ):
-        if head.startswith(mark):
+        if mark and head.startswith(mark):
             decoder = codecs.getincrementaldecoder(name)("surrogateescape" if "8" in name else "replace")
             return lambda data: decoder.decode(data).encode("utf-8", "surrogateescape")
     return None
+
+
+def _plain(head: bytes, high: int) -> bytes:
+    """The head itself, if each second byte of it from `high` on, and no other, is 0: UTF-16 without a mark."""
+    return head if len(head) == 4 and not any(head[high::2]) and all(head[1 - high :: 2]) else b""
+
+
+class _Waiting(queue.Queue[Block | InfilinkError | None]):
+    """A queue that is full by its blocks, or by what they hold."""
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self._held_bytes = 0
+
+    def _qsize(self) -> int:
+        return super()._qsize() + self._held_bytes // _BYTES_EACH
+
+    def _put(self, item: Block | InfilinkError | None) -> None:
+        super()._put(item)
+        self._held_bytes += _held(item)
+
+    def _get(self) -> Block | InfilinkError | None:
+        item: Block | InfilinkError | None = super()._get()
+        self._held_bytes -= _held(item)
+        return item
+
+
+def _held(item: object) -> int:
+    """What a block takes, with Python's own share of each line."""
+    return sum(len(line) + 64 for line in item.lines) if isinstance(item, Block) else 0
 
 
 class ThreadFeed:
@@ -197,7 +237,7 @@ class ThreadFeed:
         self.name = name
         self._complaints = complaints
         self._loses = loses
-        self._queue: queue.Queue[Block | InfilinkError | None] = queue.Queue(_WAITING)
+        self._queue = _Waiting(_WAITING)
         self._closed = threading.Event()
 
     def start(self, read: Callable[[], None]) -> None:
@@ -213,7 +253,7 @@ class ThreadFeed:
         """Whether nobody wants any more."""
         return self._closed.is_set()
 
-    def put(self, lines: list[bytes], arrived_s: float) -> None:
+    def put(self, lines: list[bytes], arrived_s: float | None) -> None:
         """Adds lines that have just come; in the reader's thread."""
         if not lines:
             return
@@ -316,7 +356,9 @@ class PipeFeed(ThreadFeed):
                     data = os.read(self._file, _READ_BYTES)
                 except BlockingIOError:
                     continue  # Somebody else was faster.
-                arrived_s = time.monotonic()
+                arrived_s = time.monotonic() if self.live else None
+                if not started:
+                    data = data.removeprefix(codecs.BOM_UTF8)
                 if not data and not started and self.name != STDIN:
                     # Nobody has opened it for writing yet.
                     self._closed.wait(_LOOK_EVERY_S)

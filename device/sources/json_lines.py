@@ -42,20 +42,24 @@ class JsonFormat:
             self._settle()
 
     def begin(self, lines: list[bytes]) -> None:
-        """Finds the fields, in the first line that is one."""
+        """Finds the fields, in the first line that has any."""
+        why: InvalidInput | None = None
         for line in lines:
             try:
                 found = json.loads(line)
+                if isinstance(found, dict):
+                    self._find(found)
+                elif not isinstance(found, str):
+                    rows = self._rows(found)
+                    self._channels = self._channels or tuple(map(str, range(rows.shape[1])))
+            except InvalidInput as error:
+                why = why or error  # A logger's first word, perhaps: others may follow.
             except (ValueError, RecursionError):
                 continue
-            if isinstance(found, dict):
-                self._find(found)
-            elif not isinstance(found, str):
-                rows = self._rows(found)
-                self._channels = self._channels or tuple(map(str, range(rows.shape[1])))
-            self._settle()
-            return
-        raise InvalidInput(f"holds no JSON ({lines[0][:60]!r})" if lines else "holds no JSON")
+            else:
+                self._settle()
+                return
+        raise why or InvalidInput(f"holds no JSON ({lines[0][:60]!r})" if lines else "holds no JSON")
 
     def anew(self) -> None:
         """Nothing: each line stands for itself."""
@@ -121,6 +125,8 @@ class JsonFormat:
         text = found.get(self._text or _TEXT_FIELDS[0]) if isinstance(found, dict) else found
         if not isinstance(text, str):
             raise InvalidInput(f"its field {self._text or _TEXT_FIELDS[0]!r} is no text")
+        if not text.strip():
+            raise InvalidInput("its text is empty")
         return utf8(text)
 
     def _signal(self, found: Any) -> Array:
@@ -140,9 +146,12 @@ class JsonFormat:
     def _rows(self, found: Any, *, turned: bool = False) -> Array:
         """Numbers as rows of channels."""
         try:
-            array = np.array(found, np.float32)
-        except (ValueError, TypeError) as error:
+            with np.errstate(over="ignore"):  # Infinite, and refused.
+                array = np.array(found, np.float32)
+        except (ValueError, TypeError, OverflowError) as error:
             raise InvalidInput("it is no number, no list of numbers and no list of such lists") from error
+        if found is None:
+            raise InvalidInput("it is null")
         if array.ndim > 2 or not array.size:
             raise InvalidInput(f"it is of the shape {array.shape}")
         if array.ndim == 2:

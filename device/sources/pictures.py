@@ -97,7 +97,7 @@ class PicturesReader:
         try:
             if path.stat().st_size > _LONGEST_BYTES:
                 raise InvalidInput(f"{path.name}: is larger than {_LONGEST_BYTES // 2**20} MiB")
-            video = Video(str(path), threads="SLICE")
+            video = Video(str(path), threads="SLICE", strict=True)
             try:
                 frame = next(video.frames(), None)
                 if frame is None:

@@ -19,6 +19,7 @@ from .row_times import hole_of
 from .windower import Windower
 
 _WINDOWED = ("audio", "signal", "video")
+_MOST_BYTES = 2**28
 
 
 class PythonSource:
@@ -128,7 +129,7 @@ class PythonSource:
                 return
             except InfilinkError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise InvalidInput(f"{self.name}: failed after {self._taken} values: {error!r}") from error
             time_s: float | None = time.monotonic() if self.live else None
             if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], int | float):
@@ -155,7 +156,7 @@ def load_function(name: str, path: Path, function: str) -> Callable[[], Iterable
     module.__file__ = str(path)
     try:
         exec(compile(code, module.__file__, "exec"), module.__dict__)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InvalidInput(f"{name}: {path} can't be run: {error!r}") from error
     found = getattr(module, function, None)
     if not callable(found):
@@ -174,7 +175,7 @@ def call_function(name: str, function: Callable[[], Iterable[Any]]) -> Iterable[
         values = function()
     except InfilinkError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InvalidInput(f"{name}: the function failed: {error!r}") from error
     if not isinstance(values, Iterable):
         raise InvalidInput(f"{name}: the function gives {type(values).__name__}, which is nothing to iterate over")
@@ -186,6 +187,8 @@ def _array(name: str, value: Any) -> Array:
         return utf8(value.encode("utf-8", "replace").decode())
     if isinstance(value, Mapping):
         parts = {str(key): _array(name, part) for key, part in value.items()}
+        if wrong := [key for key in parts if not key.isidentifier()]:
+            raise InvalidInput(f"{name}: a part is called {wrong[0]!r}: names are letters, digits and _")
         joined = np.zeros((), np.dtype([(key, part.dtype, part.shape) for key, part in parts.items()]))
         for key, part in parts.items():
             joined[key] = part
@@ -194,6 +197,8 @@ def _array(name: str, value: Any) -> Array:
         raise InvalidInput(
             f"{name}: gives {type(value).__name__}; an input is an array, a text, or a dictionary of these"
         )
+    if value.nbytes > _MOST_BYTES:
+        raise InvalidInput(f"{name}: gives {value.dtype} {value.shape}: an input has up to {_MOST_BYTES // 2**20} MiB")
     array = value.astype(np.float32) if value.dtype.kind == "f" and value.dtype != np.float32 else value
     return np.array(array)  # The program may write into its own again.
 

@@ -102,6 +102,8 @@ class SoundFilesReader:
             time_s = float(count) if at_s is None else at_s
             yield Taken(samples, time_s, time_s if at_s is None else None, count)
             count += 1
+        if not count:
+            raise InvalidInput(f"{self.opening.name}: holds no sound that can be read")
 
     def _pieces(self) -> Iterator[Taken]:
         begin_s, rate_hz = 0.0, self._resampled.rate_hz

@@ -8,12 +8,14 @@ import numpy as np
 from ...errors import InvalidInput
 from ...models.inputs.form import InputForm
 from ...outputs import Array
-from .columns import Columns, is_number, named_columns, number, numbered_columns
+from .columns import Columns, is_number, named_columns, number, numbered_columns, sane
 from .complaints import Complaints
 from .cut import Cut
 from .formats import Item
 
 _SPACES = re.compile(r"[ \t]+")
+_MOST = float(np.finfo(np.float32).max)
+_LOOKED_AT = 16
 
 
 class TableFormat:
@@ -37,6 +39,7 @@ class TableFormat:
 
     def begin(self, lines: list[bytes]) -> None:
         """Finds the columns."""
+        self._check_first(lines)
         texts = self._texts(lines)
         if not texts:
             raise InvalidInput("holds no rows")
@@ -59,6 +62,7 @@ class TableFormat:
             return []
         if self._columns is None:
             try:
+                self._check_first(lines)
                 texts = self._find(texts)
             except InvalidInput as error:
                 self._complaints.add("has other columns", f"{error}; the file is left out")
@@ -73,6 +77,15 @@ class TableFormat:
         return [
             Item(item.value[i : i + 1], None if times_s is None else times_s[i : i + 1]) for i in range(len(item.value))
         ]
+
+    def _check_first(self, lines: list[bytes]) -> None:
+        """Makes sure that the names of a file's columns can be read: without them others would be taken for them."""
+        first = next((line for line in lines if line.strip()), b"")
+        try:
+            first.decode()
+        except UnicodeDecodeError as error:
+            if not self.per_line:
+                raise InvalidInput(f"its first row is no UTF-8 ({first[:40]!r}): save it as UTF-8") from error
 
     def _texts(self, lines: list[bytes]) -> list[str]:
         found = []
@@ -96,8 +109,10 @@ class TableFormat:
             self._columns = numbered_columns(np.array([[number(cell) for cell in row] for row in rows]), self.cut)
         else:
             rest = texts[1:]
-            sample = self._cells(rest[0]) if rest else ["0"] * len(first)
-            numeric = [place < len(sample) and is_number(sample[place]) for place in range(len(first))]
+            # By most of the first rows: the units may stand below the names, or a number be missing.
+            sample = [self._cells(text) for text in rest[:_LOOKED_AT]]
+            cells = [[row[place] for row in sample if place < len(row)] for place in range(len(first))]
+            numeric = [2 * sum(map(is_number, column)) >= len(column) for column in cells]
             names = [cell.strip() for cell in first]
             self._columns = named_columns(names, numeric, self.cut)
             words = [name for place, name in enumerate(names) if not numeric[place] and place != self._columns.time]
@@ -142,7 +157,7 @@ class TableFormat:
             self._complaints.add("lacks columns", f"a row has {len(cells)} columns, not {last + 1}: it is left out")
             return None
         row = [number(cells[place]) for place in wanted]
-        if np.isfinite(row).all():
+        if (np.abs(row) <= _MOST).all():
             return row
         names = [cell.strip() for cell in cells]
         if not any(is_number(name) for name in names) and set(columns.names) <= set(names):
@@ -171,20 +186,22 @@ class TableFormat:
             read = np.loadtxt(texts, delimiter=self._separator or None, usecols=wanted, comments=None, ndmin=2)
         except ValueError:
             return None
-        if not np.isfinite(read).all():
+        if not (np.abs(read[:, : len(places)]) <= _MOST).all() or not np.isfinite(read).all():
             return None
         values = read[:, : len(places)].astype(np.float32)
-        if not np.isfinite(values).all():
-            return None
         if columns.time is None:
             return Item(values)
         unit_s = columns.unit_s
-        return Item(values, read[:, -1] * unit_s if unit_s is not None else columns.seconds(list(read[:, -1])))
+        times_s = sane(read[:, -1] * unit_s) if unit_s is not None else columns.seconds(list(read[:, -1]))
+        return self._timed(values, times_s)
 
     def _cells(self, text: str) -> list[str]:
         if not self._separator:
             return _SPACES.split(text)
-        cells = next(csv.reader([text], delimiter=self._separator), [])
+        try:
+            cells = next(csv.reader([text], delimiter=self._separator), [])
+        except csv.Error:  # A lone end of line in it, or a cell of 128 KiB.
+            cells = text.split(self._separator)
         if self._separator == ";":
             cells = [cell.replace(",", ".") if is_number(cell.replace(",", ".")) else cell for cell in cells]
         return cells
