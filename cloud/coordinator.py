@@ -51,6 +51,7 @@ from .sessions.admission import camera_name, check_hello, feature_range, fitting
 from .sessions.answers import StreamCounts
 from .sessions.backlog import Backlog
 from .sessions.bounds import check_names
+from .sessions.noting import Noting
 from .sessions.session import Session, SessionKey, session_key
 from .sessions.stream import DeviceStream
 
@@ -89,6 +90,7 @@ class Coordinator:
             when_full=config.full_disk,
             is_more_coming=lambda: self.backlog.size_bytes > 0,
         )
+        self.noting = Noting(self.ledger, self.metrics, devices=config.max_devices)
         self.hub = Hub()
         self.publishers = make_publishers(self.hub, config.mqtt, config.webhook)
         self.ledger.listeners.append(self.hub.publish)
@@ -250,7 +252,7 @@ class Coordinator:
             local,
             feature_range(hello, graph, form),
             plan=plan,
-            note=partial(self.note, key.name),
+            note=partial(self.noting.note, key.name),
         )
 
     async def recall(self, hello: edge_pb2.Hello) -> None:
@@ -316,11 +318,6 @@ class Coordinator:
             yield f"the links know no camera {session.key.name!r}: it begins with what all of them taught"
         if why:
             yield f"it is answered without links: {why}"
-
-    def note(self, device: str, kind: str, text: str) -> None:
-        """Keeps what happened to a device for whoever looks for it later, and counts it."""
-        self.metrics.event(kind)
-        self.ledger.journal(kind, text, device=device)
 
     def stop(self) -> None:
         """Stops reading from all devices; inputs that were read are still answered."""

@@ -9,15 +9,17 @@ _BURST_S = 1.0
 
 
 class Rate:
-    """So much a second, and at once what a second gives.
+    """So much a second, and at once what some time gives.
 
     Args:
         per_s: how much; 0: any.
+        burst_s: what how much time gives is taken at once.
         clock: seconds that never go back.
     """
 
-    def __init__(self, per_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, per_s: float, *, burst_s: float = _BURST_S, clock: Callable[[], float] = time.monotonic) -> None:
         self.per_s = per_s
+        self.burst_s = burst_s
         self.clock = clock
         self._free_s = float("-inf")
 
@@ -26,7 +28,7 @@ class Rate:
         if not self.per_s:
             return 0.0
         now_s = self.clock()
-        self._free_s = max(self._free_s, now_s - _BURST_S) + amount / self.per_s
+        self._free_s = max(self._free_s, now_s - self.burst_s) + amount / self.per_s
         return max(0.0, self._free_s - now_s)
 
     @property

@@ -5,6 +5,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -58,13 +59,14 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
             stream = self.coordinator.stream(session)
             await self._replace(session, stream)
             place = self.places.take(session.key)
-            logger.info("%s: connected", session.key.name)
-            self.coordinator.note(session.key.name, "connected", f"connected, by infilink {session.version}")
+            note = partial(self.coordinator.noting.note, session.key.name, level=logging.INFO)
+            is_told = note("connected", f"connected, by infilink {session.version}")
             try:
                 await context.write(edge_pb2.CoordinatorMessage(welcome=self.coordinator.welcome(session)))
                 if others:
                     text = _NAMESAKE.format(session.key.name)
-                    logger.warning("%s", text)
+                    if is_told:
+                        logger.warning("%s", text)
                     for connection in (stream, *(other.connection for other in others)):
                         if connection is not None:
                             connection.notify(text)
@@ -73,8 +75,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
                 self.places.leave(session.key, place)
                 if session.connection is stream:
                     session.connection = None
-                logger.info("%s: disconnected after %d inputs", session.key.name, session.inputs)
-                self.coordinator.note(session.key.name, "disconnected", f"gone after {session.inputs} inputs")
+                note("disconnected", f"disconnected after {session.inputs} inputs")
             if stream.stopped:
                 raise Overloaded(_STOPPED)
 
@@ -120,7 +121,7 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
     def _end(self, session: Session, why: str) -> None:
         """Ends a session's stream, which has read what is still answered; its place is free at once."""
         if session.connection is not None:
-            logger.warning("%s: %s", session.key.name, why)
+            self.coordinator.noting.note(session.key.name, "ended", why)
             session.connection.stop()
             session.connection = None
 

@@ -80,7 +80,7 @@ class Session:
         plan: what the coordinator expects to run for this stream, and why.
         version: infilink's version on the device.
         wire: the version of the wire that is spoken with it.
-        note: called with the kind and the text of what whoever runs the coordinator wants to find later.
+        note: called with the kind and the text of what whoever runs the coordinator wants to read, and find later.
     """
 
     key: SessionKey
@@ -96,7 +96,7 @@ class Session:
     plan: Plan = field(default_factory=lambda: Plan(None, 0, ()))
     version: str = ""
     wire: int = 0
-    note: Callable[[str, str], None] = lambda kind, text: None
+    note: Callable[[str, str], object] = lambda kind, text: logger.warning("%s: %s", kind, text)
     _exact_s: dict[str, float] = field(default_factory=dict)
     _digests: dict[str, str] = field(default_factory=dict)
 
@@ -112,23 +112,23 @@ class Session:
         """Takes the device's counts; what they say of its gate for the first time goes into the log."""
         before, self.report = self.report, report
         if report.uncertified and not before.uncertified:
-            self._warn("uncertified", "its gate is not certified: nothing proves what it promises")
+            self.note("uncertified", "its gate is not certified: nothing proves what it promises")
         if report.audit_broken != before.audit_broken:
             text = (
                 "loses more than it promised: everything is sent" if report.audit_broken else "keeps its promise again"
             )
             kind = "promise_broken" if report.audit_broken else "promise_kept"
-            self._warn(kind, f"its gate {text} ({report.audit_blocks} blocks audited)")
+            self.note(kind, f"its gate {text} ({report.audit_blocks} blocks audited)")
         if report.clock_behind_s and not before.clock_behind_s:
             follows = (
                 "its frames are refused as late" if report.clock_behind_s > 0 else "its late frames are not refused"
             )
             way = "behind" if report.clock_behind_s > 0 else "ahead of"
             seconds = abs(report.clock_behind_s)
-            self._warn("clock", f"its clock is {seconds:.1f} s {way} this one's, and so {follows}: set both")
+            self.note("clock", f"its clock is {seconds:.1f} s {way} this one's, and so {follows}: set both")
         if report.rate_far and report.rate_far != before.rate_far:
             way = "more" if report.rate_far == "above" else "less"
-            self._warn("filtering_rate", f"its gate drops far {way} than when it was calibrated")
+            self.note("filtering_rate", f"its gate drops far {way} than when it was calibrated")
 
     def complete(
         self,
@@ -156,7 +156,7 @@ class Session:
         answers = self.serving.complete(captured_s, exact, features=features, score=score, biased=biased)
         for change in self.serving.live.take_changes():
             text = f"{change.way.text} {_CHANGES[change.change]} ({change.audited} audited)"
-            self._warn(f"trust_{change.change}", text)
+            self.note(f"trust_{change.change}", text)
         for name in exact:
             self._exact_s[name] = captured_s
         self.inputs += 1
@@ -178,7 +178,3 @@ class Session:
         """
         now = served.get(name, "")
         return self._digests.get(name, now) if answer.origin in ("executed", "held") else now
-
-    def _warn(self, kind: str, text: str) -> None:
-        logger.warning("%s: %s", self.key.name, text)
-        self.note(kind, text)
