@@ -18,7 +18,7 @@ _MOST_TENSORS = 64
 _MOST_PARAMETERS = 256
 # Each takes some 80 bytes however little is in it.
 _MOST_PARTS = 2**18
-_MOST_KEYS, _MOST_NUMBERS = 2**16, 2**21
+_MOST_KEYS, _MOST_STRINGS, _MOST_NUMBERS = 2**16, 2**18, 2**21
 # JSON that is longer is read, and an output of more numbers is written, beside the event loop, which others wait for.
 _LONG_BYTES, _LONG_NUMBERS = 2**16, 2**13
 _SIZE, _BINARY, _BINARY_ALL = "binary_data_size", "binary_data", "binary_data_output"
@@ -129,6 +129,7 @@ def read_object(body: bytes) -> dict[str, Any]:
     for what, count, most in (
         ("lists and objects", body.count(b"[") + body.count(b"{"), _MOST_PARTS),
         ("keys", body.count(b":"), _MOST_KEYS),
+        ("strings", body.count(b'"') // 2, _MOST_STRINGS),
     ):
         if count > most:
             raise InvalidInput(f"the body's JSON has {count} {what}, more than {most}: send raw bytes")

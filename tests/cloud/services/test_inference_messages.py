@@ -95,8 +95,9 @@ def test_any_json_is_read_or_refused(body: object, header: str | None) -> None:
             "70001 keys, more than 65536",
         ),
         (b'{"a": [' + b"[]," * 300_000 + b"1]}", "lists and objects, more than"),
+        (b'{"a": [' + b'"",' * 300_000 + b"1]}", "300001 strings, more than 262144"),
     ],
-    ids=["whole numbers", "others", "keys", "lists"],
+    ids=["whole numbers", "others", "keys", "lists", "strings"],
 )
 def test_json_of_too_many_parts_is_refused_by_what_there_is_too_much_of(body: bytes, text: str) -> None:
     with pytest.raises(InvalidInput) as raised:
