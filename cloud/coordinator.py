@@ -52,7 +52,7 @@ from .sessions.answers import StreamCounts
 from .sessions.backlog import Backlog
 from .sessions.bounds import check_names
 from .sessions.noting import Noting
-from .sessions.session import Session, SessionKey, session_key
+from .sessions.session import REQUESTS, Session, SessionKey, session_key
 from .sessions.stream import DeviceStream
 
 logger = logging.getLogger(__name__)
@@ -335,6 +335,8 @@ class Coordinator:
             raise Overloaded(f"{device} has {len(streams)} streams already (`max_streams`)")
         if len(self.sessions) - len(idle) >= self.config.max_devices:
             raise Overloaded(f"{self.config.max_devices} streams of devices are connected already (`max_devices`)")
+        # Those of requests first, whose names may be invented: devices come back to theirs.
+        idle.sort(key=lambda key: key.session != REQUESTS)
         for key in idle[: max(0, len(self.sessions) + 1 - 2 * self.config.max_devices)]:
             if self.schedule is not None:
                 self.schedule.leave(key)

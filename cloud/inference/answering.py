@@ -33,15 +33,14 @@ from ..coordinator import Coordinator
 from ..runtime.input_pool import Held
 from ..security.caller import ANYONE, current_caller
 from ..sessions.decoding import decode_payload
-from ..sessions.session import Session
+from ..sessions.session import REQUESTS, Session
 from .catalogue import Catalogue, Model
 from .kept import StreamAnswers
 from .request import ANSWER, Fallback, InferRequest, InferResponse, Parameter
+from .senders import Senders
 from .tensors import as_text, check_tensors, is_fed
 from .whole import is_whole, open_whole, told_of, whole_of
 
-_SESSION = "open-inference"
-"""The run that streams of requests belong to: they have no beginning and no end of their own."""
 _EXACT = Answer(np.empty(0, np.float32), 1.0, "executed", (), "exact")
 # Of the time that is left, what is kept for links where the model's turn does not come.
 _KEPT = 0.1
@@ -63,6 +62,7 @@ class Answering:
         self.coordinator = coordinator
         self.catalogue = catalogue
         self._kept = StreamAnswers(coordinator)
+        self._senders = Senders(coordinator.config.max_devices)
         self._held_bytes = 0
 
     async def answer(self, request: InferRequest, *, left_s: float = math.inf, host: str = "") -> InferResponse:
@@ -111,14 +111,15 @@ class Answering:
     def _take_quota(self, request: InferRequest, size_bytes: int, host: str) -> None:
         """Counts a request as a device's input: as the stream's that it names, or else as its sender's."""
         quotas, stream = self.coordinator.quotas, request.stream
-        if not quotas.limited:
-            return
         caller = current_caller()
         device = split_name(stream)[0]
-        if device:
-            caller.check_device(device)
         # No device has a name with a space in it.
         sender = f"caller {caller.name}" if caller is not ANYONE else f"host {host}"
+        if device:
+            caller.check_device(device)
+            self._senders.name(sender, stream)
+        if not quotas.limited:
+            return
         wait_s = quotas.of(device or sender).take_now(size_bytes)
         if wait_s > 0:
             raise QueueFull("this is more than `device_inputs_per_s` or `device_bytes_per_s`", retry_after_s=wait_s)
@@ -312,7 +313,7 @@ class Answering:
         if learnt is not None and not model.spec.fits(learnt):
             form = learnt
         device, name = split_name(stream)
-        hello = edge_pb2.Hello(device=device, stream=name, session=_SESSION, version=__version__, wire=wire.NEWEST)
+        hello = edge_pb2.Hello(device=device, stream=name, session=REQUESTS, version=__version__, wire=wire.NEWEST)
         if form != PICTURES:
             hello.form = form.model_dump_json()
         await self.coordinator.recall(hello)
@@ -326,7 +327,7 @@ class Answering:
         """What ran counts as compute, as a device's inputs do."""
         schedule = self.coordinator.schedule
         if schedule is not None and model.name in schedule.costs:
-            schedule.ran((model.name, _SESSION), model.name, self.coordinator.scheduler.clock(), max(infer_s, cpu_s))
+            schedule.ran((model.name, REQUESTS), model.name, self.coordinator.scheduler.clock(), max(infer_s, cpu_s))
 
     def _response(
         self, model: Model, request: InferRequest, answer: Answer, outputs: Mapping[str, Array]

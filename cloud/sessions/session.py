@@ -22,6 +22,9 @@ _CHANGES = {
     "regained": "is trusted: it agreed with the model",
 }
 
+REQUESTS = "open-inference"
+"""The run that streams of requests belong to: they have no beginning and no end of their own."""
+
 
 @dataclass(frozen=True)
 class SessionKey:

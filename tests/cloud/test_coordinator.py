@@ -15,7 +15,7 @@ from infilink.cloud.coordinator import Coordinator
 from infilink.cloud.runtime.meter import Reading
 from infilink.cloud.services.edge import EdgeService
 from infilink.cloud.services.inference import InferenceService
-from infilink.cloud.sessions.session import SessionKey
+from infilink.cloud.sessions.session import REQUESTS, SessionKey
 from infilink.cloud.telemetry import status_reply
 from infilink.errors import InvalidInput, Overloaded, UnknownModel
 from infilink.protos import edge_pb2, edge_pb2_grpc
@@ -263,3 +263,15 @@ def test_a_device_has_so_many_streams_at_most_and_others_have_theirs(serve: Call
 
 def hello_of(device: str, stream: str) -> edge_pb2.Hello:
     return edge_pb2.Hello(device=device, session="1", stream=stream)
+
+
+def test_streams_that_requests_invent_are_forgotten_before_devices_that_may_come_back(serve: Callable) -> None:
+    async def story(coordinator: Coordinator) -> None:
+        coordinator.open_session(hello("door"))
+        coordinator.open_session(hello("yard"))
+        for number in range(10):
+            coordinator.open_session(hello(f"invented-{number}", session=REQUESTS))
+        names = [key.device for key in coordinator.sessions]
+        assert names == ["door", "yard", "invented-8", "invented-9"]
+
+    serve(story, max_devices=2)

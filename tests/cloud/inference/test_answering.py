@@ -146,3 +146,15 @@ def test_sequences_are_refused_by_name(call: Callable) -> None:
         assert origin(await stub.ModelInfer(asking("bright", picture(), parameters=none))) == "executed"
 
     call(story)
+
+
+def test_a_sender_invents_no_more_streams_than_a_site_has(call: Callable) -> None:
+    async def story(_, stub) -> None:
+        for stream in ("door", "gate"):
+            assert origin(await stub.ModelInfer(asking("bright", picture(), parameters={"stream": stream})))
+        code, text = await refusal(stub.ModelInfer(asking("bright", picture(), parameters={"stream": "door/new"})))
+        assert code == grpc.StatusCode.RESOURCE_EXHAUSTED and "named 2 within a minute" in text
+        assert origin(await stub.ModelInfer(asking("bright", picture(), parameters={"stream": "door"})))
+        assert origin(await stub.ModelInfer(asking("bright", picture())))
+
+    call(story, max_devices=2)
