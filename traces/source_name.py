@@ -97,9 +97,8 @@ def split_parts(text: str) -> list[str]:
 
 def _part_without_secrets(text: str) -> str:
     name, equals, source = text.partition("=")
-    return (
-        f"{name}={without_secrets(source.strip())}" if equals and name.strip().isidentifier() else without_secrets(text)
-    )
+    # What has no name is perhaps the rest of a password with a comma in it.
+    return f"{name}={without_secrets(source.strip())}" if equals and name.strip().isidentifier() else "***"
 
 
 def _host(rest: str) -> str:

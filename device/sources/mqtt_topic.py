@@ -116,7 +116,10 @@ class MqttFeed(ThreadFeed):
         if topic.user is not None:
             client.username_pw_set(topic.user, topic.password)
         if topic.tls:
-            client.tls_set_context(ssl.create_default_context(cafile=topic.tls_ca))
+            try:
+                client.tls_set_context(ssl.create_default_context(cafile=topic.tls_ca))
+            except OSError as error:
+                raise InvalidInput(f"{self.name}: `tls_ca` {topic.tls_ca}: can't be read ({error.strerror})") from error
         client.on_connect, client.on_subscribe = self._on_connect, self._on_subscribe
         client.on_message, client.on_disconnect = self._on_message, self._on_disconnect
         client.connect_timeout = _ANSWERS_WITHIN_S

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import InvalidInput
-from ...traces.source_name import PREFIXED, WRAPPED, is_always_live, source_kind, source_path, split_parts
+from ...traces.source_name import (
+    PREFIXED,
+    WRAPPED,
+    is_always_live,
+    source_kind,
+    source_path,
+    split_parts,
+    without_secrets,
+)
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,7 @@ def listed(kind: str, where: str) -> list[Path]:
         found = [each for each in root.glob(str(path.relative_to(path.anchor))) if each.is_file()]
     else:
         if not path.exists():
-            raise InvalidInput(f"{where}: there is no such file or folder")
+            raise InvalidInput(f"{without_secrets(where)}: there is no such file or folder")
         return [path]
     if not found:
         raise InvalidInput(f"{where}: holds no files to read (of kind {kind}: {', '.join(_ENDINGS[kind])})")
@@ -175,11 +183,12 @@ def parts_of(rest: str) -> dict[str, str]:
         name, equals, source = (part.strip() for part in piece.partition("="))
         if not equals or not re.fullmatch(r"[A-Za-z_]\w*", name) or not source or name in found:
             raise InvalidInput(
-                f"join({rest}): write two or more NAME=SOURCE, each name once: join(heard=a/, said=b.txt)"
+                # Without what stands there: a password with a comma in it is cut into pieces that look like none.
+                "join(...): write two or more NAME=SOURCE, each name once: join(heard=a/, said=b.txt)"
             )
         found[name] = source
     if len(found) < 2:
-        raise InvalidInput(f"join({rest}): needs two or more sources, NAME=SOURCE each")
+        raise InvalidInput(f"{without_secrets(f'join({rest})')}: needs two or more sources, NAME=SOURCE each")
     return found
 
 

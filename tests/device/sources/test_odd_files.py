@@ -14,6 +14,7 @@ from infilink.device.sources.cut import Cut
 from infilink.device.sources.feeds import ThreadFeed
 from infilink.device.sources.open import open_source
 from infilink.errors import InvalidInput
+from infilink.traces.source_name import without_secrets
 
 ROWS = "".join(f"{number / 32},{number},{-number}\n" for number in range(64))
 TABLE = f"time,x,y\n{ROWS}"
@@ -153,3 +154,20 @@ def test_a_program_that_exits_does_not_end_the_agent():
 
     with pytest.raises(InvalidInput, match=r"failed after 1 values: SystemExit\(3\)"):
         read(exits())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "join(rtsp://u:SECRET@h/x)",
+        "join(a=rtsp://u:SECRET@h/x)",
+        "join(a=rtsp://u:pa,SECRET@h/x, b=b.txt)",
+        "csv:http://u:SECRET@h/x",
+        "images:rtsp://u:SECRET@h/x",
+        "mqtts://u:SECRET@localhost/x?tls_ca=/is/not/there",
+    ],
+)
+def test_a_source_that_is_wrong_is_told_without_its_password(text):
+    with pytest.raises(InvalidInput) as raised:
+        read(text)
+    assert "SECRET" not in str(raised.value) and "SECRET" not in without_secrets(text)
