@@ -91,7 +91,9 @@ def fitting_models(
             raise InvalidInput(f"model {name!r} does not look at this stream: {reasons[name]}")
     fitting = {name: spec for name, spec in repository.specs.items() if not reasons[name]}
     if not fitting:
-        told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        # First what is nearly right: devices show no more than a few hundred letters.
+        nearest = sorted(reasons, key=lambda name: repository.specs[name].modality != form.modality)
+        told = "; ".join(f"{name}: {reasons[name]}" for name in nearest)
         raise InvalidInput(f"no model here looks at this stream's inputs ({form.modality}): {told}")
     return fitting, links
 

@@ -107,6 +107,8 @@ def test_what_only_links_answer_for_is_of_the_inputs_that_they_were_learnt_from(
         fitting_models(hello(models=["people"]), audio, here, initial)
     with pytest.raises(InvalidInput, match=r"no model here looks at this .* inputs \(text\): bright: it looks at"):
         fitting_models(hello(), InputForm(modality="text"), here, initial)
+    with pytest.raises(InvalidInput, match=r"\(audio\): loud: .*rate_hz.*; bright: it looks at"):
+        fitting_models(hello(), InputForm(modality="audio", rate_hz=16000), here, initial)
 
 
 def test_a_second_part_takes_the_maps_of_pictures_alone(repository):
