@@ -34,6 +34,9 @@ from .telemetry import status_reply
 logger = logging.getLogger(__name__)
 
 _STOP_S = 10.0
+# Beside devices' streams, open at once: requests, those who look on, and what ends. A call holds what came of a message
+# until that is whole, before anybody here knows how large it is; of one connection more calls wait on its side.
+_MORE_CALLS, _MORE_CALLS_OF_ONE = 512, 128
 # Of glibc's malloc.h.
 _M_ARENA_MAX = -8
 _SERVICE = edge_pb2.DESCRIPTOR.services_by_name["Edge"].full_name
@@ -141,7 +144,9 @@ async def _unless(stop: asyncio.Event, work: Any) -> bool:
 def _make_server(config: CloudConfig, guard: Guard) -> Any:
     return grpc.aio.server(
         interceptors=[guard],
+        maximum_concurrent_rpcs=2 * config.max_devices + _MORE_CALLS,
         options=[
+            ("grpc.max_concurrent_streams", config.max_devices + _MORE_CALLS_OF_ONE),
             # An input that is a little too large is refused by itself; one that is far too large ends the stream.
             ("grpc.max_receive_message_length", 2 * config.max_input_bytes + 2**20),
             ("grpc.max_send_message_length", -1),
