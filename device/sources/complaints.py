@@ -3,26 +3,36 @@
 from collections import Counter
 from collections.abc import Callable
 
+from ...errors import InvalidInput
+
 
 class Complaints:
     """Says what is wrong once, again at ten, a hundred, a thousand times, and in the end how often it was.
 
     Args:
         told: called with each line.
+        strict: whether nothing may be left out: one of several sources side by side would not fit them any more.
     """
 
-    def __init__(self, told: Callable[[str], None]) -> None:
+    def __init__(self, told: Callable[[str], None], *, strict: bool = False) -> None:
+        self.strict = strict
         self.counts: Counter[str] = Counter()
         self._said: Counter[str] = Counter()
         self._told = told
 
-    def add(self, kind: str, text: str) -> None:
+    def add(self, kind: str, text: str, *, lost: bool = True) -> None:
         """One more that is wrong.
 
         Args:
             kind: what is counted together.
             text: what is wrong with this one, for people.
+            lost: whether something is left out for it.
+
+        Raises:
+            InvalidInput: it is, and nothing may be.
         """
+        if self.strict and lost:
+            raise InvalidInput(f"{text}: what is joined by its order must be whole")
         self.counts[kind] += 1
         count = self.counts[kind]
         if count <= self._said[kind]:

@@ -81,10 +81,12 @@ class Named:
     Attributes:
         kind: the name of one of `KINDS`.
         rest: where it is: a path, an address, a device.
+        strict: whether nothing of it may be left out.
     """
 
     kind: str
     rest: str
+    strict: bool = False
 
 
 def named(text: str) -> Named:

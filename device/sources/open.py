@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,14 @@ def open_source(
             raise InvalidInput("what a program gives can't be given again: leave `loop` out")
         values = text
         return _stretched(lambda: PythonSource(type(values).__name__, values, cut), start_s, seconds, loop)
-    name, found = without_secrets(text), named(text)
+    return _open_text(text, cut, start_s=start_s, seconds=seconds, loop=loop)
+
+
+def _open_text(
+    text: str, cut: Cut, *, start_s: float = 0.0, seconds: float | None = None, loop: bool = False, strict: bool = False
+) -> Source:
+    """Opens a source by its text; a strict one refuses what else it would leave out."""
+    name, found = without_secrets(text), replace(named(text), strict=strict)
     # An address may lead to a recording as well, which shows when it is opened.
     is_surely_live = is_always_live(text) if found.kind == "stream" else is_live(text, watch=cut.watch)
     if (start_s or loop) and is_surely_live:
@@ -68,7 +76,14 @@ def open_source(
     _check_cut(name, found, cut)
     if found.kind in _VIDEO:
         opening = Opening(
-            found.rest, start_s=start_s, seconds=seconds, loop=loop, kind=found.kind, written=text, cut=cut
+            found.rest,
+            start_s=start_s,
+            seconds=seconds,
+            loop=loop,
+            kind=found.kind,
+            written=text,
+            cut=cut,
+            strict=strict,
         )
         return _open_video(opening)
     return _stretched(lambda: _OPENERS[found.kind](name, found, cut), start_s, seconds, loop)
@@ -110,17 +125,17 @@ def _open_video(opening: Opening) -> Source:
 
 
 def _open_images(name: str, found: Named, cut: Cut) -> Source:
-    return DecodedSource(Opening(found.rest, kind="images", written=name, cut=cut))
+    return DecodedSource(Opening(found.rest, kind="images", written=name, cut=cut, strict=found.strict))
 
 
 def _open_sound(name: str, found: Named, cut: Cut) -> Source:
-    source = DecodedSource(Opening(found.rest, kind=found.kind, written=name, cut=cut))
+    source = DecodedSource(Opening(found.rest, kind=found.kind, written=name, cut=cut, strict=found.strict))
     return WindowedSource(source, cut) if cut.is_windowed else source
 
 
 def _open_lines(name: str, found: Named, cut: Cut) -> Source:
     """Files, pipes, ports and topics with lines in them."""
-    complaints = Complaints(warner(name))
+    complaints = Complaints(warner(name), strict=found.strict)
     feed = _feed(found, cut, complaints)
     looks = found.kind in ("serial", "mqtt")
 
@@ -176,7 +191,7 @@ def _open_join(name: str, found: Named, cut: Cut) -> Source:
     opened: dict[str, Source] = {}
     try:
         for key, part in parts_of(found.rest).items():
-            opened[key] = open_source(part, cut=_for_part(part, cut))
+            opened[key] = _open_text(part, _for_part(part, cut), strict=True)
         return JoinedSource(name, opened)
     except BaseException:
         for source in opened.values():

@@ -32,7 +32,7 @@ class PicturesReader:
 
     def __init__(self, opening: Opening, *, told: Callable[[str], None], alive: Callable[[], None]) -> None:
         self.opening = opening
-        self._complaints = Complaints(told)
+        self._complaints = Complaints(told, strict=opening.strict)
         self._files = files_of("images", opening.text, watch=opening.cut.watch, alive=alive)
         column = opening.cut.time_column
         if column not in ("", "-", "exif", "mtime"):
@@ -56,13 +56,17 @@ class PicturesReader:
                     last_s = float(count)
                 elif unix_s is None:
                     self._complaints.add(
-                        "has no time", f"{path.name}: does not say when it was taken: like the one before"
+                        "has no time",
+                        f"{path.name}: does not say when it was taken: like the one before",
+                        lost=False,
                     )
                 else:
                     first_s = unix_s if first_s is None else first_s
                     if unix_s - first_s < last_s:
                         self._complaints.add(
-                            "times go back", f"{path.name}: was taken before the one before it: like that"
+                            "times go back",
+                            f"{path.name}: was taken before the one before it: like that",
+                            lost=False,
                         )
                     last_s = max(last_s, unix_s - first_s)
                 yield Taken(frame, last_s, last_s, count)

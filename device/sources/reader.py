@@ -29,6 +29,7 @@ class Opening:
         kind: which kind of source it is, by the names of `names.KINDS`.
         written: the source as the user wrote it; empty: as `text` is.
         cut: how inputs are cut: sound of a cut with windows is given in pieces, else file by file.
+        strict: whether nothing may be left out.
     """
 
     text: str
@@ -38,6 +39,7 @@ class Opening:
     kind: str = "video"
     written: str = ""
     cut: Cut = WHOLE
+    strict: bool = False
 
     @property
     def name(self) -> str:

@@ -16,15 +16,17 @@ from .complaints import Complaints
 from .cut import Cut, Span
 from .feeds import Block, Feed, FileFeed, ThreadFeed
 from .formats import Format, Item
+from .live_rate import LiveRate
 from .row_times import LiveTimes, RecordedTimes, hole_of, measure_rate
 from .sound import NEAR
-from .windower import Windower
+from .windower import Window, Windower
 
 logger = logging.getLogger(__name__)
 
 _FIRST_WITHIN_S = 10.0
 _LIVE_HOLE_S = 1.0
 _MOST_BYTES = 2**28
+_OFF_SHARE, _MISSING_STEPS = 0.1, 2.0
 
 
 class RecordSource:
@@ -141,7 +143,9 @@ class RecordSource:
         self.times: Times = "read" if self.live or (own and not self._by_file) else "order"
         self.inputs_per_s = rate_hz / span.stride if windowed and rate_hz else self._lines_per_s(first)
         self.input_count = self.feed.file_count if self._by_file else None
-        self._windower = Windower(span, hole_s, self._told) if windowed else None
+        self._windower = Windower(span, hole_s, lambda text: self._complaints.add("holes", text)) if windowed else None
+        self._checks_windows = windowed and rate_hz > 0 and found.says_times and not self.live
+        self._live_rate = LiveRate(rate_hz, hole_s, self._told) if windowed and rate_hz and self.live else None
         self._recorded = RecordedTimes(rate_hz, hole_s, self._told)
         self._arrived = LiveTimes(self._told)
         if self._windower is not None:
@@ -208,10 +212,28 @@ class RecordSource:
         except InvalidInput as error:
             raise InvalidInput(f"{self.name}: {error}") from error
 
-    def _samples(self, block: Block, item: Item) -> tuple[Array, Array]:
-        """An item's rows, and the time of each."""
+    def _samples(self, block: Block, item: Item) -> list[tuple[Array, Array]]:
+        """An item's rows, and the time of each; of a live signal also those before it that were held back."""
         times_s = self._times(block, item, len(item.value))
-        return (item.value, times_s) if self._averaged is None else self._averaged.push(item.value, times_s)
+        if self._live_rate is not None:
+            try:
+                return self._live_rate.take(item.value, times_s, item.times_s)
+            except InvalidInput as error:
+                raise InvalidInput(f"{self.name}: {error}") from error
+        return [(item.value, times_s) if self._averaged is None else self._averaged.push(item.value, times_s)]
+
+    def _is_of_its_rate(self, window: Window) -> bool:
+        """Whether a recording's window is as long as it has to be: its rate may change on the way."""
+        steps = len(window.values) - 1
+        too_long = (window.time_s - window.begin_s) * self.form.rate_hz - steps
+        if -max(_OFF_SHARE * steps, 0.5) <= too_long <= max(_OFF_SHARE * steps, _MISSING_STEPS):
+            return True
+        took_s, shall_s = window.time_s - window.begin_s, steps / self.form.rate_hz
+        self._complaints.add(
+            "has another rate",
+            f"a window takes {took_s:.3g} s, not {shall_s:.3g}: its rate is another there; it is left out",
+        )
+        return False
 
     def _times(self, block: Block, item: Item, count: int) -> Array:
         if block.arrived_s is not None:
@@ -220,8 +242,15 @@ class RecordSource:
 
     def _windows(self, windower: Windower) -> Iterator[tuple[Array, float]]:
         for block, item in self._items():
-            for window in windower.push(*self._samples(block, item)):
-                yield window.values, window.time_s
+            if self._live_rate is not None and item.times_s is not None and self._live_rate.jumps(item.times_s):
+                self._complaints.add(
+                    "holes", "the times of its rows jump: a new window begins there, and at each such jump"
+                )
+                windower.restart()
+            for values, times_s in self._samples(block, item):
+                for window in windower.push(values, times_s):
+                    if not self._checks_windows or self._is_of_its_rate(window):
+                        yield window.values, window.time_s
 
     def _lines(self) -> Iterator[tuple[Array, float]]:
         for block, item in self._items():
@@ -240,7 +269,7 @@ class RecordSource:
                 parts = []
                 self._anew()
             came_s = block.arrived_s or 0.0
-            samples = [self._samples(block, item)[0] for item in self._read(block)]
+            samples = [values for item in self._read(block) for values, _ in self._samples(block, item)]
             parts += [part for part in samples if len(part)]
             if sum(part.nbytes for part in parts) > _MOST_BYTES:
                 raise InvalidInput(f"{self.name}: a file is too long for one input: cut it into windows (`window`)")
@@ -249,7 +278,7 @@ class RecordSource:
                 parts = []
 
     def _nothing(self) -> str:
-        if self._windower is None or not self._windower.longest:
+        if self._windower is None or not self._windower.longest or self._windower.given:
             return f"{self.name}: holds nothing that can be read"
         form, longest = self.form, self._windower.longest
         in_s = f" ({form.window / form.rate_hz:g} s)" if form.rate_hz else ""

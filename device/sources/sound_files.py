@@ -36,7 +36,7 @@ class SoundFilesReader:
         self.opening = opening
         self._told = told
         self._alive = alive
-        self._complaints = Complaints(told)
+        self._complaints = Complaints(told, strict=opening.strict)
         self._files = files_of("sound", opening.text, watch=opening.cut.watch, alive=alive)
         self._first: Path | None = None
         rate_hz = self._rate()

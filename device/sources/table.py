@@ -120,6 +120,7 @@ class TableFormat:
                 self._complaints.add(
                     "holds words",
                     f"its columns {', '.join(words)[:80]} hold no numbers: left out (for texts: text:PATH)",
+                    lost=False,
                 )
         if self.form is not None and len(self._columns.names) != len(self.form.channels):
             found, columns = ", ".join(self._columns.names), ", ".join(self.form.channels)

@@ -26,6 +26,7 @@ class TextFormat:
         self._complaints = complaints
         self._separator = ""
         self._index: int | None = None
+        self._is_header = False
         self.anew()
 
     def begin(self, lines: list[bytes]) -> None:
@@ -45,10 +46,13 @@ class TextFormat:
             except UnicodeDecodeError:
                 self._complaints.add("no UTF-8", f"a line is no UTF-8 ({line[:40]!r}): it is left out")
                 continue
+            self._is_header = False
             if self._column:
                 text = self._cell(text) or ""
             if text.strip():
                 found.append(Item(utf8(text)))
+            elif self._complaints.strict and not self._is_header:
+                self._complaints.add("is empty", "a line is empty")
         return found
 
     def _cell(self, line: str) -> str | None:
@@ -63,6 +67,7 @@ class TextFormat:
             if self._column not in cells:
                 raise InvalidInput(f"`text_column` {self._column!r} is none of {', '.join(map(repr, cells))}")
             self._index = cells.index(self._column)
+            self._is_header = True
             return None
         if self._index >= len(cells):
             self._complaints.add(

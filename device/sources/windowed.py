@@ -10,6 +10,7 @@ from ...errors import InvalidInput
 from ...models.inputs.form import InputForm
 from ...outputs import Array
 from .base import Input
+from .complaints import Complaints
 from .cut import Cut
 from .decoded import DecodedSource
 from .sound import NEAR
@@ -59,7 +60,8 @@ class WindowedSource:
             if self.live:
                 # Live sound says itself where something is missing: the times when it came jitter.
                 hole_s = np.inf if sound else max(hole_s, _LIVE_HOLE_S)
-            self._windower = Windower(span, hole_s, self._told)
+            self._complaints = Complaints(self._told, strict=source.opening.strict)
+            self._windower = Windower(span, hole_s, lambda text: self._complaints.add("holes", text))
             self._chosen = None if sound or cut.rate_hz is None else Chosen(cut.rate_hz, source.inputs_per_s, hole_s)
             self._rate_hz = rate_hz
             if sound and 2 * span.window > MOST_BYTES:
@@ -103,6 +105,7 @@ class WindowedSource:
             for number, window in enumerate(self._windower.push(values, times_s), self._windower.given):
                 place_s = None if moved_s is None else window.time_s + moved_s
                 yield Input(number, window.time_s, window.values, place_s)
+        self._complaints.finish()
         if not self.live and not self._windower.given and self._windower.longest:
             raise InvalidInput(self._too_long())
 

@@ -13,10 +13,11 @@ _BACK_S = 1e-6
 
 
 class Window(NamedTuple):
-    """A window: what it holds, and the time of its last sample, when all of it was there."""
+    """A window: what it holds, the times of its last sample, when all of it was there, and of its first."""
 
     values: Array
     time_s: float
+    begin_s: float
 
 
 class Windower:
@@ -28,7 +29,7 @@ class Windower:
     Args:
         span: how long windows are, and how far apart.
         hole_s: what is a hole.
-        told: called with what is wrong, once.
+        told: called with each hole.
     """
 
     def __init__(self, span: Span, hole_s: float, told: Callable[[str], None] = lambda _: None) -> None:
@@ -71,9 +72,8 @@ class Windower:
         self._last_s = None
 
     def _hole(self, step_s: float, time_s: float) -> None:
-        if not self.holes:
-            what = f"nothing for {step_s:.3g} s" if step_s > 0 else f"times go back by {-step_s:.3g} s"
-            self._told(f"{what} before {time_s:.2f} s: a new window begins there, and after each such hole")
+        what = f"nothing for {step_s:.3g} s" if step_s > 0 else f"times go back by {-step_s:.3g} s"
+        self._told(f"{what} before {time_s:.2f} s: a new window begins there, and after each such hole")
         self.holes += 1
         self.restart()
 
@@ -95,14 +95,15 @@ class Windower:
 
     def _window(self) -> Window:
         begin, end = self._next, self._next + self.span.window
-        parts = []
-        time_s = 0.0
+        parts: list[Array] = []
+        begin_s = time_s = 0.0
         for first, values, times_s in self._pieces:
             if first >= end:
                 break
             part = values[max(0, begin - first) : end - first]
             if len(part):
+                begin_s = begin_s if parts else float(times_s[max(0, begin - first)])
                 parts.append(part)
                 time_s = float(times_s[min(len(values), end - first) - 1])
         self.given += 1
-        return Window(np.concatenate(parts), time_s)
+        return Window(np.concatenate(parts), time_s, begin_s)

@@ -4,10 +4,10 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 import tty
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -271,11 +271,10 @@ def test_complaints_are_said_at_first_at_each_power_of_ten_and_in_the_end():
 
 def test_a_live_window_has_no_hole(port):
     ours, path = port
-    with open_source(f"serial:{path}", cut=Cut(window=3, rate_hz=100.0, channels=("x",), time_column="t")) as source:
-        stopped = threading.Event()
-        threading.Thread(
-            target=lambda: (stopped.wait(0.1), os.write(ours, b"t,x\n0,1\n10,2\n20,3\n900,4\n910,5\n"))
-        ).start()
-        assert np.ravel(next(iter(source)).value).tolist() == [1, 2, 3]
-        os.write(ours, b"920,6\n")
+    cut = Cut(window=3, rate_hz=100.0, channels=("x",), time_column="t", time_unit="ms")
+    with open_source(f"serial:{path}", cut=cut) as source:
+        times_ms = [*range(0, 190, 10), *range(9000, 9040, 10)]
+        os.write(ours, b"t,x\n" + b"".join(b"%d,%d\n" % (time_ms, n) for n, time_ms in enumerate(times_ms)))
+        found = [np.ravel(each.value).tolist() for each in islice(source, 7)]
+    assert found == [[3 * n, 3 * n + 1, 3 * n + 2] for n in range(6)] + [[19, 20, 21]]
     os.close(ours)

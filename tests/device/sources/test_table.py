@@ -195,3 +195,24 @@ def test_a_file_without_rows_is_an_error_that_names_it(tmp_path, content):
     path.write_text(content)
     with pytest.raises(InvalidInput, match=r"a\.csv: "):
         read(path)
+
+
+def test_windows_where_the_rate_is_another_are_left_out_and_said(tmp_path, caplog):
+    stretches = [(320, 32, 0.0), (128, 128, 50.0), (96, 8, 100.0)]
+    lines = [line for count, rate_hz, begin in stretches for line in rows(count, rate_hz=rate_hz, begin=begin)]
+    _, windows = read(table(tmp_path, "time,x,y", *lines), window_s=1.0)
+    assert [window.captured_s for window in windows] == pytest.approx([31 / 32 + n for n in range(10)])
+    assert "a window takes 0.242 s, not 0.969: its rate is another there; it is left out" in caplog.text
+    assert "holes: " in caplog.text and "times in all" in caplog.text
+
+
+def test_what_is_joined_may_have_nothing_left_out(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"one\nb\xe4d\nthree\n")
+    (tmp_path / "b.txt").write_text("one\n\nthree\n")
+    (tmp_path / "c.txt").write_text("one\ntwo\nthree\n")
+    for name, message in (("a", "a line is no UTF-8"), ("b", "a line is empty")):
+        with (
+            pytest.raises(InvalidInput, match=f"{message}.*: what is joined by its order must be whole"),
+            open_source(f"join(x={tmp_path / name}.txt, y={tmp_path / 'c.txt'})") as source,
+        ):
+            list(source)

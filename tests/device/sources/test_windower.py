@@ -60,14 +60,15 @@ def test_no_window_has_a_hole_in_it_however_the_samples_come(data):
     assert len(found) == fit
 
 
-def test_a_hole_is_said_once():
+def test_each_hole_is_said():
     said = []
     times_s = [0.0, 0.1, 5.0, 5.1, 9.0, 9.1]
     assert [w for w, _ in windows([6], Span(2, 1), times_s, told=said.append)] == [[0, 1], [2, 3], [4, 5]]
-    assert said == ["nothing for 4.9 s before 5.00 s: a new window begins there, and after each such hole"]
+    assert len(said) == 2
+    assert said[0] == "nothing for 4.9 s before 5.00 s: a new window begins there, and after each such hole"
     said.clear()
     windows([3], Span(1, 1), [3.0, 1.0, 0.5], told=said.append)
-    assert said == ["times go back by 2 s before 1.00 s: a new window begins there, and after each such hole"]
+    assert said[0] == "times go back by 2 s before 1.00 s: a new window begins there, and after each such hole"
 
 
 def test_windows_are_arrays_of_their_own_and_what_no_window_needs_is_let_go():
