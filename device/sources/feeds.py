@@ -120,6 +120,7 @@ class FileFeed:
         self.has_files = True
         self.file_count = files.count
         self._files = files
+        files.complaints = complaints
         self._complaints = complaints
         self._closed = False
         self._blocks = self._every()

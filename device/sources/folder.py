@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ...errors import InvalidInput
+from .complaints import Complaints
 from .names import is_hidden, listed, natural
 
 _LOOK_EVERY_S = 0.5
@@ -29,6 +30,7 @@ class Files:
     Attributes:
         count: how many there are; None: more may come.
         first: the first of them; None: nobody knows which will be.
+        complaints: told of files that change after they were given; None: nobody is.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Files:
         wait: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.complaints: Complaints | None = None
         self.kind = kind
         self.where = where
         self.watch = watch
@@ -81,12 +84,22 @@ class Files:
             # What was deleted is forgotten, and given again if it comes again.
             given = {path: state for path, state in given.items() if path in found}
             new = [path for path, state in found.items() if path not in given and seen.get(path) == state]
+            for path in [each for each, state in given.items() if state != found[each]]:
+                given[path] = found[path]
+                self._tell(path)
             for path in sorted(new, key=lambda path: (found[path][0], natural(str(path)))):
                 given[path] = found[path]
                 yield path
             seen = found
             self._alive()
             self._wait(_LOOK_EVERY_S)
+
+    def _tell(self, path: Path) -> None:
+        if self.complaints is not None:
+            self.complaints.add(
+                "changed later",
+                f"{path}: has changed after it was read: what is new in it is left out; write beside and rename",
+            )
 
     def _look(self) -> dict[Path, tuple[int, int]]:
         """Every file that may be whole: when it was changed, and its size."""

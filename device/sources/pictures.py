@@ -34,6 +34,7 @@ class PicturesReader:
         self.opening = opening
         self._complaints = Complaints(told, strict=opening.strict)
         self._files = files_of("images", opening.text, watch=opening.cut.watch, alive=alive)
+        self._files.complaints = self._complaints
         column = opening.cut.time_column
         if column not in ("", "-", "exif", "mtime"):
             raise InvalidInput(f"{opening.name}: `time_column` of pictures is exif, mtime or - (none), not {column!r}")

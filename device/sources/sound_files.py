@@ -38,6 +38,7 @@ class SoundFilesReader:
         self._alive = alive
         self._complaints = Complaints(told, strict=opening.strict)
         self._files = files_of("sound", opening.text, watch=opening.cut.watch, alive=alive)
+        self._files.complaints = self._complaints
         self._first: Path | None = None
         rate_hz = self._rate()
         self._resampled = Resampled(rate_hz, told)

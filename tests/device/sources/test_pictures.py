@@ -5,6 +5,7 @@ import struct
 import cv2
 import numpy as np
 import pytest
+from infilink.device.sources.complaints import Complaints
 from infilink.device.sources.cut import Cut
 from infilink.device.sources.exif import taken_unix_s
 from infilink.device.sources.folder import Files
@@ -144,6 +145,17 @@ def test_what_comes_later_is_given_when_it_does_not_change_any_more(tmp_path):
             break
     assert given == [("a.png", b"1", 7.0), ("b.png", b"12", 7.0), ("b.png", b"123", 7.0)]
     assert looks == [0, 1, 1, 1, 2, 2, 2]
+
+
+def test_what_changes_after_it_was_read_is_said_once_and_not_read_again(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"1")
+    changes = iter([lambda: None, lambda: path.write_bytes(b"12"), lambda: (tmp_path / "b.png").write_bytes(b"1")])
+    files = Files("images", str(tmp_path), watch=True, wait=lambda _: next(changes, lambda: None)())
+    said: list[str] = []
+    files.complaints = Complaints(said.append)
+    assert [next(iter(files))[0].name for _ in range(2)] == ["a.png", "b.png"]
+    assert len(said) == 1 and "a.png: has changed after it was read: what is new in it is left out" in said[0]
 
 
 def test_only_folders_are_watched(tmp_path):
