@@ -295,6 +295,7 @@ class Ledger:
                 await self._recover(trouble)
                 continue
             self._failing_since_s = None
+            group = group[: len(standing)]
             del self._waiting[: len(group)]
             self._waiting_bytes -= sum(item.size_bytes for item in group)
             self._counts.commits += 1

@@ -46,6 +46,9 @@ class Store:
     def write(self, group: Sequence[Answered | Note]) -> list[Answer | InfilinkError | None]:
         """Writes rows in one transaction; if one in it can't be written, in halves, so that the others cost few more.
 
+        Returns:
+            What stands for each; for the first of them alone, where the others can't be written now.
+
         Raises:
             DBAPIError: nothing can be written now.
         """
@@ -59,7 +62,15 @@ class Store:
         else:
             return [item.message if isinstance(item, Answered) else None for item in group]
         half = len(group) // 2
-        return [*self.write(group[:half]), *self.write(group[half:])]
+        written = self.write(group[:half])
+        if len(written) < half:
+            return written
+        try:
+            return [*written, *self.write(group[half:])]
+        except Exception as error:
+            if self.database.trouble(error) is None:
+                raise
+            return written  # Written once: they are not to be tried again with the others.
 
     def _write_one(self, item: Answered | Note) -> Answer | InfilinkError | None:
         failure: Exception | None = None

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import resource
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +11,12 @@ from pathlib import Path
 import pytest
 from infilink.cloud.ledger.database import Database
 from infilink.cloud.ledger.ledger import Ledger
-from infilink.cloud.ledger.tables import JOURNAL
+from infilink.cloud.ledger.store import Store
+from infilink.cloud.ledger.tables import ANSWERS, JOURNAL
 from infilink.errors import Overloaded
 from sqlalchemy import Engine, create_engine, select, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 
 from .conftest import answered, key
 
@@ -186,3 +189,34 @@ def test_and_then_is_an_outage_that_ends_by_itself(away, caplog):
 
     asyncio.run(story())
     assert "does not answer" in caplog.text
+
+
+def test_what_was_written_before_the_database_went_away_is_written_and_announced_once(open_ledger, monkeypatch):
+    async def story():
+        ledger, announced, insert, went = open_ledger(retry_s=0.0), [], Store._insert, []
+        other = open_ledger()
+        await other.record(answered(1))
+        ledger.listeners.append(lambda each: announced.append(each.key.sequence))
+
+        def away_once(store, group):
+            if not went and [getattr(each, "key", None) for each in group] == [key(2), key(3)]:
+                went.append(1)
+                gone = sqlite3.OperationalError("database is locked")
+                gone.sqlite_errorcode = sqlite3.SQLITE_BUSY
+                raise OperationalError("INSERT", {}, gone)
+            insert(store, group)
+
+        monkeypatch.setattr(Store, "_insert", away_once)
+        ledger.journal("plan", "before")
+        # The second is there already, so that the group is written in parts.
+        answers = [ledger.record(answered(sequence)) for sequence in (0, 1, 2, 3)]
+        await asyncio.gather(*answers)
+        assert went and sorted(announced) == [0, 2, 3]
+        with ledger.database.read() as connection:
+            assert connection.execute(select(JOURNAL.c.text)).scalars().all() == ["before"]
+            assert sorted(connection.execute(select(ANSWERS.c.sequence)).scalars()) == [0, 1, 2, 3]
+        assert ledger.stats().waiting == ledger.stats().waiting_bytes == 0
+        await other.close()
+        await ledger.close()
+
+    asyncio.run(story())
