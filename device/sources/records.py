@@ -17,7 +17,7 @@ from .cut import Cut, Span
 from .feeds import Block, Feed, FileFeed, ThreadFeed
 from .formats import Format, Item
 from .live_rate import LiveRate
-from .row_times import LiveTimes, RecordedTimes, hole_of, measure_rate
+from .row_times import LiveTimes, RecordedTimes, burst_of, hole_of, measure_rate
 from .sound import NEAR
 from .windower import Window, Windower
 
@@ -226,7 +226,8 @@ class RecordSource:
         """Whether a recording's window is as long as it has to be: its rate may change on the way."""
         steps = len(window.values) - 1
         too_long = (window.time_s - window.begin_s) * self.form.rate_hz - steps
-        if -max(_OFF_SHARE * steps, 0.5) <= too_long <= max(_OFF_SHARE * steps, _MISSING_STEPS):
+        burst = 0.0 if self._windower is None else burst_of(self.form.rate_hz, self._windower.hole_s)
+        if -max(_OFF_SHARE * steps, 0.5) - burst <= too_long <= max(_OFF_SHARE * steps, _MISSING_STEPS) + burst:
             return True
         took_s, shall_s = window.time_s - window.begin_s, steps / self.form.rate_hz
         self._complaints.add(

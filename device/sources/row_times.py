@@ -31,8 +31,11 @@ class Rate(NamedTuple):
 
 def measure_rate(times_s: Array) -> Rate:
     """The rate of rows at these times, some of which may be missing, come in bursts, or come after a hole."""
-    moments, counts = np.unique(times_s[np.isfinite(times_s)], return_counts=True)
-    steps, counts = np.diff(moments), counts[1:]
+    times_s = times_s[np.isfinite(times_s)]
+    # Rows of one moment are a burst. Where times go back something else begins: that step says nothing.
+    begins = np.concatenate([[0], np.flatnonzero(np.diff(times_s)) + 1]) if len(times_s) else np.empty(0, np.intp)
+    steps, counts = np.diff(times_s[begins]), np.diff(begins, append=len(times_s))[1:]
+    steps, counts = steps[steps > 0], counts[steps > 0]
     if not len(steps):
         return Rate(0.0, np.inf)
     usual_s = float(np.median(steps))
@@ -45,6 +48,11 @@ def measure_rate(times_s: Array) -> Rate:
     whole_hz = round(exact_hz)
     rate_hz = float(whole_hz) if whole_hz and abs(exact_hz / whole_hz - 1) < 0.005 else float(f"{exact_hz:.3g}")
     return Rate(rate_hz, _HOLE_STEPS * max(usual_s, 1.0 / exact_hz))
+
+
+def burst_of(rate_hz: float, hole_s: float) -> float:
+    """How many rows of this rate may have one time, as their clock is coarse, less one; of what is a hole."""
+    return max(0.0, hole_s * rate_hz / _HOLE_STEPS - 1.0) if np.isfinite(hole_s) else 0.0
 
 
 def hole_of(rate_hz: float) -> float:

@@ -171,3 +171,21 @@ def test_a_source_that_is_wrong_is_told_without_its_password(text):
     with pytest.raises(InvalidInput) as raised:
         read(text)
     assert "SECRET" not in str(raised.value) and "SECRET" not in without_secrets(text)
+
+
+def test_a_coarse_clock_and_a_logger_that_begins_anew_are_no_other_rates(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("time,x\n" + "".join(f"{number // 32},{number}\n" for number in range(320)))
+    source, found = read(str(path), window=32)
+    assert source.form.rate_hz == 32 and len(found) == 10, "seconds are all that the clock tells"
+    path.write_text(f"{TABLE}{ROWS}")
+    source, found = read(str(path), window=32)
+    assert source.form.rate_hz == 32 and [each.value[0, 0] for each in found] == [0, 32, 0, 32]
+
+
+def test_a_table_whose_rate_changes_gives_windows_of_its_rate_alone(tmp_path, caplog):
+    path = tmp_path / "a.csv"
+    other = "".join(f"{10 + number / 16},9,9\n" for number in range(16))
+    path.write_text(f"{TABLE}{other}")
+    _, found = read(str(path), window=8, rate_hz=32)
+    assert [each.value[0, 0] for each in found] == [*range(0, 64, 8)] and "its rate is another there" in caplog.text
