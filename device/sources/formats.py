@@ -4,8 +4,13 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from ...errors import InvalidInput
 from ...models.inputs.form import InputForm
 from ...outputs import Array
+
+
+class NothingYet(InvalidInput):
+    """The first lines do not show what lines are; those that come after them may."""
 
 
 class Item(NamedTuple):
@@ -37,6 +42,7 @@ class Format(Protocol):
         """Finds out what lines are, from the first of them.
 
         Raises:
+            NothingYet: they don't show it.
             InvalidInput: they are nothing that can be read.
         """
 

@@ -12,7 +12,7 @@ from ...outputs import Array
 from .columns import NONE, Columns, is_time, seconds_unit
 from .complaints import Complaints
 from .cut import Cut
-from .formats import Item, utf8
+from .formats import Item, NothingYet, utf8
 
 _TEXT_FIELDS = ("text", "sentence", "message", "msg", "content", "body")
 
@@ -59,7 +59,15 @@ class JsonFormat:
             else:
                 self._settle()
                 return
-        raise why or InvalidInput(f"holds no JSON ({lines[0][:60]!r})" if lines else "holds no JSON")
+        if why is None:
+            shown = next((line for line in lines if line.strip()), None)
+            found = (
+                ""
+                if shown is None
+                else f" ({shown[:60]!r}): for rows write csv:PATH, for texts text:PATH (or - as PATH)"
+            )
+            raise NothingYet(f"holds no JSON{found}")
+        raise NothingYet(str(why))
 
     def anew(self) -> None:
         """Nothing: each line stands for itself."""

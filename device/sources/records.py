@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain
 from typing import Self
 
@@ -15,7 +16,7 @@ from .base import Input, Times
 from .complaints import Complaints
 from .cut import Cut, Span
 from .feeds import Block, Feed, FileFeed, ThreadFeed
-from .formats import Format, Item
+from .formats import Format, Item, NothingYet
 from .live_rate import LiveRate
 from .row_times import LiveTimes, RecordedTimes, burst_of, hole_of, measure_rate
 from .sound import NEAR
@@ -24,6 +25,8 @@ from .windower import Window, Windower
 logger = logging.getLogger(__name__)
 
 _FIRST_WITHIN_S = 10.0
+_PASSED_OVER = 64
+"""So many lines of a live source may come before the first that shows what they are."""
 _LIVE_HOLE_S = 1.0
 _MOST_BYTES = 2**28
 _OFF_SHARE, _MISSING_STEPS = 0.1, 2.0
@@ -109,16 +112,40 @@ class RecordSource:
         if found is not None and found.form is not None:
             return found, []
         if isinstance(self.feed, ThreadFeed):
-            first: Block | None = self.feed.first(None if waits else _FIRST_WITHIN_S)
-        else:
-            if isinstance(self.feed, FileFeed):
-                self.feed.check_there()
-            first = next((block for block in self.feed.blocks() if block.lines), None)
+            return self._look_on(self.feed, read, None if waits else _FIRST_WITHIN_S)
+        if isinstance(self.feed, FileFeed):
+            self.feed.check_there()
+        first = next((block for block in self.feed.blocks() if block.lines), None)
         if first is None:
             raise InvalidInput("holds nothing")
         found = read(first.lines)
         found.begin(first.lines)
         return found, [first]
+
+    def _look_on(
+        self, feed: ThreadFeed, read: Callable[[list[bytes] | None], Format], within_s: float | None
+    ) -> tuple[Format, list[Block]]:
+        """The same of lines that come one by one: a boot message or an empty line may be the first."""
+        lines: list[bytes] = []
+        why: NothingYet | None = None
+        while True:
+            try:
+                block = feed.first(within_s)
+            except InvalidInput as error:  # It has ended.
+                raise why or error from None
+            lines += block.lines
+            try:
+                found = read(lines)
+                found.begin(lines)
+            except NothingYet as error:
+                if sum(1 for line in lines if line.strip()) >= _PASSED_OVER:
+                    raise
+                if why is None:
+                    self._told(f"{error}: waits for a line that shows what its inputs are")
+                why = error
+            else:
+                # What was waited over holds no row, so that all of it came when the last of it did.
+                return found, [replace(block, lines=lines)]
 
     def _begin(self, first: list[Block]) -> None:
         """Settles the rate, the windows and the form."""

@@ -11,7 +11,7 @@ from ...outputs import Array
 from .columns import Columns, is_number, named_columns, number, numbered_columns, sane
 from .complaints import Complaints
 from .cut import Cut
-from .formats import Item
+from .formats import Item, NothingYet
 
 _SPACES = re.compile(r"[ \t]+")
 _MOST = float(np.finfo(np.float32).max)
@@ -42,7 +42,7 @@ class TableFormat:
         self._check_first(lines)
         texts = self._texts(lines)
         if not texts:
-            raise InvalidInput("holds no rows")
+            raise NothingYet("holds no rows")
         self._find(texts)
         assert self._columns is not None
         self.form = InputForm(modality="signal", channels=self._columns.names)
