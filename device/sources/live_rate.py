@@ -36,6 +36,7 @@ class LiveRate:
         self._own_s: float | None = None
         self._held: list[tuple[Array, Array, Array]] = []
         self._begin_s = self._last_s = -np.inf
+        self._given_s = -np.inf
         self._count = 0
 
     def take(self, values: Array, times_s: Array, own_s: Array | None) -> list[tuple[Array, Array]]:
@@ -53,13 +54,13 @@ class LiveRate:
             self._arrived(times_s)
             return [(values, times_s)]
         if self._settled:
-            return [self._given(values, times_s)]
+            return [self._given(values, times_s, own_s)]
         self._held.append((values, times_s, own_s))
         if sum(len(values) for values, _, _ in self._held) < _LOOKED_AT:
             return []
         self._settle(np.concatenate([own_s for _, _, own_s in self._held]))
         held, self._held = self._held, []
-        return [self._given(values, times_s) for values, times_s, _ in held]
+        return [self._given(*each) for each in held]
 
     def jumps(self, own_s: Array) -> bool:
         """Whether there is a hole before rows by their own times; what was held back before it goes.
@@ -74,8 +75,14 @@ class LiveRate:
                 self._averaged.restart()
         return found
 
-    def _given(self, values: Array, times_s: Array) -> tuple[Array, Array]:
-        return (values, times_s) if self._averaged is None else self._averaged.push(values, times_s)
+    def _given(self, values: Array, times_s: Array, own_s: Array) -> tuple[Array, Array]:
+        if self._averaged is None:
+            return values, times_s
+        # By their own times: rows that come together, as all of a file that is piped in, have one arrival.
+        means, at_s = self._averaged.push(values, own_s)
+        found_s = np.maximum.accumulate(np.maximum(at_s - own_s[-1] + times_s[-1], self._given_s))
+        self._given_s = float(found_s[-1]) if len(found_s) else self._given_s
+        return means, found_s
 
     def _settle(self, own_s: Array) -> None:
         self._settled = True

@@ -55,3 +55,17 @@ def test_a_hole_is_no_lower_rate():
     for stretch in range(20):
         for number in range(200):
             rate.take(values(1), np.array([100.0 * stretch + number / 100]), None)
+
+
+def test_rows_that_come_together_are_averaged_as_those_that_come_one_by_one():
+    own_s = np.arange(64) / 64
+    one_by_one, at_once = LiveRate(16.0, 1.0, lambda _: None), LiveRate(16.0, 1.0, lambda _: None)
+    apart, together = [], []
+    for number in range(64):
+        row = slice(number, number + 1)
+        apart += one_by_one.take(values(64)[row], 7 + own_s[row], own_s[row])
+        together += at_once.take(values(64)[row], np.full(1, 9.0), own_s[row])
+    expected, found = (np.concatenate([rows for rows, _ in given]) for given in (apart, together))
+    assert len(found) == 15 and np.array_equal(found, expected)
+    times_s = np.concatenate([times_s for _, times_s in together])
+    assert (np.diff(times_s) >= 0).all() and times_s[-1] == 9.0

@@ -3,6 +3,7 @@
 import codecs
 import fcntl
 import io
+import os
 import sys
 import wave
 
@@ -108,6 +109,19 @@ def test_a_table_that_is_piped_in_from_a_file_is_a_recording_with_its_own_times(
         monkeypatch.setattr("infilink.device.sources.feeds.os.dup", lambda _: _dup(file.fileno()))
         source, found = read("csv:-")
     assert not source.live and [each.captured_s for each in found[:3]] == [0, 1 / 32, 2 / 32]
+
+
+def test_a_table_that_is_piped_in_at_once_gives_the_windows_that_its_rows_are(tmp_path, monkeypatch):
+    rows = "".join(f"{number / 64},{number}\n" for number in range(1024))
+    (tmp_path / "a.csv").write_text(f"time,x\n{rows}")
+    _, expected = read(str(tmp_path / "a.csv"), window_s=1, rate_hz=32)
+    ours, theirs = os.pipe()
+    with open(theirs, "wb") as writer:
+        writer.write(f"time,x\n{rows}".encode())
+    monkeypatch.setattr("infilink.device.sources.feeds.os.dup", lambda _: ours)
+    source, found = read("csv:-", window_s=1, rate_hz=32)
+    assert source.live and len(found) == len(expected) == 15
+    assert all(np.array_equal(one.value, other.value) for one, other in zip(found, expected, strict=True))
 
 
 def _dup(number):
