@@ -174,6 +174,7 @@ class RecordSource:
         self._checks_windows = windowed and rate_hz > 0 and found.says_times and not self.live
         self._live_rate = LiveRate(rate_hz, hole_s, self._told) if windowed and rate_hz and self.live else None
         self._recorded = RecordedTimes(rate_hz, hole_s, self._told)
+        self._following_s: float | None = None
         self._arrived = LiveTimes(self._told)
         if self._windower is not None:
             self._found = self._windows(self._windower)
@@ -217,14 +218,27 @@ class RecordSource:
         return wanted_hz, 1.0 / wanted_hz + rate.hole_s / 2
 
     def _items(self) -> Iterator[tuple[Block, Item]]:
-        """Every item, with the block that it was in."""
+        """Every item, with the block that it was in; of a recording one is held back until the next one is known."""
+        held: tuple[Block, Item] | None = None
         for block in self._blocks:
             if block.begins:
+                if held is not None:
+                    yield held
+                    held = None
                 self._anew()
                 if self._windower is not None:
                     self._windower.restart()
             for item in self._read(block):
-                yield block, item
+                if self.live:
+                    yield block, item
+                    continue
+                if held is not None:
+                    self._following_s = None if item.times_s is None else float(item.times_s[0])
+                    yield held
+                    self._following_s = None
+                held = block, item
+        if held is not None:
+            yield held
 
     def _anew(self) -> None:
         """Another file begins."""
@@ -266,7 +280,7 @@ class RecordSource:
     def _times(self, block: Block, item: Item, count: int) -> Array:
         if block.arrived_s is not None:
             return self._arrived.of(count, item.times_s, block.arrived_s)
-        return self._recorded.of(count, item.times_s)
+        return self._recorded.of(count, item.times_s, self._following_s)
 
     def _windows(self, windower: Windower) -> Iterator[tuple[Array, float]]:
         for block, item in self._items():

@@ -75,18 +75,21 @@ class RecordedTimes:
         self._told: Callable[[str], None] | None = told
         self._last_s: float | None = None
         self._shift_s = 0.0
+        self._own_s: float | None = None
         self._begins = True
 
     def anew(self) -> None:
         """Says that the next rows begin a file of their own."""
         self._begins = True
+        self._own_s = None
 
-    def of(self, count: int, times_s: Array | None) -> Array:
+    def of(self, count: int, times_s: Array | None, following_s: float | None = None) -> Array:
         """The times of so many rows.
 
         Args:
             count: how many.
             times_s: their own; None: they say none.
+            following_s: the own time of the row after them; None: not known.
         """
         begins, self._begins = self._begins, False
         if times_s is None:
@@ -94,16 +97,18 @@ class RecordedTimes:
             first_s = 0.0 if self._last_s is None else self._last_s + (APART_S if begins and self.rate_hz else step_s)
             found = first_s + step_s * np.arange(count)
         else:
-            found = self._own(times_s, begins)
+            found = self._own(times_s, following_s, begins)
         self._last_s = float(found[-1])
         return found
 
-    def _own(self, times_s: Array, begins: bool) -> Array:
+    def _own(self, times_s: Array, following_s: float | None, begins: bool) -> Array:
         if self._last_s is None:
             self._shift_s = -float(times_s[0])
         elif begins and times_s[0] + self._shift_s < self._last_s:
             self._shift_s = self._last_s + APART_S - float(times_s[0])
-        found = times_s + self._shift_s
+        own_s = self._without_strays(times_s, following_s)
+        self._own_s = float(own_s[-1])
+        found = own_s + self._shift_s
         steps = np.diff(found, prepend=found[0] if self._last_s is None else self._last_s)
         back = steps < 0
         if not back.any():
@@ -118,8 +123,25 @@ class RecordedTimes:
         # Far enough for a hole: what lies on both sides is no one window.
         steps[back] = 2 * self.hole_s if np.isfinite(self.hole_s) else APART_S
         found = (found[0] - steps[0] if self._last_s is None else self._last_s) + np.cumsum(steps)
-        self._shift_s = float(found[-1] - times_s[-1])
+        self._shift_s = float(found[-1]) - self._own_s
         return found
+
+    def _without_strays(self, times_s: Array, following_s: float | None) -> Array:
+        """Times where one that stands alone before or behind its neighbours is between them: it moves no other row."""
+        before = [] if self._own_s is None else [self._own_s]
+        around = np.concatenate([before, times_s, [] if following_s is None else [following_s]])
+        far_s = self.hole_s if np.isfinite(self.hole_s) else 0.0
+        for place in np.flatnonzero(np.diff(around) < 0).tolist():
+            time_s, next_s = around[place], around[place + 1]
+            if place + 2 < len(around) and next_s < time_s < around[place + 2]:
+                around[place + 1] = self._between(time_s, around[place + 2])
+            elif place and around[place - 1] < next_s < time_s and time_s - around[place - 1] > far_s:
+                around[place] = self._between(around[place - 1], next_s)
+        return around[len(before) : len(before) + len(times_s)]
+
+    def _between(self, last_s: float, next_s: float) -> float:
+        step_s = 1.0 / self.rate_hz if self.rate_hz else np.inf
+        return min(last_s + step_s, (last_s + next_s) / 2)
 
 
 class LiveTimes:

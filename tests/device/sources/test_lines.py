@@ -82,6 +82,12 @@ def test_rows_of_json_are_cut_into_windows(tmp_path):
     assert found[0].captured_s == pytest.approx(0.48)
 
 
+def test_one_wrong_time_of_a_line_moves_no_other(tmp_path):
+    lines = [{"t": 99 if number == 3 else number, "x": number} for number in range(8)]
+    times = [each.captured_s for each in read(jsonl(tmp_path, *lines))[1]]
+    assert times == pytest.approx([0, 1, 2, 3, 4, 5, 6, 7])
+
+
 def test_lines_that_are_no_json_or_of_another_kind_are_left_out(tmp_path, caplog):
     path = jsonl(tmp_path, {"x": 1}, "{broken", {"y": 1}, {"x": None}, {"x": "a"}, {"x": [[1]]}, "[" * 5000, {"x": 2})
     assert [each.value.tolist() for each in read(path)[1]] == [[[1]], [[2]]]

@@ -93,3 +93,26 @@ def test_a_hole_is_not_averaged_over():
     values = np.repeat([0.0, 9.0], 20)[:, None].astype(np.float32)
     made, at_s = Averaged(2.0, 0.5).push(values, times_s)
     assert set(made.ravel().tolist()) == {0.0, 9.0} and np.diff(at_s).max() > 8
+
+
+@pytest.mark.parametrize("piece", [1, 7, 64])
+@pytest.mark.parametrize("stray_s", [-3.0, 0.0, 40.0, 1e9])
+@pytest.mark.parametrize("hole_s", [2.5 / 32, np.inf], ids=["rows", "texts"])
+def test_one_time_that_is_wrong_moves_no_other_row(piece, stray_s, hole_s):
+    own_s = 5 + np.arange(64) / 32
+    own_s[20] = 5 + stray_s
+    times = RecordedTimes(32.0, hole_s, pytest.fail)
+    found = []
+    for begin in range(0, 64, piece):
+        following_s = float(own_s[begin + piece]) if begin + piece < 64 else None
+        rows = own_s[begin : begin + piece]
+        found += times.of(len(rows), rows, following_s).tolist()
+    assert found[:20] + found[21:] == pytest.approx([*np.arange(20) / 32, *np.arange(21, 64) / 32])
+    assert 19 / 32 < found[20] < 21 / 32
+
+
+def test_times_that_stay_ahead_or_behind_are_no_strays():
+    said = []
+    times = RecordedTimes(1.0, 2.5, said.append)
+    assert times.of(6, np.array([0.0, 1, 50, 51, 2, 3])).tolist() == [0, 1, 50, 51, 56, 57]
+    assert "its times go back by 49 s after 51.00 s" in said[0]
