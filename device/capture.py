@@ -26,6 +26,7 @@ class Capture:
     Args:
         config: the source, what part of it, and the pace.
         stopped: ends the capture, and every wait in it.
+        stays: whether a pipe that has a name is read on with its next writer; else it ends with its last one.
         clock: the time in seconds, for the pace.
         draw: from 0 to 1, at random: how much of what is left to chance a wait is longer.
 
@@ -41,11 +42,13 @@ class Capture:
         config: DeviceConfig,
         stopped: threading.Event,
         *,
+        stays: bool = False,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self.config = config
         self.stopped = stopped
+        self.stays = stays
         self.clock = clock
         self.draw = draw
         self.first = 0
@@ -104,7 +107,12 @@ class Capture:
     def _open(self) -> Source:
         config = self.config
         source = open_source(
-            config.source, start_s=config.start_s, seconds=config.seconds, loop=config.loop, cut=config.cut
+            config.source,
+            start_s=config.start_s,
+            seconds=config.seconds,
+            loop=config.loop,
+            cut=config.cut,
+            stays=self.stays,
         )
         other = "" if self.form is None else source.form.differs(self.form)
         if other:

@@ -116,7 +116,7 @@ class StreamRun:
             self._learning = gate if isinstance(gate, Learning) else None
             self._terms = terms_of(gate)
             self._tell_terms()
-            capture = Capture(config, self.stopped)
+            capture = Capture(config, self.stopped, stays=bool(self.name))
             self._capture = capture
             stack.callback(capture.close)
             capture.open()

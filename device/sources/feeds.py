@@ -332,13 +332,15 @@ class PipeFeed(ThreadFeed):
     Args:
         where: "-", or the pipe's path.
         complaints: told of lines that are too long.
+        stays: whether a pipe that has a name is read on with its next writer; else it ends with its last one.
 
     Raises:
         Unavailable: the pipe can't be opened.
     """
 
-    def __init__(self, where: str, complaints: Complaints) -> None:
+    def __init__(self, where: str, complaints: Complaints, *, stays: bool = False) -> None:
         super().__init__(where, complaints, loses=False)
+        self._stays = stays and where != STDIN
         try:
             self._file = os.dup(0) if where == STDIN else os.open(where, os.O_RDONLY | os.O_NONBLOCK)
         except OSError as error:
@@ -364,10 +366,10 @@ class PipeFeed(ThreadFeed):
                     # Nobody has opened it for writing yet.
                     self._closed.wait(_LOOK_EVERY_S)
                     continue
-                started = True
                 self.put(splitter.take(data) if data else splitter.finish(), arrived_s)
-                if not data:
+                if not data and not self._stays:
                     break
+                started = bool(data)
             self.end()
         except OSError as error:
             self.end(Unavailable(f"{self.name}: can't be read ({error.strerror})"))

@@ -82,11 +82,13 @@ class Named:
         kind: the name of one of `KINDS`.
         rest: where it is: a path, an address, a device.
         strict: whether nothing of it may be left out.
+        stays: whether a pipe that has a name is read on with its next writer.
     """
 
     kind: str
     rest: str
     strict: bool = False
+    stays: bool = False
 
 
 def named(text: str) -> Named:

@@ -40,6 +40,7 @@ def open_source(
     seconds: float | None = None,
     loop: bool = False,
     cut: Cut = WHOLE,
+    stays: bool = False,
 ) -> Source:
     """Opens a source by its text, or what a program gives.
 
@@ -49,6 +50,7 @@ def open_source(
         seconds: how many seconds of it to take; None: all of it.
         loop: recording: start again at its end; numbers and times go on rising.
         cut: how inputs are cut from what it gives.
+        stays: whether a pipe that has a name is read on with its next writer; else it ends with its last one.
 
     Raises:
         InvalidInput: it can't be read, or an option does not fit it.
@@ -61,14 +63,21 @@ def open_source(
             raise InvalidInput("what a program gives can't be given again: leave `loop` out")
         values = text
         return _stretched(lambda: PythonSource(type(values).__name__, values, cut), start_s, seconds, loop)
-    return _open_text(text, cut, start_s=start_s, seconds=seconds, loop=loop)
+    return _open_text(text, cut, start_s=start_s, seconds=seconds, loop=loop, stays=stays)
 
 
 def _open_text(
-    text: str, cut: Cut, *, start_s: float = 0.0, seconds: float | None = None, loop: bool = False, strict: bool = False
+    text: str,
+    cut: Cut,
+    *,
+    start_s: float = 0.0,
+    seconds: float | None = None,
+    loop: bool = False,
+    strict: bool = False,
+    stays: bool = False,
 ) -> Source:
     """Opens a source by its text; a strict one refuses what else it would leave out."""
-    name, found = without_secrets(text), replace(named(text), strict=strict)
+    name, found = without_secrets(text), replace(named(text), strict=strict, stays=stays)
     # An address may lead to a recording as well, which shows when it is opened.
     is_surely_live = is_always_live(text) if found.kind == "stream" else is_live(text, watch=cut.watch)
     if (start_s or loop) and is_surely_live:
@@ -159,7 +168,7 @@ def _feed(found: Named, cut: Cut, complaints: Complaints) -> Feed:
         return feed
     path = source_path(found.rest)
     if found.rest == STDIN or (path.exists() and stat.S_ISFIFO(path.stat().st_mode)):
-        return PipeFeed(found.rest, complaints)
+        return PipeFeed(found.rest, complaints, stays=found.stays)
     return FileFeed(files_of(found.kind, found.rest, watch=cut.watch), complaints)
 
 

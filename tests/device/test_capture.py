@@ -1,7 +1,9 @@
 """Capture: frames at the source's pace, and a live source that breaks is opened again."""
 
+import os
 import threading
 from collections.abc import Callable
+from contextlib import contextmanager
 
 import pytest
 from infilink.device.capture import Capture
@@ -36,6 +38,16 @@ class Stopped(threading.Event):
 
 def config(source, **settings):
     return DeviceConfig(**{"name": "d", "source": str(source), "coordinator": "h:1", "pace": "max", **settings})
+
+
+@contextmanager
+def program(path, content):
+    """Writes into a pipe, as a program that ends then: it waits until somebody reads."""
+    writer = threading.Thread(target=path.write_bytes, args=(content,), daemon=True)
+    writer.start()
+    yield
+    writer.join(60)
+    assert not writer.is_alive()
 
 
 def level(frame):
@@ -122,3 +134,21 @@ def test_a_source_that_cannot_be_opened_at_the_start_is_not_tried_again(tmp_path
     with pytest.raises(InvalidInput, match="no such video"):
         next(iter(Capture(config(tmp_path / "none.avi"), stopped)))
     assert not stopped.waits
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_named_pipe_goes_on_with_its_next_writer_where_it_is_to_stay(tmp_path, stays):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    capture = Capture(config(f"csv:{path}"), threading.Event(), stays=stays)
+    with program(path, b"x,y\n1,2"):
+        inputs = iter(capture)
+        assert next(inputs).value.tolist() == [[1, 2]] and capture.live
+    if not stays:
+        assert list(inputs) == []
+        return
+    with program(path, b"x,y\n3,4\n"):
+        taken = next(inputs)
+    assert taken.value.tolist() == [[3, 4]] and taken.sequence == 1
+    capture.stop()
+    assert list(inputs) == []
