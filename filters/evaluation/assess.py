@@ -278,6 +278,11 @@ def _after_probing(found: Assessment) -> tuple[Verdict, str]:
         return "MORE DATA", f"{reached}: still rising; record twice as much and ask again"
     if free and best is not None and best.rate >= last.rate:
         return "NOT WORTH IT", f"{reached}: no better than the gate {best.gate} ({best.rate:.2f})"
+    if (last.skill or 0.0) >= _LEAST_SKILL and last.rate > random:
+        return "NOT WORTH IT", (
+            f"{reached}: it works, but deciding pays from {found.break_even_rate:.2f} on, as the models are nearly as "
+            "fast (what not sending them saves is not counted)"
+        )
     return "NOT WORTH IT", f"{reached}: what is redundant can't be seen in the inputs"
 
 

@@ -128,7 +128,8 @@ def write_mean(path: Path, modality: Modality, **changes: Any) -> Path:
         helper.make_node("ReduceMean", ["flat"], ["score"], axes=[1], keepdims=1),
     ]
     made = graph(nodes, {"input": ["n", *modality.shape]}, dtype=kinds[modality.dtype])
-    return write_filter(path, made, FRAMES, rule="label in (dull)", models={"h": "d"}, modality=modality, **changes)
+    given = {"rule": "label in (dull)", "models": {"h": "d"}, "modality": modality}
+    return write_filter(path, made, FRAMES, **(given | changes))
 
 
 def write_tasks(path: Path) -> Path:

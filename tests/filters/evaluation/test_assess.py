@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from infilink.errors import InvalidInput
-from infilink.filters.evaluation.assess import Assessment, assess
+from infilink.filters.evaluation.assess import Assessment, _after_probing, assess
 from infilink.filters.evaluation.cli import assess_command
 from infilink.filters.evaluation.pages import write_assessment_page
 from infilink.filters.rules.parser import parse_rule
@@ -91,6 +92,13 @@ def test_what_no_frame_shows_is_not_worth_it(tmp_path: Path) -> None:
 def test_a_model_cheaper_than_the_filter_is_not_worth_it(tmp_path: Path) -> None:
     found = judged(write_trace(tmp_path / "t", inputs=120, infer_s=DECISION_S / 2))
     assert found.verdict == "NOT WORTH IT" and "deciding pays from" in found.why
+
+
+def test_a_filter_that_works_and_costs_more_than_it_saves_is_told_from_one_that_sees_nothing(tmp_path: Path) -> None:
+    found = judged(write_trace(tmp_path / "t", inputs=120))
+    assert found.verdict == "FILTERABLE", found.why
+    verdict, why = _after_probing(replace(found, break_even_rate=0.99))
+    assert verdict == "NOT WORTH IT" and "it works, but deciding pays from 0.99 on" in why
 
 
 def test_a_decision_is_counted_if_nothing_is_said_of_it(tmp_path: Path) -> None:
