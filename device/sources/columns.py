@@ -63,6 +63,10 @@ def named_columns(names: Sequence[str], numeric: Sequence[bool], cut: Cut) -> Co
         wanted = [place for place, number in enumerate(numeric) if number and place != time and names[place]]
     if not wanted:
         raise InvalidInput(f"no column holds numbers: {', '.join(names)}")
+    if twice := [names[place] for place in wanted if list(names).count(names[place]) > 1]:
+        raise InvalidInput(
+            f"two of its columns are called {twice[0]!r}: give each a name of its own, or choose others with `channels`"
+        )
     return Columns(time, unit_s, tuple(wanted), tuple(names[place] for place in wanted))
 
 

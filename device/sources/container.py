@@ -51,7 +51,7 @@ class Video:
         self._open()
 
     def _open(self) -> None:
-        self.container: Any = open_container(self.text, what="a video")
+        self.container: Any = open_container(self.text, what="a picture" if self.strict else "a video")
         try:
             self.stream = self._choose_stream()
             options = {"max_pixels": str(MAX_PIXELS)} | ({"err_detect": "explode"} if self.strict else {})

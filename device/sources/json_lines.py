@@ -15,6 +15,7 @@ from .cut import Cut
 from .formats import Item, NothingYet, utf8
 
 _TEXT_FIELDS = ("text", "sentence", "message", "msg", "content", "body")
+_ONE_A_LINE = "write each object on a line of its own (`jq -c '.[]' FILE`)"
 
 
 class JsonFormat:
@@ -44,6 +45,9 @@ class JsonFormat:
     def begin(self, lines: list[bytes]) -> None:
         """Finds the fields, in the first line that has any."""
         why: InvalidInput | None = None
+        first = next((line.strip() for line in lines if line.strip()), b"")
+        if first in (b"[", b"{"):
+            raise InvalidInput(f"is JSON over several lines: {_ONE_A_LINE}")
         for line in lines:
             try:
                 found = json.loads(line)
@@ -153,6 +157,8 @@ class JsonFormat:
 
     def _rows(self, found: Any, *, turned: bool = False) -> Array:
         """Numbers as rows of channels."""
+        if isinstance(found, list) and any(isinstance(each, dict) for each in found):
+            raise InvalidInput(f"it is a list of objects: {_ONE_A_LINE}")
         try:
             with np.errstate(over="ignore"):  # Infinite, and refused.
                 array = np.array(found, np.float32)

@@ -100,7 +100,10 @@ class PicturesReader:
     def _frame(self, path: Path) -> Array | None:
         """The file's picture; None, and said, if it has none that can be read."""
         try:
-            if path.stat().st_size > _LONGEST_BYTES:
+            size_bytes = path.stat().st_size
+            if not size_bytes:
+                raise InvalidInput(f"{path.name}: is empty")
+            if size_bytes > _LONGEST_BYTES:
                 raise InvalidInput(f"{path.name}: is larger than {_LONGEST_BYTES // 2**20} MiB")
             video = Video(str(path), threads="SLICE", strict=True)
             try:

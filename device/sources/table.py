@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from .formats import Item, NothingYet
 
 _SPACES = re.compile(r"[ \t]+")
 _MOST = float(np.finfo(np.float32).max)
-_LOOKED_AT = 16
+_LOOKED_AT, _LOOKED_AT_FOR_PREAMBLE = 16, 64
 
 
 class TableFormat:
@@ -43,6 +44,8 @@ class TableFormat:
         texts = self._texts(lines)
         if not texts:
             raise NothingYet("holds no rows")
+        if self.per_line and not any(_separator_of(text) or _has_numbers(_SPACES.split(text)) for text in texts):
+            raise NothingYet(f"holds no number ({texts[-1][:60]!r})")
         self._find(texts)
         assert self._columns is not None
         self.form = InputForm(modality="signal", channels=self._columns.names)
@@ -101,7 +104,7 @@ class TableFormat:
 
     def _find(self, texts: list[str]) -> list[str]:
         """Finds the columns; gives the rows without the header."""
-        self._separator = _separator_of(texts[0]) if self._separator is None else self._separator
+        texts = self._without_preamble(texts)
         first = self._cells(texts[0])
         rest = texts
         if all(is_number(cell) for cell in first):
@@ -127,6 +130,34 @@ class TableFormat:
             self._columns = None
             raise InvalidInput(f"has the columns {found}, not {columns}")
         return rest
+
+    def _without_preamble(self, texts: list[str]) -> list[str]:
+        """The rows from the header on: loggers write their name and settings above it. Settles the separator."""
+        self._separator = _separator_of(texts[0])
+        sample = [(_separator_of(text), text) for text in texts[:_LOOKED_AT_FOR_PREAMBLE]]
+        shapes = Counter(
+            (separator, len(cells)) for separator, text in sample if _has_numbers(cells := _split(text, separator))
+        )
+        if not shapes:
+            # Only words have come yet: those without a separator stand above those with one.
+            begin = 0 if self._separator else next((i for i, (separator, _) in enumerate(sample) if separator), 0)
+        else:
+            (separator, count), times = shapes.most_common(1)[0]
+            if 2 * times <= shapes.total() or count <= len(self._cells(texts[0])):
+                return texts
+            begin = next(
+                i for i, (each, text) in enumerate(sample) if (each, len(_split(text, each))) == (separator, count)
+            )
+            if self._separator == separator and _has_numbers(_split(texts[begin], separator)):
+                return texts  # A header that lacks a name.
+        if begin:
+            self._separator = sample[begin][0]
+            self._complaints.add(
+                "preamble",
+                f"it begins with {begin} lines that are no rows ({texts[0][:40]!r}): passed over",
+                lost=False,
+            )
+        return texts[begin:]
 
     def _read(self, texts: list[str]) -> Item:
         columns = self._columns
@@ -161,7 +192,7 @@ class TableFormat:
         if (np.abs(row) <= _MOST).all():
             return row
         names = [cell.strip() for cell in cells]
-        if not any(is_number(name) for name in names) and set(columns.names) <= set(names):
+        if not any(is_number(name) for name in names) and all(names.count(name) == 1 for name in columns.names):
             # A logger that was started again writes its header again.
             self._columns = named_columns(names, [True] * len(names), self.cut)
         else:
@@ -197,15 +228,24 @@ class TableFormat:
         return self._timed(values, times_s)
 
     def _cells(self, text: str) -> list[str]:
-        if not self._separator:
-            return _SPACES.split(text)
-        try:
-            cells = next(csv.reader([text], delimiter=self._separator), [])
-        except csv.Error:  # A lone end of line in it, or a cell of 128 KiB.
-            cells = text.split(self._separator)
-        if self._separator == ";":
-            cells = [cell.replace(",", ".") if is_number(cell.replace(",", ".")) else cell for cell in cells]
-        return cells
+        return _split(text, self._separator or "")
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """The cells of a row; with decimal points, also where it has commas."""
+    if not separator:
+        return _SPACES.split(text)
+    try:
+        cells = next(csv.reader([text], delimiter=separator), [])
+    except csv.Error:  # A lone end of line in it, or a cell of 128 KiB.
+        cells = text.split(separator)
+    if separator == ";":
+        cells = [cell.replace(",", ".") if is_number(cell.replace(",", ".")) else cell for cell in cells]
+    return cells
+
+
+def _has_numbers(cells: list[str]) -> bool:
+    return not all(np.isnan(number(cell)) for cell in cells)
 
 
 def _separator_of(line: str) -> str:

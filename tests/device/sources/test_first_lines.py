@@ -26,15 +26,16 @@ def opened(kind: type[JsonFormat] | type[TableFormat], lines: list[bytes]) -> Re
     [
         (JsonFormat, [b"", b"booting", b"{}", b'{"event": null}']),
         (TableFormat, [b"", b"# a logger", b"  "]),
+        (TableFormat, [b"booting", b"ready to go"]),
     ],
 )
 def test_a_live_source_may_say_something_before_its_first_row(
     kind: type[JsonFormat] | type[TableFormat], before: list[bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
-    rows = [b'{"x": 1}', b'{"x": 2}'] if kind is JsonFormat else [b"x", b"1", b"2"]
+    rows = [b'{"x": 1}', b'{"x": 2}'] if kind is JsonFormat else [b"x,y", b"1,1", b"2,2"]
     with opened(kind, [*before, *rows]) as source:
         found = [(each.value.tolist(), each.captured_s) for each in source]
-    assert source.form.channels == ("x",) and [value for value, _ in found] == [[[1]], [[2]]]
+    assert source.form.channels[0] == "x" and [value[0][0] for value, _ in found] == [1, 2]
     assert [time_s for _, time_s in found] == [len(before) + len(rows) - 2, len(before) + len(rows) - 1]
     assert "waits for a line that shows what its inputs are" in caplog.text
 

@@ -111,6 +111,47 @@ def test_a_table_that_is_piped_in_from_a_file_is_a_recording_with_its_own_times(
     assert not source.live and [each.captured_s for each in found[:3]] == [0, 1 / 32, 2 / 32]
 
 
+@pytest.mark.parametrize("header", ["time,x,y\n", ""], ids=["header", "none"])
+@pytest.mark.parametrize("above", ["Device: walker\nSerial 12\n\n", "Walker; 3\n", "Walker\n12,5\n"])
+def test_what_a_logger_writes_above_its_table_is_passed_over_and_said(tmp_path, caplog, header, above):
+    path = tmp_path / "a.csv"
+    path.write_text(f"{above}{header}{ROWS}")
+    source, found = read(str(path), window_s=1)
+    assert [each.value[0].tolist() for each in found] == [[0, 0], [32, -32]] and source.form.rate_hz == 32
+    assert "lines that are no rows" in caplog.text and above.splitlines()[0] in caplog.text
+
+
+def test_a_header_that_lacks_a_name_is_one(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("x,y\n" + "".join(f"{number},{-number},\n" for number in range(20)))
+    assert read(str(path))[0].form.channels == ("x", "y")
+
+
+def test_two_columns_of_one_name_are_refused_if_they_are_wanted(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("t,x,x,y\n0,1,2,3\n1,4,5,6\n")
+    for cut in ({}, {"channels": ("x",)}):
+        with pytest.raises(InvalidInput, match=r"a\.csv: two of its columns are called 'x': give each a name"):
+            read(str(path), **cut)
+    assert read(str(path), channels=("y",))[1][0].value.tolist() == [[3], [6]]
+
+
+@pytest.mark.parametrize("content", ['[{"x": 1}, {"x": 2}]', '[\n{"x": 1},\n{"x": 2}\n]', '{\n"x": 1\n}\n'])
+def test_json_that_is_not_in_lines_is_told_so(tmp_path, content):
+    path = tmp_path / "a.jsonl"
+    path.write_text(content)
+    with pytest.raises(InvalidInput, match=r"a\.jsonl: .*: write each object on a line of its own"):
+        read(str(path))
+
+
+def test_a_file_that_is_no_picture_is_not_told_to_be_no_video(tmp_path, caplog):
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "b.jpg").write_bytes(b"no picture " * 9)
+    with pytest.raises(InvalidInput, match="holds no picture that can be read"):
+        read(str(tmp_path))
+    assert "a.jpg: is empty" in caplog.text and "video" not in caplog.text
+
+
 def test_a_table_that_is_piped_in_at_once_gives_the_windows_that_its_rows_are(tmp_path, monkeypatch):
     rows = "".join(f"{number / 64},{number}\n" for number in range(1024))
     (tmp_path / "a.csv").write_text(f"time,x\n{rows}")
