@@ -154,7 +154,7 @@ class TableFormat:
             self._separator = sample[begin][0]
             self._complaints.add(
                 "preamble",
-                f"it begins with {begin} lines that are no rows ({texts[0][:40]!r}): passed over",
+                f"it begins with what is no row ({texts[0][:40]!r}): passed over up to {texts[begin][:40]!r}",
                 lost=False,
             )
         return texts[begin:]

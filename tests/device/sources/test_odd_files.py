@@ -118,7 +118,7 @@ def test_what_a_logger_writes_above_its_table_is_passed_over_and_said(tmp_path, 
     path.write_text(f"{above}{header}{ROWS}")
     source, found = read(str(path), window_s=1)
     assert [each.value[0].tolist() for each in found] == [[0, 0], [32, -32]] and source.form.rate_hz == 32
-    assert "lines that are no rows" in caplog.text and above.splitlines()[0] in caplog.text
+    assert "it begins with what is no row" in caplog.text and above.splitlines()[0] in caplog.text
 
 
 def test_a_header_that_lacks_a_name_is_one(tmp_path):
