@@ -15,6 +15,7 @@ from ...traces.events import EventScore
 from ...traces.site import camera_of
 from ...traces.trace import Trace
 from ..gates.base import Decision, Gate, ModelOutput
+from ..gates.free import DifferenceGate
 from ..gates.learned import FilterRuntime
 from ..gates.tasks import TasksRuntime
 from ..local.gate import LocalGate
@@ -25,7 +26,7 @@ from ..spec import FilterSpec, FloorResult
 from ..training.floors import Floor, Recall, Slices
 from ..training.free_gates import fit_free
 from ..training.losses import Losses
-from ..training.replay import Replay, Singles
+from ..training.replay import Replay, Singles, Unseen
 from .baselines import Baseline, measure_baselines, measure_room
 from .outcome import Answers
 from .verdict import Contract, Promise, judge_events, judge_losses, trace_warnings, worst_of
@@ -117,6 +118,10 @@ def evaluate_filter(
     """
     if isinstance(gate, Path | str):
         gate = open_gate(gate, rule_files=rule_files, camera=camera_of(trace.path))
+    if isinstance(gate, DifferenceGate) and trace.info.input != "image":
+        raise InvalidInput(
+            f"gate {gate.name}: compares pictures, and {trace.path} holds none: use every:K or random:RATE"
+        )
     losses = _losses_for(gate, trace)
     taken = _decide_all(gate, trace, progress)
     kept = np.asarray([decision.keep for decision in taken])
@@ -206,6 +211,8 @@ def _learnt_thresholds(gate: Gate, spec: FilterSpec | None, trained_on: Trace | 
 
 
 def _replay_of(trace: Trace, losses: Losses, spec: FilterSpec | None) -> Replay | Singles:
+    if spec is None and trace.info.input != "image":
+        return Unseen(trace.captured_s)
     if spec is None or spec.modality is None:
         return Replay(trace, pairwise=losses.pairwise)
     return Singles(trace, spec.modality)

@@ -154,6 +154,13 @@ class Singles:
         return np.asarray(self.inputs[np.maximum(newest[:, None] + np.arange(1 - self._frames, 1), 0)])
 
 
+class Unseen(Singles):
+    """Inputs of any kind that nobody looks into: what every:K and random:RATE keep goes by their order alone."""
+
+    def __init__(self, captured_s: Array) -> None:
+        self.captured_s = captured_s
+
+
 @dataclass(frozen=True)
 class Pairs:
     """Pairs of inputs: `current` when `kept` is the last kept one."""

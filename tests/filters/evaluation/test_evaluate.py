@@ -16,6 +16,7 @@ from infilink.filters.training.free_gates import LAST_KEPT, PREVIOUS
 from infilink.traces.trace import Trace
 
 from ...certificates import event_promise
+from .. import arrays
 from ..conftest import draw, write_trace
 from ..made import FRAMES, write_frames, write_repeats, write_tasks
 
@@ -54,6 +55,16 @@ def test_every_third_is_judged_by_what_it_repeats(later):
     assert found.rate == pytest.approx(2 / 3)
     assert found.per_model["scene"] == pytest.approx(right)
     assert baselines(found)["every K-th"] == pytest.approx(found.accuracy)
+
+
+@pytest.mark.parametrize("kind", ["audio", "signal", "text"])
+def test_free_gates_are_judged_on_inputs_that_are_no_pictures(tmp_path, kind):
+    with arrays.write(tmp_path / "a.trace", kind, inputs=60, seed=0) as trace:
+        found = evaluate_filter("every:3", trace)
+        assert found.rate == pytest.approx(2 / 3) and set(baselines(found)) == {"random", "every K-th", "constant"}
+        assert baselines(found)["every K-th"] == pytest.approx(found.accuracy)
+        with pytest.raises(InvalidInput, match=r"compares pictures, and .* holds none: use every:K"):
+            evaluate_filter("difference:0.1", trace)
 
 
 def test_free_gates_send_as_much_as_the_filter(later, tmp_path):
