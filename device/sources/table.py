@@ -140,18 +140,19 @@ class TableFormat:
         )
         if not shapes:
             # Only words have come yet: those without a separator stand above those with one.
-            begin = 0 if self._separator else next((i for i, (separator, _) in enumerate(sample) if separator), 0)
+            begin = 0 if self._separator else next((i for i, (each, _) in enumerate(sample) if each), 0)
+            separator = sample[begin][0]
         else:
             (separator, count), times = shapes.most_common(1)[0]
-            if 2 * times <= shapes.total() or count <= len(self._cells(texts[0])):
+            if 2 * times <= shapes.total():
                 return texts
-            begin = next(
-                i for i, (each, text) in enumerate(sample) if (each, len(_split(text, each))) == (separator, count)
-            )
-            if self._separator == separator and _has_numbers(_split(texts[begin], separator)):
+            begin = next(i for i, (_, text) in enumerate(sample) if len(_split(text, separator)) == count)
+            if begin and count <= len(self._cells(texts[0])):
+                return texts
+            if begin and self._separator == separator and _has_numbers(_split(texts[begin], separator)):
                 return texts  # A header that lacks a name.
+        self._separator = separator
         if begin:
-            self._separator = sample[begin][0]
             self._complaints.add(
                 "preamble",
                 f"it begins with what is no row ({texts[0][:40]!r}): passed over up to {texts[begin][:40]!r}",

@@ -127,6 +127,12 @@ def test_a_header_that_lacks_a_name_is_one(tmp_path):
     assert read(str(path))[0].form.channels == ("x", "y")
 
 
+def test_rows_say_what_stands_between_cells_where_a_name_holds_it_too(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text("time\tx;y\tz\n" + "".join(f"{number}\t{number}\t{-number}\n" for number in range(20)))
+    assert read(str(path))[0].form.channels == ("x;y", "z")
+
+
 def test_two_columns_of_one_name_are_refused_if_they_are_wanted(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("t,x,x,y\n0,1,2,3\n1,4,5,6\n")
