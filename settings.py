@@ -100,11 +100,11 @@ def validation_text(error: ValidationError, model: type[BaseModel] | None = None
     told = []
     for item in error.errors():
         place, known = _place(model, item["loc"])
-        key = ".".join(place) or "the whole"
+        key = f"{'.'.join(place)}: " if place else ""
         text = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             text = "there is no such key" + _suggestion(place[-1], known)
-        told.append(f"{key}: {text}")
+        told.append(f"{key}{text}")
     return "; ".join(told)
 
 

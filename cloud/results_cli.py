@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import tzinfo
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -77,7 +77,8 @@ def query_command(
         total = count_results(connection, wanted)
     table = Table(box=None)
     for name in ("answered", "device", "input", "model", "origin", "sure", "says"):
-        table.add_column(name, justify="right" if name in ("input", "sure") else "left", no_wrap=name == "answered")
+        justify: Literal["left", "right"] = "right" if name in ("input", "sure") else "left"
+        table.add_column(name, justify=justify, no_wrap=name != "says", overflow="fold")
     for found in results:
         sure = f"{found.confidence:.2f}{'' if found.trusted else '?'}"
         cells = (shown(found.answered_us, viewer), found.device, str(found.sequence), found.model, found.origin, sure)

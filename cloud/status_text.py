@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 from google.protobuf.json_format import MessageToDict
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -93,7 +94,7 @@ def cores_spent(status: edge_pb2.StatusReply, before: edge_pb2.StatusReply | Non
 
 
 def _models(status: edge_pb2.StatusReply) -> Table:
-    table = _table("model", "state", "memory", "runs", "CPU", "loads", "a run prevents", "staying prevents", "why")
+    table = _table("model", "state", "memory", "runs", "CPU", "loads", "a run\nprevents", "staying\nprevents", "why")
     for model in status.models:
         scheduled = status.compute_cores > 0.0
         table.add_row(
@@ -113,7 +114,8 @@ def _models(status: edge_pb2.StatusReply) -> Table:
 def _devices(status: edge_pb2.StatusReply) -> RenderableType:
     if not status.devices:
         return "no device has connected yet"
-    table = _table("device", "kind", "", "inputs", *ORIGINS, "trust revoked", "gate")
+    table = _table("device", "kind", "", "inputs", *ORIGINS, "trust\nrevoked")
+    gates = _table("device", "gate")
     for device in status.devices:
         table.add_row(
             escape(shown(device.name)),
@@ -122,9 +124,10 @@ def _devices(status: edge_pb2.StatusReply) -> RenderableType:
             str(device.inputs),
             *_shares(device),
             escape(shown(", ".join(device.revoked))) or "-",
-            _gate(device.report),
         )
-    return table
+        if device.report.frames:
+            gates.add_row(escape(shown(device.name)), _gate(device.report))
+    return Group(table, gates) if gates.row_count else table
 
 
 def origin_counts(device: edge_pb2.DeviceStatus) -> list[int]:
@@ -144,8 +147,6 @@ def _shares(device: edge_pb2.DeviceStatus) -> list[str]:
 
 
 def _gate(report: edge_pb2.Report) -> str:
-    if not report.frames:
-        return "-"
     said = [f"kept {report.kept / report.frames:.0%} of {report.frames}"]
     if report.dropped:
         said.append(f"{report.dropped} dropped on the way")
@@ -163,10 +164,12 @@ def _gate(report: edge_pb2.Report) -> str:
 
 
 def _table(*columns: str) -> Table:
-    table = Table()
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
-        text = column in ("model", "device", "state", "", "why", "trust revoked", "gate")
-        table.add_column(column, justify="left" if text else "right")
+        reason = column in ("why", "trust\nrevoked", "gate")
+        text = reason or column in ("model", "device", "kind", "state", "")
+        # A narrow terminal breaks reasons into lines before it takes from names: streams of a device begin alike.
+        table.add_column(column, justify="left" if text else "right", no_wrap=not reason, overflow="fold")
     return table
 
 

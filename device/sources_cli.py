@@ -21,7 +21,10 @@ def sources_command(
     if as_json:
         print(json.dumps([asdict(kind) for kind in KINDS]))
         return
-    table = Table("source", "written", "example", "inputs", "live")
+    table = Table()
+    for heading in ("source", "written", "example", "inputs", "live"):
+        # Folded: who reads this is to write it, and can't write what was cut off.
+        table.add_column(heading, overflow="fold")
     for kind in KINDS:
         table.add_row(kind.what, kind.written, kind.example, kind.form, kind.live)
     Console().print(table)

@@ -112,6 +112,8 @@ class StreamKeeper:
             self.state = "running"
             wait_s = min(2 * wait_s, self.again_s[1])
         self.state = "ended"
+        if self.name and self.end.failure is None and not self._stopped.is_set():
+            logger.info("stream %s: came to its end", self.name)
         self.on_end()
 
     def _try(self, run: StreamRun) -> StreamEnd:

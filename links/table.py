@@ -101,7 +101,7 @@ class Route:
         threshold, runs = self.measured.threshold, self.measured.runs
         if threshold is None:
             return f"not certified on {runs} runs"
-        sure = f" from a confidence of {threshold:g} on" if threshold > 0.0 else ""
+        sure = f" from a confidence of {threshold:g} on," if threshold > 0.0 else ""
         return f"certified{sure} on {runs} runs"
 
     def trust(self, confidence: float, alpha: float) -> Trust:

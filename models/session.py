@@ -84,7 +84,9 @@ def check_out(path: Path, keys: Collection[str], *, what: str) -> None:
 
 def first_line(error: Exception) -> str:
     """What onnxruntime or OpenCV complains of, in one line: the rest is for their own developers."""
-    return str(error).strip().split("\n")[0][:300]
+    line = str(error).strip().split("\n")[0]
+    # What is wrong stands first or last; between them, where in their code.
+    return line if len(line) <= 400 else f"{line[:150]} ... {line[-245:]}"
 
 
 def _open(path: Path, options: ort.SessionOptions, providers: SessionProviders = CPU_ONLY) -> ort.InferenceSession:

@@ -78,6 +78,8 @@ def _open_text(
 ) -> Source:
     """Opens a source by its text; a strict one refuses what else it would leave out."""
     name, found = without_secrets(text), replace(named(text), strict=strict, stays=stays)
+    if found.kind == "csv" and cut.modality == "text":
+        found = replace(found, kind="text")  # The texts of a table, in the column that is asked for.
     # An address may lead to a recording as well, which shows when it is opened.
     is_surely_live = is_always_live(text) if found.kind == "stream" else is_live(text, watch=cut.watch)
     if (start_s or loop) and is_surely_live:
@@ -248,5 +250,5 @@ def _check_file(opening: Opening) -> None:
     except (OSError, ValueError):
         is_file = False
     if not is_file:
-        what = "is a folder" if path.is_dir() else "there is no such video"
+        what = "is a folder" if path.is_dir() else "there is no such file or folder"
         raise InvalidInput(f"{opening.name}: {what} (see `infilink sources` for what can be named)")

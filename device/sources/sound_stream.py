@@ -34,7 +34,10 @@ class SoundStreamReader:
 
     def __init__(self, opening: Opening, *, told: Callable[[str], None]) -> None:
         if not opening.cut.is_windowed:
-            raise InvalidInput(f"{opening.name}: live sound has no end: cut it into windows (`window_s`)")
+            raise InvalidInput(
+                f"{opening.name}: live sound has no end: cut it into windows (`--window 1s`; in TOML "
+                "`cut = { window_s = 1.0 }`)"
+            )
         wanted_hz = opening.cut.rate_hz
         device = "alsa" if opening.kind == "microphone" else ""
         self._sound = Sound(opening.text, device=device, rate_hz=wanted_hz)

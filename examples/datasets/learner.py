@@ -1,5 +1,6 @@
 """Trains a small classifier and writes it as an ONNX file with its spec: what stands for a user's own model."""
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -47,7 +48,7 @@ def train(
     network.train()
     # Several threads take longer at such sizes, many times longer beside other work.
     with one_thread():
-        for _ in range(epochs):
+        for epoch in range(epochs):
             order = torch.randperm(len(values))
             for start in range(0, len(order), _BATCH):
                 index = order[start : start + _BATCH]
@@ -57,6 +58,8 @@ def train(
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
+            if epoch % 4 == 3:
+                print(f"trained {epoch + 1} of {epochs} rounds", file=sys.stderr, flush=True)
     return network.eval()
 
 

@@ -32,6 +32,8 @@ _THEORY = {
     False: "{case}: not filterable, its filter is no simpler than the model",
     None: "{case} by theory",
 }
+_HARDLY_ASKED = 0.7
+"""Where dropping at random drops more than this, so little is asked for that no filter shows what it sees."""
 _LEAST_SKILL = 0.2
 _RISING = 0.1
 # A redundancy whose interval is wider is not known.
@@ -282,6 +284,11 @@ def _after_probing(found: Assessment) -> tuple[Verdict, str]:
         return "NOT WORTH IT", (
             f"{reached}: it works, but deciding pays from {found.break_even_rate:.2f} on, as the models are nearly as "
             "fast (what not sending them saves is not counted)"
+        )
+    if found.probe_random > _HARDLY_ASKED:
+        return "NOT WORTH IT", (
+            f"{reached}: an accuracy of {found.accuracy:g} hardly asks for anything, as dropping at random gives it; "
+            "ask for more (`--accuracy`)"
         )
     return "NOT WORTH IT", f"{reached}: what is redundant can't be seen in the inputs"
 

@@ -8,8 +8,8 @@ from infilink.protos import edge_pb2
 from rich.console import Console
 
 
-def told(status: edge_pb2.StatusReply, before: edge_pb2.StatusReply | None = None) -> str:
-    console = Console(width=250)
+def told(status: edge_pb2.StatusReply, before: edge_pb2.StatusReply | None = None, *, width: int = 250) -> str:
+    console = Console(width=width)
     with console.capture() as capture:
         console.print(as_tables(status, before))
     return capture.get()
@@ -55,8 +55,8 @@ def test_models_and_devices_are_told_one_by_one() -> None:
     ]
     text = told(a_site(devices=devices))
     assert "boxes[s]" in text and "it tells" in text and "0.25/s" in text
-    yard = next(line for line in text.splitlines() if "yard" in line)
-    assert "25%" in yard and "75%" in yard and "kept 25% of 40" in yard and "promise broken" in yard
+    yard, gate = (line for line in text.splitlines() if "yard" in line)
+    assert "25%" in yard and "75%" in yard and "kept 25% of 40" in gate and "promise broken" in gate
     door = next(line for line in text.splitlines() if "door" in line)
     assert "gone" in door and "scene held" in door
 
@@ -66,6 +66,14 @@ def test_what_a_gate_says_of_itself_is_told(rate_far: str, said: str) -> None:
     report = edge_pb2.Report(frames=1, dropped=2, rate_far=rate_far, clock_behind_s=-1.5)
     text = told(a_site(devices=[edge_pb2.DeviceStatus(name="yard", report=report)]))
     assert said in text and "2 dropped on the way" in text and "clock 1.5 s ahead" in text
+
+
+def test_a_narrow_terminal_takes_nothing_from_names() -> None:
+    report = edge_pb2.Report(frames=1800, kept=212, audit_error=0.0, audit_blocks=8)
+    names = ["hall/lobby_camera", "hall/lobby_microphone"]
+    text = told(a_site(devices=[edge_pb2.DeviceStatus(name=name, report=report) for name in names]), width=80)
+    assert all(text.count(name) == 2 for name in names) and "…" not in text
+    assert text.count("loses 0.000 (8 blocks)") == 2
 
 
 def test_programs_read_json() -> None:

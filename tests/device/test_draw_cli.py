@@ -88,7 +88,7 @@ def test_a_frame_without_a_usable_output_is_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("folder", "source", "told"),
-    [("none", "", "no such folder of models"), ("", "", "holds no .onnx"), ("m", "none.mp4", "there is no such video")],
+    [("none", "", "no such folder of models"), ("", "", "holds no .onnx"), ("m", "none.mp4", "there is no such file")],
 )
 def test_what_is_not_there_is_named(tmp_path: Path, tiny_models: Path, folder: str, source: str, told: str) -> None:
     (tmp_path / "m").mkdir()

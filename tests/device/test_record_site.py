@@ -112,7 +112,7 @@ def test_a_camera_that_fails_leaves_the_others_alone_and_says_so(
     with pytest.raises(Unavailable, match=r"camera gate: .*the stream ended"):
         done.raise_failures()
     done = record_site({"gone": str(tmp_path / "gone.mp4"), "lobby": clips["lobby"]}, models, tmp_path / "site")
-    with pytest.raises(InvalidInput, match=r"camera gone: .*gone\.mp4: there is no such video"):
+    with pytest.raises(InvalidInput, match=r"camera gone: .*gone\.mp4: there is no such file or folder"):
         done.raise_failures()
 
 

@@ -11,5 +11,8 @@ def test_every_kind_is_listed(capsys, monkeypatch):
     sources_command(as_json=False)
     shown = capsys.readouterr().out
     assert all(kind.example.split("(")[0] in shown for kind in KINDS)
+    monkeypatch.setenv("COLUMNS", "80")
+    sources_command(as_json=False)
+    assert "…" not in capsys.readouterr().out
     sources_command(as_json=True)
     assert [kind["name"] for kind in json.loads(capsys.readouterr().out)] == [kind.name for kind in KINDS]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from infilink.errors import InvalidInput
-from infilink.models.session import check_out
+from infilink.models.session import check_out, first_line
 from infilink.models.stem.spec import METADATA_KEY
 
 from .stem import made
@@ -27,3 +27,8 @@ def test_a_folder_or_another_ending_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "door.trace"):
         with pytest.raises(InvalidInput, match=r"a stem must be a file that ends in \.onnx"):
             check_out(path, (METADATA_KEY,), what="a stem")
+
+
+def test_a_long_complaint_keeps_its_beginning_and_its_end():
+    said = first_line(RuntimeError(f"FAIL : Exception {'x' * 500} locale name not valid: install language packs\nmore"))
+    assert said.startswith("FAIL") and said.endswith("install language packs") and len(said) <= 400

@@ -42,6 +42,13 @@ def test_each_line_is_a_text_and_what_is_no_utf_8_is_left_out(tmp_path, caplog):
     )
 
 
+def test_a_table_is_read_as_texts_if_that_is_said(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text("label\tsaid\nham\tGo\nham\tOk\n")
+    source, found = read(str(path), modality="text", text_column="said")
+    assert words(found) == ["Go", "Ok"] and source.form.modality == "text"
+
+
 @pytest.mark.parametrize("column", ["1", "said"])
 def test_a_text_may_be_a_column(tmp_path, column, caplog):
     path = tmp_path / "a.tsv"

@@ -222,7 +222,7 @@ def test_an_address_in_a_file_s_name(tmp_path, monkeypatch):
 def test_a_missing_file_is_a_missing_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("2026-01-31T08:00:00.mp4", "cam1://a.mp4", "file:///nowhere/a.mp4"):
-        with pytest.raises(InvalidInput, match="there is no such video"):
+        with pytest.raises(InvalidInput, match="there is no such file or folder"):
             open_source(name)
     with pytest.raises(InvalidInput, match="is a folder"):
         open_source(str(tmp_path))

@@ -101,6 +101,13 @@ def test_a_filter_that_works_and_costs_more_than_it_saves_is_told_from_one_that_
     assert verdict == "NOT WORTH IT" and "it works, but deciding pays from 0.99 on" in why
 
 
+def test_an_accuracy_that_random_dropping_gives_asks_for_hardly_anything(filterable: Assessment) -> None:
+    rate = filterable.probes[-1].rate
+    probes = tuple(replace(each, rate=rate, skill=0.0) for each in filterable.probes)
+    verdict, why = _after_probing(replace(filterable, probe_random=0.88, probe_optimal=0.99, free=(), probes=probes))
+    assert verdict == "NOT WORTH IT" and "ask for more (`--accuracy`)" in why
+
+
 def test_a_decision_is_counted_if_nothing_is_said_of_it(tmp_path: Path) -> None:
     with Trace(write_trace(tmp_path / "t", inputs=40)) as trace:
         assert assess(trace, models=("squares",), rule=NONE).filter_s == PREPARED_S["stream"]
