@@ -1,6 +1,7 @@
 """Frames and outputs as bytes, as they travel and are stored: JPEG, and numpy's own format."""
 
 import io
+from threading import Lock
 from typing import Literal
 from zipfile import BadZipFile
 
@@ -104,6 +105,10 @@ def _orientation_in(exif: bytes) -> int:
     return UPRIGHT
 
 
+# numpy reads the header of an array with Python's own parser, which in 3.11 is not for several threads at once.
+_PARSING = Lock()
+
+
 def pack(value: Array) -> bytes:
     """An array as the bytes of an .npy file."""
     buffer = io.BytesIO()
@@ -118,7 +123,8 @@ def unpack(data: bytes) -> Array:
         InvalidInput: the bytes are no array.
     """
     try:
-        value: Array = np.load(io.BytesIO(data), allow_pickle=False)
+        with _PARSING:
+            value: Array = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError, OSError, TypeError, BadZipFile) as error:
         raise InvalidInput(f"{len(data)} bytes are no readable array ({error})") from error
     return value

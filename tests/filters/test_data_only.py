@@ -147,10 +147,12 @@ def test_a_file_whose_rule_is_none_is_refused_by_name(tmp_path, changes, says):
 
 
 RUNS_CODE = {
+    "device/sources/python_code.py": {"exec"},
     "filters/rules/code.py": {"exec"},
     "models/export.py": {"exec_module"},
+    "models/process_child.py": {"pickle.loads"},
 }
-"""Where code from a file that a person has named is run."""
+"""Where code from a file that a person has named is run; and the pipe from a process that is our own, no file."""
 
 LOADS_CODE = {"exec", "eval", "__import__", "exec_module", "run_path", "unsafe_load", "full_load", "Unpickler"}
 

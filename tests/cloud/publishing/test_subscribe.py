@@ -157,7 +157,7 @@ def test_first_come_the_specs_then_the_ledger_then_what_is_answered(serve: Calla
 @pytest.mark.parametrize(
     ("request_", "says"),
     [
-        ({"devices": ["x" * 201]}, "`devices`"),
+        ({"devices": ["x" * 257]}, "`devices`"),
         ({"models": [""]}, "`models`"),
         ({"models": ["a"] * 65}, "at most 64"),
         ({"since_us": -1}, "`since_us`"),

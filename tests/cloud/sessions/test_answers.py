@@ -1,7 +1,5 @@
 """An answer as it travels: what stands behind it goes with it, and is told once when it changes."""
 
-import logging
-
 import numpy as np
 import pytest
 from infilink.cloud.sessions.answers import output_message
@@ -39,15 +37,16 @@ def test_where_nothing_was_compared_there_is_no_region() -> None:
     assert not output.HasField("region")
 
 
-def test_lost_trust_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_lost_trust_is_told_once() -> None:
     session = Session(SessionKey("gate", "1"), Serving(None, Plan(None, 0, ()), models={"cars": SPEC}))
     held = Answer(VALUE, 0.9, "held", (), "certified", output=SPEC.output, calibration=CALIBRATION)
     for _ in range(60):
         exact = np.asarray([5.0], np.float32)
         session.serving.live.observe("cars", SPEC.output, held, exact, never=False, age=1, captured_s=0.0, now_s=0.0)
-    with caplog.at_level(logging.WARNING, logger="infilink.cloud.sessions.session"):
-        for moment in range(3):
-            session.complete(float(moment), {})
-    assert [record.getMessage() for record in caplog.records] == [
-        "gate: cars held is no longer trusted: it disagreed with the model too often (4 audited)"
+    told: list[tuple[str, str]] = []
+    session.note = lambda kind, text: told.append((kind, text))
+    for moment in range(3):
+        session.complete(float(moment), {})
+    assert told == [
+        ("trust_revoked", "cars held is no longer trusted: it disagreed with the model too often (4 audited)")
     ]

@@ -108,7 +108,7 @@ def test_the_file_alone_says_what_it_is(frames_filter, repeats_filter):
 
 def test_a_filter_of_another_format_is_refused(frames_filter, tmp_path):
     model = onnx.load(str(frames_filter))
-    for key, says in (('"format":4', "is a filter of format 9, and"), ('"rule"', "filter spec is not readable")):
+    for key, says in (('"format":5', "is a filter of format 9, and"), ('"rule"', "filter spec is not readable")):
         text = FRAMES.model_dump_json()
         assert key in text
         del model.metadata_props[:]

@@ -33,7 +33,7 @@ def test_what_is_no_reuse_file_is_refused(learnt, tmp_path):
     with pytest.raises(InvalidInput, match=r"its reuse spec is not readable: .*model"):
         load_reuse(changed(learnt.path, tmp_path / "b.onnx", "{}"))
     newer = learnt.spec.model_copy(update={"format": 9})
-    with pytest.raises(InvalidInput, match="is a reuse file of format 9, and this version reads 1 to 4"):
+    with pytest.raises(InvalidInput, match="is a reuse file of format 9, and this version reads 1 to 5"):
         load_reuse(changed(learnt.path, tmp_path / "c.onnx", newer.model_dump_json()))
     small = ReuseSpec.model_validate_json(learnt.spec.model_dump_json()).model_dump(mode="json")
     small["cache"]["capacity"] = 0
