@@ -131,7 +131,7 @@ def test_a_source_that_cannot_be_opened_at_the_start_is_not_tried_again(tmp_path
     stopped = Stopped()
     with pytest.raises(Unavailable, match="can't be opened"):
         next(iter(Capture(config("tcp://127.0.0.1:1"), stopped)))
-    with pytest.raises(InvalidInput, match="no such video"):
+    with pytest.raises(InvalidInput, match="no such file or folder"):
         next(iter(Capture(config(tmp_path / "none.avi"), stopped)))
     assert not stopped.waits
 
