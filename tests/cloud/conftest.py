@@ -61,8 +61,10 @@ def links(tiny_models: Path, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def serve(tiny_models: Path, tmp_path: Path) -> Callable[..., Any]:
+def serve(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Runs a story with a coordinator that has started; all coordinators of a test share their ledger."""
+    # Where the ledger is no file, the models' copies are kept where the coordinator was started.
+    monkeypatch.chdir(tmp_path)
 
     def run(story: Callable[[Coordinator], Awaitable[Any]], **settings: Any) -> Any:
         config = CloudConfig(**{"models": tiny_models, "ledger": tmp_path / "ledger.sqlite", **settings})

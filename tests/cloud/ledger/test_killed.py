@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import grpc
+import pytest
 from infilink.cloud.ledger.database import Database
 from infilink.cloud.ledger.query import Wanted, find_results
 from infilink.protos import edge_pb2, edge_pb2_grpc
@@ -27,7 +28,11 @@ def answers(daemon: Daemon, *inputs: edge_pb2.DeviceMessage) -> Iterator[edge_pb
             return
 
 
-def test_killed_in_the_middle_of_a_stream(tiny_models: Path, ledger_place: Path | str, tmp_path: Path) -> None:
+def test_killed_in_the_middle_of_a_stream(
+    tiny_models: Path, ledger_place: Path | str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where the ledger is no file, the models' copies are kept where the coordinator was started.
+    monkeypatch.chdir(tmp_path)
     settings = {"listen": "127.0.0.1:0", "models": str(tiny_models), "ledger": str(ledger_place)}
     config = write_toml(tmp_path / "cloud.toml", settings)
     before: list[edge_pb2.Result] = []
