@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 ARGS ?=
 
-.PHONY: demo test bench lint format protos clean
+.PHONY: demo test bench lint format protos check-wheels clean
 
 demo: $(STAMP)
 	$(BIN)/infilink demo --out out/demo $(ARGS)
@@ -26,6 +26,11 @@ format: $(STAMP)
 
 protos: $(STAMP)
 	$(BIN)/python -m infilink.protos.generate
+	$(BIN)/python -m infilink.cloud.dashboard.wire_fields
+
+# Whether a device installs without a compiler, on x86-64 and aarch64; asks the package index.
+check-wheels: $(STAMP)
+	$(BIN)/python tests/check_wheels.py $(ARGS)
 
 clean:
 	rm -rf .venv build dist out *.egg-info

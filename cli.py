@@ -61,6 +61,8 @@ COMMANDS = {
     "health": Entry("infilink.cloud.status_cli:health_command", "Whether a coordinator serves: the exit code.", _RUN),
     "top": Entry("infilink.cloud.status_cli:top_command", "The same, live: rates, latencies, what runs now.", _RUN),
     "doctor": Entry("infilink.models.doctor_cli:doctor_command", "What is here to run with, and what is wrong.", _RUN),
+    "enroll": Entry("infilink.cloud.fleet_cli:enroll_command", "A code by which a new device becomes known.", _RUN),
+    "fleet": Entry("", "The coordinator's devices, and what becomes of them.", _RUN),
     "models": Entry("", "A folder's models, and those that a coordinator serves.", _MODELS),
     "token": Entry("", "Who may call the coordinator, and what for.", _RUN),
     "split": Entry("infilink.device.split_cli:split_command", "Cut a model in two: device and cloud.", _MODELS),
@@ -70,17 +72,24 @@ COMMANDS = {
 GROUPS = {
     "init": {
         "sources": Entry("infilink.device.sources_cli:sources_command", "What inputs can come from.", _LEARN),
+        "authority": Entry("infilink.cloud.fleet_cli:init_authority_command", "Who signs devices' certificates."),
         "cloud": Entry("infilink.cloud.cli:init_command", "The coordinator's cloud.toml."),
         "device": Entry("infilink.device.cli:init_command", "The agent's device.toml."),
         "devices": Entry("infilink.links.placement.cli:init_devices_command", "Devices to place models on."),
         "model": Entry("infilink.models.cli:init_model_command", "A model's spec, guessed from its graph."),
+    },
+    "device": {
+        "status": Entry("infilink.device.status_cli:status_command", "What the agents of this machine do now."),
+        "enroll": Entry("infilink.device.enroll_cli:enroll_command", "Make this device known, by a code."),
     },
     "train": {
         "stem": Entry("infilink.traces.stem_cli:train_stem_command", "Your model's first layers: all learn on them."),
         "filter": Entry("infilink.filters.cli:train_filter_command", "Which inputs need no inference."),
         "tasks": Entry("infilink.filters.cli:train_tasks_command", "One filter for several models, a rule for each."),
         "reuse": Entry("infilink.filters.reuse.cli:train_reuse_command", "Which inputs repeat a known result."),
+        "exit": Entry("infilink.filters.exits.cli:train_exit_command", "Where a small model stands in for a big one."),
         "heads": Entry("infilink.filters.local.cli:train_heads_command", "What a device can answer by itself."),
+        "packets": Entry("infilink.filters.packets.cli:train_packets_command", "Which packets need no decoding."),
         "links": Entry("infilink.links.cli:train_links_command", "Which outputs predict which."),
     },
     "evaluate": {
@@ -88,6 +97,7 @@ GROUPS = {
             "infilink.filters.evaluation.cli:evaluate_filter_command", "A filter, over any trace of the same models."
         ),
         "reuse": Entry("infilink.filters.reuse.cli:evaluate_reuse_command", "A reuse file, its cache empty at first."),
+        "packets": Entry("infilink.filters.packets.cli:evaluate_packets_command", "A packet gate, over a clip."),
         "links": Entry("infilink.links.cli:evaluate_links_command", "Links under a budget, over any such trace."),
     },
     "federate": {
@@ -106,6 +116,14 @@ GROUPS = {
         "pin": Entry("infilink.cloud.models_cli:pin_command", "Have it keep one loaded."),
         "rollback": Entry("infilink.cloud.models_cli:rollback_command", "Have it serve the version before again."),
         "draw": Entry("infilink.device.draw_cli:draw_command", "What each one says of a clip's frames, as pictures."),
+    },
+    "fleet": {
+        "ls": Entry("infilink.cloud.fleet_cli:list_command", "Which devices there are, and how they are."),
+        "pause": Entry("infilink.cloud.fleet_cli:pause_command", "Have one hold its inputs."),
+        "drain": Entry("infilink.cloud.fleet_cli:drain_command", "Have one finish, and stay away."),
+        "resume": Entry("infilink.cloud.fleet_cli:resume_command", "Let one go on."),
+        "revoke": Entry("infilink.cloud.fleet_cli:revoke_command", "Have one proven no more by what it has."),
+        "filter": Entry("infilink.cloud.filter_cli:filter_command", "Which filter decides where; another one; back."),
     },
     "token": {
         "new": Entry("infilink.cloud.security.cli:new_command", "A token for a device or a person."),
@@ -134,11 +152,12 @@ READERS = {
     "a filter": "infilink.filters.spec:load_tasks",
     "a reuse file": "infilink.filters.reuse.spec:load_reuse",
     "a file of heads": "infilink.filters.local.spec:load_heads",
+    "an exit": "infilink.filters.exits.spec:load_exit",
     "a folder of links": "infilink.links.graph:LinkGraph.load",
     "what sites learnt together": "infilink.links.domains.shared:read_shared",
     "a model": "infilink.models.spec:read_spec",
     "a placement": "infilink.models.placement:PlacementFile.load",
-    "a results file": "infilink.device.results:Results",
+    "a results file": "infilink.device.results_read:Results",
     "a ledger": "infilink.cloud.ledger.format:check_ledger",
 }
 """What reads each kind of file, or raises InvalidInput; a reader that drops a format leaves a converter here."""
@@ -162,12 +181,19 @@ def build_app(arguments: list[str]) -> typer.Typer:
     )
     app.callback()(_version_option)
     called = [word for word in arguments if not word.startswith("-")][:2]
+    next_word = arguments[arguments.index(called[0]) + 1 :][:1] if called else []
     for name, entry in COMMANDS.items():
         if name in GROUPS:
-            group = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+            group = typer.Typer(no_args_is_help=not entry.target, rich_markup_mode="rich")
             for inner_name, inner in GROUPS[name].items():
                 _add(group, inner_name, inner, really=called == [name, inner_name])
-            app.add_typer(group, name=name, help=entry.help, rich_help_panel=entry.panel)
+            text = entry.help
+            # A command with commands of its own: it is the one that is called, unless the next word is one of those.
+            if entry.target and called[:1] == [name] and not set(next_word) & set(GROUPS[name]):
+                function = _load(name, entry.target)
+                group.callback(invoke_without_command=True)(function)
+                text = _help_of(function)
+            app.add_typer(group, name=name, help=text, short_help=entry.help, rich_help_panel=entry.panel)
         else:
             _add(app, name, entry, really=called[:1] == [name])
     return app

@@ -20,44 +20,58 @@ Each class carries the gRPC status it travels as, so that a service maps any of 
 """
 
 import math
+from typing import TYPE_CHECKING
 
-import grpc
+if TYPE_CHECKING:
+    import grpc
+
+
+class _Status:
+    """A gRPC status by its name, found when it is asked for: most commands and all decoders do without gRPC."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, error: object, kind: type) -> "grpc.StatusCode":
+        import grpc
+
+        return grpc.StatusCode[self.name]
 
 
 class InfilinkError(Exception):
     """Base of every error infilink raises on purpose."""
 
-    code: grpc.StatusCode = grpc.StatusCode.INTERNAL
+    code = _Status("INTERNAL")
 
 
 class InvalidInput(InfilinkError, ValueError):
     """The caller's data or configuration is wrong; *not* a failure of ours."""
 
-    code = grpc.StatusCode.INVALID_ARGUMENT
+    code = _Status("INVALID_ARGUMENT")
 
 
 class NotCertified(InvalidInput):
     """What was learnt is not proven to keep what was asked for, so that nothing was written."""
 
-    code = grpc.StatusCode.FAILED_PRECONDITION
+    code = _Status("FAILED_PRECONDITION")
 
 
 class NotAllowed(InfilinkError):
     """Who asks is known, and may not do that."""
 
-    code = grpc.StatusCode.PERMISSION_DENIED
+    code = _Status("PERMISSION_DENIED")
 
 
 class NotKnown(NotAllowed):
     """Who asks gave no token or certificate that is known here."""
 
-    code = grpc.StatusCode.UNAUTHENTICATED
+    code = _Status("UNAUTHENTICATED")
 
 
 class UnknownModel(InfilinkError):
     """No model of that name is known here."""
 
-    code = grpc.StatusCode.NOT_FOUND
+    code = _Status("NOT_FOUND")
 
     def __init__(self, name: str, known: tuple[str, ...] | list[str] = ()) -> None:
         self.name = name
@@ -69,7 +83,7 @@ class UnknownModel(InfilinkError):
 class OutOfMemory(InfilinkError):
     """The memory budget has no room; carries how much was asked and how much was free."""
 
-    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    code = _Status("RESOURCE_EXHAUSTED")
 
     def __init__(self, what: str, *, needed_bytes: int, free_bytes: int) -> None:
         self.needed_bytes = needed_bytes
@@ -80,30 +94,38 @@ class OutOfMemory(InfilinkError):
 
 
 class Overloaded(InfilinkError):
-    """A queue is full: the request was refused, not lost; try again later."""
+    """A queue is full, or all places are taken: the request was refused, not lost; try again later.
 
-    code = grpc.StatusCode.UNAVAILABLE
+    Args:
+        what: what is full.
+        retry_after_s: when to try again; 0: that is not known.
+    """
+
+    code = _Status("UNAVAILABLE")
+
+    def __init__(self, what: str, *, retry_after_s: float = 0.0) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(what)
+
+    @property
+    def retry_after_ms(self) -> int:
+        """When to try again, in whole milliseconds; where that is known at least one."""
+        return math.ceil(1000 * self.retry_after_s)
 
 
 class QueueFull(Overloaded):
     """Too much waits already, or it would be answered too late; says when to try again."""
 
-    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    code = _Status("RESOURCE_EXHAUSTED")
 
     def __init__(self, what: str, *, retry_after_s: float) -> None:
-        self.retry_after_s = retry_after_s
-        super().__init__(f"{what}; try again in {retry_after_s:.2g} s")
-
-    @property
-    def retry_after_ms(self) -> int:
-        """The same in whole milliseconds, at least one."""
-        return max(1, math.ceil(1000 * self.retry_after_s))
+        super().__init__(f"{what}; try again in {retry_after_s:.2g} s", retry_after_s=max(0.001, retry_after_s))
 
 
 class ModelFailed(InfilinkError):
     """A model was loaded and failed on an input, or its process ended."""
 
-    code = grpc.StatusCode.INTERNAL
+    code = _Status("INTERNAL")
 
 
 class BadOutput(ModelFailed):
@@ -112,22 +134,22 @@ class BadOutput(ModelFailed):
     Any other `ModelFailed` says that the model can't run, or that its spec does not fit.
     """
 
-    code = grpc.StatusCode.INTERNAL
+    code = _Status("INTERNAL")
 
 
 class Incompatible(InfilinkError):
     """The two sides speak no common version of the wire: another attempt would not help."""
 
-    code = grpc.StatusCode.FAILED_PRECONDITION
+    code = _Status("FAILED_PRECONDITION")
 
 
 class Unavailable(InfilinkError):
     """The other side can't be reached: nobody answered (a full queue is `Overloaded`)."""
 
-    code = grpc.StatusCode.UNAVAILABLE
+    code = _Status("UNAVAILABLE")
 
 
 class DeadlineExceeded(InfilinkError):
     """The answer would come too late to be of use, so the work was dropped."""
 
-    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    code = _Status("DEADLINE_EXCEEDED")

@@ -6,6 +6,7 @@ NumPy only. Inputs of a stream are no independent draws: what is lost comes in r
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -203,6 +204,8 @@ def _greatest_from(values: Array) -> Array:
     return np.maximum.accumulate(values[::-1])[::-1]
 
 
+# The tuner asks the same at each of its levels.
+@lru_cache(maxsize=1 << 14)
 def clopper_pearson(errors: float, inputs: float, *, confidence: float = CONFIDENCE) -> float:
     """The exact upper bound on an error rate from `errors` among `inputs`; both may be effective numbers, not whole."""
     if errors >= inputs:

@@ -55,6 +55,19 @@ def replacing(path: Path) -> Iterator[Path]:
         remove_database(part)
 
 
+def write_secret(path: Path, content: bytes) -> None:
+    """Writes a file that only its user can read, from its first byte on.
+
+    Raises:
+        InvalidInput: there is no room for it.
+        OSError: it can't be written there.
+    """
+    with replacing(path) as part:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+
+
 @contextmanager
 def room_for(path: Path) -> Iterator[None]:
     """Says of a full disk, in whatever way it shows, which file it was that found no room.

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from html import escape
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from rich.highlighter import NullHighlighter
 from rich.logging import RichHandler
 from rich.progress import BarColumn, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from .errors import InvalidInput
 from .files import replacing
 
 if TYPE_CHECKING:
@@ -32,6 +34,10 @@ _STYLE = (
     "td+td,th+th{text-align:right;font-variant-numeric:tabular-nums}"
     "svg{max-width:100%;height:auto}.verdict{font-size:1.4rem;font-weight:600}tr.won{font-weight:600}"
 )
+
+
+LOG_FILE_BYTES = 5 * 2**20
+LOG_FILES = 4
 
 
 class LogFormat(StrEnum):
@@ -56,21 +62,51 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(told, ensure_ascii=False)
 
 
-def start_logging(form: LogFormat = LogFormat.text) -> None:
+class _LogFile(RotatingFileHandler):
+    """A log of bounded size: a file, and the ones before it with .1, .2, ... behind their name."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, maxBytes=LOG_FILE_BYTES, backupCount=LOG_FILES - 1, encoding="utf-8", errors="replace")
+        self._told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """A full disk must not fill another log with tracebacks: it is told once, and what is lost is lost."""
+        if not self._told:
+            self._told = True
+            print(f"{self.baseFilename}: the log can't be written: {sys.exc_info()[1]}", file=sys.stderr)
+
+
+def start_logging(
+    form: LogFormat = LogFormat.text, *, file: Path | None = None, lines: logging.Filter | None = None
+) -> None:
     """Has a daemon's log written to stderr: for people on a terminal, in whole lines for what collects them.
 
     Names from elsewhere stand in it, so nothing is highlighted: to look for what to colour takes time on long lines.
+
+    Args:
+        form: how.
+        file: written in stderr's place: at most `LOG_FILES` of `LOG_FILE_BYTES` each; None: stderr.
+        lines: may change each line before it is written.
+
+    Raises:
+        InvalidInput: it can't be written.
     """
-    handler: logging.Handler
+    handler: logging.Handler = logging.StreamHandler()
+    if file is not None:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            handler = _LogFile(file)
+        except OSError as error:
+            raise InvalidInput(f"--log-file {file}: can't be written: {error.strerror}") from error
     if form is LogFormat.json:
-        handler = logging.StreamHandler()
         handler.setFormatter(_JsonFormatter())
-    elif sys.stderr.isatty():
+    elif file is None and sys.stderr.isatty():
         handler = RichHandler(console=Console(stderr=True), highlighter=NullHighlighter(), show_path=False)
         handler.setFormatter(logging.Formatter("%(message)s"))
     else:
-        handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    if lines is not None:
+        handler.addFilter(lines)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 

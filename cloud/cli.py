@@ -8,8 +8,9 @@ import typer
 from ..errors import InvalidInput
 from ..reporting import LogFormat, start_logging
 from ..settings import write_settings
-from .config import DEFAULT_TOML, load_config
+from .config import load_config
 from .daemon import serve
+from .default_toml import DEFAULT_TOML
 
 
 def cloud_command(
@@ -25,11 +26,17 @@ def cloud_command(
     budget: Annotated[str | None, typer.Option(help="200MiB, 1.5GiB, 40% or none.")] = None,
     compute: Annotated[str | None, typer.Option(help="The processors' time for models: 1.5 cores, 0.5 or all.")] = None,
     ledger: Annotated[str | None, typer.Option(help="The SQLite file, or URL, that keeps every answer.")] = None,
+    phone: Annotated[
+        bool, typer.Option("--phone", help="Let phones in: a certificate for them, and a QR code to scan.")
+    ] = False,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen to other machines without TLS or without tokens.")
     ] = False,
     status_file: Annotated[Path | None, typer.Option(help="Write the final status here, as JSON.")] = None,
-    log_format: Annotated[LogFormat, typer.Option(help="How the log is written to stderr.")] = LogFormat.text,
+    log_format: Annotated[LogFormat, typer.Option(help="How the log is written.")] = LogFormat.text,
+    log_file: Annotated[
+        Path | None, typer.Option(help="Where to, in stderr's place: 20 MiB at most, in 4 files.")
+    ] = None,
 ) -> None:
     """Run the coordinator: what tells most runs within the budgets, the rest is predicted. Ctrl-C stops it in order."""
     if policy is not None:
@@ -43,9 +50,10 @@ def cloud_command(
         "budget": budget,
         "compute": compute,
         "ledger": ledger,
+        "phone": phone or None,
         "insecure": insecure or None,
     }
-    start_logging(log_format)
+    start_logging(log_format, file=log_file)
     serve(load_config(config, flags), status_file=status_file)
 
 

@@ -25,16 +25,19 @@ from ..models.providers import HOST
 from ..models.spec import ModelSpec, digest
 from ..protos import edge_pb2, wire
 from ..protos.tracing import Tracing
-from ..units import format_bytes, parse_compute
+from ..units import parse_compute
 from .config import CloudConfig
 from .deployments import Deployments
+from .fleet.enrollment import Enrollment
+from .fleet.filters import Filters
+from .fleet.fleet import Fleet
 from .learned_state import LearnedState
 from .ledger.database import Database
 from .ledger.ledger import Ledger
 from .ledger.retention import Retention
 from .metrics import Metrics
 from .model_store import ModelStore
-from .plans.initial import InitialPlan, make_initial_plan
+from .plans.initial import make_initial_plan
 from .publishing.hub import Hub
 from .publishing.publishers import keep_up, make_publishers
 from .repository import Repository
@@ -51,6 +54,8 @@ from .sessions.admission import camera_name, check_hello, feature_range, fitting
 from .sessions.answers import StreamCounts
 from .sessions.backlog import Backlog
 from .sessions.bounds import check_names
+from .sessions.chains import takes_video
+from .sessions.kept import Take
 from .sessions.noting import Noting
 from .sessions.session import REQUESTS, Session, SessionKey, session_key
 from .sessions.stream import DeviceStream
@@ -62,6 +67,8 @@ _SAVE_EVERY_S = 10.0
 _TIDY_EVERY_S = 60.0
 # Inputs that are decoded while others run, beyond two for each processor.
 _AHEAD = 4
+# Whoever finds no place asks again so much later: soon after one that is silent may have to give way (`Places`).
+_COMES_AGAIN_S = 5.0
 
 
 class Coordinator:
@@ -91,6 +98,9 @@ class Coordinator:
             is_more_coming=lambda: self.backlog.size_bytes > 0,
         )
         self.noting = Noting(self.ledger, self.metrics, devices=config.max_devices)
+        self.fleet = Fleet(self)
+        self.enrollment = Enrollment(config, self.fleet)
+        self.filters = Filters(self)
         self.hub = Hub()
         self.publishers = make_publishers(self.hub, config.mqtt, config.webhook)
         self.ledger.listeners.append(self.hub.publish)
@@ -103,6 +113,7 @@ class Coordinator:
         self.learned: LearnedState | None = None
         self.schedule: SiteSchedule | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self.show: Take | None = None
         self.started = time.monotonic()
 
     async def start(self) -> None:
@@ -167,7 +178,7 @@ class Coordinator:
         await asyncio.to_thread(self.deployments.clean)
         if self.config.watch_models_s:
             self._tasks.append(asyncio.create_task(self.deployments.watch(every_s=self.config.watch_models_s)))
-        told = _told(self.initial, self.schedule)
+        told = self.initial.told(self.schedule)
         logger.info("%s", told)
         self.ledger.journal("plan", told, data=asdict(plan))
 
@@ -201,6 +212,7 @@ class Coordinator:
             wire=session.wire,
             modalities=sorted({spec.modality for spec in self.repository.specs.values()} - {""}),
             features=None if session.features is None else session.features.as_message(),
+            encodings=[edge_pb2.ENCODING_H264] if takes_video(session.form, self.repository.tail) else [],
         )
 
     def open_session(self, hello: edge_pb2.Hello) -> Session:
@@ -252,6 +264,7 @@ class Coordinator:
             local,
             feature_range(hello, graph, form),
             plan=plan,
+            filter_wanted=self.filters.wanted,
             note=partial(self.noting.note, key.name),
         )
 
@@ -304,7 +317,9 @@ class Coordinator:
             self.counts,
             self.metrics,
             backlog=self.backlog,
+            decoders=self.machine.decoders,
             tracing=self.tracing,
+            show=self.show,
         )
         for text in self._told_of_links(session):
             logger.info("%s: %s", session.key.name, text)
@@ -332,9 +347,12 @@ class Coordinator:
         idle = [key for key, session in self.sessions.items() if session.connection is None]
         streams = {key.stream for key, session in self.sessions.items() if key.device == device and session.connection}
         if len(streams) >= self.config.max_streams:
-            raise Overloaded(f"{device} has {len(streams)} streams already (`max_streams`)")
+            text = f"places taken: {device} has {len(streams)} of {self.config.max_streams} streams already"
+            raise Overloaded(f"{text}: raise `max_streams` in cloud.toml", retry_after_s=_COMES_AGAIN_S)
         if len(self.sessions) - len(idle) >= self.config.max_devices:
-            raise Overloaded(f"{self.config.max_devices} streams of devices are connected already (`max_devices`)")
+            most = self.config.max_devices
+            text = f"places taken: {most} of {most} streams of devices are connected, and all use theirs"
+            raise Overloaded(f"{text}: raise `max_devices` in cloud.toml", retry_after_s=_COMES_AGAIN_S)
         # Those of requests first, whose names may be invented: devices come back to theirs.
         idle.sort(key=lambda key: key.session != REQUESTS)
         for key in idle[: max(0, len(self.sessions) + 1 - 2 * self.config.max_devices)]:
@@ -374,16 +392,3 @@ class Coordinator:
         await self.ledger.close()
         if self.tracing is not None:
             await asyncio.to_thread(self.tracing.close)
-
-
-def _told(initial: InitialPlan, schedule: SiteSchedule | None) -> str:
-    """What runs, under which budgets, in a line."""
-    plan = initial.plan
-    loaded = f"loaded: {', '.join(plan.resident) or 'none yet'}"
-    if schedule is None:
-        return f"{loaded}; they run on every input"
-    memory = "no limit of memory" if plan.budget_bytes is None else f"{format_bytes(plan.budget_bytes)} of memory"
-    return (
-        f"{loaded}; {memory}, {schedule.compute_cores:g} cores: within these models run where that tells most, and an "
-        f"agreement of {plan.expected_agreement:.3f} is expected"
-    )

@@ -39,9 +39,9 @@ def check(path: Path) -> Iterator[Finding]:
     yield from guarded("budget", lambda: _budget(config))
     yield from guarded("security", lambda: _security(config))
     yield from port(config.listen)
-    for listen in (config.metrics_listen, config.http_listen):
-        if listen is not None:
-            yield from port(listen)
+    web = (config.metrics_listen, config.http_listen, config.dashboard_listen)
+    for listen in dict.fromkeys(listen for listen in web if listen is not None):
+        yield from port(listen)
     size_bytes = sum(model.size_bytes for model in found[0].models.values()) if found else 0
     # Copies of the models while it runs, one more of each that is replaced, and the ledger.
     yield from guarded("disk", lambda: disk(config.copies.parent, 2 * size_bytes + 256 * 2**20, topic="disk"))
@@ -119,6 +119,10 @@ def _budget(config: CloudConfig) -> Iterator[Finding]:
 
 
 def _security(config: CloudConfig) -> Iterator[Finding]:
+    if config.phone and config.tls_cert is None:
+        there = "is there" if config.authority.exists() else "is made at the start"
+        yield Finding("security", "ok", f"{config.authority}: this machine's own authority, for phones, {there}")
+        return
     check_exposed(config.listen, config)
     if config.tls_cert is None or config.tls_key is None:
         yield Finding("security", "ok", f"{config.listen}: without TLS")

@@ -12,7 +12,8 @@ import grpc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .. import __version__
-from ..errors import InfilinkError, InvalidInput, QueueFull
+from ..errors import InfilinkError, InvalidInput, Overloaded
+from ..protos.channel import STEADY_WINDOW
 from ..settings import ListenAddress, is_loopback
 from .security.certificates import ServerCertificate
 from .security.text import for_outside, shown
@@ -20,12 +21,15 @@ from .security.text import for_outside, shown
 logger = logging.getLogger(__name__)
 
 SERVER_OPTIONS = (
-    # Who is gone without a word (a black hole) is noticed within twenty seconds, here as there.
+    # Who is gone without a word (a black hole) is noticed within half a minute; the device notices within ten seconds,
+    # and its next connection takes this one's place. A slow line may be busy with one input for that long.
     ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.ping_timeout_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.ping_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    # Devices ask every five seconds; on their way questions may catch up with each other.
+    ("grpc.http2.min_ping_interval_without_data_ms", 2_000),
+    *STEADY_WINDOW,
     # A connection costs a file descriptor: it is not kept for those that never speak, or have nothing to say.
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.max_connection_idle_ms", 300_000),
@@ -55,22 +59,50 @@ class EndpointConfig(BaseModel):
         return self
 
 
-def bind(server: Any, config: EndpointConfig) -> int:
-    """Makes a gRPC server listen; returns its port.
+class Entrance:
+    """Where a gRPC service will be called: its port is taken, but nobody gets in before `open`.
+
+    Who calls before is refused at once, as if nobody were there: else callers would wait without a word, and all come
+    in at one moment.
+
+    Args:
+        config: the address, the certificate, and who may call.
+        listen: another address than the configuration's; callers need no certificate there.
 
     Raises:
         InvalidInput: the port is taken, the certificate can't be used, or other machines could call without TLS or
             token and nobody has said that they may (`insecure`).
     """
-    check_exposed(config.listen, config)
-    _check_free(config.listen)
-    try:
-        if config.tls_cert is None or config.tls_key is None:
-            return int(server.add_insecure_port(config.listen))
-        certificate = ServerCertificate(config.tls_cert, config.tls_key, config.tls_client_ca)
-        return int(server.add_secure_port(config.listen, certificate.credentials()))
-    except RuntimeError as error:
-        raise InvalidInput(f"can't listen on {config.listen}: {error}") from error
+
+    def __init__(self, config: EndpointConfig, *, listen: str | None = None) -> None:
+        client_ca = config.tls_client_ca if listen is None else None
+        listen = listen or config.listen
+        check_exposed(listen, config)
+        self._credentials = None
+        if config.tls_cert is not None and config.tls_key is not None:
+            self._credentials = ServerCertificate(config.tls_cert, config.tls_key, client_ca).credentials()
+        self._held = _hold(listen)
+        self.address = f"{listen.rpartition(':')[0]}:{self._held.getsockname()[1]}"
+
+    def open(self, server: Any) -> None:
+        """Has a server listen there; it answers once it is started.
+
+        Raises:
+            InvalidInput: it can't.
+        """
+        try:
+            if self._credentials is None:
+                server.add_insecure_port(self.address)
+            else:
+                server.add_secure_port(self.address, self._credentials)
+        except RuntimeError as error:
+            raise InvalidInput(f"can't listen on {self.address}: {error}") from error
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Gives the port up if it was not opened; closing twice is fine."""
+        self._held.close()
 
 
 def check_exposed(listen: str, config: EndpointConfig) -> None:
@@ -113,7 +145,7 @@ async def abort_on_error(context: Any) -> AsyncIterator[None]:
 
 def retry_metadata(error: InfilinkError) -> tuple[tuple[str, str], ...]:
     """The trailing metadata that says when to try again: for whoever reads it, and as gRPC's own clients obey it."""
-    if not isinstance(error, QueueFull):
+    if not isinstance(error, Overloaded) or not error.retry_after_ms:
         return ()
     after_ms = str(error.retry_after_ms)
     return (("retry-after-ms", after_ms), ("grpc-retry-pushback-ms", after_ms))
@@ -137,16 +169,26 @@ async def check_version(context: Any, theirs: str, *, here: str, there: str) -> 
         )
 
 
-def _check_free(listen: str) -> None:
-    """Binds the port for a moment, as the system's error is clearer than gRPC's."""
+def _hold(listen: str) -> socket.socket:
+    """Takes a port without listening on it; the system's error is clearer than gRPC's, too."""
     host, _, port = listen.rpartition(":")
     try:
         family, kind, _, _, address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
+        held = socket.socket(family, kind)
     except OSError as error:
-        raise InvalidInput(
-            f"can't listen on {listen}: {error.strerror}; stop what listens there, or give another `listen` "
-            "(port 0: a free one)"
-        ) from error
+        raise _taken(listen, error) from error
+    try:
+        # Whoever listens in the end says so, too: then both may have it.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(address)
+    except OSError as error:
+        held.close()
+        raise _taken(listen, error) from error
+    return held
+
+
+def _taken(listen: str, error: OSError) -> InvalidInput:
+    return InvalidInput(
+        f"can't listen on {listen}: {error.strerror}; stop what listens there, or give another `listen` "
+        "(port 0: a free one)"
+    )

@@ -2,14 +2,10 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import grpc
 import typer
-from google.protobuf.json_format import MessageToDict
-from pydantic import BaseModel
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
@@ -18,48 +14,31 @@ from rich.table import Table
 from ..errors import InvalidInput
 from ..models.spec import files_beside, spec_beside
 from ..protos import models_pb2, models_pb2_grpc
-from ..protos.channel import open_channel
-from ..settings import Address, checked
 from ..units import format_bytes
-from .status_cli import TlsCaOption, TlsCertOption, TlsKeyOption, TokenOption, our_error
+from .asking_cli import HERE, AddressOption, Caller, JsonOption, plain
+from .status_cli import TlsCaOption, TlsCertOption, TlsKeyOption, TokenOption
 
 _PIECE_BYTES = 2**19
-_ANSWERS_WITHIN_S = 10.0
 # A model is loaded and tried before it is answered.
 _CHANGES_WITHIN_S = 600.0
-_SAID = (
-    grpc.StatusCode.INVALID_ARGUMENT,
-    grpc.StatusCode.NOT_FOUND,
-    grpc.StatusCode.FAILED_PRECONDITION,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.PERMISSION_DENIED,
-    grpc.StatusCode.INTERNAL,
-)
 
 _Name = Annotated[str, typer.Argument(help="The model.")]
-_Address = Annotated[str, typer.Option("--coordinator", help="HOST:PORT of the coordinator.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-_HERE = "127.0.0.1:7420"
-
-
-class _Target(BaseModel):
-    address: Address
 
 
 def list_command(
-    address: _Address = _HERE,
+    address: AddressOption = HERE,
     token: TokenOption = "",
     tls_ca: TlsCaOption = None,
     tls_cert: TlsCertOption = None,
     tls_key: TlsKeyOption = None,
-    as_json: _Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what a running coordinator serves: versions, digests, what is loaded, and what it can't serve."""
-    reply = _Caller(address, token, tls_ca, tls_cert, tls_key).ask(
-        "List", models_pb2.ListModels(), within_s=_ANSWERS_WITHIN_S
+    reply = Caller(address, token, tls_ca, tls_cert, tls_key).ask(
+        models_pb2_grpc.ModelsStub, "List", models_pb2.ListModels()
     )
     if as_json:
-        print(json.dumps(_plain(reply)))
+        print(json.dumps(plain(reply)))
         return
     table = Table(
         title=f"{address}: {len(reply.models)} models", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False
@@ -91,37 +70,40 @@ def add_command(
     path: Annotated[Path, typer.Argument(help="The .onnx file; its spec is inside or beside it.")],
     name: Annotated[str | None, typer.Option(help="What it is called; without it, as its spec or file is.")] = None,
     version: Annotated[int, typer.Option(help="Its number; without it, one more than the highest.", min=0)] = 0,
-    address: _Address = _HERE,
+    address: AddressOption = HERE,
     token: TokenOption = "",
     tls_ca: TlsCaOption = None,
     tls_cert: TlsCertOption = None,
     tls_key: TlsKeyOption = None,
-    as_json: _Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Bring a model, or a new version of one: it is loaded and tried before inputs go to it, else all stays."""
     if not path.is_file():
         raise InvalidInput(f"{path}: there is no such file")
     spec = spec_beside(path)
     called = name or (spec.name if spec is not None else path.stem)
-    caller = _Caller(address, token, tls_ca, tls_cert, tls_key)
-    _report(caller.ask("Add", _pieces(path, called, version)), as_json)
+    caller = Caller(address, token, tls_ca, tls_cert, tls_key)
+    _report(
+        caller.ask(models_pb2_grpc.ModelsStub, "Add", _pieces(path, called, version), within_s=_CHANGES_WITHIN_S),
+        as_json,
+    )
 
 
 def remove_command(
     name: _Name,
     version: Annotated[int, typer.Option(help="An older version alone; without it, the model.", min=0)] = 0,
-    address: _Address = _HERE,
+    address: AddressOption = HERE,
     token: TokenOption = "",
     tls_ca: TlsCaOption = None,
     tls_cert: TlsCertOption = None,
     tls_key: TlsKeyOption = None,
-    as_json: _Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Take a model out of the coordinator's folder; what runs on it is still answered."""
     _change(
         models_pb2.MODEL_ACTION_REMOVE,
         name,
-        _Caller(address, token, tls_ca, tls_cert, tls_key),
+        Caller(address, token, tls_ca, tls_cert, tls_key),
         as_json,
         version=version,
     )
@@ -129,84 +111,61 @@ def remove_command(
 
 def load_command(
     name: _Name,
-    address: _Address = _HERE,
+    address: AddressOption = HERE,
     token: TokenOption = "",
     tls_ca: TlsCaOption = None,
     tls_cert: TlsCertOption = None,
     tls_key: TlsKeyOption = None,
-    as_json: _Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Load a model now; the schedule may unload it when others are worth more (`pin` keeps it)."""
-    _change(models_pb2.MODEL_ACTION_LOAD, name, _Caller(address, token, tls_ca, tls_cert, tls_key), as_json)
+    _change(models_pb2.MODEL_ACTION_LOAD, name, Caller(address, token, tls_ca, tls_cert, tls_key), as_json)
 
 
 def unload_command(
     name: _Name,
-    address: _Address = _HERE,
+    address: AddressOption = HERE,
     token: TokenOption = "",
     tls_ca: TlsCaOption = None,
     tls_cert: TlsCertOption = None,
     tls_key: TlsKeyOption = None,
-    as_json: _Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Unload a model, and leave it so until it is loaded or pinned again."""
-    _change(models_pb2.MODEL_ACTION_UNLOAD, name, _Caller(address, token, tls_ca, tls_cert, tls_key), as_json)
+    _change(models_pb2.MODEL_ACTION_UNLOAD, name, Caller(address, token, tls_ca, tls_cert, tls_key), as_json)
 
 
 def pin_command(
     name: _Name,
     off: Annotated[bool, typer.Option("--off", help="Keep it loaded no longer.")] = False,
-    address: _Address = _HERE,
+    address: AddressOption = HERE,
     token: TokenOption = "",
     tls_ca: TlsCaOption = None,
     tls_cert: TlsCertOption = None,
     tls_key: TlsKeyOption = None,
-    as_json: _Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Load a model and keep it loaded, whatever it is worth, until the coordinator ends (cloud.toml has `pinned`)."""
     action = models_pb2.MODEL_ACTION_UNPIN if off else models_pb2.MODEL_ACTION_PIN
-    _change(action, name, _Caller(address, token, tls_ca, tls_cert, tls_key), as_json)
+    _change(action, name, Caller(address, token, tls_ca, tls_cert, tls_key), as_json)
 
 
 def rollback_command(
     name: _Name,
-    address: _Address = _HERE,
+    address: AddressOption = HERE,
     token: TokenOption = "",
     tls_ca: TlsCaOption = None,
     tls_cert: TlsCertOption = None,
     tls_key: TlsKeyOption = None,
-    as_json: _Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Serve the version before again; once more, and the newer one is back."""
-    _change(models_pb2.MODEL_ACTION_ROLLBACK, name, _Caller(address, token, tls_ca, tls_cert, tls_key), as_json)
+    _change(models_pb2.MODEL_ACTION_ROLLBACK, name, Caller(address, token, tls_ca, tls_cert, tls_key), as_json)
 
 
-def _change(action: "models_pb2.ModelAction", name: str, caller: "_Caller", as_json: bool, *, version: int = 0) -> None:
-    _report(caller.ask("Change", models_pb2.ChangeModel(name=name, action=action, version=version)), as_json)
-
-
-@dataclass(frozen=True)
-class _Caller:
-    """Who asks a coordinator."""
-
-    address: str
-    token: str
-    tls_ca: Path | None
-    tls_cert: Path | None
-    tls_key: Path | None
-
-    def ask(self, method: str, request: Any, *, within_s: float = _CHANGES_WITHIN_S) -> Any:
-        """Its reply; what it refuses is an error of ours."""
-        target = checked(_Target, {"address": self.address}, where="--coordinator").address
-        metadata = [("authorization", f"Bearer {self.token}")] if self.token else []
-        with open_channel(target, tls_ca=self.tls_ca, tls_cert=self.tls_cert, tls_key=self.tls_key) as channel:
-            stub = models_pb2_grpc.ModelsStub(channel)  # type: ignore[no-untyped-call]
-            try:
-                return getattr(stub, method)(request, metadata=metadata, timeout=within_s)
-            except grpc.RpcError as error:
-                if error.code() in _SAID:
-                    raise InvalidInput(str(error.details())) from error
-                raise our_error(error, target) from error
+def _change(action: "models_pb2.ModelAction", name: str, caller: Caller, as_json: bool, *, version: int = 0) -> None:
+    request = models_pb2.ChangeModel(name=name, action=action, version=version)
+    _report(caller.ask(models_pb2_grpc.ModelsStub, "Change", request, within_s=_CHANGES_WITHIN_S), as_json)
 
 
 def _pieces(path: Path, name: str, version: int) -> Iterator[models_pb2.ModelPiece]:
@@ -231,13 +190,9 @@ def _pieces(path: Path, name: str, version: int) -> Iterator[models_pb2.ModelPie
 
 def _report(model: models_pb2.ServedModel, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(_plain(model)))
+        print(json.dumps(plain(model)))
     elif model.state == "removed":
         print(f"{model.name}: removed")
     else:
         pinned = ", pinned" if model.pinned else ""
         print(f"{model.name}: version {model.version} ({model.digest}), {model.state}{pinned}")
-
-
-def _plain(message: Any) -> Any:
-    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)

@@ -26,6 +26,8 @@ from .ledger.place import check_place
 from .ledger.query import Found, Wanted, count_results, find_results
 from .ledger.said import said
 from .ledger.viewer_time import parse_zone, shown, since_us, until_us
+from .sent.forgetting import forget_unanswered
+from .sent.settings import pictures_path
 
 ORIGINS = ("executed", "linked", "held", "constant", "local")
 _FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet", ".json": "coco", ".txt": "mot"}
@@ -144,6 +146,7 @@ def delete_command(
                 count = count_results(connection, wanted)
             typer.confirm(f"Delete {count:,} results from {database.name}?", abort=True)
         print(f"deleted {delete_results(database, wanted):,} results")
+        forget_unanswered(pictures_path(database.path or database.name), database)
 
 
 def journal_command(

@@ -235,6 +235,13 @@ def _devices(status: edge_pb2.StatusReply) -> Iterator[Metric]:
     revoked = GaugeMetricFamily(
         "infilink_device_trust_revoked", "Ways to answer that its stream has disproved", labels=["device"]
     )
+    level = GaugeMetricFamily(
+        "infilink_device_level", "1 for how much its governor leaves out: full is nothing", labels=["device", "level"]
+    )
+    heat = GaugeMetricFamily("infilink_device_temperature_celsius", "Its processor's", labels=["device"])
+    left_out = CounterMetricFamily(
+        "infilink_device_left_out", "Inputs that nobody decided on, as its governor left them out", labels=["device"]
+    )
     for device in shown:
         name, report = [device.name], device.report
         connected.add_metric(name, device.connected)
@@ -244,11 +251,15 @@ def _devices(status: edge_pb2.StatusReply) -> Iterator[Metric]:
             continue
         for key, counter in counters.items():
             counter.add_metric(name, getattr(report, key))
+        level.add_metric([device.name, report.level[:20] or "full"], 1.0)
+        left_out.add_metric(name, report.left_out)
+        if report.HasField("temperature_c"):
+            heat.add_metric(name, report.temperature_c)
         filtering.add_metric(name, 1.0 - report.kept / report.frames)
         broken.add_metric(name, report.audit_broken)
         if report.HasField("audit_error"):
             loss.add_metric(name, report.audit_error)
-    yield from (connected, info, *counters.values(), filtering, loss, broken, revoked)
+    yield from (connected, info, *counters.values(), left_out, filtering, loss, broken, revoked, level, heat)
     audited = sum(device.audited for device in status.devices)
     yield _gauge(
         "infilink_answers_audited", "Answers of the sessions known now that a model's own was there for", {}, audited

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from ..protos import edge_pb2
 from ..units import format_bytes
+from .security.text import printable
 
 _BUSY = 0.9
 """From this share of the compute on that was spent, there is more to run than it is enough for."""
@@ -98,7 +99,7 @@ def _models(status: edge_pb2.StatusReply) -> Table:
     for model in status.models:
         scheduled = status.compute_cores > 0.0
         table.add_row(
-            escape(shown(model.name)),
+            escape(printable(model.name)),
             "running" if model.running else model.state,
             format_bytes(model.memory_bytes) if model.memory_bytes else "-",
             str(model.executions),
@@ -106,7 +107,7 @@ def _models(status: edge_pb2.StatusReply) -> Table:
             str(model.loads),
             f"{model.waiting:.2f}" if scheduled else "-",
             f"{model.keeping:.2f}/s" if scheduled else "-",
-            escape(shown(model.why)),
+            escape(printable(model.why)),
         )
     return table
 
@@ -118,26 +119,21 @@ def _devices(status: edge_pb2.StatusReply) -> RenderableType:
     gates = _table("device", "gate")
     for device in status.devices:
         table.add_row(
-            escape(shown(device.name)),
-            escape(shown(device.modality)) or "-",
+            escape(printable(device.name)),
+            escape(printable(device.modality)) or "-",
             "" if device.connected else "gone",
             str(device.inputs),
             *_shares(device),
-            escape(shown(", ".join(device.revoked))) or "-",
+            escape(printable(", ".join(device.revoked))) or "-",
         )
         if device.report.frames:
-            gates.add_row(escape(shown(device.name)), _gate(device.report))
+            gates.add_row(escape(printable(device.name)), _gate(device.report))
     return Group(table, gates) if gates.row_count else table
 
 
 def origin_counts(device: edge_pb2.DeviceStatus) -> list[int]:
     """How many of a device's answers, of all models, came to be in each of the ways of `ORIGINS`."""
     return [sum(getattr(each, origin) for each in device.answers.values()) for origin in ORIGINS]
-
-
-def shown(name: str) -> str:
-    """A name from elsewhere as a terminal may be given it: nothing in it moves the cursor or sets a colour."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 def _shares(device: edge_pb2.DeviceStatus) -> list[str]:
@@ -148,8 +144,18 @@ def _shares(device: edge_pb2.DeviceStatus) -> list[str]:
 
 def _gate(report: edge_pb2.Report) -> str:
     said = [f"kept {report.kept / report.frames:.0%} of {report.frames}"]
+    if report.level:
+        said.append(f"[yellow]{escape(printable(report.level))}: {escape(printable(report.level_reason))}[/yellow]")
+    if report.left_out:
+        said.append(f"{report.left_out} left out")
+    if report.undecoded:
+        lost = f", loses {report.packets_error:.3f}" if report.HasField("packets_error") else ""
+        said.append(f"{report.undecoded} not decoded: {report.decode_saved:.0%} of decoding saved{lost}")
+    if report.packets_broken:
+        said.append("[red]packet gate's promise broken: all is decoded[/red]")
     if report.dropped:
         said.append(f"{report.dropped} dropped on the way")
+    said += _spool(report)
     if report.uncertified:
         said.append("not certified")
     if report.HasField("audit_error"):
@@ -158,9 +164,25 @@ def _gate(report: edge_pb2.Report) -> str:
         said.append("[red]promise broken: all is sent[/red]")
     if report.rate_far:
         said.append(f"drops far {'more' if report.rate_far == 'above' else 'less'} than when calibrated")
+    if report.camera:
+        said.append(f"camera {escape(printable(report.camera))}")
+    if report.gate_failing:
+        said.append("[red]the gate fails on every input: they pass[/red]")
     if report.clock_behind_s:
         said.append(f"clock {abs(report.clock_behind_s):.1f} s {'behind' if report.clock_behind_s > 0 else 'ahead'}")
     return ", ".join(said)
+
+
+def _spool(report: edge_pb2.Report) -> list[str]:
+    """What waits on the device, and what is wrong with that."""
+    said = []
+    if report.spooled:
+        said.append(f"{report.spooled} wait on it, the oldest for {time_text(report.spool_oldest_s)}")
+    if report.spool_dropped:
+        said.append(f"{report.spool_dropped} given up there")
+    if report.spool_state not in ("", "ready"):
+        said.append(f"[yellow]its spool: {escape(printable(report.spool_state))}[/yellow]")
+    return said
 
 
 def _table(*columns: str) -> Table:

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from ..protos import edge_pb2
 from ..units import format_bytes
-from .status_text import ORIGINS, cores_spent, origin_counts, shown, time_text
+from .security.text import printable
+from .status_text import ORIGINS, cores_spent, origin_counts, time_text
 
 STAGES = ("total", "queue", "decode", "infer", "ledger")
 _BAR = 24
@@ -86,7 +87,7 @@ def as_line(change: Change, *, clock: str) -> str:
         f"compute {_compute(change)}",
     ]
     told += [f"{stage} {times}" for stage, times in _latencies(change) if stage == "total"]
-    running = [shown(model.name) for model in now.models if model.running]
+    running = [printable(model.name) for model in now.models if model.running]
     told.append(f"runs now: {', '.join(running) or 'nothing'}")
     return f"{clock} {'; '.join(told)}"
 
@@ -108,7 +109,7 @@ def as_screen(change: Change, *, height: int, note: str = "") -> RenderableType:
         f"  {change.rate('refused'):.1f} refused/s{_refusals(change)}",
         f"  {sum(device.queue for device in now.devices)} waiting  {connected} streams",
     )
-    running = [shown(model.name) for model in now.models if model.running]
+    running = [printable(model.name) for model in now.models if model.running]
     if now.ledger_trouble:
         note = note or f"the ledger can't be written: {now.ledger_trouble}"
     latencies = "   ".join(f"{stage} {times}" for stage, times in _latencies(change))
@@ -187,14 +188,14 @@ def _models(change: Change, *, most: int) -> Table:
         before = change.model(model.name)
         times = model.executions - before.executions
         table.add_row(
-            Text(shown(model.name)),
+            Text(printable(model.name)),
             Text("running", style="green") if model.running else model.state,
             format_bytes(model.memory_bytes) if model.memory_bytes else "-",
             f"{runs(model):.1f}",
             _milliseconds((model.infer_s - before.infer_s) / times) if times > 0 else "-",
             f"{(model.cpu_s - before.cpu_s) / seconds:.2f}",
             str(model.queue),
-            Text(shown(model.why), overflow="ellipsis", no_wrap=True),
+            Text(printable(model.why), overflow="ellipsis", no_wrap=True),
         )
     return _and_more(table, len(now.models) - most)
 
@@ -210,14 +211,14 @@ def _streams(change: Change, *, most: int) -> Table:
         ("stream", "state"), "stream", "state", "inputs/s", "waiting", *ORIGINS, "filtered", "sent/s", "audit"
     )
     for device in sorted(newest.values(), key=lambda each: (not each.connected, -rate(each), each.name))[:most]:
-        before = change.device(device)
+        before, report = change.device(device), device.report
         old, counts = origin_counts(before), origin_counts(device)
         recent = [new - was for new, was in zip(counts, old, strict=True)]
-        report = device.report
         sent = max(0, report.sent_bytes - before.report.sent_bytes) / seconds
         table.add_row(
-            Text(shown(device.name)),
-            "" if device.connected else "gone",
+            Text(printable(device.name)),
+            # How much its governor leaves out, if it does.
+            Text(printable(report.level)) if device.connected else "gone",
             f"{rate(device):.1f}",
             str(device.queue),
             *(f"{count / sum(recent):.0%}" if sum(recent) > 0 else "-" for count in recent),

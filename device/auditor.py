@@ -183,6 +183,19 @@ class Auditor:
             events = self._events.report() if self._events is not None else None
             return replace(self._audit.report(), events=events)
 
+    def forget(self) -> None:
+        """What waits for its answer shows nothing: it may be of a camera that sees something else already."""
+        with self._lock:
+            for sequence in list(self._awaited):
+                self._miss(sequence)
+
+    def begin_anew(self) -> None:
+        """What was found so far says nothing of what comes: the camera sees something else."""
+        with self._lock:
+            self._answers.clear()
+            self._audit.begin_anew()
+            self._shown_at, self._shown = 0, False
+
     def _miss(self, sequence: int) -> None:
         awaited = self._awaited.pop(sequence, None)
         if awaited is None:

@@ -1,25 +1,16 @@
 """The commands `infilink device`, which runs the agent, and `infilink init device`, which writes its configuration."""
 
 import json
-import logging
+import os
 import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from ..errors import InvalidInput
 from ..reporting import LogFormat, start_logging
-from ..settings import write_settings
-from ..units import format_bytes
-from .agent import Agent
-from .config import load_config
 from .default_toml import DEFAULT_TOML
-from .draw_streams import draw_streams
-from .settings_file import SettingsFile
-from .sources.cut import WHOLE
 from .sources.cut_options import (
     ChannelsOption,
     ModalityOption,
@@ -32,8 +23,6 @@ from .sources.cut_options import (
     WindowOption,
     cut_of,
 )
-from .stream_log import NameStream
-from .summary import Summary
 
 
 def device_command(
@@ -85,10 +74,32 @@ def device_command(
         Path | None, typer.Option(help="Draw each stream's masks and zones into this folder, and do nothing else.")
     ] = None,
     zones: Annotated[Path | None, typer.Option(help="With --draw: a TOML file of zones to draw, too.")] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Try all that the settings name, say what is wrong, and do nothing else."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
-    log_format: Annotated[LogFormat, typer.Option(help="How the log is written to stderr.")] = LogFormat.text,
+    log_format: Annotated[LogFormat, typer.Option(help="How the log is written.")] = LogFormat.text,
+    log_file: Annotated[
+        Path | None, typer.Option(help="Where to, in stderr's place: 20 MiB at most, in 4 files.")
+    ] = None,
 ) -> None:
-    """Run the agent: filter what sources give, send what is worth it, and receive every model's results."""
+    """Run the agent: filter what sources give, send what is worth it, and receive every model's results.
+
+    With --check nothing starts: sources, gates, models, folders and the coordinator are tried, and the exit code is 1
+    if something is wrong.
+    """
+    # Late: whoever asks for help, or for a file of settings, does not wait for what only an agent needs.
+    from rich.console import Console
+
+    from .agent import Agent
+    from .config import load_config
+    from .draw_streams import draw_streams
+    from .settings_file import SettingsFile
+    from .sources.cut import WHOLE
+    from .stream_log import NameStream
+    from .summary_text import as_table
+
     if policy is not None:
         raise InvalidInput("--policy is now called --queue")
     cut = cut_of(
@@ -123,9 +134,22 @@ def device_command(
         "encoding": encoding,
         "cut": None if cut == WHOLE else cut,
     }
-    start_logging(log_format)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(NameStream())
+    if check:
+        # Late: an agent that runs needs none of it.
+        from ..models.doctor import check_machine
+        from ..models.doctor_cli import tell
+        from .doctor import check_config
+
+        settings = load_config(config, flags)
+        what = "the options" if config is None else str(config)
+        tell(
+            [*check_machine(Path() if config is None else config.parent), *check_config(settings, what=what)],
+            as_json=as_json,
+        )
+        return
+    start_logging(log_format, file=log_file, lines=NameStream())
+    # Of connections that end gRPC writes lines of its own to stderr; the log says the same in words.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     if draw is not None:
         for drawn in draw_streams(load_config(config, flags), draw, zones=zones):
             print(drawn)
@@ -151,71 +175,16 @@ def device_command(
         if stream:
             print(f"stream {stream}:")
         if end.summary is not None:
-            Console().print(_table(end.summary))
+            Console().print(as_table(end.summary))
         if end.failure is not None:
             print(end.failure)
-
-
-def _audit_text(summary: Summary) -> str:
-    if not summary.audited:
-        return "nothing that was not sent was looked at yet"
-    text = f"{summary.audited} looked at; loses {summary.audit_error:.3f}"
-    if summary.audit_upper_bound is not None:
-        text += f", at most {summary.audit_upper_bound:.3f}, by {summary.audit_blocks} blocks of inputs"
-    return f"{text}; {summary.alarms} alarms"
 
 
 def init_command(
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("device.toml"),
 ) -> None:
     """Write the agent's configuration, with every key explained."""
+    from ..settings import write_settings
+
     write_settings(out, DEFAULT_TOML)
     print(f"wrote {out}; start the agent with: infilink device --config {out}")
-
-
-def _table(summary: Summary) -> Table:
-    table = Table(show_header=False)
-    kept = summary.kept / max(1, summary.frames)
-    rows = {
-        "inputs": f"{summary.frames} in {summary.wall_s:.1f} s ({summary.fps:.1f} per second)",
-        "kept": f"{summary.kept} ({kept:.0%}); dropped {summary.dropped}, refused {summary.refused}",
-        "answered": str(summary.answered),
-        "sent, received": f"{format_bytes(summary.sent_bytes)}, {format_bytes(summary.received_bytes)}",
-        "deciding": f"{summary.decide_p50_ms:.2f} ms median, {summary.decide_p99_ms:.2f} ms 99th percentile",
-        "memory": format_bytes(summary.peak_rss_bytes),
-    }
-    if summary.local.executions:
-        mean_ms = 1000 * summary.local.infer_s / summary.local.executions
-        rows["models here"] = (
-            f"ran {summary.local.executions} times, {mean_ms:.1f} ms each, in {format_bytes(summary.local.peak_bytes)}"
-        )
-    if summary.travelled.features:
-        went = summary.travelled
-        rows["as features"] = (
-            f"{went.features} inputs, {format_bytes(went.features_bytes)}; {went.wanted} frames were asked for, "
-            f"{format_bytes(went.wanted_bytes)} ({went.gone} were gone)"
-        )
-    if summary.certified is not None:
-        rows["its promise"] = "certified" if summary.certified else "NOT certified"
-    if summary.audit_error is not None:
-        rows["audit"] = _audit_text(summary)
-    if summary.rate_far:
-        rows["drops"] = f"far {'more' if summary.rate_far == 'above' else 'less'} than in calibration"
-    for part in summary.parts:
-        shown = "nothing seen" if part.accuracy is None else f"{part.accuracy:.3f} in {part.runs} blocks"
-        rows[part.name] = f"{shown}, at least {part.least:g} promised: {part.verdict}"
-    if summary.events is not None:
-        found = summary.events
-        unknown = f" ({found.unknown} nobody knows of)" if found.unknown else ""
-        rows["events"] = (
-            f"{found.found} of {found.events} seen were found{unknown}, {found.recall:g} promised: {found.verdict}"
-        )
-    if summary.light_answers:
-        rows["light answers"] = str(summary.light_answers)
-    if summary.learnt:
-        rows["learnt from"] = (
-            f"{summary.learnt} inputs; by the audit {summary.better} times better than before, {summary.worse} worse"
-        )
-    for key, value in rows.items():
-        table.add_row(key, value)
-    return table

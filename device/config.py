@@ -16,22 +16,34 @@ from ..protos.channel import check_tls
 from ..protos.tracing import TraceEndpoint
 from ..settings import Address, ListenAddress, load_settings, validation_text
 from ..traces.source_name import without_secrets
+from .camera.watch import CameraSettings
+from .event_pictures import EventPicturesConfig
+from .filter_settings import FilterSettings
+from .governor.settings import OF_STREAM, GovernorSettings
 from .mask import check_polygons
+from .packet_settings import PacketSettings
+from .results import MOST_BYTES
+from .sinks.settings import SinkConfig
 from .sources.cut import WHOLE, Cut
 from .sources.names import rebased
+from .uplink.spool_settings import SpoolSettings
+from .uplink.travelling import PictureConfig
+from .uplink.video_settings import VideoSettings
 
 _TLS = ("tls_ca", "tls_cert", "tls_key")
-_PATHS = (*_TLS, "results", "head", "cache", "update", "rule_file", "local", "placement", "stem")
+_PATHS = (*_TLS, "results", "head", "cache", "update", "rule_file", "local", "placement", "stem", "folder", "path")
 _OWN_FILES = ("results", "cache", "update")
 """What is written while a stream runs: two streams can't share it."""
 _OF_DEVICE = (
     *("name", "coordinator", "token", *_TLS, "connect_timeout_s", "answer_timeout_s"),
-    *("metrics_listen", "trace_to", "trace_share", "streams"),
+    *("metrics_listen", "trace_to", "trace_share", "filters", "streams"),
 )
 """What can't be otherwise in a stream's table."""
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-Encoding = Literal["auto", "raw", "int8", "int16", "flac", "opus"]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+"""What a device and its streams can be called."""
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+Encoding = Literal["auto", "jpeg", "h264", "raw", "int8", "int16", "flac", "opus"]
 
 
 class DeviceConfig(BaseModel):
@@ -49,13 +61,19 @@ class DeviceConfig(BaseModel):
     every: int = Field(default=1, ge=1)
     pace: Literal["max", "source"] = "source"
     coordinator: Address
+    packets: PacketSettings | None = None
     gate: str = "all"
+    filters: FilterSettings = FilterSettings()
     cache: Path | None = None
     rule_file: Path | None = None
     update: Path | None = None
     audit: float = Field(default=0.01, ge=0, le=1)
+    picture: PictureConfig = PictureConfig()
+    open_share: float = Field(default=0.5, gt=0, le=1)
+    camera: CameraSettings = CameraSettings()
     quality: int = Field(default=90, ge=1, le=100)
     encoding: Encoding = "auto"
+    video: VideoSettings = VideoSettings()
     queue: Literal["all", "latest"] = "latest"
     head: Path | None = None
     local: Path | None = None
@@ -70,12 +88,17 @@ class DeviceConfig(BaseModel):
     window: int = Field(default=8, ge=1, le=1024)
     deadline_s: float = Field(default=0.0, ge=0)
     results: Path | None = None
+    results_bytes: int = Field(default=MOST_BYTES, ge=2**20)
+    sinks: tuple[SinkConfig, ...] = ()
+    event_pictures: EventPicturesConfig | None = None
+    spool: SpoolSettings = SpoolSettings()
     token: str = ""
     tls_ca: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
     connect_timeout_s: float = Field(default=10.0, gt=0)
     answer_timeout_s: float = Field(default=30.0, gt=0)
+    governor: GovernorSettings = GovernorSettings()
     metrics_listen: ListenAddress | None = None
     trace_to: TraceEndpoint | None = None
     trace_share: float = Field(default=0.01, ge=0, le=1)
@@ -99,6 +122,11 @@ class DeviceConfig(BaseModel):
         for name, table in self.streams.items():
             if of_device := [key for key in table if key in _OF_DEVICE]:
                 raise ValueError(f"streams.{name}.{of_device[0]}: is the whole device's: write it above the tables")
+            if limits := [key for key in _keys(table.get("governor")) if key not in OF_STREAM]:
+                raise ValueError(
+                    f"streams.{name}.governor.{limits[0]}: is the whole device's: write it into [governor] above the "
+                    f"tables; a stream has only {', '.join(OF_STREAM)} of its own"
+                )
             try:
                 found[name] = DeviceConfig.model_validate({**given, **table})
             except ValidationError as error:
@@ -181,6 +209,11 @@ def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -
         InvalidInput: a setting is wrong; the message names the file, the key and what is allowed.
     """
     config = load_settings(DeviceConfig, path, overrides, init="device", rebased=_rebased)
+    if path is not None and config.filters.folder is None:
+        # Where the agent writes anyway, as it may not write beside its settings.
+        beside = config.spool.folder or path.parent
+        filters = config.filters.model_copy(update={"folder": beside / "filters"})
+        config = config.model_copy(update={"filters": filters})
     flags = [key for key, value in (overrides or {}).items() if value is not None and key not in _OF_DEVICE]
     if config.streams and flags:
         raise InvalidInput(
@@ -222,15 +255,17 @@ def apply_placement(config: DeviceConfig) -> DeviceConfig:
 
 
 def _rebased(key: str, value: Any, folder: Path) -> Any:
-    """A key's value with the paths in it starting at a folder; so those of streams' tables."""
-    if key == "streams" and isinstance(value, dict):
-        return {name: _rebased("table", table, folder) for name, table in value.items()}
-    if key == "table" and isinstance(value, dict):
+    """A key's value with the paths in it starting at a folder; so those in tables, and in lists of tables."""
+    if isinstance(value, dict):
         return {each: _rebased(each, inner, folder) for each, inner in value.items()}
+    if isinstance(value, list) and key not in _PATHS:
+        return [_rebased(key, inner, folder) if isinstance(inner, dict) else inner for inner in value]
     if not isinstance(value, str):
         return value
     if key == "source":
         return rebased(value, folder)
+    if key == "path" and value == "-":
+        return value  # Standard output.
     return str(folder / value) if key in _PATHS or (key == "gate" and ".onnx" in value) else value
 
 
@@ -239,3 +274,7 @@ def _class_of(placement: PlacementFile, config: DeviceConfig) -> str:
     if config.name in placement.devices or len(placement.devices) > 1:
         return config.name
     return next(iter(placement.devices))
+
+
+def _keys(table: Any) -> list[str]:
+    return [*table] if isinstance(table, dict) else []

@@ -1,24 +1,24 @@
-"""Whether a device.toml will do: its models, files, certificates, and whether its coordinator answers."""
+"""Whether an agent will do what its settings say: looked at before anything starts, down to a first input."""
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-
 from ..errors import InfilinkError
 from ..models.doctor import Finding, disk, guarded
-from ..models.spec import find_models, select_models
-from ..models.stem.stem import Stem
-from ..protos.channel import open_channel
 from .config import DeviceConfig, load_config
+from .doctor_stream import StreamCheck
+from .status_socket import running_agents
 
-_ANSWERS_WITHIN_S = 5.0
+_SPOOL_LEAST_BYTES = 256 * 2**20
+_HOT_C = 80.0
+_WARM_C = 70.0
+_MOUNTS = Path("/proc/self/mountinfo")
 
 
 def check(path: Path) -> Iterator[Finding]:
-    """Looks at an agent's configuration.
+    """Looks at an agent's configuration, and at everything that it names.
 
     Args:
         path: the TOML file.
@@ -28,51 +28,96 @@ def check(path: Path) -> Iterator[Finding]:
     except InfilinkError as error:
         yield Finding("config", "wrong", str(error))
         return
+    yield from check_config(config, what=str(path))
+
+
+def check_config(config: DeviceConfig, *, what: str = "the options") -> Iterator[Finding]:
+    """The same for settings that were read already.
+
+    Args:
+        config: the settings.
+        what: where they come from.
+    """
     streams = config.by_stream()
     named = f" with the streams {', '.join(streams)}" if config.streams else ""
-    yield Finding("config", "ok", f"{path}: an agent's, {config.name}{named}")
+    yield Finding("config", "ok", f"{what}: an agent's, {config.name}{named}")
+    running = [each for each in running_agents() if each.get("name") == config.name]
+    if running:
+        yield Finding(
+            "agent",
+            "note",
+            f"an agent called {config.name} runs here as process {running[0].get('pid')}: its sources may be in use, "
+            "and the coordinator is not greeted in its name",
+            "infilink device status",
+        )
+    for name, settings in streams.items():
+        yield from guarded("stream", StreamCheck(name, settings, greets=not running).findings)
+    for folder, key in _folders(streams).items():
+        yield from guarded("disk", partial(_folder, folder, key))
+    yield from guarded("heat", _heat)
+
+
+def _folders(streams: dict[str, DeviceConfig]) -> dict[Path, str]:
+    """The folders that are written to, each with the key that names it."""
+    found: dict[Path, str] = {}
     for settings in streams.values():
-        yield from guarded("models", partial(_models, settings))
-        yield from guarded("files", partial(_files, settings))
-    yield from guarded("coordinator", lambda: _coordinator(config))
-    for folder in sorted({each.results.parent for each in streams.values() if each.results is not None}):
-        yield from guarded("disk", partial(disk, folder))
+        for key in ("results", "update", "cache"):
+            path = getattr(settings, key)
+            if path is not None:
+                found.setdefault(path.absolute().parent, key)
+        spool = getattr(settings, "spool", None)
+        if spool is not None and spool.folder is not None:
+            found.setdefault(spool.folder.absolute(), "spool.folder")
+    return found
 
 
-def _models(config: DeviceConfig) -> Iterator[Finding]:
-    if config.local is not None:
-        names = select_models(find_models(config.local), list(config.local_models or ()))
-        yield Finding("models", "ok", f"{config.local}: {', '.join(names)} run here")
-    if config.stem is not None:
-        yield Finding("models", "ok", f"{config.stem}: a stem, {Stem(config.stem).digest}")
+def _folder(folder: Path, key: str) -> Iterator[Finding]:
+    yield from disk(folder, _SPOOL_LEAST_BYTES, topic=f"disk ({key})")
+    device = _device_of(folder)
+    if "mmcblk" in device:
+        yield Finding(
+            "disk",
+            "note",
+            f"{folder}: lies on an SD card ({device}), which wears out by being written",
+            "bound what is written (`results_bytes`, [spool]), raise `sync_every_s`, or use a USB disk: "
+            "docs/RASPBERRY_PI.md",
+        )
 
 
-def _files(config: DeviceConfig) -> Iterator[Finding]:
-    gate = Path(config.gate.partition("@")[0])
-    missing = [
-        path for path in (gate, config.head) if path is not None and path.suffix == ".onnx" and not path.is_file()
-    ]
-    for path in missing:
-        yield Finding("files", "wrong", f"{path}: there is no such file", "train it, or correct its name")
+def _device_of(folder: Path) -> str:
+    """The device that a folder's file system lies on; empty: that can't be seen."""
+    there = next(each for each in (folder, *folder.parents) if each.is_dir())
+    number = os.stat(there).st_dev
+    wanted = f"{os.major(number)}:{os.minor(number)}"
+    try:
+        lines = _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    for line in lines:
+        fields, _, after = line.partition(" - ")
+        if fields.split()[2:3] == [wanted]:
+            return [*after.split(), "", ""][1]
+    return ""
 
 
-def _coordinator(config: DeviceConfig) -> Iterator[Finding]:
-    with open_channel(
-        config.coordinator, tls_ca=config.tls_ca, tls_cert=config.tls_cert, tls_key=config.tls_key
-    ) as channel:
-        try:
-            reply = health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(), timeout=_ANSWERS_WITHIN_S
-            )
-        except grpc.RpcError as error:
-            details = " ".join(str(error.details() or "").split())[:200]
-            yield Finding(
-                "coordinator",
-                "wrong",
-                f"{config.coordinator}: no answer ({details})",
-                "start it (`infilink cloud`), and look at `coordinator`, `tls_ca` and the network's firewall",
-            )
-            return
-    serving = reply.status == health_pb2.HealthCheckResponse.SERVING
-    text = "serves" if serving else "answers, but does not serve yet"
-    yield Finding("coordinator", "ok" if serving else "note", f"{config.coordinator}: {text}")
+def _heat() -> Iterator[Finding]:
+    from .governor.sensors import Sensors
+
+    found = Sensors().read(0.0)
+    if found.throttled:
+        yield Finding(
+            "heat",
+            "wrong",
+            f"the firmware slows this device down: {', '.join(found.throttled)}",
+            "a stronger power supply where the voltage is low; a heat sink or a fan where it is hot",
+        )
+    if found.temperature_c is None:
+        yield Finding("heat", "ok", "no temperature can be read here")
+        return
+    text = f"{found.temperature_c:.0f} C"
+    if found.temperature_c >= _HOT_C:
+        yield Finding("heat", "wrong", f"{text} while nothing runs yet", "a heat sink or a fan; not in the sun")
+    elif found.temperature_c >= _WARM_C:
+        yield Finding("heat", "note", f"{text} while nothing runs yet", "a heat sink or a fan")
+    else:
+        yield Finding("heat", "ok", text)

@@ -42,13 +42,18 @@ class LearntRate:
         self.left_out = 0
         self._step_s = learnt_step_s(gate)
 
+    def use(self, gate: Gate) -> None:
+        """Goes on with another gate, from the next input on."""
+        self.gate, self._step_s = gate, learnt_step_s(gate)
+        self.left_out = 0
+
     def __iter__(self) -> Generator[Input, None, None]:
         """Every input that is decided on.
 
         Raises:
             InvalidInput: the source gives fewer than the gate was learnt at; and what `Capture` raises.
         """
-        last_s = -math.inf
+        last_s = decoded_s = -math.inf
         steps_s: list[float] = []
         for taken in self.capture:
             if self.capture.form not in (None, PICTURES):
@@ -56,11 +61,14 @@ class LearntRate:
                 continue
             if last_s == -math.inf:
                 self._check_recording()
-            step_s = taken.captured_s - last_s
-            if 0.0 <= step_s < self._step_s / OTHER_RATE:
+            # What a packet gate has decoded is not thrown away for what it has not.
+            chosen = taken.choice is not None and taken.decoded
+            if 0.0 <= taken.captured_s - (decoded_s if chosen else last_s) < self._step_s / OTHER_RATE:
                 self._leave_out()
                 continue
+            step_s = taken.captured_s - last_s
             last_s = taken.captured_s
+            decoded_s = taken.captured_s if chosen else decoded_s
             if math.isfinite(step_s) and len(steps_s) < _MEASURED:
                 steps_s.append(step_s)
                 if len(steps_s) == _MEASURED:

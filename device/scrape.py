@@ -15,15 +15,22 @@ from ..settings import is_loopback
 logger = logging.getLogger(__name__)
 
 _COUNTERS = {
-    "frames": "Inputs that the source gave",
-    "kept": "Inputs that the gate kept",
-    "dropped": "Kept inputs that were not sent, as newer ones came",
-    "sent_bytes": "Bytes that were sent",
-    "received_bytes": "Bytes that were received",
-    "features": "Inputs that were sent as features",
-    "wanted": "Frames that the coordinator asked for",
-    "gone": "Of these, those that were gone",
-    "audited": "Inputs that the audit looked at",
+    "inputs": ("frames", "Inputs that the source gave"),
+    # What they were called before there were others than pictures.
+    "frames": ("frames", "The same as inputs"),
+    "kept": ("kept", "Inputs that the gate kept"),
+    "dropped": ("dropped", "Kept inputs that were not sent, as newer ones came"),
+    "sent_bytes": ("sent_bytes", "Bytes that were sent"),
+    "received_bytes": ("received_bytes", "Bytes that were received"),
+    "features": ("features", "Inputs that were sent as features"),
+    "wanted": ("wanted", "Frames that the coordinator asked for"),
+    "gone": ("gone", "Of these, those that were gone"),
+    "taken": ("taken", "Inputs that were synced in the spool, or answered before that"),
+    "spool_dropped": ("spool_dropped", "Inputs that the spool gave up"),
+    "late": ("late", "Results that came late"),
+    "audited": ("audited", "Inputs that the audit looked at"),
+    "undecoded": ("undecoded", "Inputs that the packet gate left undecoded"),
+    "left_out": ("left_out", "Inputs that nobody decided on, as the governor left them out"),
 }
 
 
@@ -47,10 +54,10 @@ class ReportCollector(Collector):
         # Without a name there is no label, as there was none before streams had names.
         named = {(name,) if name else (): each for name, each in found.items()}
         labels = ["stream"] if any(found) else []
-        for name, text in _COUNTERS.items():
+        for name, (field, text) in _COUNTERS.items():
             counter = CounterMetricFamily(f"infilink_agent_{name}", text, labels=labels)
             for values, (report, _) in named.items():
-                counter.add_metric(values, getattr(report, name))
+                counter.add_metric(values, getattr(report, field))
             yield counter
         for name, (text, value) in _GAUGES.items():
             gauge = GaugeMetricFamily(f"infilink_agent_{name}", text, labels=labels)
@@ -59,6 +66,12 @@ class ReportCollector(Collector):
                 if known is not None:
                     gauge.add_metric(values, known)
             yield gauge
+        level = GaugeMetricFamily(
+            "infilink_agent_level", "1 for how much the governor leaves out: full is nothing", labels=[*labels, "level"]
+        )
+        for values, (report, _) in named.items():
+            level.add_metric([*values, report.level or "full"], 1.0)
+        yield level
 
 
 def _filtering(report: edge_pb2.Report, up: bool) -> float | None:
@@ -71,7 +84,21 @@ def _audit_loss(report: edge_pb2.Report, up: bool) -> float | None:
 
 _GAUGES: dict[str, tuple[str, Callable[[edge_pb2.Report, bool], float | None]]] = {
     "up": ("1 if the stream runs, 0 while it waits to be tried again or has ended", lambda report, up: float(up)),
-    "memory_bytes": ("What the agent and the models on it took at most", lambda report, up: report.memory_bytes),
+    "memory_bytes": (
+        "The stream's part of what all of the agent's processes take (proportional set size): the sum is the agent's",
+        lambda report, up: report.memory_bytes,
+    ),
+    "spooled": ("Inputs that wait in the spool", lambda report, up: report.spooled),
+    "spooled_bytes": ("What they take", lambda report, up: report.spooled_bytes),
+    "spool_oldest_seconds": ("How long the oldest of them has waited", lambda report, up: report.spool_oldest_s),
+    "spool_trouble": (
+        "1 while the spool is full, or can't be written",
+        lambda report, up: float(report.spool_state not in ("", "ready")),
+    ),
+    "temperature_celsius": (
+        "The device's",
+        lambda report, up: report.temperature_c if report.HasField("temperature_c") else None,
+    ),
     "clock_behind_seconds": (
         "How far its clock is behind the coordinator's",
         lambda report, up: report.clock_behind_s,
@@ -80,8 +107,17 @@ _GAUGES: dict[str, tuple[str, Callable[[edge_pb2.Report, bool], float | None]]] 
         "1 if the audit has shown that the gate loses too much",
         lambda report, up: float(report.audit_broken),
     ),
+    "camera_unsure": (
+        "1 while the camera does not see what it saw: moved, or blinded",
+        lambda report, up: float(bool(report.camera)),
+    ),
+    "gate_failing": ("1 while the gate fails on every input", lambda report, up: float(report.gate_failing)),
     "filtering_ratio": ("The share of the inputs that the gate did not keep", _filtering),
     "audit_loss_ratio": ("What the gate loses, by the audit", _audit_loss),
+    "decode_saved_ratio": (
+        "The share of the time of decoding that the packet gate saved",
+        lambda report, up: report.decode_saved,
+    ),
 }
 
 

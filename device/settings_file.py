@@ -11,7 +11,17 @@ from .config import DeviceConfig, load_config
 
 logger = logging.getLogger(__name__)
 
-_Seen = tuple[int, int, int]
+Look = tuple[int, int, int]
+"""What tells cheaply whether a file may have changed."""
+
+
+def look_at(path: Path) -> Look | None:
+    """A file's time, size and number; None: it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 class SettingsFile:
@@ -25,7 +35,7 @@ class SettingsFile:
     def __init__(self, path: Path, overrides: Mapping[str, Any] | None = None) -> None:
         self.path = path
         self.overrides = overrides
-        self._seen: _Seen | None = None
+        self._seen: Look | None = None
         self._digest = b""
 
     def load(self) -> DeviceConfig:
@@ -34,12 +44,12 @@ class SettingsFile:
         Raises:
             InvalidInput: a setting is wrong; the message names the file, the key and what is allowed.
         """
-        self._seen, self._digest = self._look(), self._read()
+        self._seen, self._digest = look_at(self.path), self._read()
         return load_config(self.path, self.overrides)
 
     def changed(self) -> DeviceConfig | None:
         """What it says since it was last read; None: the same. What is wrong in it is logged, once."""
-        seen = self._look()
+        seen = look_at(self.path)
         if seen == self._seen:
             return None
         self._seen, digest = seen, self._read()
@@ -51,14 +61,6 @@ class SettingsFile:
         except InvalidInput as error:
             logger.warning("%s; everything goes on as it was", error)
             return None
-
-    def _look(self) -> _Seen | None:
-        """What tells cheaply that it may have changed; None: it is not there."""
-        try:
-            found = self.path.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
 
     def _read(self) -> bytes:
         try:

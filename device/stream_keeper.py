@@ -10,6 +10,7 @@ from typing import Any, Literal
 from ..errors import InfilinkError
 from ..protos import edge_pb2
 from .config import DeviceConfig
+from .model_watch import ModelWatch, watch_models
 from .stream_log import thread_name
 from .stream_run import StreamRun
 from .summary import Summary
@@ -36,7 +37,10 @@ class StreamEnd:
 
     def as_dict(self) -> dict[str, Any]:
         """The figures, with `failure`, or that alone."""
-        figures = {} if self.summary is None else asdict(self.summary)
+        figures: dict[str, Any] = {}
+        if self.summary is not None:
+            # `frames` is what inputs of every kind were called before there were others: whoever reads it goes on.
+            figures = {"inputs": self.summary.frames, **asdict(self.summary)}
         return figures if self.failure is None else {**figures, "failure": str(self.failure)}
 
 
@@ -60,7 +64,6 @@ class StreamKeeper:
         self, name: str, config: DeviceConfig, make_run: MakeRun, *, tries_again: bool, on_end: Callable[[], None]
     ) -> None:
         self.name = name
-        self.config = config
         self.make_run = make_run
         self.tries_again = tries_again
         self.on_end = on_end
@@ -68,7 +71,9 @@ class StreamKeeper:
         self.state: State = "running"
         self.end = StreamEnd()
         self._stopped = threading.Event()
+        self._config = config
         self._run: StreamRun | None = None
+        self._models: ModelWatch | None = None
         self._told = ""
         self._thread = threading.Thread(target=self._keep, name=thread_name("stream", name), daemon=True)
 
@@ -77,9 +82,58 @@ class StreamKeeper:
         self._thread.start()
 
     @property
+    def config(self) -> DeviceConfig:
+        """Its settings: those of its run, which may have gone on with another gate."""
+        return self._config if self._run is None else self._run.config
+
+    @property
+    def gate(self) -> str:
+        """What decides, as its settings name it, or as it came from the coordinator."""
+        return self._config.gate if self._run is None else self._run.gate
+
+    @property
     def connected(self) -> bool:
         """Whether the coordinator has answered in this run."""
         return self._run is not None and self._run.connected
+
+    @property
+    def linked(self) -> bool:
+        """Whether the coordinator is there now."""
+        return self.state == "running" and self._run is not None and self._run.linked
+
+    @property
+    def capturing(self) -> bool:
+        """Whether the source is open in this run."""
+        return self.state == "running" and self._run is not None and self._run.pulse.capturing
+
+    @property
+    def settled(self) -> bool:
+        """Whether it captures or, where it can't, it is known why."""
+        return self.capturing or self.state != "running"
+
+    @property
+    def inputs(self) -> int:
+        """How many inputs this run, or the last one, had so far: cheaper than a report."""
+        return 0 if self._run is None else self._run.inputs
+
+    def busy_s(self) -> float:
+        """How long the capture loop has been at work on one input; 0: it is not."""
+        return 0.0 if self._run is None else self._run.pulse.busy_s()
+
+    def look(self) -> bool:
+        """Looks whether a file that the run uses has changed; called about once a second.
+
+        Another gate the run takes up by itself. Returns whether another model is there, for which the stream is to be
+        started anew.
+        """
+        if self.state != "running" or self._run is None:
+            return False
+        self._run.look()
+        return self._models is not None and self.capturing and self._models.look()
+
+    def turn(self, config: DeviceConfig) -> bool:
+        """Has the run go on with settings of another gate; whether that can be tried: else it is to be started anew."""
+        return self.state == "running" and self._run is not None and self._run.turn(config)
 
     def report(self) -> edge_pb2.Report:
         """The counts of this run, or the last one."""
@@ -98,6 +152,7 @@ class StreamKeeper:
     def _keep(self) -> None:
         wait_s = self.again_s[0]
         while not self._stopped.is_set():
+            self._models = watch_models(self.name, self.config)
             run = self.make_run(self.config, self.name)
             self._run = run
             if self._stopped.is_set():

@@ -15,6 +15,6 @@ class NameStream(logging.Filter):
         """Every line passes."""
         what, _, stream = (record.threadName or "").partition(" ")
         told = str(record.msg).startswith("stream ")
-        if stream and not told and what in ("stream", "uplink", "handoff"):
+        if stream and not told and what in ("stream", "uplink", "handoff", "gate", "models"):
             record.msg = f"stream {stream}: {record.msg}"
         return True

@@ -1,45 +1,50 @@
 """One run of one stream: takes inputs from its source, sends those that are worth it, and knows the results of each."""
 
-import logging
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
-from dataclasses import asdict, replace
-from functools import partial
-
-import numpy as np
+from contextlib import ExitStack, closing, nullcontext
+from dataclasses import replace
 
 from ..errors import InvalidInput, ModelFailed, Unavailable
-from ..filters.gates.base import Decision, Gate, ModelOutput, Substitute
-from ..filters.local.state import Learning, Learnt
-from ..filters.open_gate import open_gate
-from ..filters.serves import can_judge, check_form, check_serves
-from ..filters.terms import Terms, terms_of
+from ..filters.gates.base import ModelOutput
 from ..models.inputs.form import PICTURES, InputForm
-from ..outputs import Array, OutputSpec
+from ..models.spec import ModelSpec
+from ..outputs import Array
 from ..protos import edge_pb2
-from ..protos.tracing import InputTrace, Tracing, part, within
-from .auditor import Asked, Auditor
+from ..protos.tracing import InputTrace, Tracing
+from .camera.watch import open_watch
 from .capture import Capture
 from .config import DeviceConfig, apply_placement
+from .deciding import Decider
+from .decode_budget import DecodeBudget
 from .exchange import Exchange
+from .figures import report_of, summary_of
+from .filter_change import FilterChange
+from .footprint import Footprint
+from .gate_swap import Fresh, GateSwap
+from .governor.easing import Easing
+from .governor.governor import Governor
+from .governor.sensors import Readings
 from .learnt_rate import LearntRate
 from .local_models import open_local
 from .mask import Mask
-from .messages import KeptInput
-from .results import InputRow, ResultRow, ResultsFile
+from .packet_watch import PacketWatch, open_watched
+from .promise import Promise
+from .pulse import Pulse
+from .result_log import ResultLog
+from .rolled_out import RolledOut
+from .sinks.delivery import Delivery
+from .sinks.open_sinks import OpenSinks
+from .sinks.stream_sinks import logs_of
 from .sources.base import Input
-from .summary import Summary, peak_rss_bytes
+from .spooling import go_on, kept_view, open_spool
+from .summary import Summary
 from .uplink.features import open_features
-from .uplink.payloads import PayloadEncoder, open_encoder
-
-logger = logging.getLogger(__name__)
-
-_TIMES = 10_000
-_STEM = "stem"
+from .uplink.payloads import open_encoder
+from .uplink.spool import Spool
+from .uplink.travelling import Travelling
 
 
 class StreamRun:
@@ -48,12 +53,18 @@ class StreamRun:
     Args:
         config: its settings.
         name: what it is called; empty: it is the device's only one.
+        sinks: the device's, of which its settings name some; None: it opens its own.
         tracing: measures single inputs' ways; None: nobody looks at them.
+        governor: says how much is to be left out; None: nothing ever is.
+        memory_bytes: what this stream takes of the agent's memory.
         clock_ns: Unix time, for the deadlines of inputs.
+        budget: shares the time for decoding among the device's streams; None: this is the only one.
+        rolled_out: the filters that came from the coordinator; None: those that lie where its settings say.
 
     Attributes:
         stopped: whether the capture is to end.
         connected: whether the coordinator has answered yet.
+        pulse: whether the capture loop gets on.
     """
 
     def __init__(
@@ -61,29 +72,37 @@ class StreamRun:
         config: DeviceConfig,
         *,
         name: str = "",
+        sinks: OpenSinks | None = None,
         tracing: Tracing | None = None,
+        governor: Governor | None = None,
+        memory_bytes: Callable[[], int] | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
+        budget: DecodeBudget | None = None,
+        rolled_out: RolledOut | None = None,
     ) -> None:
-        self.config = config
+        kept = rolled_out or RolledOut(config.filters.folder, name)
+        self._filters = FilterChange(name, config, kept, counts=self._counts)
+        self.budget = DecodeBudget() if budget is None else budget
         self.name = name
+        self.sinks = OpenSinks() if sinks is None else sinks
         self.tracing = tracing
+        self.governor = governor
+        self.memory_bytes = memory_bytes or Footprint().size_bytes
         self.clock_ns = clock_ns
         self.stopped = threading.Event()
         self.connected = False
-        self._inputs = self._light_answers = 0
-        self._decide_s: deque[float] = deque(maxlen=_TIMES)
-        # The newest input that the models ran on: the reference of the inputs after it.
-        self._reference: int | None = None
-        self._terms: Terms | None = None
-        self._auditor: Auditor | None = None
-        self._learning: Learning | None = None
-        # By the coordinator's models.
-        self._substitutes: dict[str, Substitute] = {}
-        self._results: ResultsFile | None = None
+        self.pulse = Pulse()
+        self._swap: GateSwap | None = None
+        self._results: ResultLog | None = None
+        self._delivery: Delivery | None = None
         self._capture: Capture | None = None
         self._exchange: Exchange | None = None
-        self._encoder: PayloadEncoder
+        self._decider: Decider | None = None
+        self._packets: PacketWatch | None = None
+        self._promise: Promise
+        self._easing: Easing | None = None
         self._mask = Mask(config.mask)
+        self._audits = False
 
     def stop(self) -> None:
         """Ends the capture, also where the source gives nothing; the answers to what was sent are still waited for.
@@ -106,281 +125,276 @@ class StreamRun:
         """
         config = apply_placement(self.config)
         with ExitStack() as stack:
-            rule_files = () if config.rule_file is None else (config.rule_file,)
-            # As links know it, and `record --camera` can call it.
-            camera = f"{config.name}.{self.name}" if self.name else config.name
-            gate = open_gate(
-                config.gate, cache=config.cache, update=config.update, rule_files=rule_files, camera=camera
+            stack.callback(self._filters.close)
+            self._swap = swap = self._filters.open()
+            stack.callback(swap.close)
+            self._promise = Promise(swap.gate, swap.config.gate, audit=config.audit)
+            self._promise.tell()
+            capture, self._packets = open_watched(
+                config, self.stopped, stays=bool(self.name), budget=self.budget, stack=stack
             )
-            stack.callback(gate.close)
-            self._learning = gate if isinstance(gate, Learning) else None
-            self._terms = terms_of(gate)
-            self._tell_terms()
-            capture = Capture(config, self.stopped, stays=bool(self.name))
             self._capture = capture
-            stack.callback(capture.close)
             capture.open()
-            if config.results is not None:
-                anew = not capture.live
-                self._results = stack.enter_context(ResultsFile(config.results, anew=anew, stream=self.name))
-                capture.first = self._results.next_sequence
-            exchange = self._run(config, gate, capture, stack)
+            self.pulse.capturing = True
+            spool = open_spool(config, self.name, live=capture.live)
+            if spool is not None:
+                stack.callback(spool.close)
+            logs = stack.enter_context(logs_of(config, self.name, self.sinks, spool, live=capture.live))
+            self._results, self._delivery = logs.log, logs.delivery
+            go_on(capture, spool, config, logs.file)
+            exchange, decider = self._run(config, swap, capture, spool, stack)
             exchange.finish()
-            wall_s = time.perf_counter() - exchange.started
-            return self._summary(exchange, wall_s, Learnt() if self._learning is None else self._learning.learnt())
+            if spool is not None and not self.stopped.is_set() and not spool.waiting().count:
+                spool.change_session(ended=not capture.live)
+            return summary_of(
+                exchange,
+                decider,
+                self._promise,
+                wall_s=time.perf_counter() - exchange.started,
+                left_out=self._easing.level.left_out if self._easing is not None else 0,
+                packets=self._packets.report() if self._packets is not None else None,
+            )
 
     def report(self) -> edge_pb2.Report:
         """The stream's counts, as the coordinator is sent them."""
-        exchange = self._exchange
-        if exchange is None:
-            return edge_pb2.Report(memory_bytes=peak_rss_bytes())
-        audit = self._auditor.report() if self._auditor is not None else None
-        return edge_pb2.Report(
-            frames=self._inputs,
-            kept=exchange.counts["kept"],
-            dropped=exchange.counts["dropped"],
-            sent_bytes=exchange.uplink.sent_bytes,
-            received_bytes=exchange.uplink.received_bytes,
-            memory_bytes=peak_rss_bytes() + exchange.local.memory_bytes(),
-            uncertified=self._terms is not None and not self._is_certified(),
-            audited=audit.audited if audit is not None else 0,
-            audit_blocks=audit.blocks if audit is not None else 0,
-            audit_error=audit.error if audit is not None else None,
-            audit_broken=audit is not None and audit.broken,
-            rate_far=audit.rate_far if audit is not None else "",
-            clock_behind_s=exchange.uplink.clock_behind_s,
-            **asdict(exchange.travelled),
+        exchange, decider = self._exchange, self._decider
+        if exchange is None or decider is None:
+            return edge_pb2.Report(memory_bytes=self.memory_bytes())
+        return report_of(
+            exchange,
+            decider,
+            self._promise,
+            memory_bytes=self.memory_bytes(),
+            level=self._easing.level if self._easing is not None else None,
+            readings=self.governor.readings if self.governor is not None else Readings(),
+            gate=(self.gate, self._swap.digest if self._swap is not None else ""),
+            filters=self._filters.state(),
+            packets=self._packets.report() if self._packets is not None else None,
         )
 
-    def _run(self, config: DeviceConfig, gate: Gate, capture: Capture, stack: ExitStack) -> Exchange:
-        """The capture loop, from the source's first input to its last; connects once there is a first input."""
-        # Closed at once whatever happens: a source that is left to the interpreter's end complains there.
-        with closing(iter(LearntRate(capture, gate))) as inputs:
-            taken = next(inputs, None)
-            if taken is None:
-                if self.stopped.is_set():
-                    raise Unavailable("stopped before the first input")
-                raise InvalidInput(f"source {config.source_name}: gave no input")
-            exchange = self._open_exchange(config, gate, capture.form or PICTURES)
-            stack.callback(exchange.close)
-            self._exchange = exchange
-            if self.stopped.is_set():
-                raise Unavailable("stopped before it was connected")
-            outputs = {name: spec.output for name, spec in exchange.open(self.stopped).items()}
-            self.connected = True
-            self._substitutes = {name: gate.substitute(name, output) for name, output in outputs.items()}
-            self._auditor = self._make_auditor(exchange, gate, outputs)
-            while taken is not None:
-                self._inputs += 1
-                try:
-                    self._take(taken, gate, exchange)
-                except ModelFailed as error:
-                    exchange.fail(self._row(taken, Decision(True), 0.0, exchange.started, kept=True), error)
-                taken = next(inputs, None)
-        return exchange
+    def _run(
+        self, config: DeviceConfig, swap: GateSwap, capture: Capture, spool: Spool | None, stack: ExitStack
+    ) -> tuple[Exchange, Decider]:
+        """The capture loop, from the source's first input to its last; connects once there is a first input.
 
-    def _open_exchange(self, config: DeviceConfig, gate: Gate, form: InputForm) -> Exchange:
-        """What sends the inputs of a source that gives such ones.
+        With a spool it connects at once, as there may be inputs of an earlier run.
+        """
+        # Closed at once whatever happens: a source that is left to the interpreter's end complains there.
+        rate = LearntRate(capture, swap.gate)
+        with closing(iter(rate)) as inputs:
+            taken = None
+            if spool is None:
+                taken = next(inputs, None)
+                if taken is None:
+                    if self.stopped.is_set():
+                        raise Unavailable("stopped before the first input")
+                    raise InvalidInput(f"source {config.source_name}: gave no input")
+            exchange, decider = self._open_exchange(config, swap, capture.form or PICTURES, spool)
+            stack.callback(decider.close)
+            stack.callback(exchange.close)
+            self._exchange, self._decider = exchange, decider
+            if self.stopped.is_set() and spool is None:
+                raise Unavailable("stopped before it was connected")
+            self.connected = spool is not None
+            self._serve(exchange.open(self.stopped), exchange, decider)
+            self.connected = True
+            decider.started = exchange.started
+            # A recording that is read as fast as can be has time.
+            governed = config.governor.on and (config.pace == "source" or capture.live)
+            governor = self.governor if governed else None
+            easing = Easing(governor, config.governor, decider, exchange, asks=config.send == "ask")
+            self._easing = easing
+            stack.enter_context(easing.joined(self.name))
+            if spool is not None:
+                taken = next(inputs, None)
+                if taken is None and not (self.stopped.is_set() or capture.begins):
+                    raise InvalidInput(f"source {config.source_name}: gave no input")
+            while taken is not None:
+                news = exchange.take_news()
+                if news is not None:
+                    self._serve(news, exchange, decider)
+                with self.pulse.at_work():
+                    fresh = swap.take()
+                    if fresh is not None:
+                        self._use(fresh, decider, exchange)
+                        rate.use(fresh.gate)
+                    self._take(taken, decider, exchange)
+                taken = next(inputs, None)
+        return exchange, decider
+
+    def _serve(self, specs: Mapping[str, ModelSpec] | None, exchange: Exchange, decider: Decider) -> None:
+        """Takes note of the coordinator's models; None: they are not known yet."""
+        outputs = {name: spec.output for name, spec in (specs or {}).items()}
+        if self._delivery is not None:
+            self._delivery.begin(outputs)
+        if specs is None:
+            return
+        substitutes = decider.serve(outputs)
+        if not self._audits:
+            self._audits = True
+            self._promise.audit(outputs, substitutes, inputs_stay=exchange.inputs_stay)
+
+    @property
+    def config(self) -> DeviceConfig:
+        """Its settings: those that it began with, or that its gate was turned to since."""
+        return self._filters.own
+
+    @property
+    def gate(self) -> str:
+        """What decides, by its name or its file."""
+        return self.config.gate if self._swap is None else self._swap.config.gate
+
+    @property
+    def linked(self) -> bool:
+        """Whether the coordinator is there now."""
+        return self._exchange is not None and self._exchange.uplink.connected
+
+    @property
+    def inputs(self) -> int:
+        """How many inputs there were so far."""
+        return 0 if self._decider is None else self._decider.inputs
+
+    def look(self) -> None:
+        """Looks whether the gate's file has changed; called about once a second, from any thread."""
+        if self._exchange is not None and self._swap is not None:
+            self._swap.look()
+            self._filters.look(self._promise)
+
+    def turn(self, config: DeviceConfig) -> bool:
+        """Goes on with other settings that differ in `GATE_KEYS` alone, if that can be tried now; from any thread."""
+        return self._exchange is not None and self._swap is not None and self._filters.turn(config)
+
+    def _counts(self) -> tuple[int, int]:
+        """How many inputs there were so far, and how many of them were kept."""
+        return self.inputs, 0 if self._exchange is None else self._exchange.counts["kept"]
+
+    # Not the promise's own, as the gate may be replaced, and its promise with it.
+    def _answered(self, sequence: int, values: Mapping[str, Array], exact: Mapping[str, ModelOutput]) -> None:
+        self._promise.answered(sequence, values, exact)
+        if self._packets is not None:
+            self._packets.answered(sequence, values)
+
+    def _unanswered(self, sequence: int) -> None:
+        self._promise.unanswered(sequence)
+        if self._packets is not None:
+            self._packets.unanswered(sequence)
+
+    def _use(self, fresh: Fresh, decider: Decider, exchange: Exchange) -> None:
+        """Goes on with another gate, whose audit begins anew: what was seen of the one before says nothing of it."""
+        promise = Promise(fresh.gate, fresh.config.gate, audit=fresh.config.audit)
+        promise.tell()
+        substitutes = decider.swap(fresh.gate, promise, digest=fresh.digest)
+        # Else it begins once the coordinator's models are known.
+        if self._audits:
+            promise.audit(decider.outputs, substitutes, inputs_stay=exchange.inputs_stay)
+        self._promise = promise
+        self._filters.used()
+        if self._easing is not None:
+            self._easing.use(fresh.gate)
+
+    def _open_exchange(
+        self, config: DeviceConfig, swap: GateSwap, form: InputForm, spool: Spool | None
+    ) -> tuple[Exchange, Decider]:
+        """What sends the inputs of a source that gives such ones, and what decides on them.
 
         Raises:
             InvalidInput: gate, models or settings are not for them.
         """
-        check_form(gate, form)
+        gate, features = swap.gate, open_features(config, swap.gate, form)
+        swap.begin(form, features.digest if features is not None and features.from_gate else "")
         self._mask.check(form)
-        self._encoder = open_encoder(config.head, gate, quality=config.quality, form=form, encoding=config.encoding)
-        return Exchange(
+        Travelling(config.picture).check(form, head=config.head is not None)
+        encoder = open_encoder(
+            config.head,
+            gate,
+            quality=config.quality,
+            form=form,
+            encoding=config.encoding,
+            video=config.video,
+        )
+        decider = Decider(
+            gate,
+            self._promise,
+            encoder,
+            deadline_s=config.deadline_s,
+            packets=self._packets,
+            open_share=config.open_share,
+            camera=open_watch(config.camera, form, kept_view(spool, swap.digest)),
+            clock_ns=self.clock_ns,
+            captured_ns=self._captured_ns,
+        )
+        exchange = Exchange(
             config,
             session=uuid.uuid4().hex,
-            encoder=self._encoder,
+            encoder=encoder,
             stream=self.name,
             form=form,
-            features=open_features(config, gate, form),
+            features=features,
             local=open_local(config, form),
             results=self._results,
+            spool=spool,
             report=self.report,
-            on_answer=self._take_answer,
-            check_served=partial(check_serves, gate),
-            on_unanswered=self._miss_answer,
+            on_answer=self._answered,
+            check_served=self._filters.check_served,
+            on_unanswered=self._unanswered,
+            on_filter=self._filters.take,
             clock_ns=self.clock_ns,
         )
+        return exchange, decider
 
-    def _take(self, taken: Input, gate: Gate, exchange: Exchange) -> None:
+    def _take(self, taken: Input, decider: Decider, exchange: Exchange) -> None:
         """Decides on one input, and sends it or answers it at once."""
+        if self._packets is not None and self._capture is not None:
+            self._packets.spend(*self._capture.decode_times(), taken)
+        if not taken.decoded:
+            self._see(taken, None)
+            held = decider.hold(taken)
+            exchange.pass_by(held.row, held.answers)
+            return
+        assert self._easing is not None, "known before the first input"
+        if not self._easing.level.takes():
+            left_out = decider.leave_out(taken)
+            if left_out is not None:
+                self._see(taken, None)
+                exchange.pass_by(left_out.row, left_out.answers)
+                return
         trace = self._begin_trace(taken)
         value = self._mask.apply(taken.value)
         if value is not taken.value:
             taken = replace(taken, value=value)
-        gate_input = self._encoder.gate_input(value)
-        started = time.perf_counter()
-        with within(trace), part("gate"):
-            decision = gate.decide(gate_input, taken.captured_s)
-        decide_s = time.perf_counter() - started
-        self._decide_s.append(decide_s)
-        chosen = self._chosen(decision)
-        # With no earlier answer to refer to, every model has to run.
-        if self._reference is None and any(each.value is None for each in chosen.values()):
-            chosen = {}
-        kept = len(chosen) < len(self._substitutes)
-        asked = Asked()
-        if self._auditor is not None:
-            asked = self._auditor.take(
-                taken.sequence,
-                chosen,
-                kept=kept,
-                reference=self._reference,
-                captured_s=taken.captured_s,
-                image=value,
-            )
-        audited = asked.probability > 0
-        kept = kept or audited
-        row = self._row(taken, decision, decide_s, exchange.started, kept=kept, probability=asked.probability)
-        if not row.kept:
-            answered = self._answers(taken, chosen)
-            if self._results is not None:
-                self._results.add_input(row, answered)
-            if trace is not None:
-                trace.end(answer="not sent")
+        self._see(taken, value)
+        try:
+            decided = decider.decide(taken, trace)
+        except ModelFailed as error:
+            exchange.fail(decider.fail(taken), error)
             return
-        if decision.keep or not audited:
-            self._reference = taken.sequence
-        answers = tuple(self._answers(taken, {} if audited else chosen))
-        deadline_ns = self.clock_ns() + round(self.config.deadline_s * 1e9) if self.config.deadline_s else 0
-        exchange.send(
-            KeptInput(taken, row, answers, deadline_ns, asked.exact, decision.learn, decision.features, trace)
-        )
+        if decided.kept is not None:
+            # Where it is to wait for room, the coordinator may take its time.
+            spool = exchange.spool
+            waits = self.config.queue == "all" or (spool is not None and spool.when_full == "block_source")
+            with self.pulse.waiting() if waits else nullcontext():
+                exchange.send(decided.kept)
+            return
+        exchange.pass_by(decided.row, decided.answers)
+        if trace is not None:
+            trace.end(answer="not sent")
+
+    def _see(self, taken: Input, value: Array | None) -> None:
+        """Shows the sinks what comes, masked; None: nothing of it."""
+        if self._delivery is not None:
+            self._delivery.see(taken.sequence, taken.captured_s, self._captured_ns(taken) / 1e9, value)
 
     def _begin_trace(self, taken: Input) -> InputTrace | None:
         if self.tracing is None:
             return None
-        # A live input's time is the monotonic clock's at its arrival; others have none but their own.
-        waited_s = (
-            max(0.0, time.monotonic() - taken.captured_s) if self._capture is not None and self._capture.live else 0.0
-        )
         told: dict[str, str | float] = {"sequence": taken.sequence, "captured_s": taken.captured_s}
         if self.name:
             told["stream"] = self.name
-        start_ns = self.clock_ns() - round(waited_s * 1e9)
-        return self.tracing.begin("frame", start_ns=start_ns, device=self.config.name, **told)
+        return self.tracing.begin("frame", start_ns=self._captured_ns(taken), device=self.config.name, **told)
 
-    def _chosen(self, decision: Decision) -> dict[str, Substitute]:
-        """The models that need not run on an input, each with its substitute."""
-        names = decision.answers if decision.keep else self._substitutes
-        return {
-            name: decision.answers.get(name) or self._substitutes[name] for name in names if name in self._substitutes
-        }
-
-    def _row(
-        self,
-        taken: Input,
-        decision: Decision,
-        decide_s: float,
-        started: float,
-        *,
-        kept: bool,
-        probability: float = 0.0,
-    ) -> InputRow:
-        return InputRow(
-            sequence=taken.sequence,
-            captured_s=taken.captured_s,
-            kept=kept,
-            score=decision.score,
-            threshold=decision.threshold,
-            decide_s=decide_s,
-            decided_s=time.perf_counter() - started,
-            audit_probability=probability,
-        )
-
-    def _answers(self, taken: Input, substitutes: dict[str, Substitute]) -> list[ResultRow]:
-        """The results of the models that do not run on an input."""
-        self._light_answers += sum(each.origin == "local" for each in substitutes.values())
-        proven = self._learning is not None and self._learning.changed and self._is_certified()
-        return [
-            ResultRow(
-                model=model,
-                sequence=taken.sequence,
-                captured_s=taken.captured_s,
-                origin=substitute.origin,
-                confidence=substitute.confidence,
-                trusted=substitute.trusted or (proven and substitute.confidence > 0.0),
-                # Unlike what a model of this device says, a head's answer is a prediction.
-                sources=(_STEM,) if substitute.origin == "local" else (),
-                reference=self._reference if substitute.value is None else None,
-                value=substitute.value,
-            )
-            for model, substitute in substitutes.items()
-        ]
-
-    def _is_certified(self) -> bool:
-        """Whether what the gate promises is proven: by its file, or by the audit once it has learnt on."""
-        certified = self._terms is not None and self._terms.certified
-        changed = self._learning is not None and self._learning.changed
-        return certified and (not changed or (self._auditor is not None and self._auditor.shown))
-
-    def _take_answer(self, sequence: int, values: Mapping[str, Array], exact: Mapping[str, ModelOutput]) -> None:
-        """An input's answer came; called from the uplink's thread."""
-        if self._auditor is not None:
-            self._auditor.answered(sequence, values, exact)
-
-    def _miss_answer(self, sequence: int) -> None:
-        """An input will have no answer; called from any thread."""
-        if self._auditor is not None:
-            self._auditor.unanswered(sequence)
-
-    def _make_auditor(self, exchange: Exchange, gate: Gate, outputs: dict[str, OutputSpec]) -> Auditor | None:
-        """The live audit of a gate that promises something."""
-        if self._terms is None or not self.config.audit:
-            return None
-        if exchange.inputs_stay:
-            logger.warning(
-                '%s: `send = "features"`: no model looks at a frame, so nothing is audited', self.config.gate
-            )
-            return None
-        if not can_judge(gate):
-            logger.warning(
-                "%s: its rule is Python code, so nothing is audited: name its file as `rule_file`", self.config.gate
-            )
-            return None
-        learnt = {name: output for name, output in outputs.items() if self._substitutes[name].confidence}
-        return Auditor(self.config.gate, self.config.audit, self._terms, gate.lost, learnt)
-
-    def _tell_terms(self) -> None:
-        """Says what nothing proves."""
-        if self._terms is not None and not self._terms.certified:
-            logger.warning(
-                "%s is NOT certified %s: %s. Its answers are marked as uncalibrated",
-                self.config.gate,
-                self._terms.text,
-                self._terms.reason,
-            )
-
-    def _summary(self, exchange: Exchange, wall_s: float, learnt: Learnt) -> Summary:
-        audit = self._auditor.report() if self._auditor is not None else None
-        times = np.asarray(self._decide_s or [0.0]) * 1000
-        exchange.local.memory_bytes()
-        return Summary(
-            frames=self._inputs,
-            **exchange.counts,
-            sent_bytes=exchange.uplink.sent_bytes,
-            received_bytes=exchange.uplink.received_bytes,
-            connections=exchange.uplink.connections,
-            travelled=exchange.travelled,
-            wall_s=wall_s,
-            fps=self._inputs / max(wall_s, 1e-9),
-            decide_p50_ms=float(np.percentile(times, 50)),
-            decide_p99_ms=float(np.percentile(times, 99)),
-            peak_rss_bytes=peak_rss_bytes(),
-            local=exchange.local.stats(),
-            certified=self._terms.certified if self._terms is not None else None,
-            audited=audit.audited if audit is not None else 0,
-            audit_blocks=audit.blocks if audit is not None else 0,
-            audit_error=audit.error if audit is not None else None,
-            audit_upper_bound=audit.upper_bound if audit is not None and audit.blocks else None,
-            alarms=audit.alarms if audit is not None else 0,
-            rate_far=audit.rate_far if audit is not None else "",
-            parts=audit.parts if audit is not None else (),
-            events=audit.events if audit is not None else None,
-            light_answers=self._light_answers,
-            learnt=learnt.inputs,
-            better=learnt.better,
-            worse=learnt.worse,
-        )
+    def _captured_ns(self, taken: Input) -> int:
+        """When an input was captured, as Unix time; of a recording the present."""
+        if self._capture is None or not self._capture.live:
+            return self.clock_ns()
+        # A live input's time is the monotonic clock's at its arrival.
+        return self.clock_ns() - round(max(0.0, time.monotonic() + self._capture.offset_s - taken.captured_s) * 1e9)

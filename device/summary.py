@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from ..filters.gates.audit import AuditReport
 from ..filters.gates.event_watch import EventReport
 from ..filters.gates.parts import PartReport
 
@@ -27,7 +28,7 @@ class LocalStats:
 
 @dataclass(frozen=True)
 class Travelled:
-    """What travelled instead of frames.
+    """What travelled instead of frames as JPEGs.
 
     Attributes:
         features: how many inputs were sent as features.
@@ -35,6 +36,8 @@ class Travelled:
         wanted: how many of their frames the coordinator asked for.
         gone: how many of those were gone, or too late.
         wanted_bytes: the size of the others.
+        video: how many inputs were sent as H.264.
+        video_bytes: the size of their pictures.
     """
 
     features: int = 0
@@ -42,10 +45,36 @@ class Travelled:
     wanted: int = 0
     gone: int = 0
     wanted_bytes: int = 0
+    video: int = 0
+    video_bytes: int = 0
 
     def plus(self, **more: int) -> Self:
         """With so many more of each."""
         return replace(self, **{name: getattr(self, name) + count for name, count in more.items()})
+
+
+@dataclass(frozen=True)
+class PacketReport:
+    """What a packet gate has saved and lost.
+
+    Attributes:
+        undecoded: how many inputs were not decoded.
+        decode_s: the processor's time that decoding took.
+        whole_decode_s: what decoding everything would have taken.
+        threshold: its threshold now.
+        audit: what was found in groups that were decoded whole; None: none is.
+    """
+
+    undecoded: int = 0
+    decode_s: float = 0.0
+    whole_decode_s: float = 0.0
+    threshold: float = 0.0
+    audit: AuditReport | None = None
+
+    @property
+    def saved(self) -> float:
+        """The share of the time of decoding that was saved."""
+        return 1.0 - self.decode_s / self.whole_decode_s if self.whole_decode_s else 0.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +90,8 @@ class Summary:
         sent_bytes: the size of all messages sent.
         received_bytes: the size of all messages received.
         connections: how often it connected.
+        late: how many results came long after their input, or in another run (with a spool).
+        spooled: how many inputs wait in the spool at the end.
         wall_s: from the first input to the last answer.
         fps: inputs over wall_s.
         decide_p50_ms: the gate's time for an input, median.
@@ -78,9 +109,14 @@ class Summary:
         parts: what was shown of the classes and slices that something is promised of.
         events: what was shown of events; None: nothing is promised of them.
         light_answers: how many results were heads' answers, given on the device.
+        left_out: how many inputs nobody decided on, as the governor left them out.
+        gate_failed: on how many inputs the gate failed, which were kept, or passed up to a share.
+        camera_changes: how often the camera no longer saw what it saw.
+        camera_unsure: how many inputs were decided on meanwhile.
         learnt: how many inputs the gate has learnt from at work.
         better: how often what it had learnt was shown to be better than what it came from, and took its place.
         worse: how often it was shown to be worse, and was given up.
+        packets: what the packet gate has saved and lost; None: there is none.
     """
 
     frames: int
@@ -108,9 +144,16 @@ class Summary:
     parts: tuple[PartReport, ...] = ()
     events: EventReport | None = None
     light_answers: int = 0
+    left_out: int = 0
+    late: int = 0
+    spooled: int = 0
+    gate_failed: int = 0
+    camera_changes: int = 0
+    camera_unsure: int = 0
     learnt: int = 0
     better: int = 0
     worse: int = 0
+    packets: PacketReport | None = None
 
 
 def peak_rss_bytes() -> int:

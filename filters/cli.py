@@ -274,10 +274,7 @@ def _certificate_text(spec: FilterSpec) -> str:
     if spec.events is not None:
         return _events_text(spec, spec.events)
     found = spec.certificate
-    proof = (
-        f"error {found.error:.3f} on {found.inputs} inputs (worth {found.runs:.0f} independent runs), "
-        f"at most {found.upper_bound:.3f} with {found.confidence:.0%} confidence"
-    )
+    proof = found.proof
     if found.certified:
         return f"[green]certified[/]: winner {spec.kind}, filtering rate {found.rate:.3f}; {proof}"
     free = max((spec.candidates[name].rate for name in _FREE if name in spec.candidates), default=0.0)

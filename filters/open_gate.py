@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InvalidInput
+from .exits.gate import ExitGate
+from .exits.spec import is_exit
 from .gates.base import Gate
 from .gates.free import DifferenceGate, EveryGate, FirstGate, FreeGate, RandomGate
 from .gates.learned import FilterRuntime
@@ -76,7 +78,7 @@ def _learning(text: str, cache: Path | None, update: Path, rule_files: Sequence[
         )
     if is_heads(path) and not rule_files:
         return LearningHeads(path, update)
-    if is_reuse(path) or decides_for_several(path):
+    if is_exit(path) or is_reuse(path) or decides_for_several(path):
         raise InvalidInput(
             f"gate {text!r}: `update` takes heads (`infilink train heads`) or a filter for one rule: train a stem "
             "filter (`infilink train filter --candidate stem`)"
@@ -85,29 +87,45 @@ def _learning(text: str, cache: Path | None, update: Path, rule_files: Sequence[
 
 
 def _free(text: str) -> Gate | None:
-    name, colon, rest = text.partition(":")
+    found = _free_form(text)
+    return None if found is None else found.make(text.partition(":")[2])
+
+
+def _free_form(text: str) -> FreeForm | None:
+    name, colon, _ = text.partition(":")
     found = FREE.get(name)
     # A gate without a number is its bare name.
-    if found is None or (colon and ":" not in found.form):
-        return None
-    return found.make(rest)
+    return None if found is None or (colon and ":" not in found.form) else found
 
 
-def _trained(text: str, cache: Path | None, rule_files: Sequence[Path], camera: str) -> Gate:
+def gate_file(text: str | Path) -> Path | None:
+    """The file that a gate's text names, whether or not it is there; None: it is a gate that is not learned."""
+    return None if _free_form(str(text)) is not None else Path(_parts(str(text))[0])
+
+
+def _parts(text: str) -> tuple[str, str, str]:
+    """The file that a text names, the accuracy and the task behind it; empty: none is named."""
     path, _, accuracy = text.rpartition("@")
     if not path or Path(text).is_file():
         path, accuracy = text, ""
     file, _, task = path.rpartition("#")
     if file and not Path(path).is_file():
-        path = file
-    else:
-        task = ""
+        return file, accuracy, task
+    return path, accuracy, ""
+
+
+def _trained(text: str, cache: Path | None, rule_files: Sequence[Path], camera: str) -> Gate:
+    path, accuracy, task = _parts(text)
     if not Path(path).is_file():
         raise ValueError("there is no such gate or file")
     if is_heads(Path(path)):
         if task or accuracy or rule_files:
             raise ValueError("a file of heads is for the accuracy that it was trained for, and has no rule")
         return LocalGate(Path(path))
+    if is_exit(Path(path)):
+        if task or accuracy or rule_files:
+            raise ValueError("an exit is for the accuracy that it was trained for, and has no rule")
+        return ExitGate(Path(path))
     if is_reuse(Path(path)):
         if task or accuracy:
             raise ValueError("a reuse file is for one model, and for the accuracy that it was trained for")
@@ -154,6 +172,7 @@ FREE = {
 """The gates that are not learned, by name."""
 
 FORMS = (
-    ", ".join(each.form for each in FREE.values()) + ", or the path of the .onnx of a filter, a reuse file or heads; "
+    ", ".join(each.form for each in FREE.values()) + ", or the path of the .onnx of a filter, a reuse file, heads or "
+    "an exit; "
     "PATH@ACCURACY: with another accuracy than it was trained for; PATH#MODEL: one task of a filter for several models"
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..errors import InvalidInput
 from ..models.inputs.form import InputForm
 from ..outputs import OutputSpec
+from .exits.gate import ExitGate
 from .gates.base import Gate
 from .gates.free import DifferenceGate
 from .gates.learned import FilterRuntime
@@ -147,7 +148,7 @@ def _traces(gate: Gate) -> Iterator[LearntFrom]:
         found = [task.learnt_from for task in gate.spec.tasks]
     elif isinstance(gate, ReuseGate):
         found = [gate.runtime.spec.learnt_from]
-    elif isinstance(gate, LocalGate):
+    elif isinstance(gate, LocalGate | ExitGate):
         found = [gate.spec.learnt_from]
     yield from (each for each in found if each is not None)
 
@@ -162,6 +163,8 @@ def _learnt(gate: Gate) -> Iterator[_Learnt]:
     elif isinstance(gate, ReuseGate):
         reuse = gate.runtime.spec
         yield _Learnt(reuse.model, reuse.digest, reuse.output, reuse.parsed_rule, reuse.modality, learnt_form(gate))
+    elif isinstance(gate, ExitGate):
+        yield _Learnt(gate.spec.model, gate.spec.digest, gate.spec.classes.big, None, None, learnt_form(gate))
     elif isinstance(gate, LocalGate):
         for head in gate.spec.heads:
             yield _Learnt(head.model, head.digest, head.output, None, None, learnt_form(gate))

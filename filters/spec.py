@@ -64,6 +64,14 @@ class Certificate(BaseModel):
     rate_interval: tuple[float, float] = (0.0, 1.0)
     more_runs: int = 0
 
+    @property
+    def proof(self) -> str:
+        """What is proven of the error, in words."""
+        return (
+            f"error {self.error:.3f} on {self.inputs} inputs (worth {self.runs:.0f} independent runs), at most "
+            f"{self.upper_bound:.3f} with {self.confidence:.0%} confidence"
+        )
+
 
 class Level(BaseModel):
     """One row of the table: what a threshold costs and brings, on the calibration part."""

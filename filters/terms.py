@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .event_promise import EventPromise
+from .exits.gate import ExitGate
 from .gates.base import Gate
 from .gates.learned import FilterRuntime
 from .gates.tasks import TasksRuntime
@@ -67,6 +68,9 @@ def terms_of(gate: Gate) -> Terms | None:
         return _of_several(gate.accuracy, [task.certificate for task in gate.spec.tasks])
     if isinstance(gate, ReuseGate):
         found = gate.runtime.spec.certificate
+        return Terms(gate.accuracy, found.certified, _reason(found), _run_inputs(found), found.rate_interval)
+    if isinstance(gate, ExitGate):
+        found = gate.spec.certificate
         return Terms(gate.accuracy, found.certified, _reason(found), _run_inputs(found), found.rate_interval)
     if isinstance(gate, LocalGate):
         return _of_several(gate.accuracy, [head.certificate for head in gate.spec.answering.values()])

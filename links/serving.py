@@ -101,6 +101,7 @@ class Serving:
         features: Array | None = None,
         score: float | None = None,
         biased: Container[str] = (),
+        is_late: bool = False,
     ) -> dict[str, Answer]:
         """Every model's answer for one input, from the outputs of those that ran on it.
 
@@ -111,6 +112,7 @@ class Serving:
             score: what the device's filter thought of it; None: there is none.
             biased: the models that ran because of what was expected of their answers on this very input: they show
                 nothing of how far others may be trusted.
+            is_late: it comes after inputs that were captured later: what these said stays what is held.
 
         Raises:
             UnknownModel: an output is of no model known here.
@@ -122,8 +124,9 @@ class Serving:
         self._compare(at, ran, biased)
         self.expectation.saw(score)
         for name, value in ran.items():
-            self._last[name], self._last_s[name] = value, captured_s
-            self._then[name] = known
+            if not is_late or name not in self._last:
+                self._last[name], self._last_s[name] = value, captured_s
+                self._then[name] = known
             self._learn(name, value)
         self._at = None
         return {

@@ -29,13 +29,23 @@ def doctor_command(
 ) -> None:
     """Say what is here (versions, processors, providers, cards, memory, disk, clock), and what is wrong.
 
-    With a configuration, also whether that will do: models, links, places, budget, port, certificates, coordinator. The
-    exit code is 1 if something is wrong.
+    With a configuration, also whether that will do: a coordinator's models, links, places, budget, port, certificates;
+    whether an agent's sources give inputs, its gates and models run, and the coordinator takes it. The exit code is 1
+    if something is wrong.
     """
     paths = files if files else [Path(name) for name in _USUAL if Path(name).is_file()]
     found = list(check_machine(paths[0].parent if paths else Path()))
     for path in paths:
         found += _check_file(path)
+    tell(found, as_json=as_json)
+
+
+def tell(found: list[Finding], *, as_json: bool) -> None:
+    """Prints what was found, for people or for programs.
+
+    Raises:
+        typer.Exit: something is wrong: the exit code is 1.
+    """
     wrong = [finding for finding in found if finding.state == "wrong"]
     if as_json:
         print(json.dumps({"wrong": len(wrong), "findings": [finding.as_dict() for finding in found]}))

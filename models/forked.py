@@ -24,7 +24,17 @@ _TUNABLES = "GLIBC_TUNABLES"
 _STARTED: "weakref.WeakSet[BaseProcess]" = weakref.WeakSet()
 # Not `__main__`, as is the default: a program that imports much would be copied into every process. On macOS nothing:
 # its system libraries can't be used in a process that was forked after they had been used, so each imports its own.
-_PRELOAD = ["infilink.models.preload", "av"] if sys.platform == "linux" else []
+_MODELS = "infilink.models.preload"
+_PRELOAD = [_MODELS, "av"] if sys.platform == "linux" else []
+
+
+def preload(*modules: str) -> None:
+    """Has the fork server load these instead of what models need; of effect before its first process alone.
+
+    It then does without huge pages, too: a decoder has no weights to go through, and takes less without.
+    """
+    if sys.platform == "linux":
+        _PRELOAD[:] = modules
 
 
 def fork(target: Callable[..., object], *arguments: Any) -> tuple[BaseProcess, Connection]:
@@ -90,7 +100,7 @@ def _huge_pages() -> Iterator[None]:
     A model goes through megabytes of weights and tensors at each inference, and whoever ran before it on the same
     processor has left other pages where addresses are looked up: with pages of 2 MiB inferences take 3 to 5 % less.
     """
-    if _TUNABLES in os.environ:  # A person knows better.
+    if _TUNABLES in os.environ or _MODELS not in _PRELOAD:  # A person knows better, or no model runs there.
         yield
         return
     os.environ[_TUNABLES] = "glibc.malloc.hugetlb=1"

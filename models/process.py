@@ -18,8 +18,10 @@ import psutil
 
 from ..errors import BadOutput, InfilinkError, InvalidInput, ModelFailed
 from ..outputs import Array
+from .external_data import external_files
 from .forked import fork
 from .onnx_model import try_out
+from .own_memory import own_bytes
 from .process_child import (
     FRAME,
     Inferable,
@@ -83,6 +85,7 @@ class ModelProcess:
         self._pipe: Connection | None = None
         self._gives, self._given = SharedWriter(), SharedReader()
         self._spec: ModelSpec | None = None
+        self._has_files = False
 
     @property
     def spec(self) -> ModelSpec:
@@ -107,6 +110,8 @@ class ModelProcess:
             ModelFailed: the process ended or did not get ready in time.
         """
         started = time.perf_counter()
+        with suppress(InvalidInput, OSError):  # Whoever opens it says so.
+            self._has_files = self.path.suffix == ".onnx" and bool(external_files(self.path))
         self._start(Opening(type(self).opener, self.path, self.threads, self.optimized, self.providers))
         assert self._pipe is not None
         try:
@@ -214,20 +219,12 @@ class ModelProcess:
         return self._pipe.fileno()
 
     def memory_bytes(self) -> int:
-        """The process's unique set size now; 0 when it is not running. Any thread may ask.
+        """What the process has to itself now; 0 when it is not running. Any thread may ask.
 
         Where the system tells that of one's own process only, as macOS does, it is the whole resident set size.
         """
         pid = self._pid
-        if pid is None:
-            return 0
-        with suppress(psutil.Error):
-            process = psutil.Process(pid)
-            try:
-                return int(process.memory_full_info().uss)
-            except psutil.AccessDenied:
-                return int(process.memory_info().rss)
-        return 0
+        return 0 if pid is None else own_bytes(pid, with_files=self._has_files)
 
     def cpu_s(self) -> float:
         """What it took of processors so far; 0 when it is not running."""

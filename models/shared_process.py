@@ -15,10 +15,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-import psutil
-
 from ..errors import ModelFailed
 from .forked import fork
+from .own_memory import own_bytes
 from .process import ModelProcess
 from .process_child import Opening, answer_all, prepare_process, use_small_pages
 from .session import CPU_ONLY, SessionProviders
@@ -92,12 +91,9 @@ class SharedProcess:
                 self._end()
 
     def memory_bytes(self) -> int:
-        """The process's unique set size; 0 when there is none."""
+        """What the process has to itself; 0 when there is none."""
         pid = self.pid
-        if pid is not None:
-            with suppress(psutil.Error):
-                return int(psutil.Process(pid).memory_full_info().uss)
-        return 0
+        return 0 if pid is None else own_bytes(pid, with_files=True)
 
     def close(self) -> None:
         """Ends the process with all models in it; closing twice is fine."""

@@ -8,15 +8,39 @@ import grpc
 
 from ..errors import InvalidInput
 
-KEEPALIVE = (
-    # Who is gone without a word (a black hole) is noticed within twenty seconds. On a slow line a large picture may
-    # stand before the question whether the other side is there.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.ping_timeout_ms", 10_000),
-    ("grpc.http2.max_pings_without_data", 0),
+PATIENCE_S = 4.0
+"""How long the other side may take, on a line that is not slow, to answer whether it is there."""
+
+_ASKS_AFTER_S = 5.0
+_WINDOW_BYTES = 2**20
+
+
+def silence(patience_s: float = PATIENCE_S) -> tuple[tuple[str, int], ...]:
+    """Options of a channel with long streams: who is gone without a word (a black hole) is noticed.
+
+    The other side is asked once nothing was heard for five seconds.
+
+    Args:
+        patience_s: how long it may take to answer. On a slow line the question waits behind what is being sent.
+    """
+    patience_ms = round(1000 * patience_s)
+    return (
+        ("grpc.keepalive_time_ms", round(1000 * _ASKS_AFTER_S)),
+        # The answer's, and that of the other side's system where what is sent is not even taken (TCP_USER_TIMEOUT).
+        ("grpc.http2.ping_timeout_ms", patience_ms),
+        ("grpc.keepalive_timeout_ms", patience_ms),
+        ("grpc.http2.max_pings_without_data", 0),
+        *STEADY_WINDOW,
+    )
+
+
+STEADY_WINDOW = (
+    # gRPC asks on its own how fast a line is; on a slow one the answer waits behind what it measures, and counts as
+    # late. A window that is the same all the time needs no such questions.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", _WINDOW_BYTES),
 )
-"""Options of a channel with long streams."""
+"""Options of either side: how much may be on its way before it is read."""
 
 
 def open_channel(

@@ -17,6 +17,7 @@ class Encoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ENCODING_FLAC: _ClassVar[Encoding]
     ENCODING_OPUS: _ClassVar[Encoding]
     ENCODING_PARTS: _ClassVar[Encoding]
+    ENCODING_H264: _ClassVar[Encoding]
 
 class Policy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -41,6 +42,7 @@ class RefusedCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REFUSED_CODE_SUPERSEDED: _ClassVar[RefusedCode]
     REFUSED_CODE_FAILED: _ClassVar[RefusedCode]
     REFUSED_CODE_OVERLOADED: _ClassVar[RefusedCode]
+    REFUSED_CODE_BROKEN_CHAIN: _ClassVar[RefusedCode]
 ENCODING_UNSPECIFIED: Encoding
 ENCODING_JPEG: Encoding
 ENCODING_MAP: Encoding
@@ -49,6 +51,7 @@ ENCODING_ARRAY: Encoding
 ENCODING_FLAC: Encoding
 ENCODING_OPUS: Encoding
 ENCODING_PARTS: Encoding
+ENCODING_H264: Encoding
 POLICY_UNSPECIFIED: Policy
 POLICY_ALL: Policy
 POLICY_LATEST: Policy
@@ -64,6 +67,7 @@ REFUSED_CODE_DEADLINE: RefusedCode
 REFUSED_CODE_SUPERSEDED: RefusedCode
 REFUSED_CODE_FAILED: RefusedCode
 REFUSED_CODE_OVERLOADED: RefusedCode
+REFUSED_CODE_BROKEN_CHAIN: RefusedCode
 
 class DeviceMessage(_message.Message):
     __slots__ = ("hello", "input", "report", "frame")
@@ -78,20 +82,22 @@ class DeviceMessage(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., input: _Optional[_Union[Input, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ...) -> None: ...
 
 class CoordinatorMessage(_message.Message):
-    __slots__ = ("welcome", "result", "refused", "notice", "want", "pause")
+    __slots__ = ("welcome", "result", "refused", "notice", "want", "pause", "filter")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     NOTICE_FIELD_NUMBER: _ClassVar[int]
     WANT_FIELD_NUMBER: _ClassVar[int]
     PAUSE_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     result: Result
     refused: Refused
     notice: Notice
     want: Want
     pause: Pause
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., notice: _Optional[_Union[Notice, _Mapping]] = ..., want: _Optional[_Union[Want, _Mapping]] = ..., pause: _Optional[_Union[Pause, _Mapping]] = ...) -> None: ...
+    filter: WantedFilter
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., notice: _Optional[_Union[Notice, _Mapping]] = ..., want: _Optional[_Union[Want, _Mapping]] = ..., pause: _Optional[_Union[Pause, _Mapping]] = ..., filter: _Optional[_Union[WantedFilter, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("device", "version", "session", "models", "local", "device_class", "stem", "stream", "form", "wire", "wire_oldest")
@@ -127,7 +133,7 @@ class Hello(_message.Message):
     def __init__(self, device: _Optional[str] = ..., version: _Optional[str] = ..., session: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., local: _Optional[_Mapping[str, str]] = ..., device_class: _Optional[str] = ..., stem: _Optional[str] = ..., stream: _Optional[str] = ..., form: _Optional[str] = ..., wire: _Optional[int] = ..., wire_oldest: _Optional[int] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("version", "specs", "plan", "max_in_flight", "local", "now_ns", "digests", "features", "modalities", "wire")
+    __slots__ = ("version", "specs", "plan", "max_in_flight", "local", "now_ns", "digests", "features", "modalities", "wire", "encodings")
     class SpecsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -152,6 +158,7 @@ class Welcome(_message.Message):
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     MODALITIES_FIELD_NUMBER: _ClassVar[int]
     WIRE_FIELD_NUMBER: _ClassVar[int]
+    ENCODINGS_FIELD_NUMBER: _ClassVar[int]
     version: str
     specs: _containers.ScalarMap[str, str]
     plan: str
@@ -162,7 +169,8 @@ class Welcome(_message.Message):
     features: FeatureRange
     modalities: _containers.RepeatedScalarFieldContainer[str]
     wire: int
-    def __init__(self, version: _Optional[str] = ..., specs: _Optional[_Mapping[str, str]] = ..., plan: _Optional[str] = ..., max_in_flight: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ..., now_ns: _Optional[int] = ..., digests: _Optional[_Mapping[str, str]] = ..., features: _Optional[_Union[FeatureRange, _Mapping]] = ..., modalities: _Optional[_Iterable[str]] = ..., wire: _Optional[int] = ...) -> None: ...
+    encodings: _containers.RepeatedScalarFieldContainer[Encoding]
+    def __init__(self, version: _Optional[str] = ..., specs: _Optional[_Mapping[str, str]] = ..., plan: _Optional[str] = ..., max_in_flight: _Optional[int] = ..., local: _Optional[_Iterable[str]] = ..., now_ns: _Optional[int] = ..., digests: _Optional[_Mapping[str, str]] = ..., features: _Optional[_Union[FeatureRange, _Mapping]] = ..., modalities: _Optional[_Iterable[str]] = ..., wire: _Optional[int] = ..., encodings: _Optional[_Iterable[_Union[Encoding, str]]] = ...) -> None: ...
 
 class FeatureRange(_message.Message):
     __slots__ = ("mean", "step")
@@ -185,6 +193,22 @@ class Notice(_message.Message):
     TEXT_FIELD_NUMBER: _ClassVar[int]
     text: str
     def __init__(self, text: _Optional[str] = ...) -> None: ...
+
+class Chunk(_message.Message):
+    __slots__ = ("chain", "place", "first", "packets", "width", "height")
+    CHAIN_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    PACKETS_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    chain: int
+    place: int
+    first: int
+    packets: _containers.RepeatedScalarFieldContainer[bytes]
+    width: int
+    height: int
+    def __init__(self, chain: _Optional[int] = ..., place: _Optional[int] = ..., first: _Optional[int] = ..., packets: _Optional[_Iterable[bytes]] = ..., width: _Optional[int] = ..., height: _Optional[int] = ...) -> None: ...
 
 class ArrayPayload(_message.Message):
     __slots__ = ("shape", "dtype", "value", "scale", "offset")
@@ -217,7 +241,7 @@ class Part(_message.Message):
     def __init__(self, name: _Optional[str] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ...) -> None: ...
 
 class Input(_message.Message):
-    __slots__ = ("sequence", "captured_ns", "deadline_ns", "encoding", "payload", "policy", "audit", "models", "outputs", "features", "frame_kept", "score", "stream", "traceparent")
+    __slots__ = ("sequence", "captured_ns", "deadline_ns", "encoding", "payload", "policy", "audit", "models", "outputs", "features", "frame_kept", "score", "captured_unix_ns", "stream", "traceparent")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_NS_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_NS_FIELD_NUMBER: _ClassVar[int]
@@ -230,6 +254,7 @@ class Input(_message.Message):
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     FRAME_KEPT_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
     STREAM_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     sequence: int
@@ -244,9 +269,10 @@ class Input(_message.Message):
     features: Features
     frame_kept: bool
     score: float
+    captured_unix_ns: int
     stream: str
     traceparent: str
-    def __init__(self, sequence: _Optional[int] = ..., captured_ns: _Optional[int] = ..., deadline_ns: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ..., policy: _Optional[_Union[Policy, str]] = ..., audit: bool = ..., models: _Optional[_Iterable[str]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., features: _Optional[_Union[Features, _Mapping]] = ..., frame_kept: bool = ..., score: _Optional[float] = ..., stream: _Optional[str] = ..., traceparent: _Optional[str] = ...) -> None: ...
+    def __init__(self, sequence: _Optional[int] = ..., captured_ns: _Optional[int] = ..., deadline_ns: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ..., policy: _Optional[_Union[Policy, str]] = ..., audit: bool = ..., models: _Optional[_Iterable[str]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., features: _Optional[_Union[Features, _Mapping]] = ..., frame_kept: bool = ..., score: _Optional[float] = ..., captured_unix_ns: _Optional[int] = ..., stream: _Optional[str] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class Want(_message.Message):
     __slots__ = ("sequence",)
@@ -337,7 +363,7 @@ class Refused(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., code: _Optional[_Union[RefusedCode, str]] = ..., message: _Optional[str] = ..., retry_after_s: _Optional[float] = ...) -> None: ...
 
 class Report(_message.Message):
-    __slots__ = ("frames", "kept", "dropped", "sent_bytes", "received_bytes", "memory_bytes", "uncertified", "audited", "audit_blocks", "audit_error", "audit_broken", "rate_far", "clock_behind_s", "features", "features_bytes", "wanted", "gone", "wanted_bytes")
+    __slots__ = ("frames", "kept", "dropped", "sent_bytes", "received_bytes", "memory_bytes", "uncertified", "audited", "audit_blocks", "audit_error", "audit_broken", "rate_far", "clock_behind_s", "features", "features_bytes", "wanted", "gone", "wanted_bytes", "spooled", "spooled_bytes", "spool_oldest_s", "spool_dropped", "spool_state", "video", "video_bytes", "late", "taken", "level", "level_reason", "left_out", "temperature_c", "promised", "audit_bound", "undecoded", "decode_saved", "packets_error", "packets_broken", "camera", "camera_changes", "gate_failed", "gate_failing", "disk_free_bytes", "memory_free_share", "cpu_share", "throttled", "lost_share", "round_trip_s", "gate_name", "gate_digest", "filter")
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     KEPT_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
@@ -356,6 +382,38 @@ class Report(_message.Message):
     WANTED_FIELD_NUMBER: _ClassVar[int]
     GONE_FIELD_NUMBER: _ClassVar[int]
     WANTED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SPOOLED_FIELD_NUMBER: _ClassVar[int]
+    SPOOLED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SPOOL_OLDEST_S_FIELD_NUMBER: _ClassVar[int]
+    SPOOL_DROPPED_FIELD_NUMBER: _ClassVar[int]
+    SPOOL_STATE_FIELD_NUMBER: _ClassVar[int]
+    VIDEO_FIELD_NUMBER: _ClassVar[int]
+    VIDEO_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LATE_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_REASON_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_C_FIELD_NUMBER: _ClassVar[int]
+    PROMISED_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_BOUND_FIELD_NUMBER: _ClassVar[int]
+    UNDECODED_FIELD_NUMBER: _ClassVar[int]
+    DECODE_SAVED_FIELD_NUMBER: _ClassVar[int]
+    PACKETS_ERROR_FIELD_NUMBER: _ClassVar[int]
+    PACKETS_BROKEN_FIELD_NUMBER: _ClassVar[int]
+    CAMERA_FIELD_NUMBER: _ClassVar[int]
+    CAMERA_CHANGES_FIELD_NUMBER: _ClassVar[int]
+    GATE_FAILED_FIELD_NUMBER: _ClassVar[int]
+    GATE_FAILING_FIELD_NUMBER: _ClassVar[int]
+    DISK_FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_FREE_SHARE_FIELD_NUMBER: _ClassVar[int]
+    CPU_SHARE_FIELD_NUMBER: _ClassVar[int]
+    THROTTLED_FIELD_NUMBER: _ClassVar[int]
+    LOST_SHARE_FIELD_NUMBER: _ClassVar[int]
+    ROUND_TRIP_S_FIELD_NUMBER: _ClassVar[int]
+    GATE_NAME_FIELD_NUMBER: _ClassVar[int]
+    GATE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
     frames: int
     kept: int
     dropped: int
@@ -374,7 +432,89 @@ class Report(_message.Message):
     wanted: int
     gone: int
     wanted_bytes: int
-    def __init__(self, frames: _Optional[int] = ..., kept: _Optional[int] = ..., dropped: _Optional[int] = ..., sent_bytes: _Optional[int] = ..., received_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., uncertified: bool = ..., audited: _Optional[int] = ..., audit_blocks: _Optional[int] = ..., audit_error: _Optional[float] = ..., audit_broken: bool = ..., rate_far: _Optional[str] = ..., clock_behind_s: _Optional[float] = ..., features: _Optional[int] = ..., features_bytes: _Optional[int] = ..., wanted: _Optional[int] = ..., gone: _Optional[int] = ..., wanted_bytes: _Optional[int] = ...) -> None: ...
+    spooled: int
+    spooled_bytes: int
+    spool_oldest_s: float
+    spool_dropped: int
+    spool_state: str
+    video: int
+    video_bytes: int
+    late: int
+    taken: int
+    level: str
+    level_reason: str
+    left_out: int
+    temperature_c: float
+    promised: float
+    audit_bound: float
+    undecoded: int
+    decode_saved: float
+    packets_error: float
+    packets_broken: bool
+    camera: str
+    camera_changes: int
+    gate_failed: int
+    gate_failing: bool
+    disk_free_bytes: int
+    memory_free_share: float
+    cpu_share: float
+    throttled: str
+    lost_share: float
+    round_trip_s: float
+    gate_name: str
+    gate_digest: str
+    filter: FilterState
+    def __init__(self, frames: _Optional[int] = ..., kept: _Optional[int] = ..., dropped: _Optional[int] = ..., sent_bytes: _Optional[int] = ..., received_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., uncertified: bool = ..., audited: _Optional[int] = ..., audit_blocks: _Optional[int] = ..., audit_error: _Optional[float] = ..., audit_broken: bool = ..., rate_far: _Optional[str] = ..., clock_behind_s: _Optional[float] = ..., features: _Optional[int] = ..., features_bytes: _Optional[int] = ..., wanted: _Optional[int] = ..., gone: _Optional[int] = ..., wanted_bytes: _Optional[int] = ..., spooled: _Optional[int] = ..., spooled_bytes: _Optional[int] = ..., spool_oldest_s: _Optional[float] = ..., spool_dropped: _Optional[int] = ..., spool_state: _Optional[str] = ..., video: _Optional[int] = ..., video_bytes: _Optional[int] = ..., late: _Optional[int] = ..., taken: _Optional[int] = ..., level: _Optional[str] = ..., level_reason: _Optional[str] = ..., left_out: _Optional[int] = ..., temperature_c: _Optional[float] = ..., promised: _Optional[float] = ..., audit_bound: _Optional[float] = ..., undecoded: _Optional[int] = ..., decode_saved: _Optional[float] = ..., packets_error: _Optional[float] = ..., packets_broken: bool = ..., camera: _Optional[str] = ..., camera_changes: _Optional[int] = ..., gate_failed: _Optional[int] = ..., gate_failing: bool = ..., disk_free_bytes: _Optional[int] = ..., memory_free_share: _Optional[float] = ..., cpu_share: _Optional[float] = ..., throttled: _Optional[str] = ..., lost_share: _Optional[float] = ..., round_trip_s: _Optional[float] = ..., gate_name: _Optional[str] = ..., gate_digest: _Optional[str] = ..., filter: _Optional[_Union[FilterState, _Mapping]] = ...) -> None: ...
+
+class WantedFilter(_message.Message):
+    __slots__ = ("number", "digest", "size_bytes", "name")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    digest: str
+    size_bytes: int
+    name: str
+    def __init__(self, number: _Optional[int] = ..., digest: _Optional[str] = ..., size_bytes: _Optional[int] = ..., name: _Optional[str] = ...) -> None: ...
+
+class FilterState(_message.Message):
+    __slots__ = ("allowed", "number", "refused", "doing", "digest", "since_us", "frames", "kept")
+    ALLOWED_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    DOING_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SINCE_US_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    allowed: str
+    number: int
+    refused: str
+    doing: str
+    digest: str
+    since_us: int
+    frames: int
+    kept: int
+    def __init__(self, allowed: _Optional[str] = ..., number: _Optional[int] = ..., refused: _Optional[str] = ..., doing: _Optional[str] = ..., digest: _Optional[str] = ..., since_us: _Optional[int] = ..., frames: _Optional[int] = ..., kept: _Optional[int] = ...) -> None: ...
+
+class FilterRequest(_message.Message):
+    __slots__ = ("device", "stream", "digest", "offset_bytes")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_BYTES_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    stream: str
+    digest: str
+    offset_bytes: int
+    def __init__(self, device: _Optional[str] = ..., stream: _Optional[str] = ..., digest: _Optional[str] = ..., offset_bytes: _Optional[int] = ...) -> None: ...
+
+class FilterPiece(_message.Message):
+    __slots__ = ("content",)
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    content: bytes
+    def __init__(self, content: _Optional[bytes] = ...) -> None: ...
 
 class SubscribeRequest(_message.Message):
     __slots__ = ("devices", "models", "since_us", "changes")

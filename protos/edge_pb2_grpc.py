@@ -49,6 +49,11 @@ class EdgeStub(object):
                 request_serializer=edge__pb2.SubscribeRequest.SerializeToString,
                 response_deserializer=edge__pb2.Published.FromString,
                 _registered_method=True)
+        self.GetFilter = channel.unary_stream(
+                '/infilink.v1.Edge/GetFilter',
+                request_serializer=edge__pb2.FilterRequest.SerializeToString,
+                response_deserializer=edge__pb2.FilterPiece.FromString,
+                _registered_method=True)
 
 
 class EdgeServicer(object):
@@ -73,6 +78,13 @@ class EdgeServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetFilter(self, request, context):
+        """The file of a filter that is wanted on a stream, for its device, in pieces of at most 64 KiB.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EdgeServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -90,6 +102,11 @@ def add_EdgeServicer_to_server(servicer, server):
                     servicer.Subscribe,
                     request_deserializer=edge__pb2.SubscribeRequest.FromString,
                     response_serializer=edge__pb2.Published.SerializeToString,
+            ),
+            'GetFilter': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetFilter,
+                    request_deserializer=edge__pb2.FilterRequest.FromString,
+                    response_serializer=edge__pb2.FilterPiece.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -173,6 +190,33 @@ class Edge(object):
             '/infilink.v1.Edge/Subscribe',
             edge__pb2.SubscribeRequest.SerializeToString,
             edge__pb2.Published.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFilter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/infilink.v1.Edge/GetFilter',
+            edge__pb2.FilterRequest.SerializeToString,
+            edge__pb2.FilterPiece.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,7 +8,7 @@ from pathlib import Path
 # Code from 1.74 runs on protobuf 6.31 to 7; code from newer generators refuses the older ones.
 _GENERATOR = "1.74."
 _FOLDER = Path(__file__).parent
-_FILES = ("edge", "federation", "models", "open_inference")
+_FILES = ("edge", "federation", "fleet", "models", "open_inference")
 
 
 def generate(out: Path) -> list[Path]:

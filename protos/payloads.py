@@ -10,6 +10,8 @@ from . import edge_pb2
 
 DTYPES = ("uint8", "int8", "int16", "int32", "int64", "float16", "float32")
 """The types of an array on the wire."""
+MOST_VIDEO_PIXELS = 2**23
+"""Larger pictures travel as JPEGs: an encoder of H.264 takes ten times a picture's memory, a decoder up to 17 times."""
 MOST_PARTS = 64
 """The most parts of one input, or frames of one window."""
 

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 
 NOTHING_LISTENS = "nothing listens there"
+_NEEDS_TLS = "it ends connections without TLS: give the certificate to trust (`tls_ca`)"
+_ENDS = "it ends every connection at once: what listens there is a proxy that reaches nobody, or no coordinator"
 _TIMEOUT_S = 3.0
 # How every HTTP/2 client begins, and an empty SETTINGS frame.
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
@@ -46,7 +48,7 @@ def why_unreachable(
     try:
         with socket.create_connection((host, int(port)), timeout=timeout_s) as connection:
             if tls_ca is None:
-                return _without_tls(connection)
+                return _without_tls(connection, (host, int(port)))
             return _with_tls(connection, host, tls_ca, tls_cert, tls_key)
     except socket.gaierror as error:
         return f"there is no host called {host!r} ({error.strerror})"
@@ -58,17 +60,35 @@ def why_unreachable(
         return str(error.strerror or error)
 
 
-def _without_tls(connection: socket.socket) -> str:
+def _without_tls(connection: socket.socket, address: tuple[str, int]) -> str:
     connection.sendall(_PREFACE)
     try:
         begin = connection.recv(9)
     except ConnectionResetError:
         begin = b""
-    if begin[:1] == bytes([_ALERT]) or not begin:
-        return "it ends connections without TLS: give the certificate to trust (`tls_ca`)"
+    if begin[:1] == bytes([_ALERT]):
+        return _NEEDS_TLS
+    if not begin:
+        return _NEEDS_TLS if _speaks_tls(address, connection.gettimeout()) else _ENDS
     if len(begin) < 4 or begin[3] != 4:
         return "what listens there is no gRPC server"
     return ""
+
+
+def _speaks_tls(address: tuple[str, int], timeout_s: float | None) -> bool:
+    """Whether a server that ends connections without TLS answers one that begins it."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    try:
+        with socket.create_connection(address, timeout=timeout_s) as connection, context.wrap_socket(connection):
+            return True
+    except ssl.SSLEOFError:
+        return False
+    except ssl.SSLError:
+        return True
+    except OSError:
+        return False
 
 
 def _with_tls(connection: socket.socket, host: str, tls_ca: Path, tls_cert: Path | None, tls_key: Path | None) -> str:

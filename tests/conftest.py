@@ -1,5 +1,7 @@
 """Tiny models that every suite may use: made in milliseconds, run in microseconds, each answer known beforehand."""
 
+import os
+import sys
 from pathlib import Path
 
 import onnx
@@ -11,6 +13,10 @@ from onnx import TensorProto, helper
 # A busy machine takes its time: neither an example's nor its drawing is measured.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+# Byte code is kept, whatever the environment says: else each of hundreds of daemons would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 LONGEST = ("examples", "real", "e2e", "checks")
 """The folders whose tests take longest: begun first, so that two workers end at about the same time."""

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 from infilink.cli import COMMANDS, EXIT_USER_ERROR, GROUPS
 
+from .e2e.conftest import infilink as forked
+
 
 def infilink(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "infilink.cli", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=cwd, check=False)
 
 
-PATHS = [(name,) for name in COMMANDS if name not in GROUPS] + [
+PATHS = [(name,) for name, entry in COMMANDS.items() if entry.target] + [
     (group, name) for group, entries in GROUPS.items() for name in entries
 ]
 
@@ -36,7 +38,7 @@ def test_help_imports_no_heavy_package() -> None:
 
 @pytest.mark.parametrize("path", PATHS, ids=" ".join)
 def test_every_command_has_help_of_its_own(path: tuple[str, ...]) -> None:
-    done = infilink(*path, "--help")
+    done = forked(*path, "--help")
     assert done.returncode == 0, done.stderr
     assert "Usage: infilink" in done.stdout
 
@@ -46,6 +48,13 @@ def test_models_alone_shows_its_commands() -> None:
     assert "Usage: infilink models" in done.stdout + done.stderr
     for name in GROUPS["models"]:
         assert f" {name} " in done.stdout + done.stderr
+
+
+def test_a_command_with_commands_of_its_own_runs_by_itself() -> None:
+    done = infilink("device", "--config", "status")
+    assert done.returncode == EXIT_USER_ERROR and done.stderr.startswith("error: status: there is no such file")
+    assert "No such command 'nothing'" in infilink("device", "nothing").stderr
+    assert "--json" in infilink("device", "status", "--help").stdout
 
 
 def test_version() -> None:

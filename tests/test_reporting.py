@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from infilink.cli import build_app
+from infilink.errors import InvalidInput
 from typer.testing import CliRunner
 
 PROGRAM = """
@@ -47,3 +49,34 @@ def test_where_there_is_no_terminal_a_line_is_not_broken() -> None:
 def test_both_daemons_take_the_format_and_no_other(command: str) -> None:
     done = CliRunner().invoke(build_app([command]), [command, "--log-format", "xml"])
     assert done.exit_code == 2 and "'json'" in done.output
+
+
+def test_a_log_file_is_bounded_and_a_disk_that_is_full_is_told_once(tmp_path) -> None:
+    code = """
+import logging
+from pathlib import Path
+from infilink import reporting
+reporting.LOG_FILE_BYTES = 1000
+reporting.start_logging(file=Path({path!r}))
+for index in range(200):
+    logging.info("line %d", index)
+"""
+    path = tmp_path / "logs" / "agent.log"
+    done = subprocess.run(
+        [sys.executable, "-c", code.format(path=str(path))], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+    assert sorted(each.name for each in path.parent.iterdir()) == ["agent.log", *(f"agent.log.{i}" for i in (1, 2, 3))]
+    assert all(each.stat().st_size <= 1000 for each in path.parent.iterdir())
+    assert path.read_text().splitlines()[-1].endswith("INFO    line 199")
+    if Path("/dev/full").exists():
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(path="/dev/full").replace("range(200)", "range(3)")],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stderr.count("the log can't be written") == 1 and "Traceback" not in done.stderr
+    line = ["device", "--log-file", str(tmp_path / "logs"), "--name", "a", "--source", "0", "--coordinator", "a:1"]
+    with pytest.raises(InvalidInput, match=r"--log-file .*: can't be written"):
+        build_app(line)(line, standalone_mode=False)

@@ -13,7 +13,8 @@ from infilink.cloud.learned_state import LearnedState
 from infilink.cloud.ledger.database import Database
 from infilink.cloud.ledger.ledger import Ledger
 from infilink.cloud.ledger.rows import Answered, InputKey
-from infilink.device.results import Results, ResultsFile
+from infilink.device.results import ResultsFile
+from infilink.device.results_read import Results
 from infilink.errors import InvalidInput
 from infilink.filters.open_gate import open_gate
 from infilink.filters.reuse.cache_file import load_cache
@@ -51,8 +52,12 @@ def test_a_filter_decides_as_it_did(name):
     with Trace(FIRST / "images.trace") as trace:
         decisions = [gate.decide(frame, index / 10) for index, frame in enumerate(trace.frames())]
     gate.close()
-    # The scores to the rounding of other processors; a filter's own threshold is far from them.
-    assert [each.keep for each in decisions] == [keep for keep, _ in DECISIONS[name]]
+    # The scores to the rounding of other processors: on one of them a score that is as near to the threshold as that
+    # lies on its other side.
+    near = [each.score is not None and abs(each.score - each.threshold) < 2e-7 for each in decisions]
+    assert sum(near) < len(near) / 4
+    kept = zip(decisions, DECISIONS[name], near, strict=True)
+    assert all(each.keep == keep for each, (keep, _), is_near in kept if not is_near)
     np.testing.assert_allclose([each.score for each in decisions], [score for _, score in DECISIONS[name]], atol=2e-3)
 
 

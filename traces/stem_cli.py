@@ -41,6 +41,10 @@ def train_stem_command(
     on: Annotated[
         str, typer.Option(help="The device, NAME=FACTOR: how many times slower it is than this machine.")
     ] = "",
+    licence: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=LICENCE: of a model whose own file does not say it, as yolox=Apache-2.0; repeat."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The stem to write; default stem.onnx beside the first trace.")
     ] = None,
@@ -67,6 +71,7 @@ def train_stem_command(
             latency_ms=limit_ms,
             slowdown=slowdown,
             device=device,
+            licences=dict(map(_parse_licence, licence or ())),
             progress=progress,
         )
     if as_json:
@@ -98,7 +103,7 @@ def train_stem_command(
     console.print(
         f"{path}: {', '.join(spec.maps)} of {spec.model} at {spec.size[0]}x{spec.size[1]}, {spec.length} features, "
         f"{done.took_ms:.2f} ms on {done.measured_on}, {format_bytes(path.stat().st_size)}; "
-        f"licence: {spec.licence or 'not stated in the model, ask where it is from'}",
+        f"licence: {spec.licence or 'not stated in the model, ask where it is from, and say it with --licence'}",
         highlight=False,
         soft_wrap=True,
     )
@@ -120,3 +125,15 @@ def _parse_device(on: str) -> tuple[str, float]:
     if not (name and 0 < slowdown < np.inf):
         raise InvalidInput(f"--on must be NAME=FACTOR, as pi4=6 for a device six times slower, not {on!r}")
     return name, slowdown
+
+
+def _parse_licence(text: str) -> tuple[str, str]:
+    """A model's name and its licence.
+
+    Raises:
+        InvalidInput: it is not NAME=LICENCE.
+    """
+    name, _, licence = (part.strip() for part in text.partition("="))
+    if not name or not licence:
+        raise InvalidInput(f"--licence must be NAME=LICENCE, as yolox=Apache-2.0 for the model yolox, not {text!r}")
+    return name, licence

@@ -1,6 +1,7 @@
 """A stem from the traces of a site: which of their models may give it, and by which inputs it is chosen."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ..models.spec import digest
 from ..models.stem.choose import ChosenStem, StemTooSlow, choose_stem
 from ..models.stem.cut import save_stem
 from ..models.stem.judge import Stream
+from ..models.stem.origin import Origin
 from ..outputs import Array
 from ..reporting import Progress
 from .trace import Trace
@@ -34,6 +36,7 @@ def train_stem(
     latency_ms: float | None = None,
     slowdown: float = 1.0,
     device: str = "",
+    licences: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> tuple[ChosenStem, dict[str, str]]:
     """Chooses a stem among what the models offer, by the first half of each trace, and writes it to `out`.
@@ -47,14 +50,19 @@ def train_stem(
             as fast, what is not much slower than the fastest.
         slowdown: how much slower the device is than this machine.
         device: its name.
+        licences: of models whose own files do not say it, by name.
         progress: told how far it is.
 
     Returns:
         What was chosen and tried, and why some models were not.
 
     Raises:
-        InvalidInput: no model can be taken or offers anything within the limit, or a trace holds too few pictures.
+        InvalidInput: no model can be taken or offers anything within the limit, a trace holds too few pictures, or a
+            licence is of no model here, or another than its file says.
     """
+    licences = licences or {}
+    for name, licence in licences.items():
+        _check_licence(name, licence, models)
     taken, left_out = _known(traces, models, named=named)
     streams = [_stream(trace, _MOST_INPUTS // len(traces)) for trace in traces]
     choose = partial(choose_stem, taken, streams, slowdown=slowdown, device=device, progress=progress)
@@ -64,8 +72,20 @@ def train_stem(
         if latency_ms is not None:
             raise
         done = choose(latency_ms=_MORE * error.fastest_ms)
+    if done.spec.model in licences:
+        done = replace(done, spec=done.spec.model_copy(update={"licence": licences[done.spec.model]}))
     save_stem(out, done.graph, done.spec)
     return done, {**done.nothing, **left_out}
+
+
+def _check_licence(name: str, licence: str, models: Mapping[str, Path]) -> None:
+    if name not in models:
+        raise InvalidInput(
+            f"--licence {name}={licence}: there is no model {name!r} here; there are {', '.join(models)}"
+        )
+    own = Origin.of(models[name]).licence
+    if own not in ("", licence):
+        raise InvalidInput(f"--licence {name}={licence}: {models[name]} itself says {own!r}, which holds: leave it out")
 
 
 def _known(

@@ -14,7 +14,7 @@ import grpc
 from ...errors import InvalidInput, Unavailable
 from ...links.domains.link import DomainLink
 from ...protos import federation_pb2, federation_pb2_grpc
-from ..endpoint import SERVER_OPTIONS, abort_on_error, bind, check_version
+from ..endpoint import SERVER_OPTIONS, Entrance, abort_on_error, check_version
 from ..security.caller import current_caller
 from ..security.guard import Guard
 from ..security.text import LONGEST
@@ -67,9 +67,10 @@ async def _serve(config: FederationConfig) -> Federated:
     aggregator = Aggregator(config)
     service = FederationService(aggregator)
     server = make_server(config, service)
-    port = bind(server, config)
+    entrance = Entrance(config)
+    entrance.open(server)
     await server.start()
-    print(f"ready on {config.listen.rpartition(':')[0]}:{port}", flush=True)
+    print(f"ready on {entrance.address}", flush=True)
     rounds = asyncio.ensure_future(aggregator.run(_tell))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, rounds.cancel)

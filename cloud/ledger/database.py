@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, Overloaded
 from ...files import check_format, is_full
 from .format import FORMAT, READS
 from .migrate import FIRST, migrate
@@ -78,6 +78,19 @@ class Database:
             yield connection
 
     @contextmanager
+    def change(self) -> Iterator[Connection]:
+        """The same for what somebody asks for and can ask for again.
+
+        Raises:
+            Overloaded: it can't be written now; all stays as it was.
+        """
+        try:
+            with self.write() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise Overloaded(f"the ledger can't be written, so all stays as it was: {told(error)}") from error
+
+    @contextmanager
     def read(self) -> Iterator[Connection]:
         """A view of what is there now, which what is written meanwhile does not change."""
         with self._reader.connect() as connection:
@@ -137,6 +150,8 @@ class Database:
             raise InvalidInput(f"{self.name}: is no ledger")
         check_format(found or FORMAT, READS, path=self.name, what="a ledger")
         if found == FORMAT:
+            if create:
+                self._add_indices()
             return
         with self._writer.begin() as connection:
             if _format(connection) == FIRST:
@@ -148,6 +163,17 @@ class Database:
                 connection.execute(FORMATS.insert(), {"number": FORMAT})
             if self.path is not None:
                 connection.exec_driver_sql(f"PRAGMA user_version = {FORMAT:d}")
+
+    def _add_indices(self) -> None:
+        """Makes those that a ledger of an older infilink lacks; what reads a ledger works without."""
+        with self._engine.begin() as connection:
+            there = {each["name"] for each in inspect(connection).get_indexes(ANSWERS.name)}
+        missing = [index for index in ANSWERS.indexes if index.name not in there]
+        if not missing:
+            return
+        with self._writer.begin() as connection:
+            for index in missing:
+                index.create(connection, checkfirst=True)
 
 
 def _url(place: Path | str) -> URL:

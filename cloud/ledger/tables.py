@@ -43,6 +43,8 @@ ANSWERS = Table(
 
 # With the size in it, what is kept is summed up without reading the answers.
 Index("answers_answered", ANSWERS.c.answered_us, ANSWERS.c.size_bytes)
+# A stream's page looks at some hours of it, of all that is kept of all of them.
+Index("answers_of_device", ANSWERS.c.device, ANSWERS.c.answered_us)
 
 RESULTS = Table(
     "results",

@@ -11,6 +11,7 @@ from ...errors import InvalidInput
 from ...links.graph import LinkGraph
 from ...links.planning.plan import AnswerSource, Plan
 from ...links.planning.planner import full_plan, hold_plan, make_plan
+from ...links.scheduling.schedule import SiteSchedule
 from ...links.scheduling.weights import Weights
 from ...models.cost import ModelCost
 from ...models.inputs.form import InputForm
@@ -75,6 +76,22 @@ class InitialPlan:
     def stem_for(self, form: InputForm) -> Stem | None:
         """The stem whose features the links for such inputs read; None: they read none."""
         return next((graph.stem for graph in self.graphs if graph.stem is not None and not graph.differs(form)), None)
+
+    def told(self, schedule: SiteSchedule | None) -> str:
+        """What runs, under which budgets, in a line.
+
+        Args:
+            schedule: decides what runs; None: everything does.
+        """
+        plan = self.plan
+        loaded = f"loaded: {', '.join(plan.resident) or 'none yet'}"
+        if schedule is None:
+            return f"{loaded}; they run on every input"
+        memory = "no limit of memory" if plan.budget_bytes is None else f"{format_bytes(plan.budget_bytes)} of memory"
+        return (
+            f"{loaded}; {memory}, {schedule.compute_cores:g} cores: within these models run where that tells most, and "
+            f"an agreement of {plan.expected_agreement:.3f} is expected"
+        )
 
     def plan_for(self, device_class: str) -> Plan:
         """The plan for one class of devices."""

@@ -1,4 +1,7 @@
-"""Where models run: in processes of their own, or on cards in one process each; and what each place may hold."""
+"""Where models run: in processes of their own, or on cards in one process each; and what each place may hold.
+
+What devices send is decoded in processes of their own, too.
+"""
 
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -20,6 +23,7 @@ from .batching import Batching
 from .card import Card
 from .memory import MemoryBudget
 from .meter import CardMeter, Meter
+from .video_decoders import VideoDecoders
 from .worker import Worker
 
 
@@ -34,6 +38,7 @@ class Machine:
     def __init__(self, config: CloudConfig, *, meters: Mapping[str, Meter] | None = None) -> None:
         self.config = config
         self.cards: dict[str, Card] = {}
+        self.decoders = VideoDecoders()
         self._meters = dict(meters or {})
         self._executions: dict[str, Execution] = {}
 
@@ -112,7 +117,8 @@ class Machine:
         return ModelCost(taken_bytes, cost.infer_s, cost.load_s)
 
     def close(self) -> None:
-        """Ends the cards' processes; closing twice is fine."""
+        """Ends the processes of cards and decoders; closing twice is fine."""
+        self.decoders.stop()
         for card in self.cards.values():
             card.process.close()
             with suppress(AttributeError):

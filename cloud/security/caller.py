@@ -25,6 +25,7 @@ class Caller:
         bindings: what is asked for a device's name has to fit each of these: patterns (`*` and `?`), one of which fits.
         expires_s: Unix time from which it may do nothing any more; infinite: never.
         revision: which reading of the file of tokens says so; 0: it does not.
+        since_s: Unix time when what it shows was made; 0: not known.
     """
 
     name: str
@@ -32,6 +33,13 @@ class Caller:
     bindings: tuple[tuple[str, ...], ...] = ()
     expires_s: float = float("inf")
     revision: int = 0
+    since_s: float = 0.0
+
+    @property
+    def only_device(self) -> str | None:
+        """The one device that it may send as; None: it may as others, or as none."""
+        names = self.bindings[0] if len(self.bindings) == 1 else ()
+        return names[0] if len(names) == 1 and not set("*?[") & set(names[0]) else None
 
     def require(self, scope: Scope) -> None:
         """Makes sure that it may do what needs this scope.

@@ -1,6 +1,8 @@
 """A service's own certificate: read, checked, told of when it is about to end, and taken up when it is renewed."""
 
 import logging
+import ssl
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ _Stamps = tuple[tuple[int, int, int], ...]
 
 
 class ServerCertificate:
-    """What a gRPC service shows to callers, and which certificates it wants to see of them.
+    """What a service shows to callers, over gRPC or HTTP, and which certificates it wants to see of them.
 
     The files are looked at whenever somebody connects: a certificate that was renewed is used from then on. Streams
     that are open go on.
@@ -45,6 +47,30 @@ class ServerCertificate:
         return grpc.dynamic_ssl_server_credentials(
             self._first, self._renewed, require_client_authentication=self.client_ca is not None
         )
+
+    def context(self) -> ssl.SSLContext:
+        """As a web server takes it."""
+        newest = self._context()
+
+        def choose(connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext) -> None:
+            nonlocal newest
+            if self._renewed() is not None:
+                # It may change again in between; then the next who connects finds that.
+                with suppress(OSError):
+                    newest = self._context()
+            connection.context = newest
+
+        first = self._context()
+        first.sni_callback = choose
+        return first
+
+    def _context(self) -> ssl.SSLContext:
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        made.load_cert_chain(self.cert, self.key)
+        if self.client_ca is not None:
+            made.verify_mode = ssl.CERT_REQUIRED
+            made.load_verify_locations(self.client_ca)
+        return made
 
     def _renewed(self) -> Any:
         """What to use from now on, if it is not what was used before; called for each new connection."""

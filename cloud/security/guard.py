@@ -6,13 +6,16 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from glob import escape
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import unquote
 
 import grpc
+from cryptography import x509
 from google.protobuf.message import DecodeError
 
 from ...errors import InvalidInput, NotAllowed, NotKnown, Unavailable
@@ -43,6 +46,9 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         checks: by method, what makes sure that a message's bytes may be read at all.
         clock: seconds that never go back.
 
+    Attributes:
+        revoked_s: up to which second of Unix time what a device was given proves nothing any more; 0: none was.
+
     Raises:
         InvalidInput: the file of tokens can't be used.
     """
@@ -60,6 +66,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self.tokens = None if tokens is None else TokenFile(tokens, clock=clock)
         self.certificates = certificates
         self.checks = dict(checks or {})
+        self.revoked_s: Callable[[str], float] = lambda device: 0.0
         self._refusals = _Refusals(clock)
 
     @classmethod
@@ -73,13 +80,14 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         """Whether anyone may do anything."""
         return not self.token and self.tokens is None and not self.certificates
 
-    def identify(self, authorization: str, peer: str, *, certificate: str = "") -> Caller:
+    def identify(self, authorization: str, peer: str, *, certificate: str = "", since_s: float = 0.0) -> Caller:
         """Who calls; what is refused goes into the log, at most every ten seconds for each peer.
 
         Args:
             authorization: "Bearer TOKEN", or what else was given as such.
             peer: the address it comes from, for the log.
             certificate: the name in the certificate that was shown; empty: none was.
+            since_s: Unix time when that was made.
 
         Raises:
             NotKnown: nobody who is known here.
@@ -87,10 +95,16 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         if self.open:
             return ANYONE
         try:
-            return self._caller(authorization, certificate)
+            caller = self._caller(authorization, certificate, since_s)
+            self._check_revoked(caller)
+            return caller
         except NotKnown as error:
             self._refusals.tell(peer, str(error))
             raise
+
+    def knows(self, token: str) -> bool:
+        """Whether a token is somebody's, whatever it may do."""
+        return self._of_token(token) is not None
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
         """Puts the guard before a method's handler."""
@@ -120,6 +134,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             return ANYONE
         try:
             caller = self._caller(str(dict(details.invocation_metadata or ()).get("authorization", "")), "")
+            self._check_revoked(caller)
             caller.require(scope_of(details.method))
         except NotAllowed:
             return None
@@ -141,8 +156,9 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     def _admit(self, method: str, context: Any) -> Caller:
         """Who makes a call, if they may."""
         metadata, peer = dict(context.invocation_metadata() or ()), host_of(context.peer())
-        certificate = _certificate_name(context) if self.certificates else ""
-        caller = self.identify(str(metadata.get("authorization", "")), peer, certificate=certificate)
+        shown = shown_certificate(context) if self.certificates else _NONE
+        authorization = str(metadata.get("authorization", ""))
+        caller = self.identify(authorization, peer, certificate=shown.name, since_s=shown.since_s)
         try:
             caller.require(scope_of(method))
         except NotAllowed as error:
@@ -152,6 +168,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     def _still(self, caller: Caller, method: str, context: Any) -> Caller:
         """Makes sure that whoever began a stream may go on with it; returns who that is now."""
+        self._check_revoked(caller)
         if caller.expires_s > time.time() and (self.tokens is None or not self.tokens.is_newer_than(caller)):
             return caller
         now = self._admit(method, context)
@@ -173,11 +190,26 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             yield message
             message = None
 
-    def _caller(self, authorization: str, certificate: str) -> Caller:
+    def _check_revoked(self, caller: Caller) -> None:
+        """Makes sure that what a device shows is not from before it was revoked.
+
+        Raises:
+            NotKnown: it is.
+        """
+        if caller.scopes != {"device"}:
+            return
+        for names in caller.bindings:
+            if all(self.revoked_s(name) > 0.0 and caller.since_s <= self.revoked_s(name) for name in names):
+                raise NotKnown(
+                    f"{caller.name}: {', '.join(names)} was revoked since that was given to it: enroll it anew"
+                )
+
+    def _caller(self, authorization: str, certificate: str, since_s: float = 0.0) -> Caller:
         holder = None
         if certificate:
             listed = None if self.tokens is None else self.tokens.of_certificate(certificate)
             holder = listed or Caller(f"certificate {certificate!r}", frozenset({"device"}), ((escape(certificate),),))
+            holder = replace(holder, since_s=since_s)
         kind, _, token = authorization.partition(" ")
         if not token or kind.lower() != "bearer":
             if holder is None:
@@ -188,7 +220,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             raise NotKnown(_WRONG)
         for patterns in () if holder is None else holder.bindings:
             caller = caller.bound_to(patterns)
-        return _valid(caller)
+        return _valid(caller if holder is None else replace(caller, since_s=min(caller.since_s, since_s)))
 
     def _of_token(self, token: str) -> Caller | None:
         if self.token and hmac.compare_digest(token.encode(errors="replace"), self.token.encode()):
@@ -300,13 +332,27 @@ async def _only(messages: AsyncIterator[Any]) -> Any:
     raise InvalidInput("the call carries no message")
 
 
-def _certificate_name(context: Any) -> str:
+class Shown(NamedTuple):
+    """The certificate that a caller has shown: its name, and since when it holds."""
+
+    name: str
+    since_s: float
+
+
+_NONE = Shown("", 0.0)
+
+
+def shown_certificate(context: Any) -> Shown:
     """The common name in the caller's certificate; its first other name where it has none."""
     shown = context.auth_context()
+    since_s = 0.0
+    for data in shown.get("x509_pem_cert", ()):
+        with suppress(ValueError):
+            since_s = x509.load_pem_x509_certificate(data).not_valid_before_utc.timestamp()
     for key in ("x509_common_name", "x509_subject_alternative_name"):
         for name in shown.get(key, ()):
-            return str(name, "utf-8", "replace")
-    return ""
+            return Shown(str(name, "utf-8", "replace"), since_s)
+    return _NONE
 
 
 def host_of(peer: str) -> str:

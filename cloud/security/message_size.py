@@ -32,7 +32,7 @@ def check_device_message(data: bytes) -> None:
         if most_bytes is not None and field.end - field.start > most_bytes:
             name = edge_pb2.DeviceMessage.DESCRIPTOR.fields_by_number[field.number].name
             raise InvalidInput(f"a {name} of {field.end - field.start} bytes; at most {most_bytes} are taken")
-    _check(data, edge_pb2.DeviceMessage.DESCRIPTOR, _MOST_DEVICE_FIELDS, numbers=True)
+    check_fields(data, edge_pb2.DeviceMessage.DESCRIPTOR, _MOST_DEVICE_FIELDS)
 
 
 def check_infer_request(data: bytes) -> None:
@@ -41,7 +41,7 @@ def check_infer_request(data: bytes) -> None:
     Raises:
         InvalidInput: it has more fields than any request needs.
     """
-    _check(data, pb.ModelInferRequest.DESCRIPTOR, _MOST_REQUEST_FIELDS, numbers=False)
+    check_fields(data, pb.ModelInferRequest.DESCRIPTOR, _MOST_REQUEST_FIELDS, numbers=False)
 
 
 CHECKS: dict[str, Callable[[bytes], None]] = {
@@ -52,7 +52,18 @@ CHECKS: dict[str, Callable[[bytes], None]] = {
 """By method."""
 
 
-def _check(data: bytes, kind: Descriptor, most: int, *, numbers: bool) -> None:
+def check_fields(data: bytes, kind: Descriptor, most: int, *, numbers: bool = True) -> None:
+    """Makes sure that a message has no more fields than any needs.
+
+    Args:
+        data: its bytes.
+        kind: what it is.
+        most: the most fields, those of the messages in it counted.
+        numbers: whether several numbers in one field count as so many.
+
+    Raises:
+        InvalidInput: it has more.
+    """
     if _left(memoryview(data), kind, most, numbers=numbers) < 0:
         raise InvalidInput(f"a message has more than {most} fields")
 

@@ -2,8 +2,9 @@
 
 from .caller import Scope
 
-PUBLIC = frozenset({"/grpc.health.v1.Health/Check"})
-"""Asked by load balancers and orchestrators, which have no token: whether it serves, and nothing else."""
+PUBLIC = frozenset({"/grpc.health.v1.Health/Check", "/infilink.v1.Enrollment/Enroll"})
+"""Asked by load balancers and orchestrators, which have no token: whether it serves, and nothing else; and by new
+devices, which have none yet, but a code."""
 
 _EDGE = "/infilink.v1.Edge/"
 _INFERENCE = "/inference.GRPCInferenceService/"
@@ -11,9 +12,12 @@ _REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/"
 
 SCOPE_OF: dict[str, Scope] = {
     f"{_EDGE}Connect": "device",
+    f"{_EDGE}GetFilter": "device",
     f"{_EDGE}GetStatus": "reader",
     f"{_EDGE}Subscribe": "reader",
     "/infilink.v1.Federation/Learn": "device",
+    "/infilink.v1.Enrollment/Renew": "device",
+    "/infilink.v1.Fleet/List": "reader",
     # A stream that stays open is nothing for whoever comes by.
     "/grpc.health.v1.Health/Watch": "reader",
     f"{_REFLECTION}ServerReflectionInfo": "reader",

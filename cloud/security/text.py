@@ -14,6 +14,11 @@ def shown(text: str) -> str:
     return repr(text) if len(text) <= LONGEST else f"{text[:LONGEST]!r}... ({len(text)} characters)"
 
 
+def printable(text: str) -> str:
+    """What a stranger wrote, as it may stand among other words: nothing in it moves the cursor or sets a colour."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def for_outside(text: str) -> str:
     """A message as it may go to a device: in one line, not endless, files by their names without their folders."""
     line = _FOLDERS.sub("", " ".join(text.split()))

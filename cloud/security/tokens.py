@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 import re
 import secrets
 import time
@@ -16,14 +15,14 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
 
 from ...errors import InvalidInput
-from ...files import replacing
+from ...files import write_secret
 from ...settings import checked, read_toml
 from .caller import Caller, Scope
 
 logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_LOOKS_EVERY_S = 1.0
+_LOOKS_EVERY_S, _LOOKS_FOR_UNKNOWN_S = 1.0, 0.05
 _HEAD = """\
 # Who may call the coordinator (`infilink token --help`). Tokens are kept as SHA-256 only; a table without `sha256` is
 # of the client certificate with this `certificate` as its name. What is changed here holds within a second.
@@ -59,7 +58,8 @@ class TokenEntry(BaseModel):
         """Who calls with it."""
         bindings = (self.devices,) if self.devices else ()
         expires_s = self.expires.timestamp() if self.expires else float("inf")
-        return Caller(name, frozenset(self.scopes), bindings, expires_s)
+        since_s = self.created.timestamp() if self.created else 0.0
+        return Caller(name, frozenset(self.scopes), bindings, expires_s, since_s=since_s)
 
 
 class _Entries(RootModel[dict[str, TokenEntry]]):
@@ -95,7 +95,11 @@ class TokenFile:
     def of_token(self, token: str) -> Caller | None:
         """Whose token this is; None: nobody's."""
         self._look()
-        return self._by_hash.get(digest_of(token))
+        digest = digest_of(token)
+        if digest not in self._by_hash:
+            # It may have been made this very moment; whoever guesses has the file looked at no more often for it.
+            self._look(_LOOKS_FOR_UNKNOWN_S)
+        return self._by_hash.get(digest)
 
     def of_certificate(self, name: str) -> Caller | None:
         """Who has the certificate of this name; None: nobody in the file."""
@@ -107,9 +111,14 @@ class TokenFile:
         self._look()
         return caller.revision not in (0, self._revision)
 
-    def _look(self) -> None:
+    def look_now(self) -> None:
+        """Takes up at once what has changed: a device that has just enrolled comes in the next moment."""
+        self._looked_s = float("-inf")
+        self._look()
+
+    def _look(self, every_s: float = _LOOKS_EVERY_S) -> None:
         now_s = self.clock()
-        if now_s - self._looked_s < _LOOKS_EVERY_S:
+        if now_s - self._looked_s < every_s:
             return
         self._looked_s = now_s
         try:
@@ -147,15 +156,42 @@ def read_tokens(path: Path) -> dict[str, TokenEntry]:
     return checked(_Entries, data, where=str(path)).root
 
 
-def add_token(path: Path, name: str, *, scopes: tuple[Scope, ...], devices: tuple[str, ...], days: float | None) -> str:
+def begin_tokens(path: Path) -> None:
+    """Makes a file of tokens with nobody in it, if there is none.
+
+    Raises:
+        InvalidInput: there is no room for it.
+        OSError: it can't be written there.
+    """
+    if not path.exists():
+        _write(path, {})
+
+
+def add_token(
+    path: Path,
+    name: str,
+    *,
+    scopes: tuple[Scope, ...],
+    devices: tuple[str, ...],
+    days: float | None,
+    replaces: bool = False,
+) -> str:
     """Adds a token to a file, which is made if it is missing; returns the token, which is kept nowhere.
+
+    Args:
+        path: the file.
+        name: what the token is called.
+        scopes: what it may do.
+        devices: what it may send as.
+        days: how long it holds; None: until it is removed.
+        replaces: whether a device's token of that name, which may do nothing else, gives way to it.
 
     Raises:
         InvalidInput: the name is taken or none that can be, or the file can't be read.
     """
     check_name(name)
     entries = read_tokens(path) if path.exists() else {}
-    if name in entries:
+    if name in entries and not (replaces and is_of_device(entries[name], name)):
         raise InvalidInput(f"{path}: has a token {name!r} already: `infilink token rm {name}` first, or another name")
     token, now = f"infilink_{secrets.token_urlsafe(32)}", datetime.now(UTC).replace(microsecond=0)
     expires = None if days is None else now + timedelta(days=days)
@@ -174,6 +210,24 @@ def remove_token(path: Path, name: str) -> None:
     if entries.pop(name, None) is None:
         raise InvalidInput(f"{path}: has no token {name!r} (it has: {', '.join(entries) or 'none'})")
     _write(path, entries)
+
+
+def remove_of_device(path: Path, device: str) -> None:
+    """Removes the entries that let somebody send as this device, and do nothing else; there may be none.
+
+    Raises:
+        InvalidInput: the file can't be read.
+        OSError: it can't be written.
+    """
+    entries = read_tokens(path)
+    kept = {name: entry for name, entry in entries.items() if not is_of_device(entry, device)}
+    if len(kept) < len(entries):
+        _write(path, kept)
+
+
+def is_of_device(entry: TokenEntry, device: str) -> bool:
+    """Whether an entry lets somebody send as this device, and nothing else."""
+    return entry.scopes == ("device",) and entry.devices == (device,)
 
 
 def digest_of(token: str) -> str:
@@ -198,10 +252,7 @@ def _write(path: Path, entries: dict[str, TokenEntry]) -> None:
         for key, value in entry.model_dump(exclude_defaults=True).items():
             written = value.isoformat() if isinstance(value, datetime) else json.dumps(value)
             lines.append(f"{key} = {written}\n")
-    with replacing(path) as part:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write("".join(lines))
+    write_secret(path, "".join(lines).encode())
 
 
 def _stamp(path: Path) -> tuple[int, int, int, int]:

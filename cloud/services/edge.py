@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -9,13 +10,18 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from ...errors import InvalidInput, Overloaded
+from ...errors import InfilinkError, InvalidInput, Overloaded
 from ...protos import edge_pb2, edge_pb2_grpc
+from ...protos.filter_file import pieces
 from ..coordinator import Coordinator
 from ..endpoint import abort_on_error
 from ..publishing.subscribe import subscribe
+from ..security.caller import current_caller
+from ..security.text import LONGEST, shown
 from ..sessions.admission import namesakes
 from ..sessions.bounds import check_input, check_report
+from ..sessions.entry import held_message
+from ..sessions.outgoing import Write
 from ..sessions.places import SILENT_S, Place, Places
 from ..sessions.session import Session, session_key
 from ..sessions.stream import DeviceStream
@@ -50,34 +56,48 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
     async def Connect(self, messages: AsyncIterator[edge_pb2.DeviceMessage], context: Any) -> None:  # noqa: N802
         """Serves one device's stream, from Hello to its end."""
         async with abort_on_error(context):
-            hello = await self._hello(messages)
-            await self.coordinator.recall(hello)
-            if self.coordinator.stopping:
-                raise Overloaded("the coordinator is stopping")
-            session = self._open(hello)
-            others = namesakes(hello, self.coordinator.sessions.values())
-            stream = self.coordinator.stream(session)
-            await self._replace(session, stream)
-            place = self.places.take(session.key)
-            note = partial(self.coordinator.noting.note, session.key.name, level=logging.INFO)
-            is_told = note("connected", f"connected, by infilink {session.version}")
-            try:
-                await context.write(edge_pb2.CoordinatorMessage(welcome=self.coordinator.welcome(session)))
-                if others:
-                    text = _NAMESAKE.format(session.key.name)
-                    if is_told:
-                        logger.warning("%s", text)
-                    for connection in (stream, *(other.connection for other in others)):
-                        if connection is not None:
-                            connection.notify(text)
-                await stream.run(self._heard(messages, stream, place), context.write)
-            finally:
-                self.places.leave(session.key, place)
-                if session.connection is stream:
-                    session.connection = None
-                note("disconnected", f"disconnected after {session.inputs} inputs")
-            if stream.stopped:
-                raise Overloaded(_STOPPED)
+            await self.converse(messages, context.write)
+
+    async def converse(self, messages: AsyncIterator[edge_pb2.DeviceMessage], write: Write) -> None:
+        """Serves one device's stream, whatever carries it.
+
+        Args:
+            messages: what the device says, from Hello on.
+            write: sends one message.
+
+        Raises:
+            InfilinkError: why the stream ends, where it is not the device that ends it.
+        """
+        hello = await self._hello(messages)
+        session = await self._admit(hello)
+        others = namesakes(hello, self.coordinator.sessions.values())
+        stream = self.coordinator.stream(session)
+        await self._replace(session, stream)
+        place = self.places.take(session.key)
+        note = partial(self.coordinator.noting.note, session.key.name, level=logging.INFO)
+        is_told = note("connected", f"connected, by infilink {session.version}")
+        try:
+            await write(edge_pb2.CoordinatorMessage(welcome=self.coordinator.welcome(session)))
+            session.connected_us = session.heard_us = time.time_ns() // 1000
+            self.coordinator.fleet.admit(session)
+            if session.held:
+                await write(held_message())
+            if others:
+                text = _NAMESAKE.format(session.key.name)
+                if is_told:
+                    logger.warning("%s", text)
+                for connection in (stream, *(other.connection for other in others)):
+                    if connection is not None:
+                        connection.notify(text)
+            await stream.run(self._heard(messages, stream, place), write)
+        finally:
+            self.places.leave(session.key, place)
+            if session.connection is stream:
+                session.connection = None
+            note("disconnected", f"disconnected after {session.inputs} inputs")
+        if stream.stopped:
+            self.coordinator.fleet.check(session.key.device)
+            raise Overloaded(_STOPPED)
 
     async def GetStatus(self, _: edge_pb2.StatusRequest, context: Any) -> edge_pb2.StatusReply:  # noqa: N802
         """The plan, the memory, and all counters."""
@@ -90,6 +110,15 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
         async with abort_on_error(context):
             await subscribe(self.coordinator, request, context.write)
 
+    async def GetFilter(self, request: edge_pb2.FilterRequest, context: Any) -> None:  # noqa: N802
+        """A filter that is wanted on a stream, for its device."""
+        async with abort_on_error(context):
+            current_caller().check_device(request.device)
+            self.coordinator.fleet.check_hello(request.device, current_caller())
+            async for part in self.coordinator.filters.read(request):
+                for piece in pieces(part):
+                    await context.write(edge_pb2.FilterPiece(content=piece))
+
     async def _hello(self, messages: AsyncIterator[edge_pb2.DeviceMessage]) -> edge_pb2.Hello:
         try:
             async with asyncio.timeout(_HELLO_TIMEOUT_S):
@@ -100,6 +129,22 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
         if not first.HasField("hello") or not hello.device or not hello.session:
             raise InvalidInput("a stream begins with Hello, naming `device` and `session`")
         return hello
+
+    async def _admit(self, hello: edge_pb2.Hello) -> Session:
+        """The session that a Hello names; who runs the coordinator is told, too, of one that is refused."""
+        stopping = Overloaded("the coordinator is stopping")
+        try:
+            await self.coordinator.recall(hello)
+            self.coordinator.fleet.check_hello(hello.device, current_caller())
+            if self.coordinator.stopping:
+                raise stopping
+            return self._open(hello)
+        except InfilinkError as error:
+            name = session_key(hello).name
+            plain = name.isascii() and name.isprintable() and len(name) <= LONGEST
+            if error is not stopping:
+                self.coordinator.noting.note(name if plain else shown(name), "refused", f"refused: {error}")
+            raise
 
     def _open(self, hello: edge_pb2.Hello) -> Session:
         """The session that a Hello names; where all places are taken, another one's stream may have to end for it."""
@@ -144,8 +189,10 @@ class EdgeService(edge_pb2_grpc.EdgeServicer):
                 raise Overloaded(f"nothing was heard for {SILENT_S:g} s: the place is for others") from None
             kind = message.WhichOneof("message")
             self.places.heard(place, is_input=kind == "input")
+            stream.session.heard_us = time.time_ns() // 1000
             if kind == "report":
                 check_report(message.report)
+                self.coordinator.fleet.check(stream.session.key.device)
             if kind in ("input", "frame"):
                 size_bytes = message.ByteSize()
                 if kind == "input":

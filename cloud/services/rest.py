@@ -3,44 +3,30 @@
 import asyncio
 import logging
 import math
-import socket
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
-import grpc
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from ...errors import DeadlineExceeded, InfilinkError, InvalidInput, QueueFull
 from ...protos import open_inference_pb2 as pb
 from ...protos.tracing import following
 from ..coordinator import Coordinator
-from ..endpoint import check_exposed
 from ..scrape import render
 from ..security.caller import Scope, called_by
 from ..security.guard import Guard
 from ..security.text import for_outside
+from .http_server import http_status
 from .inference import InferenceService
 from .rest_messages import HEADER, is_long, is_long_response, plain, read_object, read_request, write_response
 
 logger = logging.getLogger(__name__)
 
-_STATUSES = {
-    grpc.StatusCode.INVALID_ARGUMENT: 400,
-    grpc.StatusCode.FAILED_PRECONDITION: 400,
-    grpc.StatusCode.UNAUTHENTICATED: 401,
-    grpc.StatusCode.PERMISSION_DENIED: 403,
-    grpc.StatusCode.NOT_FOUND: 404,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
-    grpc.StatusCode.UNAVAILABLE: 503,
-    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
-}
 # Beside the bytes of an input: what says what they are.
 _HEAD_BYTES = 2**16
 # One at a time: what long JSON takes of processors and memory others have, too.
@@ -48,8 +34,6 @@ _JSON = ThreadPoolExecutor(1, "json")
 # How many times the largest body all of them may take, from their first byte until they are answered, and how long one
 # may take to come: callers that begin and send no more are to hold neither for others.
 _MOST_BODIES, _BODY_WITHIN_S = 64, 60.0
-_STOP_S = 10
-_MOST_CONNECTIONS = 1024
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -71,7 +55,11 @@ class RestService:
         self._body_bytes = 0
 
     def app(self) -> Starlette:
-        """The application: the protocol's addresses, and what Prometheus reads."""
+        """The application alone."""
+        return Starlette(routes=self.routes())
+
+    def routes(self) -> list[BaseRoute]:
+        """The protocol's addresses, and what Prometheus reads."""
         service = self.service
         named, versioned = "/v2/models/{name}", "/v2/models/{name}/versions/{version}"
 
@@ -88,7 +76,7 @@ class RestService:
             told.__name__ = method.__name__
             return told
 
-        routes = [
+        routes: list[BaseRoute] = [
             # Whoever balances load asks these without a token, as it does gRPC's health service.
             Route("/v2/health/live", self.live, methods=["GET"]),
             Route("/v2/health/ready", self.ready, methods=["GET"]),
@@ -107,7 +95,7 @@ class RestService:
                 get(f"{path}/stats", told(service.model_statistics, pb.ModelStatisticsRequest)),
                 post(f"{path}/infer", self.infer, "device"),
             ]
-        return Starlette(routes=routes)
+        return routes
 
     def guarded(self, handler: Handler, scope: Scope) -> Handler:
         """A handler that is called by whoever has a scope, and whose errors are told in the protocol's way."""
@@ -124,8 +112,8 @@ class RestService:
                 with called_by(caller):
                     return await handler(request)
             except InfilinkError as error:
-                status = _STATUSES.get(error.code, 500)
-                return JSONResponse({"error": for_outside(str(error))}, status, headers=_retry_headers(error))
+                told = {"error": for_outside(str(error))}
+                return JSONResponse(told, http_status(error), headers=_retry_headers(error))
             except ClientDisconnect:
                 return Response(status_code=499)
             except Exception:
@@ -254,59 +242,3 @@ def _retry_headers(error: InfilinkError) -> dict[str, str] | None:
 
 def _host(request: Request) -> str:
     return request.client.host if request.client is not None else ""
-
-
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Any:
-        """Signals are for the daemon that this is a part of."""
-        yield
-
-
-@asynccontextmanager
-async def serve_rest(service: InferenceService, guard: Guard, coordinator: Coordinator) -> AsyncIterator[str]:
-    """Serves the protocol at `http_listen` while the body runs; gives the address.
-
-    Raises:
-        InvalidInput: the address can't be listened on, or other machines could call it without TLS or token.
-    """
-    config, app = coordinator.config, RestService(service, guard, coordinator).app()
-    assert config.http_listen is not None
-    check_exposed(config.http_listen, config)
-    host, _, port = config.http_listen.rpartition(":")
-    try:
-        family, kind, number, _, address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, kind, number)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-    except OSError as error:
-        raise InvalidInput(f"can't listen on {config.http_listen} (`http_listen`): {error.strerror}") from error
-    server = _Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            http="h11",
-            loop="none",
-            limit_concurrency=_MOST_CONNECTIONS,
-            timeout_keep_alive=60,
-            timeout_graceful_shutdown=_STOP_S,
-            server_header=False,
-            ssl_certfile=config.tls_cert,
-            ssl_keyfile=config.tls_key,
-            ssl_ca_certs=None if config.tls_client_ca is None else str(config.tls_client_ca),
-            ssl_cert_reqs=ssl.CERT_NONE if config.tls_client_ca is None else ssl.CERT_REQUIRED,
-        )
-    )
-    serving = asyncio.create_task(server.serve([listening]))
-    try:
-        found = f"{host}:{listening.getsockname()[1]}"
-        logger.info("HTTP on %s", found)
-        yield found
-    finally:
-        server.should_exit = True
-        await serving
-        listening.close()

@@ -10,6 +10,7 @@ from ...links.answer import Answer
 from ...models.spec import ModelSpec
 from ...protos import edge_pb2
 from ...protos.arrays import write_array
+from ..runtime.video_decoders import BrokenChain
 from ..security.text import for_outside
 
 _ORIGINS = {
@@ -40,6 +41,7 @@ _CODES: list[tuple[type[InfilinkError], edge_pb2.RefusedCode]] = [
     (DeadlineExceeded, edge_pb2.REFUSED_CODE_DEADLINE),
     (Overloaded, edge_pb2.REFUSED_CODE_OVERLOADED),
     (Superseded, edge_pb2.REFUSED_CODE_SUPERSEDED),
+    (BrokenChain, edge_pb2.REFUSED_CODE_BROKEN_CHAIN),
     (InfilinkError, edge_pb2.REFUSED_CODE_FAILED),
 ]
 

@@ -16,6 +16,13 @@ _MOST_MODELS = 1024
 _LONGEST_FORM = 4096
 _LONGEST_WINDOW, _HIGHEST_RATE_HZ = 2**31, 1e9
 _RATES = ("", "above", "below")
+_LATEST_US = 2**57
+"""Unix time in the year 6536: what is later is no time, and what is counted by it goes on."""
+_FINITE = tuple(
+    field.name
+    for field in edge_pb2.Report.DESCRIPTOR.fields
+    if field.cpp_type in (field.CPPTYPE_DOUBLE, field.CPPTYPE_FLOAT)
+)
 
 
 def is_name(text: str) -> bool:
@@ -89,9 +96,12 @@ def check_report(report: edge_pb2.Report) -> None:
     """
     if report.ByteSize() > LARGEST_REPORT_BYTES:
         raise InvalidInput(f"a Report has {report.ByteSize()} bytes; at most {LARGEST_REPORT_BYTES} are taken")
+    for key in ("number", "since_us"):
+        if not 0 <= getattr(report.filter, key) <= _LATEST_US:
+            raise InvalidInput(f"`filter.{key}`: 0 to {_LATEST_US}, not {getattr(report.filter, key)}")
     if report.rate_far not in _RATES:
         raise InvalidInput(f"`rate_far`: {shown(report.rate_far)} is none of {', '.join(map(repr, _RATES))}")
-    for key in ("audit_error", "clock_behind_s"):
+    for key in _FINITE:
         if not math.isfinite(getattr(report, key)):
             raise InvalidInput(f"`{key}`: must be a finite number")
 

@@ -25,6 +25,8 @@ def _give_way() -> None:
 
 
 _LARGE_DECODER = ThreadPoolExecutor(1, "decode-large", initializer=_give_way)
+# These wait for other processes: they take no processor from the others.
+_ELSEWHERE = ThreadPoolExecutor(8, "decode-elsewhere")
 
 Ready = Callable[[], Awaitable[None]]
 """Waited for once there is room for an input, before anything is decoded."""
@@ -68,10 +70,10 @@ async def decode_payload(
         await ready()
         held.make(opened.shape, opened.dtype)
         try:
-            if needed_bytes <= _SMALL_BYTES:
+            if needed_bytes <= _SMALL_BYTES and not opened.is_elsewhere:
                 _decode(opened, [held], check)
             else:
-                decoders = _LARGE_DECODER if is_large else _DECODERS
+                decoders = _ELSEWHERE if opened.is_elsewhere else _LARGE_DECODER if is_large else _DECODERS
                 await asyncio.get_running_loop().run_in_executor(decoders, _decode, opened, [held], check)
         except InvalidInput as error:
             del held  # The error remembers what had a name here, or there, and may be remembered for long.

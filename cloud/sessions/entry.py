@@ -13,6 +13,9 @@ from .backlog import Backlog
 # Within the time that its stream was told, only an input is looked at that has so much more time than the one before.
 _MORE_TIME = 1.25
 _REFUSED = "too much waits already"
+# A device that an operator has paused is told again with each of its reports; what is on its way is answered still.
+HOLDS_S, _TOLD_EVERY_S, _ON_ITS_WAY_S = 5.0, 1.0, 5.0
+_HELD = "an operator has paused this device"
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,14 @@ class Entry:
     Args:
         scheduler: knows how long those take that wait.
         backlog: knows when the next stream may come again.
+        is_held: whether an operator has paused the device.
     """
 
-    def __init__(self, scheduler: Scheduler, backlog: Backlog) -> None:
+    def __init__(self, scheduler: Scheduler, backlog: Backlog, *, is_held: Callable[[], bool] = lambda: False) -> None:
         self._scheduler = scheduler
         self._backlog = backlog
+        self._is_held = is_held
+        self._held_s, self._told_s = math.inf, -math.inf
         # When the stream may come again, and how much time the input had that was told so.
         self._again_s, self._left_s = -math.inf, 0.0
         self._pause: edge_pb2.CoordinatorMessage | None = None
@@ -62,10 +68,12 @@ class Entry:
             check: raises the error that it is refused with, if there is one.
 
         Raises:
-            QueueFull: its answer would be too late, by what waits before it.
+            QueueFull: its answer would be too late, by what waits before it; or an operator has paused the device.
             InfilinkError: what `check` raises.
         """
         check()
+        if self._is_held() and self._backlog.clock() - self._held_s > _ON_ITS_WAY_S:
+            raise QueueFull(_HELD, retry_after_s=HOLDS_S)
         admitted = Admitted(models, deadline_s, self._scheduler.clock())
         if self._scheduler.schedule is not None or not message.payload:
             return admitted
@@ -87,4 +95,17 @@ class Entry:
     def take_pause(self) -> edge_pb2.CoordinatorMessage | None:
         """What the device is to be told at once, as the refusal goes out after the answers before it."""
         pause, self._pause = self._pause, None
-        return pause
+        if not self._is_held():
+            self._held_s = math.inf
+            return pause
+        now_s = self._backlog.clock()
+        self._held_s = min(self._held_s, now_s)
+        if now_s - self._told_s < _TOLD_EVERY_S:
+            return pause
+        self._told_s = now_s
+        return held_message()
+
+
+def held_message() -> edge_pb2.CoordinatorMessage:
+    """What a device is told that an operator has paused."""
+    return edge_pb2.CoordinatorMessage(pause=edge_pb2.Pause(retry_after_s=HOLDS_S))

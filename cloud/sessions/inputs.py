@@ -1,12 +1,13 @@
 """What an input carries: a picture, sound, text or array, and outputs of models that ran on the device; all checked."""
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
 from ...errors import InvalidInput
 from ...models.inputs.form import PICTURES, InputForm
-from ...models.inputs.payload import Limits, open_payload
+from ...models.inputs.payload import Limits, Payload, ReadSound, open_payload
 from ...models.process_child import FRAME
 from ...models.spec import ModelSpec
 from ...models.split.spec import PartitionSpec, check_map
@@ -31,6 +32,8 @@ async def read_input(
     config: CloudConfig,
     inputs: InputPool,
     *,
+    picture: Payload | None = None,
+    read_sound: ReadSound | None = None,
     within_s: float | None = None,
     is_urgent: bool = False,
     ready: Ready = at_once,
@@ -44,6 +47,8 @@ async def read_input(
         tail: the cut whose feature maps are sent, where the model here is a partitioned model's second part.
         config: the limits.
         inputs: the memory that it is decoded into.
+        picture: what its payload holds, where that was opened when it came, as pictures refer to it.
+        read_sound: decodes sounds.
         within_s: how long to wait for room there; None: as long as it takes.
         is_urgent: others wait for it, and it for nothing.
         ready: waited for once there is room, before anything is decoded.
@@ -63,10 +68,12 @@ async def read_input(
         return None
     if form.modality != PICTURES.modality:
         limits = Limits(config.max_input_bytes, config.max_input_pixels)
-        opened = open_payload(message.encoding, payload, form, limits, open_picture)
+        opened = open_payload(message.encoding, payload, form, limits, open_picture, read_sound)
         return await decode_payload(
             opened, inputs, check=form.check, within_s=within_s, is_urgent=is_urgent, ready=ready, models=models
         )
+    if picture is not None:
+        return await decode_payload(picture, inputs, within_s=within_s, is_urgent=is_urgent, ready=ready, models=models)
     wanted = edge_pb2.ENCODING_JPEG if tail is None else edge_pb2.ENCODING_MAP
     if message.encoding != wanted:
         known = "a JPEG" if tail is None else f"the maps of {tail.model} at {tail.tensor!r}"
@@ -98,6 +105,11 @@ def read_features(message: edge_pb2.Input, span: FeatureRange | None) -> Array |
     if message.payload:
         raise InvalidInput("an input carries the frame (`payload`) or `features`, not both")
     return span.read(message.features)
+
+
+def read_score(message: edge_pb2.Input) -> float | None:
+    """What the device's gate thinks of the input; None: it has no scores, or none that can be taken."""
+    return message.score if message.HasField("score") and math.isfinite(message.score) else None
 
 
 def read_local_outputs(

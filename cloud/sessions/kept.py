@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from ...links.answer import Answer
+from ...models.inputs.payload import Payload
 from ...outputs import Array
 from ...protos import edge_pb2
 from ..ledger.ledger import Ledger
@@ -16,6 +17,8 @@ from .looking import Executed, Looked
 from .session import SessionKey
 
 Keeping = asyncio.Future[edge_pb2.CoordinatorMessage]
+Take = Callable[[Answered, edge_pb2.Input, Payload | None, int], None]
+"""Takes an answer that was kept, its input, what of that can be decoded again, and Unix time in microseconds."""
 
 
 class Keeper:
@@ -28,6 +31,7 @@ class Keeper:
         session: whose.
         has_pictures: whether its inputs are pictures, or clips, whose size is kept.
         took: is told how long each answer took to be kept.
+        show: takes what was kept, for whoever looks on; None: nobody does.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class Keeper:
         *,
         has_pictures: bool,
         took: Callable[[float], None],
+        show: Take | None = None,
     ) -> None:
         self.ledger = ledger
         self.repository = repository
@@ -46,6 +51,7 @@ class Keeper:
         self.session = session
         self.has_pictures = has_pictures
         self._took = took
+        self._show = show
 
     async def find(self, message: edge_pb2.Input) -> edge_pb2.CoordinatorMessage | None:
         """The answer that an input got before; None: it has none.
@@ -80,6 +86,8 @@ class Keeper:
         keeping = self.ledger.standing(answered)
         # Not where it is waited for: a device that does not read holds the answers behind it up, but not the ledger.
         keeping.add_done_callback(partial(self._measure, time.perf_counter()))
+        if self._show is not None:
+            keeping.add_done_callback(partial(self._shown, self._show, answered, message, looked.picture))
         return keeping
 
     def note_audit(self, message: edge_pb2.Input, answer: Answer, name: str, exact: Array) -> None:
@@ -100,6 +108,12 @@ class Keeper:
             took_s = time.perf_counter() - began_s
             self.metrics.stage("ledger", took_s)
             self._took(took_s)
+
+    def _shown(
+        self, show: Take, answered: Answered, message: edge_pb2.Input, picture: Payload | None, keeping: Keeping
+    ) -> None:
+        if not keeping.cancelled() and keeping.exception() is None:
+            show(answered, message, picture, time.time_ns() // 1000)
 
     def _key(self, message: edge_pb2.Input) -> InputKey:
         return InputKey(self.session.name, self.session.session, message.sequence)

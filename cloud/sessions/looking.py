@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from ...errors import ModelFailed, QueueFull
 from ...links.scheduling.schedule import Choice
 from ...models.inputs.form import PICTURES
+from ...models.inputs.payload import Payload
 from ...models.process_child import Inferred
 from ...outputs import Array
 from ...protos import edge_pb2
@@ -22,6 +23,8 @@ from ..metrics import Metrics
 from ..repository import Repository
 from ..runtime.input_pool import Held
 from ..runtime.scheduler import Scheduler
+from ..runtime.video_decoders import VideoDecoders
+from .chains import Chains, takes_video
 from .decoding import Ready
 from .entry import Admitted, Entry
 from .inputs import read_features, read_input, read_local_outputs
@@ -47,6 +50,7 @@ class Looked:
         ran: the outputs of those that ran here already, as no schedule chooses.
         took_s: how long this took.
         came_s: when it came, by the scheduler's clock.
+        picture: what it carried, where that was opened when it came: it can be decoded again.
     """
 
     shape: tuple[int, ...] | None
@@ -56,6 +60,7 @@ class Looked:
     ran: dict[str, Inferred]
     took_s: float
     came_s: float
+    picture: Payload | None = None
 
 
 @dataclass(frozen=True)
@@ -86,16 +91,31 @@ class Looking:
         scheduler: runs the models.
         session: the stream's.
         metrics: measures what decoding takes.
+        decoders: decode what is not decoded in this process.
+
+    Attributes:
+        chains: takes the packets of those that come as H.264.
     """
 
     def __init__(
-        self, config: CloudConfig, repository: Repository, scheduler: Scheduler, session: Session, metrics: Metrics
+        self,
+        config: CloudConfig,
+        repository: Repository,
+        scheduler: Scheduler,
+        session: Session,
+        metrics: Metrics,
+        decoders: VideoDecoders,
     ) -> None:
         self.config = config
         self.repository = repository
         self.scheduler = scheduler
         self.session = session
         self.metrics = metrics
+        self.decoders = decoders
+        takes_chains = takes_video(session.form, repository.tail)
+        self.chains = Chains(
+            decoders, takes=takes_chains, max_bytes=config.max_input_bytes, max_pixels=config.max_input_pixels
+        )
         self._queue = scheduler.pool.queue
         self._at_once = asyncio.Semaphore(_AT_ONCE)
 
@@ -111,6 +131,7 @@ class Looking:
         self,
         message: edge_pb2.Input,
         admitted: Admitted,
+        picture: Payload | None = None,
         *,
         check: Callable[[], None],
         is_superseded: Callable[[], bool],
@@ -120,6 +141,7 @@ class Looking:
         Args:
             message: the input.
             admitted: as what.
+            picture: what it carries, where that was opened when it came.
             check: raises the error that it is refused with, if there is one by now.
             is_superseded: whether no model is to look at it any more.
 
@@ -143,7 +165,7 @@ class Looking:
 
             with part("decode"):
                 if not is_superseded():
-                    frame = await self._read_frame(message, admitted, ready)
+                    frame = await self._read_frame(message, admitted, picture, ready)
                 if frame is not None:
                     features = await self._see(frame.frame)
                     self.metrics.stage("decode", time.perf_counter() - began_s)
@@ -155,7 +177,7 @@ class Looking:
                 # Its memory is not to wait for the inputs before it to be answered.
                 frame = None
         took_s = time.perf_counter() - began_s
-        return Looked(shape, frame, features, given, ran, took_s, admitted.came_s)
+        return Looked(shape, frame, features, given, ran, took_s, admitted.came_s, picture)
 
     def fixed(self, message: edge_pb2.Input) -> list[str]:
         """The models that run on an input where no schedule chooses."""
@@ -178,7 +200,8 @@ class Looking:
         """The frame that was asked for; it waits for nothing, as others wait for it. Raises InvalidInput."""
         sent = edge_pb2.Input(payload=message.payload, encoding=message.encoding)
         form, tail = self.session.form, self.repository.tail
-        return await read_input(sent, form, tail, self.config, self._queue.inputs, is_urgent=True)
+        inputs, read_sound = self._queue.inputs, self.decoders.read_sound
+        return await read_input(sent, form, tail, self.config, inputs, read_sound=read_sound, is_urgent=True)
 
     def deadline_s(self, message: edge_pb2.Input) -> float:
         """An input's deadline by the clock of the queue."""
@@ -186,7 +209,9 @@ class Looking:
             return math.inf
         return float(self._queue.clock() + message.deadline_ns / 1e9 - time.time())
 
-    async def _read_frame(self, message: edge_pb2.Input, admitted: Admitted, ready: Ready) -> Held | None:
+    async def _read_frame(
+        self, message: edge_pb2.Input, admitted: Admitted, picture: Payload | None, ready: Ready
+    ) -> Held | None:
         """The models' input, once there is room for it; None: a schedule answers without, as there is none in time."""
         is_scheduled = self.scheduler.schedule is not None
         left_s = max(0.0, admitted.deadline_s - self._queue.clock())
@@ -198,6 +223,8 @@ class Looking:
                 self.repository.tail,
                 self.config,
                 self._queue.inputs,
+                picture=picture,
+                read_sound=self.decoders.read_sound,
                 within_s=within_s if math.isfinite(within_s) else None,
                 ready=ready,
                 models=admitted.models,

@@ -14,6 +14,7 @@ from ...outputs import Array
 from ...protos import edge_pb2
 from ...protos.features import FeatureRange
 from ...traces.stream_names import stream_name
+from ..security.text import LONGEST, printable
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,12 @@ _CHANGES = {
     "regained": "is trusted: it agreed with the model",
 }
 
+UNSTABLE, STABLE = "its camera is not stable", "its camera is stable again"
+LEFT_OUT, WHOLE = "its governor leaves out", "its governor leaves out nothing any more"
+"""How what is noted of a camera and of a governor begins, and what ends it."""
+
+_LEVELS = ("", "stricter", "slower", "features", "local")
+_MOST_REASON = 300
 REQUESTS = "open-inference"
 """The run that streams of requests belong to: they have no beginning and no end of their own."""
 
@@ -83,6 +90,10 @@ class Session:
         plan: what the coordinator expects to run for this stream, and why.
         version: infilink's version on the device.
         wire: the version of the wire that is spoken with it.
+        connected_us: when its connection began, Unix time; 0: never.
+        heard_us: when something was heard of it last; 0: never.
+        held: whether it is to hold its inputs, as an operator has paused the device.
+        filter_wanted: gives the filter that the device is to be told of; None: none.
         note: called with the kind and the text of what whoever runs the coordinator wants to read, and find later.
     """
 
@@ -99,9 +110,15 @@ class Session:
     plan: Plan = field(default_factory=lambda: Plan(None, 0, ()))
     version: str = ""
     wire: int = 0
+    connected_us: int = 0
+    heard_us: int = 0
+    held: bool = False
+    filter_wanted: Callable[["Session"], edge_pb2.WantedFilter | None] = lambda session: None
     note: Callable[[str, str], object] = lambda kind, text: logger.warning("%s: %s", kind, text)
     _exact_s: dict[str, float] = field(default_factory=dict)
     _digests: dict[str, str] = field(default_factory=dict)
+    _ran: dict[str, str] = field(default_factory=dict)
+    _newest: int = -1
 
     def wants(self, models: Container[str] = ()) -> list[str]:
         """The models whose answers an input wants that names these; if it names none, all that the device wants."""
@@ -110,6 +127,11 @@ class Session:
             for name in self.serving.models
             if (not self.wanted or name in self.wanted) and (not models or name in models)
         ]
+
+    def wanted_filter(self) -> edge_pb2.CoordinatorMessage | None:
+        """What the device is told of the filter that is to decide; None: it has heard of it."""
+        wanted = self.filter_wanted(self)
+        return None if wanted is None else edge_pb2.CoordinatorMessage(filter=wanted)
 
     def take_report(self, report: edge_pb2.Report) -> None:
         """Takes the device's counts; what they say of its gate for the first time goes into the log."""
@@ -129,6 +151,18 @@ class Session:
             way = "behind" if report.clock_behind_s > 0 else "ahead of"
             seconds = abs(report.clock_behind_s)
             self.note("clock", f"its clock is {seconds:.1f} s {way} this one's, and so {follows}: set both")
+        if report.camera != before.camera:
+            self.note("camera", f"{UNSTABLE}: {printable(report.camera[:LONGEST])}" if report.camera else STABLE)
+        if report.level != before.level:
+            level = report.level if report.level in _LEVELS else printable(report.level[:LONGEST])
+            self.note("level", f"{LEFT_OUT}: {level} ({printable(report.level_reason[:LONGEST])})" if level else WHOLE)
+        if report.gate_failing != before.gate_failing:
+            self.note("gate", "its gate fails on every input" if report.gate_failing else "its gate decides again")
+        if report.gate_digest != before.gate_digest and before.gate_name:
+            gate, other = (printable(each[:LONGEST]) for each in (report.gate_name, before.gate_name))
+            self.note("filter", f"{gate} {printable(report.gate_digest[:LONGEST])} decides now, instead of {other}")
+        if report.filter.refused and report.filter.refused != before.filter.refused:
+            self.note("filter", f"a filter is not used: {printable(report.filter.refused[:_MOST_REASON])}")
         if report.rate_far and report.rate_far != before.rate_far:
             way = "more" if report.rate_far == "above" else "less"
             self.note("filtering_rate", f"its gate drops far {way} than when it was calibrated")
@@ -143,8 +177,11 @@ class Session:
         score: float | None = None,
         biased: Container[str] = (),
         digests: Mapping[str, str] | None = None,
+        sequence: int | None = None,
     ) -> dict[str, tuple[Answer, float]]:
-        """Every wanted model's answer to an input, and how long ago, in capture time, the model last ran (-1: never).
+        """Every wanted model's answer to an input, and how far, in capture time, its last run is (-1: it never ran).
+
+        An input that comes after newer ones, as it waited on its device, changes nothing of what these have shown last.
 
         Args:
             captured_s: when the input was captured.
@@ -154,22 +191,37 @@ class Session:
             score: what the device's gate thinks of it; None: there is none.
             biased: the models that ran because of what was expected of their answers.
             digests: of the files of those that ran here.
+            sequence: the input's; None: it is the newest.
         """
-        self._digests.update(digests or {})
-        answers = self.serving.complete(captured_s, exact, features=features, score=score, biased=biased)
+        is_late = sequence is not None and sequence < self._newest
+        self._ran = dict(digests or {})
+        if not is_late:
+            self._digests.update(self._ran)
+            self._newest = self._newest if sequence is None else sequence
+        answers = self.serving.complete(
+            captured_s, exact, features=features, score=score, biased=biased, is_late=is_late
+        )
         for change in self.serving.live.take_changes():
             text = f"{change.way.text} {_CHANGES[change.change]} ({change.audited} audited)"
             self.note(f"trust_{change.change}", text)
         for name in exact:
-            self._exact_s[name] = captured_s
+            if not is_late or name not in self._exact_s:
+                self._exact_s[name] = captured_s
         self.inputs += 1
         wanted = {name: answers[name] for name in self.wants(models)}
         for name, answer in wanted.items():
             self.answered.setdefault(name, Counter())[answer.origin] += 1
         return {
-            name: (answer, max(0.0, captured_s - self._exact_s[name]) if name in self._exact_s else -1.0)
+            name: (answer, self._age_s(name, captured_s, ran=name in exact, is_late=is_late))
             for name, answer in wanted.items()
         }
+
+    def _age_s(self, name: str, captured_s: float, *, ran: bool, is_late: bool) -> float:
+        """How far a model's last run is; of a late input that may be after it."""
+        if ran or name not in self._exact_s:
+            return 0.0 if ran else -1.0
+        apart_s = captured_s - self._exact_s[name]
+        return abs(apart_s) if is_late else max(0.0, apart_s)
 
     def digest_of(self, name: str, answer: Answer, served: Mapping[str, str]) -> str:
         """The digest of the file that an answer is from: of one that was held, that which gave it.
@@ -180,4 +232,6 @@ class Session:
             served: the digests of what is served now.
         """
         now = served.get(name, "")
+        if answer.origin == "executed" and name in self._ran:
+            return self._ran[name]
         return self._digests.get(name, now) if answer.origin in ("executed", "held") else now

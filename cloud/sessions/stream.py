@@ -1,7 +1,6 @@
 """One device's stream: every input is answered once and in order; a repeated one from the ledger."""
 
 import asyncio
-import math
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
@@ -20,12 +19,14 @@ from ..metrics import Metrics
 from ..repository import Repository
 from ..runtime.input_pool import Held
 from ..runtime.scheduler import Scheduler
+from ..runtime.video_decoders import VideoDecoders
 from ..security.text import for_outside
 from .answers import StreamCounts, Superseded, output_message, reason_of, refused_message, result_message
 from .asking import TIMEOUT_S, Asking
 from .backlog import Backlog
 from .entry import Admitted, Entry
-from .kept import Keeper, Keeping
+from .inputs import read_score
+from .kept import Keeper, Keeping, Take
 from .looking import Executed, Looked, Looking
 from .outgoing import Coming, Outgoing, Write
 from .pace import Pace
@@ -59,7 +60,9 @@ class DeviceStream:
         counts: counts the answers of all streams.
         metrics: measures what each stage takes.
         backlog: bounds what all streams have read and not answered.
+        decoders: decode what is not decoded in this process.
         tracing: goes on with the traces of inputs; None: nobody looks at them.
+        show: takes what was answered and kept, for whoever looks on; None: nobody does.
     """
 
     def __init__(
@@ -72,7 +75,9 @@ class DeviceStream:
         counts: StreamCounts,
         metrics: Metrics,
         backlog: Backlog,
+        decoders: VideoDecoders,
         tracing: Tracing | None = None,
+        show: Take | None = None,
     ) -> None:
         self.config = config
         self.repository = repository
@@ -92,10 +97,10 @@ class DeviceStream:
         # As many may wait for their answers to be kept and sent, instead.
         self._room = asyncio.Semaphore(config.max_in_flight + 1)
         self._tasks: set[asyncio.Task[Looked]] = set()
-        self._looking = Looking(config, repository, scheduler, session, metrics)
-        self._entry = Entry(scheduler, backlog)
+        self._looking = Looking(config, repository, scheduler, session, metrics, decoders)
+        self._entry = Entry(scheduler, backlog, is_held=lambda: session.held)
         has_pictures, took = session.form.modality in _PICTURED, scheduler.pool.queue.answered
-        self._keeper = Keeper(ledger, repository, metrics, session.key, has_pictures=has_pictures, took=took)
+        self._keeper = Keeper(ledger, repository, metrics, session.key, has_pictures=has_pictures, took=took, show=show)
         self._pace = Pace(scheduler, is_stopped=lambda: self.stopped)
         self._unanswered_bytes = 0
         self._newest = -1
@@ -179,8 +184,7 @@ class DeviceStream:
             await self._pending.put(None)
 
     async def _take(self, message: edge_pb2.DeviceMessage, outgoing: Outgoing) -> None:
-        kind = message.WhichOneof("message")
-        size_bytes = message.ByteSize()
+        kind, size_bytes = message.WhichOneof("message"), message.ByteSize()
         self.metrics.received("edge", size_bytes)
         if kind == "input":
             await self._room.acquire()
@@ -189,18 +193,22 @@ class DeviceStream:
                 await self.backlog.add(size_bytes)
                 self._unanswered_bytes += size_bytes
             await self._pending.put((message.input.sequence, begun))
-            if (pause := self._entry.take_pause()) is not None:
-                await outgoing.now(pause)
         elif kind == "report":
             self.session.take_report(message.report)
+            if (wanted := self.session.wanted_filter()) is not None:
+                await outgoing.now(wanted)
         elif kind == "frame":
             self._asking.take(message.frame)
         else:
             raise InvalidInput(f"after Hello come Input, Frame and Report, not {kind or 'an empty message'}")
+        if (pause := self._entry.take_pause()) is not None:
+            await outgoing.now(pause)
 
     async def _begin(self, message: edge_pb2.Input, size_bytes: int) -> _Begun | edge_pb2.CoordinatorMessage:
         """Starts to look at an input; returns the answer of one that is repeated, or that is not let in."""
         try:
+            # First, as those after it refer to it.
+            picture = self._looking.chains.take(message)
             known = await self._keeper.find(message)
         except InfilinkError as error:
             return self._refuse(message, error)
@@ -215,7 +223,7 @@ class DeviceStream:
             return self._refuse(message, error)
         with within(trace):
             is_superseded = partial(self._is_superseded, message)
-            look = self._looking.look(message, admitted, check=check, is_superseded=is_superseded)
+            look = self._looking.look(message, admitted, picture, check=check, is_superseded=is_superseded)
             task = asyncio.create_task(look)
         self._tasks.add(task)
         task.add_done_callback(lambda task: self._ended(task, admitted))
@@ -249,7 +257,7 @@ class DeviceStream:
         if self.scheduler.schedule is None and self._is_superseded(message):
             raise Superseded(f"the newer input {self._newest} replaced it")
         looking = self.session.serving.models
-        if message.models and (unknown := sorted(set(message.models).difference(looking))):
+        if unknown := sorted(set(message.models).difference(looking)):
             raise UnknownModel(unknown[0], tuple(looking))
 
     def _is_superseded(self, message: edge_pb2.Input) -> bool:
@@ -296,9 +304,10 @@ class DeviceStream:
             executed.exact,
             message.models,
             features=looked.features,
-            score=_score(message),
+            score=read_score(message),
             biased=executed.biased,
             digests=executed.digests,
+            sequence=message.sequence,
         )
         outputs = {
             name: output_message(specs[name], self.session.digest_of(name, answer, digests), answer, age_s)
@@ -348,7 +357,7 @@ class DeviceStream:
         await self._pace.wait(message)
         began_s = time.perf_counter()
         answers = self.session.serving.preview(
-            message.captured_ns / 1e9, looked.given, features=looked.features, score=_score(message)
+            message.captured_ns / 1e9, looked.given, features=looked.features, score=read_score(message)
         )
         choice = self._choose(message, looked.given, answers, asks=looked.frame is None)
         if not choice.run:
@@ -374,19 +383,13 @@ class DeviceStream:
         """The frame of an input that came as features; None: it is gone, or not there in time."""
         left_s = message.deadline_ns / 1e9 - time.time() if message.deadline_ns else TIMEOUT_S
         await write(self._asking.want(message.sequence))
-        came = await self._asking.wait(min(left_s, TIMEOUT_S))
-        if came is None:
+        if (came := await self._asking.wait(min(left_s, TIMEOUT_S))) is None:
             return None
         try:
             return await self._looking.read_asked(came)
         except InvalidInput as error:
             self.notify(f"input {message.sequence} is answered from its features alone: {error}")
             return None
-
-
-def _score(message: edge_pb2.Input) -> float | None:
-    """What the device's gate thinks of the input; None: it has no scores, or none that can be taken."""
-    return message.score if message.HasField("score") and math.isfinite(message.score) else None
 
 
 def _values(ran: Mapping[str, Inferred]) -> dict[str, Array]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
+from ...filters.packets.gate import Choice
 from ...models.inputs.form import InputForm
 from ...outputs import Array
 
@@ -21,14 +22,21 @@ class Input:
         captured_s: when it was captured: in a recording its presentation time, from 0 at the first frame, and rising
             on when the recording is played again; of a live source the monotonic clock's time when it arrived.
         value: of the kind that the source's form says (`models/inputs/form.py`): a picture is uint8 BGR, height x width
-            x 3.
+            x 3. Of an input that was not decoded it is empty.
         source_s: where in the recording it stands, the same each time that it is played; None: the source is live.
+        choice: what a packet gate said of it; None: there is none.
     """
 
     sequence: int
     captured_s: float
     value: Array
     source_s: float | None = None
+    choice: Choice | None = None
+
+    @property
+    def decoded(self) -> bool:
+        """Whether it has a value: a packet gate may have left it out."""
+        return self.choice is None or self.choice.decode
 
 
 class Source(Protocol):

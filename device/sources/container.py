@@ -29,6 +29,7 @@ class Video:
     Args:
         text: the source's name.
         threads: "AUTO" to decode several pictures at once, "SLICE" to have each as soon as it can be.
+        thread_count: how many threads decode it; 0: as is usual.
         strict: whether a picture of which a part is missing is none; else that part is whatever it is.
 
     Attributes:
@@ -39,11 +40,14 @@ class Video:
         Unavailable: nothing answers at the address.
     """
 
-    def __init__(self, text: str, *, threads: Literal["AUTO", "SLICE"] = "AUTO", strict: bool = False) -> None:
+    def __init__(
+        self, text: str, *, threads: Literal["AUTO", "SLICE"] = "AUTO", thread_count: int = 0, strict: bool = False
+    ) -> None:
         self.text = text
         self.name = without_secrets(text)
         self.path = source_path(text) if source_kind(text) == "file" else None
         self.threads = threads
+        self.thread_count = thread_count or min(_THREADS, os.cpu_count() or 1)
         self.strict = strict
         # One for all frames: it keeps what it has worked out for their size and format.
         self._reformatter = VideoReformatter()
@@ -56,7 +60,7 @@ class Video:
             self.stream = self._choose_stream()
             options = {"max_pixels": str(MAX_PIXELS)} | ({"err_detect": "explode"} if self.strict else {})
             self.stream.codec_context.options = options
-            self.stream.codec_context.thread_count = min(_THREADS, os.cpu_count() or 1)
+            self.stream.codec_context.thread_count = self.thread_count
             self.stream.thread_type = self.threads
             self._check_size(self.stream.codec_context.width, self.stream.codec_context.height)
         except BaseException:
@@ -226,7 +230,10 @@ def open_video(opening: Opening) -> Video:
         InvalidInput: it is no video, or an option does not fit it.
         Unavailable: nothing answers at the address.
     """
-    video = Video(opening.text, threads="SLICE" if is_always_live(opening.text) else "AUTO")
+    # With a packet gate a picture must not wait in the decoder for others that may never be decoded.
+    at_once = is_always_live(opening.text) or opening.gating is not None
+    thread_count = 1 if opening.gating is not None else 0
+    video = Video(opening.text, threads="SLICE" if at_once else "AUTO", thread_count=thread_count)
     if not video.is_recording and (opening.start_s or opening.loop):
         video.close()
         raise InvalidInput(f"{opening.name}: is live; `start_s` and `loop` are for recordings")

@@ -1,13 +1,14 @@
 """How inputs are cut from what a source gives: windows, strides, rates, channels; the same in training and at work."""
 
-from typing import Literal, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ...errors import InvalidInput
+from .cut_words import Modality, TimeUnit
 
-TimeUnit = Literal["s", "ms", "us", "ns"]
-Modality = Literal["image", "video", "audio", "signal", "text"]
+NEAR = 0.05
+"""Rates that differ by no more than this share count as the same: a sensor's clock is no better."""
 
 
 class Span(NamedTuple):

@@ -1,13 +1,14 @@
 """The options by which a command says how a source is cut into inputs."""
 
 import re
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...settings import checked
-from ...units import parse_seconds
-from .cut import Cut, Modality, TimeUnit
+from .cut_words import Modality, TimeUnit
+
+if TYPE_CHECKING:
+    from .cut import Cut
 
 _SAMPLES = re.compile(r"\d+")
 
@@ -49,7 +50,7 @@ def cut_of(
     time_unit: TimeUnit | None = None,
     text_column: str = "",
     watch: bool = False,
-) -> Cut:
+) -> "Cut":
     """How a source is cut, as options say it.
 
     Args:
@@ -66,6 +67,10 @@ def cut_of(
     Raises:
         InvalidInput: an option is no such thing, or two do not go together.
     """
+    # Late: these options are read with every command's help.
+    from ...settings import checked
+    from .cut import Cut
+
     found: dict[str, Any] = {
         **_length("window", window),
         **_length("stride", stride),
@@ -81,4 +86,6 @@ def cut_of(
 def _length(key: str, text: str) -> dict[str, float]:
     if not text:
         return {}
+    from ...units import parse_seconds
+
     return {key: int(text)} if _SAMPLES.fullmatch(text.strip()) else {f"{key}_s": parse_seconds(text)}

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Self
@@ -13,11 +14,15 @@ from ...errors import InfilinkError, InvalidInput, Unavailable
 from ...models.forked import fork
 from ...models.shared_memory import SharedReader
 from .base import Input
-from .decoder import Ended, Handed, Told, serve_source
+from .decoder import Ended, Handed, Judged, Steered, Told, serve_source, slots_of
 from .reader import Opened, Opening
 
 logger = logging.getLogger(__name__)
 
+_NOTHING = np.zeros((0, 0, 3), np.uint8)
+"""The value of what was not decoded."""
+_AT_ONCE_SHARE = 4
+"""Of a recording's places so large a part is given back at once: the decoder fills the others meanwhile."""
 _SILENT_S = 90.0
 _SILENT_LIVE_S = 45.0
 """A decoder that says nothing for so long hangs: FFmpeg gives up on a silent address long before that, if it can. Of
@@ -31,6 +36,10 @@ class DecodedSource:
         opening: what to open, and which part of it to give.
         silent_s: how long its decoder may say nothing; None: as is usual for such a source.
 
+    Attributes:
+        decode_s: with a packet gate: the processor's time that decoding has taken so far.
+        whole_decode_s: what it would have taken without.
+
     Raises:
         InvalidInput: it can't be read as that, or an option does not fit it.
         Unavailable: the stream, camera or microphone can't be opened.
@@ -43,6 +52,9 @@ class DecodedSource:
         self.silent_s = silent_s or (_SILENT_LIVE_S if self.live else _SILENT_S)
         self._closed = False
         self._given = 0
+        self._freed: list[int] = []
+        self._sending = threading.Lock()
+        self.decode_s = self.whole_decode_s = 0.0
         self._paths: set[str] = set()
         self._memory = SharedReader()
         self._process, self._pipe = fork(serve_source, opening)
@@ -110,6 +122,22 @@ class DecodedSource:
                 with suppress(OSError):
                     os.unlink(path)
 
+    def judge(self, loss: float) -> None:
+        """Tells its packet gate what was lost, from 0 to 1, had the answer before a chosen input been held for it.
+
+        From any thread; without a gate, or once it is closed, nothing happens.
+        """
+        self._tell(Judged(loss))
+
+    def steer(self, threshold: float, *, whole: bool) -> None:
+        """Sets its packet gate's threshold, and whether everything is decoded all the same; from any thread."""
+        self._tell(Steered(threshold, whole))
+
+    def _tell(self, message: object) -> None:
+        if self.opening.gating is not None and not self._closed:
+            with suppress(OSError):
+                self._send(message)
+
     def __enter__(self) -> Self:
         """The source itself."""
         return self
@@ -120,13 +148,27 @@ class DecodedSource:
 
     def _take(self, handed: Handed) -> Input | None:
         """The input, copied out of its place, which is free then; None if the decoder has just died."""
-        self._paths.add(handed.place.path)
+        self.decode_s, self.whole_decode_s = handed.spent_s, handed.whole_s
         try:
-            value = np.array(self._memory.read(handed.place))
-            self._pipe.send(handed.slot)
+            value = _NOTHING
+            if handed.place is not None:
+                self._paths.add(handed.place.path)
+                value = np.array(self._memory.read(handed.place))
+            self._free(handed.slot, value.nbytes)
         except OSError:
             return None
-        return Input(handed.sequence, handed.captured_s, value, handed.source_s)
+        return Input(handed.sequence, handed.captured_s, value, handed.source_s, handed.choice)
+
+    def _free(self, slot: int, size_bytes: int) -> None:
+        """Gives places back: of a recording several at once, as each message wakes the decoder."""
+        self._freed.append(slot)
+        if self.live or len(self._freed) >= slots_of(size_bytes) // _AT_ONCE_SHARE:
+            freed, self._freed = self._freed, []
+            self._send(freed)
+
+    def _send(self, message: object) -> None:
+        with self._sending:
+            self._pipe.send(message)
 
     def _receive(self) -> object:
         """What the decoder says next; what it tells the user is logged.

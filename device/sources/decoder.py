@@ -11,6 +11,8 @@ from multiprocessing.connection import Connection
 import cv2
 
 from ...errors import InfilinkError, InvalidInput, Unavailable
+from ...filters.packets.at_work import AtWork
+from ...filters.packets.gate import Choice
 from ...models.shared_memory import SharedArray, SharedWriter
 from ...traces.source_name import source_kind
 from .reader import Opening, Reader, Taken
@@ -24,18 +26,47 @@ _MOST_BYTES = 2**25
 _LAG_S = 2.0
 """A live frame that waited this long for a place is left out: whoever comes back wants to see what is there now."""
 _ALIVE_EVERY_S = 2.0
+_TOLD_EVERY = 8
+"""With one of so many inputs it is told what decoding took."""
 
 
 @dataclass(frozen=True)
 class Handed:
-    """A frame that lies in shared memory: in which slot, where, and what it is."""
+    """A frame that lies in shared memory: in which slot, where, and what it is.
+
+    Attributes:
+        slot: it is given back once the frame was taken.
+        place: None: the packet gate left it out.
+        sequence: as in `Input`, like `captured_s`, `source_s` and `choice`.
+        begins: as in `Taken`.
+        spent_s: with a packet gate: the processor's time that decoding has taken.
+        whole_s: what it would have taken without.
+    """
 
     slot: int
-    place: SharedArray
+    place: SharedArray | None
     sequence: int
     captured_s: float
     source_s: float | None
     begins: bool = False
+    choice: Choice | None = None
+    spent_s: float = 0.0
+    whole_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Judged:
+    """To the packet gate: what was lost, from 0 to 1, had the answer before a chosen input been held for it."""
+
+    loss: float
+
+
+@dataclass(frozen=True)
+class Steered:
+    """To the packet gate: its threshold from now on; whether everything is to be decoded all the same."""
+
+    threshold: float
+    whole: bool
 
 
 @dataclass(frozen=True)
@@ -52,6 +83,11 @@ class Ended:
     error: InfilinkError | None = None
 
 
+def slots_of(size_bytes: int) -> int:
+    """How many inputs of that size of a recording lie in shared memory at most."""
+    return max(_LEAST_SLOTS, min(SLOTS, _MOST_BYTES // max(1, size_bytes)))
+
+
 def serve_source(opening: Opening, pipe: Connection) -> None:
     """The process's whole life: open the source, then one frame after another."""
     # Ctrl-C reaches the whole group, but is for the program that owns this process.
@@ -61,12 +97,13 @@ def serve_source(opening: Opening, pipe: Connection) -> None:
     free: queue.SimpleQueue[int] = queue.SimpleQueue()
     for slot in range(_LEAST_SLOTS):
         free.put(slot)
-    threading.Thread(target=_take_back, args=(pipe, free), daemon=True).start()
+    at_work = AtWork.of(opening.gating)
+    threading.Thread(target=_take_back, args=(pipe, free, at_work), daemon=True).start()
     error: InfilinkError | None = None
     try:
-        reader = _open(opening, pipe)
+        reader = _open(opening, pipe, at_work)
         pipe.send(reader.opened)
-        _hand_over(reader, free, pipe)
+        _hand_over(reader, free, pipe, at_work)
     except InfilinkError as raised:
         error = raised
     except OSError:
@@ -79,7 +116,7 @@ def serve_source(opening: Opening, pipe: Connection) -> None:
     threading.Event().wait()
 
 
-def _open(opening: Opening, pipe: Connection) -> Reader:
+def _open(opening: Opening, pipe: Connection, at_work: AtWork | None) -> Reader:
     # Here, so that whoever starts such a process does not load FFmpeg.
     from .container import open_video
     from .live import CameraReader, StreamReader
@@ -103,8 +140,8 @@ def _open(opening: Opening, pipe: Connection) -> Reader:
         return SoundStreamReader(opening, told=told)
     video = open_video(opening)
     if not video.is_recording:
-        return StreamReader(video, opening, told)
-    return RecordingReader(video, opening, told=told, alive=alive)
+        return StreamReader(video, opening, told, at_work=at_work)
+    return RecordingReader(video, opening, told=told, alive=alive, at_work=at_work)
 
 
 class _Beat:
@@ -121,24 +158,33 @@ class _Beat:
             self._pipe.send(Told())
 
 
-def _hand_over(reader: Reader, free: "queue.SimpleQueue[int]", pipe: Connection) -> None:
-    """Puts one frame after another into a free place."""
+def _hand_over(reader: Reader, free: "queue.SimpleQueue[int]", pipe: Connection, at_work: AtWork | None = None) -> None:
+    """Puts one frame after another into a free place; what was not decoded takes one, too, so that it waits alike."""
     slots = [SharedWriter() for _ in range(SLOTS)]
-    count, lost = 0, False
+    count, lost, widened = 0, False, False
+    spent_s = whole_s = 0.0
     for taken in reader:
         slot = _place(reader, taken, free)
         if slot is None:
             lost = True
             continue
-        value = reader.value(taken)
-        if not count and not reader.opened.live:
-            # Who waits for whom then changes more seldom.
-            for more in range(_LEAST_SLOTS, min(SLOTS, _MOST_BYTES // max(1, value.nbytes))):
-                free.put(more)
-        place = slots[slot].write(value)
+        place = None
+        if taken.frame is not None:
+            value = reader.value(taken)
+            if not widened and not reader.opened.live:
+                # Who waits for whom then changes more seldom.
+                for more in range(_LEAST_SLOTS, slots_of(value.nbytes)):
+                    free.put(more)
+            widened = True
+            place = slots[slot].write(value)
         sequence = count if taken.sequence is None else taken.sequence
         count += 1
-        pipe.send(Handed(slot, place, sequence, taken.captured_s, taken.source_s, taken.begins or lost))
+        if at_work is not None and count % _TOLD_EVERY == 1:
+            spent_s, whole_s = at_work.meter.spent_s, at_work.meter.whole_s
+        begins = taken.begins or lost
+        pipe.send(
+            Handed(slot, place, sequence, taken.captured_s, taken.source_s, begins, taken.choice, spent_s, whole_s)
+        )
         lost = False
 
 
@@ -152,13 +198,23 @@ def _place(reader: Reader, taken: Taken, free: "queue.SimpleQueue[int]") -> int 
         return None
 
 
-def _take_back(pipe: Connection, free: "queue.SimpleQueue[int]") -> None:
-    """Hears which places are free again; ends the process when its owner is gone, whatever it does just then."""
+def _take_back(pipe: Connection, free: "queue.SimpleQueue[int]", at_work: AtWork | None) -> None:
+    """Hears which places are free again, and what the packet gate is told.
+
+    It ends the process when its owner is gone, whatever that does just then.
+    """
     while True:
         try:
-            free.put(pipe.recv())
+            message = pipe.recv()
         except (EOFError, OSError):
             os._exit(0)
+        if isinstance(message, list):
+            for slot in message:
+                free.put(slot)
+        elif at_work is not None and isinstance(message, Judged):
+            at_work.gate.judged(message.loss)
+        elif at_work is not None and isinstance(message, Steered):
+            at_work.gate.threshold, at_work.gate.whole = message.threshold, message.whole
 
 
 def _silence() -> None:

@@ -325,6 +325,21 @@ class ThreadFeed:
         with suppress(queue.Empty):
             self._queue.get_nowait()
 
+    def bytes_of(self, file: int, most_bytes: int) -> Iterator[bytes]:
+        """What a file that does not wait gives, as soon as it is there, until this is closed; from its thread.
+
+        Nothing, again and again, where nobody writes to it any more.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        while not self.is_closed:
+            if not select.select([file], [], [], _LOOK_EVERY_S)[0] or self.is_closed:
+                continue
+            # Somebody else may have been faster.
+            with suppress(BlockingIOError):
+                yield os.read(file, most_bytes)
+
 
 class PipeFeed(ThreadFeed):
     """Gives the lines that are piped in (`-`), or written into a pipe that has a name; none is ever lost.
@@ -352,16 +367,9 @@ class PipeFeed(ThreadFeed):
         splitter = Splitter(self._complaints)
         started = False
         try:
-            while not self.is_closed:
-                if not select.select([self._file], [], [], _LOOK_EVERY_S)[0] or self.is_closed:
-                    continue
-                try:
-                    data = os.read(self._file, _READ_BYTES)
-                except BlockingIOError:
-                    continue  # Somebody else was faster.
+            for came in self.bytes_of(self._file, _READ_BYTES):
                 arrived_s = time.monotonic() if self.live else None
-                if not started:
-                    data = data.removeprefix(codecs.BOM_UTF8)
+                data = came if started else came.removeprefix(codecs.BOM_UTF8)
                 if not data and not started and self.name != STDIN:
                     # Nobody has opened it for writing yet.
                     self._closed.wait(_LOOK_EVERY_S)

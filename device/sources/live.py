@@ -12,9 +12,13 @@ import av
 import cv2
 
 from ...errors import InfilinkError, InvalidInput, Unavailable
+from ...filters.packets.at_work import AtWork
+from ...filters.packets.gate import Choice
 from ...outputs import Array
 from .complaints import Complaints
 from .container import Video
+from .gated import GatedDecoder
+from .lateness import Lateness
 from .reader import FALLBACK_FPS, MAX_PIXELS, Opened, Opening, Taken
 
 _WAITING_BYTES = 2**26
@@ -23,10 +27,16 @@ _REMEMBERED = 64
 _KEY_WITHIN_S = 10.0
 """Some streams have no key frames, and refresh their pictures bit by bit: then what comes is taken as it is."""
 _PICTURE_WITHIN_S = 20.0
+_IDLE_S = 0.5
+"""Whoever takes no frame of a camera for so long finds old ones in its driver."""
+_BUFFERS = 4
+_AT_ONCE_S = 0.004
 
 
 class StreamReader:
-    """Gives the frames of a network stream; a thread reads it, so that nothing waits in a socket.
+    """Gives the frames of a network stream; a thread reads it, so that nothing waits in a socket while it works.
+
+    What waited there all the same, as nobody ran or the line stood still, keeps the time at which it came (`Lateness`).
 
     It begins at a key frame, and goes on at the next one after something damaged: what is decoded between them is made
     of pictures that nobody has.
@@ -35,17 +45,30 @@ class StreamReader:
         video: the opened stream; this closes it.
         opening: its `seconds` say how long to take frames.
         told: called with what the user should know.
+        at_work: the packet gate; None: everything is decoded.
+        clock: the time in seconds.
     """
 
-    def __init__(self, video: Video, opening: Opening, told: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        video: Video,
+        opening: Opening,
+        told: Callable[[str], None] = lambda _: None,
+        *,
+        at_work: AtWork | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         rate = video.stream.average_rate or video.stream.guessed_rate
         self.opened = Opened(float(rate) if rate and 0 < rate <= 1000 else FALLBACK_FPS, None, True, "read")
         self._video = video
         self._seconds = opening.seconds
         self._complaints = Complaints(told)
         self._waiting = Packets()
+        self._gated = None if at_work is None else GatedDecoder(video, at_work)
         # By the stamps of their packets, as frames come in another order.
         self._arrivals: dict[int, float] = {}
+        self._lateness = Lateness()
+        self._clock = clock
         threading.Thread(target=self._read, name="stream", daemon=True).start()
 
     def __iter__(self) -> Iterator[Taken]:
@@ -67,21 +90,17 @@ class StreamReader:
             if waits and packet.size:
                 continue
             key_due_s = None
-            if packet.pts is not None:
-                self._arrivals[packet.pts] = arrived_s
-                if len(self._arrivals) > _REMEMBERED:
-                    del self._arrivals[next(iter(self._arrivals))]
-            frames, damaged = _decoded(packet)
+            shown, damaged = self._decode(packet, arrived_s)
             if damaged:
                 waits = True
                 self._complaints.add("damaged", "is damaged; it goes on with the next key frame")
-            for frame in frames:
+            for frame, came_s, choice in shown:
                 picture_due_s = None
-                last_s = max(last_s, self._arrivals.pop(frame.pts, arrived_s))
+                last_s = max(last_s, came_s)
                 first_s = last_s if first_s is None else first_s
                 if self._seconds is not None and last_s - first_s >= self._seconds:
                     return
-                yield Taken(frame, last_s)
+                yield Taken(frame, last_s, choice=choice)
                 count += 1
         raise Unavailable(f"{self._video.name}: the stream ended after {count} frames{self._waiting.why}")
 
@@ -89,12 +108,27 @@ class StreamReader:
         """The frame as uint8 BGR."""
         return self._video.picture(taken.frame)
 
+    def _decode(self, packet: Any, arrived_s: float) -> tuple[list[tuple[Any, float, Choice | None]], bool]:
+        """What is shown now: frames (None: not decoded), when they arrived, why; and whether something is damaged."""
+        if self._gated is not None:
+            found = self._gated.feed(packet, arrived_s)
+            return [(each.frame, each.arrived_s, each.choice) for each in found], self._gated.damaged
+        if packet.pts is not None:
+            self._arrivals[packet.pts] = arrived_s
+            if len(self._arrivals) > _REMEMBERED:
+                del self._arrivals[next(iter(self._arrivals))]
+        frames, damaged = _decoded(packet)
+        return [(frame, self._arrivals.pop(frame.pts, arrived_s), None) for frame in frames], damaged
+
     def _read(self) -> None:
         """Takes every packet as soon as it is there; the thread's whole life."""
         why = ""
+        unit_s = self._video.stream.time_base
         try:
             for packet in self._video.packets():
-                self._waiting.put(packet, time.monotonic())
+                stamp = packet.pts if packet.dts is None else packet.dts
+                stamp_s = None if stamp is None or unit_s is None else float(stamp * unit_s)
+                self._waiting.put(packet, self._lateness.arrived(stamp_s, self._clock()))
         except InfilinkError as error:
             why = f" ({str(error).removeprefix(f'{self._video.name}: ')})"
         self._waiting.end(why)
@@ -181,17 +215,32 @@ class CameraReader:
         Raises:
             Unavailable: the camera gave no more.
         """
-        first_s, count = None, 0
+        first_s, count, last_s = None, 0, time.monotonic()
         while True:
+            if time.monotonic() - last_s > _IDLE_S:
+                self._pass_over_old()
             done, image = self._camera.read()
-            now_s = time.monotonic()
-            if not done or image.shape[0] * image.shape[1] > MAX_PIXELS:
+            now_s = last_s = time.monotonic()
+            if not done:
                 raise Unavailable(f"camera {self.opening.name}: gave no more after {count} frames")
+            height, width = image.shape[:2]
+            if height * width > MAX_PIXELS:
+                raise InvalidInput(
+                    f"camera {self.opening.name}: its pictures are {width}x{height}, more than {MAX_PIXELS} pixels: "
+                    "ask it for smaller ones (/dev/video0?size=1920x1080)"
+                )
             first_s = now_s if first_s is None else first_s
             if self.opening.seconds is not None and now_s - first_s >= self.opening.seconds:
                 return
             yield Taken(image, now_s)
             count += 1
+
+    def _pass_over_old(self) -> None:
+        """Leaves out what has lain in the driver's buffers since nobody took it: that comes at once."""
+        for _ in range(_BUFFERS):
+            asked_s = time.monotonic()
+            if not self._camera.grab() or time.monotonic() - asked_s > _AT_ONCE_S:
+                return
 
     def value(self, taken: Taken) -> Array:
         """The frame as uint8 BGR."""

@@ -7,8 +7,8 @@ import numpy as np
 from ...errors import InvalidInput
 from ...outputs import Array
 from .averaged import Averaged
+from .cut import NEAR
 from .row_times import measure_rate
-from .sound import NEAR
 
 _LOOKED_AT = 16
 _ARRIVED_ROWS, _ARRIVED_S, _ARRIVED_NEAR = 256, 10.0, 0.1

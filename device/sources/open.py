@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidInput
+from ...filters.packets.at_work import Gating
 from ...traces.source_name import is_always_live, source_path, without_secrets
 from .base import Source
 from .complaints import Complaints
@@ -31,6 +32,7 @@ from .windowed import WindowedSource
 __all__ = ["is_live", "open_source"]
 
 _VIDEO = ("video", "stream", "camera")
+_PACKETS = ("video", "stream")
 
 
 def open_source(
@@ -41,6 +43,7 @@ def open_source(
     loop: bool = False,
     cut: Cut = WHOLE,
     stays: bool = False,
+    gating: Gating | None = None,
 ) -> Source:
     """Opens a source by its text, or what a program gives.
 
@@ -51,6 +54,7 @@ def open_source(
         loop: recording: start again at its end; numbers and times go on rising.
         cut: how inputs are cut from what it gives.
         stays: whether a pipe that has a name is read on with its next writer; else it ends with its last one.
+        gating: how a video's packets are chosen from; None: everything is decoded.
 
     Raises:
         InvalidInput: it can't be read, or an option does not fit it.
@@ -58,12 +62,14 @@ def open_source(
     """
     if start_s < 0 or (seconds is not None and seconds <= 0):
         raise InvalidInput(f"start_s must be 0 or more and seconds above 0, not {start_s} and {seconds}")
+    if gating is not None and not (isinstance(text, str) and named(text).kind in _PACKETS and not cut.is_windowed):
+        raise InvalidInput("`[packets]` is for videos and network streams, picture by picture: leave it out here")
     if not isinstance(text, str):
         if loop:
             raise InvalidInput("what a program gives can't be given again: leave `loop` out")
         values = text
         return _stretched(lambda: PythonSource(type(values).__name__, values, cut), start_s, seconds, loop)
-    return _open_text(text, cut, start_s=start_s, seconds=seconds, loop=loop, stays=stays)
+    return _open_text(text, cut, start_s=start_s, seconds=seconds, loop=loop, stays=stays, gating=gating)
 
 
 def _open_text(
@@ -75,6 +81,7 @@ def _open_text(
     loop: bool = False,
     strict: bool = False,
     stays: bool = False,
+    gating: Gating | None = None,
 ) -> Source:
     """Opens a source by its text; a strict one refuses what else it would leave out."""
     name, found = without_secrets(text), replace(named(text), strict=strict, stays=stays)
@@ -95,6 +102,7 @@ def _open_text(
             written=text,
             cut=cut,
             strict=strict,
+            gating=gating,
         )
         return _open_video(opening)
     return _stretched(lambda: _OPENERS[found.kind](name, found, cut), start_s, seconds, loop)

@@ -9,7 +9,7 @@ from .complaints import Complaints
 from .container import Video
 from .exif import HEAD_BYTES, taken_unix_s
 from .folder import files_of
-from .reader import Opened, Opening, Taken
+from .reader import MAX_PIXELS, Opened, Opening, Taken
 
 _LONGEST_BYTES = 2**28
 
@@ -109,7 +109,8 @@ class PicturesReader:
             try:
                 frame = next(video.frames(), None)
                 if frame is None:
-                    raise InvalidInput(f"{path.name}: no picture can be decoded")
+                    more = f"it is damaged, or has more than {MAX_PIXELS} pixels"
+                    raise InvalidInput(f"{path.name}: no picture can be decoded: {more}")
                 return video.picture(frame).copy()
             finally:
                 video.close()

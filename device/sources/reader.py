@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ...filters.packets.at_work import Gating
+from ...filters.packets.gate import Choice
 from ...models.inputs.form import PICTURES, InputForm
 from ...outputs import Array
 from ...traces.source_name import is_always_live, without_secrets
@@ -30,6 +32,7 @@ class Opening:
         written: the source as the user wrote it; empty: as `text` is.
         cut: how inputs are cut: sound of a cut with windows is given in pieces, else file by file.
         strict: whether nothing may be left out.
+        gating: how its packets are chosen from; None: all are decoded.
     """
 
     text: str
@@ -40,6 +43,7 @@ class Opening:
     written: str = ""
     cut: Cut = WHOLE
     strict: bool = False
+    gating: Gating | None = None
 
     @property
     def name(self) -> str:
@@ -68,11 +72,12 @@ class Taken:
     """What was decoded: a frame that is no picture yet, or samples.
 
     Attributes:
-        frame: as FFmpeg or OpenCV gave it.
+        frame: as FFmpeg or OpenCV gave it; None: it was not decoded.
         captured_s: as in `Input`; of samples the last one's.
         source_s: as in `Input`.
         sequence: as in `Input`; None: it gets the next number if it is handed over at all.
         begins: whether it begins something of its own (a file): no window reaches back over it.
+        choice: as in `Input`.
     """
 
     frame: Any
@@ -80,6 +85,7 @@ class Taken:
     source_s: float | None = None
     sequence: int | None = None
     begins: bool = False
+    choice: Choice | None = None
 
 
 class Reader(Protocol):

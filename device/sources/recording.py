@@ -7,8 +7,10 @@ from itertools import chain
 from typing import Any
 
 from ...errors import InvalidInput
+from ...filters.packets.at_work import AtWork
 from ...outputs import Array
 from .container import Video
+from .gated import GatedDecoder, Shown
 from .reader import FALLBACK_FPS, Opened, Opening, Taken
 from .stamps import read_stamps
 from .times import RecordingTimes
@@ -28,13 +30,20 @@ class RecordingReader:
         opening: which part of it to give.
         told: called with what the user should know.
         alive: called now and then while no frame is given.
+        at_work: the packet gate; None: everything is decoded.
 
     Raises:
         InvalidInput: no frame can be decoded, or none stands at `start_s`.
     """
 
     def __init__(
-        self, video: Video, opening: Opening, *, told: Callable[[str], None], alive: Callable[[], None]
+        self,
+        video: Video,
+        opening: Opening,
+        *,
+        told: Callable[[str], None],
+        alive: Callable[[], None],
+        at_work: AtWork | None = None,
     ) -> None:
         self.opening = opening
         self._video = video
@@ -51,6 +60,10 @@ class RecordingReader:
                 f"has no times of its own: {FALLBACK_FPS:g} frames a second is a guess, and nothing can be certified "
                 "from it; give it its true rate: `ffmpeg -r RATE -i IN -c copy OUT.mp4`"
             )
+        # Without stamps nobody knows in which order pictures are shown that were not decoded.
+        self._at_work = None if self._stamps.origin is None or self._stamps.by_decoding else at_work
+        if at_work is not None and self._at_work is None:
+            told("its packets don't say when they are shown: all are decoded, `[packets]` is left aside")
         self._frames = self._laps()
         self._first = next(self._frames, None)
         if self._first is None:
@@ -104,7 +117,9 @@ class RecordingReader:
                 elif lap and time_s > lap[-1]:
                     step_s = time_s - lap[-1]
                 lap = [lap[0] if lap else time_s, time_s]
-                yield Taken(frame, moved_s + time_s, time_s, first + self._given)
+                shown = frame.frame if isinstance(frame, Shown) else frame
+                choice = frame.choice if isinstance(frame, Shown) else None
+                yield Taken(shown, moved_s + time_s, time_s, first + self._given, choice=choice)
                 self._given += 1
             if lap:
                 moved_s += lap[-1] + step_s - lap[0]
@@ -136,12 +151,18 @@ class RecordingReader:
             target = self._stamps.at(self.opening.start_s - _NEAR_S)
             before = self._stamps_before(target)
             if before is not None and self._video.seek(target):
-                frames = self._video.frames()
+                frames = self._pictures()
                 first = next(frames, None)
                 if first is not None and first.pts is not None and first.pts <= target:
                     return bisect_left(before, first.pts), chain([first], frames)
             self._video.reopen()
-        return 0, self._video.frames()
+        return 0, self._pictures()
+
+    def _pictures(self) -> Iterator[Any]:
+        """What comes from here on: frames; with a packet gate, what is shown, decoded or not."""
+        if self._at_work is None:
+            return self._video.frames()
+        return GatedDecoder(self._video, self._at_work).frames(self._video.packets())
 
     def _stamps_before(self, target: int) -> list[int] | None:
         """The stamps of all frames before one, in order, without decoding any; None: they can't be relied on."""

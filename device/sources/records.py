@@ -14,12 +14,11 @@ from ...outputs import Array
 from .averaged import Averaged
 from .base import Input, Times
 from .complaints import Complaints
-from .cut import Cut, Span
+from .cut import NEAR, Cut, Span
 from .feeds import Block, Feed, FileFeed, ThreadFeed
 from .formats import Format, Item, NothingYet
 from .live_rate import LiveRate
 from .row_times import LiveTimes, RecordedTimes, burst_of, hole_of, measure_rate
-from .sound import NEAR
 from .windower import Window, Windower
 
 logger = logging.getLogger(__name__)

@@ -3,7 +3,6 @@
 import errno
 import os
 import re
-import select
 import termios
 import time
 
@@ -12,7 +11,6 @@ from .complaints import Complaints
 from .feeds import Splitter, ThreadFeed
 
 DEFAULT_BAUD = 115_200
-_LOOK_EVERY_S = 0.2
 _READ_BYTES = 2**14
 _BAUDS = {int(name[1:]): value for name, value in vars(termios).items() if re.fullmatch(r"B[1-9]\d*", name)}
 
@@ -48,13 +46,7 @@ class SerialFeed(ThreadFeed):
         splitter = Splitter(self._complaints)
         whole = False
         try:
-            while not self.is_closed:
-                if not select.select([self._file], [], [], _LOOK_EVERY_S)[0] or self.is_closed:
-                    continue
-                try:
-                    data = os.read(self._file, _READ_BYTES)
-                except BlockingIOError:
-                    continue  # Somebody else was faster.
+            for data in self.bytes_of(self._file, _READ_BYTES):
                 if not data:
                     raise OSError(errno.EIO, "unplugged")
                 lines = splitter.take(data)

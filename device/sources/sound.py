@@ -11,10 +11,9 @@ from ...errors import InvalidInput, Unavailable
 from ...outputs import Array
 from ...traces.source_name import source_kind, without_secrets
 from .container import open_container, told
+from .cut import NEAR
 
 LEAST_HZ, MOST_HZ = 1000, 768_000
-NEAR = 0.05
-"""Rates that differ by no more than this share count as the same: a sensor's clock is no better."""
 
 _MICROPHONE_HZ = 48_000
 

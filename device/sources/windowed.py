@@ -11,9 +11,8 @@ from ...models.inputs.form import InputForm
 from ...outputs import Array
 from .base import Input
 from .complaints import Complaints
-from .cut import Cut
+from .cut import NEAR, Cut
 from .decoded import DecodedSource
-from .sound import NEAR
 from .windower import Windower
 
 logger = logging.getLogger(__name__)

@@ -11,6 +11,9 @@ from ...models.spec import ModelSpec
 from ...outputs import Array
 from ...protos import edge_pb2
 from ...protos.payloads import quantized, write_array_payload, write_parts
+from ..sources.base import Input
+from .chains import ChainStore
+from .payload_encoder import Encoded
 
 Write = Callable[[Array], bytes]
 
@@ -27,6 +30,9 @@ class FormEncoder:
         write: makes the payload.
     """
 
+    chains: ChainStore | None = None
+    takes_long = False
+
     def __init__(self, encoding: edge_pb2.Encoding, write: Write) -> None:
         self.encoding = encoding
         self.write = write
@@ -35,7 +41,11 @@ class FormEncoder:
         """The input itself."""
         return value
 
-    def encode(self, value: Array) -> bytes:
+    def encode(self, taken: Input) -> Encoded:
+        """What travels of an input."""
+        return Encoded(self.encoding, self.write(taken.value))
+
+    def encode_alone(self, value: Array) -> bytes:
         """The payload for an input."""
         return self.write(value)
 
@@ -69,7 +79,7 @@ def form_encoder(form: InputForm, *, encoding: str, quality: int) -> FormEncoder
     parts = {name: _plain(part, encoding, quality) for name, part in form.parts.items()}
 
     def write(value: Array) -> bytes:
-        return write_parts([(name, each.encoding, each.encode(value[name])) for name, each in parts.items()])
+        return write_parts([(name, each.encoding, each.write(value[name])) for name, each in parts.items()])
 
     return FormEncoder(edge_pb2.ENCODING_PARTS, write)
 

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
 
 from ...codec import encode_jpeg
 from ...errors import InvalidInput
@@ -18,66 +17,18 @@ from ...models.split.spec import SeenMap
 from ...outputs import Array
 from ...protos import edge_pb2
 from ...units import format_bytes
+from ..sources.base import Input
+from .chains import ChainStore
 from .form_encoders import form_encoder
+from .payload_encoder import Encoded, JpegEncoder, PayloadEncoder
+from .video import VideoEncoder
+from .video_settings import VideoSettings
 
 logger = logging.getLogger(__name__)
 
 _JPEG_EVERY = 32
-
-
-class PayloadEncoder(Protocol):
-    """Encodes the payloads of one stream.
-
-    Attributes:
-        encoding: the payloads' `Encoding` on the wire.
-    """
-
-    encoding: Any
-
-    def gate_input(self, value: Array, /) -> Array:
-        """What the gate decides on, for an input."""
-
-    def encode(self, value: Array, /) -> bytes:
-        """The payload for an input."""
-
-    def check(self, specs: Mapping[str, ModelSpec]) -> None:
-        """Checks that the coordinator's models take such payloads."""
-
-    def log_summary(self) -> None:
-        """Logs what was sent, where that is of interest."""
-
-
-class JpegEncoder:
-    """Frames travel as JPEGs."""
-
-    encoding = edge_pb2.ENCODING_JPEG
-
-    def __init__(self, quality: int) -> None:
-        self.quality = quality
-
-    def gate_input(self, image: Array) -> Array:
-        """The frame itself."""
-        return image
-
-    def encode(self, image: Array) -> bytes:
-        """A JPEG."""
-        return encode_jpeg(image, self.quality)
-
-    def check(self, specs: Mapping[str, ModelSpec]) -> None:
-        """Checks that every model takes pictures.
-
-        Raises:
-            InvalidInput: one is the second part of a model.
-        """
-        tails = [name for name, spec in specs.items() if spec.input is None and not spec.virtual]
-        if tails:
-            raise InvalidInput(
-                f"the coordinator serves the second part of {', '.join(tails)}, which takes no pictures: give this "
-                "device the first part (`head`), or the coordinator the whole model"
-            )
-
-    def log_summary(self) -> None:
-        """Logs nothing: JPEGs are the usual case."""
+_VIDEO = VideoSettings()
+_PICTURES = ("auto", "jpeg", "h264")
 
 
 class FeatureMapEncoder:
@@ -89,7 +40,8 @@ class FeatureMapEncoder:
         quality: of the JPEGs that the maps are compared with.
     """
 
-    encoding: Any = edge_pb2.ENCODING_MAP
+    chains: ChainStore | None = None
+    takes_long = False
 
     def __init__(self, head: Head, *, on_maps: bool, quality: int) -> None:
         self.head = head
@@ -110,7 +62,15 @@ class FeatureMapEncoder:
         """
         return self._run_head(image).features if self.on_maps else image
 
-    def encode(self, image: Array) -> bytes:
+    def encode(self, taken: Input) -> Encoded:
+        """The map of a frame.
+
+        Raises:
+            ModelFailed: the head failed on it.
+        """
+        return Encoded(edge_pb2.ENCODING_MAP, self.encode_alone(taken.value))
+
+    def encode_alone(self, image: Array) -> bytes:
         """The map, in the form that the model was split for.
 
         Raises:
@@ -166,7 +126,13 @@ class FeatureMapEncoder:
 
 
 def open_encoder(
-    head: Path | None, gate: Gate, *, quality: int, form: InputForm = PICTURES, encoding: str = "auto"
+    head: Path | None,
+    gate: Gate,
+    *,
+    quality: int,
+    form: InputForm = PICTURES,
+    encoding: str = "auto",
+    video: VideoSettings = _VIDEO,
 ) -> PayloadEncoder:
     """The encoder that fits stream and gate: a filter of maps needs the head whose maps it was trained on.
 
@@ -175,7 +141,8 @@ def open_encoder(
         gate: as `open_gate` opens it.
         quality: of JPEGs.
         form: what the stream's inputs are.
-        encoding: how those that are no pictures travel, as in device.toml.
+        encoding: how they travel, as in device.toml.
+        video: how pictures travel as H.264.
 
     Raises:
         InvalidInput: the file is not a head, or the gate decides on something else, or such inputs do not travel so.
@@ -184,10 +151,15 @@ def open_encoder(
         if head is not None:
             raise InvalidInput(f"`head` is a part of a model that sees pictures, and this source gives {form.modality}")
         return form_encoder(form, encoding=encoding, quality=quality)
-    if encoding != "auto":
-        raise InvalidInput(f'`encoding = "{encoding}"`: pictures travel as JPEGs of a `quality`: leave it out')
+    if encoding not in _PICTURES or (encoding != "auto" and head is not None):
+        raise InvalidInput(
+            f'`encoding = "{encoding}"`: pictures travel as {", ".join(_PICTURES)}, and maps of a `head` as they are: '
+            "leave it out"
+        )
     if not isinstance(gate, FilterRuntime) or not isinstance(gate.spec.modality, FeatureMap):
-        return JpegEncoder(quality) if head is None else FeatureMapEncoder(Head(head), on_maps=False, quality=quality)
+        if head is not None:
+            return FeatureMapEncoder(Head(head), on_maps=False, quality=quality)
+        return JpegEncoder(quality) if encoding == "jpeg" else VideoEncoder(video, quality, only=encoding == "h264")
     if head is None:
         raise InvalidInput(
             f"gate {gate.name}: decides on feature maps: give the `head` whose maps it was trained on "

@@ -10,6 +10,7 @@ import shutil
 import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +112,7 @@ def train_models(recordings: Sequence[Spoken], tested: Sequence[Spoken], folder:
     for name in ("digit", "speaker"):
         classes = sorted({getattr(each, name) for each in recordings})
         labels, wanted = ([classes.index(getattr(each, name)) for each in part] for part in (recordings, tested))
-        network = train(HearingNetwork(len(classes)), inputs, labels, epochs=epochs, augment=shifted)
+        network = train(partial(HearingNetwork, len(classes)), inputs, labels, epochs=epochs, augment=shifted)
         spec = {
             "name": name,
             "input": {"modality": "audio", "rate_hz": RATE_HZ, "length": LENGTH},

@@ -22,7 +22,7 @@ Augment = Callable[[torch.Tensor], torch.Tensor]
 
 
 def train(
-    network: nn.Module,
+    make: Callable[[], nn.Module],
     inputs: Array,
     labels: Sequence[int],
     *,
@@ -33,14 +33,15 @@ def train(
     """Trains a network to say a class of each input, by cross-entropy.
 
     Args:
-        network: gives a number for each class.
+        make: makes a network that gives a number for each class.
         inputs: as the network takes them, a row each.
         labels: the classes' numbers.
         epochs: how many times it sees them.
         augment: changes a batch, so that no input is seen twice alike.
-        seed: of the order of inputs.
+        seed: of what the network begins with, and of the order of inputs.
     """
     torch.manual_seed(seed)
+    network = make()
     values, wanted = torch.as_tensor(inputs), torch.as_tensor(np.asarray(labels))
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-2)
     steps = -(-len(values) // _BATCH) * epochs

@@ -8,6 +8,7 @@ and the rest is `live.csv`, which comes later.
 
 import argparse
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +104,7 @@ def train_models(trained: Mapping[str, Sequence[Path]], later: Mapping[str, Sequ
     tested, wanted = windows(later)
     for name, classes in (("activity", sorted(trained)), ("walking", ["no", "yes"])):
         labels, right = ([classes.index(labelled(each, name)) for each in part] for part in (done, wanted))
-        network = train(MotionNetwork(len(classes)), inputs, labels, epochs=_EPOCHS)
+        network = train(partial(MotionNetwork, len(classes)), inputs, labels, epochs=_EPOCHS)
         spec = {
             "name": name,
             "input": {"modality": "signal", "channels": CHANNELS, "rate_hz": RATE_HZ, "steps": STEPS},

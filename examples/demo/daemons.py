@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 import numpy as np
 
-from ...device.results import Results
+from ...device.results_read import Results
 from ...errors import InfilinkError, InvalidInput, Unavailable
 from ...protos import edge_pb2, edge_pb2_grpc
 from .recorded import Site
@@ -126,11 +126,12 @@ def read_streams(folder: Path, site: Site) -> dict[str, Stream]:
         path = folder / f"{name}.sqlite"
         if not path.exists():
             continue
-        with Results(path) as results:
+        with ExitStack() as stack:
             try:
+                results = stack.enter_context(Results(path))
                 values = {model: results.served(model) for model in site.specs}
             except InvalidInput:
-                # Some model has not answered yet.
+                # It is just being made, or some model has not answered yet.
                 continue
             origins = [results.origins(model) for model in site.specs]
             found[name] = Stream(

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -24,8 +24,9 @@ from .recorded import Recorded, Site, full_cores, read_recorded
 from .replaying import serve, until
 from .score import Compared, compare
 from .served import Served
-from .site import STREET_SECONDS, WORKERS, Camera, own_site, rendered_site
+from .site import STREET_SECONDS, Camera, own_site, rendered_site
 
+WORKERS = 2
 # The other policy that daemons serve, too: the same schedule where nothing is linked; and how long.
 CHECKED = next(policy for policy in POLICIES if policy.name == "no_links")
 CHECKED_SECONDS = 10.0
@@ -142,15 +143,17 @@ def run_demo(options: DemoOptions, progress: Progress, show: ShowRun) -> Demo:
     models_folder = options.models or Path(__file__).parent.parent / "street" / "models"
     models = find_models(models_folder)
     steps = Steps(progress)
-    cameras = _cameras(options, steps.start("source", "preparing the cameras"))
-    step = steps.start("record", f"recording {len(models)} models on {len(cameras)} cameras")
-    record_cameras(cameras, models, options.out, step)
-    learnt, recorded = _learn(cameras, models, options, steps)
-    site = _site(cameras, learnt, recorded, options)
-    served, checked = _serve(site, learnt, models_folder, options, steps, show)
-    # Replays begin with what the coordinator had loaded.
-    site = replace(site, resident=served[OURS.name].resident)
-    policies, replays = _replay(site, options, steps.start("replay", "replaying what stands beside it"))
+    # One pool to the end: what its processes import takes them seconds.
+    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        cameras = _cameras(options, pool, steps.start("source", "preparing the cameras"))
+        step = steps.start("record", f"recording {len(models)} models on {len(cameras)} cameras")
+        record_cameras(cameras, models, options.out, step)
+        learnt, recorded = _learn(cameras, models, options, pool, steps)
+        site = _site(cameras, learnt, recorded, options)
+        served, checked = _serve(site, learnt, models_folder, options, steps, show)
+        # Replays begin with what the coordinator had loaded.
+        site = replace(site, resident=served[OURS.name].resident)
+        policies, replays = _replay(site, options, pool, steps.start("replay", "replaying what stands beside it"))
     served |= replays
     compared = {name: compare(each, site) for name, each in served.items()}
     agreement = {name: each.score.agreement for name, each in compared.items()}
@@ -180,18 +183,18 @@ def compute_cores(text: str, full: float) -> float:
     return share * full
 
 
-def _cameras(options: DemoOptions, step: Progress) -> list[Camera]:
+def _cameras(options: DemoOptions, pool: Executor, step: Progress) -> list[Camera]:
     if not options.sources:
         seconds = options.seconds or STREET_SECONDS
-        return rendered_site(options.out / "cameras", seconds=seconds, seed=options.seed, progress=step)
+        return rendered_site(options.out / "cameras", pool, seconds=seconds, seed=options.seed, progress=step)
     return own_site(options.sources, options.out / "cameras", seconds=options.seconds, progress=step)
 
 
 def _learn(
-    cameras: list[Camera], models: Mapping[str, Path], options: DemoOptions, steps: Steps
+    cameras: list[Camera], models: Mapping[str, Path], options: DemoOptions, pool: Executor, steps: Steps
 ) -> tuple[Learnt, dict[str, Recorded]]:
     """What the earlier parts teach, and the later ones as devices with that see them; links are learnt meanwhile."""
-    with _pool() as pool, Learner(cameras, models, options.out, seed=options.seed) as learner:
+    with Learner(cameras, models, options.out, seed=options.seed) as learner:
         stem = learner.stem(steps.start("stem", "choosing a stem"))
         links = pool.submit(links_of, learner.cameras, options.out, stem, seed=options.seed)
         step = steps.start("filter", "training the filter, and links beside it")
@@ -235,19 +238,16 @@ def _serve(
     return {OURS.name: ours}, checked
 
 
-def _replay(site: Site, options: DemoOptions, step: Progress) -> tuple[tuple[Policy, ...], dict[str, Served]]:
+def _replay(
+    site: Site, options: DemoOptions, pool: Executor, step: Progress
+) -> tuple[tuple[Policy, ...], dict[str, Served]]:
     policies = (REPLAYED, *POLICIES, FULL)
     found: dict[str, Served] = {}
-    with _pool() as pool:
-        futures = {each.name: pool.submit(serve, each, site, seed=options.seed) for each in policies}
-        for name, future in futures.items():
-            found[name] = future.result()
-            step(len(found) / len(policies), name)
+    futures = {each.name: pool.submit(serve, each, site, seed=options.seed) for each in policies}
+    for name, future in futures.items():
+        found[name] = future.result()
+        step(len(found) / len(policies), name)
     return (OURS, *policies), found
-
-
-def _pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn"), initializer=_one_thread)
 
 
 def _one_thread() -> None:

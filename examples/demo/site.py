@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 
 from ...device.sources.base import Source
@@ -32,7 +31,6 @@ RATE_FPS, DRAWN = 4.0, 3
 STREET_SECONDS = 62.0
 # What is learnt from is a whole day, with its night; what is served is the end of the next night, and the day.
 DAY_S, START = 40.0, 0.72
-WORKERS = 2
 _CAMERAS = ("video", "stream", "camera")
 
 
@@ -63,15 +61,14 @@ class Camera:
     served: int
 
 
-def rendered_site(folder: Path, *, seconds: float, seed: int, progress: Progress) -> list[Camera]:
+def rendered_site(folder: Path, pool: Executor, *, seconds: float, seed: int, progress: Progress) -> list[Camera]:
     """Renders the site's six cameras, some at a time, over the same moments of one street."""
     folder.mkdir(parents=True, exist_ok=True)
     progress(0.0, f"{len(VIEWS)} cameras")
-    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
-        waiting = {name: pool.submit(_render, folder / f"{name}.mp4", name, seconds, seed) for name in VIEWS}
-        for done, (name, future) in enumerate(waiting.items(), start=1):
-            future.result()
-            progress(done / len(VIEWS), name)
+    waiting = {name: pool.submit(_render, folder / f"{name}.mp4", name, seconds, seed) for name in VIEWS}
+    for done, (name, future) in enumerate(waiting.items(), start=1):
+        future.result()
+        progress(done / len(VIEWS), name)
     return [_camera(name, str(folder / f"{name}.mp4"), f"rendered: {name}", seconds=None) for name in VIEWS]
 
 

@@ -47,7 +47,8 @@ class Backdrop:
 
     def __init__(self, camera: Camera) -> None:
         surface = paint(camera)
-        self.layers = {(key, wet): _expose(surface, LIGHTS[key], wet) for key in KEYS for wet in (False, True)}
+        lamps = lamp_light(surface.x, surface.y, surface.z)
+        self.layers = {(key, wet): _expose(surface, LIGHTS[key], wet, lamps) for key in KEYS for wet in (False, True)}
         self._cached: tuple[tuple[float, ...], Picture] | None = None
 
     def picture(self, air: Air) -> Picture:
@@ -70,17 +71,22 @@ class Backdrop:
         return blended
 
 
-def _expose(surface: Surface, light: Light, wet: bool) -> Picture:
+def _expose(surface: Surface, light: Light, wet: bool, lamps: NDArray[np.float64]) -> Picture:
     """Light the surface, and shrink it to the camera's size, which smooths its edges."""
-    albedo = surface.albedo * np.where(surface.ground, 0.62, 0.9)[..., None] if wet else surface.albedo
-    facing = surface.facing[..., None] * (0.0 if wet else 1.0)
-    lamps = lamp_light(surface.x, surface.y, surface.z)[..., None] * light.lamps
-    lit = albedo * (np.array(light.ambient) + np.array(light.sun) * facing + LAMP_COLOUR * lamps)
-    lit = np.where(surface.glow[..., None] > 0, lit + surface.glow[..., None] * light.windows * LAMP_COLOUR, lit)
-    lit = np.where(surface.sky[..., None], np.array(light.sky) / 255.0 * (0.85 if wet else 1.0), lit)
+    # What is dark adds nothing, and in place, as these are large.
+    lit = np.broadcast_to(np.array(light.ambient), surface.albedo.shape).copy()
+    if not wet:
+        lit += np.array(light.sun) * surface.facing[..., None]
+    if light.lamps:
+        lit += LAMP_COLOUR * (lamps * light.lamps)[..., None]
+    lit *= surface.albedo * np.where(surface.ground, 0.62, 0.9)[..., None] if wet else surface.albedo
+    if light.windows:
+        lit += LAMP_COLOUR * (surface.glow * light.windows)[..., None]
+    lit[surface.sky] = np.array(light.sky) / 255.0 * (0.85 if wet else 1.0)
     if wet:
         lit += _reflections(surface, lit)
-    small = cv2.resize(np.clip(lit * 255, 0, 255).astype(np.uint8), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    lit *= 255
+    small = cv2.resize(np.clip(lit, 0, 255, out=lit).astype(np.uint8), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8)
 
 

@@ -52,13 +52,13 @@ def paint(camera: Camera) -> Surface:
     ground = to_ground < to_facade
     reach = np.where(ground, to_ground, to_facade)
     x, y, z = (camera.position[i] + rays[..., i] * reach for i in range(3))
-    albedo = np.where(ground[..., None], _ground(x, y), 0.0)
-    walls, glow, sky = _facades(x, z)
-    sky &= ~ground
-    albedo = np.where(ground[..., None], albedo, walls)
+    albedo, glow, sky = np.empty(rays.shape), np.zeros(x.shape), np.zeros(x.shape, bool)
+    # Each pixel is one or the other, and it takes long enough.
+    albedo[ground] = _ground(x[ground], y[ground])
+    albedo[~ground], glow[~ground], sky[~ground] = _facades(x[~ground], z[~ground])
     grain = np.random.default_rng(7).normal(1.0, 0.035, albedo.shape[:2])
     facing = np.where(ground, 0.72, 0.52) * ~_shaded(x, y, z)
-    return Surface(x, y, z, albedo * grain[..., None], facing, np.where(ground, 0.0, glow), ground, sky)
+    return Surface(x, y, z, albedo * grain[..., None], facing, glow, ground, sky)
 
 
 def _shaded(x: Field, y: Field, z: Field) -> Mask:
@@ -106,14 +106,13 @@ def _facades(x: Field, z: Field) -> tuple[Field, Field, Mask]:
     for number, (start, end, top, paint_) in enumerate(HOUSES):
         inside = (x >= start) & (x < end) & (z < top)
         sky &= ~inside
-        wall, lit = _wall(x - start, z, end - start, np.array(paint_), number)
-        roof = z > top - 1.3
-        wall = np.where(
-            roof[..., None], np.array([0.25, 0.28, 0.42]) * (0.85 + 0.15 * (z % 0.3 < 0.2))[..., None], wall
-        )
-        wall = np.where((np.abs(x - start) < 0.06)[..., None], wall * 0.7, wall)
-        colour = np.where(inside[..., None], wall, colour)
-        glow = np.where(inside & ~roof, lit, glow)
+        along, height = x[inside] - start, z[inside]
+        wall, lit = _wall(along, height, end - start, np.array(paint_), number)
+        roof = height > top - 1.3
+        tiles = np.array([0.25, 0.28, 0.42]) * (0.85 + 0.15 * (height % 0.3 < 0.2))[..., None]
+        wall = np.where(roof[..., None], tiles, wall)
+        colour[inside] = np.where((np.abs(along) < 0.06)[..., None], wall * 0.7, wall)
+        glow[inside] = np.where(roof, 0.0, lit)
     for door in (*DOORS_X, YARD_DOOR_X):
         leaf = (np.abs(x - door) < 0.6) & (z < 2.3)
         colour = np.where(leaf[..., None], np.array([0.16, 0.2, 0.3]), colour)

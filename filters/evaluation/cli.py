@@ -15,6 +15,8 @@ from ...errors import InvalidInput
 from ...reporting import show_progress
 from ...traces.site import camera_of
 from ...traces.trace import Trace
+from ..exits.evaluate import evaluate_exit
+from ..exits.gate import ExitGate
 from ..local.evaluate import evaluate_heads
 from ..local.gate import LocalGate
 from ..open_gate import open_gate
@@ -52,7 +54,9 @@ def evaluate_filter_command(
         learnt = None if trained_on is None else Trace(trained_on)
         try:
             opened = open_gate(gate, rule_files=rule_file or (), camera=camera or camera_of(trace))
-            if isinstance(opened, LocalGate):
+            if isinstance(opened, ExitGate):
+                found = evaluate_exit(opened, trace, decisions=decisions, progress=told)
+            elif isinstance(opened, LocalGate):
                 found = evaluate_heads(opened, recorded, decisions=decisions, progress=told)
             else:
                 found = evaluate_filter(opened, recorded, trained_on=learnt, decisions=decisions, progress=told)

@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import InvalidInput
 from ...files import replacing
 from ...outputs import Array
-from ...reporting import Progress
+from ...reporting import Progress, part_of
 from ...traces.events import EventScore
 from ...traces.site import camera_of
 from ...traces.trace import Trace
@@ -100,6 +100,7 @@ def evaluate_filter(
     trained_on: Trace | None = None,
     decisions: Path | None = None,
     rule_files: Sequence[Path] = (),
+    before: Trace | None = None,
     progress: Progress | None = None,
 ) -> FilterEvaluation:
     """Runs a gate (or the one that a text or a path names) over a trace.
@@ -111,6 +112,7 @@ def evaluate_filter(
             file says.
         decisions: where to write a CSV with a row per input and model.
         rule_files: of a rule that is Python code: the files that may run, as a person has named them.
+        before: what the gate saw before, as at work; it is not judged on. None: the trace is where it begins.
         progress: is told the share done, and what is being done.
 
     Raises:
@@ -122,8 +124,8 @@ def evaluate_filter(
         raise InvalidInput(
             f"gate {gate.name}: compares pictures, and {trace.path} holds none: use every:K or random:RATE"
         )
-    losses = _losses_for(gate, trace)
-    taken = _decide_all(gate, trace, progress)
+    losses = losses_for(gate, trace)
+    taken = _decide_all(gate, trace, progress, before)
     kept = np.asarray([decision.keep for decision in taken])
     spec = _spec_of(gate)
     answers = Answers(losses, trace.captured_s, held=losses.pairwise if spec is None else spec.held)
@@ -206,7 +208,7 @@ def _learnt_thresholds(gate: Gate, spec: FilterSpec | None, trained_on: Trace | 
     if trained_on is None:
         return spec.free
     kept = np.asarray([decision.keep for decision in _decide_all(gate, trained_on, None)])
-    replay = _replay_of(trained_on, _losses_for(gate, trained_on), spec)
+    replay = _replay_of(trained_on, losses_for(gate, trained_on), spec)
     return fit_free(replay, 0, len(replay), float(1.0 - kept.mean()))
 
 
@@ -218,7 +220,12 @@ def _replay_of(trace: Trace, losses: Losses, spec: FilterSpec | None) -> Replay 
     return Singles(trace, spec.modality)
 
 
-def _losses_for(gate: Gate, trace: Trace) -> Losses:
+def losses_for(gate: Gate, trace: Trace) -> Losses:
+    """What a gate's decisions on a trace are judged by: its own rule on its own models, or `unchanged` on all.
+
+    Raises:
+        InvalidInput: it was learnt from other models than the trace's, or is judged in another way.
+    """
     if isinstance(gate, TasksRuntime):
         tasks = ", ".join(f"{gate.path}#{model}" for model in gate.spec.models)
         raise InvalidInput(f"{gate.name} decides for several models: judge one at a time: {tasks}")
@@ -248,8 +255,15 @@ def _spec_of(gate: Gate) -> FilterSpec | None:
     return gate.spec if isinstance(gate, FilterRuntime) else None
 
 
-def _decide_all(gate: Gate, trace: Trace, progress: Progress | None) -> list[Decision]:
+def _decide_all(gate: Gate, trace: Trace, progress: Progress | None, before: Trace | None = None) -> list[Decision]:
     gate.reset()
+    if before is not None:
+        _decide(gate, before, part_of(progress, 0.0, 0.5))
+        progress = part_of(progress, 0.5, 1.0)
+    return _decide(gate, trace, progress)
+
+
+def _decide(gate: Gate, trace: Trace, progress: Progress | None) -> list[Decision]:
     outputs = {model: trace.outputs(model) for model in trace.models}
     found = []
     for i, (frame, captured_s) in enumerate(zip(trace.inputs(), trace.captured_s, strict=True)):

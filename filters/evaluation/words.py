@@ -23,9 +23,9 @@ _CONTRACT = {
 
 def gate_rows(found: FilterEvaluation) -> list[tuple[str, ...]]:
     """The filter and the free gates, a row of cells each, with where its threshold is from as the last one."""
-    ours = (found.gate, f"{1 - found.rate:.3f}", f"{found.accuracy:.3f}", *_score_cells(found.events), "")
+    ours = (found.gate, f"{1 - found.rate:.3f}", f"{found.accuracy:.3f}", *score_cells(found.events), "")
     free = (
-        (each.name, f"{1 - each.rate:.3f}", f"{each.accuracy:.3f}", *_score_cells(each.events), each.note)
+        (each.name, f"{1 - each.rate:.3f}", f"{each.accuracy:.3f}", *score_cells(each.events), each.note)
         for each in found.baselines
     )
     return [ours, *free]
@@ -46,7 +46,8 @@ def tuned_text(found: FilterEvaluation) -> str:
     return f"Of {', '.join(tuned)} the threshold is tuned on this trace to the filter's send rate, which flatters them."
 
 
-def _score_cells(found: EventScore) -> tuple[str, ...]:
+def score_cells(found: EventScore) -> tuple[str, ...]:
+    """What was found of events, in the cells of the columns from `found` on."""
     shares = tuple(_share(found.within.get(limit, math.nan)) for limit in (2.0, 10.0))
     delays = (_seconds(found.delay_p50_s), _seconds(found.delay_p95_s))
     f1 = "-" if found.f1 is None else _share(found.f1)

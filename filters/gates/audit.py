@@ -200,6 +200,19 @@ class Audit:
                 self._lost += draw.inputs * loss
         return self._judge_complete()
 
+    def begin_anew(self) -> None:
+        """Forgets what the tests and the bound rest on; counts go on, and an alarm ends."""
+        self.broken = False
+        self._values.clear()
+        self._blocks = 0
+        self._drawn = self._drawn_unsent = self._judged = 0
+        self._lost = 0.0
+        if self._rate is not None:
+            self._rate.begin_anew()
+        for block in (*self._complete, self._block):
+            block.judged = True
+        self._begin()
+
     @property
     def blocks(self) -> int:
         """How many blocks of inputs were judged."""

@@ -13,17 +13,19 @@ class Substitute:
 
     Attributes:
         origin: "skipped" (the input holds nothing of interest), "reused" (an earlier answer is repeated) or "local" (a
-            head on a stem's features says what the model would).
+            head on a stem's features, or a smaller model, says what the model would).
         value: the output; None: the model's output for the last kept input.
         confidence: the agreement with the model's real output as it was measured in calibration, from 0 to 1; 0 if it
             was not measured.
         trusted: whether that agreement is certified.
+        sources: local: what said it, by name.
     """
 
     origin: Literal["skipped", "reused", "local"] = "reused"
     value: Array | None = None
     confidence: float = 0.0
     trusted: bool = False
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Decision:
         learn: to be called with the models' outputs for this input, once there are any; None: nothing is learned. An
             input that is not kept has outputs where the audit draws it.
         features: what the gate's stem makes of the input (float32), where it has one; None otherwise.
+        failed: whether the gate failed on it, and keeps it for want of anything better.
     """
 
     keep: bool
@@ -65,6 +68,7 @@ class Decision:
     answers: Mapping[str, Substitute | None] = field(default_factory=dict)
     learn: Learn | None = None
     features: Array | None = None
+    failed: bool = False
 
 
 class Gate(Protocol):
@@ -83,6 +87,9 @@ class Gate(Protocol):
 
     def reset(self) -> None:
         """Starts a new stream: its first input is kept."""
+
+    def rebase(self) -> None:
+        """Starts anew from what the camera sees from now on: no earlier input, and no result of one, is of use."""
 
     def substitute(self, model: str, output: OutputSpec) -> Substitute:
         """The answer for a model with such outputs on what is not kept."""

@@ -26,6 +26,13 @@ class FreeGate:
         """It promises nothing."""
         return None
 
+    def reset(self) -> None:
+        """Starts a new stream."""
+
+    def rebase(self) -> None:
+        """As a new stream does."""
+        self.reset()
+
     def close(self) -> None:
         """Nothing outlives it."""
 

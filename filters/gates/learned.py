@@ -17,7 +17,7 @@ from ..modalities.stream import LOW_LEVEL, Channels
 from ..modalities.video import Video, Window
 from ..rules.code import runs
 from ..rules.loss import rule_loss
-from ..spec import FilterSpec, load_filter, load_tasks
+from ..spec import FilterSpec, Level, load_filter, load_tasks
 from .base import Decision, Learn, Substitute
 from .held_feed import AnswerNumbers, HeldFeed
 from .stem_feed import StemFeed
@@ -88,6 +88,8 @@ class FilterRuntime:
         self._kept_score = math.nan
         self._kept_s = -math.inf
         self._seen = self._kept = self._failed = 0
+        # What it decides by as it was opened, once it decides by something else.
+        self._own: tuple[float, bool, float] | None = None
 
     def decide(self, value: Array, captured_s: float) -> Decision:
         """Whether to keep the next input, captured at `captured_s` seconds.
@@ -118,7 +120,23 @@ class FilterRuntime:
             self._first = False
         features = None if math.isnan(found) else self.feed.features
         scored = score if math.isfinite(score) else None
-        return Decision(keep, scored, self.threshold, learn=learn, features=features)
+        return Decision(keep, scored, self.threshold, learn=learn, features=features, failed=math.isnan(found))
+
+    def use_level(self, level: Level | None, certified: bool) -> None:
+        """Decides by another threshold of its table from now on, with that one's error; None: by its own again.
+
+        A budget is halved for as long.
+        """
+        if self._own is None:
+            self._own = (self.threshold, self.certified, self._error)
+        own_threshold, own_certified, own_error = self._own
+        self.threshold = own_threshold if level is None else level.threshold
+        self.certified = own_certified if level is None else certified
+        self._error = own_error if level is None else level.error
+        budget = self.spec.budget
+        if budget is not None:
+            share = budget.share if level is None else budget.share / 2.0
+            self._budget = BudgetControl(budget.model_copy(update={"share": share}))
 
     def reset(self) -> None:
         """Starts a new stream."""
@@ -127,6 +145,10 @@ class FilterRuntime:
             self._budget.reset()
         self._first = True
         self._kept_score, self._kept_s = math.nan, -math.inf
+
+    def rebase(self) -> None:
+        """As a new stream does."""
+        self.reset()
 
     def close(self) -> None:
         """Nothing outlives it."""

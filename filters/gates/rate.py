@@ -36,6 +36,11 @@ class RateWatch:
                 return True
         return False
 
+    def begin_anew(self) -> None:
+        """Nothing is shown yet."""
+        self.far = ""
+        self._begin()
+
     def _begin(self) -> None:
         """The tests of what may come next: what would be so, by which test, and whether it is one of low shares."""
         if self.far:

@@ -50,11 +50,21 @@ class TasksRuntime:
         skipped = [model for model, need in zip(self.spec.models, needed, strict=True) if not need]
         known = not np.isnan(above).any()
         score, features = (float(above.max()), self._feed.features) if known else (None, None)
-        return Decision(bool(needed.any()), score, 0.0, dict.fromkeys(skipped), features=features)
+        answers: dict[str, Substitute | None] = dict.fromkeys(skipped)
+        return Decision(bool(needed.any()), score, 0.0, answers, features=features, failed=not known)
+
+    def use_thresholds(self, thresholds: Sequence[float] | None) -> None:
+        """Decides by other thresholds from now on, one for each task; None: by its own again."""
+        own = [task.threshold for task in self.spec.tasks]
+        self._thresholds = np.asarray(own if thresholds is None else thresholds)
 
     def reset(self) -> None:
         """Starts a new stream."""
         self._feed.reset()
+
+    def rebase(self) -> None:
+        """As a new stream does."""
+        self.reset()
 
     def close(self) -> None:
         """Nothing outlives it."""

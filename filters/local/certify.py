@@ -54,7 +54,7 @@ def certify_doubt(
             return choice
         good[best:] = False
     raise NotCertified(
-        f"{model}: no answer of its head is likely enough to agree with the model to {accuracy:g}: ask for less "
+        f"{model}: no answer is likely enough to agree with the model to {accuracy:g}: ask for less "
         "(--accuracy), or record more inputs"
     )
 

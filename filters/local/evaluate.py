@@ -16,22 +16,25 @@ from ..evaluation.baselines import measure_baselines, measure_room
 from ..evaluation.evaluate import FilterEvaluation
 from ..evaluation.outcome import Answers, Outcome
 from ..evaluation.verdict import judge_losses, trace_warnings, worst_of
+from ..exits.gate import ExitGate
+from ..exits.spec import ExitSpec
 from ..gates.base import Decision
 from ..rules.parser import Unchanged
 from ..training.losses import Losses
 from ..training.replay import Replay
 from .gate import LocalGate
+from .spec import HeadSpec
 
 _COLUMNS = ("sequence", "captured_s", "model", "decision", "origin", "confidence", "served", "true", "agreement")
 
 
 def evaluate_heads(
-    gate: LocalGate, trace: Trace, *, decisions: Path | None = None, progress: Progress | None = None
+    gate: LocalGate | ExitGate, trace: Trace, *, decisions: Path | None = None, progress: Progress | None = None
 ) -> FilterEvaluation:
-    """Runs the heads of a file over a trace, beside free gates with which models run as often.
+    """Runs what answers lightly (heads, or an exit) over a trace, beside free gates with which models run as often.
 
-    What is "sent" is the share of the inputs that a model has to look at, the mean over the models with a head that
-    answers. Free gates hold each model's last answer.
+    What is "sent" is the share of the inputs that a model has to look at, the mean over the models that are answered
+    for. Free gates hold each model's last answer.
 
     Args:
         gate: the file at work.
@@ -42,7 +45,8 @@ def evaluate_heads(
     Raises:
         InvalidInput: the heads were learnt from other models than those of the trace.
     """
-    models = tuple(gate.spec.answering)
+    models = tuple(gate.answering)
+    certificates = [each.certificate for each in _answering(gate)]
     _check(gate, trace)
     losses = Losses(trace, models, Unchanged())
     taken = _decide_all(gate, trace, progress)
@@ -75,7 +79,7 @@ def evaluate_heads(
     ]
     if decisions is not None:
         _write(decisions, trace, taken, served, agreements)
-    certificate = next(iter(gate.spec.answering.values())).certificate
+    certificate = certificates[0]
     return FilterEvaluation(
         gate=gate.name,
         rule="light answers",
@@ -88,7 +92,7 @@ def evaluate_heads(
         skill=room.skill(1.0 - found.sent) if answered.any() else None,
         contract=worst_of(promises),
         promised=gate.accuracy,
-        certified=all(head.certificate.certified for head in gate.spec.answering.values()),
+        certified=all(certificate.certified for certificate in certificates),
         promises=tuple(promises),
         timed=trace.info.times != "order",
         events=found.events,
@@ -102,19 +106,24 @@ def evaluate_heads(
     )
 
 
-def _always_sent(gate: LocalGate, trace: Trace) -> tuple[str, ...]:
+def _answering(gate: LocalGate | ExitGate) -> list[HeadSpec | ExitSpec]:
+    """Of each model that is answered for, what the file says of that."""
+    return list(gate.answering.values())
+
+
+def _always_sent(gate: LocalGate | ExitGate, trace: Trace) -> tuple[str, ...]:
     """That a device sends every input after all, where a model's head never answers."""
-    asked = [model for model in trace.models if model not in gate.spec.answering]
+    asked = [model for model in trace.models if model not in gate.answering]
     if not asked:
         return ()
     return (
-        f"no head answers for {', '.join(asked)}: a device that wants these models, too, sends every input for them "
-        "(`models` in device.toml, or a filter for these)",
+        f"nothing here answers for {', '.join(asked)}: a device that wants these models, too, sends every input for "
+        "them (`models` in device.toml, or a filter for these)",
     )
 
 
-def _check(gate: LocalGate, trace: Trace) -> None:
-    known = gate.spec.answering
+def _check(gate: LocalGate | ExitGate, trace: Trace) -> None:
+    known = gate.answering
     missing = [model for model in known if model not in trace.models]
     if missing:
         raise InvalidInput(
@@ -129,7 +138,7 @@ def _check(gate: LocalGate, trace: Trace) -> None:
         )
 
 
-def _decide_all(gate: LocalGate, trace: Trace, progress: Progress | None) -> list[Decision]:
+def _decide_all(gate: LocalGate | ExitGate, trace: Trace, progress: Progress | None) -> list[Decision]:
     gate.reset()
     found = []
     for i, (frame, captured_s) in enumerate(zip(trace.frames(), trace.captured_s, strict=True)):

@@ -14,6 +14,7 @@ from .spec import HeadSpec, load_heads
 
 logger = logging.getLogger(__name__)
 
+_STEM = "stem"
 # Of a head that does not answer, whatever it says.
 _IN_DOUBT = 1.0
 
@@ -44,6 +45,8 @@ class LocalGate:
         self._covariance = self._linear.covariance.astype(np.float32)
         self._others = False
         self._failed = False
+        # Other thresholds than the heads' own, by model, for as long as fewer inputs are to be kept.
+        self._instead: Mapping[str, float] = {}
 
     def decide(self, frame: Array, captured_s: float) -> Decision:
         """Which models need not run on the next frame (uint8 BGR), with the answers of their heads.
@@ -59,10 +62,15 @@ class LocalGate:
             if not self._failed:
                 logger.exception("%s failed on an input and keeps it; later failures are not logged", self.path)
             self._failed = True
-            return Decision(True)
+            return Decision(True, failed=True)
         answers = {model: answer for model, (_, answer) in found.items() if answer is not None}
         score = max(above for above, _ in found.values())
         return Decision(self._others or len(answers) < len(found), score, 0.0, answers, features=features)
+
+    @property
+    def answering(self) -> dict[str, HeadSpec]:
+        """The heads that answer at all, by their models."""
+        return self.spec.answering
 
     def _answers(self, numbers: Array, features: Array) -> dict[str, tuple[float, Substitute | None]]:
         """Per model how far its head's doubt is above its threshold, and its answer; None: it is in doubt."""
@@ -76,10 +84,11 @@ class LocalGate:
         head = self.heads[spec.model]
         own = numbers[:, head.columns]
         confidence = self._confidence(spec, own, doubt)
-        above = 1.0 - confidence - self._threshold(spec.threshold)
+        above = 1.0 - confidence - self._instead.get(spec.model, self._threshold(spec.threshold))
         if above > 0.0:
             return above, None
-        return above, Substitute("local", head.readout.outputs(own)[0], confidence, self._trusts(spec))
+        answer = head.readout.outputs(own)[0]
+        return above, Substitute("local", answer, confidence, self._trusts(spec), sources=(_STEM,))
 
     def _confidence(self, spec: HeadSpec, own: Array, doubt: Array) -> float:
         """How far a head's answer can be expected to agree with its model's."""
@@ -97,9 +106,17 @@ class LocalGate:
         """Whether a head's answers are certified."""
         return spec.certificate.certified
 
+    def use_thresholds(self, thresholds: Mapping[str, float]) -> None:
+        """Answers up to other doubts from now on, by model; of the models that are not named, up to its own."""
+        self._instead = thresholds
+
     def reset(self) -> None:
         """Starts a new stream."""
         self._feed.reset()
+
+    def rebase(self) -> None:
+        """As a new stream does: it looks at each input by itself."""
+        self.reset()
 
     def close(self) -> None:
         """Nothing outlives it."""

@@ -119,6 +119,11 @@ class ResultCache:
                 self._version = version
                 self._store.drop(np.flatnonzero(self._store.index.used))
 
+    def clear(self) -> None:
+        """Drops all results."""
+        with self._lock:
+            self._store.drop(np.flatnonzero(self._store.index.used))
+
     def lookup(self, embedding: Array, now_s: float) -> Hit | Miss:
         """The result for an input, or why none may be given.
 

@@ -230,10 +230,15 @@ class ReuseGate:
         if not found.keep:
             return Decision(False, self._score(found), 1.0, self._answers(found), features=found.features)
         learn = None if found.ticket is None else partial(self._learn, found.ticket, now_s)
-        return Decision(True, self._score(found), 1.0, learn=learn, features=found.features)
+        failed = found.ticket is None
+        return Decision(True, self._score(found), 1.0, learn=learn, features=found.features, failed=failed)
 
     def reset(self) -> None:
         """Starts a new stream; the results stay in the cache."""
+
+    def rebase(self) -> None:
+        """The results so far are of what the camera saw before: none is given any more."""
+        self.runtime.cache.clear()
 
     def close(self) -> None:
         """Writes the cache, if it has a file."""

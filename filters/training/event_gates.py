@@ -172,8 +172,9 @@ def scores_alone(candidate: Candidate, work: Workload, *, start: int) -> Array:
     if candidate.alone is not None:
         return candidate.alone
     assert isinstance(candidate, NetworkCandidate)
-    found = np.ones(work.split.stop)
-    for first in range(start, work.split.stop, _BATCH):
-        index = np.arange(first, min(first + _BATCH, work.split.stop))
+    stop = len(work.replay)
+    found = np.ones(stop)
+    for first in range(start, stop, _BATCH):
+        index = np.arange(first, min(first + _BATCH, stop))
         found[index] = candidate.of_pairs(np.maximum(index - 1, 0), index)
     return found

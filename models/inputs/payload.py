@@ -55,12 +55,14 @@ class Payload:
         dtype: of it; one with a field for each part, of an input of several.
         read: writes it into such an array; raises InvalidInput where it can't be read.
         beside_bytes: what that takes in memory beside it.
+        is_elsewhere: whether it is read in another process, which is waited for.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     read: Callable[[Array], object]
     beside_bytes: int = 0
+    is_elsewhere: bool = False
 
     @property
     def size_bytes(self) -> int:
@@ -81,11 +83,14 @@ def join_payloads(parts: Mapping[str, Payload]) -> Payload:
             each.read(into[name])
 
     dtype = np.dtype([(name, each.dtype, each.shape) for name, each in parts.items()])
-    return Payload((), dtype, read, sum(each.beside_bytes for each in parts.values()))
+    beside_bytes = sum(each.beside_bytes for each in parts.values())
+    return Payload((), dtype, read, beside_bytes, any(each.is_elsewhere for each in parts.values()))
 
 
 OpenPicture = Callable[[bytes, int], Payload]
 """Opens a JPEG that may have so many pixels at most."""
+ReadSound = Callable[[Codec, bytes, Array], None]
+"""Decodes a sound whose header was read: the codec, the payload, and where its samples go; in another process."""
 
 
 def _own_picture(jpeg: bytes, max_pixels: int) -> Payload:
@@ -98,6 +103,7 @@ def open_payload(
     form: InputForm,
     limits: Limits = Limits(),
     open_picture: OpenPicture = _own_picture,
+    read_sound: ReadSound | None = None,
 ) -> Payload:
     """The input that a payload holds, of the kind that the stream's form says.
 
@@ -107,6 +113,7 @@ def open_payload(
         form: what the input is; whether it is all of that is seen once it is read (`InputForm.check`).
         limits: how large it may be.
         open_picture: opens the pictures in it; as it is, of pictures that one has written oneself.
+        read_sound: decodes the sounds in it; None: in this process, as sounds that one has written oneself.
 
     Raises:
         InvalidInput: such inputs do not travel like that, its bytes are not what they say, or it is too large; the
@@ -118,7 +125,7 @@ def open_payload(
         raise InvalidInput(f"`encoding`: {_name(encoding)} is not for inputs of {form.modality}: send {known}")
     if encoding == _PARTS:
         return (
-            _open_parts(payload, form, limits, open_picture)
+            _open_parts(payload, form, limits, open_picture, read_sound)
             if form.parts
             else _open_window(payload, limits, open_picture)
         )
@@ -127,7 +134,7 @@ def open_payload(
     if encoding == _UTF8:
         _check_text(payload)
         return payload_of(np.frombuffer(payload, np.uint8))
-    return _open_array(payload) if encoding == _ARRAY else _open_sound(encoding, payload, form, limits)
+    return _open_array(payload) if encoding == _ARRAY else _open_sound(encoding, payload, form, limits, read_sound)
 
 
 def _name(encoding: int) -> str:
@@ -176,7 +183,9 @@ def _open_array(payload: bytes) -> Payload:
     return Payload(shape, np.dtype(np.float32), scaled)
 
 
-def _open_sound(encoding: int, payload: bytes, form: InputForm, limits: Limits) -> Payload:
+def _open_sound(
+    encoding: int, payload: bytes, form: InputForm, limits: Limits, read_sound: ReadSound | None
+) -> Payload:
     codec: Codec = "flac" if encoding == _FLAC else "opus"
     header = read_header(codec, payload)
     if form.rate_hz and header.rate_hz != form.rate_hz:
@@ -194,7 +203,9 @@ def _open_sound(encoding: int, payload: bytes, form: InputForm, limits: Limits) 
         )
     if not header.samples:
         raise InvalidInput(f"`payload`: is {codec} without a sample, or that does not say how many it has")
-    return Payload((header.samples,), np.dtype(np.int16), partial(decode, header), header.decoder_bytes)
+    read = partial(decode, header) if read_sound is None else partial(read_sound, codec, payload)
+    shape, dtype = (header.samples,), np.dtype(np.int16)
+    return Payload(shape, dtype, read, header.decoder_bytes, read_sound is not None)
 
 
 def _open_window(payload: bytes, limits: Limits, open_picture: OpenPicture) -> Payload:
@@ -217,7 +228,9 @@ def _open_window(payload: bytes, limits: Limits, open_picture: OpenPicture) -> P
     return Payload((len(frames), *shapes.pop()), np.dtype(np.uint8), read, beside_bytes)
 
 
-def _open_parts(payload: bytes, form: InputForm, limits: Limits, open_picture: OpenPicture) -> Payload:
+def _open_parts(
+    payload: bytes, form: InputForm, limits: Limits, open_picture: OpenPicture, read_sound: ReadSound | None
+) -> Payload:
     """The parts of an input of several kinds: one array with a field for each."""
     parts = _parts(payload)
     names = [part.name for part in parts]
@@ -230,7 +243,7 @@ def _open_parts(payload: bytes, form: InputForm, limits: Limits, open_picture: O
     for part in parts:
         kind = form.parts[part.name].modality
         try:
-            each = open_payload(part.encoding, part.payload, form.parts[part.name], left, open_picture)
+            each = open_payload(part.encoding, part.payload, form.parts[part.name], left, open_picture, read_sound)
         except InvalidInput as error:
             raise InvalidInput(f"`payload.parts`: {part.name!r}: {error}") from None
         opened[part.name] = each

@@ -22,7 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from infilink.device.record import record
-from infilink.device.results import Results
+from infilink.device.results_read import Results
 from infilink.links.graph import LinkGraph
 from infilink.links.placement.cli import plan_devices
 from infilink.links.training.train import train_links

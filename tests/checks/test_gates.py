@@ -23,6 +23,7 @@ from infilink.outputs import OutputSpec
 
 from ..filters.arrays import make
 from ..filters.conftest import draw
+from ..filters.exits.made import write_exit
 from ..filters.local.made import write_heads, write_presence
 from ..filters.made import write_frames, write_mean, write_repeats, write_reuse, write_tasks
 from .drawn import SPECS, output_of
@@ -65,6 +66,7 @@ FILES: dict[str, tuple[str, Callable[[Path], Gate]]] = {
     "reuse": ("signal", reuse),
     "reuse with a file": ("signal", lambda folder: reuse(folder, folder / "cache")),
     "heads": ("frames", lambda folder: open_gate(write_heads(folder / "h.onnx"))),
+    "exit": ("frames", lambda folder: open_gate(write_exit(folder / "e.onnx"))),
     "heads that learn on": (
         "frames",
         lambda folder: open_gate(write_heads(folder / "h.onnx"), update=folder / "learnt.npz"),

@@ -61,7 +61,15 @@ def links(tiny_models: Path, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def serve(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def run_async() -> Callable[..., Any]:
+    """Runs a story to its end, in an event loop of its own."""
+    return asyncio.run
+
+
+@pytest.fixture
+def serve(
+    tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_async: Callable
+) -> Callable[..., Any]:
     """Runs a story with a coordinator that has started; all coordinators of a test share their ledger."""
     # Where the ledger is no file, the models' copies are kept where the coordinator was started.
     monkeypatch.chdir(tmp_path)
@@ -77,7 +85,7 @@ def serve(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             finally:
                 await coordinator.close()
 
-        return asyncio.run(whole())
+        return run_async(whole())
 
     return run
 

@@ -3,7 +3,8 @@
 import tomllib
 
 import pytest
-from infilink.cloud.config import DEFAULT_TOML, CloudConfig, load_config
+from infilink.cloud.config import CloudConfig, load_config
+from infilink.cloud.default_toml import DEFAULT_TOML
 from infilink.cloud.model_config import execution
 from infilink.errors import InvalidInput
 from infilink.models.providers import CPU, Execution
@@ -15,7 +16,7 @@ def test_the_default_file_is_valid_and_names_every_key(tmp_path):
     config = load_config(path)
     assert config == CloudConfig(models=tmp_path / "my_models", ledger=tmp_path / "ledger.sqlite")
     names = {line.removeprefix("# ").split(" = ")[0] for line in DEFAULT_TOML.splitlines() if " = " in line}
-    assert set(CloudConfig.model_fields) <= names | {"weights", "model", "mqtt", "webhook"}
+    assert set(CloudConfig.model_fields) <= names | {"weights", "model", "pictures", "mqtt", "webhook"}
     assert set(tomllib.loads(DEFAULT_TOML)) <= set(CloudConfig.model_fields)
 
 

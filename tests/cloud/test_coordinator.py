@@ -107,7 +107,7 @@ def test_one_device_too_many_is_refused_until_another_leaves(serve: Callable) ->
     async def story(coordinator: Coordinator) -> None:
         first = coordinator.open_session(hello(device="first"))
         first.connection = Connected()
-        with pytest.raises(Overloaded, match=r"1 streams of devices are connected already \(`max_devices`\)"):
+        with pytest.raises(Overloaded, match=r"places taken: 1 of 1 streams of devices are .* raise `max_devices`"):
             coordinator.open_session(hello(device="second"))
         assert coordinator.open_session(hello(device="first")) is first
         first.connection = None
@@ -253,7 +253,7 @@ def test_a_device_has_so_many_streams_at_most_and_others_have_theirs(serve: Call
     async def story(coordinator: Coordinator) -> None:
         for stream in ("", "a"):
             coordinator.open_session(hello_of("arm", stream)).connection = Connected()
-        with pytest.raises(Overloaded, match=r"arm has 2 streams already \(`max_streams`\)"):
+        with pytest.raises(Overloaded, match="places taken: arm has 2 of 2 streams already: raise `max_streams`"):
             coordinator.open_session(hello_of("arm", "b"))
         assert coordinator.open_session(hello_of("arm", "a")).key.name == "arm/a", "one that is there may come again"
         assert coordinator.open_session(hello_of("leg", "b")).key.name == "leg/b"

@@ -55,6 +55,7 @@ def test_what_is_wrong_is_named(write, text, topic, says):
 def test_it_is_wrong_to_listen_to_other_machines_without_tls_and_token(write):
     (found,) = wrong(write(listen="0.0.0.0:0"))
     assert found.startswith("security: 0.0.0.0:0 can be called by other machines")
+    assert not wrong(write("phone = true", listen="0.0.0.0:0")), "both are made at the start"
 
 
 def test_models_that_are_damaged_or_that_links_were_not_learnt_with_are_told(write, links, tmp_path):
@@ -83,5 +84,6 @@ def test_one_command_looks_at_both_sides_and_says_by_its_exit_code_that_somethin
     assert build_app(line)(line, standalone_mode=False) == 1
     told = json.loads(capsys.readouterr().out)
     texts = [each["text"] for each in told["findings"] if each["state"] == "wrong"]
-    assert told["wrong"] == len(texts) == 2
-    assert texts[0] == "filter.onnx: there is no such file" and texts[1].startswith("127.0.0.1:1: no answer")
+    assert told["wrong"] == len(texts) == 3
+    assert texts[0].startswith("camera 0: can't be opened") and texts[1] == "filter.onnx: there is no such file"
+    assert texts[2] == "127.0.0.1:1: nobody answers: nothing listens there"

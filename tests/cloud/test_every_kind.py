@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from infilink.device.sources.base import Input
 from infilink.device.uplink.form_encoders import form_encoder
 from infilink.errors import InvalidInput
 from infilink.models.inputs.form import InputForm
@@ -61,7 +62,8 @@ def test_a_stream_is_answered_by_the_models_that_look_at_it(serve, folder, kind)
 
         async def sent():
             for sequence, value in enumerate(values):
-                yield an_input(sequence, payload=encoder.encode(value), encoding=encoder.encoding)
+                encoded = encoder.encode(Input(sequence, float(sequence), value))
+                yield an_input(sequence, payload=encoded.payload, encoding=encoded.encoding)
 
         await site.stream(site.open_session(hello(form=form.model_dump_json()))).run(sent(), write)
         assert len(answers) == 3

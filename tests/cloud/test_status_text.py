@@ -86,3 +86,9 @@ def test_cards_have_a_line_each_and_a_ledger_in_trouble_is_told() -> None:
     text = told(a_site(places=[edge_pb2.PlaceStatus(name="host"), card], ledger_trouble="its disk is full"))
     assert "cuda:0: memory: 1.0 GiB of 2.0 GiB (50%" in text and "host:" not in text
     assert "the ledger can't be written: its disk is full" in text and "ledger" not in told(a_site())
+
+
+def test_how_much_a_governor_leaves_out_is_told_with_its_reason() -> None:
+    report = edge_pb2.Report(frames=10, level="slower", level_reason="81.0 \u00b0C [red]", left_out=4)
+    text = told(a_site(devices=[edge_pb2.DeviceStatus(name="yard", connected=True, report=report)]))
+    assert "slower: 81.0 \u00b0C [red], 4 left out" in text

@@ -1,13 +1,16 @@
 """A clip whose frames can be told apart, and coordinators over real gRPC."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from infilink.device.agent import Agent
 
-from .coordinator import Coordinator
+from .coordinator import TIMEOUT_S, Coordinator
 
 FRAMES = 30
 
@@ -46,3 +49,29 @@ def start_coordinator() -> Iterator[Callable[..., Coordinator]]:
 def coordinator(start_coordinator: Callable[..., Coordinator]) -> Coordinator:
     """One that answers when the test says so."""
     return start_coordinator()
+
+
+@pytest.fixture
+def run_beside() -> Iterator[Callable[[Agent], threading.Thread]]:
+    """Runs agents in threads; all have ended at the end."""
+    started: list[tuple[Agent, threading.Thread]] = []
+
+    def run(agent: Agent) -> threading.Thread:
+        thread = threading.Thread(target=agent.run)
+        started.append((agent, thread))
+        thread.start()
+        return thread
+
+    yield run
+    for agent, thread in started:
+        agent.stop()
+        thread.join(TIMEOUT_S)
+        assert not thread.is_alive()
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Waits for what another thread makes true."""
+    pause, ends = threading.Event(), time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < ends
+        pause.wait(0.01)

@@ -12,9 +12,10 @@ from infilink import __version__
 from infilink.models.spec import ModelSpec
 from infilink.protos import edge_pb2, edge_pb2_grpc
 from infilink.protos.arrays import write_array
+from infilink.protos.filter_file import pieces
 
 # A guard against waiting for ever, not a measure of anything.
-TIMEOUT_S = 30.0
+TIMEOUT_S = 300.0
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 
 Answer = Callable[[edge_pb2.Input], edge_pb2.CoordinatorMessage]
@@ -112,6 +113,10 @@ class Coordinator(edge_pb2_grpc.EdgeServicer):
         )
         # The errors that the next connections end with, instead of a welcome.
         self.refusals: list[tuple[grpc.StatusCode, str]] = []
+        # Files of filters, by their SHA-256; the last piece of those that are cut does not come.
+        self.filters: dict[str, bytes] = {}
+        self.cut: set[str] = set()
+        self.asked: list[edge_pb2.FilterRequest] = []
         self._connections: queue.Queue[Connection] = queue.Queue()
         self._threads = ThreadPoolExecutor(8)
         self._server = grpc.server(self._threads)
@@ -130,6 +135,17 @@ class Coordinator(edge_pb2_grpc.EdgeServicer):
         reader = threading.Thread(target=connection.read, args=(messages, self.answer), daemon=True)
         reader.start()
         yield from connection.replies()
+
+    def GetFilter(self, request: edge_pb2.FilterRequest, context: Any) -> Iterator[Any]:  # noqa: N802
+        self.asked.append(request)
+        if request.digest not in self.filters:
+            context.abort(grpc.StatusCode.NOT_FOUND, "there is no such filter")
+        for content in pieces(self.filters[request.digest][request.offset_bytes :]):
+            if request.digest in self.cut:
+                self.cut.remove(request.digest)
+                yield edge_pb2.FilterPiece(content=content[:10])
+                context.abort(grpc.StatusCode.UNAVAILABLE, "the line is cut")
+            yield edge_pb2.FilterPiece(content=content)
 
     def connection(self) -> Connection:
         """The next connection of a device."""

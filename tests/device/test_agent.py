@@ -3,22 +3,21 @@
 import logging
 import re
 import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from infilink.codec import decode_jpeg
 from infilink.device.agent import Agent
 from infilink.device.config import DeviceConfig
-from infilink.device.results import Results
+from infilink.device.results_read import Results
 from infilink.device.settings_file import SettingsFile
 from infilink.errors import InvalidInput
 from infilink.models.spec import read_spec
 from infilink.protos import edge_pb2
 
-from .conftest import FRAMES
+from .conftest import FRAMES, wait_until
 from .coordinator import TIMEOUT_S, Coordinator, result
 
 
@@ -56,32 +55,6 @@ class Edited:
 @pytest.fixture
 def edited(tmp_path: Path, coordinator: Coordinator, video: Path) -> Edited:
     return Edited(tmp_path / "device.toml", coordinator, video)
-
-
-@pytest.fixture
-def run_beside() -> Iterator[Callable[[Agent], threading.Thread]]:
-    """Runs agents in threads; all have ended at the end."""
-    started: list[tuple[Agent, threading.Thread]] = []
-
-    def run(agent: Agent) -> threading.Thread:
-        thread = threading.Thread(target=agent.run)
-        started.append((agent, thread))
-        thread.start()
-        return thread
-
-    yield run
-    for agent, thread in started:
-        agent.stop()
-        thread.join(TIMEOUT_S)
-        assert not thread.is_alive()
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Waits for what another thread makes true."""
-    pause, ends = threading.Event(), time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < ends
-        pause.wait(0.01)
 
 
 def test_each_stream_has_its_own_gate_and_results(edited: Edited, coordinator: Coordinator, tmp_path: Path) -> None:
@@ -145,14 +118,14 @@ def test_streams_are_added_changed_and_removed_while_the_others_run(
     run_beside(agent)
     first = {coordinator.connection().hello.stream: None for _ in range(3)}
     assert set(first) == {"stays", "goes", "turns"}
-    edited.write(stays="loop = true", turns='loop = true\ngate = "every:2"', comes="loop = true")
+    edited.write(stays="loop = true", turns="loop = true\nevery = 2", comes="loop = true")
     again = {coordinator.connection().hello.stream for _ in range(2)}
     assert again == {"turns", "comes"}
     wait_until(lambda: set(agent.reports()) == {"stays", "turns", "comes"})
     assert "stream goes: removed" in caplog.messages and "stream turns: changed" in caplog.messages
     assert not any("stream stays" in text for text in caplog.messages if "connected" not in text)
     # A broken edit is told, and everything goes on.
-    edited.write(stays="window = 0", turns='loop = true\ngate = "every:2"')
+    edited.write(stays="window = 0", turns="loop = true\nevery = 2")
     wait_until(lambda: any("everything goes on as it was" in text for text in caplog.messages))
     assert any("streams.stays: window" in text for text in caplog.messages)
     assert set(agent.reports()) == {"stays", "turns", "comes"}

@@ -224,3 +224,20 @@ def test_an_event_that_the_gate_sent_is_not_missed_because_no_model_looked(caplo
     found = one.report().events
     assert found.events > 100 and found.found + found.unknown > 0.9 * found.events
     assert found.unknown > 0 and found.verdict == "too few to tell" and not caplog.records
+
+
+def test_once_the_camera_sees_something_else_the_audit_begins_anew():
+    one = auditor("count(car) == 0", BOXES, accuracy=0.9)
+    for sequence in range(2000):
+        look(one, sequence, skipped(BOXES), boxes(car=1))
+    assert one.broken and one.report().blocks
+    one.take(2000, skipped(BOXES), kept=False, reference=None)
+    one.forget()
+    one.begin_anew()
+    found = one.report()
+    assert not one.broken and not found.blocks and found.error is None and not one.shown
+    one.answered(2000, {"m": boxes(car=1)}, {"m"})
+    assert one.report().error is None, "what was asked before shows nothing of what comes"
+    for sequence in range(3000, 6000):
+        look(one, sequence, skipped(BOXES), boxes())
+    assert one.report().error == 0.0 and not one.broken

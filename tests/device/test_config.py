@@ -1,5 +1,6 @@
 """The agent's settings: every mistake names the file and the key, and a placement decides what runs here."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from infilink.device.cli import device_command
 from infilink.device.config import DeviceConfig, apply_placement, load_config
 from infilink.device.default_toml import DEFAULT_TOML
+from infilink.device.governor.settings import GovernorSettings
 from infilink.errors import InvalidInput
 from infilink.models.placement import PlacedDevice, PlacedModel, PlacementFile, Send
 from infilink.models.spec import digest
@@ -20,8 +22,29 @@ def test_the_default_file_is_valid_and_names_every_key(tmp_path):
     assert load_config(path).queue == "latest"
     uncommented = DEFAULT_TOML.replace("\n# ", "\n")
     names = {line.split(" = ")[0] for line in uncommented.splitlines() if " = " in line}
+    names |= set(re.findall(r"^\[+(\w+)\]+$", uncommented, re.MULTILINE))
     assert set(DeviceConfig.model_fields) - {"streams"} <= names and "[streams.door]" in DEFAULT_TOML
     assert set(tomllib.loads(DEFAULT_TOML)) <= set(DeviceConfig.model_fields)
+
+
+def test_the_sinks_and_pictures_of_events_of_the_default_file_can_be_taken_as_they_are(tmp_path):
+    path = tmp_path / "device.toml"
+    at = DEFAULT_TOML.index("# [picture]")
+    keys = re.findall(
+        r"^# (\[.*\]|\w+ = .*)$", DEFAULT_TOML[at : DEFAULT_TOML.index("# Several streams")], re.MULTILINE
+    )
+    path.write_text(DEFAULT_TOML[:at] + "\n".join(keys))
+    config = load_config(path)
+    assert [sink.kind for sink in config.sinks] == ["jsonl", "video", "preview", "command"]
+    assert config.sinks[0].path == tmp_path / "results.jsonl" and config.sinks[1].folder == tmp_path / "annotated"
+    assert config.picture.longest_side == (1280, 960, 640) and len(config.picture.regions[0]) == 4
+    assert config.event_pictures.folder == tmp_path / "events"
+
+
+def test_standard_output_is_no_file_beside_the_settings(tmp_path):
+    path = tmp_path / "device.toml"
+    path.write_text(GOOD + '[[sinks]]\nkind = "jsonl"\npath = "-"\n')
+    assert str(load_config(path).sinks[0].path) == "-"
 
 
 @pytest.mark.parametrize(
@@ -34,7 +57,7 @@ def test_the_default_file_is_valid_and_names_every_key(tmp_path):
         ('coordinator = "a:99999"', "coordinator.*HOST:PORT"),
         ("window = 0", "window"),
         ('local = "m"\nhead = "h.onnx"', "leave one of them out"),
-        ('encoding = "mp3"', "encoding.*'auto', 'raw', 'int8', 'int16', 'flac' or 'opus'"),
+        ('encoding = "mp3"', "encoding.*'auto', 'jpeg', 'h264', 'raw', 'int8', 'int16', 'flac' or 'opus'"),
         ("mask = [[[0.1, 0.1], [0.5, 0.1]]]", r"mask\[0\]: 2 corners: it takes 3"),
         ("mask = [[[10, 10], [50, 10], [50, 50]]]", r"mask\[0\]: corner .* outside the picture"),
         ("cut = { window_s = 1.0, window = 3 }", "cut: `window_s` .* give one of them"),
@@ -46,6 +69,13 @@ def test_the_default_file_is_valid_and_names_every_key(tmp_path):
             "results = 'r.sqlite'\n[streams.a]\n[streams.b]",
             "streams a and b both write .*r.sqlite: give each .*`results`",
         ),
+        ("[picture]\nlongest_side = [64, 128]", "picture.longest_side: must be sizes .* the largest first"),
+        ('[[sinks]]\nkind = "mqtt"', 'sinks.0: `kind` must be "jsonl", "video", "preview" or "command"'),
+        ("[[sinks]]\npath = 'r.jsonl'", 'sinks.0: `kind` must be "jsonl"'),
+        ('[[sinks]]\nkind = "jsonl"\npath = "r"\nfile = 1', "sinks.0.file: there is no such key; did you mean 'files'"),
+        ('[[sinks]]\nkind = "command"\nrun = "notify-send x"', 'sinks.0.run: must be a list.*"notify-send"'),
+        ('[[sinks]]\nkind = "preview"\nlisten = "here"', "sinks.0.listen: must be .HOST:PORT"),
+        ('[event_pictures]\nfolder = "e"\nquality = 0', "event_pictures.quality: .*1"),
         ('local_models = ["m"]', "`local_models` needs `local`"),
         ('tls_ca = "ca.pem"\ntls_cert = "c.pem"', "`tls_cert` and `tls_key` go together"),
         ('tls_cert = "c.pem"\ntls_key = "k.pem"', "`tls_cert` needs `tls_ca`"),
@@ -201,3 +231,25 @@ def test_another_file_of_a_model_is_told_from_the_one_that_was_planned_with(plac
     placement.model_copy(update={"digests": {**placement.digests, "bright": "0" * 16}}).save(given.placement)
     with pytest.raises(InvalidInput, match=r"bright.onnx: has digest \w+, but .*p.json was planned for 0{16}"):
         apply_placement(given)
+
+
+def test_the_default_file_s_governor_is_valid_and_is_the_default(tmp_path):
+    path = tmp_path / "device.toml"
+    table = DEFAULT_TOML[DEFAULT_TOML.index("# [governor]") :].split("\n\n")[0]
+    path.write_text(DEFAULT_TOML + "\n" + table.replace("\n# ", "\n").removeprefix("# ").replace("accuracy = 0.8", ""))
+    found = load_config(path).governor
+    # What is written there is the figure for a small board.
+    assert found == GovernorSettings(temperature_c=75.0)
+    assert all(f"{key} = " in table for key in GovernorSettings.model_fields)
+
+
+def test_a_stream_s_governor_has_no_limits_of_its_own(tmp_path):
+    path = tmp_path / "device.toml"
+    text = 'name = "porch"\ncoordinator = "127.0.0.1:1"\n[governor]\ntemperature_c = 60.0\n'
+    text += '[streams.door]\nsource = "a.mp4"\n'
+    path.write_text(text + "[streams.door.governor]\nevery = 5\n")
+    config = load_config(path)
+    assert (config.governor.temperature_c, config.by_stream()["door"].governor.every) == (60.0, 5)
+    path.write_text(text + "[streams.door.governor]\ntemperature_c = 50.0\n")
+    with pytest.raises(InvalidInput, match=r"streams.door.governor.temperature_c: is the whole device's"):
+        load_config(path)

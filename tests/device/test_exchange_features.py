@@ -9,11 +9,13 @@ from infilink.device.config import DeviceConfig
 from infilink.device.exchange import Exchange
 from infilink.device.local_models import LocalModels
 from infilink.device.messages import KeptInput
-from infilink.device.results import InputRow, Results, ResultsFile
+from infilink.device.result_rows import InputRow
+from infilink.device.results import ResultsFile
+from infilink.device.results_read import Results
 from infilink.device.sources.base import Input
 from infilink.device.summary import Travelled
 from infilink.device.uplink.features import FeatureEncoder
-from infilink.device.uplink.payloads import JpegEncoder
+from infilink.device.uplink.payload_encoder import JpegEncoder
 from infilink.errors import InvalidInput
 from infilink.models.spec import read_spec
 from infilink.models.stem.stem import Stem
@@ -102,13 +104,13 @@ def test_a_frame_that_is_asked_for_follows_and_counts(open_exchange, tmp_path):
     assert message.payload == b"" and message.HasField("features") and message.frame_kept and not one.inputs_stay
     connection.reply(want(2))
     frame = connection.frame()
-    assert frame.payload == JpegEncoder(90).encode(IMAGES[2])
+    assert frame.payload == JpegEncoder(90).encode_alone(IMAGES[2])
     connection.reply(result(2, bright=3.0))
     one.finish()
     assert one.ring.size_bytes == 0, "nobody will ask for it again"
     assert one.travelled == Travelled(1, message.ByteSize(), 1, 0, len(frame.payload))
     one.close()
-    one.results.close()
+    one.replies.results.close()
     with Results(tmp_path / "r.sqlite") as results:
         assert results.sent_bytes == [message.ByteSize() + len(frame.payload)]
 
@@ -126,9 +128,11 @@ def test_a_frame_is_asked_for_although_no_more_inputs_may_be_sent(open_exchange)
 
 
 def test_a_frame_whose_deadline_is_over_is_gone(open_exchange):
-    one, connection = open_exchange("ask", clock_ns=lambda: 1001)
+    now_ns = [999]
+    one, connection = open_exchange("ask", clock_ns=lambda: now_ns[0])
     one.send(kept(2, deadline_ns=1000))
     connection.input()
+    now_ns[0] = 1001
     connection.reply(want(2))
     assert connection.frame().payload == b""
     connection.reply(result(2, bright=3.0))
@@ -173,7 +177,7 @@ def test_frames_travel_to_a_coordinator_that_takes_no_features(open_exchange, se
 
 def test_a_stream_that_breaks_in_the_middle_of_an_ask_is_taken_up_again(open_exchange):
     one, first = open_exchange("ask")
-    one.uplink.backoff_s = (0.0, 0.0)
+    one.uplink.connecting.backoff_s = (0.0, 0.0)
     one.send(kept(2))
     message = first.input()
     first.reply(want(2))
@@ -181,7 +185,7 @@ def test_a_stream_that_breaks_in_the_middle_of_an_ask_is_taken_up_again(open_exc
     second = one.test_coordinator.connection()
     assert second.input() == message, "the same input, as features"
     second.reply(want(2))
-    assert second.frame().payload == JpegEncoder(90).encode(IMAGES[2])
+    assert second.frame().payload == JpegEncoder(90).encode_alone(IMAGES[2])
     second.reply(want(9))
     assert second.frame() == edge_pb2.Frame(sequence=9, encoding=edge_pb2.ENCODING_JPEG), "of an input that is unknown"
     second.reply(result(2, bright=3.0))

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from infilink.device.sources.base import Input
 from infilink.errors import InvalidInput
 from infilink.filters.learnt_from import LearntFrom
 from infilink.filters.open_gate import open_gate
+from infilink.filters.packets.gate import Choice
 
 from ..filters.made import write_frames, write_tasks
 from .conftest import FRAMES
@@ -87,3 +89,15 @@ def test_times_that_begin_anew_are_taken(tmp_path):
 def test_a_gate_without_a_rate_takes_all(video, tmp_path, text):
     gate = open_gate(write_tasks(tmp_path / "t.onnx") if text == "tasks" else text)
     assert len(list(LearntRate(Capture(config(video), threading.Event()), gate))) == FRAMES
+
+
+def test_what_a_packet_gate_has_decoded_is_not_left_out_for_what_it_has_not(rated):
+    rate = rated(5.0)
+    rate.capture = Live(25.0, 100)
+    # One picture of ten is decoded, and never where the rate would have it.
+    rate.capture.frames = [
+        replace(each, choice=Choice(each.sequence % 10 == 7, 0.0, 0.5, 0.1)) for each in rate.capture.frames
+    ]
+    found = list(rate)
+    assert [each.sequence for each in found if each.decoded] == list(range(7, 100, 10))
+    assert 20 <= len(found) <= 40

@@ -8,9 +8,9 @@ import pytest
 from infilink.device.config import DeviceConfig
 from infilink.device.local_models import open_local
 from infilink.device.messages import InputBuilder, KeptInput, result_row
-from infilink.device.results import InputRow, ResultRow
+from infilink.device.result_rows import InputRow, ResultRow
 from infilink.device.sources.base import Input
-from infilink.device.uplink.payloads import JpegEncoder
+from infilink.device.uplink.payload_encoder import JpegEncoder
 from infilink.errors import ModelFailed
 from infilink.models.onnx_model import OnnxModel
 from infilink.models.spec import digest

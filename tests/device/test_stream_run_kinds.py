@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from infilink.device.config import DeviceConfig
-from infilink.device.results import Results
+from infilink.device.results_read import Results
 from infilink.device.stream_run import StreamRun
 from infilink.errors import InvalidInput
 from infilink.filters.learnt_from import LearntFrom

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -26,6 +27,8 @@ import pytest
 from infilink.protos import edge_pb2, edge_pb2_grpc
 from onnx import TensorProto, helper
 
+from ..forked import Forked
+
 TIMEOUT_S = 300.0
 """What takes this long hangs: no outcome depends on how much sooner it happens."""
 FPS = 25
@@ -33,6 +36,10 @@ TOKEN = "open sesame"
 METADATA = [("authorization", f"Bearer {TOKEN}")]
 # Log lines are not to be broken where a terminal would end.
 ENVIRONMENT = {**os.environ, "COLUMNS": "1000"}
+FROM_NOTHING = ("-m", "infilink.cli")
+"""How a user starts it."""
+STARTED = () if sys.platform == "linux" else FROM_NOTHING
+"""How commands start where nothing else is said; nothing: they are forked (tests/forked.py)."""
 
 Value = TypeVar("Value")
 
@@ -101,29 +108,54 @@ def video(tmp_path_factory) -> Path:
     return write_video(path, (grey(brightness(index)) for index in range(120)))
 
 
-def infilink(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    """Runs a command to its end."""
-    command = [sys.executable, "-m", "infilink.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=ENVIRONMENT)
+def infilink(*arguments: object, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    """Runs a command to its end, here or in a folder."""
+    words = [str(argument) for argument in arguments]
+    if STARTED:
+        command = [sys.executable, *STARTED, *words]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=ENVIRONMENT, cwd=folder
+        )
+    with tempfile.TemporaryFile("w+") as log:
+        process = Forked(words, environment=ENVIRONMENT, stderr=log, folder=folder)
+        printed, _ = process.communicate(timeout=TIMEOUT_S)
+        log.seek(0)
+        return subprocess.CompletedProcess(process.args, process.wait(), printed, log.read())
 
 
 class Program:
-    """A command in a process of its own; what it logs goes to a file; `python` says what runs it."""
+    """A command in a process of its own, in a folder or here; its log goes to a file.
 
-    def __init__(self, log: Path, *arguments: object, python: Sequence[str] = ("-m", "infilink.cli")) -> None:
+    `python` says what runs it, nothing: it is forked.
+    """
+
+    def __init__(
+        self, log: Path, *arguments: object, python: Sequence[str] = STARTED, folder: Path | None = None
+    ) -> None:
         self.log = log
+        words = [str(argument) for argument in arguments]
+        self.process: Forked | subprocess.Popen[str]
         with log.open("a") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, *python, *map(str, arguments)],
-                stdout=subprocess.PIPE,
-                stderr=file,
-                text=True,
-                env=ENVIRONMENT,
-            )
+            if python:
+                command = [sys.executable, *python, *words]
+                self.process = subprocess.Popen(
+                    command, stdout=subprocess.PIPE, stderr=file, text=True, env=ENVIRONMENT, cwd=folder
+                )
+            else:
+                self.process = Forked(words, environment=ENVIRONMENT, stderr=file, folder=folder)
 
     def said(self) -> str:
         """What it has logged so far."""
         return self.log.read_text()
+
+    def ready(self) -> str:
+        """Waits until it says where it is ready; returns that address."""
+        timer = threading.Timer(TIMEOUT_S, self.process.kill)
+        timer.start()
+        line = self.process.stdout.readline()
+        timer.cancel()
+        assert line.startswith("ready on "), f"{line!r}\n{self.said()}"
+        return line.removeprefix("ready on ").strip()
 
     def model_processes(self) -> list[psutil.Process]:
         """Those of the models that are loaded: the children of its fork server."""
@@ -154,14 +186,9 @@ def has_ended(process: psutil.Process) -> bool:
 class Daemon(Program):
     """A coordinator, ready when the constructor returns."""
 
-    def __init__(self, config: Path, *arguments: object) -> None:
-        super().__init__(config.with_suffix(".log"), "cloud", "--config", config, *arguments)
-        timer = threading.Timer(TIMEOUT_S, self.process.kill)
-        timer.start()
-        line = self.process.stdout.readline()
-        timer.cancel()
-        assert line.startswith("ready on "), f"{line!r}\n{self.said()}"
-        self.address = line.removeprefix("ready on ").strip()
+    def __init__(self, config: Path, *arguments: object, python: Sequence[str] = STARTED) -> None:
+        super().__init__(config.with_suffix(".log"), "cloud", "--config", config, *arguments, python=python)
+        self.address = self.ready()
 
     def status(self) -> edge_pb2.StatusReply:
         with grpc.insecure_channel(self.address) as channel:
@@ -208,9 +235,9 @@ def start_daemon(tmp_path, models) -> Iterator[Callable[..., Daemon]]:
     """Starts coordinators over the tiny models; all are gone at the end."""
     daemons = []
 
-    def start(*arguments: str, **settings: Any) -> Daemon:
+    def start(*arguments: str, python: Sequence[str] = STARTED, **settings: Any) -> Daemon:
         values = {"listen": "127.0.0.1:0", "models": str(models), "ledger": str(tmp_path / "ledger.sqlite"), **settings}
-        daemons.append(Daemon(write_toml(tmp_path / "cloud.toml", values), *arguments))
+        daemons.append(Daemon(write_toml(tmp_path / "cloud.toml", values), *arguments, python=python))
         return daemons[-1]
 
     yield start
@@ -251,7 +278,7 @@ def start_agent(tmp_path, video) -> Iterator[Callable[..., Agent]]:
     """Starts agents over the test video; all are gone at the end."""
     agents = []
 
-    def start(address: str, **settings: Any) -> Agent:
+    def start(address: str, python: Sequence[str] = STARTED, **settings: Any) -> Agent:
         number = len(agents)
         values = {
             "name": f"camera-{number}",
@@ -266,7 +293,7 @@ def start_agent(tmp_path, video) -> Iterator[Callable[..., Agent]]:
             "answer_timeout_s": TIMEOUT_S,
             **settings,
         }
-        agents.append(Agent(write_toml(tmp_path / f"device{number}.toml", values)))
+        agents.append(Agent(write_toml(tmp_path / f"device{number}.toml", values), python=python))
         return agents[-1]
 
     yield start

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from infilink.device.results import Results
+from infilink.device.results_read import Results
 from infilink.device.sources.cut import Cut
 from infilink.device.sources.open import open_source
 from infilink.models.onnx_model import OnnxModel

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from infilink.device.results import Results
+from infilink.device.results_read import Results
 
 from .conftest import TIMEOUT_S, Agent, Daemon, brightness, grey, wait_until, write_model, write_video
 from .test_streams import write_shake
@@ -126,11 +126,13 @@ def test_streams_come_change_and_go_as_the_file_is_edited(
     edited.write(stays="loop = true", comes="loop = true")
     wait_until(lambda: connected(site) == {"stays", "comes"}, "one went and one came")
     edited.write(stays="loop = true", comes='loop = true\ngate = "every:0"')
-    wait_until(lambda: "stream comes: gate 'every:0'" in agent.said(), "what can't be run is told")
+    wait_until(lambda: "stream comes: gate every:0 is not taken" in agent.said(), "what can't be run is told")
     edited.write(stays="loop = true", comes="quality = 0")
     wait_until(lambda: "everything goes on as it was" in agent.said(), "a broken edit is told")
     edited.write(stays="loop = true", comes='loop = true\ngate = "every:2"')
-    wait_until(lambda: connected(site) == {"stays", "comes"}, "it is right again")
+    wait_until(lambda: "is replaced by every:2" in agent.said(), "it is right again")
+    edited.write(stays="loop = true", comes='loop = true\ngate = "every:2"\nquality = 80')
+    wait_until(lambda: agent.said().count("stream comes: connected") == 2, "what else is changed begins it anew")
     before = inputs_of(site, "stays")
     wait_until(lambda: inputs_of(site, "stays") > before, "the other goes on")
     agent.terminate()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from infilink.device.results import Results
+from infilink.device.results_read import Results
 from infilink.filters.spec import FilterSpec
 from infilink.filters.training.graphs import save_filter, scalar_graph
 from infilink.models.spec import digest

@@ -1,28 +1,27 @@
 """docs/DOMAINS.md, its commands as they stand there: labels adapted to, sites that learn together, both served."""
 
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
-import infilink
 import numpy as np
 import onnx
 import pytest
+from infilink import links
 from infilink.device.record import record
-from infilink.device.results import Results
+from infilink.device.results_read import Results
 from infilink.links.graph import LinkGraph
 from infilink.models.spec import find_models
 from onnx import TensorProto, helper
 
-from .conftest import TIMEOUT_S, grey, write_video
+from .conftest import TIMEOUT_S, Program, grey, infilink, write_video
 
-DOC = (Path(infilink.__file__).parent / "docs" / "DOMAINS.md").read_text(encoding="utf-8")
-ANYWHERE = ["--listen", "127.0.0.1:0", "--ledger", "ledger.sqlite"]
+DOC = (Path(links.__file__).parent.parent / "docs" / "DOMAINS.md").read_text(encoding="utf-8")
+ANYWHERE = ["--listen", "127.0.0.1:0", "--ledger", "ledger.sqlite", "--config", "patient.toml"]
+PATIENT = f"answer_within_s = {TIMEOUT_S}\n"
+"""On a busy machine no turn comes too late."""
 
 
 def documented(*words: str, nth: int = 0) -> list[str]:
@@ -52,16 +51,9 @@ def on_this_machine(command: list[str]) -> list[str]:
     return words
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-
-
 def run(command: list[str], folder: Path) -> dict:
     """Runs a command to its end, in a folder, and gives what it printed as JSON."""
-    words = [sys.executable, "-m", "infilink.cli", *command, "--json"]
-    done = subprocess.run(
-        words, cwd=folder, env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
-    )
+    done = infilink(*command, "--json", folder=folder)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -69,29 +61,17 @@ def run(command: list[str], folder: Path) -> dict:
 @pytest.fixture
 def start(tmp_path):
     """Starts a daemon that says where it is ready; all are gone at the end."""
-    processes = []
+    started = []
 
-    def begin(command: list[str], folder: Path) -> "tuple[subprocess.Popen[str], str]":
-        log = (tmp_path / f"log{len(processes)}").open("w")
-        words = [sys.executable, "-u", "-m", "infilink.cli", *command]
-        process = subprocess.Popen(
-            words, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True, bufsize=1
-        )
-        processes.append((process, log))
-        timer = threading.Timer(TIMEOUT_S, process.kill)
-        timer.start()
-        line = process.stdout.readline()
-        timer.cancel()
-        assert line.startswith("ready on "), f"{line!r}\n{Path(log.name).read_text()}"
-        return process, line.removeprefix("ready on ").strip()
+    def begin(command: list[str], folder: Path) -> tuple[Program, str]:
+        (folder / "patient.toml").write_text(PATIENT)
+        program = Program(tmp_path / f"log{len(started)}", *command, folder=folder)
+        started.append(program)
+        return program, program.ready()
 
     yield begin
-    for process, log in processes:
-        if process.poll() is None:
-            process.kill()
-        process.wait(TIMEOUT_S)
-        process.stdout.close()
-        log.close()
+    for program in started:
+        program.close()
 
 
 def write_onnx(path: Path, nodes, size: int, weights, output: str) -> None:
@@ -200,7 +180,7 @@ def test_what_sites_learn_together_is_served_at_each_and_at_another(tmp_path, st
         thread.start()
     for thread in threads:
         thread.join(TIMEOUT_S)
-    assert serve.wait(TIMEOUT_S) == 0 and told.keys() == SITES.keys()
+    assert serve.process.wait(TIMEOUT_S) == 0 and told.keys() == SITES.keys()
     for name, one in told.items():
         assert one["rounds"] == 30 and (one["origin"], one["sources"]) == ("linked", ["vehicles"]), name
         # Both links say the same here; of equals that of all is taken.

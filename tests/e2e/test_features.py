@@ -9,7 +9,7 @@ import grpc
 import numpy as np
 import pytest
 from infilink import __version__
-from infilink.device.results import Results
+from infilink.device.results_read import Results
 from infilink.models.cost import ModelCost
 from infilink.models.stem.stem import Stem
 from infilink.protos import edge_pb2, edge_pb2_grpc

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from infilink.device.record import record
 from infilink.device.record_site import record_site
-from infilink.device.results import Results
+from infilink.device.results_read import Results
 from infilink.device.sources.cut import Cut
 from infilink.filters.evaluation.evaluate import evaluate_filter
 from infilink.filters.learnt_from import LearntFrom

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from infilink.codec import encode_jpeg
-from infilink.device.results import Results
+from infilink.device.results_read import Results
 from infilink.filters.local.train import train_heads
 from infilink.models.cost import ModelCost
 from infilink.models.spec import digest, find_models, read_spec
@@ -89,6 +89,8 @@ def test_heads_answer_and_the_model_in_doubt_is_asked(start_daemon, start_agent,
 def test_what_was_learnt_outlives_a_kill(start_daemon, start_agent, heads, slow_video, tmp_path):
     daemon, state = start_daemon(), tmp_path / "learnt.npz"
     asked = {"gate": str(heads), "source": str(slow_video), "audit": 0.2, "loop": True, "update": str(state)}
+    # Some of its frames are dark, and nothing is learnt from a camera that may be covered.
+    asked["camera"] = {"watch": False}
 
     def learnt() -> int:
         with np.load(state, allow_pickle=False) as found:

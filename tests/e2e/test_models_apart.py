@@ -4,7 +4,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from infilink.device.results import Results
+from infilink.device.results_read import Results
 from infilink.filters.modalities.image import Image
 from infilink.filters.reuse.spec import METADATA_KEY, ReuseSpec
 from infilink.filters.reuse.store import CacheSettings

@@ -5,7 +5,7 @@ import sqlite3
 
 import numpy as np
 import pytest
-from infilink.device.results import Results
+from infilink.device.results_read import Results
 from infilink.filters.modalities.feature_map import FeatureMap
 from infilink.filters.spec import FilterSpec
 from infilink.filters.training.graphs import save_filter

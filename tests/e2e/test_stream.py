@@ -5,9 +5,9 @@ import socket
 import sqlite3
 
 import numpy as np
-from infilink.device.results import Results
+from infilink.device.results_read import Results
 
-from .conftest import brightness, has_ended, infilink, wait_until
+from .conftest import FROM_NOTHING, brightness, has_ended, infilink, wait_until
 
 SCALES = {"bright": 1.0, "double": 2.0, "third": 1 / 3}
 WINDOW = 8
@@ -42,7 +42,7 @@ def test_every_frame_is_answered_once_and_in_order(start_daemon, start_agent, tm
 def test_a_killed_coordinator_comes_back_and_nothing_is_lost_or_made_twice(start_daemon, start_agent, tmp_path):
     first = start_daemon()
     # It goes on until it is told to stop, so that it is at work when the coordinator dies.
-    agent = start_agent(first.address, loop=True, window=WINDOW)
+    agent = start_agent(first.address, loop=True, window=WINDOW, encoding="jpeg")  # No decoder's process beside.
     answered = first.answered(50)
     workers = first.model_processes()
     first.kill()
@@ -74,7 +74,7 @@ def loads(daemon):
 
 def test_a_killed_model_is_started_again(start_daemon, start_agent, tmp_path):
     daemon = start_daemon()
-    agent = start_agent(daemon.address, loop=True)
+    agent = start_agent(daemon.address, loop=True, encoding="jpeg")  # No decoder's process beside.
     daemon.answered(20)
     daemon.model_processes()[0].kill()
     wait_until(lambda: sum(loads(daemon)) > len(SCALES), "the model is loaded again")
@@ -90,8 +90,8 @@ def test_a_killed_model_is_started_again(start_daemon, start_agent, tmp_path):
 def test_a_coordinator_that_is_stopped_ends_in_order_and_the_agent_goes_on_with_the_next(
     start_daemon, start_agent, tmp_path
 ):
-    first = start_daemon("--status-file", str(tmp_path / "status.json"))
-    agent = start_agent(first.address, loop=True)
+    first = start_daemon("--status-file", str(tmp_path / "status.json"), python=FROM_NOTHING)
+    agent = start_agent(first.address, loop=True, python=FROM_NOTHING)
     first.answered(20)
     workers = first.model_processes()
     assert first.stop() == 0

@@ -30,7 +30,7 @@ def client(request: pytest.FixtureRequest) -> Path:
         made = subprocess.run(
             [sys.executable, "-m", "venv", "--clear", "--without-pip", str(folder)], capture_output=True, check=False
         )
-        command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", CLIENT]
+        command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-compile", CLIENT]
         if made.returncode or subprocess.run(command, capture_output=True, check=False).returncode:
             pytest.skip(f"{CLIENT} can't be installed here (pip, offline?)")
         done.touch()

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from infilink.device.results import Results
+from infilink.device.results_read import Results
 from infilink.models.spec import find_models, read_spec
 from infilink.protos import wire
 

@@ -14,7 +14,7 @@ from infilink.protos import edge_pb2_grpc
 
 from ..bench.cloud.mutations import Mutations
 from ..bench.cloud.strangers import Healthy, bad_ends, drive, serve_healthy
-from ..cloud.conftest import links, serve  # noqa: F401
+from ..cloud.conftest import links, run_async, serve  # noqa: F401
 from ..kinds import KINDS, write_models
 
 STREAMS = {

@@ -24,7 +24,7 @@ from infilink.protos import edge_pb2, edge_pb2_grpc
 from infilink.protos import open_inference_pb2 as pb
 from infilink.protos.fields import varint
 
-from ..cloud.conftest import serve  # noqa: F401
+from ..cloud.conftest import run_async, serve  # noqa: F401
 from ..cloud.messages import an_input, hello, local_output
 
 Story = Callable[[Coordinator, EdgeService, edge_pb2_grpc.EdgeStub], Awaitable[None]]
@@ -137,10 +137,12 @@ def test_a_hello_that_can_not_be_kept_is_refused_by_field_and_shown_short(
         (edge_pb2.DeviceMessage(report=edge_pb2.Report(rate_far=LONG)), "a report of 10"),
         (edge_pb2.DeviceMessage(report=edge_pb2.Report(rate_far=FORGED)), "`rate_far`"),
         (edge_pb2.DeviceMessage(report=edge_pb2.Report(audit_error=float("nan"))), "`audit_error`"),
+        (edge_pb2.DeviceMessage(report=edge_pb2.Report(filter={"number": 2**62})), "`filter.number`"),
+        (edge_pb2.DeviceMessage(report=edge_pb2.Report(filter={"since_us": -1})), "`filter.since_us`"),
         (edge_pb2.DeviceMessage(report=edge_pb2.Report(clock_behind_s=float("inf"))), "`clock_behind_s`"),
         (edge_pb2.DeviceMessage(), "after Hello come Input"),
     ],
-    ids=["2^63", "2^64", "a long report", "a forging report", "NaN", "infinity", "nothing"],
+    ids=["2^63", "2^64", "a long report", "a forging report", "NaN", "a wish", "a time", "infinity", "nothing"],
 )
 def test_a_message_that_can_not_be_kept_ends_the_stream_by_field_and_without_a_traceback(
     connect: Callable, caplog, message: edge_pb2.DeviceMessage, text: str

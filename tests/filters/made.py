@@ -8,6 +8,9 @@ import onnx
 from infilink.filters.modalities import Modality
 from infilink.filters.modalities.image import Image
 from infilink.filters.modalities.stream import CHANNELS, SCALARS, SIDE
+from infilink.filters.packets.features import NAMES
+from infilink.filters.packets.graph import save_packets
+from infilink.filters.packets.spec import PacketSpec
 from infilink.filters.reuse.spec import METADATA_KEY, ReuseSpec
 from infilink.filters.reuse.store import CacheSettings
 from infilink.filters.spec import FilterSpec, Level, TasksSpec
@@ -195,4 +198,25 @@ def write_reuse(path: Path, modality: Modality, output: OutputSpec, **changes: A
         answered_agreement=1.0 - ERROR,
     )
     save_with_spec(path, made, spec.model_copy(update=changes), key=METADATA_KEY)
+    return path
+
+
+def write_packets(path: Path, **changes: Any) -> Path:
+    """A packet gate that decodes every key picture and nothing else, whatever its size; of the model `bright`."""
+    weights = dict.fromkeys(NAMES, 0.0) | {"one": -3.0, "age": 1.0}
+    spec = PacketSpec(
+        kind="every K-th key",
+        rule="unchanged",
+        models={"bright": "d0"},
+        outputs={"bright": OutputSpec(kind="scalar")},
+        weights=weights,
+        costs={"key": 3.0, "reference": 1.0, "free": 0.5, "mean_s": 0.001},
+        keys_only=True,
+        threshold=0.01,
+        accuracy=0.9,
+        decoded=0.1,
+        agreement=0.8,
+        certificate=certificate(rate=0.7),
+    )
+    save_packets(path, spec.model_copy(update=changes))
     return path

@@ -22,7 +22,7 @@ SPEC = StemSpec(
 )
 
 
-def write_stem(path: Path, *, seed: int = 0) -> Path:
+def write_stem(path: Path, *, seed: int = 0, licence: str = SPEC.licence) -> Path:
     """The file of such a stem."""
     random = np.random.default_rng(seed)
     weights = {
@@ -48,5 +48,5 @@ def write_stem(path: Path, *, seed: int = 0) -> Path:
     constants = [numpy_helper.from_array(value, name) for name, value in weights.items()]
     graph = helper.make_graph(nodes, "stem", [taken], given, constants)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    save_stem(path, made, SPEC)
+    save_stem(path, made, SPEC.model_copy(update={"licence": licence}))
     return path

@@ -142,7 +142,7 @@ def test_whatever_a_frame_brings_about_is_answered_and_not_the_end(tiny_models: 
         assert isinstance(reply, ModelFailed)
         assert str(reply).startswith(f"bright: {told}: ")
     ours.close()
-    worker.join(timeout=30)
+    worker.join(timeout=300)
     assert worker.exitcode == 0
 
 
@@ -256,7 +256,7 @@ def test_closing_it_from_another_thread_ends_the_wait(process: ModelProcess, mon
         assert asks.wait(60)
         process.close()
         with pytest.raises(ModelFailed):
-            asked.result(timeout=30)
+            asked.result(timeout=300)
 
 
 def test_whoever_measures_while_it_is_closed_gets_nothing_and_no_error(process: ModelProcess, monkeypatch) -> None:
@@ -283,7 +283,7 @@ def test_a_process_that_is_killed_in_the_middle_of_an_inference_ends_the_wait(pr
         asked = thread.submit(process.infer, FRAMES[0])
         os.kill(process.pid, signal.SIGKILL)
         with pytest.raises(ModelFailed, match="its process has ended"):
-            asked.result(timeout=30)
+            asked.result(timeout=300)
 
 
 def test_it_does_not_end_with_the_signals_that_are_meant_for_its_owner(process: ModelProcess) -> None:

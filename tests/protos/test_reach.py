@@ -8,16 +8,18 @@ from collections.abc import Callable
 
 import grpc
 import pytest
-from infilink.cloud.endpoint import EndpointConfig, bind
+from infilink.cloud.endpoint import EndpointConfig, Entrance
 from infilink.protos.reach import why_unreachable
 
 
-def asked(config: dict, **given) -> str:
+def asked(config: dict, *, host: str = "127.0.0.1", **given) -> str:
     """What is said of a gRPC server with such settings."""
 
     async def story() -> str:
         server = grpc.aio.server()
-        address = f"127.0.0.1:{bind(server, EndpointConfig(listen='127.0.0.1:0', **config))}"
+        entrance = Entrance(EndpointConfig(listen="127.0.0.1:0", **config))
+        entrance.open(server)
+        address = entrance.address.replace("127.0.0.1", host)
         await server.start()
         try:
             return await asyncio.to_thread(why_unreachable, address, timeout_s=10.0, **given)
@@ -59,6 +61,12 @@ def test_what_is_wrong_with_tls_is_said(make_certificate: Callable, own, trusts,
     assert re.search(text, asked(config, **given)) and bool(asked(config, **given)) == bool(text)
 
 
+def test_a_certificate_for_another_name_is_told_as_that(make_certificate: Callable) -> None:
+    own = make_certificate("here")
+    told = asked({"tls_cert": own.cert, "tls_key": own.key}, host="localhost", tls_ca=own.cert)
+    assert told.endswith("it is for another name than the one in the address")
+
+
 @pytest.mark.parametrize(
     ("shown", "text"),
     [
@@ -93,6 +101,15 @@ def test_nobody_silence_and_strangers_are_told_apart() -> None:
                 connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
         listener.accept()[0].close()
+
+        def hang_up() -> None:
+            for _ in range(2):
+                listener.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        assert why_unreachable(address, timeout_s=10.0).startswith("it ends every connection at once: what listens")
+        thread.join()
         thread = threading.Thread(target=answer)
         thread.start()
         assert why_unreachable(address, timeout_s=10.0) == "what listens there is no gRPC server"

@@ -1,10 +1,8 @@
 """The guide's commands for inputs that are no pictures, each of them tried on the real datasets."""
 
 import json
-import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ..e2e.conftest import Program, infilink
 from .data import find_data
 
 FASTER = {"infilink.examples.datasets.digits": ["--epochs", "8"]}
@@ -34,38 +33,25 @@ def commands() -> list[list[list[str]]]:
     return [[shlex.split(line, comments=True) for line in block.splitlines() if line.strip()] for block in blocks]
 
 
-def called(words: list[str]) -> list[str]:
-    """The same as a process of this environment."""
-    if words[:2] == ["python", "-m"]:
-        return [sys.executable, *words[1:]]
-    assert words[0] == "infilink", words
-    return [sys.executable, "-m", "infilink.cli", *words[1:]]
-
-
 @contextmanager
 def coordinator(words: list[str], folder: Path) -> Iterator[str]:
     """Runs the guide's coordinator at a free port; gives its address."""
-    with (folder / "cloud.log").open("w") as log:
-        started = subprocess.Popen(
-            [*called(words), "--listen", "127.0.0.1:0"],
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
+    started = Program(folder / "cloud.log", *words[1:], "--listen", "127.0.0.1:0", folder=folder)
     try:
-        assert started.stdout is not None
-        ready = next((line for line in started.stdout if line.startswith("ready on ")), None)
-        assert ready is not None, (folder / "cloud.log").read_text()
-        yield ready.removeprefix("ready on ").strip()
+        yield started.ready()
+        started.terminate()
+        started.wait()
     finally:
-        started.send_signal(signal.SIGTERM)
-        started.communicate(timeout=120)
+        started.close()
 
 
 def run(words: list[str], folder: Path) -> str:
-    done = subprocess.run(called(words), cwd=folder, capture_output=True, text=True, check=False)
+    """Runs a command, or a script, in a folder; gives what it printed."""
+    if words[0] == "infilink":
+        done = infilink(*words[1:], folder=folder)
+    else:
+        assert words[:2] == ["python", "-m"], words
+        done = subprocess.run([sys.executable, *words[1:]], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(words)}: {done.stderr[-3000:]}"
     return done.stdout
 

@@ -62,6 +62,23 @@ def test_a_stem_is_written_beside_the_first_trace(
     assert "licence: not stated" in capsys.readouterr().out
 
 
+def test_a_licence_that_the_models_file_does_not_say_is_said(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = record(tmp_path / "door.trace", models)
+    run(trace, models, licence=["plain=MIT"])
+    assert json.loads(capsys.readouterr().out)["spec"]["licence"] == "MIT"
+    assert Stem(tmp_path / "stem.onnx").spec.licence == "MIT"
+    made.plain(models / "plain.onnx", metadata={"license": "AGPL-3.0"})
+    for given, says in (
+        ("MIT", "must be NAME=LICENCE"),
+        ("fancy=MIT", "there is no model 'fancy' here; there are plain"),
+        ("plain=MIT", "itself says 'AGPL-3.0', which holds"),
+    ):
+        with pytest.raises(InvalidInput, match=says):
+            run(trace, models, licence=[given])
+
+
 def test_a_model_that_is_not_the_one_recorded_gives_no_stem(models: Path, tmp_path: Path) -> None:
     trace = record(tmp_path / "door.trace", models, recorded="0123456789abcdef")
     for named in (None, ["plain"]):

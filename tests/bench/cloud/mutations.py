@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from infilink import __version__
 from infilink.protos import edge_pb2
 from infilink.protos import open_inference_pb2 as pb
+from infilink.protos.video import PictureWriter
 
 _WHOLE = (0, 1, -1, 2, 127, 128, 255, 2**31 - 1, -(2**31), 2**32 - 1, 2**53, 2**63 - 1, -(2**63), 2**64 - 1)
 _REAL = (0.0, -0.0, 1.0, -1.0, 1e-40, 1e30, 1e308, math.inf, -math.inf, math.nan)
@@ -55,13 +56,19 @@ class Mutations:
         options = ([], [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])
         self._streams = list((streams or {}).items())
         self._pictures = [cv2.imencode(".jpg", noise, option)[1].tobytes() for option in options]
+        writer = PictureWriter(32, 24)
+        packets = [writer.write(np.roll(noise, each, axis=1)) for each in range(4)]
+        forms = [(0, packets[:1]), (0, packets), (3, packets[3:]), (1, packets[1:2]), (4, [])]
+        self._chunks = [
+            (edge_pb2.ENCODING_H264, _chunk(chain, first, held)) for chain in (0, 7) for first, held in forms
+        ]
 
     def hello(self) -> edge_pb2.Hello:
         """A valid one, of one of a few devices and runs; the inputs after it are of its stream's kind."""
         draw = self.random
         number = draw.randrange(len(self._streams) + 1)
         stream, form = "", ""
-        self._inputs = [(edge_pb2.ENCODING_JPEG, each) for each in self._pictures]
+        self._inputs = [(edge_pb2.ENCODING_JPEG, each) for each in self._pictures] + self._chunks
         if number:
             stream, (form, self._inputs) = f"stream-{number}", self._streams[number - 1]
         name, run = f"fuzz-{draw.randrange(8)}", str(draw.randrange(4))
@@ -122,7 +129,11 @@ class Mutations:
 
     def _changed_payload(self, encoding: int, payload: bytes) -> bytes:
         """What an input holds, changed: in a field, where it is a message itself."""
-        kinds = {edge_pb2.ENCODING_ARRAY: edge_pb2.ArrayPayload, edge_pb2.ENCODING_PARTS: edge_pb2.Parts}
+        kinds = {
+            edge_pb2.ENCODING_ARRAY: edge_pb2.ArrayPayload,
+            edge_pb2.ENCODING_PARTS: edge_pb2.Parts,
+            edge_pb2.ENCODING_H264: edge_pb2.Chunk,
+        }
         return self.changed(kinds[encoding].FromString(payload)) if encoding in kinds else self._changed_bytes(payload)
 
     def _output(self) -> edge_pb2.Output:
@@ -201,3 +212,9 @@ class Mutations:
             else:
                 changed[at:at] = changed[at : at + length]
         return bytes(changed)
+
+
+def _chunk(chain: int, first: int, packets: Sequence[bytes]) -> bytes:
+    place = max(0, first + len(packets) - 1)
+    chunk = edge_pb2.Chunk(chain=chain, first=first, place=place, packets=packets, width=32, height=24)
+    return chunk.SerializeToString()

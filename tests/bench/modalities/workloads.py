@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -160,7 +161,7 @@ def _texts(name: str, folder: Path, parts: list[list[tuple[str, str]]], model: s
         ids = [np.asarray([each.ids for each in tokenizer.encode_batch([text for text, _ in part])]) for part in parts]
         classes = sorted({label for _, label in parts[0]})
         labels = [[classes.index(label) for _, label in part] for part in parts]
-        network = train(ReadingNetwork(tokenizer.get_vocab_size(), len(classes)), ids[0], labels[0], epochs=12)
+        network = train(partial(ReadingNetwork, tokenizer.get_vocab_size(), len(classes)), ids[0], labels[0], epochs=12)
         print(f"{model}: right on {accuracy(network, ids[2], labels[2]):.3f} of the texts that come later")
         spec = {
             "name": model,
@@ -244,7 +245,7 @@ def _windows(data: Path, folder: Path) -> Workload:
             there = [bool((boxes[:, 5] == 0).any()) for boxes in trace.outputs(PERSON)]
         starts = range(0, round(ends[0] * LOBBY_FPS) - _FRAMES, _STEP)
         inputs = np.stack([_clip_of(frames, start) for start in starts])
-        network = train(WatchingNetwork(), inputs, [int(there[start + _FRAMES - 1]) for start in starts], epochs=12)
+        network = train(WatchingNetwork, inputs, [int(there[start + _FRAMES - 1]) for start in starts], epochs=12)
         later = range(round(ends[1] * LOBBY_FPS), len(frames) - _FRAMES, _STEP)
         wanted = [int(there[start + _FRAMES - 1]) for start in later]
         print(f"watch: right on {accuracy(network, np.stack([_clip_of(frames, s) for s in later]), wanted):.3f}")

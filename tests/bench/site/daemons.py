@@ -18,7 +18,7 @@ import numpy as np
 from agreed import Measured
 from cameras import SERVED_FROM, STEP_S, Site, Turn
 from infilink.codec import decode_jpeg
-from infilink.device.results import Results
+from infilink.device.results_read import Results
 from infilink.device.sources.open import open_source
 from infilink.outputs import Array
 from infilink.traces.trace import Trace

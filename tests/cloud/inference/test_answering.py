@@ -11,8 +11,9 @@ from infilink.cloud.coordinator import Coordinator
 from infilink.cloud.inference.request import InferRequest
 from infilink.cloud.security.caller import ANYONE, Caller, called_by
 from infilink.cloud.security.guard import Guard
+from infilink.cloud.services.http_server import serve_http
 from infilink.cloud.services.inference import InferenceService
-from infilink.cloud.services.rest import serve_rest
+from infilink.cloud.services.rest import RestService
 from infilink.errors import InvalidInput, NotAllowed, QueueFull
 
 from ..asking import asking, fed, origin, picture, refusal
@@ -69,8 +70,13 @@ def test_over_http_too_much_says_when_to_try_again(serve: Callable) -> None:
         body = {"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 3, 16, 16], "data": [0.5] * 768}]}
         service = InferenceService(coordinator)
         async with (
-            serve_rest(service, Guard.of(coordinator.config), coordinator) as address,
-            httpx.AsyncClient(base_url=f"http://{address}") as client,
+            serve_http(
+                RestService(service, Guard.of(coordinator.config), coordinator).routes(),
+                coordinator.config.http_listen,
+                coordinator.config,
+                setting="http_listen",
+            ) as address,
+            httpx.AsyncClient(base_url=f"http://{address}", verify=False) as client,
         ):
             assert (await client.post("/v2/models/bright/infer", json=body)).status_code == 200
             refused = await client.post("/v2/models/bright/infer", json=body)

@@ -4,13 +4,18 @@ import asyncio
 import shutil
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import grpc
 import pytest
-from infilink.cloud.endpoint import EndpointConfig, bind
+from infilink.cloud.config import CloudConfig
+from infilink.cloud.endpoint import EndpointConfig, Entrance
 from infilink.cloud.security.certificates import ServerCertificate
+from infilink.cloud.services.http_server import serve_http
 from infilink.errors import InvalidInput
+
+from ...tls import Pair
 
 
 def test_a_good_certificate_is_said_nothing_of(make_certificate: Callable, caplog) -> None:
@@ -71,27 +76,41 @@ def served_name(address: str, trusted) -> str:
     """The name in the certificate that a server shows, to somebody who trusts these."""
     host, port = address.split(":")
     context = ssl.create_default_context(cafile=str(trusted))
-    context.set_alpn_protocols(["h2"])
+    context.set_alpn_protocols(["h2", "http/1.1"])
     with socket.create_connection((host, int(port))) as plain, context.wrap_socket(plain, server_hostname=host) as one:
         return dict(each[0] for each in one.getpeercert()["subject"])["commonName"]
 
 
-def test_a_running_server_shows_the_renewed_certificate_to_the_next_who_connects(make_certificate: Callable) -> None:
+@asynccontextmanager
+async def grpc_server(own: Pair) -> AsyncIterator[str]:
+    server = grpc.aio.server()
+    entrance = Entrance(EndpointConfig(listen="127.0.0.1:0", tls_cert=own.cert, tls_key=own.key))
+    entrance.open(server)
+    await server.start()
+    try:
+        yield entrance.address
+    finally:
+        await server.stop(None)
+
+
+def web_server(own: Pair) -> AbstractAsyncContextManager[str]:
+    config = CloudConfig(models=own.cert.parent, tls_cert=own.cert, tls_key=own.key)
+    return serve_http([], "127.0.0.1:0", config, setting="http_listen")
+
+
+@pytest.mark.parametrize("serve", [grpc_server, web_server])
+def test_a_running_server_shows_the_renewed_certificate_to_the_next_who_connects(
+    make_certificate: Callable, serve: Callable[[Pair], AbstractAsyncContextManager[str]]
+) -> None:
     authority = make_certificate("authority")
     own = make_certificate("first", by=authority)
 
     async def story() -> None:
-        server = grpc.aio.server()
-        config = EndpointConfig(listen="127.0.0.1:0", tls_cert=own.cert, tls_key=own.key)
-        address = f"127.0.0.1:{bind(server, config)}"
-        await server.start()
-        try:
+        async with serve(own) as address:
             assert await asyncio.to_thread(served_name, address, authority.cert) == "first"
             new = make_certificate("second", by=authority)
             shutil.copy(new.cert, own.cert)
             shutil.copy(new.key, own.key)
             assert await asyncio.to_thread(served_name, address, authority.cert) == "second"
-        finally:
-            await server.stop(None)
 
     asyncio.run(story())

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import grpc
 import pytest
-from infilink.cloud.endpoint import EndpointConfig, bind
+from infilink.cloud.endpoint import EndpointConfig, Entrance
 from infilink.cloud.security.caller import ANYONE, Caller, current_caller
 from infilink.cloud.security.guard import Guard
-from infilink.cloud.security.scopes import SCOPE_OF, scope_of
+from infilink.cloud.security.scopes import PUBLIC, SCOPE_OF, scope_of
 from infilink.cloud.security.tokens import add_token, remove_token
 from infilink.errors import NotAllowed, NotKnown
-from infilink.protos import edge_pb2, edge_pb2_grpc, federation_pb2, models_pb2, open_inference_pb2
+from infilink.protos import edge_pb2, edge_pb2_grpc, federation_pb2, fleet_pb2, models_pb2, open_inference_pb2
 from infilink.protos.channel import open_channel
 
 
@@ -149,12 +149,13 @@ def served() -> Callable:
         async def whole() -> None:
             server = grpc.aio.server(interceptors=[guard])
             edge_pb2_grpc.add_EdgeServicer_to_server(echo, server)
-            port = bind(server, EndpointConfig(listen="127.0.0.1:0", **tls))
+            entrance = Entrance(EndpointConfig(listen="127.0.0.1:0", **tls))
+            entrance.open(server)
             await server.start()
             try:
                 if tls:
-                    return await asyncio.to_thread(story, f"127.0.0.1:{port}")
-                async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                    return await asyncio.to_thread(story, entrance.address)
+                async with grpc.aio.insecure_channel(entrance.address) as channel:
                     await story(channel, edge_pb2_grpc.EdgeStub(channel))
             finally:
                 await server.stop(None)
@@ -249,11 +250,13 @@ def test_who_only_listens_hears_nothing_more_once_the_token_is_removed(served: C
 
 
 def test_every_method_has_the_scope_that_was_meant() -> None:
-    files = (edge_pb2, federation_pb2, models_pb2, open_inference_pb2)
+    files = (edge_pb2, federation_pb2, fleet_pb2, models_pb2, open_inference_pb2)
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     methods = {f"/{service.full_name}/{method.name}" for service in services for method in service.methods}
-    operators = {method.rpartition("/")[2] for method in methods if scope_of(method) == "operator"}
-    assert operators == {"List", "Add", "Change", "RepositoryModelLoad", "RepositoryModelUnload"}
+    assert {method for method in methods if method in PUBLIC} == {"/infilink.v1.Enrollment/Enroll"}
+    operators = {method.rpartition("/")[2] for method in methods - PUBLIC if scope_of(method) == "operator"}
+    fleet = {"Change", "NewCode", "PutFilter", "SetFilter"}
+    assert operators == fleet | {"List", "Add", "RepositoryModelLoad", "RepositoryModelUnload"}
     known = {method for method in SCOPE_OF if not method.startswith("/grpc.")}
     assert known <= methods, "a method that is named here is gone, or was called something else"
 

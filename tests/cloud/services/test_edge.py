@@ -122,7 +122,7 @@ def test_a_second_connection_of_a_session_takes_over_from_the_first(connect: Cal
     connect(story)
 
 
-def test_a_device_too_many_is_refused_while_the_others_go_on(connect: Callable) -> None:
+def test_a_device_too_many_is_refused_while_the_others_go_on(connect: Callable, caplog) -> None:
     async def story(coordinator: Coordinator, stub: edge_pb2_grpc.EdgeStub) -> None:
         go_on = asyncio.Event()
 
@@ -133,8 +133,12 @@ def test_a_device_too_many_is_refused_while_the_others_go_on(connect: Callable) 
 
         first = stub.Connect(patient())
         assert (await anext(aiter(first))).HasField("welcome")
-        code, text = await refusal(stub.Connect(each(greeting(device="second"))))
-        assert code == grpc.StatusCode.UNAVAILABLE and "`max_devices`" in text
+        call = stub.Connect(each(greeting(device="second")))
+        code, text = await refusal(call)
+        assert code == grpc.StatusCode.UNAVAILABLE
+        assert text.startswith("places taken: 1 of 1") and "raise `max_devices`" in text
+        assert ("retry-after-ms", "5000") in tuple(await call.trailing_metadata())
+        assert f"second: refused: {text}" in caplog.messages
         go_on.set()
         assert (await anext(aiter(first))).result.sequence == 0
 

@@ -14,8 +14,9 @@ from infilink.cloud.coordinator import Coordinator
 from infilink.cloud.scrape import read_status
 from infilink.cloud.security.guard import Guard
 from infilink.cloud.services import rest
+from infilink.cloud.services.http_server import serve_http
 from infilink.cloud.services.inference import InferenceService
-from infilink.cloud.services.rest import RestService, serve_rest
+from infilink.cloud.services.rest import RestService
 from infilink.codec import encode_jpeg
 from infilink.errors import InvalidInput, QueueFull
 from starlette.requests import Request
@@ -33,8 +34,13 @@ def ask(serve: Callable) -> Callable:
         async def whole(coordinator: Coordinator) -> None:
             read_status(coordinator)
             async with (
-                serve_rest(InferenceService(coordinator), Guard.of(coordinator.config), coordinator) as address,
-                httpx.AsyncClient(base_url=f"http://{address}") as client,
+                serve_http(
+                    RestService(InferenceService(coordinator), Guard.of(coordinator.config), coordinator).routes(),
+                    coordinator.config.http_listen,
+                    coordinator.config,
+                    setting="http_listen",
+                ) as address,
+                httpx.AsyncClient(base_url=f"http://{address}", verify=False) as client,
             ):
                 await story(coordinator, client)
 

@@ -123,3 +123,21 @@ def test_what_is_wrong_with_it_comes_first(site):
 
     with pytest.raises(DeadlineExceeded):
         entry.admit(INPUT, ("a",), math.inf, check=check)
+
+
+def test_a_device_that_an_operator_paused_is_told_so_again_and_what_it_sends_all_the_same_is_refused(site):
+    site.room, held = 9, [False]
+    entry = Entry(site, site.backlog, is_held=lambda: held[0])
+    site.admit(entry)
+    assert entry.take_pause() is None
+    held[0] = True
+    assert entry.take_pause().pause.retry_after_s == 5.0 and entry.take_pause() is None
+    site.now_s += 4.0
+    site.admit(entry)
+    assert entry.take_pause() is not None, "what was on its way is answered, and it is told again"
+    site.now_s += 2.0
+    with pytest.raises(QueueFull, match="an operator has paused this device"):
+        site.admit(entry)
+    held[0] = False
+    assert entry.take_pause() is None
+    site.admit(entry)

@@ -19,9 +19,9 @@ class Listening(Serving):
 
     told = ()
 
-    def complete(self, captured_s, exact, *, features=None, score=None, biased=()):
+    def complete(self, captured_s, exact, *, features=None, score=None, biased=(), is_late=False):
         self.told = tuple(biased)
-        return super().complete(captured_s, exact, features=features, score=score, biased=biased)
+        return super().complete(captured_s, exact, features=features, score=score, biased=biased, is_late=is_late)
 
 
 def test_models_that_ran_as_their_answers_were_not_trusted_are_told_apart() -> None:
@@ -38,6 +38,19 @@ def test_how_old_an_answer_is_counts_from_when_its_model_last_ran() -> None:
     assert {name: age for name, (_, age) in session.complete(4.0, {"doors": ONE}).items()} == {"doors": 0, "people": 3}
     assert set(session.complete(5.0, {"doors": ONE}, ("doors",))) == {"doors"}
     assert session.inputs == 4
+
+
+def test_an_input_that_comes_late_does_not_take_what_is_held_back() -> None:
+    session = Session(SessionKey("camera", "today"), Serving(None, Plan(100, 50, ("doors",)), models=SPECS))
+    two, three = np.asarray([2.0], np.float32), np.asarray([3.0], np.float32)
+    session.complete(9.0, {"doors": two, "people": two}, digests={"doors": "new", "people": "new"}, sequence=9)
+    late = session.complete(4.0, {"doors": three}, digests={"doors": "old"}, sequence=4)
+    assert late["doors"][0].value == three and late["doors"][1] == 0.0, "its own answer is its own"
+    assert session.digest_of("doors", late["doors"][0], {}) == "old"
+    assert late["people"][0].value == two and late["people"][1] == 5.0, "so far away was what it has"
+    now = session.complete(10.0, {}, sequence=10)
+    assert now["doors"][0].value == two and now["doors"][1] == 1.0, "what was newest before is held"
+    assert session.digest_of("doors", now["doors"][0], {}) == "new"
 
 
 def test_what_a_device_reports_of_its_gate_and_its_clock_is_logged_when_it_changes(caplog) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from fractions import Fraction
 from itertools import islice
 
 import numpy as np
@@ -19,7 +20,8 @@ class Packet:
     """A packet that stands for a picture, or fails to."""
 
     def __init__(self, number, *, key=False, broken=False):
-        self.pts, self.is_keyframe, self.size, self.broken = number, key, 10, broken
+        self.pts = self.dts = number
+        self.is_keyframe, self.size, self.broken = key, 10, broken
         self.is_discard = False
 
     def decode(self):
@@ -38,6 +40,7 @@ class Given:
 
     class stream:  # noqa: N801
         average_rate = guessed_rate = 10
+        time_base = Fraction(1, 10)
 
     def __init__(self, packets):
         self._packets = packets
@@ -105,8 +108,9 @@ def test_garbage_is_one_line():
 
 def test_a_decoder_that_hangs_is_ended(tmp_path):
     clip = write_clip(tmp_path / "a.ts", frames=200, bf="0")
-    source = DecodedSource(Opening(str(clip)), silent_s=0.3)
+    source = DecodedSource(Opening(str(clip)))
     next(iter(source))
+    source.silent_s = 0.3
     pid = source.pid
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises(InvalidInput, match=r"its decoder gave nothing for 0\.3 s|its decoder gave nothing for 0 s"):

@@ -117,7 +117,7 @@ def test_what_was_not_answered_is_sent_again_on_the_next_connection(coordinator,
     one.finish()
     assert [answer.sequence for answer in one.heard] == [0, 1, 2, 3] and one.connections == 2
     assert [record.message for record in caplog.records if "broke" in record.message] == [
-        f"the connection to {coordinator.address} broke (UNAVAILABLE); trying again"
+        f"the connection to {coordinator.address} broke (gone); trying again"
     ]
 
 
@@ -276,7 +276,7 @@ def test_a_clock_by_which_deadlines_mean_nothing_is_said_once(
     clock = iter([10**18, 10**18 + 10**9] * 2)
     coordinator.welcome.now_ns = 10**18 + round(theirs_s * 1e9)
     one = uplink(coordinator.address, deadline_s=deadline_s)
-    one.clock_ns = clock.__next__
+    one._clocks.clock_ns = clock.__next__
     one.start()
     first = coordinator.connection()
     first.end(UNAVAILABLE, "gone")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from infilink.codec import encode_jpeg
+from infilink.device.sources.base import Input
 from infilink.device.uplink.form_encoders import form_encoder
 from infilink.errors import InvalidInput
 from infilink.models.inputs.form import InputForm
@@ -27,12 +28,12 @@ def read(form: InputForm, value: np.ndarray, encoding: str = "auto") -> tuple[in
     """The encoding, the payload's size, and what is read of it."""
     encoder = form_encoder(form, encoding=encoding, quality=90)
     assert encoder.gate_input(value) is value
-    payload = encoder.encode(value)
-    opened = open_payload(encoder.encoding, payload, form)
+    encoding, payload = encoder.encode(Input(0, 0.0, value))
+    opened = open_payload(encoding, payload, form)
     found = np.zeros(opened.shape, opened.dtype)
     opened.read(found)
     form.check(found)
-    return encoder.encoding, len(payload), found
+    return encoding, len(payload), found
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_a_window_of_video_is_a_picture_after_the_other() -> None:
     encoding, _, found = read(VIDEO, window)
     assert encoding == edge_pb2.ENCODING_PARTS
     assert np.abs(found.astype(int) - window).max() <= 2
-    assert encode_jpeg(window[1], 90) in form_encoder(VIDEO, encoding="auto", quality=90).encode(window)
+    assert encode_jpeg(window[1], 90) in form_encoder(VIDEO, encoding="auto", quality=90).encode_alone(window)
 
 
 @pytest.mark.parametrize("encoding", ["auto", "raw", "flac"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from infilink.device.uplink.outbox import Outbox
+from infilink.device.uplink.memory_outbox import MemoryOutbox
 from infilink.errors import Unavailable
 from infilink.protos import edge_pb2
 
@@ -34,7 +34,7 @@ def connected(outbox, limit=8):
 
 
 def test_nothing_is_sent_before_the_welcome_and_never_more_than_it_allows():
-    outbox = Outbox(8, waits=True)
+    outbox = MemoryOutbox(8, waits=True)
     connection = outbox.open_connection()
     for sequence in range(5):
         outbox.offer(message(sequence), RUNNING)
@@ -46,7 +46,7 @@ def test_nothing_is_sent_before_the_welcome_and_never_more_than_it_allows():
 
 
 def test_what_is_unanswered_goes_out_again_on_the_next_connection():
-    outbox = Outbox(8, waits=True)
+    outbox = MemoryOutbox(8, waits=True)
     connection = connected(outbox)
     for sequence in range(4):
         outbox.offer(message(sequence), RUNNING)
@@ -61,7 +61,7 @@ def test_what_is_unanswered_goes_out_again_on_the_next_connection():
 
 
 def test_latest_holds_one_back_and_names_what_it_replaced():
-    outbox = Outbox(1, waits=False)
+    outbox = MemoryOutbox(1, waits=False)
     connection = connected(outbox)
     assert [outbox.offer(message(sequence), RUNNING) for sequence in range(4)] == [[], [], [1], [2]]
     assert taken(outbox, connection) == [0]
@@ -71,7 +71,7 @@ def test_latest_holds_one_back_and_names_what_it_replaced():
 
 def test_nothing_is_sent_before_the_time_that_an_overloaded_coordinator_named_and_then_the_newest():
     now_s = [50.0]
-    outbox = Outbox(8, waits=False, clock=lambda: now_s[0])
+    outbox = MemoryOutbox(8, waits=False, clock=lambda: now_s[0])
     connection = connected(outbox)
     outbox.offer(message(0), RUNNING)
     assert taken(outbox, connection) == [0]
@@ -91,7 +91,7 @@ def test_nothing_is_sent_before_the_time_that_an_overloaded_coordinator_named_an
 @pytest.mark.parametrize("waits", [True, False])
 def test_what_is_held_back_while_a_coordinator_is_overloaded_is_sent_all_the_same(waits):
     now_s = [50.0]
-    outbox = Outbox(8, waits=waits, clock=lambda: now_s[0])
+    outbox = MemoryOutbox(8, waits=waits, clock=lambda: now_s[0])
     connection = connected(outbox)
     outbox.offer(message(0), RUNNING)
     outbox.answered(connection, 0)
@@ -104,7 +104,7 @@ def test_what_is_held_back_while_a_coordinator_is_overloaded_is_sent_all_the_sam
 
 
 def test_all_waits_for_room():
-    outbox = Outbox(1, waits=True)
+    outbox = MemoryOutbox(1, waits=True)
     connection = connected(outbox)
     outbox.offer(message(0), RUNNING)
     offering = threading.Thread(target=outbox.offer, args=(message(1), RUNNING))
@@ -116,7 +116,7 @@ def test_all_waits_for_room():
 
 
 def test_all_waits_no_longer_once_it_is_stopped():
-    outbox, stopped = Outbox(1, waits=True), threading.Event()
+    outbox, stopped = MemoryOutbox(1, waits=True), threading.Event()
     stopped.set()
     connection = connected(outbox)
     for sequence in range(3):
@@ -126,9 +126,11 @@ def test_all_waits_no_longer_once_it_is_stopped():
         outbox.answered(connection, sequence)
 
 
-@pytest.mark.parametrize("end", [lambda outbox, _: outbox.finish(), Outbox.close_connection], ids=["finish", "break"])
+@pytest.mark.parametrize(
+    "end", [lambda outbox, _: outbox.finish(), MemoryOutbox.close_connection], ids=["finish", "break"]
+)
 def test_whoever_waits_for_an_input_is_let_go_at_the_end(end):
-    outbox = Outbox(1, waits=True)
+    outbox = MemoryOutbox(1, waits=True)
     connection = connected(outbox)
     with ThreadPoolExecutor() as threads:
         taking = threads.submit(outbox.take, connection, TIMEOUT_S)
@@ -137,7 +139,7 @@ def test_whoever_waits_for_an_input_is_let_go_at_the_end(end):
 
 
 def test_a_failure_reaches_whoever_waits():
-    outbox = Outbox(1, waits=True)
+    outbox = MemoryOutbox(1, waits=True)
     outbox.offer(message(0), RUNNING)
     outbox.fail(Unavailable("gone"))
     with pytest.raises(Unavailable, match="gone"):
@@ -147,7 +149,7 @@ def test_a_failure_reaches_whoever_waits():
 
 
 def test_draining_gives_up_when_answers_stop():
-    outbox = Outbox(1, waits=False)
+    outbox = MemoryOutbox(1, waits=False)
     outbox.drain(0.0)
     for sequence in range(2):
         outbox.offer(message(sequence), RUNNING)
@@ -164,7 +166,7 @@ class Deliveries(RuleBasedStateMachine):
 
     @initialize(window=st.integers(1, 4), waits=st.booleans())
     def start(self, window, waits):
-        self.outbox = Outbox(window, waits=waits)
+        self.outbox = MemoryOutbox(window, waits=waits)
         self.window, self.waits = window, waits
         self.offered, self.replaced, self.answered = [], [], []
         self.connection, self.limit, self.sent = None, 0, []

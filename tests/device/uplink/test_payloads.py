@@ -5,7 +5,10 @@ import logging
 import numpy as np
 import pytest
 from infilink.codec import decode_jpeg
-from infilink.device.uplink.payloads import FeatureMapEncoder, JpegEncoder, open_encoder
+from infilink.device.sources.base import Input
+from infilink.device.uplink.payload_encoder import JpegEncoder
+from infilink.device.uplink.payloads import FeatureMapEncoder, open_encoder
+from infilink.device.uplink.video import VideoEncoder
 from infilink.errors import InvalidInput
 from infilink.filters.open_gate import open_gate
 from infilink.models.spec import parse_spec, read_spec
@@ -27,10 +30,13 @@ def parts(chain, tmp_path_factory):
 
 
 def test_pictures_are_sent_without_a_head(chain, parts):
-    encoder = open_encoder(None, open_gate("all"), quality=80)
+    encoder = open_encoder(None, open_gate("all"), quality=80, encoding="jpeg")
     frame = frames(1)[0]
-    assert isinstance(encoder, JpegEncoder) and encoder.encoding == edge_pb2.ENCODING_JPEG
-    assert encoder.gate_input(frame) is frame and decode_jpeg(encoder.encode(frame)).shape == frame.shape
+    assert isinstance(encoder, JpegEncoder)
+    encoding, payload = encoder.encode(Input(0, 0.0, frame))
+    assert encoder.gate_input(frame) is frame and decode_jpeg(payload).shape == frame.shape
+    assert encoding == edge_pb2.ENCODING_JPEG
+    assert isinstance(open_encoder(None, open_gate("all"), quality=80), VideoEncoder)
     virtual = parse_spec({"name": "people", "output": {"kind": "count"}, "virtual": True}, where="links")
     encoder.check({"chain": read_spec(chain), "people": virtual})
     with pytest.raises(InvalidInput, match="second part of chain"):
@@ -42,10 +48,10 @@ def test_maps_are_sent_with_one_and_free_gates_still_see_pictures(chain, parts, 
     assert isinstance(encoder, FeatureMapEncoder)
     frame = frames(1)[0]
     assert encoder.gate_input(frame) is frame
-    message = encoder.encode(frame)
-    assert encoder.encoding == edge_pb2.ENCODING_MAP
+    encoding, payload = encoder.encode(Input(0, 0.0, frame))
+    assert encoding == edge_pb2.ENCODING_MAP
     tail = Tail(parts.tail)
-    np.testing.assert_allclose(tail.unpack(message).value, encoder.head.see(frame).value, atol=1.0)
+    np.testing.assert_allclose(tail.unpack(payload).value, encoder.head.see(frame).value, atol=1.0)
     encoder.check({"chain": read_spec(parts.tail)})
     for specs in ({"chain": read_spec(chain)}, {"other": read_spec(parts.tail)}):
         with pytest.raises(InvalidInput, match="serves no second part of chain"):
@@ -61,7 +67,7 @@ def test_the_head_runs_once_for_a_frame(parts):
     frame = frames(1)[0]
     seen = encoder.gate_input(frame)
     assert seen.shape == (4, 16, 16) and seen.dtype == np.float32
-    encoder.encode(frame)
+    encoder.encode(Input(0, 0.0, frame))
     assert encoder.head_runs == 1
 
 

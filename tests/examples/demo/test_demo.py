@@ -15,7 +15,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from infilink.device.results import Results
+from infilink.device.results_read import Results
 from infilink.errors import InvalidInput
 from infilink.examples import street
 from infilink.examples.demo.live import Screen

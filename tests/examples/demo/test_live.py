@@ -1,12 +1,15 @@
 """What is shown of a run: in place on a terminal, a plain line now and then elsewhere."""
 
 import io
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from infilink.device.results import InputRow, ResultRow, ResultsFile
-from infilink.examples.demo.daemons import Watched
+from infilink.device.result_rows import InputRow, ResultRow
+from infilink.device.results import ResultsFile
+from infilink.examples.demo.daemons import Watched, read_streams
 from infilink.examples.demo.live import Screen
 from infilink.examples.demo.recorded import Site
 from rich.console import Console
@@ -51,6 +54,18 @@ def test_cameras_models_and_budgets_are_shown(tmp_path: Path, terminal: bool) ->
         assert all(word in text for word in ("door", "yard", "count", "label", "memory", "compute", "1.000"))
     else:
         assert "4/40 inputs" in text and "agreement 1.000" in text and text.count("\n") == 1
+
+
+@pytest.mark.parametrize("begun", ["", "PRAGMA user_version = 3", "CREATE TABLE about (key TEXT)"])
+def test_a_results_file_that_is_just_being_made_has_no_answers_yet(tmp_path: Path, begun: str) -> None:
+    site = small_site()
+    write_results(site, tmp_path)
+    name = next(iter(site.cameras))
+    for path in tmp_path.glob(f"{name}.sqlite*"):
+        path.unlink()
+    with closing(sqlite3.connect(tmp_path / f"{name}.sqlite")) as database:
+        database.executescript(begun)
+    assert set(read_streams(tmp_path, site)) == set(site.cameras) - {name}
 
 
 def test_a_step_is_said_once_where_there_is_no_terminal() -> None:

@@ -1,0 +1,1 @@
+"""The coordinator's web pages: what a person looks at."""

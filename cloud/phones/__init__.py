@@ -1,0 +1,1 @@
+"""How phones come in: a certificate that they can trust, and an address that they are shown."""

@@ -1,0 +1,212 @@
+"""The filter tuner as people see it: in a browser, over a real recording and real training."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from infilink.cloud.config import CloudConfig
+from infilink.cloud.coordinator import Coordinator
+from infilink.filters.rules.zones import read_zones
+
+from ....filters.made import write_frames
+from ..conftest import site_of
+from ..test_tuner import folder, recorded  # noqa: F401
+from .conftest import Look, View, look_at
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+_LEARN_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def look_again(
+    runner: asyncio.Runner,
+    browser: "Browser",
+    tiny_models: Path,
+    recorded: Path,  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., None]]:
+    """As `look`, before one site for all stories that write nothing: what is learnt for one is there for the next."""
+    home = tmp_path_factory.mktemp("site")
+    coordinator = Coordinator(
+        CloudConfig(models=tiny_models, ledger=home / "ledger.sqlite", recordings=recorded.parent)
+    )
+    begun, over = asyncio.Queue(), asyncio.Event()
+
+    async def stay() -> None:
+        try:
+            await coordinator.start()
+            async with site_of(coordinator) as site:
+                begun.put_nowait(site)
+                await over.wait()
+        finally:
+            await coordinator.close()
+
+    async def begin():
+        staying = asyncio.create_task(stay())
+        first = asyncio.create_task(begun.get())
+        await asyncio.wait([staying, first], return_when=asyncio.FIRST_COMPLETED)
+        return staying, first.result() if first.done() else staying.result()
+
+    async def end() -> None:
+        over.set()
+        await staying
+
+    staying, site = runner.run(begin())
+
+    def run(story: Look, **settings: object) -> None:
+        runner.run(look_at(site, browser, story, **settings))
+
+    yield run
+    runner.run(end())
+
+
+async def learn(view: View) -> None:
+    """Has a filter learnt on the recording, and waits for what comes of it."""
+    await view.page.goto("/tuner/recording/door.trace")
+    await view.page.click("#go")
+    await view.page.locator("#result").wait_for(timeout=_LEARN_MS)
+
+
+async def move(view: View, level: int) -> None:
+    """Moves the slider to a level: 0 is 50 %, 49 is 99 %."""
+    await view.page.locator("#slider").fill(str(level))
+
+
+def test_the_tuner_changes_what_it_shows(look: Callable, folder) -> None:  # noqa: F811
+    async def story(view: View) -> None:
+        await view.page.goto("/tuner")
+        await view.page.click("text=door.trace")
+        await view.page.select_option("#model", "squares")
+        await view.page.click("#go")
+        await view.says("#doing", "%")
+        await view.page.locator("#result").wait_for(timeout=_LEARN_MS)
+        shown = {}
+        for level in (0, 49):
+            await move(view, level)
+            shown[level] = [await view.text(each) for each in ("#asked", "#verdict", "#figures", "#baselines")]
+        assert shown[0][0] == "50 %" and shown[49][0] == "99 %"
+        assert "not certified at this level: some" in shown[49][1] and "more events" in shown[49][1]
+        assert all(before != after for before, after in zip(shown[0], shown[49], strict=True))
+        assert "every K-th" in shown[0][3] and "events found" in shown[0][2]
+        # A picture of each event, found or missed.
+        events = await view.page.locator("#missed .shot, #found .shot").count()
+        assert f"of {events}" in (await view.text("#figures"))
+        await view.page.click("#found-title")
+        # A function: the pages' policy lets no text be evaluated again and again.
+        await view.page.wait_for_function(
+            "() => [...document.querySelectorAll('#found img')].some((each) => each.naturalWidth > 0)"
+        )
+
+    look(story, recordings=folder)
+
+
+def test_a_move_of_the_slider_asks_nobody(look_again: Callable) -> None:
+    async def story(view: View) -> None:
+        await learn(view)
+        asked = []
+        view.page.on("request", lambda request: asked.append(request.url))
+        for level in range(50):
+            await move(view, level)
+        assert not [url for url in asked if "/tuner/picture/" not in url]
+
+    look_again(story)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_on_a_phone_nobody_scrolls_sideways(look_again: Callable, dark: bool) -> None:
+    async def story(view: View) -> None:
+        await view.page.goto("/tuner")
+        assert await view.is_as_wide_as_its_window()
+        await learn(view)
+        assert await view.is_as_wide_as_its_window()
+
+    look_again(story, width=360, dark=dark)
+
+
+def test_what_is_wrong_is_said_and_the_page_goes_on(look_again: Callable) -> None:
+    async def story(view: View) -> None:
+        view.allow("400")
+        await view.page.goto("/tuner/recording/door.trace")
+        await view.page.fill("#rule", "value >> 1")
+        await view.page.click("#go")
+        await view.says("#wrong", "rule")
+        await learn(view)
+
+    look_again(story)
+
+
+def test_a_filter_is_made_and_compared_and_its_lines_for_devices_are_shown(look: Callable, folder) -> None:  # noqa: F811
+    write_frames(folder / "old.onnx")
+
+    async def story(view: View) -> None:
+        await view.page.goto("/tuner/recording/door.trace")
+        await view.page.select_option("#model", "squares")
+        await view.page.click("#aim-accuracy")
+        await view.page.click("#go")
+        await view.page.locator("#result").wait_for(timeout=_LEARN_MS)
+        await move(view, 30)
+        await view.page.select_option("#beside", "old.onnx")
+        if await view.page.locator("#uncertified").is_visible():
+            await view.page.check("#uncertified")
+        await view.page.click("#make-go")
+        await view.page.locator("#sides-block").wait_for(timeout=_LEARN_MS)
+        assert "door-1.onnx is written" in await view.text("#made")
+        sides = await view.text("#sides-block")
+        assert "door-1.onnx" in sides and "old.onnx" in sides and "its promises here" in sides
+        assert await view.is_as_wide_as_its_window()
+        await view.page.get_by_role("link", name="Roll out door-1.onnx").click()
+        await view.says("h1", "Roll out door-1.onnx?")
+        await view.page.get_by_text("By hand").click()
+        line = await view.text("#line")
+        assert "/tuner/filter/door-1.onnx -o GATE.new" in line and "sha256sum -c" in line
+        assert await view.is_as_wide_as_its_window()
+
+    look(story, recordings=folder, width=360)
+
+
+def test_zones_are_drawn_by_mouse_and_moved_by_numbers(look: Callable, folder) -> None:  # noqa: F811
+    async def story(view: View) -> None:
+        await view.page.goto("/tuner/recording/door.trace")
+        await view.page.click("#zones-block > summary")
+        await view.page.click("#add-zone")
+        await view.page.fill("#shape-name", "door")
+        board = view.page.locator("#board")
+        size = await board.bounding_box()
+        for x, y in ((0.1, 0.1), (0.5, 0.1), (0.5, 0.8)):
+            await board.click(position={"x": x * size["width"], "y": y * size["height"]})
+        await view.page.click("#add-corner")
+        left, top = (view.page.get_by_label(f"Corner 4, from the {side} in percent") for side in ("left", "top"))
+        await left.fill("10")
+        await left.press("Tab")
+        await top.fill("80")
+        await top.press("Tab")
+        await view.page.click("#save-shapes")
+        await view.says("#board-told", "Saved: 1 zones, 0 masks.")
+        points = read_zones(folder / "door.zones.toml")["door"].points
+        assert points[3] == (0.1, 0.8) and points[2] == pytest.approx((0.5, 0.8), abs=0.01)
+        await view.page.reload()
+        await view.page.click("#zones-block > summary")
+        assert await view.page.locator("#corners li").count() == 4
+
+    look(story, recordings=folder)
+
+
+def test_an_answer_is_called_wrong_on_the_page(look: Callable, folder) -> None:  # noqa: F811
+    async def story(view: View) -> None:
+        await view.page.goto("/tuner/recording/door.trace")
+        await view.page.select_option("#model", "squares")
+        await view.page.click("#go")
+        await view.page.locator("#result").wait_for(timeout=_LEARN_MS)
+        await view.page.click("#found-title")
+        await view.page.locator(".shot button").first.click()
+        await view.says("#marks", "1 answer is taken as wrong")
+        assert (folder / "door.marks.json").is_file()
+        await view.page.locator(".shot.wrong button").first.click()
+        await view.page.locator(".shot.wrong").first.wait_for(state="detached")
+        assert await view.page.locator("#marks").text_content() == ""
+
+    look(story, recordings=folder)

@@ -1,0 +1,78 @@
+"""JSON lines: one object for each input, as it is known, in files that are rotated."""
+
+import json
+
+from infilink.device.sinks.settings import JsonLinesConfig
+
+from .made import PERSON, boxes, delivered, event, said
+
+
+def read(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_line_says_what_is_there_and_how_that_is_known(tmp_path):
+    sink = JsonLinesConfig(kind="jsonl", path=tmp_path / "new" / "r.jsonl").open()
+    sink.take(delivered(3, said(boxes(PERSON), origin="held", reference=1, trust="certified", confidence=0.91)))
+    sink.take_event(event(delivered(3)))
+    sink.close()
+    line, happened = read(tmp_path / "new" / "r.jsonl")
+    assert line == {
+        "type": "input",
+        "device": "cam",
+        "stream": "door",
+        "sequence": 3,
+        "captured_s": 0.3,
+        "unix_s": 1.8e9 + 0.3,
+        "kept": True,
+        "late": False,
+        "refused": "",
+        "level": "",
+        "results": [
+            {
+                "model": "yolo",
+                "origin": "held",
+                "confidence": 0.91,
+                "trusted": True,
+                "trust": "certified",
+                "sources": [],
+                "reference": 1,
+                "kind": "boxes",
+                "boxes": [{"class": "person", "score": 0.8, "box": [0.2, 0.2, 0.6, 0.9]}],
+            }
+        ],
+    }
+    assert (happened["type"], happened["what"], happened["picture"]) == ("event", "person", "best.jpg")
+    assert happened["best"]["sequence"] == 3
+
+
+def test_a_file_is_put_aside_when_it_is_full_and_the_oldest_goes(tmp_path):
+    path = tmp_path / "r.jsonl"
+    config = JsonLinesConfig(kind="jsonl", path=path, size_bytes=4096, files=3)
+    for begin in range(0, 100, 25):  # Opened anew now and then, as at an agent's restart.
+        sink = config.open()
+        for sequence in range(begin, begin + 25):
+            sink.take(delivered(sequence, said(boxes(PERSON))))
+        sink.close()
+    files = sorted(each.name for each in tmp_path.iterdir())
+    assert files == ["r.jsonl", "r.jsonl.1", "r.jsonl.2"]
+    assert all((tmp_path / name).stat().st_size <= 4096 for name in files)
+    there = [line["sequence"] for name in reversed(files) for line in read(tmp_path / name)]
+    assert there == list(range(there[0], 100))
+
+
+def test_standard_output_stays_open(capsys):
+    sink = JsonLinesConfig(kind="jsonl", path="-").open()
+    sink.take(delivered(1))
+    sink.close()
+    print("more")
+    first, second = capsys.readouterr().out.splitlines()
+    assert json.loads(first)["sequence"] == 1 and second == "more"
+
+
+def test_events_alone_may_be_wanted(tmp_path):
+    sink = JsonLinesConfig(kind="jsonl", path=tmp_path / "r.jsonl", events_only=True).open()
+    sink.take(delivered(1))
+    sink.take_event(event(delivered(2)))
+    sink.close()
+    assert [line["type"] for line in read(tmp_path / "r.jsonl")] == ["event"]
