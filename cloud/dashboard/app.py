@@ -108,6 +108,7 @@ class Dashboard:
             *PhoneStart(self.access, self._page, self.authority).routes(),
             *PhonePage(self.coordinator, self.edge, self.access, self._page, self.authority).routes(),
             Mount("/static", PageFiles()),
+            Route("/{path:path}", self.nothing, methods=["GET"]),
         ]
 
     async def home(self, request: Request) -> Response:
@@ -146,9 +147,17 @@ class Dashboard:
         name = request.path_params["name"]
         session = self.board.sessions().get(name)
         if session is None and not await self.stream_data.knows(name):
-            return self._page("gone.html.j2", 404, name=name)
+            what = f"There is no stream called “{name}”"
+            why = "It has not connected since the coordinator started, or it was silent for long. The ledger has what it said:"
+            command = f"infilink results query --device {name}"
+            return self._gone(what, why, to="/site", there="All streams", command=command)
         tiles = {} if session is None else {name: self.board.tile(session)}
         return self._page("stream.html.j2", name=name, start=_json({"tiles": tiles}))
+
+    async def nothing(self, request: Request) -> Response:
+        """What is told of an address that leads nowhere."""
+        what, why = "There is no such page", "The address may be mistyped, or of another version of infilink."
+        return closed(self._gone(what, why, to="/site", there="All streams", who=""))
 
     def close(self) -> None:
         """Ends what decodes pictures; closing twice is fine."""
@@ -181,6 +190,9 @@ class Dashboard:
             return JSONResponse({"error": "no picture of this stream has come yet"}, 404)
         # Its address names the moment it is of: the same one need not be fetched again.
         return Response(jpeg, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
+
+    def _gone(self, what: str, why: str, *, to: str, there: str, **values: object) -> HTMLResponse:
+        return self._page("gone.html.j2", 404, what=what, why=why, to=to, there=there, **{"command": "", **values})
 
     def _page(self, template: str, status: int = 200, **values: object) -> HTMLResponse:
         values.setdefault("here", "")

@@ -107,8 +107,10 @@ class Tuner:
         shelf = await _read(recordings.shelf)
         found = next((each for each in shelf.recordings if each["name"] == name), None)
         if found is None:
-            why = dict(shelf.bad).get(name, "there is no such recording")
-            return self._page("tuner_gone.html.j2", 404, here="tuner", name=name, why=why)
+            what = f"“{name}” can't be tuned on"
+            why = dict(shelf.bad).get(name, "There is no such recording.")
+            to = {"to": "/tuner", "there": "All recordings", "command": ""}
+            return self._page("gone.html.j2", 404, here="tuner", what=what, why=why, **to)
         path = recordings.path_of(name, TRACE)
         start = {
             "recording": found,

@@ -52,6 +52,19 @@ def test_a_site_without_streams_has_a_page(visit: Callable) -> None:
     visit(story)
 
 
+def test_an_address_that_leads_nowhere_is_told_on_a_page_whoever_asks(visit: Callable, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens.toml"
+    add_token(tokens, "viewer", scopes=("reader",), devices=(), days=None)
+
+    async def story(site: Site) -> None:
+        page = await site.client.get("/%3Cscript%3E")
+        assert page.status_code == 404 and "There is no such page" in page.text and "<script>" not in page.text
+        assert "default-src" in page.headers["content-security-policy"]
+
+    visit(story)
+    visit(story, tokens=tokens)
+
+
 def test_a_tile_has_what_was_said_how_it_came_to_be_and_the_boxes(visit: Callable) -> None:
     async def story(site: Site) -> None:
         await site.send(an_input(0, 60), device="yard")
