@@ -148,7 +148,7 @@ class Dashboard:
         session = self.board.sessions().get(name)
         if session is None and not await self.stream_data.knows(name):
             what = f"There is no stream called “{name}”"
-            why = "It has not connected since the coordinator started, or it was silent for long. The ledger has what it said:"
+            why = "It was not here lately. What it said is in the ledger:"
             command = f"infilink results query --device {name}"
             return self._gone(what, why, to="/site", there="All streams", command=command)
         tiles = {} if session is None else {name: self.board.tile(session)}
