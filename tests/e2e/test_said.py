@@ -1,5 +1,7 @@
 """What must not be silent: two agents of one name, and a clock by which every frame is late; on both sides, once."""
 
+import re
+
 from .conftest import TOKEN, Agent, wait_until, write_toml
 
 _BEHIND_S = 3600
@@ -42,6 +44,9 @@ def test_a_clock_that_is_an_hour_behind(start_daemon, tmp_path, video):
     finally:
         agent.close()
     assert summary["frames"] == summary["refused"] == 120
-    assert agent.said().count("this device's clock is 3600.0 s behind that of") == 1
-    wait_until(lambda: "yard: its clock is 3600.0 s behind this one's" in daemon.said(), "the coordinator says so, too")
+    # A busy machine's messages travel for a while: the clocks are compared that well.
+    behind = r"clock is (3600|3599|3601)\.\d s behind"
+    assert len(re.findall(f"this device's {behind} that of", agent.said())) == 1
+    said = f"yard: its {behind} this one's"
+    wait_until(lambda: re.search(said, daemon.said()), "the coordinator says so, too")
     assert daemon.said().count("its clock is") == 1

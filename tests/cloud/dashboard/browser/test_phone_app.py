@@ -18,6 +18,7 @@ from infilink.cloud.security.caller import ANYONE
 from infilink.cloud.security.tokens import begin_tokens
 
 from ..conftest import Site
+from .conftest import WAIT_MS
 from .test_phone_page import filters
 from .test_phone_sends import ANSWERED, DRAINED, WAITING
 
@@ -38,7 +39,7 @@ async () => {
 @asynccontextmanager
 async def opened(browser: "Browser", **settings: object) -> "AsyncIterator[Page]":
     context = await browser.new_context(**settings)
-    context.set_default_timeout(120_000)
+    context.set_default_timeout(WAIT_MS)
     try:
         yield await context.new_page()
     finally:
@@ -99,7 +100,9 @@ def test_what_is_not_trusted_works_and_what_is_can_be_installed(
             await page.click("#go:enabled")
             await page.wait_for_function(ANSWERED, arg=1)
             assert await page.input_value("#name") == "phone-1"
-        trusting = await browser.browser_type.launch(executable_path=browser_path, args=[flag(authority)])
+        trusting = await browser.browser_type.launch(
+            executable_path=browser_path, args=[flag(authority)], timeout=WAIT_MS
+        )
         try:
             async with opened(trusting) as page:
                 await page.goto(await scanned(site, "phone-2"))

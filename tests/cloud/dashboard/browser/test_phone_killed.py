@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ....e2e.conftest import Daemon, write_toml
+from .conftest import WAIT_MS
 from .test_phone_page import filters
 from .test_phone_sends import ANSWERED, DRAINED, NEXT, WAITING
 
@@ -20,7 +21,7 @@ __all__ = ["filters"]
 
 async def story(page: "Page", config: Path, address: str) -> int:
     """Films while the coordinator is killed and started anew; how many inputs were kept."""
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(WAIT_MS)
     with closing(await asyncio.to_thread(Daemon, config)) as daemon:
         await page.goto(f"http://{address}/phone")
         await page.fill("#name", "phone")

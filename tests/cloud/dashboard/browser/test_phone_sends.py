@@ -83,7 +83,8 @@ def test_what_is_kept_is_answered_and_shown(look: Callable, filters: Path) -> No
 def test_what_is_kept_while_the_line_is_broken_is_answered_when_it_is_back(look: Callable, filters: Path) -> None:
     async def story(view: View) -> None:
         view.allow("asked for http")  # By way of the line.
-        view.allow("ERR_CONNECTION")
+        view.allow("net::ERR_")
+        view.allow("WebSocket connection to")
         with closing(Link(view.site.client.base_url.netloc.decode(), buffer_bytes=2**20)) as link:
             await start(view, at=f"http://{link.address}")
             await view.page.wait_for_function(ANSWERED, arg=1)

@@ -18,8 +18,6 @@ from .conftest import Look, View, look_at
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 
-_LEARN_MS = 60_000
-
 
 @pytest.fixture(scope="module")
 def look_again(
@@ -68,7 +66,7 @@ async def learn(view: View) -> None:
     """Has a filter learnt on the recording, and waits for what comes of it."""
     await view.page.goto("/tuner/recording/door.trace")
     await view.page.click("#go")
-    await view.page.locator("#result").wait_for(timeout=_LEARN_MS)
+    await view.page.locator("#result").wait_for()
 
 
 async def move(view: View, level: int) -> None:
@@ -83,7 +81,7 @@ def test_the_tuner_changes_what_it_shows(look: Callable, folder) -> None:  # noq
         await view.page.select_option("#model", "squares")
         await view.page.click("#go")
         await view.says("#doing", "%")
-        await view.page.locator("#result").wait_for(timeout=_LEARN_MS)
+        await view.page.locator("#result").wait_for()
         shown = {}
         for level in (0, 49):
             await move(view, level)
@@ -147,13 +145,13 @@ def test_a_filter_is_made_and_compared_and_its_lines_for_devices_are_shown(look:
         await view.page.select_option("#model", "squares")
         await view.page.click("#aim-accuracy")
         await view.page.click("#go")
-        await view.page.locator("#result").wait_for(timeout=_LEARN_MS)
+        await view.page.locator("#result").wait_for()
         await move(view, 30)
         await view.page.select_option("#beside", "old.onnx")
         if await view.page.locator("#uncertified").is_visible():
             await view.page.check("#uncertified")
         await view.page.click("#make-go")
-        await view.page.locator("#sides-block").wait_for(timeout=_LEARN_MS)
+        await view.page.locator("#sides-block").wait_for()
         assert "door-1.onnx is written" in await view.text("#made")
         sides = await view.text("#sides-block")
         assert "door-1.onnx" in sides and "old.onnx" in sides and "its promises here" in sides
@@ -200,7 +198,7 @@ def test_an_answer_is_called_wrong_on_the_page(look: Callable, folder) -> None: 
         await view.page.goto("/tuner/recording/door.trace")
         await view.page.select_option("#model", "squares")
         await view.page.click("#go")
-        await view.page.locator("#result").wait_for(timeout=_LEARN_MS)
+        await view.page.locator("#result").wait_for()
         await view.page.click("#found-title")
         await view.page.locator(".shot button").first.click()
         await view.says("#marks", "1 answer is taken as wrong")
