@@ -24,6 +24,7 @@ from ..sent.store import Sent
 from ..services.edge import EdgeService
 from .access import PHONE, Access, closed
 from .board import PAGE, Board, Choose, only, page_of
+from .event_counts import EventCounts
 from .exports import Exports
 from .fleet import FleetPage
 from .page_files import PageFiles
@@ -74,7 +75,8 @@ class Dashboard:
     ) -> None:
         self.coordinator = coordinator
         self.authority = authority
-        self.board = Board(coordinator, shown)
+        self.events = EventCounts(coordinator.ledger.database)
+        self.board = Board(coordinator, shown, self.events)
         self.pictures = Pictures(shown)
         self.guard = guard
         self.edge = edge
@@ -251,9 +253,11 @@ def open_dashboard(
             sent.take(answered, message, picture, at_us, payload=payload)
 
     coordinator.show = take
+    coordinator.ledger.listeners.append(dashboard.events.take)
     try:
         yield dashboard
     finally:
+        coordinator.ledger.listeners.remove(dashboard.events.take)
         coordinator.show = None
         dashboard.close()
         if sent is not None:

@@ -12,6 +12,7 @@ from ...errors import Overloaded
 from ...protos import edge_pb2
 from ..sessions.session import Session
 from ..telemetry import status_reply
+from .event_counts import EventCounts
 from .shown import Shown
 from .tiles import site_state, stream_tile, troubles
 
@@ -49,11 +50,13 @@ class Board:
     Args:
         coordinator: whose site.
         shown: the newest answers.
+        events: how many events there were.
     """
 
-    def __init__(self, coordinator: "Coordinator", shown: Shown) -> None:
+    def __init__(self, coordinator: "Coordinator", shown: Shown, events: EventCounts) -> None:
         self.coordinator = coordinator
         self.shown = shown
+        self.events = events
         self._viewers: set[_Viewer] = set()
         self._looking: asyncio.Task[None] | None = None
         self._before: list[edge_pb2.StatusReply] = []
@@ -93,7 +96,7 @@ class Board:
     def tile(self, session: Session) -> dict[str, Any]:
         """What a stream's tile shows now."""
         name = session.key.name
-        return stream_tile(session, self.shown.answer(name), self.shown.picture(name))
+        return stream_tile(session, self.shown.answer(name), self.shown.picture(name), self.events.of(name))
 
     def head(self) -> dict[str, Any]:
         """What the head of the site page shows now."""

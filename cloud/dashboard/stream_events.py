@@ -1,4 +1,4 @@
-"""The events of one stream, from the ledger: from when until when a model said that something is there."""
+"""The events of one stream: from when until when a model said that something is there."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -51,6 +51,39 @@ class StreamEvent:
     audits: int = 0
 
 
+class Runs:
+    """What one model says is there, answer by answer; runs of a class with at most `GAP_S` between them are one event.
+
+    Args:
+        there: what it said last of all before.
+    """
+
+    def __init__(self, there: Iterable[str] = ()) -> None:
+        self.there = frozenset(there)
+        self._gone_us: dict[str, int] = {}
+
+    def take(self, at_us: int, classes: str) -> tuple[list[str], list[str], list[str]]:
+        """What is gone with an answer, what goes on after a gap, and of what an event begins.
+
+        Args:
+            at_us: when it was answered.
+            classes: what it names, as `results.classes` has it.
+        """
+        named = frozenset(classes_of(classes))
+        gone, come = sorted(self.there - named), sorted(named - self.there)
+        recent = {what: gone_us for what, gone_us in self._gone_us.items() if at_us - gone_us <= GAP_S * 1e6}
+        self.there, self._gone_us = named, {**recent, **dict.fromkeys(gone, at_us)}
+        again = [what for what in come if what in recent]
+        for what in again:
+            del self._gone_us[what]
+        return gone, again, [what for what in come if what not in recent]
+
+
+def classes_of(text: str) -> list[str]:
+    """The classes in a text of `results.classes`."""
+    return text.split("\n")[1:-1]
+
+
 def find_events(connection: Connection, stream: str, since_us: int, until_us: int) -> tuple[list[StreamEvent], bool]:
     """The newest events in a stretch of time, in the order of their starts, and whether there are more.
 
@@ -61,9 +94,8 @@ def find_events(connection: Connection, stream: str, since_us: int, until_us: in
         until_us: the same; not included.
     """
     changes = _changes(connection, stream, since_us, until_us)
-    earlier = select(ANSWERS.c.number).where(ANSWERS.c.device == stream, ANSWERS.c.answered_us < since_us).limit(1)
-    is_first = connection.execute(earlier).first() is None
-    events = [event for rows in _by_model(changes).values() for event in _runs(rows, is_first=is_first)]
+    before = _said_before(connection, stream, since_us)
+    events = [event for model, rows in _by_model(changes).items() for event in _runs(rows, before.get(model, ""))]
     events.sort(key=lambda event: (event.start_us, event.model, event.what))
     newest = events[-MOST_EVENTS:]
     return (
@@ -72,15 +104,48 @@ def find_events(connection: Connection, stream: str, since_us: int, until_us: in
     )
 
 
-def _changes(connection: Connection, stream: str, since_us: int, until_us: int) -> list[Row[Any]]:
+def follow_events(connection: Connection, stream: str, since_us: int) -> tuple[list[int], dict[str, Runs], int]:
+    """When the newest events since then began, what each model says is there now, and up to which answer that holds.
+
+    Args:
+        connection: to the ledger.
+        stream: its name.
+        since_us: Unix time.
+    """
+    until = connection.execute(select(func.max(ANSWERS.c.number))).scalar() or 0
+    runs = {model: Runs(classes_of(said)) for model, said in _said_before(connection, stream, since_us).items()}
+    starts: list[int] = []
+    for row in _changes(connection, stream, since_us, None):
+        _, _, begun = runs.setdefault(row.model, Runs()).take(row.answered_us, row.classes)
+        starts += [row.answered_us] * len(begun)
+    return starts[-MOST_EVENTS:], runs, until
+
+
+def _said_before(connection: Connection, stream: str, at_us: int) -> dict[str, str]:
+    """The classes that each model named in the last answer before a time."""
+    last = (
+        select(ANSWERS.c.number)
+        .where(ANSWERS.c.device == stream, ANSWERS.c.answered_us < at_us)
+        .order_by(ANSWERS.c.answered_us.desc(), ANSWERS.c.number.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = connection.execute(select(RESULTS.c.model, RESULTS.c.classes).where(RESULTS.c.answer == last))
+    return {row.model: row.classes for row in rows}
+
+
+def _changes(connection: Connection, stream: str, since_us: int, until_us: int | None) -> list[Row[Any]]:
     """The answers that name other classes than the one before, in their order; if there are too many, the newest."""
     before = func.lag(RESULTS.c.classes).over(partition_by=RESULTS.c.model, order_by=ANSWERS.c.number)
     of_answers = [ANSWERS.c[name] for name in ("number", "session", "sequence", "answered_us", "executed_s")]
     of_results = [RESULTS.c[name] for name in ("model", "classes", "origin", "confidence", "why")]
+    within = [ANSWERS.c.device == stream, ANSWERS.c.answered_us >= since_us]
+    if until_us is not None:
+        within.append(ANSWERS.c.answered_us < until_us)
     said = (
         select(*of_answers, *of_results, before.label("before"))
         .join(RESULTS, RESULTS.c.answer == ANSWERS.c.number)
-        .where(ANSWERS.c.device == stream, ANSWERS.c.answered_us >= since_us, ANSWERS.c.answered_us < until_us)
+        .where(*within)
         .subquery()
     )
     changed = select(said).where(said.c.before.is_(None) | (said.c.before != said.c.classes))
@@ -95,23 +160,20 @@ def _by_model(changes: Iterable[Row[Any]]) -> dict[str, list[Row[Any]]]:
     return found
 
 
-def _runs(changes: Sequence[Row[Any]], *, is_first: bool) -> list[StreamEvent]:
-    """A model's events; those of a class with no more than `GAP_S` between them are one."""
+def _runs(changes: Sequence[Row[Any]], before: str) -> list[StreamEvent]:
+    """A model's events, where it named these classes before the first of these answers."""
     found: list[StreamEvent] = []
     newest: dict[str, int] = {}
-    there = set[str]()
-    for row in changes:
-        named = set(row.classes.split("\n")[1:-1])
-        for what in there - named:
+    runs, were = Runs(), classes_of(before)
+    for at, row in enumerate(changes):
+        gone, again, begun = runs.take(row.answered_us, row.classes)
+        for what in gone:
             found[newest[what]] = replace(found[newest[what]], end_us=row.answered_us)
-        for what in sorted(named - there):
-            at = newest.get(what)
-            if at is not None and row.answered_us - (found[at].end_us or 0) <= GAP_S * 1e6:
-                found[at] = replace(found[at], end_us=None)
-                continue
+        for what in again:
+            found[newest[what]] = replace(found[newest[what]], end_us=None)
+        for what in begun:
             newest[what] = len(found)
-            found.append(_begun(row, what, began_before=row.before is None and not is_first))
-        there = named
+            found.append(_begun(row, what, began_before=at == 0 and what in were))
     return found
 
 

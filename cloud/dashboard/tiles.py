@@ -22,13 +22,16 @@ _BUSY = 0.9
 _FULL = 0.95
 
 
-def stream_tile(session: Session, answer: Answer | None, picture: Answer | None) -> dict[str, Any]:
+def stream_tile(
+    session: Session, answer: Answer | None, picture: Answer | None, events: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """What a stream's tile shows.
 
     Args:
         session: the stream's newest run.
         answer: its newest answer; None: there was none.
         picture: its newest answer with a picture; None: there was none.
+        events: how many it had lately; None: not known yet.
     """
     report = session.report
     tile: dict[str, Any] = {
@@ -43,6 +46,8 @@ def stream_tile(session: Session, answer: Answer | None, picture: Answer | None)
         "boxes": [] if picture is None else boxes_on(picture),
         "troubles": troubles(session),
     }
+    if events is not None:
+        tile["events"] = events
     if report.frames:
         tile["contract"] = contract(report)
     return tile

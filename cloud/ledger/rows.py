@@ -40,6 +40,21 @@ class InputKey:
             raise InvalidInput("`device` and `session` may hold no NUL")
 
 
+@dataclass(slots=True)
+class Kept:
+    """Where an answer stands in the ledger, and what is known of it by then.
+
+    Attributes:
+        number: the ledger's; 0: it stands in none.
+        answered_us: Unix time.
+        classes: by model the classes that it names, as `results.classes` has them.
+    """
+
+    number: int = 0
+    answered_us: int = 0
+    classes: Sequence[tuple[str, str]] = ()
+
+
 @dataclass(frozen=True)
 class Answered:
     """An answer, with what is kept beside it.
@@ -52,6 +67,7 @@ class Answered:
         given: what the device's own models said of the input.
         why: of models that ran, why on this input.
         size: the picture's width and height; None: there was none.
+        kept: filled in by the ledger as it writes the answer.
     """
 
     key: InputKey
@@ -61,6 +77,7 @@ class Answered:
     given: Sequence[edge_pb2.Output] = ()
     why: Mapping[str, str] = field(default_factory=dict)
     size: tuple[int, int] | None = None
+    kept: Kept = field(default_factory=Kept, compare=False)
 
     @property
     def size_bytes(self) -> int:

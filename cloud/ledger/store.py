@@ -100,6 +100,7 @@ class Store:
         now_us, number = self.clock_ns() // 1000, self._number
         answers, results, notes = [], [], dict[Any, list[Mapping[str, Any]]]()
         specs: dict[int, str] = {}
+        kept: list[tuple[Answered, int, list[tuple[str, str]]]] = []
         for item in group:
             if isinstance(item, Note):
                 notes.setdefault(item.table, []).append(item.row)
@@ -108,6 +109,7 @@ class Store:
             answer, rows, named = answer_rows(item, number, now_us, self._specs)
             answers.append(answer)
             results += rows
+            kept.append((item, number, [(row["model"], row["classes"]) for row in rows]))
             specs |= {spec: text for spec, text in named.items() if spec not in self._known_specs}
         spec_rows = [{"id": spec, "spec": text} for spec, text in specs.items()]
         tables: list[tuple[Any, list[Any]]] = [(SPECS, spec_rows), (ANSWERS, answers), (RESULTS, results)]
@@ -117,6 +119,8 @@ class Store:
                     self.database.insert(connection, table, rows)
         self._number = number
         self._known_specs.update(specs)
+        for answered, its_number, classes in kept:
+            answered.kept.number, answered.kept.answered_us, answered.kept.classes = its_number, now_us, classes
 
     def find_latest(self, key: InputKey) -> int:
         """The highest sequence of a key's session that was answered; -1: none was."""

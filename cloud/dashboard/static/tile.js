@@ -36,12 +36,13 @@ export class Tile {
     this.age = element("span", { class: "age" });
     this.said = element("ul", { class: "said" });
     this.foot = element("p", { class: "foot" });
+    this.events = element("p", { class: "foot events" });
     this.contract = element("div", { class: "contract" });
     this.troubles = element("ul", { class: "troubles" });
     this.node = element("article", { class: "card tile", "aria-label": name },
       element("h2", {}, this.dot, title, this.age),
       element("div", { class: "picture" }, this.note, this.image, this.overlay, this.labels),
-      this.said, this.foot, this.contract, this.troubles);
+      this.said, this.foot, this.events, this.contract, this.troubles);
   }
 
   change(change) {
@@ -67,6 +68,7 @@ export class Tile {
   tick(nowMs = Date.now()) {
     this.age.textContent = ago(this.state.answered_us, nowMs);
     this.age.title = clock(this.state.answered_us);
+    if (this.state.events) this.events.textContent = eventsOf(this.state.events, nowMs);
     const due = this.state.picture && this.state.picture !== this.fetched;
     const isShort = this.pictureBudget !== null && this.fetchedMs > 0 && !this.pictureBudget.free();
     if (due && this.visible && !isShort && nowMs - this.fetchedMs >= PICTURE_EVERY_MS) {
@@ -128,6 +130,11 @@ export class Tile {
     this.contract.classList.toggle("broken", found.broken);
     this.contract.replaceChildren(gauge, element("p", { text }));
   }
+}
+
+function eventsOf({ count, more, newest_us }, nowMs) {
+  if (!count) return "No events in the last hour";
+  return `${count}${more ? " or more" : ""} ${count === 1 ? "event" : "events"} in the last hour, newest ${ago(newest_us, nowMs)}`;
 }
 
 // Boxes over a picture, and the names of the first of them.

@@ -38,7 +38,7 @@ def test_one_stream_is_shown_as_long_as_it_is_there():
 def test_numbers_in_names_are_sorted_as_numbers():
     names = ["camera-10", "camera-2", "2", "door", "camera-2/b", "10", "camera-2/a", "²", "camera-" + 40 * "9"]
     sessions = {at: SimpleNamespace(key=SimpleNamespace(name=name)) for at, name in enumerate(names)}
-    found = Board(SimpleNamespace(sessions=sessions), None).sessions()
+    found = Board(SimpleNamespace(sessions=sessions), None, None).sessions()
     assert [*found] == [
         "2",
         "10",

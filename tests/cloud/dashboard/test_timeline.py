@@ -131,7 +131,7 @@ def test_an_event_lasts_until_an_answer_no_longer_says_so(past: Past) -> None:
     assert first["picture"] == 2 and first["agreement"] is None
     later = past.read(since_s=25)["events"]
     assert [(each["what"], each["began_before"]) for each in later] == [
-        ("car", True),
+        ("car", False),
         ("person", True),
         ("person", False),
     ]

@@ -52,6 +52,18 @@ def test_an_answer_is_seen_as_it_is_given(look: Callable) -> None:
     look(story)
 
 
+def test_a_tile_says_how_many_events_there_were_and_how_long_ago(look: Callable) -> None:
+    async def story(view: View) -> None:
+        await view.page.goto("/site")
+        async with view.device() as device:
+            await device.send(an_input(0, 10))
+            await view.says(".tile .events", "No events in the last hour")
+            await device.send(an_input(1, 200))
+            await view.says(".tile .events", "in the last hour, newest")
+
+    look(story)
+
+
 def test_streams_are_found_as_one_types_and_those_with_faults_alone(look: Callable) -> None:
     async def story(view: View) -> None:
         async with view.device("gate") as gate, view.device("yard") as yard:
