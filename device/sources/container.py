@@ -34,6 +34,7 @@ class Video:
 
     Attributes:
         hidden: how many pictures were read that nobody is to see: what was cut away with an edit list (a trimmed clip).
+        damaged: how many packets could not be decoded, or gave a picture of which a part is missing.
 
     Raises:
         InvalidInput: the file is there and can't be read as a video.
@@ -51,7 +52,7 @@ class Video:
         self.strict = strict
         # One for all frames: it keeps what it has worked out for their size and format.
         self._reformatter = VideoReformatter()
-        self.hidden = 0
+        self.hidden = self.damaged = 0
         self._open()
 
     def _open(self) -> None:
@@ -70,7 +71,7 @@ class Video:
     def reopen(self) -> None:
         """Goes back to the beginning: opened anew, as not all formats can be sought in."""
         self.container.close()
-        self.hidden = 0
+        self.hidden = self.damaged = 0
         self._open()
 
     def seek(self, stamp: int) -> bool:
@@ -124,7 +125,9 @@ class Video:
             Unavailable: an address fell silent.
         """
         for packet in self.packets():
-            yield from decoded(packet)
+            frames, damaged = decoded(packet)
+            self.damaged += damaged
+            yield from frames
 
     def packets(self) -> Iterator[Any]:
         """Every packet of the video, the last one empty, up to where the file can be read.
@@ -240,13 +243,13 @@ def open_video(opening: Opening) -> Video:
     return video
 
 
-def decoded(packet: Any) -> list[Any]:
-    """The frames that come out with a packet; none where it is damaged."""
+def decoded(packet: Any) -> tuple[list[Any], bool]:
+    """The frames that come out with a packet, and whether something is damaged: it, or a part of them."""
     try:
         frames: list[Any] = packet.decode()
     except av.FFmpegError:
-        return []
-    return frames
+        return [], True
+    return frames, any(frame.is_corrupt for frame in frames)
 
 
 def told(error: Exception) -> str:

@@ -77,7 +77,9 @@ class GatedDecoder:
     def frames(self, packets: Iterable[Any]) -> Iterator[Shown]:
         """Every picture of some packets, the last of which is empty, as it can be shown."""
         for packet in packets:
-            yield from self.feed(packet, 0.0)
+            shown = self.feed(packet, 0.0)
+            self.video.damaged += self.damaged
+            yield from shown
 
     def feed(self, packet: Any, arrived_s: float) -> list[Shown]:
         """Takes the next packet; returns the pictures that can be shown now."""

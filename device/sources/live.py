@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
-import av
 import cv2
 
 from ...errors import InfilinkError, InvalidInput, Unavailable
@@ -16,7 +15,7 @@ from ...filters.packets.at_work import AtWork
 from ...filters.packets.gate import Choice
 from ...outputs import Array
 from .complaints import Complaints
-from .container import Video
+from .container import Video, decoded
 from .gated import GatedDecoder
 from .lateness import Lateness
 from .reader import FALLBACK_FPS, MAX_PIXELS, Opened, Opening, Taken
@@ -117,8 +116,9 @@ class StreamReader:
             self._arrivals[packet.pts] = arrived_s
             if len(self._arrivals) > _REMEMBERED:
                 del self._arrivals[next(iter(self._arrivals))]
-        frames, damaged = _decoded(packet)
-        return [(frame, self._arrivals.pop(frame.pts, arrived_s), None) for frame in frames], damaged
+        frames, damaged = decoded(packet)
+        whole = [frame for frame in frames if not frame.is_corrupt]
+        return [(frame, self._arrivals.pop(frame.pts, arrived_s), None) for frame in whole], damaged
 
     def _read(self) -> None:
         """Takes every packet as soon as it is there; the thread's whole life."""
@@ -132,16 +132,6 @@ class StreamReader:
         except InfilinkError as error:
             why = f" ({str(error).removeprefix(f'{self._video.name}: ')})"
         self._waiting.end(why)
-
-
-def _decoded(packet: Any) -> tuple[list[Any], bool]:
-    """The whole frames that come out with a packet, and whether something is damaged."""
-    try:
-        frames = packet.decode()
-    except av.FFmpegError:
-        return [], True
-    whole = [frame for frame in frames if not frame.is_corrupt]
-    return whole, len(whole) < len(frames)
 
 
 class Packets:

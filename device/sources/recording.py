@@ -9,6 +9,7 @@ from typing import Any
 from ...errors import InvalidInput
 from ...filters.packets.at_work import AtWork
 from ...outputs import Array
+from .complaints import Complaints
 from .container import Video
 from .gated import GatedDecoder, Shown
 from .reader import FALLBACK_FPS, Opened, Opening, Taken
@@ -48,6 +49,7 @@ class RecordingReader:
         self.opening = opening
         self._video = video
         self._told = told
+        self._complaints = Complaints(told)
         self._alive = alive
         self._given = 0
         self._passed = 0
@@ -74,6 +76,7 @@ class RecordingReader:
         assert self._first is not None
         yield self._first
         yield from self._frames
+        self._complaints.finish()
         if not self.opening.loop and self.opening.seconds is None:
             self._warn_if_short()
 
@@ -133,9 +136,13 @@ class RecordingReader:
         stamps = self._stamps
         times = RecordingTimes(stamps.origin, stamps.unit_s, 1.0 / stamps.fps, self._told)
         number, frames = self._begin()
-        before = next(frames, None)
+        damaged, before = self._video.damaged, next(frames, None)
         while before is not None:
             frame = next(frames, None)
+            for _ in range(self._video.damaged - damaged):
+                at = f"at about {self._reached_s:.2f} s"
+                self._complaints.add("damaged", f"is damaged {at}; what its decoder makes of it is taken")
+            damaged = self._video.damaged
             time_s = times.take(stamps.of(before), None if frame is None else stamps.of(frame))
             self._reached_s, self._passed = time_s, number + 1
             if time_s >= self.opening.start_s - _NEAR_S:

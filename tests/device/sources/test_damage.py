@@ -5,6 +5,7 @@ import signal
 from fractions import Fraction
 from itertools import islice
 
+import av
 import numpy as np
 import pytest
 from infilink.device.sources.decoded import DecodedSource
@@ -128,3 +129,16 @@ def test_a_camera_that_is_not_there_is_unavailable():
     for text in ("99", "/dev/video99", "v4l2:/dev/video99?size=640x480"):
         with pytest.raises(Unavailable, match=r"camera .*can't be opened"):
             open_source(text)
+
+
+def test_a_recording_that_is_damaged_is_read_and_says_so(tmp_path, caplog):
+    clip = write_clip(tmp_path / "a.mp4", frames=40, bf="0", g="10")
+    content = bytearray(clip.read_bytes())
+    with av.open(str(clip)) as container:
+        for number, packet in enumerate(container.demux(video=0)):
+            if number in (13, 26):
+                content[packet.pos : packet.pos + 4] = b"\xff" * 4  # How long what follows is.
+    clip.write_bytes(content)
+    with open_source(str(clip)) as source:
+        assert len(list(source)) == 38
+    assert "is damaged at about" in caplog.text and "damaged: 2 times in all" in caplog.text
