@@ -11,12 +11,41 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, Tag, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Tag, ValidationError, ValidationInfo, field_validator
 
 from .errors import InvalidInput
 from .files import replacing
+from .units import parse_link, parse_seconds, parse_size
 
 Settings = TypeVar("Settings", bound=BaseModel)
+
+_LONGEST_S = 1e9
+"""32 years: no system's clock can say when a wait ends that is much longer."""
+
+
+class Table(BaseModel):
+    """A table of settings: unknown keys are refused, and amounts may be written as people write them.
+
+    The unit in a key's name says how: `late_s = "2min"`, `size_bytes = "1GiB"`, `send_bytes_per_s = "64kbit"`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _amount(cls, value: Any, info: ValidationInfo) -> Any:
+        key = info.field_name or ""
+        try:
+            if isinstance(value, str) and "bytes" in key:
+                value = round(parse_link(value) / 8) if key.endswith("_per_s") else parse_size(value)
+            elif isinstance(value, str) and key.endswith("_s"):
+                value = parse_seconds(value)
+        except InvalidInput as error:
+            # As pydantic takes it: with the key in front.
+            raise ValueError(str(error)) from error
+        if key.endswith("_s") and "bytes" not in key and isinstance(value, int | float) and value > _LONGEST_S:
+            raise ValueError(f"can't be more than {_LONGEST_S:.0f} seconds")
+        return value
 
 
 def load_settings(

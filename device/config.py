@@ -1,11 +1,10 @@
 """The agent's settings: one TOML file, with what its placement adds, checked as a whole before anything starts."""
 
 from collections.abc import Mapping
-from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from ..errors import InvalidInput
 from ..filters.rules.zones import Points
@@ -14,7 +13,7 @@ from ..models.providers import CPU, Providers
 from ..models.spec import digest, find_models
 from ..protos.channel import check_tls
 from ..protos.tracing import TraceEndpoint
-from ..settings import Address, ListenAddress, load_settings, validation_text
+from ..settings import Address, ListenAddress, Table, load_settings, validation_text
 from ..traces.source_name import without_secrets
 from .camera.watch import CameraSettings
 from .event_pictures import EventPicturesConfig
@@ -23,7 +22,7 @@ from .governor.settings import OF_STREAM, GovernorSettings
 from .mask import check_polygons
 from .packet_settings import PacketSettings
 from .results import MOST_BYTES
-from .sinks.settings import SinkConfig
+from .sinks.settings import JsonLinesConfig, SinkConfig
 from .sources.cut import WHOLE, Cut
 from .sources.names import rebased
 from .uplink.spool_settings import SpoolSettings
@@ -33,7 +32,7 @@ from .uplink.video_settings import VideoSettings
 _TLS = ("tls_ca", "tls_cert", "tls_key")
 _PATHS = (*_TLS, "results", "head", "cache", "update", "rule_file", "local", "placement", "stem", "folder", "path")
 _OWN_FILES = ("results", "cache", "update")
-"""What is written while a stream runs: two streams can't share it."""
+"""What is written while a stream runs: nothing else may write there."""
 _OF_DEVICE = (
     *("name", "coordinator", "token", *_TLS, "connect_timeout_s", "answer_timeout_s"),
     *("metrics_listen", "trace_to", "trace_share", "filters", "streams"),
@@ -46,10 +45,8 @@ Name = Annotated[str, StringConstraints(pattern=NAME)]
 Encoding = Literal["auto", "jpeg", "h264", "raw", "int8", "int16", "flac", "opus"]
 
 
-class DeviceConfig(BaseModel):
+class DeviceConfig(Table):
     """The agent's settings, and those of one of its streams; `DEFAULT_TOML` says what each is for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name
     source: str = ""
@@ -102,7 +99,7 @@ class DeviceConfig(BaseModel):
     metrics_listen: ListenAddress | None = None
     trace_to: TraceEndpoint | None = None
     trace_share: float = Field(default=0.01, ge=0, le=1)
-    streams: dict[Name, dict[str, Any]] = {}
+    streams: dict[Name, dict[str, Any]] = Field(default={})
 
     @property
     def source_name(self) -> str:
@@ -131,11 +128,6 @@ class DeviceConfig(BaseModel):
                 found[name] = DeviceConfig.model_validate({**given, **table})
             except ValidationError as error:
                 raise ValueError(f"streams.{name}: {validation_text(error, DeviceConfig)}") from error
-        for (one, first), (other, second) in combinations(found.items(), 2):
-            for key in _OWN_FILES:
-                path = getattr(first, key)
-                if path is not None and path == getattr(second, key):
-                    raise ValueError(f"streams {one} and {other} both write {path}: give each its own `{key}`")
         return found
 
     @model_validator(mode="before")
@@ -172,10 +164,9 @@ class DeviceConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_streams(self) -> Self:
-        if self.streams:
-            self.by_stream()
-        elif not self.source:
+        if not self.streams and not self.source:
             raise ValueError("`source` is missing: where the inputs come from (`infilink sources`)")
+        _check_places(self.by_stream())
         return self
 
     @model_validator(mode="after")
@@ -274,6 +265,23 @@ def _class_of(placement: PlacementFile, config: DeviceConfig) -> str:
     if config.name in placement.devices or len(placement.devices) > 1:
         return config.name
     return next(iter(placement.devices))
+
+
+def _check_places(streams: Mapping[str, DeviceConfig]) -> None:
+    """Makes sure that no file is written by two."""
+    written: dict[Path, tuple[str, str]] = {}
+    for stream, config in streams.items():
+        for key in _OWN_FILES:
+            path = getattr(config, key)
+            other, its = (stream, key) if path is None else written.setdefault(path.resolve(), (stream, key))
+            if (other, its) != (stream, key):
+                who = f"`{its}` and `{key}`" if other == stream else f"streams {other} and {stream}"
+                raise ValueError(f"{who} both write {path}: give each its own `{key}`")
+    for config in streams.values():
+        for sink in config.sinks:
+            if isinstance(sink, JsonLinesConfig) and sink.path.resolve() in written:
+                key = written[sink.path.resolve()][1]
+                raise ValueError(f"a sink and `{key}` both write {sink.path}: give the sink another `path`")
 
 
 def _keys(table: Any) -> list[str]:

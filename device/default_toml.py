@@ -2,6 +2,7 @@
 
 DEFAULT_TOML = """\
 # The agent: `infilink device --config device.toml`. Relative paths start at this file's folder.
+# Times and sizes may be written with their unit: late_s = "2min", size_bytes = "1GiB", bytes_per_s = "64kbit".
 
 # What this device is called: letters, digits, dots, dashes. By its name the coordinator knows how much its answers
 # weigh, and filters and links what was learnt of this camera (`infilink record --camera NAME=SOURCE`).

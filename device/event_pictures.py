@@ -10,10 +10,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ..files import replacing
 from ..outputs import Array
+from ..settings import Table
 from ..traces.events import GAP_S, MIN_S
 from .sinks.bounded_folder import BoundedFolder
 from .sinks.delivered import Delivered, EventPicture, Said
@@ -32,7 +33,7 @@ _LOOKED_AT = 128
 """The longest side, in pixels, of what sharpness is measured on, so that noise in large pictures does not count."""
 
 
-class EventPicturesConfig(BaseModel):
+class EventPicturesConfig(Table):
     """The table `[event_pictures]` of device.toml.
 
     Attributes:
@@ -44,8 +45,6 @@ class EventPicturesConfig(BaseModel):
         quality: of the JPEGs, 1 to 100.
         size_bytes: what all files in the folder may take; the oldest go.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     folder: Path
     classes: tuple[str, ...] = ()

@@ -3,15 +3,13 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from ..settings import Table
 
 Allowed = Literal["no", "proven", "any"]
 
 
-class FilterSettings(BaseModel):
+class FilterSettings(Table):
     """The table [filters] of device.toml; `DEFAULT_TOML` says what each key is for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     from_coordinator: Allowed = "proven"
     folder: Path | None = None

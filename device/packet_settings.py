@@ -3,18 +3,17 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ..filters.packets.at_work import Gating
 from ..filters.packets.spec import PacketSpec, load_packets
+from ..settings import Table
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
-class PacketSettings(BaseModel):
+class PacketSettings(Table):
     """Settings of a packet gate; `DEFAULT_TOML` says what each is for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     gate: Path
     budget: Literal["auto"] | Share = "auto"

@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Iterable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ CREATE TABLE IF NOT EXISTS events (
 );
 CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+_TABLES = {"inputs", "results", "events", "about"}
 # Files of earlier versions have no such columns.
 _ADDED = {
     ("results", "trust"): "TEXT NOT NULL DEFAULT ''",
@@ -63,7 +65,7 @@ class ResultsTable:
         aside: what the file of an earlier run is called now; None: there was none to set aside.
 
     Raises:
-        InvalidInput: it holds another stream's results, or a newer infilink wrote it.
+        InvalidInput: it holds another stream's results or something else, or a newer infilink wrote it.
         sqlite3.Error, OSError: it can't be opened, or is no results file.
     """
 
@@ -126,9 +128,8 @@ class ResultsTable:
         sizes = [_size_bytes(path) for path in earlier]
         removed = 0
         while earlier and used_bytes + sum(sizes) > most_bytes:
-            remove_database(earlier.pop(0))
             sizes.pop(0)
-            removed += 1
+            removed += _remove_run(earlier.pop(0))
         if used_bytes <= most_bytes:
             return removed
         first, last = self._database.execute("SELECT MIN(sequence), MAX(sequence) FROM inputs").fetchone()
@@ -152,6 +153,7 @@ class ResultsTable:
     def _connect(self, durable: bool) -> sqlite3.Connection:
         database = sqlite3.connect(self.path, check_same_thread=False, timeout=_LOCKED_S)
         try:
+            check_own(database, self.path)
             database.execute("PRAGMA journal_mode = WAL")
             database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             database.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES:d}")
@@ -195,6 +197,32 @@ def stream_of(database: sqlite3.Connection) -> str:
     known = database.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'about'").fetchone()
     row = database.execute("SELECT value FROM about WHERE key = 'stream'").fetchone() if known else None
     return "" if row is None else str(row[0])
+
+
+def check_own(database: sqlite3.Connection, path: Path) -> None:
+    """Makes sure that what is there, if anything is, are results: else another program's tables stood among ours.
+
+    Raises:
+        InvalidInput: they are not.
+        sqlite3.Error: it can't be read.
+    """
+    tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    # One that was killed while it began has some of ours alone.
+    if tables - _TABLES and not tables >= {"inputs", "results"}:
+        raise InvalidInput(f"{path}: is a database of something else: give `results` a file of its own")
+
+
+def _remove_run(path: Path) -> bool:
+    """Removes the file of an earlier run; whether it was one, and not a file of the user's that is called like one."""
+    # One that was set aside as it was damaged can't be asked.
+    with suppress(sqlite3.Error):
+        try:
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+                check_own(database, path)
+        except InvalidInput:
+            return False
+    remove_database(path)
+    return True
 
 
 def set_aside(path: Path) -> Path:

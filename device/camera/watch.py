@@ -5,10 +5,11 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ...models.inputs.form import PICTURES, InputForm
 from ...outputs import Array
+from ...settings import Table
 from .kept_view import KeptView
 from .look import Look
 from .view import View
@@ -76,10 +77,8 @@ class Condition:
         return "" if self.state == "stable" else f"{self.state}: {self.reason}"
 
 
-class CameraSettings(BaseModel):
+class CameraSettings(Table):
     """The table `[camera]`; `DEFAULT_TOML` says what each is for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     watch: bool = True
     settle_s: float = Field(default=10.0, ge=1.0, le=3600.0)

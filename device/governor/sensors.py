@@ -15,6 +15,7 @@ _CPU_OVER_S = 60.0
 _ASK_FIRMWARE_EVERY_S = 10.0
 _ASKS_WITHIN_S = 2.0
 _MOST_C = 150.0
+_FULL = 100.0
 # A board has zones of its charger and its radio, too: where there are the processor's own, these count alone.
 _OF_PROCESSOR = ("cpu", "soc", "pkg", "core", "x86", "tsens", "bigcore", "little")
 _FLAGS = {1: "frequency capped", 2: "throttled", 3: "soft temperature limit", 0: "voltage too low"}
@@ -130,8 +131,9 @@ class Sensors:
         found = []
         for battery in self._batteries:
             left = _number(battery / "capacity")
-            if left is not None and _text(battery / "status") == "Discharging":
-                found.append(min(100.0, max(0.0, left)) / 100.0)
+            # A gauge that was never calibrated says -1, or more than there can be.
+            if left is not None and 0.0 <= left <= _FULL and _text(battery / "status") == "Discharging":
+                found.append(left / _FULL)
         return min(found, default=None)
 
     def _disk_free_bytes(self) -> int | None:

@@ -2,12 +2,11 @@
 
 import platform
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field
 
-from ...errors import InvalidInput
-from ...units import parse_link, parse_size
+from ...settings import Table
 
 OF_STREAM = ("on", "accuracy", "every")
 """What can be otherwise for a stream; the limits are the device's."""
@@ -15,7 +14,7 @@ OF_STREAM = ("on", "accuracy", "every")
 _HOT_C = 90.0 if platform.machine() in ("x86_64", "AMD64") else 75.0
 
 
-class GovernorSettings(BaseModel):
+class GovernorSettings(Table):
     """The governor's settings; a limit of 0 is not looked at.
 
     Attributes:
@@ -37,8 +36,6 @@ class GovernorSettings(BaseModel):
         sysfs: where the system's own figures lie.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     on: bool = True
     temperature_c: float = Field(default=_HOT_C, ge=0, le=150)
     throttling: bool = True
@@ -55,23 +52,3 @@ class GovernorSettings(BaseModel):
     accuracy: float | None = Field(default=None, gt=0, lt=1)
     every: int = Field(default=2, ge=2, le=1000)
     sysfs: Path = Path("/sys")
-
-    @field_validator("disk_free_bytes", mode="before")
-    @classmethod
-    def _size(cls, value: Any) -> Any:
-        return _read(parse_size, value)
-
-    @field_validator("send_bytes_per_s", mode="before")
-    @classmethod
-    def _speed(cls, value: Any) -> Any:
-        return _read(parse_link, value) / 8.0 if isinstance(value, str) else value
-
-
-def _read(parse: Any, value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse(value)
-    except InvalidInput as error:
-        # As pydantic takes it: with the key in front.
-        raise ValueError(str(error)) from error

@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from ...settings import ListenAddress
+from ...settings import ListenAddress, Table
 from .base import Sink
 
 # Each sink's module is loaded when one is opened: an agent without sinks need not hold them.
 
 
-class JsonLinesConfig(BaseModel):
+class JsonLinesConfig(Table):
     """A `[[sinks]]` table of `kind = "jsonl"`.
 
     Attributes:
@@ -20,8 +20,6 @@ class JsonLinesConfig(BaseModel):
         files: how many files there are at most.
         events_only: whether only the pictures of events are told.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["jsonl"]
     path: Path
@@ -45,7 +43,7 @@ class JsonLinesConfig(BaseModel):
         return JsonLines(self)
 
 
-class VideoConfig(BaseModel):
+class VideoConfig(Table):
     """A `[[sinks]]` table of `kind = "video"`.
 
     Attributes:
@@ -57,8 +55,6 @@ class VideoConfig(BaseModel):
         fps: more pictures a second are left out.
         crf: x264's constant rate factor: smaller is better and larger.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["video"]
     folder: Path
@@ -85,15 +81,13 @@ class VideoConfig(BaseModel):
         return Video(self)
 
 
-class PreviewConfig(BaseModel):
+class PreviewConfig(Table):
     """A `[[sinks]]` table of `kind = "preview"`.
 
     Attributes:
         listen: HOST:PORT; whoever reaches it sees the pictures, as nobody is asked for a token.
         longest_side: pictures are made smaller than that, in pixels.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["preview"]
     listen: ListenAddress = "127.0.0.1:8420"
@@ -115,7 +109,7 @@ class PreviewConfig(BaseModel):
         return Preview(self)
 
 
-class CommandConfig(BaseModel):
+class CommandConfig(Table):
     """A `[[sinks]]` table of `kind = "command"`.
 
     Attributes:
@@ -128,8 +122,6 @@ class CommandConfig(BaseModel):
         timeout_s: a run that takes longer is killed, with all that it started.
         at_once: how many runs there may be at a time; what comes while so many run is left out.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["command"]
     run: tuple[str, ...] = Field(min_length=1)

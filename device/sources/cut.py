@@ -2,9 +2,10 @@
 
 from typing import NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from ...errors import InvalidInput
+from ...settings import Table
 from .cut_words import Modality, TimeUnit
 
 NEAR = 0.05
@@ -18,7 +19,7 @@ class Span(NamedTuple):
     stride: int
 
 
-class Cut(BaseModel):
+class Cut(Table):
     """How a source is cut into inputs; what is left out is as the source has it.
 
     Attributes:
@@ -36,13 +37,11 @@ class Cut(BaseModel):
         watch: folders: go on with the files that come later.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    window_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    stride_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    window_s: float | None = Field(default=None, gt=0)
+    stride_s: float | None = Field(default=None, gt=0)
     window: int | None = Field(default=None, ge=1)
     stride: int | None = Field(default=None, ge=1)
-    rate_hz: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    rate_hz: float | None = Field(default=None, gt=0)
     channels: tuple[str, ...] = ()
     modality: Modality | None = None
     time_column: str = ""

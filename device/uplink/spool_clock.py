@@ -7,6 +7,8 @@ from contextlib import suppress
 
 _KNOWN_AFTER_S = 1_577_836_800.0
 """2020: a machine whose clock says less does not know what time it is."""
+_LONGEST_OFF_S = 366 * 86400.0
+"""A clock that went on by more between two runs is or was wrong: what waits would be given up as too old for it."""
 
 
 class SpoolClock:
@@ -38,9 +40,9 @@ class SpoolClock:
             data = json.loads(saved)
             then_s, then_unix_s = float(data["clock_s"]), float(data["unix_s"])
             known = True
-            # Between two runs only the machine's clock knows; where that went back, no time has passed.
+            # Between two runs only the machine's clock knows; where that went back or years ahead, no time has passed.
             between_s = unix_ns() / 1e9 - then_unix_s if then_unix_s > _KNOWN_AFTER_S else 0.0
-            begins_s = max(floor_s, then_s + max(0.0, between_s))
+            begins_s = max(floor_s, then_s + (between_s if 0.0 <= between_s <= _LONGEST_OFF_S else 0.0))
         self.offset_s = begins_s - now_s if known or begins_s > now_s else 0.0
 
     def __call__(self) -> float:

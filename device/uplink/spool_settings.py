@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from ...settings import Table
 
 Full = Literal["drop_oldest", "drop_lowest_value", "block_source"]
 Order = Literal["oldest", "live", "value"]
 
 
-class SpoolSettings(BaseModel):
+class SpoolSettings(Table):
     """The table [spool] of device.toml; `DEFAULT_TOML` says what each key is for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     folder: Path | None = None
     size_bytes: int = Field(default=2**30, ge=2**20)

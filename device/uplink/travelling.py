@@ -4,12 +4,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import field_validator
 
 from ...errors import InvalidInput
 from ...filters.rules.zones import Points, Zone
 from ...models.inputs.form import PICTURES, InputForm
 from ...outputs import Array
+from ...settings import Table
 
 _LEAST_SIDE = 64
 # What letterboxed models are fed around a picture; of one colour, it takes hardly a byte.
@@ -18,7 +19,7 @@ _GREY = 114
 _BLOCK = 16
 
 
-class PictureConfig(BaseModel):
+class PictureConfig(Table):
     """The table `[picture]` of device.toml.
 
     Attributes:
@@ -26,8 +27,6 @@ class PictureConfig(BaseModel):
             ladder; none: as they are captured.
         regions: polygons of which only the inside travels; none: everything does. Corners as in `mask`.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     longest_side: tuple[int, ...] = ()
     regions: tuple[Points, ...] = ()

@@ -1,9 +1,11 @@
 """How pictures travel as H.264: the table `[video]`; `default_toml.py` says what each key is for."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from ...settings import Table
 
 
-class VideoSettings(BaseModel):
+class VideoSettings(Table):
     """The table `[video]`: how pictures travel as H.264.
 
     Attributes:
@@ -12,8 +14,6 @@ class VideoSettings(BaseModel):
             where a connection breaks.
         cpu_share: of one core's time, what encoding may take; above, it searches less, and then "auto" sends JPEGs.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     crf: int = Field(default=22, ge=1, le=51)
     chain: int = Field(default=128, ge=1, le=512)

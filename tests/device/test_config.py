@@ -69,6 +69,14 @@ def test_standard_output_is_no_file_beside_the_settings(tmp_path):
             "results = 'r.sqlite'\n[streams.a]\n[streams.b]",
             "streams a and b both write .*r.sqlite: give each .*`results`",
         ),
+        ("results = 'r'\n[streams.a]\n[streams.b]\nresults = './x/../r'", "streams a and b both write"),
+        ("results = 'r'\ncache = './r'", "`results` and `cache` both write .*: give each its own"),
+        ("results = 'r'\n[[sinks]]\nkind = 'jsonl'\npath = 'r'", "a sink and `results` both write .* another `path`"),
+        ("deadline_s = inf", "deadline_s: can't be more"),
+        ("[spool]\nage_s = nan", "spool.age_s: "),
+        ("connect_timeout_s = 1e300", "connect_timeout_s: can't be more than 1000000000 seconds"),
+        ("deadline_s = 'soon'", "deadline_s: 'soon' is no length of time: .* 500ms, 2s"),
+        ("[spool]\nsize_bytes = '1 Tera'", "spool.size_bytes: size '1 Tera': write a number with .* 200MiB"),
         ("[picture]\nlongest_side = [64, 128]", "picture.longest_side: must be sizes .* the largest first"),
         ('[[sinks]]\nkind = "mqtt"', 'sinks.0: `kind` must be "jsonl", "video", "preview" or "command"'),
         ("[[sinks]]\npath = 'r.jsonl'", 'sinks.0: `kind` must be "jsonl"'),
@@ -101,6 +109,22 @@ def test_a_mistake_names_the_file_and_the_key(tmp_path, line, message):
     path.write_text("".join(good for good in GOOD.splitlines(keepends=True) if not good.startswith(key)) + line + "\n")
     with pytest.raises(InvalidInput, match=f"(?s)d.toml.*{message}"):
         load_config(path)
+
+
+def test_amounts_may_be_written_as_people_write_them(tmp_path):
+    path = tmp_path / "d.toml"
+    path.write_text(
+        'name = "a"\nsource = "0"\ncoordinator = "h:1"\ndeadline_s = "500ms"\nresults_bytes = "1.5GiB"\n[spool]\n'
+        'age_s = "2h"\nsize_bytes = "200MB"\nbytes_per_s = "64kbit"\nbytes_a_day = "1GB"\n[governor]\n'
+        'disk_free_bytes = "1MiB"\nsend_bytes_per_s = "8kB/s"\n[[sinks]]\nkind = "jsonl"\npath = "r"\n'
+        'size_bytes = "1MiB"'
+    )
+    config = load_config(path)
+    assert (config.deadline_s, config.results_bytes) == (0.5, 3 * 2**29)
+    spool = config.spool
+    assert (spool.age_s, spool.size_bytes, spool.bytes_per_s, spool.bytes_a_day) == (7200.0, 2 * 10**8, 8000, 10**9)
+    assert (config.governor.disk_free_bytes, config.governor.send_bytes_per_s) == (2**20, 8000.0)
+    assert config.sinks[0].size_bytes == 2**20
 
 
 def test_an_unknown_key_is_answered_with_the_known_ones(tmp_path):

@@ -224,6 +224,27 @@ def test_what_is_no_results_file_is_said(tmp_path):
         ResultsFile(path, anew=False)
 
 
+def test_another_program_s_database_is_left_as_it_is(tmp_path):
+    path = tmp_path / "r.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript("CREATE TABLE results (a); CREATE TABLE answers (b);")
+    content = path.read_bytes()
+    with pytest.raises(InvalidInput, match=r"r.sqlite: is a database of something else: give `results` a file"):
+        ResultsFile(path, anew=True)
+    assert path.read_bytes() == content and [each.name for each in tmp_path.iterdir()] == ["r.sqlite"]
+
+
+def test_what_is_called_like_an_earlier_run_and_is_none_stays(tmp_path):
+    path, other = tmp_path / "r.sqlite", tmp_path / "r.2025.sqlite"
+    with closing(sqlite3.connect(other)) as database:
+        database.executescript("CREATE TABLE bills (a);")
+    with ResultsFile(path, anew=True, most_bytes=100_000) as file:
+        for sequence in range(30):
+            file.add_input(row(sequence, kept=True), [replace(result(sequence), value=np.zeros(8192, np.float32))])
+            written(file)
+    assert other.exists()
+
+
 def test_what_stands_behind_a_value_is_kept(tmp_path):
     path = tmp_path / "r.sqlite"
     with ResultsFile(path, anew=True) as file:

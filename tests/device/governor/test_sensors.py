@@ -57,6 +57,13 @@ def test_a_battery_counts_while_it_is_discharged(tmp_path: Path, status: str, sh
     assert sensors(tmp_path).read(0.0).battery_share == share
 
 
+@pytest.mark.parametrize("said", ["-1", "nan", "255", "unknown", ""])
+def test_what_no_battery_can_have_is_no_reading(tmp_path: Path, said: str) -> None:
+    for name, value in (("type", "Battery"), ("capacity", said), ("status", "Discharging")):
+        write(tmp_path / "class" / "power_supply" / "BAT0" / name, value)
+    assert sensors(tmp_path).read(0.0).battery_share is None
+
+
 def test_a_container_s_memory_counts_where_it_is_nearer_to_its_end(tmp_path: Path) -> None:
     group = tmp_path / "fs" / "cgroup"
     write(group / "memory.max", "1000")

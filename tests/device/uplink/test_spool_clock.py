@@ -25,6 +25,12 @@ def test_a_machine_that_did_not_know_the_time_adds_nothing():
     assert clock(3.0, NOW_S, saved)() == 500.0
 
 
+def test_a_clock_that_jumped_by_years_makes_nothing_too_old():
+    saved = clock(500.0, NOW_S).save()
+    assert clock(3.0, NOW_S + 10 * 365 * 86400.0, saved)() == 500.0
+    assert clock(3.0, NOW_S - 10 * 365 * 86400.0, saved)() == 500.0
+
+
 @given(
     before_s=st.floats(0, 1e7),
     unix_s=st.floats(0, 2e9),
