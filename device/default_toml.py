@@ -145,8 +145,8 @@ answer_timeout_s = 30.0
 # "drop_lowest_value" (the gate's score; audited inputs count highest), "block_source" (for recordings).
 # `order` says what goes first: "oldest" (with `queue = "all"`), "live" (with "latest": what was taken within `late_s`,
 # the newest first, then the rest in order), "value". A result that comes later than `late_s` is marked as late.
-# While the disk takes nothing, inputs wait in memory, in `memory_bytes`. `bytes_per_s`, `bytes_a_day`, `calls_a_day`
-# bound what is sent (0: not at all; a day is one of UTC).
+# While the disk takes nothing, inputs wait in memory, in `memory_bytes`; as much of what comes at once may wait to be
+# encoded. `bytes_per_s`, `bytes_a_day`, `calls_a_day` bound what is sent (0: not at all; a day is one of UTC).
 [spool]
 folder = "spool"
 # size_bytes = 1073741824

@@ -198,7 +198,14 @@ class Exchange:
         if self.local.models or self.encoder.takes_long:
             # With a spool nothing of a recording need be left out.
             waits = self.config.queue == "all" or (self.spool is not None and not self.spool.live)
-            self._handoff = Handoff(self._send, waits=waits, stream=self.uplink.stream)
+            # A live source may give much at once: what there is a spool for is not left out for that.
+            self._handoff = Handoff(
+                self._send,
+                waits=waits,
+                most_bytes=0 if self.spool is None else self.spool.settings.memory_bytes,
+                size_bytes=lambda kept: kept.taken.value.nbytes,
+                stream=self.uplink.stream,
+            )
             self._handoff.start()
         self.replies.started = time.perf_counter()
         self._agreement.take_news()
@@ -218,8 +225,7 @@ class Exchange:
         if self._handoff is None:
             self._send(kept)
             return
-        replaced = self._handoff.put(kept, self.stopped)
-        if replaced is not None:
+        for replaced in self._handoff.put(kept, self.stopped):
             self.replies.add_input(replaced.row, replaced.answers)
             if replaced.trace is not None:
                 replaced.trace.end(answer="dropped")

@@ -1,7 +1,8 @@
-"""Between the capture loop and a slower thread: at most one item waits, and the loop itself only if it is told to."""
+"""Between the capture loop and a slower thread: few items wait, and the loop itself only if it is told to."""
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -18,15 +19,28 @@ class Handoff(Generic[Item]):
 
     Args:
         work: what is done with each item.
-        waits: whether `put` waits while another item does (queue "all"); otherwise the newest item replaces it.
+        waits: whether `put` waits while another item does (queue "all"); otherwise the newest item replaces the oldest.
+        most_bytes: so much may wait where `put` does not, and a single item always.
+        size_bytes: what an item takes.
         stream: whose items they are; empty: those of a device's only stream.
     """
 
-    def __init__(self, work: Callable[[Item], None], *, waits: bool, stream: str = "") -> None:
+    def __init__(
+        self,
+        work: Callable[[Item], None],
+        *,
+        waits: bool,
+        most_bytes: int = 0,
+        size_bytes: Callable[[Item], int] = lambda item: 1,
+        stream: str = "",
+    ) -> None:
         self.work = work
         self.waits = waits
+        self.most_bytes = most_bytes
+        self.size_bytes = size_bytes
         self._changed = threading.Condition()
-        self._waiting: list[Item] = []
+        self._waiting: deque[Item] = deque()
+        self._waiting_bytes = 0
         self._ending = False
         self._failure: InfilinkError | None = None
         self._thread = threading.Thread(target=self._run, name=thread_name("handoff", stream), daemon=True)
@@ -35,8 +49,8 @@ class Handoff(Generic[Item]):
         """Starts the thread."""
         self._thread.start()
 
-    def put(self, item: Item, stopped: threading.Event) -> Item | None:
-        """Hands an item over; returns the one that it replaced.
+    def put(self, item: Item, stopped: threading.Event) -> list[Item]:
+        """Hands an item over; returns those that it replaced.
 
         Args:
             item: the item.
@@ -51,8 +65,11 @@ class Handoff(Generic[Item]):
                 self._changed.wait(0.5)
             if self._failure is not None:
                 raise self._failure
-            replaced = self._waiting.pop() if self._waiting and not self.waits else None
+            size_bytes, replaced = self.size_bytes(item), []
+            while self._waiting and not self.waits and self._waiting_bytes + size_bytes > self.most_bytes:
+                replaced.append(self._next())
             self._waiting.append(item)
+            self._waiting_bytes += size_bytes
             self._changed.notify_all()
             return replaced
 
@@ -70,6 +87,7 @@ class Handoff(Generic[Item]):
         """Ends the thread once its present item is done; items that wait are dropped. Closing twice is fine."""
         with self._changed:
             self._waiting.clear()
+            self._waiting_bytes = 0
         self._end()
 
     def _end(self) -> None:
@@ -85,13 +103,18 @@ class Handoff(Generic[Item]):
                 self._changed.wait_for(lambda: self._waiting or self._ending)
                 if not self._waiting:
                     return
-                item = self._waiting.pop(0)
+                item = self._next()
                 self._changed.notify_all()
             try:
                 self.work(item)
             except Exception as error:
                 self._fail(error)
                 return
+
+    def _next(self) -> Item:
+        item = self._waiting.popleft()
+        self._waiting_bytes -= self.size_bytes(item)
+        return item
 
     def _fail(self, error: Exception) -> None:
         if not isinstance(error, InfilinkError):

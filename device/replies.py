@@ -139,6 +139,7 @@ class Replies:
             late = self._is_late(row.head)
         if is_mine:
             self._end(sequence, "refused" if is_refused else "result", arrived=_is_read(answer))
+            self._break_chain(row is not None and not _is_read(answer))
         self.count("refused" if is_refused else "answered")
         if is_refused:
             if is_mine:
@@ -163,6 +164,7 @@ class Replies:
         """The spool gives an input up; from any thread."""
         if self._is_mine(head):
             self._give_up(head.key.sequence)
+            self._break_chain(head.chain is not None)
         else:
             self.count("dropped")
         if self.results is not None and self.spool is not None and head.key.session == self.spool.session.id:
@@ -211,13 +213,16 @@ class Replies:
             self.travel(features=-1, features_bytes=-sent.features_bytes)
         self.on_unanswered(sequence)
 
+    def _break_chain(self, is_broken: bool) -> None:
+        """The next picture refers to none before it, if one of those in the spool is gone: no chain knows of these."""
+        if self.chains is not None:
+            self.chains.is_broken |= is_broken
+
     def _end(self, sequence: int, answer: str, *, arrived: bool) -> Sent | None:
         if self.ring is not None:
             self.ring.drop(sequence)
         if self.chains is not None:
             self.chains.done(sequence, arrived=arrived)
-            # Of what a spool holds nothing else is known there.
-            self.chains.is_broken |= self.spool is not None and not arrived
         with self._counting:
             sent = self._sent.pop(sequence, None)
         if sent is not None and sent.trace is not None:

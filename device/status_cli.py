@@ -18,8 +18,9 @@ _SHOWN_TEXT = 60
 # What stands in the table already, or is of interest to programs alone.
 _IN_TABLE = frozenset(
     "state source gate capturing connected inputs_per_s busy_s failure frames kept dropped sent_bytes "
-    "received_bytes memory_bytes".split()
+    "received_bytes memory_bytes filter".split()
 )
+_OF_FILTER = ("digest", "doing", "refused")
 _BUSY_S = 5.0
 
 
@@ -79,6 +80,9 @@ def _show(agent: dict[str, Any]) -> None:
         }
         if more:
             console.print(escape(f"{named}{', '.join(f'{key} {_value(value)}' for key, value in more.items())}"))
+        rolled_out = [f"{key} {told['filter'][key]}" for key in _OF_FILTER if told.get("filter", {}).get(key)]
+        if rolled_out:
+            console.print(escape(f"{named}filter from the coordinator: {', '.join(rolled_out)}"))
         if told["failure"]:
             console.print(escape(f"{named}last error: {told['failure']}"))
     for problem in agent["problems"]:

@@ -1,6 +1,7 @@
 """The thread behind the capture loop: in order, bounded, and its failures reach the loop."""
 
 import threading
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,13 +17,13 @@ RUNNING = threading.Event()
 class Work:
     """A handoff whose work on each item waits until the test lets it go."""
 
-    def __init__(self, *, waits: bool) -> None:
+    def __init__(self, **options: Any) -> None:
         self.done: list[object] = []
         self._begun, self._go, self._ended = (threading.Semaphore(0) for _ in range(3))
-        self.handoff: Handoff[object] = Handoff(self._work, waits=waits)
+        self.handoff: Handoff[object] = Handoff(self._work, **options)
         self.handoff.start()
 
-    def put(self, item: object) -> object:
+    def put(self, item: object) -> list[object]:
         return self.handoff.put(item, RUNNING)
 
     def wait_begun(self) -> None:
@@ -66,12 +67,27 @@ def start_work():
 
 def test_the_newest_takes_the_place_of_the_one_that_waits(start_work):
     work = start_work(waits=False)
-    assert work.put(0) is None
+    assert work.put(0) == []
     work.wait_begun()
-    assert [work.put(item) for item in (1, 2, 3)] == [None, 1, 2]
+    assert [work.put(item) for item in (1, 2, 3)] == [[], [1], [2]]
     work.let_go(2)
     work.handoff.finish()
     assert work.done == [0, 3]
+
+
+def test_what_comes_at_once_waits_as_far_as_there_is_room(start_work):
+    work = start_work(waits=False, most_bytes=10, size_bytes=len)
+    assert work.put("first") == []
+    work.wait_begun()
+    assert [work.put(item) for item in ("aaaa", "bbbb", "cc", "dddd", "a single one always can")] == [
+        *([], [], []),
+        ["aaaa"],
+        ["bbbb", "cc", "dddd"],
+    ]
+    assert work.put("e") == ["a single one always can"]
+    work.let_go(2)
+    work.handoff.finish()
+    assert work.done == ["first", "e"]
 
 
 def test_where_all_are_wanted_the_loop_waits_until_there_is_room(start_work):
@@ -80,7 +96,7 @@ def test_where_all_are_wanted_the_loop_waits_until_there_is_room(start_work):
 
     def loop():
         for item in range(4):
-            assert work.put(item) is None
+            assert work.put(item) == []
             put.append(item)
 
     thread = threading.Thread(target=loop)
@@ -98,7 +114,7 @@ def test_where_all_are_wanted_the_loop_waits_until_there_is_room(start_work):
 def test_a_loop_that_is_stopped_waits_no_longer(start_work):
     work, stopped = start_work(waits=True), threading.Event()
     stopped.set()
-    assert [work.handoff.put(item, stopped) for item in range(3)] == [None] * 3
+    assert [work.handoff.put(item, stopped) for item in range(3)] == [[]] * 3
     work.let_go(3)
     work.handoff.finish()
     assert work.done == [0, 1, 2]
@@ -153,8 +169,8 @@ def test_nothing_is_lost_and_one_waits_at_most(steps):
         for step in steps:
             if step == "put":
                 found = work.put(put)
-                assert found == (None if working is None else waiting)
-                replaced += [] if found is None else [found]
+                assert found == ([] if waiting is None else [waiting])
+                replaced += found
                 if working is None:
                     work.wait_begun()
                     working = put
