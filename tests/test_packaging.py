@@ -26,7 +26,13 @@ def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(distributions
     assert {top for top in tops if not top.endswith(".dist-info")} == {"infilink"}
     for wanted in ("cli.py", "py.typed", "protos/edge_pb2.py", "examples/demo/report.html.j2"):
         assert f"infilink/{wanted}" in names
-    for wanted in ("ort/LICENSE", "ort/ort-wasm-simd-threaded.wasm.gz", "phone/page.js", "dashboard.css"):
+    for wanted in (
+        "ort/LICENSE",
+        "ort/ort-wasm-simd-threaded.wasm.gz",
+        "phone/page.js",
+        "uplot/LICENSE",
+        "dashboard.css",
+    ):
         assert f"infilink/cloud/dashboard/static/{wanted}" in names
     assert sum(name.startswith("infilink/examples/street/models/") for name in names) == 7
     assert not [name for name in names if "/tests/" in name]

@@ -17,6 +17,7 @@ let working = null;
 let shown = null;
 const maker = new Maker(start, work);
 dial.moved = (level, point) => maker.stand(shown, level, point);
+maker.judged = (sides) => dial.curve.judged(sides);
 
 function option(value, text) { return element("option", { value, text }); }
 

@@ -1,5 +1,6 @@
 // The dial: what is chosen at the level that it stands at, and what that sends, finds and misses.
 import { element } from "./tile.js";
+import { Curve } from "./tuner_curve.js";
 import { duration, fillShots, seconds } from "./tuner_shots.js";
 import { bytes, percent } from "./words.js";
 
@@ -13,10 +14,17 @@ export class Dial {
     this.found = null;
     this.drawn = null;
     this.moved = () => {};
+    this.curve = new Curve((place) => this.move(place));
     at("slider").addEventListener("input", () => this.draw());
   }
 
   get level() { return this.found.levels[Number(at("slider").value)]; }
+
+  // To the highest level at which this of the points is chosen.
+  move(place) {
+    at("slider").value = this.found.levels.findLastIndex((level) => level.point === place);
+    this.draw();
+  }
 
   show(found) {
     const kept = this.found === null ? null : this.level.asked;
@@ -30,6 +38,7 @@ export class Dial {
     at("warnings").replaceChildren(...found.warnings.map((text) => element("li", { text })));
     at("how").replaceChildren(...[...found.how, ...(found.corrected ? [`${found.corrected} answers that somebody called wrong counted as if the model had not said that.`] : [])].map((text) => element("li", { text })));
     at("result").hidden = false;
+    this.curve.show(found);
     this.draw(true);
   }
 
@@ -41,6 +50,7 @@ export class Dial {
     const point = level.point === null ? null : this.found.points[level.point];
     this.drawProof(level, point);
     this.moved(level, point);
+    this.curve.stand(point);
     // Many levels choose the same gate: its pictures stay.
     if (!anew && point !== null && point === this.drawn) return;
     this.drawn = point;
@@ -106,7 +116,7 @@ export class Dial {
       ["gate", point.gate, `threshold ${point.threshold.toPrecision(4)}`],
     ];
     at("figures").replaceChildren(...rows.map(([name, value, more]) =>
-      element("div", {}, element("dt", { text: name }), element("dd", { text: value }), element("div", { class: "hint", text: more }))));
+      element("div", {}, element("dt", { text: name }), element("dd", { text: value }), element("dd", { class: "hint", text: more }))));
   }
 
   drawBaselines(point) {

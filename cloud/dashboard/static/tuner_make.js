@@ -9,6 +9,7 @@ const at = (id) => document.getElementById(id);
 export class Maker {
   constructor({ recording, filters, may, free }, work) {
     Object.assign(this, { recording, may, work });
+    this.judged = () => {};
     at("new-name").value = free;
     this.offer(filters);
     at("make").addEventListener("submit", (event) => { event.preventDefault(); this.make(); });
@@ -59,6 +60,7 @@ export class Maker {
   show(found) {
     at("sides-block").hidden = false;
     const { sides } = found;
+    this.judged(sides);
     const rows = [
       ["what it is", (side) => `${side.kind}, asked for ${side.asked[0]} ${percent(side.asked[1])}`],
       ["proof", (side) => side.certified ? `certified: ${side.proof}` : `not certified (${side.proof})`],

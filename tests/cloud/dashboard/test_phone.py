@@ -2,7 +2,6 @@
 
 import gzip
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 
 import onnx
@@ -16,7 +15,7 @@ from infilink.filters.modalities.image import Image
 from infilink.filters.modalities.video import Video
 from infilink.models.stem.stem import Stem
 
-from ... import ort_web
+from ... import web_packages
 from ...filters.conftest import train, write_trace
 from ...filters.made import REPEATS, scalar, write_filter, write_mean, write_repeats, write_tasks
 from ...filters.stems import SIZE, write_stem
@@ -43,13 +42,6 @@ def short_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wires_fields_are_those_of_the_proto() -> None:
     assert FILE.read_text(encoding="utf-8") == script(), "python -m infilink.cloud.dashboard.wire_fields"
-
-
-def test_the_runtimes_files_are_those_of_the_package() -> None:
-    for name, digest in ort_web.FILES.items():
-        assert sha256(ort_web.stored(name)).hexdigest() == digest
-    licence = (ort_web.FOLDER / "LICENSE").read_bytes()
-    assert sha256(licence).hexdigest() == ort_web.LICENCE_SHA256 and b"MIT License" in licence
 
 
 def test_filters_that_a_phone_can_not_run_are_listed_with_the_reason(tmp_path: Path) -> None:
@@ -140,7 +132,7 @@ def test_the_runtime_travels_compressed(visit: Callable) -> None:
             assert answer.headers["content-type"] == "application/wasm"
             assert answer.headers["content-encoding"] == "gzip"
             raw = b"".join([each async for each in answer.aiter_raw()])
-        assert gzip.decompress(raw) == ort_web.stored("ort-wasm-simd-threaded.wasm")
+        assert gzip.decompress(raw) == web_packages.ORT.stored("ort-wasm-simd-threaded.wasm")
         told = (await site.client.get("/phone/filters")).json()
         assert told == {"filters": {}, "folder": False}
 

@@ -47,6 +47,9 @@ def test_nothing_stands_in_anybodys_way(
             for path in PAGES:
                 await view.page.goto(path.format(recording=recorded.name))
                 await view.page.wait_for_load_state("networkidle" if path == "/phone" else "load")
+                if "/recording/" in path:
+                    await view.page.click("#go")
+                    await view.page.locator("#result").wait_for()
                 await view.page.evaluate(axe.AXE_SCRIPT)
                 for theme in ("light", "dark"):
                     await view.page.emulate_media(color_scheme=theme)

@@ -115,6 +115,36 @@ def test_a_move_of_the_slider_asks_nobody(look_again: Callable) -> None:
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_curve_says_what_stands_where_and_leads_there(look_again: Callable, dark: bool) -> None:
+    async def story(view: View) -> None:
+        await learn(view)
+        told = {}
+        for level in (0, 49):
+            await move(view, level)
+            told[level] = await view.text("#curve-told")
+            assert "every K-th" in told[level] and told[level] in await view.page.get_attribute("#curve", "aria-label")
+        assert told[0] != told[49]
+        rows = view.page.locator("#curve-rows tr")
+        assert await rows.count() > 1
+        # The pointer reads the point that it is at, and a click moves the dial there.
+        curve = view.page.locator("#curve .u-over")
+        await curve.scroll_into_view_if_needed()
+        size = await curve.bounding_box()
+        for x in (1, size["width"] - 1):
+            await curve.hover(position={"x": x, "y": size["height"] / 2})
+            await curve.click(position={"x": x, "y": size["height"] / 2})
+            ends = await view.page.locator("#curve-rows tr").evaluate_all(
+                "(rows) => rows.map((row) => row.cells[0].textContent)"
+            )
+            sent = (await view.text("#curve-told")).partition(" sent")[0]
+            assert sent in ends
+        assert sent == ends[-1]
+        assert sent in await view.text("#figures")
+
+    look_again(story, dark=dark)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_on_a_phone_nobody_scrolls_sideways(look_again: Callable, dark: bool) -> None:
     async def story(view: View) -> None:
         await view.page.goto("/tuner")
@@ -155,6 +185,8 @@ def test_a_filter_is_made_and_compared_and_its_lines_for_devices_are_shown(look:
         assert "door-1.onnx is written" in await view.text("#made")
         sides = await view.text("#sides-block")
         assert "door-1.onnx" in sides and "old.onnx" in sides and "its promises here" in sides
+        curve = await view.page.locator("#curve-legend").text_content()
+        assert "door-1.onnx" in curve and "old.onnx" in curve
         assert await view.is_as_wide_as_its_window()
         await view.page.get_by_role("link", name="Roll out door-1.onnx").click()
         await view.says("h1", "Roll out door-1.onnx?")
