@@ -170,7 +170,7 @@ class Tuner:
         return JSONResponse({"suggestions": suggestions, "mask_line": mask_line(path)})
 
     async def mark(self, request: Request) -> Response:
-        """Notes that an answer is wrong.
+        """Notes that an answer is wrong: something was not there, or was there unsaid.
 
         Raises:
             InvalidInput: there is no such answer, or it can't be corrected.
@@ -258,14 +258,14 @@ class Tuner:
 
 
 def _marked(recording: Path) -> list[dict[str, Any]]:
-    """The answers that are called wrong, by the inputs' indices, as the page has them."""
+    """The answers that were corrected, by the inputs' indices, as the page has them."""
     marks = marks_of(recording)
     if not marks:
         return []
     with Trace(recording) as trace:
         index = trace.sequences.searchsorted([(each.first, each.last) for each in marks]).tolist()
     return [
-        {"model": each.model, "what": each.what, "first": first, "last": last}
+        {"model": each.model, "what": each.what, "first": first, "last": last, "there": each.there}
         for each, (first, last) in zip(marks, index, strict=True)
     ]
 

@@ -1,16 +1,17 @@
-"""What people add to the recordings: zones and masks that they draw, and answers that they call wrong."""
+"""What people add to the recordings: zones and masks that they draw, and answers that they correct."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import InvalidInput
 from ...files import replacing
 from ...filters.rules.zones import Points, Zone, read_zones, zones_of
-from ...filters.training.corrected import CorrectedTrace, Wrong, without
+from ...filters.training.corrected import CorrectedTrace, Correction, place_in, with_it, without, zone_is_gone
 from ...settings import checked, read_toml
 from ...traces.trace import Trace
 
@@ -18,6 +19,7 @@ ZONES, MASK, MARKS = ".zones.toml", ".mask.toml", ".marks.json"
 """How the files beside a recording end: `door.zones.toml` beside `door.trace`."""
 _MOST_MARKS = 5000
 _MOST_BYTES = 2**20
+_SLACK_S = 1e-6
 _Polygon = Annotated[list[tuple[float, float]], Field(max_length=200)]
 
 
@@ -42,9 +44,10 @@ class Mark(BaseModel):
 
     Attributes:
         model: whose.
-        what: what was not there.
+        what: what was not there, or was there unsaid.
         first: the sequence number of the first input.
         last: that of the last one.
+        there: whether it was there and the model did not say it; else the model said it and it was not there.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,6 +56,7 @@ class Mark(BaseModel):
     what: str = Field(max_length=2000)
     first: int = Field(ge=0, lt=2**63)
     last: int = Field(ge=0, lt=2**63)
+    there: bool = False
 
 
 class Marking(BaseModel):
@@ -61,10 +65,12 @@ class Marking(BaseModel):
     Attributes:
         recording: of which.
         model: whose answer.
-        what: what was not there.
+        what: what was not there, or was there unsaid.
         first: the index of the first input.
         last: that of the last one.
-        wrong: whether it is; false: it is taken back.
+        around_s: inputs that were captured so shortly before or after are meant, too.
+        there: whether it was there and the model did not say it; else the model said it and it was not there.
+        wrong: whether the answer is wrong; false: that is taken back.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,6 +80,8 @@ class Marking(BaseModel):
     what: str = Field(max_length=2000)
     first: int = Field(ge=0)
     last: int = Field(ge=0)
+    around_s: float = Field(default=0.0, ge=0, le=60)
+    there: bool = False
     wrong: bool = True
 
 
@@ -159,33 +167,50 @@ def mark(recording: Path, marking: Marking) -> tuple[Mark, ...]:
     with Trace(recording) as trace:
         if marking.model not in trace.models or not marking.first <= marking.last < len(trace):
             raise InvalidInput("there is no such answer in this recording")
-        first, last = (int(trace.sequences[index]) for index in (marking.first, marking.last))
         spec = trace.models[marking.model].output
-    new = Mark(model=marking.model, what=marking.what, first=first, last=last)
-    without(spec.empty(), spec, _wrong(new, zones_drawn(recording)))
+        first, last = _widened(trace, marking)
+    new = Mark(model=marking.model, what=marking.what, first=first, last=last, there=marking.there)
     kept = [each for each in marks_of(recording) if each != new]
     if marking.wrong:
+        said = _corrections([new], tuple(zones_drawn(recording).values()))[0]
+        if zone_is_gone(spec, said):
+            raise InvalidInput(f"the zone of {marking.what!r} is not drawn on this recording: draw and save it first")
+        (with_it if marking.there else without)(spec.empty(), spec, said)
         kept.append(new)
-    if len(kept) > _MOST_MARKS:
-        raise InvalidInput(f"{_MOST_MARKS} answers of this recording are called wrong already: make another recording")
     text = _Marks(wrong=tuple(kept)).model_dump_json() if kept else ""
+    if len(kept) > _MOST_MARKS or len(text.encode()) > _MOST_BYTES:
+        raise InvalidInput(
+            f"{len(kept) - 1} answers of this recording are called wrong already: make another recording"
+        )
     _write(recording.with_suffix(MARKS), text)
     return tuple(kept)
 
 
 def corrected(recording: Path) -> CorrectedTrace:
-    """A recording without what is wrong in it.
+    """A recording as people have corrected it.
 
     Raises:
         InvalidInput: it is none, or the marks can't be read.
     """
-    zones = zones_drawn(recording)
-    return CorrectedTrace(recording, [_wrong(each, zones) for each in marks_of(recording)])
+    return CorrectedTrace(recording, _corrections(marks_of(recording), tuple(zones_drawn(recording).values())))
 
 
-def _wrong(found: Mark, zones: Mapping[str, Zone]) -> Wrong:
-    zone = next((zone for name, zone in zones.items() if found.what.endswith(f" in {name}")), None)
-    return Wrong(found.model, found.what, found.first, found.last, zone)
+def _widened(trace: Trace, marking: Marking) -> tuple[int, int]:
+    """The sequence numbers of the first and the last input that are meant."""
+    times_s = (trace.captured_s[marking.first] - marking.around_s, trace.captured_s[marking.last] + marking.around_s)
+    # Times are sums of steps; and where they do not rise, at least what was named is meant.
+    first, last = np.searchsorted(trace.captured_s, (times_s[0] - _SLACK_S, times_s[1] + _SLACK_S)).tolist()
+    return int(trace.sequences[min(first, marking.first)]), int(trace.sequences[max(last - 1, marking.last)])
+
+
+def _corrections(marks: Sequence[Mark], zones: Sequence[Zone]) -> list[Correction]:
+    """What marks say, with the zones as they are drawn now."""
+    meant = [next((zone for zone in zones if each.what.endswith(f" in {zone.name}")), None) for each in marks]
+    places = {zone: place_in(zone, zones) for zone in set(meant)}
+    return [
+        Correction(each.model, each.what, each.first, each.last, zone, each.there, places[zone])
+        for each, zone in zip(marks, meant, strict=True)
+    ]
 
 
 def _corners(points: Sequence[tuple[float, float]]) -> str:

@@ -29,7 +29,7 @@ def plain(found: Tuning) -> dict[str, Any]:
         "warnings": list(found.warnings),
         "events": _events(found.events, found.first),
         "levels": [_level(level, found) for level in found.levels],
-        "points": [_point(point) for point in found.points],
+        "points": [_point(point) | _quiet(point, found.first) for point in found.points],
         "how": how(found),
     }
     return dict(finite(values))
@@ -128,6 +128,10 @@ def _point(point: Point) -> dict[str, Any]:
         "baselines": [_baseline(each) for each in point.baselines],
         "ahead": list(point.ahead),
     }
+
+
+def _quiet(point: Point, first: int) -> dict[str, Any]:
+    return {name: [first + index for index in getattr(point, name)] for name in ("skipped", "in_vain")}
 
 
 def _outcome(found: Outcome) -> dict[str, Any]:

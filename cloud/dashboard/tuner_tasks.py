@@ -10,7 +10,9 @@ from ...filters.evaluation.judged_part import MOST_INPUTS, cut_of
 from ...filters.evaluation.side_by_side import side_by_side
 from ...filters.evaluation.tune import tune
 from ...filters.evaluation.tune_file import tune_file
-from ...filters.rules.parser import parse_rule
+from ...filters.rules.parser import Rule, parse_rule
+from ...filters.spec import load_filter
+from ...filters.training.corrected import sayable
 from ...filters.training.event_selection import EventTarget
 from ...filters.training.train import train_filter
 from ...filters.training.train_events import train_event_filter
@@ -32,7 +34,8 @@ def tuned(folder: Path, question: Tune, trace: Trace, progress: Progress) -> dic
     """
     if question.filter:
         path = folder / question.filter
-        return plain(tune_file(path, trace, aim=question.aim, within_s=question.soon_s, progress=progress))
+        found = tune_file(path, trace, aim=question.aim, within_s=question.soon_s, progress=progress)
+        return plain(found) | {"sayable": _sayable(trace, found.models, load_filter(path)[0].parsed_rule)}
     stem = stem_beside(trace.path, "")
     rule = parse_rule(question.rule, zones=zones_drawn(trace.path), typed=False)
     found = tune(
@@ -45,7 +48,7 @@ def tuned(folder: Path, question: Tune, trace: Trace, progress: Progress) -> dic
         stem=stem,
         progress=progress,
     )
-    return plain(found)
+    return plain(found) | {"sayable": _sayable(trace, found.models, rule)}
 
 
 def made(folder: Path, question: Make, trace: Trace, progress: Progress) -> dict[str, Any]:
@@ -102,6 +105,12 @@ def made(folder: Path, question: Make, trace: Trace, progress: Progress) -> dict
             "seconds": round(time.monotonic() - began_s, 1),
         }
     }
+
+
+def _sayable(trace: Trace, models: Sequence[str], rule: Rule) -> list[dict[str, Any]]:
+    """What a person can say that each model has missed."""
+    specs = {model: trace.models[model].output for model in models}
+    return [{"model": name, "kind": spec.kind, "what": sayable(spec, rule)} for name, spec in specs.items()]
 
 
 def compared(folder: Path, names: Sequence[str], trace: Trace, progress: Progress | None) -> dict[str, Any]:

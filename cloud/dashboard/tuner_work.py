@@ -61,7 +61,8 @@ def answer(asked: Asked, progress: Progress) -> dict[str, Any]:
             found = compared(folder, question.filters, trace, progress)
         else:
             found = tuned(folder, question, trace, progress)
-        return found | {"corrected": len(trace.wrong)}
+        added = sum(each.there for each in trace.corrections)
+        return found | {"corrected": len(trace.corrections) - added, "added": added}
 
 
 def _own_output() -> TextIO:

@@ -18,6 +18,8 @@ from .outcome import Answers, Outcome
 MOST_INPUTS = 8000
 """Of a longer recording the newest are taken, as in training."""
 JUDGED_SHARE = 0.25
+MOST_SHOWN = 24
+"""So many of the inputs of which nobody has said anything are named, evenly over time."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Point:
         late_s: per event, from its start to the answer that states it; infinite for a miss.
         baselines: what costs nothing, at the same number of inputs.
         ahead: those of them that did better.
+        skipped: some of the inputs that it does not send, by their indices: those on which nothing is stated, if any.
+        in_vain: some of those that it sends and on which nothing is stated.
     """
 
     gate: str
@@ -76,6 +80,8 @@ class Point:
     late_s: tuple[float, ...]
     baselines: tuple[Baseline, ...]
     ahead: tuple[str, ...]
+    skipped: tuple[int, ...] = ()
+    in_vain: tuple[int, ...] = ()
 
 
 class Judge:
@@ -102,6 +108,8 @@ class Judge:
         )
         self._answers = {held: Answers(losses, trace.captured_s, held=held) for held in (True, False)}
         self.events = distinct(self._answers[True].events)
+        there = list(losses.truth.values()) or [np.asarray(losses.needed.any(axis=0))]
+        self._quiet = ~np.any(there, axis=0)
         self._free: dict[tuple[int, bool], tuple[Baseline, ...]] = {}
 
     def point(self, name: str, threshold: float, kept: Array, *, held: bool) -> Point:
@@ -128,4 +136,12 @@ class Judge:
             late_s=tuple(delays(self.events, answers.stated(kept), self.trace.captured_s).tolist()),
             baselines=baselines,
             ahead=tuple(each.name for each in baselines if not kept.all() and each.is_ahead(found)),
+            skipped=_some(self._quiet & ~kept) or _some(~kept),
+            in_vain=_some(self._quiet & kept),
         )
+
+
+def _some(of: Array) -> tuple[int, ...]:
+    """The indices of some, evenly over time."""
+    parts = np.array_split(np.flatnonzero(of), MOST_SHOWN)
+    return tuple(int(part[len(part) // 2]) for part in parts if len(part))

@@ -1,4 +1,4 @@
-"""A recording some of whose answers a person has called wrong: they count as if the model had not said that."""
+"""A recording that a person has corrected: what was not there, whatever the model said, and what was there unsaid."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,19 +10,31 @@ import numpy as np
 from ...errors import InvalidInput
 from ...outputs import Array, OutputSpec
 from ...traces.trace import Trace
-from ..rules.zones import Zone
+from ..rules.parser import Rule, Unchanged
+from ..rules.states import states
+from ..rules.zones import Zone, zones_in
+
+SOMETHING = "something"
+"""What was there, of a model that has no classes: one more of what it counts, a text, a mask."""
+_GRID = 40
+"""A place is looked for at so many points across a picture, and as many down."""
+_HALF_WIDTH, _HEIGHT = 0.05, 0.1
+"""Of a box that a person has said to be somewhere, as shares of the picture."""
 
 
 @dataclass(frozen=True)
-class Wrong:
-    """What was not there, whatever the model said.
+class Correction:
+    """What a person says of a model's answers.
 
     Attributes:
         model: whose answers these are.
-        what: a class, "CLASS in ZONE", or a rule's text: nothing that the rule asks for was there.
+        what: a class, or "CLASS in ZONE"; not there: also a rule's text, nothing that the rule asks for was there;
+            there: also `SOMETHING`.
         first: the sequence number of the first input.
         last: that of the last one.
-        zone: where it was not; None: nowhere.
+        zone: which zone is meant; None: none is.
+        there: whether it was there and the model did not say it; else the model said it and it was not there.
+        place: there, of boxes: where one stands from now on, as nobody has said it more exactly.
     """
 
     model: str
@@ -30,6 +42,8 @@ class Wrong:
     first: int
     last: int
     zone: Zone | None = None
+    there: bool = False
+    place: tuple[float, float] = (0.5, 0.5)
 
 
 class CorrectedTrace(Trace):
@@ -37,56 +51,64 @@ class CorrectedTrace(Trace):
 
     Args:
         path: the trace.
-        wrong: which answers are wrong.
+        corrections: what a person says, in the order in which it was said.
         start: the first input, by its index.
         stop: the one after the last; None: all.
     """
 
     def __init__(
-        self, path: Path | str, wrong: Sequence[Wrong] = (), *, start: int = 0, stop: int | None = None
+        self, path: Path | str, corrections: Sequence[Correction] = (), *, start: int = 0, stop: int | None = None
     ) -> None:
         super().__init__(path, start=start, stop=stop)
-        self.wrong = tuple(wrong)
+        self.corrections = tuple(corrections)
 
     def part(self, start: int, stop: int) -> Self:
         """The inputs from index `start` up to `stop`, corrected as these."""
-        return type(self)(self.path, self.wrong, start=self._start + start, stop=self._start + min(stop, len(self)))
+        stop = self._start + min(stop, len(self))
+        return type(self)(self.path, self.corrections, start=self._start + start, stop=stop)
 
     def outputs(self, model: str) -> list[Array]:
-        """Every output of a model, aligned with `sequences`, without what is wrong.
+        """Every output of a model, aligned with `sequences`, as it is corrected.
 
         Raises:
-            InvalidInput: outputs are missing or damaged, or what is called wrong can't be corrected.
+            InvalidInput: outputs are missing or damaged, or can't be corrected so.
         """
         found = super().outputs(model)
-        for each in self.wrong:
+        spec = self.models[model].output
+        # Who says it of two stretches that overlap has still seen it once.
+        added = set[tuple[int, str]]()
+        for each in self.corrections:
             if each.model != model:
                 continue
             low, high = np.searchsorted(self.sequences, (each.first, each.last + 1)).tolist()
             for row in range(low, high):
-                found[row] = without(found[row], self.models[model].output, each)
+                if not each.there:
+                    found[row] = without(found[row], spec, each)
+                    added.discard((row, each.what))
+                elif (row, each.what) not in added:
+                    found[row] = with_it(found[row], spec, each)
+                    added.add((row, each.what))
         return found
 
 
-def without(output: Array, spec: OutputSpec, wrong: Wrong) -> Array:
-    """An output that does not say what is wrong.
+def without(output: Array, spec: OutputSpec, said: Correction) -> Array:
+    """An output that does not say what was not there.
 
     Raises:
         InvalidInput: nobody can tell what it should say instead.
     """
-    suffix = "" if wrong.zone is None else f" in {wrong.zone.name}"
-    columns = [column for column, name in enumerate(spec.classes) if f"{name}{suffix}" == wrong.what]
-    if not columns and any(wrong.what.startswith(f"{name} in ") for name in spec.classes):
-        return output  # The zone that was meant is not drawn any more.
+    columns = _columns(spec, said)
+    if not columns and zone_is_gone(spec, said):
+        return output
     if not columns:
         if spec.kind in ("label", "scalar", "vector"):
             raise InvalidInput(
-                f"{wrong.model} gives a {spec.kind}: that {wrong.what!r} is wrong does not tell what is right"
+                f"{said.model} gives a {spec.kind}: that {said.what!r} is wrong does not tell what is right"
             )
         return spec.empty()
     if spec.kind == "boxes":
         those = np.isin(output[:, 5].astype(np.int64), columns)
-        return np.asarray(output[~(those if wrong.zone is None else those & wrong.zone.standing(output))])
+        return np.asarray(output[~(those if said.zone is None else those & said.zone.standing(output))])
     corrected = output.copy()
     corrected[columns] = 0.0
     if spec.kind == "label":
@@ -94,3 +116,81 @@ def without(output: Array, spec: OutputSpec, wrong: Wrong) -> Array:
         others = np.asarray([column not in columns for column in range(len(corrected))], np.float32)
         corrected = corrected / rest if rest > 0.0 else others / max(1.0, float(others.sum()))
     return np.asarray(corrected, output.dtype)
+
+
+def with_it(output: Array, spec: OutputSpec, said: Correction) -> Array:
+    """An output that says what was there, too: one more of it than the model saw, surely.
+
+    Raises:
+        InvalidInput: nobody can tell what it should say.
+    """
+    columns = _columns(spec, said)
+    if not columns and zone_is_gone(spec, said):
+        return output
+    if spec.kind in ("scalar", "vector"):
+        raise InvalidInput(
+            f"{said.model} gives a {spec.kind}: that something was there does not tell which {spec.kind} is right"
+        )
+    if not columns and (spec.classes or said.what != SOMETHING):
+        known = "one of its classes" if spec.classes else SOMETHING
+        raise InvalidInput(f"{said.model} can't say {said.what!r}: say {known}")
+    if spec.kind == "boxes":
+        x, y = said.place
+        box = np.asarray([[x - _HALF_WIDTH, y - _HEIGHT, x + _HALF_WIDTH, y, 1.0, columns[0]]], output.dtype)
+        return np.concatenate([output, box])
+    if spec.kind == "tokens":
+        return np.append(output, np.asarray([0], output.dtype))
+    if spec.kind == "mask":
+        # Where it was nobody has said: anywhere.
+        return np.ones([max(1, length) for length in output.shape], output.dtype)
+    corrected = output.copy() if spec.kind == "multilabel" else np.zeros_like(output)
+    corrected[columns] = 1.0
+    return output + 1 if spec.kind == "count" else corrected
+
+
+def sayable(spec: OutputSpec, rule: Rule) -> list[str]:
+    """What a person can say to have been there, of a model: what a rule asks for; if it tells nothing apart, anything.
+
+    Nothing of a model whose right answer that would not tell.
+    """
+    if spec.kind in ("scalar", "vector"):
+        return []
+    if not spec.classes:
+        return [SOMETHING]
+    asked = set(states(rule, [], spec))
+    if spec.kind == "label" and not isinstance(rule, Unchanged):
+        sure = np.eye(len(spec.classes), dtype=np.float32)
+        asked = {name for name, output in zip(spec.classes, sure, strict=True) if not rule.redundant(output, spec)}
+    within = [f"{name} in {zone}" for zone in zones_in(rule) for name in spec.classes if spec.kind == "boxes"]
+    named = dict.fromkeys([*within, *spec.classes])
+    return [name for name in named if name in asked] or list(spec.classes)
+
+
+def place_in(zone: Zone | None, zones: Sequence[Zone]) -> tuple[float, float]:
+    """Where something stands of which no more is known than that: in that zone and, if that can be, in no other.
+
+    Args:
+        zone: where it stands; None: that is not known.
+        zones: all that there are.
+    """
+    steps = (np.arange(_GRID) + 0.5) / _GRID
+    points = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+    # A zone may lie between them all; its corners are in it.
+    points = points if zone is None else np.concatenate([points, np.asarray(zone.points)])
+    others = [each.holds(points) for each in zones if each != zone]
+    crowded = np.sum(others, axis=0) if others else np.zeros(len(points))
+    far = np.hypot(*(points - 0.5).T)
+    allowed = np.ones(len(points), bool) if zone is None else zone.holds(points)
+    best = np.lexsort((far, crowded, ~allowed))[0]
+    return float(points[best][0]), float(points[best][1])
+
+
+def zone_is_gone(spec: OutputSpec, said: Correction) -> bool:
+    """Whether a zone is meant that is not drawn any more."""
+    return said.zone is None and any(said.what.startswith(f"{name} in ") for name in spec.classes)
+
+
+def _columns(spec: OutputSpec, said: Correction) -> list[int]:
+    """The classes that are meant."""
+    suffix = "" if said.zone is None else f" in {said.zone.name}"
+    return [column for column, name in enumerate(spec.classes) if f"{name}{suffix}" == said.what]

@@ -62,8 +62,7 @@ function question() {
 }
 
 function drawMarks() {
-  at("marks").textContent = marks.text();
-  at("mark-wrong").textContent = marks.told;
+  marks.draw();
   if (dial.found !== null) dial.draw(true);
 }
 

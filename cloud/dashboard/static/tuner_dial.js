@@ -1,11 +1,19 @@
 // The dial: what is chosen at the level that it stands at, and what that sends, finds and misses.
 import { element } from "./tile.js";
 import { Curve } from "./tuner_curve.js";
-import { duration, fillShots, seconds } from "./tuner_shots.js";
+import { duration, fillInputs, fillShots, seconds } from "./tuner_shots.js";
 import { bytes, percent } from "./words.js";
 
 const DAY_S = 86400;
 const at = (id) => document.getElementById(id);
+
+// What people have corrected in what was just learnt and judged.
+function counted({ corrected, added }) {
+  return [
+    ...(corrected ? [`${corrected} answers that somebody called wrong counted as if the model had not said that.`] : []),
+    ...(added ? [`${added} ${added === 1 ? "time" : "times"} that somebody saw what no model did counted as if the model had said so, surely.`] : []),
+  ];
+}
 
 export class Dial {
   constructor(recording, marks) {
@@ -29,14 +37,14 @@ export class Dial {
   show(found) {
     const kept = this.found === null ? null : this.level.asked;
     this.found = found;
-    this.marks.models = found.models;
+    this.marks.offer(found);
     const slider = at("slider");
     slider.max = found.levels.length - 1;
     const wanted = kept ?? (found.aim === "events" ? 0.9 : 0.95);
     slider.value = found.levels.findIndex((level) => level.asked >= wanted - 1e-9);
     at("slider-label").textContent = found.aim === "events" ? "Least share of the events to find" : "Least agreement with the model";
     at("warnings").replaceChildren(...found.warnings.map((text) => element("li", { text })));
-    at("how").replaceChildren(...[...found.how, ...(found.corrected ? [`${found.corrected} answers that somebody called wrong counted as if the model had not said that.`] : [])].map((text) => element("li", { text })));
+    at("how").replaceChildren(...[...found.how, ...counted(found)].map((text) => element("li", { text })));
     at("result").hidden = false;
     this.curve.show(found);
     this.draw(true);
@@ -54,11 +62,13 @@ export class Dial {
     // Many levels choose the same gate: its pictures stay.
     if (!anew && point !== null && point === this.drawn) return;
     this.drawn = point;
-    for (const id of ["figures", "baselines-head", "baselines", "missed", "found"]) at(id).replaceChildren();
+    for (const id of ["figures", "baselines-head", "baselines", "missed", "found", "skipped", "in-vain"]) at(id).replaceChildren();
     at("ahead").textContent = "";
     if (point === null) {
       at("missed-title").textContent = "Nothing can be chosen here";
       at("found-title").textContent = "Found";
+      at("skipped-title").textContent = "Not sent";
+      at("in-vain-title").textContent = "Sent, and nothing was seen";
       return;
     }
     this.drawFigures(point);
@@ -143,5 +153,9 @@ export class Dial {
     at("found-title").textContent = `Found: ${found.length}`;
     fillShots(at("missed"), this.recording, missed.map((event) => [event, "missed"]), this.marks);
     fillShots(at("found"), this.recording, found.map(([event, late]) => [event, `found after ${seconds(late)}`]), this.marks);
+    at("skipped-title").textContent = `Not sent: ${point.skipped.length} of them`;
+    at("in-vain-title").textContent = `Sent, and nothing was seen: ${point.in_vain.length} of them`;
+    fillInputs(at("skipped"), this.recording, point.skipped, "was not sent", this.marks);
+    fillInputs(at("in-vain"), this.recording, point.in_vain, "was sent", this.marks);
   }
 }

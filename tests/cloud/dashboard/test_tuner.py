@@ -16,7 +16,7 @@ from infilink.codec import decode_jpeg
 from infilink.device.mask import read_masks
 from infilink.filters.rules.zones import read_zones
 
-from ...filters.conftest import write_trace
+from ...filters.conftest import draw, write_trace
 from ...filters.made import write_frames
 from .conftest import Site
 
@@ -36,6 +36,14 @@ def folder(recorded: Path, tmp_path: Path) -> Path:
     found.mkdir()
     (found / recorded.name).write_bytes(recorded.read_bytes())
     return found
+
+
+@pytest.fixture
+def blind(folder: Path) -> Path:
+    """The same, with a model that does not see the square on its last two visits, from 347 on."""
+    places = [0 if 347 <= i <= 390 else place for i, place in enumerate(draw(400, 0)[1])]
+    write_trace(folder / "blind.trace", inputs=400, said=places)
+    return folder
 
 
 async def answered(site: Site, question: dict[str, Any]) -> dict[str, Any]:
@@ -252,7 +260,7 @@ def test_an_answer_that_is_wrong_counts_as_not_said_until_it_is_taken_back(visit
         marking = {"recording": "door.trace", "model": "squares", "what": event["what"]}
         marking |= {"first": event["first"], "last": event["last"]}
         marks = (await site.client.post("/tuner/mark", json=marking)).json()["marks"]
-        assert marks == [{key: marking[key] for key in ("model", "what", "first", "last")}]
+        assert marks == [{key: marking[key] for key in ("model", "what", "first", "last")} | {"there": False}]
         again = await answered(site, EVENTS)
         assert again["corrected"] == 1 and again["events"] == found["events"][1:]
         back = await site.client.post("/tuner/mark", json=marking | {"wrong": False})
@@ -263,6 +271,30 @@ def test_an_answer_that_is_wrong_counts_as_not_said_until_it_is_taken_back(visit
     visit(story, recordings=folder)
 
 
+def test_what_a_model_missed_counts_as_said_until_it_is_taken_back(visit: Callable, blind: Path) -> None:
+    asking = EVENTS | {"recording": "blind.trace"}
+
+    async def story(site: Site) -> None:
+        found = await answered(site, asking)
+        assert found["sayable"] == [{"model": "squares", "kind": "count", "what": ["something"]}]
+        quiet = set(range(341, 398))
+        for point in found["points"]:
+            assert len(quiet & {*point["skipped"], *point["in_vain"]}) > 10
+        marking = {"recording": "blind.trace", "model": "squares", "what": "something", "there": True}
+        marking |= {"first": 370, "last": 370, "around_s": 0.5}
+        (mark,) = (await site.client.post("/tuner/mark", json=marking)).json()["marks"]
+        assert (mark["there"], mark["first"], mark["last"]) == (True, 365, 375)
+        again = await answered(site, asking)
+        assert (again["added"], again["corrected"]) == (1, 0)
+        new = [(each["first"], each["last"]) for each in again["events"] if each not in found["events"]]
+        assert new == [(365, 375)] and len(again["events"]) == len(found["events"]) + 1
+        back = await site.client.post("/tuner/mark", json=mark | {"recording": "blind.trace", "wrong": False})
+        assert back.json()["marks"] == [] and not (blind / "blind.marks.json").exists()
+        assert (await site.client.post("/tuner/ask", json=asking)).status_code == 200
+
+    visit(story, recordings=blind)
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -270,6 +302,10 @@ def test_an_answer_that_is_wrong_counts_as_not_said_until_it_is_taken_back(visit
         ({"first": 9}, "no such answer"),
         ({"model": "nobody"}, "no such answer"),
         ({"model": "scene", "what": "label in (left)"}, "does not tell what is right"),
+        ({"model": "scene", "what": "left in door"}, "is not drawn on this recording"),
+        ({"there": True}, "can't say 'value < 1': say something"),
+        ({"there": True, "model": "scene", "what": "right or so"}, "say one of its classes"),
+        ({"there": True, "what": "something", "around_s": -1}, "around_s"),
         ({"recording": "../door.trace"}, "no '../door.trace'"),
     ],
 )

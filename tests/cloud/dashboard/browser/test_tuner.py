@@ -1,6 +1,7 @@
 """The filter tuner as people see it: in a browser, over a real recording and real training."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from infilink.filters.rules.zones import read_zones
 
 from ....filters.made import write_frames
 from ..conftest import site_of
-from ..test_tuner import folder, recorded  # noqa: F401
+from ..test_tuner import blind, folder, recorded  # noqa: F401
 from .conftest import Look, View, look_at
 
 if TYPE_CHECKING:
@@ -233,10 +234,37 @@ def test_an_answer_is_called_wrong_on_the_page(look: Callable, folder) -> None: 
         await view.page.locator("#result").wait_for()
         await view.page.click("#found-title")
         await view.page.locator(".shot button").first.click()
-        await view.says("#marks", "1 answer is taken as wrong")
+        await view.says("#marks", "1 answer is corrected")
         assert (folder / "door.marks.json").is_file()
         await view.page.locator(".shot.wrong button").first.click()
         await view.page.locator(".shot.wrong").first.wait_for(state="detached")
         assert await view.page.locator("#marks").text_content() == ""
 
     look(story, recordings=folder)
+
+
+def test_what_no_model_saw_is_marked_with_one_click_and_counts_when_it_is_learnt_again(look: Callable, blind) -> None:  # noqa: F811
+    async def story(view: View) -> None:
+        await view.page.goto("/tuner/recording/blind.trace")
+        await view.page.select_option("#model", "squares")
+        await view.page.click("#go")
+        await view.page.locator("#result").wait_for()
+        events = await view.page.locator("#missed .shot, #found .shot").count()
+        await view.page.click("#skipped-title")
+        await view.page.click("#in-vain-title")
+        quiet = view.page.locator("#skipped .shot, #in-vain .shot").filter(has_text=re.compile("input 37[0-9]"))
+        await quiet.locator("button").first.click()
+        await view.says("#marks", "1 answer is corrected")
+        await view.says(".shot.unsaid button", "taken as missed: there was something")
+        await view.page.click("#how-title")
+        await view.page.click("#go")
+        await view.says("#how", "1 time that somebody saw what no model did")
+        assert await view.page.locator("#missed .shot, #found .shot").count() == events + 1
+        # Its picture is among the events now, so it is taken back where all that was corrected stands.
+        await view.page.click("#marks-block > summary")
+        await view.says("#marked .shot", "was there, which squares did not say; 11 inputs")
+        await view.page.locator("#marked .shot button").click()
+        await view.page.locator("#marks-block").wait_for(state="hidden")
+        assert not (blind / "blind.marks.json").exists()
+
+    look(story, recordings=blind)
