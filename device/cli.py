@@ -157,10 +157,11 @@ def device_command(
     file = None if config is None else SettingsFile(config, flags)
     agent = Agent(load_config(None, flags) if file is None else file.load(), file=file)
 
-    def stop(*_: object) -> None:
+    def stop(number: int, _: object) -> None:
         # Before anybody answered there is nothing to wait for; at the second signal not even the answers are.
         if agent.stopped or not agent.connected:
-            raise KeyboardInterrupt
+            # To a service's manager anything but 0 is a failure, and it asked for this end.
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(0)
         agent.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,14 +1,18 @@
 """Whether an agent will do what its settings say: looked at before anything starts, down to a first input."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
-from ..errors import InfilinkError
+from ..errors import InfilinkError, InvalidInput
 from ..models.doctor import Finding, disk, guarded
 from .config import DeviceConfig, load_config
 from .doctor_stream import StreamCheck
+from .results_table import check_own, check_stream
+from .sinks.open_sinks import OpenSinks
 from .status_socket import running_agents
 
 _SPOOL_LEAST_BYTES = 256 * 2**20
@@ -52,9 +56,43 @@ def check_config(config: DeviceConfig, *, what: str = "the options") -> Iterator
         )
     for name, settings in streams.items():
         yield from guarded("stream", StreamCheck(name, settings, greets=not running).findings)
+    if not running:
+        yield from guarded("sinks", partial(_listeners, config, streams))
+    for name, settings in streams.items():
+        yield from guarded("results", partial(_results, name, settings))
     for folder, key in _folders(streams).items():
         yield from guarded("disk", partial(_folder, folder, key))
     yield from guarded("heat", _heat)
+
+
+def _listeners(config: DeviceConfig, streams: dict[str, DeviceConfig]) -> Iterator[Finding]:
+    """Tries who is told of results and figures: files are opened, addresses listened on, programs looked for."""
+    sinks = [*dict.fromkeys(sink for settings in streams.values() for sink in settings.sinks)]
+    with ExitStack() as stack:
+        if config.metrics_listen is not None:
+            from .scrape import serve_metrics
+
+            stack.enter_context(serve_metrics(lambda: {}, config.metrics_listen))
+            yield Finding("metrics", "ok", f"can be listened on: {config.metrics_listen}")
+        stack.enter_context(OpenSinks().used(sinks))
+        if sinks:
+            yield Finding("sinks", "ok", f"can be opened: {', '.join(sink.kind for sink in sinks)}")
+
+
+def _results(stream: str, config: DeviceConfig) -> Iterator[Finding]:
+    """Looks whether the results file, if it is there, can be gone on with."""
+    path = config.results
+    if path is None or not path.exists():
+        return
+    if not path.is_file():
+        raise InvalidInput(f"{path}: is a folder, and `results` is to be a file")
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            check_own(database, path)
+            check_stream(database, path, stream)
+    except sqlite3.DatabaseError as error:
+        raise InvalidInput(f"{path}: can't be read as a results file: {error}") from error
+    yield Finding("results", "ok", f"{path}: is there, and can be read")
 
 
 def _folders(streams: dict[str, DeviceConfig]) -> dict[Path, str]:
@@ -65,9 +103,10 @@ def _folders(streams: dict[str, DeviceConfig]) -> dict[Path, str]:
             path = getattr(settings, key)
             if path is not None:
                 found.setdefault(path.absolute().parent, key)
-        spool = getattr(settings, "spool", None)
-        if spool is not None and spool.folder is not None:
-            found.setdefault(spool.folder.absolute(), "spool.folder")
+        if settings.spool.folder is not None:
+            found.setdefault(settings.spool.folder.absolute(), "spool.folder")
+        if settings.event_pictures is not None:
+            found.setdefault(settings.event_pictures.folder.absolute(), "event_pictures.folder")
     return found
 
 

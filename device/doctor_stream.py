@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from typing import Any
 
@@ -172,8 +172,12 @@ class StreamCheck:
         config = self.config
         if not self.greets:
             return
-        local = {} if config.local is None else dict(open_local(config, self._form).digests)
-        features = None if self._gate is None else open_features(config, self._gate, self._form)
+        local: dict[str, str] = {}
+        features = None
+        # What is wrong with them was told.
+        with suppress(InfilinkError):
+            local = {} if config.local is None else dict(open_local(config, self._form).digests)
+            features = None if self._gate is None else open_features(config, self._gate, self._form)
         try:
             found = greet(
                 config,

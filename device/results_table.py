@@ -173,14 +173,10 @@ class ResultsTable:
                     database.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
         last, last_s = database.execute("SELECT MAX(sequence), MAX(captured_s) FROM inputs").fetchone()
         self.last_captured_s = last_s or 0.0
-        found = stream_of(database)
         if last is None:
             with database:
                 database.execute("INSERT OR REPLACE INTO about VALUES ('stream', ?)", (stream,))
-        elif found != stream:
-            raise InvalidInput(
-                f"{self.path}: has results of {_named(found)}, not of {_named(stream)}: give each its own `results`"
-            )
+        check_stream(database, self.path, stream)
         return 0 if last is None else int(last) + 1
 
     def _used_bytes(self) -> int:
@@ -210,6 +206,20 @@ def check_own(database: sqlite3.Connection, path: Path) -> None:
     # One that was killed while it began has some of ours alone.
     if tables - _TABLES and not tables >= {"inputs", "results"}:
         raise InvalidInput(f"{path}: is a database of something else: give `results` a file of its own")
+
+
+def check_stream(database: sqlite3.Connection, path: Path, stream: str) -> None:
+    """Makes sure that a file with results has a stream's.
+
+    Raises:
+        InvalidInput: it has another stream's.
+        sqlite3.Error: it can't be read.
+    """
+    found = stream_of(database)
+    if found != stream and database.execute("SELECT 1 FROM inputs").fetchone() is not None:
+        raise InvalidInput(
+            f"{path}: has results of {_named(found)}, not of {_named(stream)}: give each its own `results`"
+        )
 
 
 def _remove_run(path: Path) -> bool:

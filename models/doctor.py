@@ -94,7 +94,10 @@ def disk(folder: Path, least_bytes: int = _LEAST_DISK_BYTES, *, topic: str = "di
         least_bytes: how much is needed.
         topic: what it is for.
     """
-    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir())
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    if not there.is_dir():
+        yield Finding(topic, "wrong", f"{there}: is a file, and {folder} is to be a folder", "give another")
+        return
     free_bytes = shutil.disk_usage(there).free
     short = free_bytes < least_bytes
     text = f"{format_bytes(free_bytes)} free for {folder.absolute()}"

@@ -1,11 +1,14 @@
 """What `infilink doctor` and `infilink device --check` find of an agent's settings, each thing tried for real."""
 
 import json
+import re
 import shutil
 import socket
+import sqlite3
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import grpc
@@ -103,6 +106,31 @@ def test_what_is_wrong_is_named_and_the_rest_is_still_tried(
     shutil.copy(tiny_models / "bright.onnx", tmp_path / "model.onnx")
     told = wrong(write(**settings))
     assert any(text.startswith(f"{topic}: ") and says in text for text in told), told
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('results = "."', "is a folder"),
+        ('results = "foreign.sqlite"', "is a database of something else"),
+        ('results = "device.toml"', "can't be read as a results file"),
+        ('[spool]\nfolder = "device.toml"', "is a file, and .*device.toml is to be a folder"),
+        ('[spool]\nfolder = "device.toml/spool"', "is a file"),
+        ('[event_pictures]\nfolder = "device.toml"', "is a file"),
+        ('[[sinks]]\nkind = "jsonl"\npath = "device.toml/x"', "sinks: .*can't be written"),
+        ('[[sinks]]\nkind = "command"\nrun = ["no-such-program-here"]', "there is no program"),
+        ('metrics_listen = "{taken}"', "can't listen on"),
+        ('[[sinks]]\nkind = "preview"\nlisten = "{taken}"', "can't listen on"),
+    ],
+)
+def test_where_nothing_can_be_written_or_listened_on_is_told(
+    write: Callable, tmp_path: Path, text: str, says: str
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "foreign.sqlite")) as database:
+        database.execute("CREATE TABLE bills (a)")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        told = wrong(write(text.replace("{taken}", f"127.0.0.1:{taken.getsockname()[1]}")))
+    assert len(told) == 1 and re.search(says, told[0]), told
 
 
 def test_why_the_coordinator_does_not_take_it_is_told(write: Callable, served: Coordinator) -> None:

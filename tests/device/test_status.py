@@ -36,6 +36,7 @@ STREAM = {
     "dropped": 1,
     "sent_bytes": 2048,
     "rate_far": "above",
+    "filter": {"allowed": "proven", "doing": "", "refused": "no room on the disk", "digest": "a1"},
 }
 AGENT = {
     "name": "yard",
@@ -68,10 +69,11 @@ def test_who_asks_is_answered_and_what_was_killed_is_cleared_away(folder: Path, 
             "is tried again",
             "7.0%",
             "rate_far above",
+            "door: filter from the coordinator: digest a1, refused no room on the disk",
             "no [such] micro",
         ):
             assert part in told
-        assert "nobody answers" in told
+        assert "nobody answers" in told and "allowed" not in told
     assert not path.exists()
     assert build_app(line)(line, standalone_mode=False) == 1
     assert "no agent called 'yard' runs here" in capsys.readouterr().out

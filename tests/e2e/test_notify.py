@@ -46,5 +46,7 @@ def test_an_agent_says_that_it_captures_without_a_coordinator_and_tells_of_itsel
             agent.terminate()
             while "STOPPING=1" not in lines:
                 lines += told.recv(1000).decode().splitlines()
+            agent.wait()
+            assert agent.process.returncode == 0, "else systemd calls what it asked for a failure"
         finally:
             agent.close()

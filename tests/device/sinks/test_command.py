@@ -100,9 +100,7 @@ def test_only_so_many_run_at_once_and_one_that_hangs_is_killed_and_told(caplog):
         sink.take(delivered(sequence, said(boxes(PERSON))))
     sink.close()
     assert (sink.runs, sink.left_out, sink.failures) == (1, 3, 1)
-    assert ["is left out" in caplog.messages[0], "was killed after 2 s (told once)" in caplog.messages[1]] == [
-        True
-    ] * 2
+    assert ["is left out" in caplog.messages[0], "was killed after 2 s (told once)" in caplog.messages[1]] == [True] * 2
 
 
 def test_one_that_fails_is_told_once(caplog):
