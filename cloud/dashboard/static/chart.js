@@ -1,10 +1,15 @@
-// The chart of a stretch of time: what was sent and what was not, audits, events, the governor, the camera.
-import { clock, tick } from "./words.js";
+// The chart of a stretch of time: bars of what was sent and what was not, audits and how far they agree, and below on the
+// same axis a lane for each thing that was seen, for the governor, the camera and what was noted.
+import { Plot, axis, colour } from "./plot.js";
+import { clock, percent, tick } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const BARS = 64;
+const BARS = 72;
+const GAP = 16;
 const LANE = 20;
+const AXIS = 24;
 const MOST_LANES = 10;
+const NARROW = 600;
 
 function make(name, attributes, text) {
   const made = document.createElementNS(SVG, name);
@@ -21,67 +26,120 @@ function titled(shape, text) {
   return shape;
 }
 
-export function drawChart(place, found, chosen) {
-  const width = place.clientWidth;
-  if (!width) return;
-  const side = width < 600 ? 76 : 130;
-  const scale = (width - side - 8) / (found.until_us - found.since_us);
-  const x = (us) => side + scale * (Math.max(found.since_us, Math.min(found.until_us, us)) - found.since_us);
-  const parts = [];
-  const name = (y, text) => {
-    const most = width < 600 ? 11 : 19;
-    parts.push(titled(make("text", { x: 0, y, class: "lane" }, text.length > most ? `${text.slice(0, most - 1)}…` : text), text));
-  };
-  drawBars(parts, found, x);
-  name(BARS / 2, "inputs");
-  let y = BARS + 14;
-  const lanes = lanesOf(found);
-  for (const [text, events] of lanes) {
-    name(y + 12, text);
-    for (const event of events) parts.push(bar(event, x, y, found, chosen));
-    y += LANE;
+export class Chart {
+  // `zoomed` is told the stretch that somebody has drawn with the pointer, `read` what the pointer is at, if it is at something.
+  constructor(place, { zoomed, read }) {
+    Object.assign(this, { place, zoomed, read });
+    this.plot = new Plot(place, () => this.again());
+    this.held = false;
+    this.drawn = null;
   }
-  for (const [text, spans, kind] of [["governor", found.level, "level"], ["camera", found.camera, "camera"]]) {
-    if (!spans.length) continue;
-    name(y + 12, text);
-    for (const each of spans) {
-      const from = x(each.since_us);
-      parts.push(titled(make("rect", { x: from, y: y + 2, width: Math.max(2, x(each.until_us ?? found.until_us) - from), height: LANE - 6, class: kind }), `${text}: ${each.text}`));
-    }
-    y += LANE;
+
+  again() { if (this.drawn !== null) this.draw(...this.drawn); }
+
+  draw(found, chosen) {
+    this.drawn = [found, chosen];
+    const width = this.place.clientWidth;
+    // What is being drawn with the pointer stays.
+    if (!width || this.held) return;
+    const isNarrow = width < NARROW;
+    const seen = seenOf(found);
+    const rows = rowsOf(found, seen);
+    const below = GAP + LANE * rows.length;
+    const bins = binsOf(found);
+    const most = Math.max(1, ...bins.sent.map((sent, at) => sent + bins.skipped[at]));
+    const agrees = bins.agreement.some((each) => each !== null);
+    const bars = globalThis.uPlot.paths.bars({ size: [0.85, 60] });
+    // The bars take the upper part of the plot, the lanes the lower one.
+    const upper = (top) => [-top * below / BARS, top];
+    this.plot.draw({
+      height: BARS + below + AXIS + 6,
+      padding: [6, agrees ? 0 : 8, 0, 0],
+      scales: { x: { range: [found.since_us / 1e6, found.until_us / 1e6] }, y: { range: upper(most) }, share: { range: upper(1) } },
+      axes: [
+        axis({ size: AXIS, gap: 2, space: 80, values: (_, splits) => splits.map((each) => tick(1e6 * each, found.until_us - found.since_us)) }),
+        axis({ size: isNarrow ? 76 : 130, splits: () => [0, most], values: (_, splits) => splits.map((each) => each.toLocaleString()) }),
+        axis({ scale: "share", side: 1, size: 50, show: agrees, grid: { show: false }, splits: () => [0, 0.5, 1], values: (_, splits) => splits.map((each) => `${100 * each} %`) }),
+      ],
+      series: [
+        {},
+        { stroke: colour("--soft"), width: 1, paths: bars, points: { show: false } },
+        { stroke: colour("--kind1"), fill: colour("--kind1"), width: 1, paths: bars, points: { show: false } },
+        { scale: "share", stroke: colour("--ink"), width: 1.5, spanGaps: true, points: { show: true, size: 4, fill: colour("--ink") } },
+        { stroke: colour("--ink"), paths: () => null, points: { show: true, size: 7, width: 1, fill: colour("--kind4") } },
+      ],
+      cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false, dist: 4 } },
+      hooks: {
+        ready: [(plot) => { this.drawLanes(plot, rows, found, chosen, isNarrow); this.hold(plot); }],
+        setCursor: [({ cursor }) => this.read(cursor.left >= 0 ? wordsOf(found, bins, cursor.idx) : undefined)],
+        setSelect: [(plot) => this.select(plot)],
+      },
+    }, [bins.at_s, bins.sent.map((sent, at) => sent + bins.skipped[at] || null), bins.sent.map((sent) => sent || null), bins.agreement,
+      bins.audited.map((audited) => (audited ? -most * 9 / BARS : null))]);
+    this.place.setAttribute("aria-label", summary(bins, seen));
   }
-  if (found.notes.length) {
-    name(y + 12, "notes");
-    for (const note of found.notes) {
-      const at = x(note.at_us);
-      parts.push(titled(make("path", { d: `M${at - 5},${y + 14} L${at},${y + 4} L${at + 5},${y + 14} Z`, class: "notice" }), `${clock(note.at_us)}: ${note.text}`));
-    }
-    y += LANE;
+
+  hold(plot) {
+    plot.over.addEventListener("mousedown", () => {
+      this.held = true;
+      addEventListener("mouseup", () => { this.held = false; setTimeout(() => this.again()); }, { once: true });
+    });
   }
-  for (const us of ticks(found, width < 600 ? 3 : 6)) {
-    parts.unshift(make("line", { x1: x(us), x2: x(us), y1: 0, y2: y, class: "grid" }));
-    parts.push(make("text", { x: Math.min(x(us), width - 22), y: y + 14, class: "tick" }, tick(us, found.until_us - found.since_us)));
+
+  select(plot) {
+    const { left, width } = plot.select;
+    if (width <= 0) return;
+    plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+    this.zoomed(1e6 * plot.posToVal(left, "x"), 1e6 * plot.posToVal(left + width, "x"));
   }
-  if (chosen) parts.push(make("line", { x1: x(chosen.input.at_us), x2: x(chosen.input.at_us), y1: 0, y2: y, class: "chosen" }));
-  const svg = make("svg", { width, height: y + 22, viewBox: `0 0 ${width} ${y + 22}` });
-  svg.append(...parts);
-  place.replaceChildren(svg);
-  place.setAttribute("aria-label", words(found, lanes));
+
+  drawLanes(plot, rows, found, chosen, isNarrow) {
+    const { width, height } = plot;
+    const side = plot.over.offsetLeft;
+    const bottom = plot.over.offsetTop + plot.over.offsetHeight;
+    const x = (us) => side + plot.valToPos(Math.max(found.since_us, Math.min(found.until_us, us)) / 1e6, "x");
+    const most = isNarrow ? 11 : 19;
+    const name = (y, text) => titled(make("text", { x: 0, y, class: "lane" }, text.length > most ? `${text.slice(0, most - 1)}…` : text), text);
+    const parts = [name(plot.over.offsetTop + BARS / 2, "inputs")];
+    rows.forEach(({ text, shapes }, at) => {
+      const y = plot.over.offsetTop + BARS + GAP + at * LANE;
+      parts.push(name(y + 13, text), ...shapes.map((shape) => shape(x, y, chosen)));
+    });
+    if (chosen) parts.push(make("line", { x1: x(chosen.input.at_us), x2: x(chosen.input.at_us), y1: 0, y2: bottom, class: "chosen" }));
+    const svg = make("svg", { width, height, viewBox: `0 0 ${width} ${height}`, class: "lanes" });
+    svg.append(...parts);
+    plot.over.parentElement.append(svg);
+  }
 }
 
-function drawBars(parts, found, x) {
-  const most = Math.max(1, ...found.bins.map(([, sent, skipped]) => sent + skipped));
-  for (const [at, sent, skipped, audited, agreement] of found.bins) {
-    const from = x(found.since_us + at * found.bin_us);
-    const width = Math.max(1.5, x(found.since_us + (at + 1) * found.bin_us) - from - 1);
-    const high = (BARS * sent) / most;
-    const over = (BARS * skipped) / most;
-    const text = `${clock(found.since_us + at * found.bin_us)}: ${sent} sent, ${skipped} not sent, ${audited} audited`
-      + (agreement === null ? "" : `, ${Math.round(100 * agreement)} % agreement`);
-    if (skipped) parts.push(titled(make("rect", { x: from, y: BARS - high - over, width, height: over, class: "skipped" }), text));
-    if (sent) parts.push(titled(make("rect", { x: from, y: BARS - Math.max(high, 2), width, height: Math.max(high, 2), class: "sent" }), text));
-    if (audited) parts.push(titled(make("circle", { cx: from + width / 2, cy: BARS + 6, r: 3, class: "audited" }), text));
-  }
+// All parts of a stretch, those with nothing in them, too.
+function binsOf(found) {
+  const count = Math.ceil((found.until_us - found.since_us) / found.bin_us);
+  const zeros = () => new Array(count).fill(0);
+  const bins = { at_s: zeros().map((_, at) => (found.since_us + (at + 0.5) * found.bin_us) / 1e6), sent: zeros(), skipped: zeros(), audited: zeros(), agreement: new Array(count).fill(null) };
+  for (const [at, sent, skipped, audited, agreement] of found.bins) Object.entries({ sent, skipped, audited, agreement }).forEach(([key, value]) => { bins[key][at] = value; });
+  return bins;
+}
+
+function wordsOf(found, bins, at) {
+  const agreement = bins.agreement[at];
+  return `${clock(found.since_us + at * found.bin_us)}: ${bins.sent[at].toLocaleString()} sent, ${bins.skipped[at].toLocaleString()} not sent, ${bins.audited[at].toLocaleString()} audited`
+    + (agreement === null ? "" : `, ${percent(agreement)} agreement`);
+}
+
+function rowsOf(found, seen) {
+  const spans = [["governor", found.level, "level"], ["camera", found.camera, "camera"]].filter(([, each]) => each.length);
+  return [
+    ...seen.map(([text, events]) => ({ text, shapes: events.map((event) => (x, y, chosen) => bar(event, x, y, found, chosen)) })),
+    ...spans.map(([text, each, kind]) => ({ text, shapes: each.map((one) => (x, y) => {
+      const from = x(one.since_us);
+      return titled(make("rect", { x: from, y: y + 2, width: Math.max(2, x(one.until_us ?? found.until_us) - from), height: LANE - 6, class: kind }), `${text}: ${one.text}`);
+    }) })),
+    ...(found.notes.length ? [{ text: "notes", shapes: found.notes.map((note) => (x, y) => {
+      const at = x(note.at_us);
+      return titled(make("path", { d: `M${at - 5},${y + 14} L${at},${y + 4} L${at + 5},${y + 14} Z`, class: "notice" }), `${clock(note.at_us)}: ${note.text}`);
+    }) }] : []),
+  ];
 }
 
 function bar(event, x, y, found, chosen) {
@@ -97,7 +155,7 @@ function bar(event, x, y, found, chosen) {
 }
 
 // Events by what is there, those that are seen most often first.
-function lanesOf(found) {
+function seenOf(found) {
   const models = [...new Set(found.events.map((event) => event.model))].sort();
   const lanes = new Map();
   for (const event of found.events) {
@@ -108,17 +166,8 @@ function lanesOf(found) {
   return [...lanes].sort((one, other) => other[1].length - one[1].length).slice(0, MOST_LANES);
 }
 
-function ticks(found, most) {
-  const steps = [1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360, 720, 1440, 2880].map((minutes) => minutes * 60e6);
-  const step = steps.find((each) => (found.until_us - found.since_us) / each <= most) ?? steps.at(-1);
-  const zoneUs = new Date(found.since_us / 1000).getTimezoneOffset() * 60e6;
-  const made = [];
-  for (let us = Math.ceil((found.since_us - zoneUs) / step) * step + zoneUs; us < found.until_us; us += step) made.push(us);
-  return made;
-}
-
-function words(found, lanes) {
-  const sum = (at) => found.bins.reduce((all, bin) => all + bin[at], 0);
-  const seen = lanes.map(([what, events]) => `${what} ${events.length} times`).join(", ");
-  return `${sum(1)} inputs sent, ${sum(2)} not sent, ${sum(3)} audited. ${seen ? `Seen: ${seen}.` : ""}`;
+function summary(bins, seen) {
+  const sum = (values) => values.reduce((all, each) => all + each, 0);
+  const told = seen.map(([what, events]) => `${what} ${events.length} times`).join(", ");
+  return `${sum(bins.sent)} inputs sent, ${sum(bins.skipped)} not sent, ${sum(bins.audited)} audited. ${told ? `Seen: ${told}.` : ""}`;
 }

@@ -12,16 +12,20 @@ export function axis(options) {
 
 // Draws in `place`, in place of what was drawn there before.
 export class Plot {
-  constructor(place) {
+  // `resized` is called in place of stretching what is drawn.
+  constructor(place, resized = () => this.drawn?.setSize({ width: place.clientWidth, height: this.drawn.height })) {
     this.place = place;
     this.drawn = null;
     plots.add(this);
-    new ResizeObserver(() => this.drawn?.setSize({ width: place.clientWidth, height: this.drawn.height })).observe(place);
+    new ResizeObserver(resized).observe(place);
   }
 
   draw(options, data) {
+    const cursor = this.drawn?.cursor;
     this.drawn?.destroy();
     this.drawn = new globalThis.uPlot({ width: this.place.clientWidth, legend: { show: false }, ...options }, data, this.place);
+    // What the pointer is at can still be read.
+    if (cursor?.left >= 0) this.drawn.setCursor({ left: cursor.left, top: cursor.top });
   }
 
   redraw() { this.drawn?.redraw(false); }

@@ -36,7 +36,7 @@ export class Tile {
     this.age = element("span", { class: "age" });
     this.said = element("ul", { class: "said" });
     this.foot = element("p", { class: "foot" });
-    this.events = element("p", { class: "foot events" });
+    this.events = element("p", { class: "foot seen" });
     this.contract = element("div", { class: "contract" });
     this.troubles = element("ul", { class: "troubles" });
     this.node = element("article", { class: "card tile", "aria-label": name },

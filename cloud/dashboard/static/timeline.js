@@ -1,5 +1,5 @@
 // A stretch of a stream's time: which one is shown, what is known of it, and which event is looked at.
-import { drawChart } from "./chart.js";
+import { Chart } from "./chart.js";
 import { Detail } from "./detail.js";
 import { Exports } from "./exports.js";
 import { element } from "./tile.js";
@@ -12,7 +12,14 @@ const SPANS = [
   { name: "Week", us: 7 * 86400e6, everyMs: 120000 },
 ];
 
+const SHORTEST_US = 10e6;
 const WRITTEN_MS = 1000;
+
+// A span that is none of those with a name.
+function spanOf(us) {
+  const length = Math.round(Math.max(SHORTEST_US, Math.min(SPANS.at(-1).us, us)));
+  return SPANS.find((each) => each.us === length) ?? { us: length, everyMs: SPANS.find((each) => length <= each.us).everyMs };
+}
 
 export class Timeline {
   constructor(name) {
@@ -27,11 +34,12 @@ export class Timeline {
     this.waiting = null;
     this.detail = new Detail(name, this.path, (input) => this.look(input));
     this.exports = new Exports(this.path);
-    for (const each of ["chart", "told", "range", "state", "film", "events", "count", "spans"]) this[each] = document.getElementById(each);
+    for (const each of ["chart", "told", "read", "range", "state", "film", "events", "count", "spans"]) this[each] = document.getElementById(each);
+    const read = (text = "Drag over the chart, or press +, to look closer.") => { if (this.read.textContent !== text) this.read.textContent = text; };
+    this.drawing = new Chart(this.chart, { zoomed: (sinceUs, untilUs) => this.zoom(sinceUs, untilUs), read });
     this.buttons();
     this.events.addEventListener("keydown", (pressed) => this.pressed(pressed));
     this.chart.addEventListener("click", (click) => this.clicked(click));
-    new ResizeObserver(() => this.draw()).observe(this.chart);
     this.askTwice();
   }
 
@@ -41,14 +49,29 @@ export class Timeline {
       button.addEventListener("click", () => { this.span = each; this.ask(); });
       return button;
     }));
-    const move = (way) => () => {
-      this.untilUs = Math.min((this.untilUs ?? Date.now() * 1000) + way * this.span.us / 2, Date.now() * 1000);
-      if (Date.now() * 1000 - this.untilUs < this.span.us / 20) this.untilUs = null;
-      this.ask();
+    const move = (way) => this.showUntil((this.untilUs ?? Date.now() * 1000) + way * this.span.us / 2);
+    // What is in the middle stays there, unless the present is shown: that stays.
+    const scale = (factor) => {
+      const before = this.span.us;
+      this.span = spanOf(factor * before);
+      this.showUntil(this.untilUs === null ? Date.now() * 1000 : this.untilUs + (this.span.us - before) / 2);
     };
-    document.getElementById("earlier").addEventListener("click", move(-1));
-    document.getElementById("later").addEventListener("click", move(1));
+    document.getElementById("earlier").addEventListener("click", () => move(-1));
+    document.getElementById("later").addEventListener("click", () => move(1));
+    document.getElementById("closer").addEventListener("click", () => scale(1 / 2));
+    document.getElementById("wider").addEventListener("click", () => scale(2));
     document.getElementById("now").addEventListener("click", () => { this.untilUs = null; this.ask(); });
+  }
+
+  showUntil(untilUs) {
+    const nowUs = Date.now() * 1000;
+    this.untilUs = nowUs - untilUs < this.span.us / 20 ? null : untilUs;
+    this.ask();
+  }
+
+  zoom(sinceUs, untilUs) {
+    this.span = spanOf(untilUs - sinceUs);
+    this.showUntil((sinceUs + untilUs + this.span.us) / 2);
   }
 
   // Something came: where the present is shown it is asked for, but not each time.
@@ -94,7 +117,7 @@ export class Timeline {
     this.range.textContent = span(found.since_us, found.until_us);
     this.tell();
     this.state.textContent = stateOf(found);
-    drawChart(this.chart, found, this.steps.find((each) => each.key === this.chosen) ?? null);
+    this.drawing.draw(found, this.steps.find((each) => each.key === this.chosen) ?? null);
     this.drawFilm();
     this.drawEvents();
   }

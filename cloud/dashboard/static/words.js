@@ -35,7 +35,7 @@ export function time(atUs) {
 
 export function span(sinceUs, untilUs) {
   const day = (us) => new Date(us / 1000).toLocaleDateString([], { weekday: "short", day: "numeric", month: "short" });
-  const minute = (us) => new Date(us / 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const minute = (us) => new Date(us / 1000).toLocaleTimeString([], clockOf(untilUs - sinceUs));
   const [first, last] = [day(sinceUs), day(untilUs)];
   return `${first}, ${minute(sinceUs)} – ${first === last ? "" : `${last}, `}${minute(untilUs)}`;
 }
@@ -43,7 +43,13 @@ export function span(sinceUs, untilUs) {
 export function tick(atUs, lengthUs) {
   const at = new Date(atUs / 1000);
   if (lengthUs > 2 * 86400e6) return at.toLocaleDateString([], { weekday: "short", day: "numeric" });
-  return at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  return at.toLocaleTimeString([], clockOf(lengthUs));
+}
+
+// As exact as a stretch of that length takes.
+function clockOf(lengthUs) {
+  const minutes = { hour: "2-digit", minute: "2-digit" };
+  return lengthUs < 300e6 ? { ...minutes, second: "2-digit" } : minutes;
 }
 
 export function lasted(us) {

@@ -57,9 +57,9 @@ def test_a_tile_says_how_many_events_there_were_and_how_long_ago(look: Callable)
         await view.page.goto("/site")
         async with view.device() as device:
             await device.send(an_input(0, 10))
-            await view.says(".tile .events", "No events in the last hour")
+            await view.says(".tile .seen", "No events in the last hour")
             await device.send(an_input(1, 200))
-            await view.says(".tile .events", "in the last hour, newest")
+            await view.says(".tile .seen", "in the last hour, newest")
 
     look(story)
 

@@ -80,6 +80,42 @@ def test_what_comes_later_is_added_and_arrow_keys_step_through_it(look: Callable
     look(story)
 
 
+@pytest.mark.parametrize("width", [1000, 1600])
+def test_the_pointer_reads_the_chart_and_draws_what_is_looked_at_closer(look: Callable, width: int) -> None:
+    async def story(view: View) -> None:
+        async with view.device() as device:
+            await device.send(an_input(0, 200))
+            await device.send(an_input(4, 200, audit=True))
+        await view.page.goto("/stream/yard")
+        await view.page.click("#spans >> text=Hour")
+        await view.says("#events", "spot")
+        await view.says("#read", "Drag over the chart")
+        place = view.page.locator("#chart .u-over")
+        await place.scroll_into_view_if_needed()
+        size = await place.bounding_box()
+        # All was sent lately: at the right end.
+        read = []
+        while not any(" 3 not sent" in each for each in read):
+            assert len(read) < 30, read
+            await place.hover(position={"x": size["width"] * (1 - (len(read) + 1) / 240), "y": 20})
+            read.append(await view.text("#read"))
+        before = await view.text("#range")
+        for to, is_down in ((0.25, True), (0.5, False)):
+            await view.page.mouse.move(size["x"] + to * size["width"], size["y"] + 20, steps=4)
+            await (view.page.mouse.down if is_down else view.page.mouse.up)()
+        await view.says("#told", "Nothing was sent in this time.")
+        assert before != await view.text("#range")
+        assert await view.page.locator("#spans [aria-pressed=true]").count() == 0
+        await view.page.click("#now")
+        await view.says("#events", "spot")
+        await view.page.click("#spans >> text=Hour")
+        for label, pressed in (("Half", 0), ("Twice", 1)):
+            await view.page.get_by_label(f"{label} as much time").click()
+            assert await view.page.locator("#spans [aria-pressed=true]", has_text="Hour").count() == pressed
+
+    look(story, width=width)
+
+
 def test_a_time_in_which_nothing_was_sent_is_said(look: Callable) -> None:
     async def story(view: View) -> None:
         await view.site.send(an_input(0), device="yard")
