@@ -85,7 +85,7 @@ def _results(stream: str, config: DeviceConfig) -> Iterator[Finding]:
     if path is None or not path.exists():
         return
     if not path.is_file():
-        raise InvalidInput(f"{path}: is a folder, and `results` is to be a file")
+        raise InvalidInput(f"{path}: is no file, and `results` is to be one")
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             check_own(database, path)

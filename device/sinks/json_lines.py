@@ -1,10 +1,11 @@
 """Results as JSON lines: one object for each input, into a file that is rotated by its size, or to standard output."""
 
+import errno
+import io
 import json
 import os
-import sys
+import stat
 from itertools import pairwise
-from typing import TextIO
 
 from ...errors import InvalidInput
 from .delivered import Delivered, EventPicture, Item
@@ -26,12 +27,14 @@ class JsonLines:
     def __init__(self, config: JsonLinesConfig) -> None:
         self.config = config
         self._to_stdout = str(config.path) == "-"
-        self._size_bytes = 0
-        self._file: TextIO | None = None
+        self._file: io.FileIO | None = None
+        self._is_regular = False
         try:
-            self._open()
+            if not self._to_stdout:
+                self._open()
         except OSError as error:
-            raise InvalidInput(f"sinks: {config.path}: can't be written: {error}") from error
+            if error.errno != errno.ENXIO:
+                raise InvalidInput(f"sinks: {config.path}: can't be written: {error}") from error
 
     def take(self, delivered: Delivered) -> None:
         """Writes a line."""
@@ -44,32 +47,49 @@ class JsonLines:
 
     def close(self) -> None:
         """Closes the file."""
-        if self._file is not None and not self._to_stdout:
+        if self._file is not None:
             self._file.close()
         self._file = None
 
     def _write(self, item: Item) -> None:
-        if self._file is None:
-            self._open()
-        assert self._file is not None
         line = json.dumps(item.as_json(), ensure_ascii=False, separators=(",", ":")) + "\n"
-        size_bytes = len(line.encode())
-        if not self._to_stdout and self._size_bytes and self._size_bytes + size_bytes > self.config.size_bytes:
-            self._rotate()
-        self._file.write(line)
-        # Whoever follows the file sees the line at once.
-        self._file.flush()
-        self._size_bytes += size_bytes
-
-    def _open(self) -> None:
         if self._to_stdout:
-            self._file = sys.stdout
+            print(line, end="", flush=True)
             return
-        self.config.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.config.path.open("a", encoding="utf-8")
-        self._size_bytes = os.fstat(self._file.fileno()).st_size
+        content = line.encode()
+        file = self._file or self._open()
+        size_bytes = os.fstat(file.fileno()).st_size if self._is_regular else 0
+        if size_bytes and size_bytes + len(content) > self.config.size_bytes:
+            file, size_bytes = self._rotate(), 0
+        try:
+            # At once, so that whoever follows the file sees whole lines.
+            done = file.write(content)
+        except BrokenPipeError:
+            self.close()  # The next one who reads it begins with a whole line.
+            raise
+        if done != len(content) and self._is_regular:
+            file.truncate(size_bytes)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def _rotate(self) -> None:
+    def _open(self) -> io.FileIO:
+        """Opens the file, or what else is there: of that nothing is put aside.
+
+        Raises:
+            OSError: it can't be written; ENXIO: it is a pipe that nobody reads now.
+        """
+        path = self.config.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # To open a pipe would wait until somebody reads it.
+            number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
+        except OSError as error:
+            raise OSError(errno.ENXIO, f"nobody reads {path}") if error.errno == errno.ENXIO else error from error
+        os.set_blocking(number, True)
+        self._file = io.FileIO(number, "a")
+        self._is_regular = stat.S_ISREG(os.fstat(number).st_mode)
+        return self._file
+
+    def _rotate(self) -> io.FileIO:
         self.close()
         path = self.config.path
         aside = [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, self.config.files))]
@@ -77,4 +97,4 @@ class JsonLines:
         for newer, older in reversed(list(pairwise(aside))):
             if newer.exists():
                 newer.replace(older)
-        self._open()
+        return self._open()

@@ -111,7 +111,7 @@ def test_what_is_wrong_is_named_and_the_rest_is_still_tried(
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('results = "."', "is a folder"),
+        ('results = "."', "is no file"),
         ('results = "foreign.sqlite"', "is a database of something else"),
         ('results = "device.toml"', "can't be read as a results file"),
         ('[spool]\nfolder = "device.toml"', "is a file, and .*device.toml is to be a folder"),

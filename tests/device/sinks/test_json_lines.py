@@ -1,9 +1,12 @@
 """JSON lines: one object for each input, as it is known, in files that are rotated."""
 
 import json
+import os
 
+import pytest
 from infilink.device.sinks.settings import JsonLinesConfig
 
+from ...test_full_disk import room_for_each_file
 from .made import PERSON, boxes, delivered, event, said
 
 
@@ -76,3 +79,33 @@ def test_events_alone_may_be_wanted(tmp_path):
     sink.take_event(event(delivered(2)))
     sink.close()
     assert [line["type"] for line in read(tmp_path / "r.jsonl")] == ["event"]
+
+
+def test_a_pipe_is_not_waited_for_and_its_next_reader_gets_whole_lines(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    sink = JsonLinesConfig(kind="jsonl", path=path, size_bytes=2**12).open()
+    for _ in range(2):
+        with pytest.raises(OSError, match="nobody reads"):
+            sink.take(delivered(1))
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        for sequence in range(2, 22):
+            sink.take(delivered(sequence))
+        lines = os.read(reader, 2**16).splitlines()
+        assert [json.loads(line)["sequence"] for line in lines] == [*range(2, 22)], "and nothing is put aside"
+        os.close(reader)
+        with pytest.raises(BrokenPipeError):
+            sink.take(delivered(22))
+    sink.close()
+    assert [each.name for each in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_line_for_which_there_is_no_room_leaves_no_part_of_itself(tmp_path):
+    path = tmp_path / "r.jsonl"
+    sink = JsonLinesConfig(kind="jsonl", path=path).open()
+    sink.take(delivered(1))
+    with room_for_each_file(path.stat().st_size + 10), pytest.raises(OSError, match="No space left"):
+        sink.take(delivered(2))
+    sink.take(delivered(3))
+    sink.close()
+    assert [line["sequence"] for line in read(path)] == [1, 3]
