@@ -1,7 +1,9 @@
 """Models that run on the device, over both real daemons: their outputs travel, and the cloud runs what is left."""
 
 import shutil
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import grpc
@@ -276,13 +278,18 @@ BEHIND = 30
 
 
 def looked_at(path):
-    """Of the frames so far: those that the model of the device looked at, and those that gave way to newer ones."""
+    """The frames so far that the model of the device looked at."""
     with Results(path) as results:
-        origins = dict(zip(results.sequences, results.origins("bright"), strict=True))
-    return (
-        [sequence for sequence, origin in origins.items() if origin == "local"],
-        [sequence for sequence, origin in origins.items() if origin != "local"],
-    )
+        origins = zip(results.sequences, results.origins("bright"), strict=True)
+        return [sequence for sequence, origin in origins if origin == "local"]
+
+
+def longest_gap(path):
+    """How many frames that follow each other gave way to newer ones, at most."""
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT sequence FROM inputs WHERE refused = 'dropped' ORDER BY sequence").fetchall()
+    dropped = np.array([sequence for (sequence,) in rows])
+    return max(map(len, np.split(dropped, np.flatnonzero(np.diff(dropped) != 1) + 1)))
 
 
 def test_what_waits_behind_a_model_of_the_device_is_bounded_and_the_newest_goes_first(
@@ -294,21 +301,16 @@ def test_what_waits_behind_a_model_of_the_device_is_bounded_and_the_newest_goes_
     # The decoder of the source was started before the model.
     _decoder, model = sorted(agent.model_processes(), key=lambda process: process.create_time())
 
-    def far_behind():
-        looked, gave_way = looked_at(path)
-        # Rows are written a little later.
-        return looked and max(gave_way, default=0) > max(looked) + BEHIND
-
     model.suspend()
     try:
         # Capture waits for no model.
-        wait_until(far_behind, "frames that give way while the model stands still")
-        before = len(looked_at(path)[0])
+        wait_until(lambda: longest_gap(path) > BEHIND, "frames that give way while the model stands still")
+        before = len(looked_at(path))
     finally:
         model.resume()
-    wait_until(lambda: len(looked_at(path)[0]) >= before + 5, "the model goes on")
+    wait_until(lambda: len(looked_at(path)) >= before + 5, "the model goes on")
     agent.terminate()
     summary = agent.finish()
     assert summary["kept"] == summary["frames"] == summary["answered"] + summary["dropped"] + summary["refused"]
     # One frame was with the model and one waited: the others gave way, to the newest.
-    assert max(np.diff(looked_at(path)[0])) > BEHIND
+    assert max(np.diff(looked_at(path))) > BEHIND
