@@ -32,6 +32,10 @@ def filter_command(
     everywhere: Annotated[
         bool, typer.Option("--all", help="All other streams where what it replaces decides; one has to run it.")
     ] = False,
+    anyway: Annotated[
+        bool,
+        typer.Option("--anyway", help="Also where, by what is kept of a stream, it would probably break its promise."),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     address: AddressOption = HERE,
     token: TokenOption = "",
@@ -43,7 +47,8 @@ def filter_command(
     """Roll a filter out to a stream, then to all others, or go back; or show which filter decides where.
 
     A device that is connected hears of it with its next report, fetches the file, tries it, and swaps it between two
-    inputs; one that is not, as it comes. What it refuses is told in words, and the old one stays.
+    inputs; one that is not, as it comes. What it refuses is told in words, and the old one stays. Before that the
+    coordinator tries the filter on what it has kept of the stream, and says what came of it.
     """
     caller = Caller(address, token, tls_ca, tls_cert, tls_key)
     if file is None and not back:
@@ -58,11 +63,14 @@ def filter_command(
     what = "go back to what decided before" if file is None else f"have {file.name} decide"
     if not yes and not typer.confirm(f"{what} on {named}?", err=True):
         raise typer.Exit(1)
-    request = fleet_pb2.SetFilterRequest(streams=streams or (), back=back, all=everywhere)
+    request = fleet_pb2.SetFilterRequest(streams=streams or (), back=back, all=everywhere, anyway=anyway)
     if file is not None:
         uploads = _uploads(file)
         request.digest = caller.ask(fleet_pb2_grpc.FleetStub, "PutFilter", uploads, within_s=_TAKES_WITHIN_S).digest
-    reply = caller.ask(fleet_pb2_grpc.FleetStub, "SetFilter", request)
+    reply = caller.ask(fleet_pb2_grpc.FleetStub, "SetFilter", request, within_s=_TAKES_WITHIN_S)
+    for each in reply.filters:
+        if each.foreseen:
+            print(printable(f"{each.stream}: {each.foreseen}"), file=sys.stderr)
     _show(reply.filters, as_json=as_json)
 
 

@@ -145,16 +145,18 @@ class FilterFile(_message.Message):
     def __init__(self, name: _Optional[str] = ..., digest: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
 
 class SetFilterRequest(_message.Message):
-    __slots__ = ("streams", "digest", "back", "all")
+    __slots__ = ("streams", "digest", "back", "all", "anyway")
     STREAMS_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     BACK_FIELD_NUMBER: _ClassVar[int]
     ALL_FIELD_NUMBER: _ClassVar[int]
+    ANYWAY_FIELD_NUMBER: _ClassVar[int]
     streams: _containers.RepeatedScalarFieldContainer[str]
     digest: str
     back: bool
     all: bool
-    def __init__(self, streams: _Optional[_Iterable[str]] = ..., digest: _Optional[str] = ..., back: bool = ..., all: bool = ...) -> None: ...
+    anyway: bool
+    def __init__(self, streams: _Optional[_Iterable[str]] = ..., digest: _Optional[str] = ..., back: bool = ..., all: bool = ..., anyway: bool = ...) -> None: ...
 
 class StreamFilters(_message.Message):
     __slots__ = ("filters",)
@@ -163,7 +165,7 @@ class StreamFilters(_message.Message):
     def __init__(self, filters: _Optional[_Iterable[_Union[StreamFilter, _Mapping]]] = ...) -> None: ...
 
 class StreamFilter(_message.Message):
-    __slots__ = ("stream", "wanted_name", "wanted_digest", "by", "wanted_us", "gate_name", "gate_digest", "since_us", "state", "told")
+    __slots__ = ("stream", "wanted_name", "wanted_digest", "by", "wanted_us", "gate_name", "gate_digest", "since_us", "state", "told", "foreseen")
     STREAM_FIELD_NUMBER: _ClassVar[int]
     WANTED_NAME_FIELD_NUMBER: _ClassVar[int]
     WANTED_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -174,6 +176,7 @@ class StreamFilter(_message.Message):
     SINCE_US_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     TOLD_FIELD_NUMBER: _ClassVar[int]
+    FORESEEN_FIELD_NUMBER: _ClassVar[int]
     stream: str
     wanted_name: str
     wanted_digest: str
@@ -184,4 +187,5 @@ class StreamFilter(_message.Message):
     since_us: int
     state: str
     told: str
-    def __init__(self, stream: _Optional[str] = ..., wanted_name: _Optional[str] = ..., wanted_digest: _Optional[str] = ..., by: _Optional[str] = ..., wanted_us: _Optional[int] = ..., gate_name: _Optional[str] = ..., gate_digest: _Optional[str] = ..., since_us: _Optional[int] = ..., state: _Optional[str] = ..., told: _Optional[str] = ...) -> None: ...
+    foreseen: str
+    def __init__(self, stream: _Optional[str] = ..., wanted_name: _Optional[str] = ..., wanted_digest: _Optional[str] = ..., by: _Optional[str] = ..., wanted_us: _Optional[int] = ..., gate_name: _Optional[str] = ..., gate_digest: _Optional[str] = ..., since_us: _Optional[int] = ..., state: _Optional[str] = ..., told: _Optional[str] = ..., foreseen: _Optional[str] = ...) -> None: ...

@@ -85,6 +85,7 @@ class Dashboard:
         secure = config.tls_cert is not None
         self.access = Access(guard, coordinator.enrollment, secure=secure, only_here=only_here)
         self.sent = None if sent is None else SentPictures(sent)
+        coordinator.filters.foresight.pictures = self.sent
         self.stream_data = StreamData(Timeline(coordinator.ledger.database, sent), self.sent, self.access)
         loader = PackageLoader(__package__ or "infilink.cloud.dashboard")
         self._pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from ...errors import InfilinkError, InvalidInput
 from ...protos.filter_file import check_size
 from ..fleet.filters import OWN, StreamFilter
+from ..fleet.foresight import Foreseen
 from ..security.caller import current_caller
 from ..services.http_server import http_status
 from .access import Access
@@ -67,6 +68,7 @@ class FilterPages:
         return [
             Route("/fleet/filter", page(self.ask, "operator"), methods=["GET"]),
             Route("/fleet/filter", page(self.roll_out, "operator"), methods=["POST"]),
+            Route("/fleet/foreseen", self.access.data(self.foreseen, "operator"), methods=["GET"]),
             Route("/fleet/back/{stream:path}", page(self.ask_back, "operator"), methods=["GET"]),
             Route("/fleet/back/{stream:path}", page(self.back, "operator"), methods=["POST"]),
         ]
@@ -95,15 +97,37 @@ class FilterPages:
             raise InvalidInput("`file`, or `digest`: say which filter")
         try:
             digest = chosen.digest
+            anyway = "anyway" in form
             if chosen.file and self.recordings is not None:
                 path = self.recordings.path_of(chosen.file, FILTER)
                 check_size(path.stat().st_size)
                 content = await asyncio.to_thread(path.read_bytes)
                 digest = (await self.filters.put(chosen.name, content)).digest
+            if not anyway:
+                foreseen = await self.filters.foresee(streams, digest)
+                if any(each.breaks for each in foreseen.values()):
+                    return self._page(request, chosen, wanted=streams, foreseen=foreseen, status=409)
             await self.filters.want(streams, digest, current_caller())
         except InfilinkError as error:
             return self._page(request, chosen, wanted=streams, wrong=str(error), status=http_status(error))
         return RedirectResponse("/fleet", 303)
+
+    async def foreseen(self, request: Request) -> Response:
+        """What is known of a filter on a stream before it decides there.
+
+        Raises:
+            InvalidInput: there is no such filter, or stream.
+        """
+        query = request.query_params
+        chosen, stream = await self._chosen(query.get("file", ""), query.get("digest", "")), query.get("stream", "")
+        if chosen is None or all(each.stream != stream for each in self.filters.all()):
+            raise InvalidInput("`file` or `digest`, and `stream`: say which filter, and where")
+        if chosen.file and self.recordings is not None:
+            content = await asyncio.to_thread(self.recordings.path_of(chosen.file, FILTER).read_bytes)
+        else:
+            content = await asyncio.to_thread(self.filters.store.content, chosen.digest, 0, chosen.size_bytes)
+        found = (await self.filters.foresight.of([stream], content))[stream]
+        return JSONResponse({"text": found.text, "breaks": found.breaks})
 
     async def ask_back(self, request: Request) -> Response:
         """Asks whether it is really to go back.
@@ -188,7 +212,14 @@ class FilterPages:
         )
 
     def _page(
-        self, request: Request, chosen: _Chosen, *, wanted: list[str], wrong: str = "", status: int = 200
+        self,
+        request: Request,
+        chosen: _Chosen,
+        *,
+        wanted: list[str],
+        foreseen: Mapping[str, Foreseen] | None = None,
+        wrong: str = "",
+        status: int = 200,
     ) -> Response:
         streams = self.filters.all()
         try:
@@ -203,6 +234,7 @@ class FilterPages:
             streams=streams,
             first=first,
             checked=set(wanted) or checked,
+            foreseen=foreseen or {},
             wrong=wrong,
             line=_line(
                 request, chosen, self.access, ca="" if self.config.tls_cert is None else self.config.tls_cert.name

@@ -21,6 +21,7 @@ from ..security.text import shown
 from ..sessions.session import Session
 from .devices import devices_of
 from .filter_store import FilterFile, FilterStore, Wish
+from .foresight import Foreseen, Foresight
 
 if TYPE_CHECKING:
     from ..coordinator import Coordinator
@@ -87,6 +88,7 @@ class Filters:
     def __init__(self, coordinator: "Coordinator") -> None:
         self.coordinator = coordinator
         self.store = FilterStore(coordinator.ledger.database)
+        self.foresight = Foresight(coordinator.ledger.database, coordinator.repository)
         self._changing = asyncio.Lock()
 
     async def put(self, name: str, content: bytes) -> FilterFile:
@@ -116,6 +118,28 @@ class Filters:
             InvalidInput: there is no such stream or file; or several are named, and none runs it yet.
             Overloaded: that can't be kept now; all stays as it was.
         """
+        self.check(streams, digest)
+        return await self._set(dict.fromkeys(streams, digest), by)
+
+    async def foresee(self, streams: Sequence[str], digest: str) -> dict[str, Foreseen]:
+        """What is known of a filter on streams before it decides there.
+
+        Raises:
+            InvalidInput: it can't be rolled out there at all.
+        """
+        self.check(streams, digest)
+        file = self.store.files.get(digest)
+        if file is None:
+            return {}
+        content = await asyncio.to_thread(self.store.content, digest, 0, file.size_bytes)
+        return await self.foresight.of(list(dict.fromkeys(streams)), content)
+
+    def check(self, streams: Sequence[str], digest: str) -> None:
+        """Refuses what can't be rolled out.
+
+        Raises:
+            InvalidInput: there is no such stream or file; or several are named, and none runs it yet.
+        """
         if digest and digest not in self.store.files:
             raise InvalidInput("there is no such filter here (any more): put it here first")
         known = {each.stream: each for each in self.all()}
@@ -126,7 +150,6 @@ class Filters:
             raise InvalidInput("say on which stream: DEVICE, or DEVICE/STREAM")
         if digest and len(set(streams)) > 1 and not self._running(known.values(), digest):
             raise InvalidInput("one stream first: no stream runs this filter yet")
-        return await self._set(dict.fromkeys(streams, digest), by)
 
     async def back(self, streams: Sequence[str], by: Caller) -> list[StreamFilter]:
         """Goes back to what decided before.

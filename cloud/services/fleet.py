@@ -13,6 +13,7 @@ from ..fleet.devices import Device, devices_of
 from ..fleet.enrollment import Enrolled, Enrollment
 from ..fleet.filters import StreamFilter
 from ..fleet.fleet import Action
+from ..fleet.foresight import Foreseen, refuse_breaks
 from ..security.caller import current_caller
 from ..security.guard import host_of, shown_certificate
 
@@ -68,12 +69,19 @@ class FleetService(fleet_pb2_grpc.FleetServicer):
             filters, caller = self.coordinator.filters, current_caller()
             if request.back == bool(request.digest):
                 raise InvalidInput("either `digest` or `back`: which filter is wanted, or back to the one before")
+            foreseen: dict[str, Foreseen] = {}
             if request.back:
                 changed = await filters.back(request.streams, caller)
             else:
                 streams = filters.others(request.digest) if request.all else request.streams
+                foreseen = await filters.foresee(streams, request.digest)
+                if not request.anyway:
+                    refuse_breaks(foreseen)
                 changed = await filters.want(streams, request.digest, caller)
-            return fleet_pb2.StreamFilters(filters=map(_filter_message, changed))
+            told = {stream: each.text for stream, each in foreseen.items()}
+            return fleet_pb2.StreamFilters(
+                filters=[_filter_message(each, told.get(each.stream, "")) for each in changed]
+            )
         raise AssertionError("abort raises")
 
     async def NewCode(self, request: fleet_pb2.NewCodeRequest, context: Any) -> fleet_pb2.NewCodeReply:  # noqa: N802
@@ -144,7 +152,7 @@ def _message(device: Device, filters: Iterable[StreamFilter] = ()) -> fleet_pb2.
     )
 
 
-def _filter_message(found: StreamFilter) -> fleet_pb2.StreamFilter:
+def _filter_message(found: StreamFilter, foreseen: str = "") -> fleet_pb2.StreamFilter:
     wish, file = found.wish, found.file
     return fleet_pb2.StreamFilter(
         stream=found.stream,
@@ -157,4 +165,5 @@ def _filter_message(found: StreamFilter) -> fleet_pb2.StreamFilter:
         since_us=found.since_us,
         state=found.state,
         told=found.told,
+        foreseen=foreseen,
     )

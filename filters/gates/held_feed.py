@@ -78,7 +78,10 @@ class HeldFeed:
 
     Attributes:
         features: float32 (length,): what the stem made of the last input; None before the first.
+        remembers: whether a score depends on earlier inputs: always.
     """
+
+    remembers = True
 
     def __init__(self, session: ort.InferenceSession, stem: StemSpec, numbers: AnswerNumbers, *, step_s: float) -> None:
         self.features: Array | None = None

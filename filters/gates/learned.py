@@ -122,6 +122,12 @@ class FilterRuntime:
         scored = score if math.isfinite(score) else None
         return Decision(keep, scored, self.threshold, learn=learn, features=features, failed=math.isnan(found))
 
+    @property
+    def remembers(self) -> bool:
+        """Whether what it decides on an input depends on those before, so that it can't be tried on some of them."""
+        spec = self.spec
+        return self.feed.remembers or spec.held or spec.longest_s is not None or spec.budget is not None
+
     def use_level(self, level: Level | None, certified: bool) -> None:
         """Decides by another threshold of its table from now on, with that one's error; None: by its own again.
 
@@ -257,6 +263,11 @@ class Feed:
             # The last output is carried to the next input; where there is one output, that is the score.
             self.channels.carry(float(found[-1][0, 0]))
         return np.asarray(found[0][0])
+
+    @property
+    def remembers(self) -> bool:
+        """Whether a score depends on earlier inputs."""
+        return self.channels is not None or self._window is not None
 
     def kept(self) -> Learn | None:
         """Notes that the input last seen is kept; it learns nothing from the models' outputs for it."""

@@ -71,6 +71,11 @@ class StemFeed:
             np.minimum(self._carried[LEAST], self._there, out=self._carried[LEAST])
         return np.asarray(score[0])
 
+    @property
+    def remembers(self) -> bool:
+        """Whether a score depends on earlier inputs."""
+        return bool(self._carried)
+
     def kept(self) -> Learn | None:
         """Notes that the input last seen is kept; it learns nothing from the models' outputs for it."""
         if self.features is not None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...fleet.test_filters import a_filter, said
+from ..test_foresight import a_mean, came
 from .conftest import View
 
 
@@ -35,3 +36,24 @@ def test_a_filter_is_rolled_out_from_the_fleet_page_and_gone_back_from(look: Cal
         await view.says(".filter", "the gate of its own device.toml was wanted")
 
     look(story, width=360, recordings=folder)
+
+
+def test_a_filter_that_would_break_its_promise_takes_a_second_yes(look: Callable, tmp_path: Path) -> None:
+    name = a_mean(tmp_path, 180.0).name
+
+    async def story(view: View) -> None:
+        await view.site.send(said(), *came(), device="yard")
+        view.site.dashboard.sent.sent.flush()
+        await view.page.goto(f"/fleet/filter?file={name}")
+        assert await view.page.locator("#anyway").is_hidden()
+        await view.page.get_by_label("yard").check()
+        await view.says("#foreseen dd.fault", "would have broken that")
+        assert await view.is_as_wide_as_its_window()
+        await view.page.get_by_role("button", name="Roll out").click()
+        # The browser asks for the box, and sends nothing.
+        assert view.page.url.endswith(name) and not view.site.coordinator.filters.store.wishes
+        await view.page.get_by_label("Roll it out anyway").check()
+        await view.page.get_by_role("button", name="Roll out").click()
+        await view.says(".filter", "was wanted by whoever asks")
+
+    look(story, width=360, recordings=tmp_path / "recordings")
