@@ -19,7 +19,7 @@ from .spool_settings import Order, SpoolSettings
 
 logger = logging.getLogger(__name__)
 
-_AGAIN_S, _LOOKS_EVERY_S, _SAVES_CLOCK_S = (0.5, 10.0), 5.0, 10.0
+_AGAIN_S, _LOOKS_EVERY_S, _SAVES_CLOCK_S, _SETTLES_WITHIN_S = (0.5, 10.0), 5.0, 10.0, 2.0
 
 OnDropped = Callable[[Head, str], None]
 
@@ -71,6 +71,7 @@ class Spool:
         self._changed = threading.Condition()
         self._memory = SpoolMemory()
         self._answered: dict[Key, Head] = {}
+        self._unsettled: dict[Key, float] = {}  # When those were answered whose answer is not kept elsewhere yet.
         self._gone: list[Key] = []
         self._writing: frozenset[Key] = frozenset()
         self.last: dict[str, Head] = {}
@@ -159,13 +160,8 @@ class Spool:
     def answered(self, head: Head) -> None:
         """Takes note that an input has its answer: it is not sent again in this run."""
         with self._changed:
-            row, told = self._memory.get(head.key), self._memory.take_one_told(head.key)
-            # One that is just being written will be on disk.
-            if row is not None and head.chain is None and head.key not in self._writing:
-                self._memory.remove(head.key)
-                self.taken += 1
-            else:
-                self._answered[head.key] = head
+            told = self._memory.take_one_told(head.key)
+            self._answered[head.key], self._unsettled[head.key] = head, self.clock()
             self._changed.notify_all()
         if told is not None:
             told()
@@ -173,9 +169,14 @@ class Spool:
     def settle(self, head: Head) -> None:
         """Takes note that the answer to an input, which was told before, is kept: the input need not be any more."""
         with self._changed:
-            if head.key in self._answered:
+            self._unsettled.pop(head.key, None)
+            # One that is just being written will be on disk.
+            if head.chain is None and head.key not in self._writing and self._memory.remove(head.key) is not None:
+                self._answered.pop(head.key, None)
+                self.taken += 1
+            elif head.key in self._answered:
                 self._gone.append(head.key)
-                self._changed.notify_all()
+            self._changed.notify_all()
 
     def drop(self, head: Head, reason: str) -> None:
         """Gives an input up, unanswered."""
@@ -252,7 +253,7 @@ class Spool:
     def wait_settled(self, timeout_s: float) -> None:
         """Waits until the answers that came are kept, for a while."""
         with self._changed:
-            self._changed.wait_for(lambda: self._answered.keys() <= {*self._gone}, timeout_s)
+            self._changed.wait_for(lambda: not self._unsettled, timeout_s)
 
     def close(self) -> None:
         """Syncs what is left, and closes the file; closing twice is fine."""
@@ -271,9 +272,7 @@ class Spool:
         return any(head.key not in self._answered for head in heads)
 
     def _may_go(self, key: Key, skip: Container[Key]) -> bool:
-        if key in skip or key in self._answered:
-            return False
-        return self._sessions.may_go(key)
+        return key not in skip and key not in self._answered and self._sessions.may_go(key)
 
     def _has_no_room(self, size_bytes: int) -> bool:
         memory = self._memory
@@ -305,8 +304,8 @@ class Spool:
 
     def _run(self) -> None:
         """Syncs what is new, again and again; the thread's whole life."""
-        wait_s = _AGAIN_S[0]
-        while True:
+        wait_s, closing = _AGAIN_S[0], False
+        while not closing:
             with self._changed:
                 if not self._closing.is_set() and not self._has_work():
                     self._changed.wait(_LOOKS_EVERY_S)
@@ -315,9 +314,7 @@ class Spool:
             if done:
                 wait_s = _AGAIN_S[0]
                 self._enforce()
-            if closing:
-                return
-            if not done:
+            elif not closing:
                 self._closing.wait(wait_s)
                 wait_s = min(2 * wait_s, _AGAIN_S[1])
 
@@ -348,9 +345,12 @@ class Spool:
         """What is to be written, and the inputs that are told of once it is."""
         with self._changed:
             keys = self._memory.waiting_to_be_told()
-            rows = self._memory.to_write(self._answered)
-            for key in self._memory.forget_closed(rows):
-                self._answered.pop(key, None)
+            # Where the results can't be written an answered input outlives the agent here.
+            now_s = float("inf") if closing else self.clock()
+            unkept = {key for key, at_s in self._unsettled.items() if now_s - at_s > _SETTLES_WITHIN_S}
+            rows = self._memory.to_write(self._answered.keys() - unkept)
+            closed, forgotten = self._memory.take_closed(rows, self._unsettled)
+            self._answered = {key: head for key, head in self._answered.items() if key not in forgotten}
             self._writing = written = frozenset(row.head.key for row in rows)
             gone = [key for key in self._gone if self._memory.get(key) is None or key in written]
             about = self._memory.values
@@ -358,14 +358,14 @@ class Spool:
                 self._saved_s = self.clock()
                 about["clock"] = self.clock.save()
             session = self._sessions.to_write(len(keys), closing=closing)
-            change = Change(rows, gone, about, session, [*self._memory.closed], self._memory.chain)
+            change = Change(rows, gone, about, session, closed, self._memory.chain)
         return change, keys
 
     def _forget_answered(self) -> None:
         # What was answered while it could not be written need not be.
-        for head in [row.head for row in self._memory]:
-            if head.chain is None and self._answered.pop(head.key, None) is not None:
-                self._memory.remove(head.key)
+        for key in [row.head.key for row in self._memory if row.head.chain is None]:
+            if key not in self._unsettled and self._answered.pop(key, None) is not None:
+                self._memory.remove(key)
 
     def _take_written(self, change: Change, gone: frozenset[Key]) -> None:
         for head in [row.head for row in change.rows]:

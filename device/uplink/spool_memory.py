@@ -103,13 +103,20 @@ class SpoolMemory:
         waits = {row.head.chain_key for row in self if row.head.key not in answered}
         return [row for row in self if row.head.key not in answered or row.head.chain_key in waits - {None}]
 
-    def forget_closed(self, rows: Collection[SpoolRow]) -> list[Key]:
-        """Forgets the closed chains that are not to be written, as nobody waits for them; returns their inputs."""
-        kept = {row.head.chain_key for row in rows}
-        gone = [row.head.key for row in self if row.head.chain_key in self.closed and row.head.chain_key not in kept]
+    def take_closed(self, rows: Collection[SpoolRow], unsettled: Container[Key]) -> tuple[list[Key], set[Key]]:
+        """The closed chains that are done with once these rows are written, and their inputs, which are forgotten.
+
+        Args:
+            rows: what is to be written.
+            unsettled: inputs whose answers are not kept anywhere yet: these may still have to be written.
+        """
+        written = {row.head.key for row in rows}
+        kept = {row.head.chain_key for row in self if row.head.key in unsettled and row.head.key not in written}
+        closed = [chain for chain in self.closed if chain not in kept]
+        gone = {row.head.key for row in self if row.head.chain_key in closed} - written
         for key in gone:
             self.remove(key)
-        return gone
+        return closed, gone
 
     def take_told(self, keys: Container[Key] | None = None) -> list[Told]:
         """What is to be called for these inputs, or for all, in their order; once."""

@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from infilink.device.uplink import spool
 from infilink.device.uplink.spool import Spool
 from infilink.device.uplink.spool_drain import SpoolDrain
 from infilink.device.uplink.spool_rows import Head, Key, SpoolRow
@@ -104,12 +105,36 @@ def test_what_is_answered_at_once_is_told_of_in_its_turn_and_never_written(open_
     put(one, 0, 1)
     head = one.pick(one.session.id, ()).head
     one.answered(head)
-    assert one.told == [0] and one.taken == 1
+    assert one.told == [0] and one.taken == 0, "its answer may still be lost"
     one.settle(head)
+    assert one.taken == 1
     one.close()
     assert one.told == [0, 1]
     again = open_spool()
     assert drained(again) == [1]
+
+
+@pytest.mark.parametrize("chain", [None, 0])
+@pytest.mark.parametrize("kill", [True, False])
+def test_what_is_answered_and_not_kept_elsewhere_is_there_after_the_end(open_spool, monkeypatch, chain, kill):
+    monkeypatch.setattr(spool, "_SETTLES_WITHIN_S", 0.0 if kill else 60.0)
+    one = open_spool(sync_every_s=0.01 if kill else 60.0)
+    put(one, 0, 1, 2, chain=chain)
+    put(one, 3, chain=None if chain is None else 3)
+    for sequence in range(3):
+        one.answered(Head(Key(one.session.id, sequence), 0.0, 0.0, 0.0, 1, chain))
+    one.settle(Head(Key(one.session.id, 1), 0.0, 0.0, 0.0, 1, chain))
+    assert one.waiting().count == 1
+    if kill:
+        synced(one)
+        abandon(one)
+    else:
+        one.close()
+    again = open_spool()
+    left = drained(again)
+    assert {0, 2, 3} <= {*left} and left == sorted(left)
+    again.close()
+    assert open_spool().waiting().count == 0
 
 
 def test_an_input_is_sent_before_it_is_synced_but_for_sequences_that_are_not_reserved(open_spool):
