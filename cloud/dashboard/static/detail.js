@@ -2,6 +2,8 @@
 import { boxLayer, drawBoxes, element } from "./tile.js";
 import { bytes, clock, origins, trusts } from "./words.js";
 
+const WRITTEN_MS = 1000;
+
 export class Detail {
   constructor(name, path, look) {
     this.name = name;
@@ -11,7 +13,7 @@ export class Detail {
     this.asked = "";
   }
 
-  async show({ input, title, words }) {
+  async show({ input, title, words }, again = true) {
     const query = new URLSearchParams({ session: input.session, sequence: input.sequence });
     const asked = this.asked = String(query);
     let found = null;
@@ -22,6 +24,8 @@ export class Detail {
       found = { error: "The coordinator does not answer." };
     }
     if (asked !== this.asked) return;
+    // What was just answered is there before what was sent is written.
+    if (found.sent === null && again) setTimeout(() => { if (asked === this.asked) this.show({ input, title, words }, false); }, WRITTEN_MS);
     const head = element("h2", { id: "detail-title", text: title });
     if (found.error) { this.place.replaceChildren(head, element("p", { text: found.error })); return; }
     this.place.replaceChildren(head, this.picture(found, title), ...words.slice(1).filter(Boolean).map((text) => element("p", { class: "foot", text })), said(found), facts(found), this.steps(found));
