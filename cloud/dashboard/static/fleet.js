@@ -43,6 +43,8 @@ function facts(device) {
   return found;
 }
 
+const COLUMNS = ["stream", "inputs are", "inputs", "round trip", "spool", "level", "gate"];
+
 function streamRow(stream) {
   const spool = element("td", { class: "number", text: "none" });
   if (stream.spool) {
@@ -57,14 +59,17 @@ function streamRow(stream) {
   const path = stream.name.split("/").map(encodeURIComponent).join("/");
   const name = element("th", { scope: "row" }, element("a", { href: `/stream/${path}`, text: stream.stream || stream.name }));
   if (!stream.connected) name.append(element("small", { text: "not connected" }));
-  return element("tr", {}, name, element("td", { text: stream.kind || "–" }),
+  const cells = [element("td", { text: stream.kind || "–" }),
     element("td", { class: "number", text: stream.inputs.toLocaleString() }),
     element("td", { class: "number", text: stream.round_trip_s === null ? "–" : `${Math.round(1000 * stream.round_trip_s)} ms` }),
-    spool, level, gate);
+    spool, level, gate];
+  // What it says on a phone, where nothing stands above it.
+  cells.forEach((cell, at) => { cell.dataset.what = COLUMNS[at + 1]; });
+  return element("tr", {}, name, ...cells);
 }
 
 function streamTable(device) {
-  const head = ["stream", "inputs are", "inputs", "round trip", "spool", "level", "gate"].map((text) => element("th", { scope: "col", text }));
+  const head = COLUMNS.map((text) => element("th", { scope: "col", text }));
   const table = element("table", { class: "sheet" }, element("thead", {}, element("tr", {}, ...head)),
     element("tbody", {}, ...device.streams.flatMap((stream) => [streamRow(stream), ...filterRow(stream, start.operator, head.length)])));
   return element("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": `Streams of ${device.name}` }, table);

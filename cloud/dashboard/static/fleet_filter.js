@@ -30,7 +30,7 @@ export function filterRow(stream, operator, columns) {
       { class: bad ? "said filter fault" : "said filter", title: clock(filter.wanted_us) });
   }
   if (operator) lines.push(actions(stream, filter));
-  return lines.length ? [element("tr", {}, element("td", { colspan: columns, class: "below" }, ...lines))] : [];
+  return lines.length ? [element("tr", {}, element("td", { colspan: columns, class: "below words" }, ...lines))] : [];
 }
 
 function actions(stream, filter) {

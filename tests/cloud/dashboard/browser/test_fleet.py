@@ -13,7 +13,7 @@ from .conftest import View
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1600])
+@pytest.mark.parametrize("width", [360, 1280, 1600])
 def test_the_fleet_opens_without_errors_and_nobody_scrolls_sideways(look: Callable, width: int, dark: bool) -> None:
     async def story(view: View) -> None:
         await view.site.send(report(**SAID), an_input(0), device="gate", stream="north")
@@ -23,6 +23,8 @@ def test_the_fleet_opens_without_errors_and_nobody_scrolls_sideways(look: Callab
             await view.says(".device .sheet", "7 inputs, 6.8 KiB")
             await view.says(".device h2", "yard")
             assert await view.is_as_wide_as_its_window()
+            cut = "(all) => all.filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.textContent)"
+            assert await view.page.locator(".scroll, .scroll td, .scroll th").evaluate_all(cut) == []
 
     look(story, width=width, dark=dark)
 
