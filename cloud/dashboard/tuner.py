@@ -30,6 +30,7 @@ from .tuner_drawn import (
     drawing,
     mark,
     marks_of,
+    marks_told,
     mask_line,
     zones_drawn,
 )
@@ -122,10 +123,16 @@ class Tuner:
             "may": self._may_change(request),
             "folder": recordings.folder.name,
             "free": recordings.free_name(name.removesuffix(TRACE).replace(" ", "-")),
-            "job": None if self.jobs.current is None else self.jobs.current.told(),
+            "job": self._job_of(name),
         }
         return self._page(
-            "tuner.html.j2", here="tuner", name=name, stem=path.stem, start=json.dumps(start), mask_line=mask_line(path)
+            "tuner.html.j2",
+            here="tuner",
+            name=name,
+            stem=path.stem,
+            start=json.dumps(start),
+            mask_line=mask_line(path),
+            marks_told=await _read(lambda: marks_told(path)),
         )
 
     async def filters(self, request: Request) -> Response:
@@ -185,8 +192,11 @@ class Tuner:
         return JSONResponse({"marks": await _read(note)})
 
     async def job(self, request: Request) -> Response:
-        """What is under way, or was last."""
-        job = self.jobs.current
+        """What is under way, or was last; or the work of a number."""
+        number = request.query_params.get("number", "")
+        # Digits as people in other places write them are none that a page sends.
+        known = self.jobs.find(int(number)) if number.isascii() and number.isdecimal() and len(number) < 20 else None
+        job = known if number else self.jobs.current
         return JSONResponse({"job": None if job is None else job.told()})
 
     async def cancel(self, request: Request) -> Response:
@@ -236,6 +246,14 @@ class Tuner:
         if self.recordings is None:
             raise InvalidInput("there is no folder of recordings: set `recordings` in cloud.toml")
         return self.recordings
+
+    def _job_of(self, recording: str) -> dict[str, Any] | None:
+        """The work on a recording that is under way, or was done last and still says how it is."""
+        job = self.jobs.current
+        if job is None or job.asked.question.recording != recording:
+            return None
+        is_new = job.state == "done" and job.key == self._key(job.asked.question)
+        return job.told() if job.state == "running" or is_new else None
 
     def _may_change(self, request: Request) -> bool:
         try:

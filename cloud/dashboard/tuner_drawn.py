@@ -1,5 +1,6 @@
 """What people add to the recordings: zones and masks that they draw, and answers that they correct."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,11 +87,18 @@ class Marking(BaseModel):
 
 
 class _Marks(BaseModel):
-    """The file of marks beside a recording."""
+    """The file of marks beside a recording.
+
+    Attributes:
+        format: of the file.
+        recording: the recording's first input by its SHA-256, as another one may get its name; empty: not told.
+        wrong: the marks.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal[1] = 1
+    recording: str = ""
     wrong: Annotated[tuple[Mark, ...], Field(max_length=_MOST_MARKS)] = ()
 
 
@@ -142,20 +150,50 @@ def mask_line(recording: Path) -> str:
 
 
 def marks_of(recording: Path) -> tuple[Mark, ...]:
-    """Which answers of a recording are wrong.
+    """Which answers of a recording are wrong; none, if the file is of another recording.
+
+    Raises:
+        InvalidInput: their file can't be read.
+    """
+    found = _read_marks(recording)
+    return () if _is_of_another(found, recording) else found.wrong
+
+
+def marks_told(recording: Path) -> str:
+    """Why marks beside a recording count for nothing, in words; empty: all count.
 
     Raises:
         InvalidInput: their file can't be read.
     """
     path = recording.with_suffix(MARKS)
+    if not _is_of_another(_read_marks(recording), recording):
+        return ""
+    return (
+        f"{path.name} is of another recording that had this name, and counts for nothing here: the next correction "
+        "takes its place"
+    )
+
+
+def _read_marks(recording: Path) -> _Marks:
+    path = recording.with_suffix(MARKS)
     if not path.is_file():
-        return ()
+        return _Marks()
     if path.stat().st_size > _MOST_BYTES:
         raise InvalidInput(f"{path.name}: has more than {_MOST_BYTES} bytes: it is none that this page wrote")
     try:
-        return checked(_Marks, json.loads(path.read_bytes()), where=path.name).wrong
+        return checked(_Marks, json.loads(path.read_bytes()), where=path.name)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(f"{path.name}: can't be read ({error}); remove it") from error
+
+
+def _is_of_another(found: _Marks, recording: Path) -> bool:
+    return bool(found.recording) and found.recording != _first_input(recording)
+
+
+def _first_input(recording: Path) -> str:
+    """By what a recording is known from others: its first input, which stays as it goes on."""
+    with Trace(recording, stop=1) as trace:
+        return hashlib.sha256(next(trace.payloads())).hexdigest()
 
 
 def mark(recording: Path, marking: Marking) -> tuple[Mark, ...]:
@@ -177,7 +215,7 @@ def mark(recording: Path, marking: Marking) -> tuple[Mark, ...]:
             raise InvalidInput(f"the zone of {marking.what!r} is not drawn on this recording: draw and save it first")
         (with_it if marking.there else without)(spec.empty(), spec, said)
         kept.append(new)
-    text = _Marks(wrong=tuple(kept)).model_dump_json() if kept else ""
+    text = _Marks(recording=_first_input(recording), wrong=tuple(kept)).model_dump_json() if kept else ""
     if len(kept) > _MOST_MARKS or len(text.encode()) > _MOST_BYTES:
         raise InvalidInput(
             f"{len(kept) - 1} answers of this recording are called wrong already: make another recording"

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 MOST_ANSWER_BYTES = 16 * 2**20
 MOST_KEPT_BYTES = 48 * 2**20
+MOST_KNOWN = 32
+"""So many of the newest pieces of work are told of."""
 LONGEST_S = 3600.0
 """What takes longer is ended."""
 _MOST_LOG_BYTES = 4096
@@ -35,6 +37,7 @@ class Job:
         number: counts them.
         key: what was asked, of which files: the same has the same answer.
         title: what it is, for people.
+        asked: what was asked.
         state: how it is.
         done: the share of it that is done.
         doing: what it does now.
@@ -46,6 +49,7 @@ class Job:
     number: int
     key: str
     title: str
+    asked: Asked
     state: State = "running"
     done: float = 0.0
     doing: str = "starting"
@@ -61,6 +65,7 @@ class Job:
             "number": self.number,
             "key": self.key,
             "title": self.title,
+            "question": self.asked.question.model_dump(mode="json"),
             "state": self.state,
             "done": self.done,
             "doing": self.doing,
@@ -77,7 +82,9 @@ class Jobs:
         self.current: Job | None = None
         self.size_bytes = 0
         self._answers: OrderedDict[str, bytes] = OrderedDict()
-        self._numbers = itertools.count(1)
+        # A page that asks on after a restart is not to take another's work for its own.
+        self._numbers = itertools.count(time.time_ns() // 10**6)
+        self._known: OrderedDict[int, Job] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
 
     def answer(self, key: str) -> bytes | None:
@@ -87,6 +94,10 @@ class Jobs:
             self._answers.move_to_end(key)
         return found
 
+    def find(self, number: int) -> Job | None:
+        """A piece of work by its number; None: it is not known (any more)."""
+        return self._known.get(number)
+
     def start(self, asked: Asked, key: str, title: str) -> Job:
         """Begins a piece of work.
 
@@ -95,8 +106,11 @@ class Jobs:
         """
         if self.current is not None and self.current.state == "running":
             raise Overloaded(f"one thing at a time: {self.current.title} is under way; wait for it, or cancel it")
-        self.current = job = Job(next(self._numbers), key, title)
-        self._task = asyncio.create_task(self._work(job, asked))
+        self.current = job = Job(next(self._numbers), key, title, asked)
+        self._known[job.number] = job
+        if len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
+        self._task = asyncio.create_task(self._work(job))
         return job
 
     def cancel(self, number: int) -> None:
@@ -123,10 +137,10 @@ class Jobs:
         while self.size_bytes > MOST_KEPT_BYTES:
             self.size_bytes -= len(self._answers.popitem(last=False)[1])
 
-    async def _work(self, job: Job, asked: Asked) -> None:
+    async def _work(self, job: Job) -> None:
         try:
             async with asyncio.timeout(LONGEST_S):
-                await self._ask(job, asked)
+                await self._ask(job)
         except TimeoutError:
             job.state, job.why = "failed", f"it took more than {LONGEST_S / 60:.0f} minutes and was ended"
         except asyncio.CancelledError:
@@ -140,7 +154,7 @@ class Jobs:
                 job.state, job.why = "failed", job.why or "its process ended"
             job.ended_s = time.monotonic()
 
-    async def _ask(self, job: Job, asked: Asked) -> None:
+    async def _ask(self, job: Job) -> None:
         process = await asyncio.create_subprocess_exec(
             *_COMMAND,
             stdin=asyncio.subprocess.PIPE,
@@ -153,7 +167,7 @@ class Jobs:
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         said = asyncio.create_task(_last_of(process.stderr))
         try:
-            process.stdin.write(asked.model_dump_json().encode() + b"\n")
+            process.stdin.write(job.asked.model_dump_json().encode() + b"\n")
             while line := await process.stdout.readline():
                 self._hear(job, line)
             await process.wait()

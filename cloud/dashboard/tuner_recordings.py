@@ -199,4 +199,6 @@ def _rules_for(output: OutputSpec, trace: Trace, model: str, zones: Sequence[str
         return [f"count({name}) == 0" for name in names] + zoned * (output.kind == "boxes") + ["empty", "unchanged"]
     if output.kind == "count":
         return ["value < 1", "unchanged"]
-    return ["value <= 0", "unchanged"] if output.kind == "scalar" else ["empty", "unchanged"]
+    if output.kind == "scalar":
+        return ["value <= 0", "unchanged"]
+    return ["unchanged"] if output.kind == "vector" else ["empty", "unchanged"]

@@ -35,5 +35,8 @@ async function look() {
   asking = false;
 }
 
-form.addEventListener("change", look);
-look();
+// Without any stream there is nothing to say.
+if (list !== null) {
+  form.addEventListener("change", look);
+  look();
+}

@@ -1,9 +1,11 @@
 // The tuner of one recording: what is asked, how far the work is, and what comes of it level by level.
-import { call, follow, left } from "./tuner_ask.js";
+import { call } from "./tuner_ask.js";
+import { Look } from "./tuner_look.js";
 import { Marks } from "./tuner_marks.js";
 import { Zones } from "./tuner_zones.js";
 import { Dial } from "./tuner_dial.js";
 import { Maker } from "./tuner_make.js";
+import { Work } from "./tuner_work.js";
 import { element } from "./tile.js";
 import { bytes } from "./words.js";
 
@@ -13,9 +15,10 @@ let { filters, suggestions } = start;
 const at = (id) => document.getElementById(id);
 const marks = new Marks(start, drawMarks);
 const dial = new Dial(recording, marks);
-let working = null;
+const look = new Look(start, marks);
+const work = new Work(may);
 let shown = null;
-const maker = new Maker(start, work);
+const maker = new Maker(start, done);
 dial.moved = (level, point) => maker.stand(shown, level, point);
 maker.judged = (sides) => dial.curve.judged(sides);
 
@@ -29,7 +32,6 @@ function fill() {
   at("networks-label").hidden = stem || !recording.pictures;
   at("aim-events").disabled = !recording.timed;
   at(recording.timed ? "aim-events" : "aim-accuracy").checked = true;
-  busy();
   at("may").textContent = may ? "" : "To have something computed takes a token of the scope operator.";
   suggest();
   change();
@@ -63,44 +65,50 @@ function question() {
 
 function drawMarks() {
   marks.draw();
+  look.draw();
   if (dial.found !== null) dial.draw(true);
 }
 
-function show(job) {
-  at("work").hidden = job.state !== "running";
-  at("progress").value = job.done;
-  at("doing").textContent = left(job);
-}
-
-async function wait(job) {
-  working = job.number;
-  busy();
-  try {
-    return await follow(job.number, show);
-  } finally {
-    working = null;
-    at("work").hidden = true;
-    busy();
-  }
-}
-
-function busy() {
-  for (const node of document.querySelectorAll("[data-works]")) node.disabled = !may || working !== null;
-}
-
 // Has something done and gives what comes of it; null: it was cancelled or went wrong, which is said.
-async function work(asked, wrong) {
+async function done(asked, wrong) {
   at(wrong).textContent = "";
   try {
-    const { key, job } = await call("/tuner/ask", asked);
-    if (job !== null && (await wait(job)).state !== "done") return null;
-    const found = await call(`/tuner/answer/${key}`);
-    if (asked.do === "make") await refresh();
+    const found = await work.ask(asked);
+    if (found !== null && asked.do === "make") await refresh();
     return found;
   } catch (error) {
     at(wrong).textContent = error.message;
     return null;
   }
+}
+
+// The page was away while work was done: it goes on where it was.
+async function resume(job) {
+  if (job === null || job.question.recording !== recording.name) return;
+  const asked = job.question;
+  if (asked.do === "tune") restore(asked);
+  try {
+    const found = await work.answer(job);
+    if (found === null) return;
+    if (asked.do === "tune") show(asked, found);
+    else if (asked.do === "make") {
+      await refresh();
+      at("ended").textContent = `${asked.name} is written: it is among the filters.`;
+    }
+  } catch (error) {
+    if (job.state === "running") at("wrong").textContent = `${job.title}: ${error.message}`;
+  }
+}
+
+function restore(asked) {
+  at("filter").value = asked.filter;
+  if (asked.model) at("model").value = asked.model;
+  suggest();
+  if (asked.rule) at("rule").value = asked.rule;
+  at(`aim-${asked.aim}`).checked = true;
+  at("within").value = asked.within_s ?? "";
+  at("networks").checked = asked.networks;
+  change();
 }
 
 async function refresh() {
@@ -118,25 +126,24 @@ function offer() {
 async function ask(event) {
   event.preventDefault();
   const asked = question();
-  const found = await work(asked, "wrong");
-  if (found === null) return;
+  const found = await done(asked, "wrong");
+  if (found !== null) show(asked, found);
+}
+
+function show(asked, found) {
   shown = asked;
   dial.show(found);
+  look.draw();
 }
 
 at("question").addEventListener("submit", ask);
 at("question").addEventListener("change", change);
-at("model").addEventListener("change", () => suggest());
-at("cancel").addEventListener("click", async () => {
-  if (working === null) return;
-  try { await call("/tuner/cancel", { number: working }); } catch (error) { at("wrong").textContent = error.message; }
-});
+at("model").addEventListener("change", () => { suggest(); marks.offerModel(at("model").value); drawMarks(); });
 fill();
+marks.offerModel(at("model").value);
 drawMarks();
 if (recording.pictures) {
   const zones = new Zones(start, (found) => { suggestions = found; suggest(true); });
   zones.draw();
-} else at("zones-block").hidden = true;
-if (before !== null && before.state === "running") {
-  wait(before).catch((error) => { at("wrong").textContent = error.message; });
-}
+} else for (const id of ["zones-block", "look-block"]) at(id).hidden = true;
+resume(before);

@@ -1,6 +1,4 @@
-// Asks the coordinator for long work, and follows it.
-const EVERY_MS = 400;
-
+// Asks the coordinator for something, and says how long work will take. An error has the status of the answer, if there was one.
 export async function call(path, body) {
   const given = body === undefined ? {} : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
   let response;
@@ -11,20 +9,8 @@ export async function call(path, body) {
   }
   let found = {};
   try { found = await response.json(); } catch { /* an error without words */ }
-  if (!response.ok) throw new Error(found.error ?? `The coordinator answered ${response.status}.`);
+  if (!response.ok) throw Object.assign(new Error(found.error ?? `The coordinator answered ${response.status}.`), { status: response.status });
   return found;
-}
-
-// Follows a piece of work until it ends; `told` is given how it is each time.
-export async function follow(number, told) {
-  for (;;) {
-    const { job } = await call("/tuner/job");
-    if (job === null || job.number !== number) throw new Error("This work is not known any more: ask again.");
-    told(job);
-    if (job.state === "failed") throw new Error(job.why);
-    if (job.state !== "running") return job;
-    await new Promise((resolve) => { setTimeout(resolve, EVERY_MS); });
-  }
 }
 
 export function left(job) {

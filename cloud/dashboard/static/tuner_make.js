@@ -7,8 +7,8 @@ import { bytes, percent } from "./words.js";
 const at = (id) => document.getElementById(id);
 
 export class Maker {
-  constructor({ recording, filters, may, free }, work) {
-    Object.assign(this, { recording, may, work });
+  constructor({ recording, filters, may, free }, done) {
+    Object.assign(this, { recording, may, done });
     this.judged = () => {};
     at("new-name").value = free;
     this.offer(filters);
@@ -41,7 +41,7 @@ export class Maker {
       asked: this.level.asked, name: at("new-name").value, beside: at("beside").value,
       uncertified: !this.level.certified && at("uncertified").checked,
     };
-    const found = await this.work(question, "make-wrong");
+    const found = await this.done(question, "make-wrong");
     if (found === null) return;
     at("made").textContent = `${found.made.name} is written (${bytes(found.made.size_bytes)}): learnt from ${found.made.trained.toLocaleString()} inputs, ` +
       `certified on the ${found.made.calibrated.toLocaleString()} that follow, in ${found.made.seconds} s.`;
@@ -53,7 +53,7 @@ export class Maker {
   async compare() {
     const name = at("beside").value;
     if (name === "") { at("make-wrong").textContent = "Choose the filter at work first."; return; }
-    const found = await this.work({ do: "compare", recording: this.recording.name, filters: [name] }, "make-wrong");
+    const found = await this.done({ do: "compare", recording: this.recording.name, filters: [name] }, "make-wrong");
     if (found !== null) { at("made").textContent = ""; this.show(found); }
   }
 

@@ -13,19 +13,32 @@ export class Marks {
     for (const id of ["say-what", "say-around"]) at(id).addEventListener("change", () => this.changed());
   }
 
-  // Offers what can be said to have been there unsaid, of the models that are asked about; says why where nothing can.
+  // Offers what can be said to have been there unsaid, by the rule that was asked about.
   offer(found) {
     this.models = found.models;
-    this.sayable = this.recording.pictures ? found.sayable.flatMap(({ model, what }) => what.map((each) => ({ model, what: each }))) : [];
-    const names = this.sayable.map(({ model, what }) => (this.models.length > 1 ? `${model}: ${what}` : what));
+    this.offered(found.sayable);
+  }
+
+  // The same of a model, before anything is asked of it.
+  offerModel(name) {
+    const { kind, classes } = this.recording.models[name];
+    const mute = kind === "scalar" || kind === "vector";
+    this.offered([{ model: name, kind, what: mute ? [] : classes.length ? classes : ["something"] }]);
+  }
+
+  // Says why, where nothing can be said.
+  offered(sayable) {
+    const { pictures, models } = this.recording;
+    this.sayable = pictures ? sayable.flatMap(({ model, what }) => what.map((each) => ({ model, what: each }))) : [];
+    const names = this.sayable.map(({ model, what }) => (Object.keys(models).length > 1 ? `${model}: ${what}` : what));
     const kept = names.indexOf(at("say-what").selectedOptions[0]?.text);
     at("say-what").replaceChildren(...names.map((text, place) => element("option", { value: String(place), text })));
     at("say-what").selectedIndex = Math.max(0, kept);
     at("say-fields").hidden = this.sayable.length === 0;
-    const mute = found.sayable.filter(({ what }) => what.length === 0);
-    at("say-why").textContent = !this.recording.pictures
+    at("say-why").textContent = !pictures
       ? "Nothing can be marked as missed here, as the inputs of this recording are no pictures that you could look at."
-      : mute.map(({ model, kind }) => `${model} gives a ${kind}: what a picture shows does not tell which ${kind} is right, so nothing of it can be marked as missed.`).join(" ");
+      : sayable.filter(({ what }) => what.length === 0)
+        .map(({ model, kind }) => `${model} gives a ${kind}: what a picture shows does not tell which ${kind} is right, so nothing of it can be marked as missed.`).join(" ");
   }
 
   // What is said to have been there where somebody presses “Missed”; null: nothing can be.

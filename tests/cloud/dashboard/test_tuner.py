@@ -56,6 +56,13 @@ async def answered(site: Site, question: dict[str, Any]) -> dict[str, Any]:
     return (await site.client.get(f"/tuner/answer/{asked.json()['key']}")).json()
 
 
+async def begun(site: Site, recording: str) -> dict[str, Any]:
+    """What the page of a recording begins with."""
+    page = await site.client.get(f"/tuner/recording/{recording}")
+    found: dict[str, Any] = json.loads(html.unescape(re.search(r'data-start="([^"]*)"', page.text)[1]))
+    return found
+
+
 async def ended(site: Site) -> dict[str, Any]:
     """How the work under way ended."""
     await site.dashboard.tuner.jobs.ended()
@@ -178,6 +185,48 @@ def test_one_thing_is_done_at_a_time_and_can_be_cancelled(visit: Callable, folde
         again = await site.client.post("/tuner/cancel", json={"number": first["number"]})
         assert again.status_code == 400
         assert (await answered(site, EVENTS))["events"]
+
+    visit(story, recordings=folder)
+
+
+def test_a_page_that_was_away_is_told_what_was_asked_and_what_came_of_it(visit: Callable, folder: Path) -> None:
+    async def story(site: Site) -> None:
+        first = (await site.client.post("/tuner/ask", json=EVENTS)).json()["job"]
+        assert {key: first["question"][key] for key in EVENTS} == EVENTS
+        assert (await begun(site, "door.trace"))["job"]["number"] == first["number"]
+        await ended(site)
+        again = (await begun(site, "door.trace"))["job"]
+        assert (again["number"], again["state"]) == (first["number"], "done")
+        # Another one's work does not make it unknown.
+        second = (await site.client.post("/tuner/ask", json=EVENTS | {"rule": "value >= 1"})).json()["job"]
+        told = (await site.client.get("/tuner/job", params={"number": first["number"]})).json()["job"]
+        assert (told["state"], told["key"]) == ("done", first["key"]) and second["number"] > first["number"]
+        await ended(site)
+        for number in ("7", "x", "²", "9" * 40):
+            assert (await site.client.get("/tuner/job", params={"number": number})).json()["job"] is None
+        # What was corrected since makes the answer an old one.
+        marking = {"recording": "door.trace", "model": "squares", "what": "something", "there": True}
+        await site.client.post("/tuner/mark", json=marking | {"first": 0, "last": 0})
+        assert (await begun(site, "door.trace"))["job"] is None
+
+    visit(story, recordings=folder)
+
+
+def test_corrections_of_another_recording_of_that_name_count_for_nothing(visit: Callable, folder: Path) -> None:
+    marking = {"recording": "door.trace", "model": "squares", "what": "value < 1", "first": 5, "last": 8}
+
+    async def story(site: Site) -> None:
+        assert (await site.client.post("/tuner/mark", json=marking)).json()["marks"]
+        assert (await begun(site, "door.trace"))["marks"]
+        (folder / "door.trace").unlink()
+        write_trace(folder / "door.trace", inputs=400, seed=7)
+        page = await site.client.get("/tuner/recording/door.trace")
+        assert "door.marks.json is of another recording that had this name" in page.text
+        assert (await begun(site, "door.trace"))["marks"] == []
+        assert (await answered(site, EVENTS))["corrected"] == 0
+        (mark,) = (await site.client.post("/tuner/mark", json=marking | {"first": 9, "last": 9})).json()["marks"]
+        assert mark["first"] == 9
+        assert "is of another recording" not in (await site.client.get("/tuner/recording/door.trace")).text
 
     visit(story, recordings=folder)
 

@@ -11,6 +11,7 @@ from infilink.cloud.config import CloudConfig
 from infilink.cloud.coordinator import Coordinator
 from infilink.filters.rules.zones import read_zones
 
+from ....filters.conftest import write_trace
 from ....filters.made import write_frames
 from ..conftest import site_of
 from ..test_tuner import blind, folder, recorded  # noqa: F401
@@ -268,3 +269,53 @@ def test_what_no_model_saw_is_marked_with_one_click_and_counts_when_it_is_learnt
         assert not (blind / "blind.marks.json").exists()
 
     look(story, recordings=blind)
+
+
+def test_who_comes_second_waits_for_its_turn_and_who_comes_back_goes_on(look: Callable, folder) -> None:  # noqa: F811
+    (folder / "yard.trace").write_bytes((folder / "door.trace").read_bytes())
+
+    async def story(view: View) -> None:
+        view.allow("503")
+        jobs = view.site.dashboard.tuner.jobs
+        await view.page.goto("/tuner/recording/yard.trace")
+        await view.page.select_option("#model", "squares")
+        question = {"do": "tune", "recording": "door.trace", "model": "squares", "rule": "value < 1", "networks": True}
+        first = (await view.site.client.post("/tuner/ask", json=question)).json()["job"]
+        await view.page.click("#go")
+        await view.says("#doing", "First tuning on door.trace")
+        await view.page.click("text=Don't wait")
+        await view.page.locator("#work").wait_for(state="hidden")
+        assert jobs.current.number == first["number"] and jobs.current.state == "running"
+        await view.page.click("#go")
+        await view.says("#doing", "First tuning on door.trace")
+        await view.site.client.post("/tuner/cancel", json={"number": first["number"]})
+        await view.page.locator("#result").wait_for()
+        await view.page.fill("#rule", "value <= 0")
+        await view.page.click("#go")
+        # Its tab is closed, and opened again.
+        await view.page.wait_for_function("() => !document.getElementById('work').hidden")
+        await view.page.goto("/tuner")
+        await view.page.goto("/tuner/recording/yard.trace")
+        await view.page.locator("#result").wait_for()
+        assert await view.page.input_value("#rule") == "value <= 0"
+
+    look(story, recordings=folder)
+
+
+def test_a_recording_is_looked_through_and_marked_where_no_model_saw_anything(look: Callable, folder) -> None:  # noqa: F811
+    write_trace(folder / "quiet.trace", inputs=400, said=[0] * 400)
+
+    async def story(view: View) -> None:
+        await view.page.goto("/tuner/recording/quiet.trace")
+        await view.page.select_option("#model", "squares")
+        await view.page.click("#look-block > summary")
+        await view.says("#look-told", "input 0 of 400")
+        await view.page.click("#look-later")
+        await view.says("#look-told", "input 120 of 400")
+        assert await view.page.locator("#looked .shot").count() == 12
+        await view.page.locator("#looked .shot").filter(has_text="input 150").locator("button").click()
+        await view.says("#marks", "1 answer is corrected")
+        await view.says("#looked .shot.unsaid", "taken as missed: there was something")
+        assert await view.is_as_wide_as_its_window()
+
+    look(story, recordings=folder, width=360)
