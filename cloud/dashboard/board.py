@@ -91,7 +91,7 @@ class Board:
     def sessions(self) -> dict[str, Session]:
         """Each stream's newest run, by its name."""
         found = {session.key.name: session for session in self.coordinator.sessions.values()}
-        return dict(sorted(found.items(), key=lambda item: _in_order(item[0])))
+        return dict(sorted(found.items(), key=lambda item: in_order(item[0])))
 
     def tile(self, session: Session) -> dict[str, Any]:
         """What a stream's tile shows now."""
@@ -193,7 +193,7 @@ def only(name: str) -> Choose:
 
 
 @lru_cache(maxsize=4096)
-def _in_order(name: str) -> list[tuple[bool, int, str]]:
+def in_order(name: str) -> list[tuple[bool, int, str]]:
     """Sorts "camera-2" before "camera-10"."""
     parts = _NUMBERS.split(name)
     return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]

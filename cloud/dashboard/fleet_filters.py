@@ -17,6 +17,7 @@ from ..fleet.foresight import Foreseen
 from ..security.caller import current_caller
 from ..services.http_server import http_status
 from .access import Access
+from .board import in_order
 from .tuner_recordings import FILTER, Recordings
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ class FilterPages:
         wrong: str = "",
         status: int = 200,
     ) -> Response:
-        streams = self.filters.all()
+        streams = sorted(self.filters.all(), key=lambda each: in_order(each.stream))
         try:
             checked, first = set(self.filters.others(chosen.digest)), False
         except InvalidInput:

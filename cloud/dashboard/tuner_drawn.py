@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import InvalidInput
 from ...files import replacing
+from ...filters.rules.parser import Unchanged, parse_rule
 from ...filters.rules.zones import Points, Zone, read_zones, zones_of
 from ...filters.training.corrected import CorrectedTrace, Correction, place_in, with_it, without, zone_is_gone
+from ...outputs import Array, OutputSpec
 from ...settings import checked, read_toml
 from ...traces.trace import Trace
 
@@ -210,10 +212,13 @@ def mark(recording: Path, marking: Marking) -> tuple[Mark, ...]:
     new = Mark(model=marking.model, what=marking.what, first=first, last=last, there=marking.there)
     kept = [each for each in marks_of(recording) if each != new]
     if marking.wrong:
-        said = _corrections([new], tuple(zones_drawn(recording).values()))[0]
+        zones = zones_drawn(recording)
+        said = _corrections([new], tuple(zones.values()))[0]
         if zone_is_gone(spec, said):
             raise InvalidInput(f"the zone of {marking.what!r} is not drawn on this recording: draw and save it first")
-        (with_it if marking.there else without)(spec.empty(), spec, said)
+        corrected = (with_it if marking.there else without)(spec.empty(), spec, said)
+        if not marking.there:
+            _check_redundant(marking.what, zones, spec, corrected)
         kept.append(new)
     text = _Marks(recording=_first_input(recording), wrong=tuple(kept)).model_dump_json() if kept else ""
     if len(kept) > _MOST_MARKS or len(text.encode()) > _MOST_BYTES:
@@ -231,6 +236,26 @@ def corrected(recording: Path) -> CorrectedTrace:
         InvalidInput: it is none, or the marks can't be read.
     """
     return CorrectedTrace(recording, _corrections(marks_of(recording), tuple(zones_drawn(recording).values())))
+
+
+def _check_redundant(what: str, zones: Mapping[str, Zone], spec: OutputSpec, corrected: Array) -> None:
+    """Refuses that a rule's event was not there, where an answer without anything states that event, too.
+
+    Raises:
+        InvalidInput: it does.
+    """
+    try:
+        rule = parse_rule(what, zones=zones, typed=False)
+        if what in spec.classes or isinstance(rule, Unchanged):
+            return
+        rule.check(spec)
+    except InvalidInput:
+        return  # It is a class.
+    if rule.redundant(corrected, spec):
+        return
+    raise InvalidInput(
+        f"that {what!r} is wrong does not tell what is right: an answer that says nothing is needed, too"
+    )
 
 
 def _widened(trace: Trace, marking: Marking) -> tuple[int, int]:

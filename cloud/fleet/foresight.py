@@ -168,19 +168,19 @@ def told(found: Estimate, promised: float, *, seconds: float) -> Foreseen:
         promised: the least agreement that the filter promises.
         seconds: how long what was kept lasted.
     """
-    low, high = found.interval
+    low, high = (f"{100 * share:.1f} %" for share in found.interval)
     drawn = f"{found.audited:,} of them drawn by the audit" if found.audited else "none of them drawn by the audit"
     text = (
         f"tried on {found.looked_at:,} inputs that came through, {drawn}, which stand for {found.inputs:,} of this "
-        f"stream within {_lasting(seconds)}: it would have agreed on {found.agreement:.1%} ({low:.1%} to {high:.1%} "
-        f"with 95 % confidence, by {found.blocks} blocks of inputs) and sent {found.sent:.1%}"
+        f"stream within {_lasting(seconds)}: it would have agreed on {100 * found.agreement:.1f} % ({low} to {high} "
+        f"with 95 % confidence, by {found.blocks} blocks of inputs) and sent {100 * found.sent:.1f} %. It promises "
+        f"{100 * promised:.1f} %"
     )
-    if high < promised:
-        return Foreseen(f"{text}. It promises {promised:.1%}: it would have broken that", breaks=True)
-    if found.agreement < promised:
-        return Foreseen(f"{text}. It promises {promised:.1%}: it would probably have broken that", breaks=True)
-    sure = "" if low >= promised else ", which is not proven here"
-    return Foreseen(f"{text}. It promises {promised:.1%}{sure}")
+    if found.interval[1] < promised:
+        return Foreseen(f"{text}: it would have broken that", breaks=True)
+    if found.likely_most < promised:
+        return Foreseen(f"{text}: it would probably have broken that", breaks=True)
+    return Foreseen(text if found.interval[0] >= promised else f"{text}, which this neither proves nor disproves")
 
 
 def refuse_breaks(found: Mapping[str, Foreseen]) -> None:

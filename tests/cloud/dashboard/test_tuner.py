@@ -351,6 +351,8 @@ def test_what_a_model_missed_counts_as_said_until_it_is_taken_back(visit: Callab
         ({"first": 9}, "no such answer"),
         ({"model": "nobody"}, "no such answer"),
         ({"model": "scene", "what": "label in (left)"}, "does not tell what is right"),
+        ({"what": "value >= 1"}, "does not tell what is right"),
+        ({"what": "x" * 2001}, "what"),
         ({"model": "scene", "what": "left in door"}, "is not drawn on this recording"),
         ({"there": True}, "can't say 'value < 1': say something"),
         ({"there": True, "model": "scene", "what": "right or so"}, "say one of its classes"),
