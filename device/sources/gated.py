@@ -1,6 +1,6 @@
 """Decodes of a video what its packet gate chooses; all pictures come out in the order in which they are shown."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ would push it out, and what is emptied forgets its group."""
 _NEVER = -(2**62)
 _WAITING = 64
 """A picture that has not come out after so many others never will."""
+_NO_KEYS = 3
+"""So many key pictures, one after another, with which a decoder could not begin, are none."""
 
 
 @dataclass(slots=True)
@@ -53,12 +55,13 @@ class GatedDecoder:
     Args:
         video: opened anew, with one thread.
         at_work: chooses, and is told what decoding takes.
+        told: called with what the user should know.
 
     Attributes:
         damaged: whether something damaged came last: then nothing of its group is decoded any more.
     """
 
-    def __init__(self, video: Video, at_work: AtWork) -> None:
+    def __init__(self, video: Video, at_work: AtWork, told: Callable[[str], None] = lambda text: None) -> None:
         self.video = video
         self.gate, self.meter = at_work.gate, at_work.meter
         self.damaged = False
@@ -69,8 +72,11 @@ class GatedDecoder:
         # All since the key picture that others are made of; so many of them are in the decoder.
         self._group: list[tuple[Any, Packet]] = []
         self._group_bytes = self._done = 0
-        self._last = self._key = _NEVER
-        self._late = 0
+        self._last = self._last_dts = self._key = _NEVER
+        self._moved = self._late = 0
+        self._told = told
+        # After so many key pictures not all came that was to be decoded; from some on everything is decoded.
+        self._no_keys, self._came = 0, False
         # Whether the decoder lacks something of the group before.
         self._open = True
 
@@ -89,8 +95,10 @@ class GatedDecoder:
             return self._take(None)
         if packet.pts is None:
             packet.pts = self._last + 1 if packet.dts is None else packet.dts
-        self._last = packet.pts
-        seen = Packet(packet.size, packet.is_keyframe, self._references.has(packet), packet.pts * self._unit_s)
+        before = self._follow(packet)
+        is_key = packet.is_keyframe and self._no_keys < _NO_KEYS
+        time_s = (packet.pts + self._moved) * self._unit_s
+        seen = Packet(packet.size, is_key, self._references.has(packet), time_s)
         self.meter.seen(seen)
         if seen.key:
             self._begin_group(packet)
@@ -109,10 +117,26 @@ class GatedDecoder:
         if self._late > _PATIENCE:
             self._empty()
             self._late = 0
-        return self._take(now)
+        return [*before, *self._take(now)]
+
+    def _follow(self, packet: Any) -> list[Shown]:
+        """Where stamps go back (a camera that was started anew, files that were joined) time goes on.
+
+        What is shown before a key picture from which on that is so comes out now, as its stamps may be there again.
+        """
+        goes_back = packet.dts is not None and packet.dts < self._last_dts
+        before: list[Shown] = []
+        if goes_back:
+            self._moved += self._last_dts - packet.dts
+            if packet.is_keyframe:
+                self._empty()
+                before, self._group = self._take(None), []
+        self._last = packet.pts
+        self._last_dts = self._last_dts if packet.dts is None else packet.dts
+        return before
 
     def _choose(self, packet: Any, seen: Packet) -> Choice:
-        if self._key == _NEVER and not seen.key:
+        if (self._key == _NEVER and not seen.key) or self._no_keys >= _NO_KEYS:
             # Some streams have no key pictures, and refresh them bit by bit: then there is nothing to choose.
             return Choice(True, 0.0, 0.0, self.gate.threshold)
         if self._open and packet.pts < self._key:
@@ -125,9 +149,13 @@ class GatedDecoder:
         self._open = self._key == _NEVER or self._done < len(self._group)
         if self._open and self._group:
             self._empty()
+            is_lost = any(each.due and each.frame is None for each in self._shown.values())
+            self._no_keys = self._no_keys + 1 if is_lost else 0 if self._came else self._no_keys
+            if self._no_keys == _NO_KEYS:
+                self._told("has no pictures to begin at, as it refreshes them bit by bit: all are decoded from now on")
             # What has not come out by now never will.
             self._shown = {pts: each for pts, each in self._shown.items() if each.frame is not None or not each.due}
-        self._key = packet.pts
+        self._key, self._came = packet.pts, False
         self._group, self._group_bytes, self._done = [], 0, 0
 
     def _keep(self, packet: Any, seen: Packet) -> None:
@@ -171,7 +199,7 @@ class GatedDecoder:
                 self.damaged = True
                 self._shown.pop(frame.pts, None)
             elif shown is not None and shown.due:
-                shown.frame = frame
+                shown.frame, self._came = frame, True
 
     def _empty(self) -> None:
         """Has the decoder give all that it keeps back; then it knows nothing of the group any more."""

@@ -63,7 +63,7 @@ class StreamReader:
         self._seconds = opening.seconds
         self._complaints = Complaints(told)
         self._waiting = Packets()
-        self._gated = None if at_work is None else GatedDecoder(video, at_work)
+        self._gated = None if at_work is None else GatedDecoder(video, at_work, told)
         # By the stamps of their packets, as frames come in another order.
         self._arrivals: dict[int, float] = {}
         self._lateness = Lateness()

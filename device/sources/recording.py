@@ -169,7 +169,7 @@ class RecordingReader:
         """What comes from here on: frames; with a packet gate, what is shown, decoded or not."""
         if self._at_work is None:
             return self._video.frames()
-        return GatedDecoder(self._video, self._at_work).frames(self._video.packets())
+        return GatedDecoder(self._video, self._at_work, self._told).frames(self._video.packets())
 
     def _stamps_before(self, target: int) -> list[int] | None:
         """The stamps of all frames before one, in order, without decoding any; None: they can't be relied on."""

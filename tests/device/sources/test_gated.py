@@ -1,5 +1,7 @@
 """A video of which only some packets are decoded: what comes out is what a whole decoding gives, in its order."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from infilink.device.sources.container import Video
@@ -49,10 +51,10 @@ def clip(request, tmp_path_factory):
     return write_clip(tmp_path_factory.mktemp("v") / name, frames=40, **options)
 
 
-def run(clip, choose):
+def run(clip, choose, told=pytest.fail):
     gate = Chooser(choose)
     video = Video(str(clip), threads="SLICE", thread_count=1)
-    decoder = GatedDecoder(video, AtWork(gate, DecodeMeter(COSTS)))
+    decoder = GatedDecoder(video, AtWork(gate, DecodeMeter(COSTS)), told)
     shown = [
         (each.pts, None if each.frame is None else np.array(video.picture(each.frame)))
         for each in decoder.frames(video.packets())
@@ -124,3 +126,26 @@ def test_leading_pictures_of_a_key_picture_need_what_is_before_it(tmp_path):
     assert [pts for pts, _ in shown] == sorted(expected) and not gate.lost
     there = {pts: picture for pts, picture in shown if picture is not None}
     assert len(there) > 10 and all(np.array_equal(picture, expected[pts]) for pts, picture in there.items())
+
+
+def test_where_a_stream_refreshes_its_pictures_bit_by_bit_all_are_decoded_and_it_says_so(tmp_path):
+    options = {"x264-params": "intra-refresh=1:keyint=10:bframes=0"}
+    clip = write_clip(tmp_path / "v.ts", frames=200, fps=25, size=(320, 240), **options)
+    said = []
+    shown, _ = run(clip, lambda number, packet: packet.key, said.append)
+    decoded = [stamp for stamp, picture in shown if picture is not None]
+    assert len(shown) > 180 and len(decoded) > 100 and decoded[-1] == shown[-1][0]
+    assert len(said) == 1 and "all are decoded from now on" in said[0]
+
+
+def test_where_stamps_begin_anew_no_picture_is_lost_and_time_goes_on(tmp_path):
+    parts = [write_clip(tmp_path / f"{n}.ts", frames=40, g="10", bf="2", size=(64 * n, 48)) for n in (1, 2, 1)]
+    clip = tmp_path / "joined.ts"
+    clip.write_bytes(b"".join(part.read_bytes() for part in parts))
+    for choose in (lambda number, packet: packet.key, lambda number, packet: number % 3 == 0):
+        shown, gate = run(clip, choose)
+        assert len(shown) == 120
+        assert {picture.shape[1] for _, picture in shown if picture is not None} == {64, 128}
+        # Pictures between are decoded after the one that is shown behind them.
+        times_s = [packet.time_s for packet in gate.taken]
+        assert all(b > a - 0.5 for a, b in pairwise(times_s)) and times_s[-1] - times_s[0] > 11.0
