@@ -12,8 +12,9 @@ from ..outputs import Array
 from .process import ModelProcess
 
 # What any process goes on to take over its first hundreds of inferences: Python counts references in the pages that it
-# inherited, and so makes them its own. Measured .4 MiB, whatever the model.
-_GROWTH_BYTES = 2**19
+# inherited, and so makes them its own. Measured .4 MiB, whatever the model. And where its memory begins differs from
+# one fork server to the next: it has a huge page more there, or less. Measured .3 to 2.2 MiB.
+_GROWTH_BYTES = 2**19 + 2**21
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class ModelCost:
     """What a model costs on this machine, measured.
 
     Attributes:
-        memory_bytes: the most that its process took by itself (unique set size) within a few inferences, and a half
-            MiB that it will take later.
+        memory_bytes: the most that its process took by itself (unique set size) within a few inferences, and 2.5
+            MiB that it may take later, or when it is loaded by another process.
         infer_s: median time of one inference, preprocessing and decoding included.
         load_s: from the start of the process to its first output.
     """
