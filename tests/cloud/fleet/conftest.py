@@ -29,7 +29,9 @@ class Site:
     async def connect(self, device: str = "door", *, token: str = "", **fields: str) -> "Line":
         """A device's stream, welcomed."""
         call = self.edge.Connect(metadata=bearer(token))
-        await call.write(edge_pb2.DeviceMessage(hello=hello(device, **fields)))
+        # One that is refused may have ended before anything was written.
+        with suppress(grpc.aio.AioRpcError):
+            await call.write(edge_pb2.DeviceMessage(hello=hello(device, **fields)))
         line = Line(call)
         line.welcome = await line.hear()
         return line
