@@ -56,7 +56,7 @@ class Client:
     async def send(self, message) -> None:
         self.sent.append(message)
         # Who is refused at once hears it when it reads.
-        with suppress(grpc.aio.AioRpcError):
+        with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             await self.call.write(message)
 
     async def read(self):

@@ -1,5 +1,6 @@
 """A coordinator whose devices an operator sees and changes, behind a real server."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ class Site:
         """A device's stream, welcomed."""
         call = self.edge.Connect(metadata=bearer(token))
         # One that is refused may have ended before anything was written.
-        with suppress(grpc.aio.AioRpcError):
+        with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             await call.write(edge_pb2.DeviceMessage(hello=hello(device, **fields)))
         line = Line(call)
         line.welcome = await line.hear()
