@@ -15,12 +15,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from ...errors import InfilinkError
+from ...errors import InfilinkError, NotCertified
 from ...reporting import Progress
 from .tuner_questions import Asked, Compare, Make
 
 _NICE = 10
 _TELL_EVERY_S = 0.25
+_IN_A_TERMINAL = ", or have it without a proof"
 _FIRST_TO_GO = "800"
 """Where memory ends, the system ends this process before the coordinator (from -1000 to 1000)."""
 
@@ -36,6 +37,10 @@ def main() -> None:
     try:
         asked = Asked.model_validate_json(line)
         told: dict[str, Any] = {"answer": answer(asked, _teller(out))}
+    except NotCertified as error:
+        # How a terminal has it all the same is no way on a page.
+        found = str(error).partition(_IN_A_TERMINAL)[0].replace(f"{asked.folder}/", "")
+        told = {"error": f"{found}, or tick “also without a proof”"}
     except InfilinkError as error:
         told = {"error": str(error).replace(f"{asked.folder}/", "")}
     except MemoryError:

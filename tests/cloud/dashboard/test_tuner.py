@@ -275,6 +275,7 @@ def test_a_filter_that_is_made_does_what_the_slider_showed_and_stands_beside_the
         assert refused.status_code == 202
         job = await ended(site)
         assert job["state"] == "failed" and "nothing is certified" in job["why"]
+        assert job["why"].endswith("ask for less, or tick “also without a proof”") and "--uncertified" not in job["why"]
         assert not (folder / "new.onnx").exists()
         found = await answered(site, make | {"uncertified": True})
         new, old = found["sides"]

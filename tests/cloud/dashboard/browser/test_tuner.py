@@ -319,3 +319,22 @@ def test_a_recording_is_looked_through_and_marked_where_no_model_saw_anything(lo
         assert await view.is_as_wide_as_its_window()
 
     look(story, recordings=folder, width=360)
+
+
+def test_a_coordinator_that_is_away_is_asked_again_and_one_that_began_anew_is_told(look: Callable, folder) -> None:  # noqa: F811
+    async def story(view: View) -> None:
+        view.allow("ERR_FAILED")
+        await view.page.goto("/tuner/recording/door.trace")
+        await view.page.select_option("#model", "squares")
+        await view.page.route("**/tuner/job?**", lambda route: route.abort())
+        await view.page.click("#go")
+        await view.says("#doing", "The coordinator does not answer. It is asked again")
+        await view.page.unroute("**/tuner/job?**")
+        await view.page.locator("#result").wait_for()
+        # It knows nothing of what it did before, nor is another's work taken for it.
+        await view.page.route("**/tuner/job?**", lambda route: route.fulfill(json={"job": None}))
+        await view.page.fill("#rule", "value <= 0")
+        await view.page.click("#go")
+        await view.says("#wrong", "The coordinator was started anew, and this work is gone: ask again.")
+
+    look(story, recordings=folder)
