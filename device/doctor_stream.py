@@ -188,12 +188,13 @@ class StreamCheck:
                 timeout_s=_ANSWERS_WITHIN_S,
             )
         except (Unavailable, InvalidInput) as error:
-            yield self._finding(
-                "coordinator",
-                "wrong",
-                f"{config.coordinator}: {error}",
-                "start it (`infilink cloud`), and look at `coordinator`, `token`, `tls_ca` and the network's firewall",
+            advice = (
+                "start it (`infilink cloud`), and look at `coordinator`, `token`, `tls_ca` and the network's firewall"
             )
+            # What does not fit says itself what to do.
+            is_there = isinstance(error, InvalidInput)
+            text = f"{config.coordinator}: {error}"
+            yield self._finding("coordinator", "wrong", text, "" if is_there else advice)
             return
         welcome = found.welcome
         specs = {name: ModelSpec.model_validate_json(text) for name, text in welcome.specs.items()}

@@ -51,10 +51,10 @@ def source_path(text: str) -> Path:
 
 
 def is_always_live(text: str) -> bool:
-    """Whether a source's name is that of a camera or a live stream; `http://...` may be either, a file is none."""
+    """Whether a source's name is that of a camera, a live stream or a named pipe; `http://...` may be either."""
     scheme = text.partition("://")[0].lower()
     if source_kind(text) != "address":
-        return source_kind(text) == "camera"
+        return source_kind(text) == "camera" or _is_pipe(text)
     return scheme not in _RECORDINGS
 
 
@@ -103,6 +103,13 @@ def _part_without_secrets(text: str) -> str:
 
 def _host(rest: str) -> str:
     return re.split(r"[/?#]", rest, maxsplit=1)[0]
+
+
+def _is_pipe(text: str) -> bool:
+    try:
+        return source_path(text).is_fifo()
+    except (OSError, ValueError):
+        return False
 
 
 def _is_file(text: str) -> bool:

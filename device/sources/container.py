@@ -46,7 +46,7 @@ class Video:
     ) -> None:
         self.text = text
         self.name = without_secrets(text)
-        self.path = source_path(text) if source_kind(text) == "file" else None
+        self.path = source_path(text) if source_kind(text) == "file" and not is_always_live(text) else None
         self.threads = threads
         self.thread_count = thread_count or min(_THREADS, os.cpu_count() or 1)
         self.strict = strict
@@ -213,7 +213,7 @@ def open_container(text: str, *, what: str) -> Any:
         address = text if path is None else f"file:{path}"
         return av.open(address, options=options, timeout=timeout, metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise _unreadable(without_secrets(text), path, what, error) from error
+        raise _unreadable(without_secrets(text), None if is_always_live(text) else path, what, error) from error
 
 
 def _unreadable(name: str, path: Path | None, what: str, error: Exception) -> InvalidInput | Unavailable:

@@ -254,7 +254,7 @@ _OPENERS: dict[str, Callable[[str, Named, Cut], Source]] = {
 def _check_file(opening: Opening) -> None:
     path = source_path(opening.text)
     try:
-        is_file = path.is_file()
+        is_file = path.is_file() or path.is_fifo()
     except (OSError, ValueError):
         is_file = False
     if not is_file:

@@ -151,6 +151,12 @@ def test_why_the_coordinator_does_not_take_it_is_told(write: Callable, served: C
     ]
 
 
+def test_what_does_not_fit_the_coordinator_is_no_question_of_the_network(write: Callable, served: Coordinator) -> None:
+    served.refusals = [(grpc.StatusCode.INVALID_ARGUMENT, "put the same file on both")]
+    (told,) = found(write())["coordinator"]
+    assert (told.state, told.advice) == ("wrong", "") and told.text.endswith("put the same file on both")
+
+
 def test_a_source_that_gives_nothing_is_not_waited_for(write: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor_stream, "_GIVES_WITHIN_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:

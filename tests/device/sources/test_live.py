@@ -1,5 +1,6 @@
 """A live source: when a frame arrived, however late it is taken; and what goes when nobody takes it."""
 
+import os
 import threading
 import time
 from dataclasses import dataclass
@@ -7,9 +8,10 @@ from dataclasses import dataclass
 import pytest
 from infilink.device.sources.container import open_video
 from infilink.device.sources.live import Packets, StreamReader
-from infilink.device.sources.open import open_source
+from infilink.device.sources.open import is_live, open_source
 from infilink.device.sources.reader import Opening
-from infilink.errors import InfilinkError, Unavailable
+from infilink.errors import InfilinkError, InvalidInput, Unavailable
+from infilink.traces.source_name import is_always_live
 
 from ...clips import Stream, write_clip
 
@@ -78,3 +80,20 @@ def test_a_password_is_in_no_error():
             open_source(f"{scheme}://user:hush@127.0.0.1:1/x?token=hush")
         assert "hush" not in str(raised.value) and "user" not in str(raised.value)
         assert "hush" not in str(raised.value.__cause__)
+
+
+def test_a_named_pipe_is_a_live_video(tmp_path):
+    clip, pipe = write_clip(tmp_path / "a.ts", frames=30, bf="0"), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert is_live(str(pipe)) and is_always_live(f"file://{pipe}")
+    writer = threading.Thread(target=lambda: pipe.write_bytes(clip.read_bytes()))
+    writer.start()
+    with open_source(f"video:{pipe}") as source:
+        assert source.live
+        taken = iter(source)
+        assert next(taken).value.shape == (48, 64, 3)
+        with pytest.raises(Unavailable, match="the stream ended"):
+            list(taken)
+    writer.join()
+    with pytest.raises(InvalidInput, match="is live"):
+        open_source(str(pipe), loop=True)
