@@ -94,7 +94,8 @@ class Capture:
                 try:
                     source = self._open()
                 except Unavailable as error:
-                    logger.warning("%s; trying again", error)
+                    if not self.stopped.is_set():
+                        logger.warning("%s; trying again", error)
 
     def open(self) -> None:
         """Opens the source, if that has not been done; then it is known what it gives.
@@ -144,6 +145,7 @@ class Capture:
             cut=config.cut,
             stays=self.stays,
             gating=self.gating,
+            stopped=self.stopped,
         )
         other = "" if self.form is None else source.form.differs(self.form)
         if other:

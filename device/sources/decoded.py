@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Self
@@ -23,6 +24,7 @@ _NOTHING = np.zeros((0, 0, 3), np.uint8)
 """The value of what was not decoded."""
 _AT_ONCE_SHARE = 4
 """Of a recording's places so large a part is given back at once: the decoder fills the others meanwhile."""
+_LOOKS_EVERY_S = 0.2
 _SILENT_S = 90.0
 _SILENT_LIVE_S = 45.0
 """A decoder that says nothing for so long hangs: FFmpeg gives up on a silent address long before that, if it can. Of
@@ -35,6 +37,7 @@ class DecodedSource:
     Args:
         opening: what to open, and which part of it to give.
         silent_s: how long its decoder may say nothing; None: as is usual for such a source.
+        stopped: ends the wait for what does not open.
 
     Attributes:
         decode_s: with a packet gate: the processor's time that decoding has taken so far.
@@ -45,7 +48,9 @@ class DecodedSource:
         Unavailable: the stream, camera or microphone can't be opened.
     """
 
-    def __init__(self, opening: Opening, *, silent_s: float | None = None) -> None:
+    def __init__(
+        self, opening: Opening, *, silent_s: float | None = None, stopped: threading.Event | None = None
+    ) -> None:
         self.opening = opening
         self.name = opening.name
         self.live = opening.is_live
@@ -59,7 +64,7 @@ class DecodedSource:
         self._memory = SharedReader()
         self._process, self._pipe = fork(serve_source, opening)
         try:
-            opened = self._receive()
+            opened = self._receive(stopped)
             if isinstance(opened, Ended):
                 raise opened.error or InvalidInput(f"{self.name}: gave nothing")
         except BaseException:
@@ -170,7 +175,23 @@ class DecodedSource:
         with self._sending:
             self._pipe.send(message)
 
-    def _receive(self) -> object:
+    def _speaks(self, stopped: threading.Event | None) -> bool:
+        """Waits for what the decoder says next; whether it does so in time.
+
+        Raises:
+            Unavailable: it was stopped before that.
+        """
+        if stopped is None:
+            return self._pipe.poll(self.silent_s)
+        until_s = time.monotonic() + self.silent_s
+        while not self._pipe.poll(_LOOKS_EVERY_S):
+            if stopped.is_set():
+                raise Unavailable(f"{self.name}: was not open yet when it was to end")
+            if time.monotonic() > until_s:
+                return False
+        return True
+
+    def _receive(self, stopped: threading.Event | None = None) -> object:
         """What the decoder says next; what it tells the user is logged.
 
         Raises:
@@ -179,7 +200,7 @@ class DecodedSource:
         """
         while True:
             try:
-                if not self._pipe.poll(self.silent_s):
+                if not self._speaks(stopped):
                     raise self._lost(f"its decoder gave nothing for {self.silent_s:.0f} s")
                 message = self._pipe.recv()
             except (EOFError, OSError) as error:

@@ -1,6 +1,7 @@
 """Opening a source by its text: which class reads it, and how its inputs are cut."""
 
 import stat
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +45,7 @@ def open_source(
     cut: Cut = WHOLE,
     stays: bool = False,
     gating: Gating | None = None,
+    stopped: threading.Event | None = None,
 ) -> Source:
     """Opens a source by its text, or what a program gives.
 
@@ -55,6 +57,7 @@ def open_source(
         cut: how inputs are cut from what it gives.
         stays: whether a pipe that has a name is read on with its next writer; else it ends with its last one.
         gating: how a video's packets are chosen from; None: everything is decoded.
+        stopped: ends the wait for a video, stream or camera that does not open.
 
     Raises:
         InvalidInput: it can't be read, or an option does not fit it.
@@ -69,7 +72,9 @@ def open_source(
             raise InvalidInput("what a program gives can't be given again: leave `loop` out")
         values = text
         return _stretched(lambda: PythonSource(type(values).__name__, values, cut), start_s, seconds, loop)
-    return _open_text(text, cut, start_s=start_s, seconds=seconds, loop=loop, stays=stays, gating=gating)
+    return _open_text(
+        text, cut, start_s=start_s, seconds=seconds, loop=loop, stays=stays, gating=gating, stopped=stopped
+    )
 
 
 def _open_text(
@@ -82,6 +87,7 @@ def _open_text(
     strict: bool = False,
     stays: bool = False,
     gating: Gating | None = None,
+    stopped: threading.Event | None = None,
 ) -> Source:
     """Opens a source by its text; a strict one refuses what else it would leave out."""
     name, found = without_secrets(text), replace(named(text), strict=strict, stays=stays)
@@ -104,7 +110,7 @@ def _open_text(
             strict=strict,
             gating=gating,
         )
-        return _open_video(opening)
+        return _open_video(opening, stopped)
     return _stretched(lambda: _OPENERS[found.kind](name, found, cut), start_s, seconds, loop)
 
 
@@ -136,10 +142,10 @@ def _check_cut(name: str, found: Named, cut: Cut) -> None:
         )
 
 
-def _open_video(opening: Opening) -> Source:
+def _open_video(opening: Opening, stopped: threading.Event | None) -> Source:
     if opening.kind == "video":
         _check_file(opening)
-    source = DecodedSource(opening)
+    source = DecodedSource(opening, stopped=stopped)
     return WindowedSource(source, opening.cut) if opening.cut.is_windowed else source
 
 

@@ -97,3 +97,11 @@ def test_a_named_pipe_is_a_live_video(tmp_path):
     writer.join()
     with pytest.raises(InvalidInput, match="is live"):
         open_source(str(pipe), loop=True)
+
+
+def test_what_does_not_open_is_given_up_once_that_is_asked_for(tmp_path):
+    pipe, stopped = tmp_path / "pipe.ts", threading.Event()
+    os.mkfifo(pipe)
+    threading.Timer(0.1, stopped.set).start()
+    with pytest.raises(Unavailable, match="not open yet when it was to end"):
+        open_source(str(pipe), stopped=stopped)
