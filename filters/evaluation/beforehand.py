@@ -20,7 +20,13 @@ from ..gates.learned import FilterRuntime
 CONFIDENCE = 0.95
 _SIDE = (1.0 + CONFIDENCE) / 2.0
 _LIKELY = 0.8
+_FEW, _ALWAYS_FEW = 0.02, 10
+"""Where no more than that share is missing, or at first so many inputs, a filter that compares them is tried."""
 _UNKNOWN_BLOCK = 1000
+_COMPARES = (
+    "it compares inputs with those before, and of those that were not sent nothing is kept: "
+    "only the live audit can tell"
+)
 # As the audit has it.
 _MEAN_RUNS = 4
 
@@ -94,24 +100,26 @@ def estimate(
     blocks = _Blocks(round(min(MOST_BLOCK, max(LEAST_BLOCK, least))))
     tried = _Trial(gate, outputs)
     gate.reset()
-    session = ""
+    session, gone, seen = "", 0, 0
     for each in came:
         if out_of_time():
             break
-        if gate.remembers and (each.missing or each.value is None):
-            raise InvalidInput(
-                "it compares inputs with those before, and of those that were not sent nothing is kept: only the live "
-                "audit can tell"
-            )
+        seen += 1
+        gone += each.missing + (each.value is None)
+        if gate.remembers and gone > max(_ALWAYS_FEW, _FEW * (seen + gone)):
+            raise InvalidInput(_COMPARES)
         if each.session != session:
             tried.begin()
             session = each.session
-        blocks.pass_over(each.missing)
-        if each.value is None:
-            blocks.add(audited=each.audited)
-        else:
+        if not gate.remembers:
+            blocks.pass_over(each.missing)
+        if each.value is not None:
             keeps, loss = tried.of(each.value, each)
             blocks.add(audited=each.audited, keeps=keeps, loss=loss)
+        elif not gate.remembers:
+            blocks.add(audited=each.audited)
+    if gate.remembers and gone > _FEW * (seen + gone):
+        raise InvalidInput(_COMPARES)
     return blocks.estimate()
 
 

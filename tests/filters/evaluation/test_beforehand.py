@@ -1,6 +1,7 @@
 """What a filter would have lost on a stream on which another one decided, against what it truly would have lost."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,13 +79,19 @@ def test_its_interval_holds_what_is_true(tmp_path: Path) -> None:
     assert sum(held) >= 11
 
 
-def test_what_compares_with_inputs_before_is_tried_only_where_none_is_missing(tmp_path: Path) -> None:
+def test_what_compares_with_inputs_before_is_tried_only_where_next_to_none_is_missing(tmp_path: Path) -> None:
     gate = FilterRuntime(
         write_frames(tmp_path / "frames.onnx", rule="value <= 120", models={"bright": "d"}, threshold=0.7)
     )
     levels = brightness(seed=4, inputs=1_000)
     with pytest.raises(InvalidInput, match="only the live audit can tell"):
         estimate(gate, through(levels, kept_from=200, seed=0), BRIGHT)
+    some = [each for i, each in enumerate(through(levels, kept_from=0, seed=0)) if i % 10]
+    with pytest.raises(InvalidInput, match="only the live audit can tell"):
+        estimate(gate, [replace(each, missing=i % 9 == 0) for i, each in enumerate(some)], BRIGHT)
+    # Some are lost on the way now and then.
+    few = [replace(each, missing=i % 100 == 50) for i, each in enumerate(through(levels, kept_from=0, seed=0))]
+    assert estimate(gate, few, BRIGHT).inputs == 1_000
     whole = estimate(gate, through(levels, kept_from=0, seed=0), BRIGHT)
     assert (whole.inputs, whole.audited) == (1_000, 0)
     lost = (levels > 120) & (levels <= 0.7 * 255)
