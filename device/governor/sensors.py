@@ -1,5 +1,6 @@
 """What the device says of itself: heat, throttling, processors, memory, battery, disk; what it does not say is None."""
 
+import logging
 import os
 import subprocess
 from collections import deque
@@ -8,8 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
+from typing import TypeVar
 
 import psutil
+
+logger = logging.getLogger(__name__)
+
+Reading = TypeVar("Reading")
 
 _CPU_OVER_S = 60.0
 _ASK_FIRMWARE_EVERY_S = 10.0
@@ -82,12 +88,12 @@ class Sensors:
     def read(self, now_s: float) -> Readings:
         """All that can be read now; `now_s` are seconds that never go back."""
         return Readings(
-            temperature_c=self._temperature_c(),
-            throttled=self._flags(now_s),
-            cpu_share=self._cpu_share(now_s),
-            memory_free_share=self._memory_free_share(),
-            battery_share=self._battery_share(),
-            disk_free_bytes=self._disk_free_bytes(),
+            temperature_c=_given(self._temperature_c),
+            throttled=_given(lambda: self._flags(now_s)) or (),
+            cpu_share=_given(lambda: self._cpu_share(now_s)),
+            memory_free_share=_given(self._memory_free_share),
+            battery_share=_given(self._battery_share),
+            disk_free_bytes=_given(self._disk_free_bytes),
         )
 
     def _temperature_c(self) -> float | None:
@@ -145,6 +151,15 @@ class Sensors:
                     stat = os.statvfs(there)
                     found.append(stat.f_bavail * stat.f_frsize)
         return min(found, default=None)
+
+
+def _given(read: Callable[[], Reading]) -> Reading | None:
+    """What the device says; None where it does not let us ask (Android hides /proc/stat), or says nonsense."""
+    try:
+        return read()
+    except Exception as error:  # Whatever stands in a device's files, the other readings count.
+        logger.debug("a reading: %s", error)
+        return None
 
 
 def _zones(folder: Path) -> list[Path]:

@@ -89,3 +89,16 @@ def test_the_disk_of_a_folder_that_is_not_there_yet_is_its_parent_s(tmp_path: Pa
 def test_this_machine_can_be_read() -> None:
     found = Sensors([Path.cwd()]).read(0.0)
     assert found.memory_free_share is not None and 0.0 < found.memory_free_share <= 1.0
+
+
+def test_what_may_not_be_asked_keeps_nothing_else_from_being_read(tmp_path: Path) -> None:
+    def hidden() -> tuple[float, float]:
+        raise PermissionError("/proc/stat")
+
+    write(tmp_path / "class" / "thermal" / "thermal_zone0" / "temp", "61200")
+    write(tmp_path / "fs" / "cgroup" / "memory.max", "1000")
+    write(tmp_path / "fs" / "cgroup" / "memory.current", "900")
+    write(tmp_path / "fs" / "cgroup" / "memory.stat", "nonsense")
+    found = Sensors((tmp_path,), sysfs=tmp_path, cpu_times=hidden, memory=lambda: (50, 100)).read(0.0)
+    assert (found.temperature_c, found.cpu_share, found.memory_free_share) == (61.2, None, None)
+    assert found.disk_free_bytes
