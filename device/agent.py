@@ -25,6 +25,7 @@ from .sinks.base import Sink
 from .sinks.open_sinks import OpenSinks
 from .status_socket import serve_status
 from .stream_keeper import StreamEnd, StreamKeeper
+from .stream_log import called
 from .stream_run import StreamRun
 from .watchdog import Watchdog
 
@@ -174,9 +175,9 @@ class Agent:
             if name in wanted and not _differ(wanted[name], keeper.config):
                 continue
             if name in wanted and not _differ(wanted[name], keeper.config, but=GATE_KEYS) and keeper.turn(wanted[name]):
-                logger.info("stream %s: another gate is opened while it runs", name)
+                logger.info("%s: another gate is opened while it runs", called(name))
             else:
-                logger.info("stream %s: %s", name, "changed" if name in wanted else "removed")
+                logger.info("%s: %s", called(name), "changed" if name in wanted else "removed")
                 self._leave(name)
         self._replace_ended()
 
@@ -193,7 +194,7 @@ class Agent:
         taken = {*self._keepers, *(keeper.name for keeper in self._leaving)}
         for name, settings in self.config.by_stream().items():
             if name not in taken:
-                logger.info("stream %s: started", name)
+                logger.info("%s: started", called(name))
                 self._start(name, settings, tries_again=True)
 
     def _start(self, name: str, settings: DeviceConfig, *, tries_again: bool) -> None:

@@ -11,7 +11,7 @@ from ..errors import InfilinkError
 from ..protos import edge_pb2
 from .config import DeviceConfig
 from .model_watch import ModelWatch, watch_models
-from .stream_log import thread_name
+from .stream_log import called, thread_name
 from .stream_run import StreamRun
 from .summary import Summary
 
@@ -177,7 +177,7 @@ class StreamKeeper:
         except InfilinkError as error:
             return StreamEnd(failure=error)
         except Exception as error:
-            logger.exception("stream %s failed", self.name or "of this device")
+            logger.exception("%s failed", called(self.name))
             return StreamEnd(failure=InfilinkError(f"failed: {error!r}"))
 
     def _tell(self, failure: InfilinkError, wait_s: float) -> None:
@@ -187,8 +187,9 @@ class StreamKeeper:
         if str(failure) != self._told:
             self._told = str(failure)
             logger.warning(
-                "stream %s: %s; it is tried again in %.0f s and then ever more seldom, the others go on",
-                self.name,
+                "%s: %s; it is tried again in %.0f s and then ever more seldom%s",
+                called(self.name),
                 failure,
                 wait_s,
+                ", the others go on" if self.name else "",
             )

@@ -8,13 +8,18 @@ def thread_name(what: str, stream: str) -> str:
     return f"{what} {stream}" if stream else what
 
 
+def called(stream: str) -> str:
+    """What a stream is called in the log: a device's only one has no name."""
+    return f"stream {stream}" if stream else "the stream"
+
+
 class NameStream(logging.Filter):
     """Begins lines that threads of named streams write with the stream's name."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Every line passes."""
         what, _, stream = (record.threadName or "").partition(" ")
-        told = str(record.msg).startswith("stream ")
+        told = record.getMessage().startswith("stream ")
         if stream and not told and what in ("stream", "uplink", "handoff", "gate", "models"):
             record.msg = f"stream {stream}: {record.msg}"
         return True

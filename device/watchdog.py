@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ..protos.systemd import notify, watchdog_s
+from .stream_log import called
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Watchdog:
         for name in sorted(stuck - self._stuck):
             logger.error(
                 "%s: the capture loop has been at work on one input for more than %.0f s%s",
-                f"stream {name}" if name else "the stream",
+                called(name),
                 self.stuck_s,
                 ": systemd starts this agent anew" if self._beat_s else "",
             )

@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from infilink.device.stream_log import NameStream, thread_name
+from infilink.device.stream_log import NameStream, called, thread_name
 
 
 @pytest.mark.parametrize(
@@ -11,6 +11,8 @@ from infilink.device.stream_log import NameStream, thread_name
     [
         (thread_name("uplink", "door"), "connected to %s", "stream door: connected to h:1"),
         (thread_name("stream", "door"), "stream door: gone (%s)", "stream door: gone (h:1)"),
+        (thread_name("stream", "door"), f"{called('door')}: gone (%s)", "stream door: gone (h:1)"),
+        (thread_name("stream", ""), f"{called('')}: gone (%s)", "the stream: gone (h:1)"),
         (thread_name("uplink", ""), "connected to %s", "connected to h:1"),
         ("MainThread", "metrics at %s", "metrics at h:1"),
         ("Thread-1 (serve_forever)", "metrics at %s", "metrics at h:1"),
