@@ -38,7 +38,8 @@ def stream_tile(
         "name": session.key.name,
         "kind": session.form.modality,
         "connected": session.connection is not None,
-        "inputs": report.frames or session.inputs,
+        # What a device says of itself is some seconds old.
+        "inputs": max(report.frames, session.inputs),
         "sent": session.inputs,
         "answered_us": 0 if answer is None else answer.at_us,
         "said": [] if answer is None else said_lines(answer),

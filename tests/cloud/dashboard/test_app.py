@@ -79,6 +79,17 @@ def test_a_tile_has_what_was_said_how_it_came_to_be_and_the_boxes(visit: Callabl
     visit(story)
 
 
+def test_no_more_is_sent_than_there_was_though_a_report_is_old(visit: Callable) -> None:
+    async def story(site: Site) -> None:
+        await site.send(
+            edge_pb2.DeviceMessage(report=edge_pb2.Report(frames=1)), an_input(0), an_input(1), device="yard"
+        )
+        tile = start_of(await site.client.get("/site"))["tiles"]["yard"]
+        assert (tile["inputs"], tile["sent"]) == (2, 2)
+
+    visit(story)
+
+
 def test_a_name_is_text_whatever_it_is(visit: Callable) -> None:
     async def story(site: Site) -> None:
         # A device can't be called so; who asks for a page can ask for anything.
