@@ -179,10 +179,15 @@ def split_by_events(trace: Trace, truth: Mapping[str, Array]) -> Split:
         )
     if not (np.diff(trace.captured_s) > 0).all():
         raise InvalidInput(f"{trace.path}: the times of capture do not rise from input to input")
+    if not truth:
+        raise InvalidInput(
+            f"{trace.path}: by this rule nothing comes and goes that could be an event, as its models give numbers or "
+            "vectors: ask for an accuracy, or give a rule such as value <= 3"
+        )
     events = distinct({what: events_of(what, there, trace.captured_s) for what, there in truth.items()})
     if len(events) < 2:
         raise InvalidInput(
-            f"{trace.path}: has {len(events)} events of {', '.join(truth) or 'nothing'}: one to learn from and one to "
+            f"{trace.path}: has {len(events)} events of {', '.join(truth)}: one to learn from and one to "
             "certify with is the least; record longer"
         )
     # A little before the middle one begins, but never within the one before it.

@@ -17,6 +17,7 @@ from infilink.cloud.services.edge import EdgeService
 from infilink.cloud.services.http_server import serve_http
 from infilink.protos import edge_pb2, edge_pb2_grpc
 
+from ...filters.conftest import draw, write_trace
 from ..messages import hello
 
 HERE = "127.0.0.1:0"
@@ -88,3 +89,26 @@ def visit(serve: Callable, make_model, tmp_path: Path) -> Callable:
         serve(whole, **{"models": models, **own, **settings})
 
     return run
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of a square that comes and goes."""
+    return write_trace(tmp_path_factory.mktemp("recorded") / "door.trace", inputs=400)
+
+
+@pytest.fixture
+def folder(recorded: Path, tmp_path: Path) -> Path:
+    """A folder of recordings with that one."""
+    found = tmp_path / "recordings"
+    found.mkdir()
+    (found / recorded.name).write_bytes(recorded.read_bytes())
+    return found
+
+
+@pytest.fixture
+def blind(folder: Path) -> Path:
+    """The same, with a model that does not see the square on its last two visits, from 347 on."""
+    places = [0 if 347 <= i <= 390 else place for i, place in enumerate(draw(400, 0)[1])]
+    write_trace(folder / "blind.trace", inputs=400, said=places)
+    return folder

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from ...messages import an_input
-from ..test_tuner import recorded  # noqa: F401
 from .conftest import View
 from .test_phone_page import filters  # noqa: F401
 
@@ -30,8 +29,8 @@ PAGES = (
 @pytest.mark.parametrize("width", [360, 1280])
 def test_nothing_stands_in_anybodys_way(
     look: Callable,
-    recorded: Path,  # noqa: F811
-    filters: Path,  # noqa: F811
+    recorded: Path,
+    filters: Path,
     width: int,
 ) -> None:
     axe = pytest.importorskip(

@@ -14,7 +14,6 @@ from infilink.filters.rules.zones import read_zones
 from ....filters.conftest import write_trace
 from ....filters.made import write_frames
 from ..conftest import site_of
-from ..test_tuner import blind, folder, recorded  # noqa: F401
 from .conftest import Look, View, look_at
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def look_again(
     runner: asyncio.Runner,
     browser: "Browser",
     tiny_models: Path,
-    recorded: Path,  # noqa: F811
+    recorded: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[..., None]]:
     """As `look`, before one site for all stories that write nothing: what is learnt for one is there for the next."""
@@ -76,7 +75,7 @@ async def move(view: View, level: int) -> None:
     await view.page.locator("#slider").fill(str(level))
 
 
-def test_the_tuner_changes_what_it_shows(look: Callable, folder) -> None:  # noqa: F811
+def test_the_tuner_changes_what_it_shows(look: Callable, folder) -> None:
     async def story(view: View) -> None:
         await view.page.goto("/tuner")
         await view.page.click("text=door.trace")
@@ -169,7 +168,7 @@ def test_what_is_wrong_is_said_and_the_page_goes_on(look_again: Callable) -> Non
     look_again(story)
 
 
-def test_a_filter_is_made_and_compared_and_its_lines_for_devices_are_shown(look: Callable, folder) -> None:  # noqa: F811
+def test_a_filter_is_made_and_compared_and_its_lines_for_devices_are_shown(look: Callable, folder) -> None:
     write_frames(folder / "old.onnx")
 
     async def story(view: View) -> None:
@@ -200,7 +199,7 @@ def test_a_filter_is_made_and_compared_and_its_lines_for_devices_are_shown(look:
     look(story, recordings=folder, width=360)
 
 
-def test_zones_are_drawn_by_mouse_and_moved_by_numbers(look: Callable, folder) -> None:  # noqa: F811
+def test_zones_are_drawn_by_mouse_and_moved_by_numbers(look: Callable, folder) -> None:
     async def story(view: View) -> None:
         await view.page.goto("/tuner/recording/door.trace")
         await view.page.click("#zones-block > summary")
@@ -227,7 +226,7 @@ def test_zones_are_drawn_by_mouse_and_moved_by_numbers(look: Callable, folder) -
     look(story, recordings=folder)
 
 
-def test_an_answer_is_called_wrong_on_the_page(look: Callable, folder) -> None:  # noqa: F811
+def test_an_answer_is_called_wrong_on_the_page(look: Callable, folder) -> None:
     async def story(view: View) -> None:
         await view.page.goto("/tuner/recording/door.trace")
         await view.page.select_option("#model", "squares")
@@ -244,7 +243,7 @@ def test_an_answer_is_called_wrong_on_the_page(look: Callable, folder) -> None: 
     look(story, recordings=folder)
 
 
-def test_what_no_model_saw_is_marked_with_one_click_and_counts_when_it_is_learnt_again(look: Callable, blind) -> None:  # noqa: F811
+def test_what_no_model_saw_is_marked_with_one_click_and_counts_when_it_is_learnt_again(look: Callable, blind) -> None:
     async def story(view: View) -> None:
         await view.page.goto("/tuner/recording/blind.trace")
         await view.page.select_option("#model", "squares")
@@ -271,7 +270,7 @@ def test_what_no_model_saw_is_marked_with_one_click_and_counts_when_it_is_learnt
     look(story, recordings=blind)
 
 
-def test_who_comes_second_waits_for_its_turn_and_who_comes_back_goes_on(look: Callable, folder) -> None:  # noqa: F811
+def test_who_comes_second_waits_for_its_turn_and_who_comes_back_goes_on(look: Callable, folder) -> None:
     (folder / "yard.trace").write_bytes((folder / "door.trace").read_bytes())
 
     async def story(view: View) -> None:
@@ -302,7 +301,7 @@ def test_who_comes_second_waits_for_its_turn_and_who_comes_back_goes_on(look: Ca
     look(story, recordings=folder)
 
 
-def test_a_recording_is_looked_through_and_marked_where_no_model_saw_anything(look: Callable, folder) -> None:  # noqa: F811
+def test_a_recording_is_looked_through_and_marked_where_no_model_saw_anything(look: Callable, folder) -> None:
     write_trace(folder / "quiet.trace", inputs=400, said=[0] * 400)
 
     async def story(view: View) -> None:
@@ -321,7 +320,7 @@ def test_a_recording_is_looked_through_and_marked_where_no_model_saw_anything(lo
     look(story, recordings=folder, width=360)
 
 
-def test_a_coordinator_that_is_away_is_asked_again_and_one_that_began_anew_is_told(look: Callable, folder) -> None:  # noqa: F811
+def test_a_coordinator_that_is_away_is_asked_again_and_one_that_began_anew_is_told(look: Callable, folder) -> None:
     async def story(view: View) -> None:
         view.allow("ERR_FAILED")
         await view.page.goto("/tuner/recording/door.trace")
