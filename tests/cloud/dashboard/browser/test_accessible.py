@@ -30,7 +30,7 @@ PAGES = (
 def test_nothing_stands_in_anybodys_way(
     look: Callable,
     recorded: Path,
-    filters: Path,
+    filters: Path,  # noqa: F811
     width: int,
 ) -> None:
     axe = pytest.importorskip(
