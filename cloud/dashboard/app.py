@@ -164,6 +164,7 @@ class Dashboard:
 
     def close(self) -> None:
         """Ends what decodes pictures; closing twice is fine."""
+        self.coordinator.filters.foresight.pictures = None
         if self.sent is not None:
             self.sent.close()
 

@@ -1,6 +1,8 @@
 """What is known of a filter on a stream before it decides there: tried on what is kept of that stream."""
 
 import asyncio
+import hashlib
+import logging
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +26,8 @@ from ..ledger.tables import ANSWERS, RESULTS
 from ..repository import Repository
 from ..sent.decoding import Picture, SentPictures
 from ..sessions.session import REQUESTS
+
+logger = logging.getLogger(__name__)
 
 MOST_INPUTS = 3000
 """So many of the newest that came through are looked at."""
@@ -80,7 +84,7 @@ class Foresight:
         self.database = database
         self.repository = repository
         self.pictures: SentPictures | None = None
-        self._known: dict[tuple[str, bytes], tuple[float, Foreseen]] = {}
+        self._known: dict[tuple[str, str], tuple[float, Foreseen]] = {}
 
     async def of(self, streams: Sequence[str], content: bytes) -> dict[str, Foreseen]:
         """What is known of a filter on each of some streams; it never fails, as nothing hangs on it.
@@ -98,7 +102,8 @@ class Foresight:
     def _one(self, stream: str, content: bytes, ends_s: float) -> Foreseen:
         now_s = time.monotonic()
         self._known = {key: each for key, each in self._known.items() if each[0] > now_s - _KEPT_S}
-        known = self._known.get((stream, content))
+        digest = hashlib.sha256(content).hexdigest()
+        known = self._known.get((stream, digest))
         if known is not None:
             return known[1]
         if now_s >= ends_s:
@@ -107,11 +112,16 @@ class Foresight:
             found = self._tried(stream, content, min(ends_s, now_s + WITHIN_S))
         except InfilinkError as error:
             found = Foreseen(str(error))
-        self._known[stream, content] = (time.monotonic(), found)
+        except Exception:  # whatever it is: nobody is to be kept from a filter by it
+            logger.exception("%s: a filter can't be tried on what is kept of it", stream)
+            found = Foreseen(f"it could not be tried on what is kept (the log says why): {_ONLY_AUDIT}")
+        self._known[stream, digest] = (time.monotonic(), found)
         return found
 
     def _tried(self, stream: str, content: bytes, ends_s: float) -> Foreseen:
-        if self.pictures is None:
+        # They go as the pages end.
+        kept = self.pictures
+        if kept is None:
             raise InvalidInput(f"nothing of what was sent is kept here (`[pictures]`): {_ONLY_AUDIT}")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "filter.onnx"
@@ -121,43 +131,24 @@ class Foresight:
         if unknown:
             raise InvalidInput(f"it was learnt from {', '.join(unknown)}, which is not served here")
         outputs = {name: self.repository.specs[name].output for name in gate.spec.models}
-        rows = self._rows(stream)
+        rows = _rows(kept, stream)
         if not any(row.has_picture for row in rows):
             raise InvalidInput(f"nothing is kept of this stream that it could be tried on: {_ONLY_AUDIT}")
         since_us, until_us = rows[0].at_us, rows[-1].at_us + 1
-        with self.pictures.between(stream, since_us, until_us) as pictures, self.database.read() as connection:
+        with kept.between(stream, since_us, until_us) as pictures, self.database.read() as connection:
             came = (
                 Came(
                     session=row.session,
                     missing=row.missing,
                     captured_s=(row.captured_us or row.at_us) / 1e6,
                     audited=row.is_audited,
-                    value=None if picture is None else decode_jpeg(picture.jpeg),
+                    value=_decoded(picture),
                     exact=_exact(connection, stream, row, gate.spec.models),
                 )
                 for row, picture in _merged(rows, pictures)
             )
             found = estimate(gate, came, outputs, out_of_time=lambda: time.monotonic() > ends_s)
         return told(found, gate.spec.accuracy, seconds=(until_us - since_us) / 1e6)
-
-    def _rows(self, stream: str) -> list[_Row]:
-        """What is known of the newest inputs that came through, in the order of time."""
-        assert self.pictures is not None
-        with self.pictures.sent.read() as sent:
-            found = sent.execute(
-                "SELECT number, session, sequence, at_us, captured_us, audited, payload IS NOT NULL FROM sent "
-                "WHERE stream = ? AND session NOT LIKE ? ORDER BY at_us DESC, number DESC LIMIT ?",
-                (stream, f"{REQUESTS}%", MOST_INPUTS),
-            ).fetchall()
-        missing = dict[tuple[str, int], int]()
-        session, last = "", 0
-        for key in sorted((row[1], row[2]) for row in found):
-            missing[key] = key[1] - last - 1 if key[0] == session else 0
-            session, last = key
-        return [
-            _Row(number, session, sequence, at_us, captured_us, bool(audited), bool(kept), missing[session, sequence])
-            for number, session, sequence, at_us, captured_us, audited, kept in reversed(found)
-        ]
 
 
 def told(found: Estimate, promised: float, *, seconds: float) -> Foreseen:
@@ -173,7 +164,7 @@ def told(found: Estimate, promised: float, *, seconds: float) -> Foreseen:
     text = (
         f"tried on {found.looked_at:,} inputs that came through, {drawn}, which stand for {found.inputs:,} of this "
         f"stream within {_lasting(seconds)}: it would have agreed on {100 * found.agreement:.1f} % ({low} to {high} "
-        f"with 95 % confidence, by {found.blocks} blocks of inputs) and sent {100 * found.sent:.1f} %. It promises "
+        f"with 95 % confidence, by {found.blocks} {'block' if found.blocks == 1 else 'blocks'} of inputs) and sent {100 * found.sent:.1f} %. It promises "
         f"{100 * promised:.1f} %"
     )
     if found.interval[1] < promised:
@@ -211,6 +202,27 @@ def _gate_of(path: Path, camera: str) -> FilterRuntime:
     return gate
 
 
+def _rows(kept: SentPictures, stream: str) -> list[_Row]:
+    """What is known of the newest inputs that came through, in the order of time."""
+    with kept.sent.read() as sent:
+        found = sent.execute(
+            "SELECT number, session, sequence, at_us, captured_us, audited, payload IS NOT NULL FROM sent "
+            "WHERE stream = ? AND session NOT LIKE ? ORDER BY at_us DESC, number DESC LIMIT ?",
+            (stream, f"{REQUESTS}%", MOST_INPUTS),
+        ).fetchall()
+    missing = dict[tuple[str, int], int]()
+    session, last = "", 0
+    for key in sorted((row[1], row[2]) for row in found):
+        missing[key] = key[1] - last - 1 if key[0] == session else 0
+        session, last = key
+    return [
+        _Row(
+            number, session, sequence, at_us, captured_us, bool(audited), bool(has_picture), missing[session, sequence]
+        )
+        for number, session, sequence, at_us, captured_us, audited, has_picture in reversed(found)
+    ]
+
+
 def _merged(rows: Sequence[_Row], pictures: Iterator[Picture]) -> Iterator[tuple[_Row, Picture | None]]:
     """Each row with its picture, if that is kept and can be decoded; both are in the order of time."""
     waits = next(pictures, None)
@@ -218,6 +230,14 @@ def _merged(rows: Sequence[_Row], pictures: Iterator[Picture]) -> Iterator[tuple
         while waits is not None and (waits.at_us, waits.number) < (row.at_us, row.number):
             waits = next(pictures, None)
         yield row, waits if waits is not None and waits.number == row.number else None
+
+
+def _decoded(picture: Picture | None) -> Array | None:
+    """A picture's pixels; None: it is not kept, or damaged."""
+    try:
+        return None if picture is None else decode_jpeg(picture.jpeg)
+    except InvalidInput:
+        return None
 
 
 def _exact(connection: Connection, stream: str, row: _Row, models: Mapping[str, str]) -> dict[str, Array]:

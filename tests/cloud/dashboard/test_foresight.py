@@ -158,3 +158,16 @@ def test_nothing_is_kept_of_a_stream(visit: Callable, tmp_path: Path) -> None:
         assert "nothing of what was sent is kept here" in (await foreseen(site, file=name))["text"]
 
     visit(story, recordings=tmp_path / "recordings", pictures={"keep_bytes": 0})
+
+
+def test_whatever_goes_wrong_keeps_nobody_from_a_filter(visit: Callable, tmp_path: Path) -> None:
+    name = a_mean(tmp_path, 100.0).name
+
+    async def story(site: Site) -> None:
+        await site.send(said(), *came(300), device="door")
+        site.dashboard.sent.sent.flush()
+        site.coordinator.filters.foresight.pictures = object()
+        assert "could not be tried on what is kept" in (await foreseen(site, file=name))["text"]
+        assert (await site.client.post("/fleet/filter", data={"file": name, "stream": "door"})).status_code == 303
+
+    visit(story, recordings=tmp_path / "recordings")
