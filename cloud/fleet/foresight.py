@@ -161,10 +161,11 @@ def told(found: Estimate, promised: float, *, seconds: float) -> Foreseen:
     """
     low, high = (f"{100 * share:.1f} %" for share in found.interval)
     drawn = f"{found.audited:,} of them drawn by the audit" if found.audited else "none of them drawn by the audit"
+    blocks = "1 block" if found.blocks == 1 else f"{found.blocks} blocks"
     text = (
         f"tried on {found.looked_at:,} inputs that came through, {drawn}, which stand for {found.inputs:,} of this "
         f"stream within {_lasting(seconds)}: it would have agreed on {100 * found.agreement:.1f} % ({low} to {high} "
-        f"with 95 % confidence, by {found.blocks} {'block' if found.blocks == 1 else 'blocks'} of inputs) and sent {100 * found.sent:.1f} %. It promises "
+        f"with 95 % confidence, by {blocks} of inputs) and sent {100 * found.sent:.1f} %. It promises "
         f"{100 * promised:.1f} %"
     )
     if found.interval[1] < promised:
