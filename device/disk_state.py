@@ -1,10 +1,12 @@
 """What keeps a file of the agent from being written now, in words: a full or read-only disk is a state, no end."""
 
 import errno
+import fcntl
 import os
 import sqlite3
 from pathlib import Path
 
+from ..errors import InvalidInput
 from ..files import is_full
 
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -52,3 +54,23 @@ def is_read_only(path: Path) -> bool:
 def _code(error: BaseException) -> int:
     """SQLite's primary code; -1: it is none of its errors."""
     return int(getattr(error, "sqlite_errorcode", -1)) & 0xFF if isinstance(error, sqlite3.Error) else -1
+
+
+def lock_beside(path: Path, *, advice: str) -> int:
+    """Makes this the only one that uses a file, until what is returned is closed, or the agent ends.
+
+    Args:
+        path: the file; the lock is beside it, as SQLite has locks of its own.
+        advice: what to do if another one uses it.
+
+    Raises:
+        InvalidInput: another one does.
+        OSError: there is no room for the lock.
+    """
+    file = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(file)
+        raise InvalidInput(f"{path}: another agent uses it: end one of them, or {advice}") from error
+    return file

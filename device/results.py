@@ -1,6 +1,7 @@
 """The results file: every model's result for every input, and how it was obtained; written by the agent, read later."""
 
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import Any, Self
 
 from ..codec import pack
 from ..errors import InvalidInput
-from .disk_state import is_damaged, why_not_writable
+from .disk_state import is_damaged, lock_beside, why_not_writable
 from .result_rows import InputRow, ResultRow
 from .results_table import ResultsTable, Statement, set_aside
 from .sinks.delivered import EventPicture
@@ -72,6 +73,7 @@ class ResultsFile:
         waits: whether whoever adds waits while the disk is slower than that, rather than lose rows.
         every_s: for how long rows are gathered into one commit.
         durable: whether a commit outlives a power cut.
+        alone: whether no other agent may write it meanwhile.
 
     Attributes:
         next_sequence: one more than the largest sequence that was there.
@@ -81,7 +83,8 @@ class ResultsFile:
         lost: how many inputs' rows were lost so far.
 
     Raises:
-        InvalidInput: the file can't be opened as a results file, or what is there is another stream's.
+        InvalidInput: the file can't be opened as a results file, what is there is another stream's, or another agent
+            writes it.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class ResultsFile:
         waits: bool = False,
         every_s: float = _GATHERED_S,
         durable: bool = False,
+        alone: bool = False,
     ) -> None:
         self.path = path
         self.stream = stream
@@ -115,7 +119,12 @@ class ResultsFile:
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
         self._closing = threading.Event()
-        self._open()
+        self._lock = self._locked() if alone else None
+        try:
+            self._open()
+        except BaseException:
+            self._unlock()
+            raise
         self._thread = threading.Thread(target=self._run, name="results", daemon=True)
         self._thread.start()
 
@@ -178,6 +187,7 @@ class ResultsFile:
         self._thread.join()
         if self._table is not None:
             self._table.close()
+        self._unlock()
 
     def __enter__(self) -> Self:
         """The file itself."""
@@ -212,6 +222,18 @@ class ResultsFile:
         if not self.lost:
             logger.error("%s: more rows wait than memory holds: the oldest of them are lost (told once)", self.path)
         self.lost += count
+
+    def _locked(self) -> int | None:
+        # On a disk that takes nothing now there is no lock, and nobody else's rows either.
+        with suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return lock_beside(self.path, advice="give each its own `results`")
+        return None
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _open(self) -> None:
         """Opens the file at the start; where that is not possible for a time, the thread tries again.

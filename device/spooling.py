@@ -53,6 +53,7 @@ def open_results(config: DeviceConfig, stream: str, spool: Spool | None, *, live
         waits=not live,
         every_s=config.spool.sync_every_s,
         durable=spool is not None,
+        alone=True,
     )
 
 

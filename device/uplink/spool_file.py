@@ -1,6 +1,5 @@
 """The spool's SQLite file: every commit is synced, every row has a checksum, and what is damaged is told apart."""
 
-import fcntl
 import json
 import os
 import sqlite3
@@ -10,8 +9,8 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...errors import InvalidInput
 from ...files import mark_format
+from ..disk_state import lock_beside
 from .spool_rows import Head, Key, SpoolRow, SpoolSession
 
 FORMAT = 1
@@ -90,7 +89,7 @@ class SpoolFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock: int | None = _lock(path)
+        self._lock: int | None = lock_beside(path, advice="give each a `folder` of its own")
         self._reading = threading.Lock()
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
@@ -311,21 +310,3 @@ def _put_session(database: sqlite3.Connection, session: SpoolSession) -> None:
         "hello = ?, results = ?, position = ?, reserved = ?, ended = ?",
         (*values, *values[1:]),
     )
-
-
-def _lock(path: Path) -> int:
-    """Makes this agent the only one that uses the file, until it is closed or ends.
-
-    Raises:
-        InvalidInput: another agent uses it.
-        OSError: there is no room for the lock.
-    """
-    file = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(file)
-        raise InvalidInput(
-            f"{path}: another agent uses this spool: end one of them, or give each a `folder` of its own"
-        ) from None
-    return file

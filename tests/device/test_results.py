@@ -271,3 +271,16 @@ def test_a_file_of_an_earlier_version_goes_on(tmp_path):
         file.add_input(row(1, kept=True), [result(1, value=1)])
     with Results(path) as results:
         assert results.trust("m") == ["", "certified"]
+
+
+def test_two_agents_do_not_write_one_file(tmp_path):
+    path = tmp_path / "r.sqlite"
+    says = "another agent uses it: end one of them, or give each its own `results`"
+    with ResultsFile(path, anew=False, alone=True), pytest.raises(InvalidInput, match=says):
+        ResultsFile(path, anew=False, alone=True)
+    with ResultsFile(path, anew=False, stream="door", alone=True) as file:
+        file.add_input(row(0, kept=False))
+    for _ in range(2):
+        with pytest.raises(InvalidInput, match="has results of stream 'door'"):
+            ResultsFile(path, anew=False, alone=True)
+    ResultsFile(path, anew=False, stream="door", alone=True).close()

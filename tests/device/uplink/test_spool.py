@@ -376,7 +376,7 @@ def test_what_is_no_spool_at_all_is_set_aside(open_spool, tmp_path):
 
 def test_two_agents_do_not_share_a_spool(open_spool):
     open_spool()
-    with pytest.raises(InvalidInput, match=r"another agent uses this spool"):
+    with pytest.raises(InvalidInput, match=r"another agent uses it: .*`folder` of its own"):
         open_spool(begin=False)
 
 
