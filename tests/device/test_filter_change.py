@@ -106,7 +106,7 @@ def test_filters_come_one_after_the_other_and_go_back(site: Site, run_beside: Ca
 
     second = site.want(connection, a_filter(tmp_path, 0.5), name="second one.onnx")
     site.decides(second)
-    assert site.kept == ["door.json", f"new.{first[:16]}.onnx", f"second one.{second[:16]}.onnx"]
+    wait_until(lambda: site.kept == ["door.json", f"new.{first[:16]}.onnx", f"second one.{second[:16]}.onnx"])
     # What was there before is here still, and not asked for again.
     asked = len(site.coordinator.asked)
     site.want(connection, a_filter(tmp_path, 0.0))
@@ -142,7 +142,7 @@ def test_what_does_not_do_is_refused_in_words(site: Site, run_beside: Callable, 
     found = site.want(connection, good)
     site.decides(found)
     # Of what was refused nothing is left.
-    assert site.kept == ["door.json", f"new.{found[:16]}.onnx"]
+    wait_until(lambda: site.kept == ["door.json", f"new.{found[:16]}.onnx"])
 
 
 def test_what_answers_for_models_comes_by_hand_alone(tmp_path: Path) -> None:
