@@ -6,12 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..links.scheduling.weights import Weights
 from ..models.providers import CPU, HOST, Providers
 from ..protos.tracing import TraceEndpoint
-from ..settings import ListenAddress, is_loopback, load_settings
+from ..settings import ListenAddress, Table, is_loopback, load_settings
 from ..units import parse_budget, parse_compute, parse_size
 from .endpoint import EndpointConfig
 from .ledger.place import check_place
@@ -36,14 +36,12 @@ _PLACE = re.compile(r"host|cuda:\d{1,3}")
 _RESERVE = {HOST: "64MiB", "cuda": "1GiB"}
 
 
-class WeightsConfig(BaseModel):
+class WeightsConfig(Table):
     """The table `[weights]`; `default_toml.py` explains it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    streams: dict[str, float] = {}
-    models: dict[str, float] = {}
-    classes: dict[str, float] = {}
+    streams: dict[str, float] = Field(default_factory=dict)
+    models: dict[str, float] = Field(default_factory=dict)
+    classes: dict[str, float] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _weights(self) -> Self:
@@ -58,17 +56,17 @@ class CloudConfig(EndpointConfig):
     links: Path | Annotated[tuple[Path, ...], Field(min_length=1)] | None = None
     answers: Literal["full", "links", "hold"] = "full"
     placement: Path | None = None
-    watch_models_s: float = Field(default=2.0, ge=0, allow_inf_nan=False)
+    watch_models_s: float = Field(default=2.0, ge=0)
     budget: str | dict[str, str] = "none"
     reserve: dict[str, str] = Field(default_factory=lambda: dict(_RESERVE))
     providers: Providers = (CPU,)
     model: dict[str, ModelConfig] = Field(default_factory=dict)
     compute: str = "all"
-    answer_within_s: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    least_every_s: float = Field(default=60.0, ge=0, allow_inf_nan=False)
+    answer_within_s: float = Field(default=1.0, gt=0)
+    least_every_s: float = Field(default=60.0, ge=0)
     audit: float = Field(default=0.01, ge=0, le=1)
     weights: WeightsConfig = WeightsConfig()
-    ask_loss: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    ask_loss: float = Field(default=1.0, ge=0)
     threads: int = Field(default=1, ge=1, le=256)
     ledger: Path | str = Path("ledger.sqlite")
     keep_days: float = Field(default=30.0, ge=0, le=36_500)
@@ -82,8 +80,8 @@ class CloudConfig(EndpointConfig):
     max_waiting_bytes: int = Field(default=2**28, ge=2**20)
     max_model_bytes: int = Field(default=4 * 2**30, ge=1024)
     infer_timeout_s: float = Field(default=30.0, gt=0)
-    device_inputs_per_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    device_bytes_per_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    device_inputs_per_s: float = Field(default=0.0, ge=0)
+    device_bytes_per_s: float = Field(default=0.0, ge=0)
     metrics_listen: ListenAddress | None = None
     http_listen: ListenAddress | None = None
     dashboard_listen: ListenAddress | None = None

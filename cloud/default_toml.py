@@ -2,6 +2,7 @@
 
 DEFAULT_TOML = """\
 # The coordinator: `infilink cloud --config cloud.toml`. Relative paths start at this file's folder.
+# Times and sizes may be written with their unit: watch_models_s = "2min", max_input_bytes = "16MiB".
 
 # Where devices connect; port 0 takes a free one and prints it.
 listen = "127.0.0.1:7420"

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import grpc
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from .. import __version__
 from ..errors import InfilinkError, InvalidInput, Overloaded
 from ..protos.channel import STEADY_WINDOW
-from ..settings import ListenAddress, is_loopback
+from ..settings import ListenAddress, Table, is_loopback
 from .security.certificates import ServerCertificate
 from .security.text import for_outside, shown
 
@@ -37,10 +37,8 @@ SERVER_OPTIONS = (
 """Of every gRPC server here."""
 
 
-class EndpointConfig(BaseModel):
+class EndpointConfig(Table):
     """The settings that every service has."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     listen: ListenAddress = Field(default="127.0.0.1:7420", description="HOST:PORT; port 0 takes a free one")
     token: str = Field(default="", description="one token for everybody and everything; empty: none")

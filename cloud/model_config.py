@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ..models.providers import Execution, Providers, available
+from ..settings import Table
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(Table):
     """One model's table. What it leaves out is as for the whole site.
 
     Attributes:
@@ -21,8 +22,6 @@ class ModelConfig(BaseModel):
             is the one that answers most, by what was measured.
         batch_delay_s: how long an input waits at most for others to fill the largest batch.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     providers: Providers | None = None
     device: int = Field(default=0, ge=0, le=255)

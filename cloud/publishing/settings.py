@@ -4,21 +4,21 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator
+
+from ...settings import Table
 
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Topic = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=100)]
 
 
-class SelectedConfig(BaseModel):
+class SelectedConfig(Table):
     """Whose results are published.
 
     Attributes:
         devices: names, `*` and `?` allowed; none: all.
         models: names, `*` and `?` allowed; none: all.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     devices: tuple[Pattern, ...] = ()
     models: tuple[Pattern, ...] = ()

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from ...settings import Table
 from ...traces.stream_names import is_meant
 from ..publishing.settings import Pattern
 
 
-class PicturesConfig(BaseModel):
+class PicturesConfig(Table):
     """Which pictures are kept, for the pages of the streams.
 
     Attributes:
@@ -16,8 +17,6 @@ class PicturesConfig(BaseModel):
         keep_stream_bytes: what those of one stream may.
         streams: whose; names, `*` and `?` allowed; one without a slash means a device with all its streams.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     keep_bytes: int = Field(default=256 * 2**20, ge=0, le=2**44)
     keep_stream_bytes: int = Field(default=64 * 2**20, ge=0, le=2**44)

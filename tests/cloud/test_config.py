@@ -56,6 +56,18 @@ def test_a_mistake_names_the_file_and_the_key(tmp_path, text, message):
         load_config(path)
 
 
+def test_amounts_may_be_written_with_their_unit(tmp_path):
+    path = tmp_path / "cloud.toml"
+    path.write_text(
+        'models = "m"\nwatch_models_s = "2min"\nmax_input_bytes = "16MiB"\n[pictures]\nkeep_bytes = "1GiB"\n'
+    )
+    config = load_config(path)
+    assert (config.watch_models_s, config.max_input_bytes, config.pictures.keep_bytes) == (120.0, 2**24, 2**30)
+    path.write_text('models = "m"\nwatch_models_s = "2 moons"\n')
+    with pytest.raises(InvalidInput, match=r"watch_models_s: .*2 moons"):
+        load_config(path)
+
+
 def test_no_file_says_how_to_write_one(tmp_path):
     with pytest.raises(InvalidInput, match="infilink init cloud"):
         load_config(tmp_path / "none.toml")
