@@ -13,7 +13,7 @@ import numpy as np
 
 def frames():
     for number in range(10**6):
-        time.sleep(0.02)
+        time.sleep(0.01)
         yield np.full((60, 80, 3), number % 200, np.uint8)
 
 frames.live = True
@@ -44,11 +44,11 @@ def test_an_agent_holds_its_inputs_goes_on_stays_away_and_comes_back(start_daemo
         return daemon.status().devices[0].report
 
     assert "holds its inputs" in say(daemon, "pause")
-    wait_until(lambda: report().spooled >= 100, "inputs that wait in the spool")
+    wait_until(lambda: report().spooled >= 20, "inputs that wait in the spool")
     held = daemon.status()
     assert held.devices[0].connected and of_fleet(daemon).state == "paused"
     say(daemon, "resume")
-    daemon.answered(held.inputs + 100)
+    daemon.answered(held.inputs + 20)
     assert "stays away" in say(daemon, "drain")
     wait_until(lambda: not of_fleet(daemon).connected, "its connection to end")
     wait_until(lambda: "drained by the token" in agent.said(), "the agent to be told why")

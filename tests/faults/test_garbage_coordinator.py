@@ -117,7 +117,10 @@ def test_an_answer_that_cant_be_read_is_told_and_the_others_are_taken(
     garbage: Callable[[int], Any],
     spools: bool,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("infilink.device.uplink.client._REFUSED_S", (0.01, 0.01))
+
     def answer(message: edge_pb2.Input) -> edge_pb2.CoordinatorMessage:
         return garbage(message.sequence) if message.sequence == 5 else result(message.sequence, bright=1.0)
 

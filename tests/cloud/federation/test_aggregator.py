@@ -182,7 +182,7 @@ async def until(aggregator, condition) -> None:
 
 def test_who_is_slower_than_a_round_is_left_out_of_it():
     async def story():
-        async with federation(sites=2, quorum=1, rounds=1, round_timeout_s=5.0) as (aggregator, running, client):
+        async with federation(sites=2, quorum=1, rounds=1, round_timeout_s=3.0) as (aggregator, running, client):
             quick, slow = [await client(site(name, i)).join() for i, name in enumerate(("quick", "slow"))]
             for each in (quick, slow):
                 await each.begun()
@@ -196,7 +196,7 @@ def test_who_is_slower_than_a_round_is_left_out_of_it():
 
 def test_fewer_than_the_quorum_end_it_and_it_says_so():
     async def story():
-        async with federation(sites=2, quorum=2, rounds=1, round_timeout_s=5.0) as (_, running, client):
+        async with federation(sites=2, quorum=2, rounds=1, round_timeout_s=3.0) as (_, running, client):
             clients = [await client(site(name, i)).join() for i, name in enumerate("ab")]
             for each in clients:
                 await each.begun()

@@ -71,6 +71,8 @@ def abandon(one):
     """Ends it as a kill does: nothing is written any more, and the lock is gone."""
     one._closing.set()
     one.disk.write = lambda change: frozenset()
+    with one._changed:
+        one._changed.notify_all()
     one._thread.join(30.0)
     one.disk.close()
 
