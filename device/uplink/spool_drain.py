@@ -31,6 +31,7 @@ class SpoolDrain:
         self._cursor = -1
         self._behind = spool.behind
         self._again: list[tuple[int, Head]] = []
+        self._returned: deque[Head] = deque()
 
     def take(self, skip: Container[Key], count: int) -> SpoolRow | None:
         """The next input; None: there is none that may be sent now.
@@ -54,8 +55,14 @@ class SpoolDrain:
         return None
 
     def again(self, head: Head) -> None:
-        """Gives an input back, which is to be sent again."""
-        heapq.heappush(self._again, (head.key.sequence, head))
+        """Gives an input back, which is to be sent again, once it is admitted."""
+        self._returned.append(head)
+
+    def admit(self) -> None:
+        """Has go first what was given back; call it where `skip` is made: what comes back later is still in that."""
+        while self._returned:
+            head = self._returned.popleft()
+            heapq.heappush(self._again, (head.key.sequence, head))
 
     def _pick(self, skip: Container[Key], count: int) -> SpoolRow | Head | None:
         if self.order == "value":

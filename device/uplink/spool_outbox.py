@@ -151,6 +151,7 @@ class SpoolOutbox(Outbox):
     def _next(self) -> SpoolRow | None:
         with self._changed:
             skip = {row.head.key for row in self._rows.values()}
+            self._drain.admit()
         return self._drain.take(skip, len(skip))
 
     def _send(self, connection: ConnectionWindow, row: SpoolRow) -> edge_pb2.Input:

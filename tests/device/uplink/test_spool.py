@@ -388,3 +388,16 @@ def test_single_values_outlive_the_process(open_spool):
     assert one.get("welcome") == b"\x00\x01" and one.get("other") == b""
     one.close()
     assert open_spool().get("welcome") == b"\x00\x01"
+
+
+def test_what_comes_back_while_the_next_is_looked_for_is_not_forgotten(open_spool):
+    one = open_spool()
+    put(one, 0)
+    synced(one)
+    drain = SpoolDrain(one, one.session.id, "oldest")
+    head = drain.take((), 0).head
+    drain.admit()
+    drain.again(head)
+    assert drain.take({head.key}, 1) is None, "it was on its way when what is on its way was looked at"
+    drain.admit()
+    assert drain.take((), 0).head.key == head.key

@@ -80,6 +80,7 @@ class Run {
     this.decideMs = 0;
     this.frameS = 0;
     this.shownMs = 0;
+    this.working = null;
     this.writing = null;
     this.learning = null;
   }
@@ -224,15 +225,17 @@ async function start() {
   at("go").textContent = "Stop";
   connect();
   lock();
-  running.work().catch((error) => stop(`It stopped: ${error.message}`));
+  running.working = running.work().catch((error) => stop(`It stopped: ${error.message}`));
 }
 
 function stop(why = "") {
-  if (running) running.stopped = true;
+  const last = running;
+  if (last) last.stopped = true;
   running = null;
   camera.close();
   at("go").textContent = "Start";
-  at("note").textContent = "The camera is off.";
+  // What it was at is kept first.
+  Promise.resolve(last?.working).then(() => last?.writing).then(() => { if (!running) at("note").textContent = "The camera is off."; });
   at("decision").textContent = "";
   at("decision").className = "decision";
   trouble(why);

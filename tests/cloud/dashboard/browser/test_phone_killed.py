@@ -33,6 +33,8 @@ async def story(page: "Page", config: Path, address: str) -> int:
     with closing(await asyncio.to_thread(Daemon, config)):
         await page.locator("#link").filter(has_text="phone: connected").wait_for()
         await page.click("#go")
+        # A picture may still be on its way to what waits.
+        await page.locator("#note").filter(has_text="The camera is off.").wait_for()
         await page.wait_for_function(DRAINED)
         return int(await page.evaluate(NEXT))
 
