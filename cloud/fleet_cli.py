@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -59,52 +60,38 @@ def list_command(
     Console().print(table if reply.devices else "no device has connected yet")
 
 
-def pause_command(
-    name: DeviceArgument,
-    address: AddressOption = HERE,
-    token: TokenOption = "",
-    tls_ca: TlsCaOption = None,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
-) -> None:
-    """Have a device hold its inputs: with a spool they wait on its disk. It stays so until it is resumed."""
-    _change(fleet_pb2.FLEET_ACTION_PAUSE, name, Caller(address, token, tls_ca, tls_cert, tls_key))
+def _changes(action: "fleet_pb2.FleetAction", told: str) -> Callable[..., None]:
+    """A command that says one thing of a device; `told` is its help."""
+
+    def command(
+        name: DeviceArgument,
+        address: AddressOption = HERE,
+        token: TokenOption = "",
+        tls_ca: TlsCaOption = None,
+        tls_cert: TlsCertOption = None,
+        tls_key: TlsKeyOption = None,
+    ) -> None:
+        request = fleet_pb2.ChangeDevice(name=name, action=action)
+        device = Caller(address, token, tls_ca, tls_cert, tls_key).ask(fleet_pb2_grpc.FleetStub, "Change", request)
+        print(f"{device.name}: {_DONE.get(device.state, device.state).format(name=device.name)}")
+
+    command.__doc__ = told
+    return command
 
 
-def drain_command(
-    name: DeviceArgument,
-    address: AddressOption = HERE,
-    token: TokenOption = "",
-    tls_ca: TlsCaOption = None,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
-) -> None:
-    """Have a device finish what is on its way, end its connections, and stay away until it is resumed."""
-    _change(fleet_pb2.FLEET_ACTION_DRAIN, name, Caller(address, token, tls_ca, tls_cert, tls_key))
-
-
-def resume_command(
-    name: DeviceArgument,
-    address: AddressOption = HERE,
-    token: TokenOption = "",
-    tls_ca: TlsCaOption = None,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
-) -> None:
-    """Let a device go on that was paused or drained."""
-    _change(fleet_pb2.FLEET_ACTION_RESUME, name, Caller(address, token, tls_ca, tls_cert, tls_key))
-
-
-def revoke_command(
-    name: DeviceArgument,
-    address: AddressOption = HERE,
-    token: TokenOption = "",
-    tls_ca: TlsCaOption = None,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
-) -> None:
-    """End a device's connections now; its certificate or token holds no more. Only a new enrollment brings it back."""
-    _change(fleet_pb2.FLEET_ACTION_REVOKE, name, Caller(address, token, tls_ca, tls_cert, tls_key))
+pause_command = _changes(
+    fleet_pb2.FLEET_ACTION_PAUSE,
+    "Have a device hold its inputs: with a spool they wait on its disk. It stays so until it is resumed.",
+)
+drain_command = _changes(
+    fleet_pb2.FLEET_ACTION_DRAIN,
+    "Have a device finish what is on its way, end its connections, and stay away until it is resumed.",
+)
+resume_command = _changes(fleet_pb2.FLEET_ACTION_RESUME, "Let a device go on that was paused or drained.")
+revoke_command = _changes(
+    fleet_pb2.FLEET_ACTION_REVOKE,
+    "End a device's connections now; its certificate or token holds no more. Only a new enrollment brings it back.",
+)
 
 
 def enroll_command(
@@ -162,11 +149,6 @@ def init_authority_command(
 
     cert, key = make_authority(out)
     print(f'wrote {cert} and {key}; in cloud.toml: tls_client_ca = "{cert}", tls_client_ca_key = "{key}"')
-
-
-def _change(action: "fleet_pb2.FleetAction", name: str, caller: Caller) -> None:
-    device = caller.ask(fleet_pb2_grpc.FleetStub, "Change", fleet_pb2.ChangeDevice(name=name, action=action))
-    print(f"{device.name}: {_DONE.get(device.state, device.state).format(name=device.name)}")
 
 
 def _clock(at_us: int) -> str:

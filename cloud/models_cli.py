@@ -1,7 +1,7 @@
 """`infilink models list`, `add`, `rm`, `load`, `unload`, `pin` and `rollback`: what a running coordinator serves."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -109,30 +109,34 @@ def remove_command(
     )
 
 
-def load_command(
-    name: _Name,
-    address: AddressOption = HERE,
-    token: TokenOption = "",
-    tls_ca: TlsCaOption = None,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Load a model now; the schedule may unload it when others are worth more (`pin` keeps it)."""
-    _change(models_pb2.MODEL_ACTION_LOAD, name, Caller(address, token, tls_ca, tls_cert, tls_key), as_json)
+def _changes(action: "models_pb2.ModelAction", told: str) -> Callable[..., None]:
+    """A command that says one thing of a model; `told` is its help."""
+
+    def command(
+        name: _Name,
+        address: AddressOption = HERE,
+        token: TokenOption = "",
+        tls_ca: TlsCaOption = None,
+        tls_cert: TlsCertOption = None,
+        tls_key: TlsKeyOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        _change(action, name, Caller(address, token, tls_ca, tls_cert, tls_key), as_json)
+
+    command.__doc__ = told
+    return command
 
 
-def unload_command(
-    name: _Name,
-    address: AddressOption = HERE,
-    token: TokenOption = "",
-    tls_ca: TlsCaOption = None,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Unload a model, and leave it so until it is loaded or pinned again."""
-    _change(models_pb2.MODEL_ACTION_UNLOAD, name, Caller(address, token, tls_ca, tls_cert, tls_key), as_json)
+load_command = _changes(
+    models_pb2.MODEL_ACTION_LOAD,
+    "Load a model now; the schedule may unload it when others are worth more (`pin` keeps it).",
+)
+unload_command = _changes(
+    models_pb2.MODEL_ACTION_UNLOAD, "Unload a model, and leave it so until it is loaded or pinned again."
+)
+rollback_command = _changes(
+    models_pb2.MODEL_ACTION_ROLLBACK, "Serve the version before again; once more, and the newer one is back."
+)
 
 
 def pin_command(
@@ -148,19 +152,6 @@ def pin_command(
     """Load a model and keep it loaded, whatever it is worth, until the coordinator ends (cloud.toml has `pinned`)."""
     action = models_pb2.MODEL_ACTION_UNPIN if off else models_pb2.MODEL_ACTION_PIN
     _change(action, name, Caller(address, token, tls_ca, tls_cert, tls_key), as_json)
-
-
-def rollback_command(
-    name: _Name,
-    address: AddressOption = HERE,
-    token: TokenOption = "",
-    tls_ca: TlsCaOption = None,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Serve the version before again; once more, and the newer one is back."""
-    _change(models_pb2.MODEL_ACTION_ROLLBACK, name, Caller(address, token, tls_ca, tls_cert, tls_key), as_json)
 
 
 def _change(action: "models_pb2.ModelAction", name: str, caller: Caller, as_json: bool, *, version: int = 0) -> None:
